@@ -1,0 +1,73 @@
+/** Every way a call can fail, and the HTTP status the client gets. The one table; nothing else maps to a status. */
+export const statusOf = {
+  "invalid-request": 400,
+  unauthenticated: 401,
+  "insufficient-quota": 402,
+  forbidden: 403,
+  "not-found": 404,
+  "model-not-found": 404,
+  "method-not-allowed": 405,
+  conflict: 409,
+  "request-too-large": 413,
+  "unsupported-media-type": 415,
+  "rate-limited": 429,
+  internal: 500,
+  "upstream-invalid": 502,
+  unavailable: 503,
+  "upstream-timeout": 504,
+  /** The provider refused the request itself; `details.status` keeps its own 400, 404, 409, 413, 422 or 429. */
+  "upstream-refused": 400,
+} as const;
+export type ErrorKind = keyof typeof statusOf;
+
+/** The account, key or other scope a limit or budget is attached to. */
+export interface Scope {
+  readonly kind: "key" | "account" | "model" | "provider" | "global";
+  readonly id: string;
+}
+
+export interface ErrorDetails {
+  /** Machine-readable code, e.g. `unpriced_model`; default is derived from the kind. */
+  readonly code?: string;
+  /** The request's field at fault, e.g. `messages[0].content`. */
+  readonly param?: string;
+  /** The vendor's own error type, kept for `upstream-refused`. */
+  readonly type?: string;
+  /** Overrides the table's status; only for `upstream-refused` and a vendor's overload. */
+  readonly status?: number;
+  /** Whole seconds ≥ 1 after which a retry makes sense; sent as `Retry-After`. */
+  readonly retryAfterSeconds?: number;
+  /** Sent as `x-should-retry: false`, which keeps the vendors' SDKs from retrying in vain. */
+  readonly shouldRetry?: false;
+  /** Methods for `Allow` of a 405. */
+  readonly allow?: readonly string[];
+  /** What every 402 and 429 tells. Amounts are tokens, requests or nano-USD, as the limit's own unit; `resetsAt` is epoch ms. */
+  readonly limit?: {
+    readonly scope: Scope;
+    readonly limit: number;
+    readonly used: number;
+    readonly held: number;
+    readonly needed: number;
+    readonly resetsAt: number | null;
+    readonly [more: string]: unknown;
+  };
+  /** For the log only, never for the client. */
+  readonly cause?: unknown;
+}
+
+/** The only error a stage or plugin throws on purpose. `message` goes to the client: no secret, URL, path or SQL in it. */
+export class GatewayError extends Error {
+  readonly kind: ErrorKind;
+  readonly details: ErrorDetails;
+
+  constructor(kind: ErrorKind, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = "GatewayError";
+    this.kind = kind;
+    this.details = details;
+  }
+
+  get status(): number {
+    return this.details.status ?? statusOf[this.kind];
+  }
+}

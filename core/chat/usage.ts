@@ -1,0 +1,42 @@
+/**
+ * What one call used, in tokens. Every field is an integer ≥ 0.
+ * A part is always contained in its total, whatever the vendor reports, so totals are never the sum of all fields.
+ */
+export interface Usage {
+  /** All input, cache reads and writes, audio and images included. */
+  readonly inputTokens: number;
+  /** All output, reasoning and audio included. */
+  readonly outputTokens: number;
+  /** Part of the input that was served from the provider's prompt cache. */
+  readonly cacheReadTokens: number;
+  /** Part of the input that was written to the prompt cache, whatever its lifetime. */
+  readonly cacheWriteTokens: number;
+  /** Part of `cacheWriteTokens` with a lifetime of one hour, which some vendors price apart. */
+  readonly cacheWrite1hTokens: number;
+  /** Part of the output that the model spent on reasoning. */
+  readonly reasoningTokens: number;
+  readonly inputAudioTokens: number;
+  readonly cacheReadAudioTokens: number;
+  readonly outputAudioTokens: number;
+}
+
+export const noUsage: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  cacheWrite1hTokens: 0,
+  reasoningTokens: 0,
+  inputAudioTokens: 0,
+  cacheReadAudioTokens: 0,
+  outputAudioTokens: 0,
+};
+
+/** Usage as a provider reported it. */
+export interface ReportedUsage {
+  readonly usage: Usage;
+  /** A number was negative, not an integer, not a number at all, or a part was above its total; it was corrected here. */
+  readonly anomalous: boolean;
+  /** Where the vendor says which tier served the call, e.g. `priority`, `flex`. */
+  readonly serviceTier?: string;
+}

@@ -1,0 +1,144 @@
+import type { ErrorDetails, ErrorKind } from "../chat/error.ts";
+import type { ChatEvent } from "../chat/event.ts";
+import type { Json, JsonObject } from "../chat/json.ts";
+import type { ChatRequest } from "../chat/request.ts";
+import type { ChatResponse } from "../chat/response.ts";
+import type { ReportedUsage } from "../chat/usage.ts";
+
+export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini";
+export type Operation = "chat" | "embeddings" | "count-tokens" | "images" | "audio" | "moderation" | "rerank";
+
+/**
+ * A wire protocol: pure codecs between its JSON and the canonical model, and what the relay needs to pass its bytes on
+ * without decoding them. A dialect knows no vendor, no URL and no credential.
+ */
+export interface Dialect {
+  readonly name: DialectName;
+  /** What the pipeline must know before sending. `bytes`: length of the body. Throws `invalid-request` naming `param`. */
+  readEnvelope(body: JsonObject, bytes: number): Envelope;
+  /** Throws `invalid-request` naming `param` for what the protocol does not allow. */
+  decodeRequest(body: JsonObject): ChatRequest;
+  /** The request for a target that speaks this dialect. `model` is the target's. What cannot be said becomes a warning. */
+  encodeRequest(request: ChatRequest, model: string): { readonly body: JsonObject; readonly warnings: readonly string[] };
+  /** Throws `upstream-invalid` when the body is not an answer of this protocol. */
+  decodeResponse(body: JsonObject): ChatResponse;
+  encodeResponse(response: ChatResponse): JsonObject;
+  /** A fresh decoder for one stream: SSE data in, canonical events out. */
+  decodeStream(): StreamDecoder;
+  /** A fresh encoder for one stream: canonical events in, SSE text out. */
+  encodeStream(options: { readonly includeUsage: boolean }): StreamEncoder;
+  /** What a provider meant by a non-200 body or an error event; tolerant of every shape vendors use. */
+  decodeError(body: Json): VendorError;
+  /** The body of an error answer, in this protocol's own shape. */
+  encodeError(error: ErrorBody): JsonObject;
+  /** The terminal SSE text of a stream that failed after its first byte; no `[DONE]` follows. */
+  encodeStreamError(error: ErrorBody): string;
+  readonly relay: Relay;
+}
+
+/** What routing, admission and the relay read from a request. Parsed once, from headers down, never re-serialised. */
+export interface Envelope {
+  readonly model: string;
+  readonly stream: boolean;
+  /** The client wants the usage chunk itself (or its dialect always sends usage). */
+  readonly includeUsage: boolean;
+  /** The caller's cap on the output of one candidate, in tokens; `null` when it set none. */
+  readonly maxOutputTokens: number | null;
+  /** Answers asked for, ≥ 1. The output bound is the cap times this. */
+  readonly candidates: number;
+  readonly input: InputMeasure;
+}
+
+/** Upper bounds by content kind, from which admission computes the most tokens the input can be. */
+export interface InputMeasure {
+  /** Bytes of the body without inline media. */
+  readonly textBytes: number;
+  readonly functionTools: number;
+  readonly images: number;
+  readonly audioBytes: number;
+  /** Something whose size the body does not show: a document, a file id, a stored state, a tool run by the provider. */
+  readonly unbounded: boolean;
+}
+
+/** How to pass this dialect's bytes from a target that speaks it, changing nothing but what is named here. */
+export interface Relay {
+  /**
+   * Splices values into the client's own JSON text; every other byte stays (big integers, lone surrogates, key order).
+   * `source` is a JSON object that `readEnvelope` accepted.
+   */
+  editRequest(source: string, edit: RequestEdit): string;
+  /** Reads usage, finish and fault of a whole answer. */
+  meterResponse(body: JsonObject): Metered;
+  /** A meter that looks at each SSE frame of one stream. */
+  meterStream(options: { readonly hideUsage: boolean }): StreamMeter;
+}
+
+export interface RequestEdit {
+  readonly model: string;
+  /** Ask the upstream to report usage at the end of the stream. */
+  readonly includeUsage: boolean;
+  /** Sets the cap on output tokens, under the target's name for it; `null` leaves the request's own. */
+  readonly maxOutputTokens: number | null;
+  /** The target's name of the cap when the request has none of its own, e.g. `max_completion_tokens`. */
+  readonly maxOutputTokensField: string;
+}
+
+export interface StreamMeter {
+  /** Looks at one complete frame. `false`: the client must not see it (the usage chunk that we asked for, not the client). */
+  frame(frame: SseFrame): boolean;
+  result(): Metered;
+}
+
+export interface SseFrame {
+  /** The frame as received, its terminating blank line included. */
+  readonly bytes: Uint8Array;
+  /** The joined `data:` lines by the WHATWG rules; `null` when the frame has none (a comment, say). */
+  readonly data: string | null;
+  /** The `event:` field; `null` when absent. */
+  readonly event: string | null;
+}
+
+/** What the meter saw of an answer so far. */
+export interface Metered {
+  /** `null`: the provider reported none. The last report wins; reports are never added up. */
+  readonly usage: ReportedUsage | null;
+  /** The vendor's own finish word of the first candidate. */
+  readonly finish: string | null;
+  /** The provider's id of the answer. */
+  readonly upstreamId: string | null;
+  /** Bytes of generated content (text, reasoning, tool input) seen, for estimates when usage never came. */
+  readonly contentBytes: number;
+  /** The answer came to its own end: a finish reason or the terminal event. */
+  readonly complete: boolean;
+  /** An error inside a 200 answer. */
+  readonly fault: VendorError | null;
+}
+
+export interface StreamDecoder {
+  /** `event` is the frame's `event:` field. Throws `upstream-invalid` for data that is not of this protocol. */
+  step(data: string, event: string | null): readonly ChatEvent[];
+  /** The upstream's stream ended: closes what is open, and says whether the answer was complete. */
+  end(): { readonly events: readonly ChatEvent[]; readonly complete: boolean };
+}
+
+export interface StreamEncoder {
+  /** SSE text, terminated by its blank line; several frames or none. `response-end` brings the protocol's own terminator. */
+  step(event: ChatEvent): string;
+}
+
+/** An error as a vendor worded it. Fields a vendor leaves out are `null`. */
+export interface VendorError {
+  readonly message: string;
+  readonly type: string | null;
+  readonly code: string | null;
+  readonly param: string | null;
+}
+
+/** An error as the client gets it; dialects only shape it. */
+export interface ErrorBody {
+  readonly kind: ErrorKind;
+  readonly status: number;
+  readonly message: string;
+  readonly requestId: string;
+  readonly details: ErrorDetails;
+}

@@ -1,0 +1,339 @@
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import type { Scope } from "../chat/error.ts";
+import type { ChatStream } from "../chat/event.ts";
+import type { Json } from "../chat/json.ts";
+import type { ChatRequest } from "../chat/request.ts";
+import type { ChatResponse } from "../chat/response.ts";
+import type { Usage } from "../chat/usage.ts";
+import type { DialectName, Operation } from "../dialects/dialect.ts";
+import type { Database } from "../storage/database.ts";
+
+/**
+ * All a plugin author needs. A plugin module default-exports `definePlugin({…})`, or an array of them.
+ *
+ * Life of a plugin: defined (no side effects) → named by `use` in the operator's file → options checked and defaulted →
+ * `setup`, storage first, then in file order → used → `onDispose` in reverse. A throw in `setup` stops the boot.
+ */
+export { GatewayError, statusOf, type ErrorKind, type Scope } from "../chat/error.ts";
+export type { ChatEvent, ChatStream } from "../chat/event.ts";
+export type { Json, JsonObject } from "../chat/json.ts";
+export type { ChatRequest, Message, Part } from "../chat/request.ts";
+export type { ChatResponse } from "../chat/response.ts";
+export { noUsage, type Usage } from "../chat/usage.ts";
+export type { DialectName, Operation } from "../dialects/dialect.ts";
+
+/** The builder of option schemas: TypeBox, which is JSON Schema. */
+export const t = Type;
+
+export type Awaitable<T> = T | Promise<T>;
+
+/** Every place a plugin can fill. The key is also the folder under `plugins/` and the section of the config file. */
+export interface Slots {
+  storage: Storage;
+  provider: Provider;
+  auth: Authenticator;
+  "rate-limit": RateLimiter;
+  billing: Biller;
+  guardrail: Guardrail;
+  cache: ResponseCache;
+  observer: Observer;
+}
+export type Kind = keyof Slots;
+
+export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
+  readonly kind: K;
+  /** kebab-case, unique within its kind; shown in logs, errors and the dashboard. */
+  readonly name: string;
+  /** The plugin interface it was written for. */
+  readonly api: 1;
+  /** One sentence for the docs and the dashboard. */
+  readonly description?: string;
+  /** Schema of the options, a closed object: checked and defaulted before `setup`. Also the docs and the form. */
+  readonly config: C;
+  /** Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up. */
+  setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K]>;
+}
+export const definePlugin = <K extends Kind, C extends TSchema>(plugin: Plugin<K, C>): Plugin<K, C> => plugin;
+
+/** All a plugin may touch of the outside world; tests pass fakes. */
+export interface Context {
+  /** The instance's name in the config, e.g. `openai-eu`. Two instances share nothing. */
+  readonly name: string;
+  readonly logger: Logger;
+  /** State the plugin keeps; keys are private to the instance. */
+  readonly storage: Namespace;
+  /** Every request to the outside goes through here, where the egress guard is. */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Runs at shutdown, last registered first; also when this or a later `setup` throws. */
+  onDispose(cleanup: () => Awaitable<void>): void;
+}
+export interface Contexts {
+  /** The data folder for relative paths; no `storage` of its own, it is the storage. */
+  storage: Omit<Context, "storage"> & { readonly dataDir: string };
+  provider: Context;
+  /** `keys` looks up the keys that core keeps. */
+  auth: Context & { readonly keys: KeyLookup };
+  "rate-limit": Context;
+  /** `prices` are the rows of the file's `prices:` section, in file order. */
+  billing: Context & { readonly prices: readonly PriceRow[] };
+  guardrail: Context;
+  cache: Context;
+  observer: Context;
+}
+
+export interface Logger {
+  debug(fields: object, message?: string): void;
+  info(fields: object, message?: string): void;
+  warn(fields: object, message?: string): void;
+  error(fields: object, message?: string): void;
+}
+
+// ── provider ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** An upstream account, in one of two forms: `request` for HTTP upstreams of a known dialect, `chat` for all others. */
+export type Provider = UpstreamProvider | ModelProvider;
+
+interface Offer {
+  /** Bare model names this instance claims, so that clients need not write `instance/model`. Never a call at boot. */
+  readonly models?: readonly string[];
+  /** The vendor's id in the price book, e.g. `openai`; default: the instance's name. */
+  readonly vendor?: string;
+}
+
+/** Core encodes, sends, times out, retries, meters and decodes; the plugin only addresses the upstream. */
+export interface UpstreamProvider extends Offer {
+  /** Preferred first. The client's own dialect is used when it is listed, so nothing is translated. */
+  readonly dialects: readonly [DialectName, ...DialectName[]];
+  /** The HTTP request of one attempt: URL, credentials, quirks of the body. Never sends it. */
+  request(attempt: Attempt): Awaitable<UpstreamRequest>;
+  /** The upstream refuses `stream_options`; its streams report usage unasked or not at all. */
+  readonly refusesStreamOptions?: boolean;
+  /** The upstream's name of the cap on output tokens where the dialect has several; default `max_completion_tokens`. */
+  readonly maxOutputTokensField?: string;
+}
+export interface Attempt {
+  readonly callId: string;
+  readonly operation: Operation;
+  readonly dialect: DialectName;
+  /** The upstream's own model name; `body` names it already. */
+  readonly model: string;
+  /** JSON text in `dialect`, ready to send. */
+  readonly body: string;
+  readonly stream: boolean;
+}
+export interface UpstreamRequest {
+  readonly url: string;
+  /** Credentials included; core adds nothing and never logs them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Answers canonical calls itself: for upstreams that are not HTTP or speak no known dialect, and to wrap a library. */
+export interface ModelProvider extends Offer {
+  /** Keeps the event grammar of `ChatEvent`. Throws `GatewayError`; stops when `signal` aborts. */
+  chat(request: ChatRequest, call: ModelCall): ChatStream;
+}
+export interface ModelCall {
+  readonly callId: string;
+  readonly model: string;
+  readonly signal: AbortSignal;
+}
+
+// ── auth ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Authenticator {
+  /**
+   * `null`: not my kind of credential, the next instance is asked. Throws `unauthenticated`: mine, but bad.
+   * `credential` comes from whichever header or query the caller's dialect uses; core extracts it once for all.
+   */
+  authenticate(credential: string, request: Request): Awaitable<Principal | null>;
+}
+/** Who is calling, and on whose account. */
+export interface Principal {
+  /** Shown in records: a key's name, a token's `sub`. */
+  readonly name: string;
+  /** `null`: not a key of ours (a JWT, say). */
+  readonly keyId: string | null;
+  readonly accountId: string;
+  /** Names of models it may call, as clients write them; `*` at the end matches any rest. */
+  readonly models: readonly string[] | "all";
+  readonly limits: Limits;
+}
+/** Requests and tokens over time, and calls at once. An absent one is no limit. */
+export interface Limits {
+  readonly requestsPerMinute?: number;
+  readonly tokensPerMinute?: number;
+  readonly concurrency?: number;
+}
+export interface KeyLookup {
+  /** `null`: not of the form of our keys. Throws `unauthenticated` for an unknown, expired or revoked one, all alike. */
+  find(credential: string, request: Request): Awaitable<Principal | null>;
+}
+
+// ── rate-limit, billing ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Who wants what, and at most how much of it. */
+export interface Claim {
+  readonly callId: string;
+  readonly principal: Principal;
+  readonly model: string;
+  /** What the call will probably use: limits in tokens reserve this and are corrected at the end. */
+  readonly expectedTokens: number;
+}
+export interface Limit {
+  readonly scope: Scope;
+  readonly measure: "requests" | "tokens" | "concurrency";
+  /** How many per minute, or at once for `concurrency`. */
+  readonly amount: number;
+}
+/** A granted claim. Core ends it exactly once, by one of the two methods, however the call went. */
+export interface Hold {
+  /** Headers for the client, e.g. `x-ratelimit-remaining-tokens`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Replaces the expectation by what was used. */
+  settle(actual: { readonly usage: Usage; readonly chargeNano: number }): Awaitable<void>;
+  /** The call was not admitted: nothing counts, not even the request. */
+  release(): Awaitable<void>;
+}
+export interface RateLimiter {
+  /** The rules of the instance's own options, applied for every principal beside those of keys and accounts. */
+  readonly own?: { readonly scope: "key" | "account" | "global"; readonly limits: Limits };
+  /** Takes from all the limits or from none. Throws `rate-limited` with `retryAfterSeconds` and `details.limit`. */
+  acquire(claim: Claim, limits: readonly Limit[]): Awaitable<Hold>;
+}
+
+export interface Biller {
+  /**
+   * What `usage` at `target` costs us and what we charge. Pure and synchronous. Throws `invalid-request` with the code
+   * `unpriced_model` when the book has no price; core applies the operator's `unpriced` policy.
+   */
+  rate(usage: Usage, target: Target, atMs: number, options?: RateOptions): Rating;
+  readonly policy: BillingPolicy;
+  /** Models the book knows for a vendor: their names claim bare model names and fill model lists. */
+  models?(vendor: string): readonly ModelFacts[];
+  /** For credit that is kept elsewhere: called before core's own admission, and ended with it. */
+  authorize?(claim: Claim, rating: Rating): Awaitable<Hold>;
+}
+/** What core does where money meets a gap; set by the operator in the options of the billing instance. */
+export interface BillingPolicy {
+  /** A target without a price: refuse the call, or let it pass with a cost of NULL. */
+  readonly unpriced: "refuse" | "allow";
+  /** A call whose process died: charge its expected input, its whole hold, or nothing. */
+  readonly interrupted: "input" | "full" | "release";
+  /** The cap on output tokens of a call that a budget holds for and that set none itself; it is sent upstream. */
+  readonly uncappedOutputTokens: number;
+}
+export interface RateOptions {
+  /** The dearest tier instead of the one that `usage` falls in: for holds. */
+  readonly dearest?: boolean;
+  /** As reported by the provider, e.g. `priority`. */
+  readonly serviceTier?: string;
+}
+/** Provider + upstream model. */
+export interface Target {
+  /** The instance's name. */
+  readonly provider: string;
+  /** Its vendor's id in the price book. */
+  readonly vendor: string;
+  readonly model: string;
+}
+/** Money in integer nano-USD (1e-9 USD), below 2^53. */
+export interface Rating {
+  readonly costNano: number;
+  readonly chargeNano: number;
+  readonly priceVersion: string;
+  readonly lines: readonly RatingLine[];
+}
+export interface RatingLine {
+  /** Token class, e.g. `input`, `cacheRead`, `output`. */
+  readonly item: string;
+  readonly quantity: number;
+  /** USD per million, a decimal. */
+  readonly price: string;
+}
+export interface ModelFacts {
+  readonly model: string;
+  /** Tokens; `null` where the book does not know. */
+  readonly contextWindow: number | null;
+  readonly maxOutputTokens: number | null;
+}
+/** One row of the file's `prices:`; USD per million tokens, as decimals. `target` is `instance/model`, `*` matches any rest. */
+export interface PriceRow {
+  readonly target: string;
+  readonly input: string;
+  readonly output: string;
+  readonly cacheRead?: string;
+  readonly cacheWrite?: string;
+  readonly cacheWrite1h?: string;
+  readonly reasoning?: string;
+  readonly inputAudio?: string;
+  readonly outputAudio?: string;
+  /** USD per call. */
+  readonly request?: string;
+  readonly contextWindow?: number;
+  readonly maxOutputTokens?: number;
+}
+
+// ── guardrail, cache, observer ────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Guardrail {
+  /** The request to go on with. Throws `invalid-request` with the code `blocked`. */
+  input?(request: ChatRequest, principal: Principal): Awaitable<ChatRequest>;
+  /** Wraps the stream: may hold back, change or end it, and keeps its grammar. */
+  output?(events: ChatStream, principal: Principal): ChatStream;
+}
+/** `key` already covers account, model and request. Only complete answers are ever set. */
+export interface ResponseCache {
+  get(key: string): Awaitable<ChatResponse | null>;
+  set(key: string, response: ChatResponse): Awaitable<void>;
+}
+export interface Observer {
+  /** Once per call, refused ones too, after the last byte. A throw is logged and changes nothing. */
+  callEnded(record: CallRecord): Awaitable<void>;
+}
+/** No prompt, no answer, no secret. */
+export interface CallRecord {
+  readonly callId: string;
+  readonly principal: string | null;
+  readonly keyId: string | null;
+  readonly accountId: string | null;
+  readonly dialect: DialectName;
+  readonly operation: Operation;
+  /** As asked. */
+  readonly model: string;
+  readonly provider: string | null;
+  readonly upstreamModel: string | null;
+  readonly status: string;
+  /** HTTP status the client got. */
+  readonly httpStatus: number;
+  readonly errorKind: string | null;
+  readonly usage: Usage | null;
+  readonly source: string;
+  readonly costNano: number | null;
+  readonly chargeNano: number | null;
+  readonly attempts: number;
+  readonly stream: boolean;
+  readonly startedMs: number;
+  /** From the start to the first byte of the answer. */
+  readonly firstByteMs: number | null;
+  readonly durationMs: number;
+  readonly warnings: readonly string[];
+  /** How long each plugin's hooks took, by `kind/name`, in ms. */
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+// ── storage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Storage {
+  /** Migrates and opens. Called once, before any other plugin is set up. */
+  open(): Awaitable<Database>;
+}
+/** Small state a plugin keeps across restarts. */
+export interface Namespace {
+  get(key: string): Awaitable<Json | null>;
+  set(key: string, value: Json, options?: { readonly ttlMs?: number }): Awaitable<void>;
+  /** Adds and returns the sum in one atomic step; `null`, and no change, when it would fall below `floor`. */
+  add(key: string, delta: number, options?: { readonly floor?: number; readonly ttlMs?: number }): Awaitable<number | null>;
+}

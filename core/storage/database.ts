@@ -1,0 +1,315 @@
+import type { Scope } from "../chat/error.ts";
+import type { Usage } from "../chat/usage.ts";
+import type { DialectName, Operation } from "../dialects/dialect.ts";
+import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
+
+/**
+ * All that is kept. Each method is one transaction and is atomic; none hands out a transaction. Times are epoch
+ * milliseconds UTC, ids our own UUIDv7, money integer nano-USD. Lists are newest first.
+ */
+export interface Database {
+  readonly settings: SettingRepository;
+  readonly accounts: AccountRepository;
+  readonly keys: KeyRepository;
+  readonly budgets: BudgetRepository;
+  readonly ledger: LedgerRepository;
+  readonly calls: CallRepository;
+  readonly sessions: SessionRepository;
+  /** State of one plugin instance. */
+  namespace(name: string): Namespace;
+  /** `null`: can serve. Otherwise why not, in words for `/readyz`. */
+  trouble(): string | null;
+  /** The equalities of the ledger, proved by sums over all rows; for `doctor`. Slow on purpose. */
+  prove(): Awaitable<readonly Proof[]>;
+  close(): Awaitable<void>;
+}
+
+export interface Page<Row> {
+  readonly data: readonly Row[];
+  /** Pass as `after` for the next page; `null` at the end. */
+  readonly next: string | null;
+}
+export interface PageQuery {
+  readonly after?: string | null;
+  /** 1…200; default 50. */
+  readonly limit?: number;
+}
+
+export interface Proof {
+  readonly name: string;
+  readonly ok: boolean;
+  /** The figures compared, and what to do when they differ. */
+  readonly detail: string;
+}
+
+/** Single values, e.g. the hash of the admin token. */
+export interface SettingRepository {
+  get(name: string): Awaitable<string | null>;
+  set(name: string, value: string): Awaitable<void>;
+  /** Deletes and says whether it was there with this value: a one-time token is used once. */
+  take(name: string, value: string): Awaitable<boolean>;
+}
+
+export interface AccountRow {
+  readonly id: string;
+  readonly parentId: string | null;
+  readonly name: string;
+  readonly createdMs: number;
+}
+export interface AccountRepository {
+  get(id: string): Awaitable<AccountRow | null>;
+  /** The account and its parents, nearest first; empty for an unknown id. */
+  lineage(id: string): Awaitable<readonly AccountRow[]>;
+}
+
+export interface KeyRow {
+  readonly id: string;
+  readonly accountId: string;
+  readonly name: string;
+  /** `sk-llmp-<public id>`: safe to show. */
+  readonly prefix: string;
+  readonly last4: string;
+  readonly models: readonly string[] | "all";
+  readonly limits: Limits;
+  /** Addresses the key may be used from; empty: any. */
+  readonly cidrs: readonly string[];
+  readonly expiresMs: number | null;
+  readonly revokedMs: number | null;
+  readonly createdMs: number;
+  readonly lastUsedMs: number | null;
+}
+export interface NewKey extends Omit<KeyRow, "revokedMs" | "lastUsedMs"> {
+  /** HMAC of the whole key, hex. */
+  readonly digest: string;
+}
+export interface KeyRepository {
+  /** Creates the key and its budget together. */
+  create(key: NewKey, budget: NewBudget | null): Awaitable<KeyRow>;
+  findByDigest(digest: string): Awaitable<KeyRow | null>;
+  get(id: string): Awaitable<KeyRow | null>;
+  list(query: PageQuery): Awaitable<Page<KeyRow>>;
+  /** `null`: no such key. Revoking twice keeps the first time. */
+  revoke(id: string, atMs: number): Awaitable<KeyRow | null>;
+}
+
+export type BudgetWindow = "day" | "week" | "month" | "lifetime";
+export interface NewBudget {
+  readonly id: string;
+  readonly scope: Scope;
+  readonly window: BudgetWindow;
+  readonly limitNano: number;
+  readonly createdMs: number;
+}
+/** A budget with the state of its current window. */
+export interface BudgetRow extends NewBudget {
+  readonly windowStartMs: number;
+  /** When the window ends; `null` for `lifetime`. */
+  readonly resetsAtMs: number | null;
+  readonly spentNano: number;
+  readonly heldNano: number;
+}
+export interface BudgetRepository {
+  create(budget: NewBudget): Awaitable<BudgetRow>;
+  get(id: string): Awaitable<BudgetRow | null>;
+  list(query: PageQuery & { readonly scope?: Scope }): Awaitable<Page<BudgetRow>>;
+  /** `false`: no such budget. What it counted stays in the ledger. */
+  remove(id: string): Awaitable<boolean>;
+  /** Whether any budget counts calls with these scopes. Answers from memory: it is asked on every call. */
+  inScope(scopes: readonly Scope[]): boolean;
+}
+
+// ── the life of a call ────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type CallStatus = "open" | "ok" | "client_aborted" | "upstream_error" | "refused" | "interrupted" | "shutdown";
+export type UsageSource = "provider" | "drained" | "estimated" | "none";
+
+/** What is known of a call before it is sent. */
+export interface CallStart {
+  readonly callId: string;
+  readonly startedMs: number;
+  readonly accountId: string;
+  readonly keyId: string | null;
+  readonly principal: string;
+  readonly dialect: DialectName;
+  readonly operation: Operation;
+  /** As asked. */
+  readonly model: string;
+  readonly stream: boolean;
+}
+export interface Admission extends CallStart {
+  /** The first target of the route. */
+  readonly provider: string;
+  readonly upstreamModel: string;
+  /** Every scope whose budgets must hold this call. */
+  readonly scopes: readonly Scope[];
+  readonly need: Need;
+  /** What is charged should this process die: the tokens expected of the input, and their price; `null` if unpriced. */
+  readonly ifInterrupted: { readonly usage: Usage; readonly costNano: number; readonly chargeNano: number; readonly priceVersion: string } | null;
+}
+/** The most a call may cost. */
+export interface Need {
+  /** For the input, and all that does not depend on the output. */
+  readonly inputNano: number;
+  /** For `outputTokens` tokens of output. */
+  readonly outputNano: number;
+  /** The cap on the output, all candidates together. */
+  readonly outputTokens: number;
+  /** When the whole does not fit, the cap may be lowered to this; equal to `outputTokens` where it may not. */
+  readonly leastOutputTokens: number;
+}
+export type AdmitResult =
+  | {
+      readonly admitted: true;
+      /** Held on each budget in scope; 0 when there is none. */
+      readonly heldNano: number;
+      /** The cap that the hold covers, all candidates together; below what was asked when the budget is short. */
+      readonly outputTokens: number;
+      readonly budgets: number;
+    }
+  | { readonly admitted: false; readonly budget: BudgetRow; readonly neededNano: number };
+
+export interface AttemptRow {
+  readonly provider: string;
+  readonly upstreamModel: string;
+  readonly upstreamId: string | null;
+  /** HTTP status; `null` when no answer came. */
+  readonly status: number | null;
+  readonly billed: boolean;
+}
+/** The end of an admitted call. */
+export interface Final {
+  readonly callId: string;
+  readonly status: Exclude<CallStatus, "open" | "refused">;
+  readonly source: UsageSource;
+  readonly provider: string;
+  readonly upstreamModel: string;
+  readonly usage: Usage | null;
+  /** `null`: the target has no price. */
+  readonly costNano: number | null;
+  readonly chargeNano: number | null;
+  readonly priceVersion: string | null;
+  readonly finishReason: string | null;
+  readonly httpStatus: number;
+  readonly errorKind: string | null;
+  readonly attempts: readonly AttemptRow[];
+  readonly firstByteMs: number | null;
+  readonly finishedMs: number;
+  readonly notes: CallNotes | null;
+}
+/** What a page shows of one call beyond its columns. */
+export interface CallNotes {
+  readonly warnings?: readonly string[];
+  readonly lines?: readonly { readonly item: string; readonly quantity: number; readonly price: string }[];
+  /** Message the client got. */
+  readonly error?: string;
+  /** The provider's usage was not credible and was corrected. */
+  readonly anomalous?: boolean;
+}
+export interface Refusal extends CallStart {
+  readonly provider: string | null;
+  readonly upstreamModel: string | null;
+  readonly httpStatus: number;
+  readonly errorKind: string;
+  readonly finishedMs: number;
+  readonly notes: CallNotes | null;
+}
+export interface LedgerRepository {
+  /** Opens the call and holds its need on every budget in scope, or does nothing. Never lets spent + held exceed a limit. */
+  admit(admission: Admission): Awaitable<AdmitResult>;
+  /** The final record, the end of every hold, and the ledger entry. Once per call: a second time does nothing. */
+  finish(final: Final): Awaitable<void>;
+  /** A row for a call that was not admitted; from the 61st a minute and key on it is only counted. */
+  refuse(refusal: Refusal): Awaitable<void>;
+  /** Ends the open calls of dead processes as `interrupted`. Returns how many. */
+  sweep(policy: "input" | "full" | "release", nowMs: number): Awaitable<number>;
+}
+
+// ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A row of `v_usage`, as a page and the API show it. */
+export interface CallRow {
+  readonly callId: string;
+  readonly accountId: string;
+  readonly keyId: string | null;
+  readonly principal: string;
+  readonly dialect: string;
+  readonly operation: string;
+  readonly model: string;
+  readonly provider: string | null;
+  readonly upstreamModel: string | null;
+  readonly status: CallStatus;
+  readonly source: UsageSource | null;
+  readonly inputTokens: number | null;
+  readonly cacheReadTokens: number | null;
+  readonly cacheWriteTokens: number | null;
+  readonly cacheWrite1hTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly reasoningTokens: number | null;
+  readonly costNano: number | null;
+  readonly chargeNano: number | null;
+  readonly priceVersion: string | null;
+  readonly finishReason: string | null;
+  readonly stream: boolean;
+  readonly ttftMs: number | null;
+  readonly durationMs: number | null;
+  readonly createdMs: number;
+  readonly finishedMs: number | null;
+}
+export interface CallDetail extends CallRow {
+  readonly httpStatus: number | null;
+  readonly errorKind: string | null;
+  /** Held at admission on each budget in scope. */
+  readonly heldNano: number;
+  readonly attempts: readonly AttemptRow[];
+  readonly notes: CallNotes | null;
+}
+export interface CallFilter {
+  readonly key?: string;
+  readonly account?: string;
+  readonly model?: string;
+  readonly provider?: string;
+  readonly status?: CallStatus;
+  readonly from?: number;
+  readonly to?: number;
+}
+export type GroupField = "key" | "account" | "model" | "provider" | "status" | "day" | "hour";
+export interface UsageSum {
+  readonly calls: number;
+  /** Calls that ended other than `ok` (refused ones too). */
+  readonly errors: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly reasoningTokens: number;
+  readonly costNano: number;
+  readonly chargeNano: number;
+}
+export interface UsageGroup extends UsageSum {
+  /** Present when grouped by it: key id or `null`, account id, model, provider, status, start of the day or hour in ms. */
+  readonly group: Readonly<Partial<Record<GroupField, string | number | null>>>;
+}
+export interface CallRepository {
+  list(filter: CallFilter, query: PageQuery): Awaitable<Page<CallRow>>;
+  get(callId: string): Awaitable<CallDetail | null>;
+  /** Finished and refused calls admitted in `[from, to)`. */
+  usage(range: { readonly from: number; readonly to: number; readonly groupBy: readonly GroupField[] }): Awaitable<{
+    readonly data: readonly UsageGroup[];
+    readonly total: UsageSum;
+  }>;
+  /** Open calls now. */
+  openCount(): Awaitable<number>;
+}
+
+export interface SessionRow {
+  readonly role: "owner";
+  readonly createdMs: number;
+  readonly expiresMs: number;
+}
+/** Dashboard sessions; `digest` is the hash of the cookie's opaque value. */
+export interface SessionRepository {
+  create(digest: string, session: SessionRow): Awaitable<void>;
+  /** `null`: unknown or expired. */
+  find(digest: string, nowMs: number): Awaitable<SessionRow | null>;
+  remove(digest: string): Awaitable<void>;
+}
