@@ -29,20 +29,28 @@ export interface ChatRequest {
   readonly user: string | null;
   readonly metadata: Readonly<Record<string, string>>;
   readonly serviceTier: string | null;
-  /** Fields of the client's dialect that have no canonical name, kept for a target that speaks the same dialect. */
+  /**
+   * Fields of the client's dialect that have no canonical name, kept for a target that speaks the same dialect. Here and
+   * in every other `extensions`: an object per dialect, under the dialect's name, so that no other dialect writes it out.
+   */
   readonly extensions: JsonObject;
 }
 
-export interface Message {
+interface Extensible {
+  /** As `ChatRequest.extensions`. */
+  readonly extensions?: JsonObject;
+}
+
+export interface Message extends Extensible {
   /** `developer` is kept apart from `system`, because some targets rank them. `tool` carries tool results. */
   readonly role: "system" | "developer" | "user" | "assistant" | "tool";
   readonly name?: string;
   readonly parts: readonly Part[];
 }
 
-export type Part = TextPart | MediaPart | ReasoningPart | ToolCallPart | ToolResultPart | RefusalPart;
+export type Part = TextPart | MediaPart | ReasoningPart | ToolCallPart | ToolResultPart | RefusalPart | OtherPart;
 
-interface Cacheable {
+interface Cacheable extends Extensible {
   /** The client marked the prompt up to here for the provider's cache. */
   readonly cache?: { readonly ttl: "5m" | "1h" };
 }
@@ -67,7 +75,7 @@ export interface MediaPart extends Cacheable {
   /** How closely to look at an image: `low`, `high`, `auto`. */
   readonly detail?: string;
 }
-export interface ReasoningPart {
+export interface ReasoningPart extends Extensible {
   readonly type: "reasoning";
   readonly text: string;
   /** Proof of origin that the vendor wants back unchanged on the next turn. */
@@ -87,25 +95,30 @@ export interface ToolCallPart extends Cacheable {
 export interface ToolResultPart extends Cacheable {
   readonly type: "tool-result";
   readonly id: string;
-  readonly parts: readonly (TextPart | MediaPart)[];
+  readonly parts: readonly (TextPart | MediaPart | OtherPart)[];
   readonly isError: boolean;
 }
 export interface RefusalPart {
   readonly type: "refusal";
   readonly text: string;
 }
+/** Content that only the client's dialect has a word for, whole, in its `extensions`; only a target of that dialect can take it. */
+export interface OtherPart {
+  readonly type: "other";
+  readonly extensions: JsonObject;
+}
 
 export type Tool =
-  | {
+  | ({
       readonly type: "function";
       readonly name: string;
       readonly description: string | null;
       /** JSON Schema of the arguments. */
       readonly parameters: JsonObject | null;
       readonly strict: boolean | null;
-    }
+    } & Extensible)
   /** Takes free text, perhaps held to a grammar. */
-  | { readonly type: "custom"; readonly name: string; readonly description: string | null; readonly format: JsonObject | null }
+  | ({ readonly type: "custom"; readonly name: string; readonly description: string | null; readonly format: JsonObject | null } & Extensible)
   /** Run by the provider itself; only a target of the same dialect can take it. */
   | { readonly type: "server"; readonly definition: JsonObject };
 

@@ -10,7 +10,7 @@ export interface ChatResponse {
   readonly createdMs: number;
   readonly candidates: readonly Candidate[];
   readonly usage: ReportedUsage | null;
-  /** Fields without a canonical name, kept for a client that speaks the same dialect. */
+  /** Fields without a canonical name, kept under the dialect's name for a client that speaks the same dialect. */
   readonly extensions: JsonObject;
 }
 
@@ -18,4 +18,6 @@ export interface Candidate {
   readonly parts: readonly Part[];
   readonly finish: Finish;
   readonly logprobs?: Json;
+  /** As `ChatResponse.extensions`. */
+  readonly extensions?: JsonObject;
 }

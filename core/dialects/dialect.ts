@@ -19,7 +19,10 @@ export interface Dialect {
   /** Throws `invalid-request` naming `param` for what the protocol does not allow. */
   decodeRequest(body: JsonObject): ChatRequest;
   /** The request for a target that speaks this dialect. `model` is the target's. What cannot be said becomes a warning. */
-  encodeRequest(request: ChatRequest, model: string): { readonly body: JsonObject; readonly warnings: readonly string[] };
+  encodeRequest(
+    request: ChatRequest,
+    model: string,
+  ): { readonly body: JsonObject; readonly warnings: readonly string[] };
   /** Throws `upstream-invalid` when the body is not an answer of this protocol. */
   decodeResponse(body: JsonObject): ChatResponse;
   encodeResponse(response: ChatResponse): JsonObject;

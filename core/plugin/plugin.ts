@@ -213,6 +213,8 @@ export interface Biller {
   readonly policy: BillingPolicy;
   /** Models the book knows for a vendor: their names claim bare model names and fill model lists. */
   models?(vendor: string): readonly ModelFacts[];
+  /** What is known of one target's size; `null`: nothing. Cheap: it is asked on every call. */
+  facts?(target: Target): ModelFacts | null;
   /** For credit that is kept elsewhere: called before core's own admission, and ended with it. */
   authorize?(claim: Claim, rating: Rating): Awaitable<Hold>;
 }

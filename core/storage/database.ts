@@ -204,6 +204,8 @@ export interface CallNotes {
   readonly error?: string;
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous?: boolean;
+  /** The charge is above what was held for it: the bound was too low. */
+  readonly overHold?: boolean;
 }
 export interface Refusal extends CallStart {
   readonly provider: string | null;

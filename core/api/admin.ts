@@ -1,0 +1,84 @@
+import { GatewayError } from "../chat/error.ts";
+import { parseJsonBody } from "../dialects/json-text.ts";
+import type { Admin } from "../identity/admin.ts";
+import { credentialOf } from "../pipeline/authenticate.ts";
+import type { Logger } from "../plugin/plugin.ts";
+import { budgetRoutes } from "./budgets.ts";
+import { callRoutes } from "./calls.ts";
+import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
+import { openapi } from "./openapi.ts";
+import { errorAnswer } from "./process.ts";
+import type { ApiRoute } from "./route.ts";
+
+export interface ApiDependencies extends KeyServiceDependencies {
+  readonly admin: Admin;
+  readonly service: KeyService;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly publicUrl: string;
+  /** A signed-in person of the dashboard; may read what pages read. */
+  readonly hasSession: (request: Request) => Promise<boolean>;
+}
+
+/** What the admin API takes in one body. */
+const maxBodyBytes = 1024 * 1024;
+
+/** The routes under `/api`, each behind the admin token, and their description. */
+export function adminRoutes(dependencies: ApiDependencies) {
+  const { database, service, now, hasSession, logger, newId } = dependencies;
+  const routes = [...keyRoutes(service, database), ...budgetRoutes(dependencies), ...callRoutes(database, now)];
+  const description = openapi(routes, dependencies);
+
+  async function guarded(mayEnter: () => Promise<boolean>, answer: () => Promise<Response>): Promise<Response> {
+    try {
+      if (!(await mayEnter())) throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
+      return await answer();
+    } catch (error) {
+      if (!(error instanceof GatewayError)) logger.error({ error }, "a request of the admin API failed");
+      return errorAnswer(error, newId());
+    }
+  }
+  const isAdmin = async (request: Request) => {
+    const token = credentialOf(request.headers);
+    return token !== null && (await dependencies.admin.verify(token));
+  };
+
+  return [
+    ...routes.map((route) => ({
+      method: route.method,
+      path: route.path,
+      access: "admin" as const,
+      handle: (request: Request, params: Readonly<Record<string, string>>) =>
+        guarded(() => isAdmin(request), () => answerOf(route, request, params)),
+    })),
+    {
+      method: "GET" as const,
+      path: "/openapi.json",
+      access: "admin" as const,
+      handle: (request: Request) =>
+        guarded(
+          async () => (await isAdmin(request)) || (await hasSession(request)),
+          async () => Response.json(description, { headers: noStore }),
+        ),
+    },
+  ];
+}
+
+const noStore = { "cache-control": "no-store", vary: "Cookie, Authorization", "x-content-type-options": "nosniff" };
+
+async function answerOf(route: ApiRoute, request: Request, params: Readonly<Record<string, string>>): Promise<Response> {
+  const query = new URL(request.url).searchParams;
+  const body = route.body === null ? null : await jsonOf(request);
+  return Response.json(await route.answer({ params, query, body }), { status: route.status, headers: noStore });
+}
+
+async function jsonOf(request: Request): Promise<unknown> {
+  if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
+    throw new GatewayError("unsupported-media-type", "content-type must be application/json");
+  if (Number(request.headers.get("content-length") ?? 0) > maxBodyBytes) throw tooLarge();
+  const bytes = await request.arrayBuffer();
+  if (bytes.byteLength > maxBodyBytes) throw tooLarge();
+  return parseJsonBody(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+}
+
+const tooLarge = () => new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);

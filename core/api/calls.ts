@@ -1,0 +1,48 @@
+import type { CallFilter, CallRow, Database, GroupField } from "../storage/database.ts";
+import { missing } from "./keys.ts";
+import { type ApiRoute, checkedQuery } from "./route.ts";
+import { CallsQuerySchema, UsageQuerySchema } from "./schemas.ts";
+
+export const callRoutes = (database: Database, now: () => number): readonly ApiRoute[] => [
+  {
+    method: "GET",
+    path: "/api/calls",
+    summary: "List calls, newest first, those in flight before all others.",
+    query: CallsQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const { after, limit, ...filter } = checkedQuery(CallsQuerySchema, query);
+      const paging = { ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) };
+      // The schema's list of statuses is that of CallStatus, which its union of literals widens to string.
+      const page = await database.calls.list(filter as CallFilter, paging);
+      return { data: page.data.map(callAnswer), next: page.next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/calls/:id",
+    summary: "One call with its attempts, price lines and warnings. The id is the `x-request-id` of its answer.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ params }) => callAnswer((await database.calls.get(params.id ?? "")) ?? missing()),
+  },
+  {
+    method: "GET",
+    path: "/api/usage",
+    summary: "Sums over the calls admitted in [from, to).",
+    query: UsageQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const { from = 0, to = now() + 1, groupBy } = checkedQuery(UsageQuerySchema, query);
+      // The schema's pattern admits these names only.
+      const fields = (groupBy === undefined ? [] : groupBy.split(",")) as GroupField[];
+      const { data, total } = await database.calls.usage({ from, to, groupBy: [...new Set(fields)] });
+      return { data: data.map(({ group, ...sums }) => ({ ...group, ...sums })), total };
+    },
+  },
+];
+
+const callAnswer = <Row extends CallRow>(row: Row) => ({ id: row.callId, ...row });

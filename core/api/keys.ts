@@ -1,0 +1,131 @@
+import { isIP } from "node:net";
+import type { Static } from "@sinclair/typebox";
+import { GatewayError } from "../chat/error.ts";
+import { makeKey } from "../identity/key-format.ts";
+import type { Keys } from "../identity/keys.ts";
+import type { Database, KeyRow } from "../storage/database.ts";
+import { nanoOf } from "./money.ts";
+import { type ApiRoute, checked, checkedQuery } from "./route.ts";
+import { NewKeySchema, PageQuerySchema } from "./schemas.ts";
+
+export interface KeyServiceDependencies {
+  readonly database: Database;
+  readonly keys: Keys;
+  readonly now: () => number;
+  readonly newId: () => string;
+  /** Whether something keeps limits and counts money; else setting one is a conflict. */
+  readonly enforces: { readonly limits: boolean; readonly budgets: boolean };
+}
+
+/** What keys go through, whoever asks: the API, the dashboard, the first start. */
+export interface KeyService {
+  /** The only moment the secret exists outside the client's hands. */
+  create(input: Static<typeof NewKeySchema>): Promise<{ readonly row: KeyRow; readonly secret: string }>;
+  /** `null`: no such key. The next call with it is refused. */
+  revoke(id: string): Promise<KeyRow | null>;
+}
+
+export const keyService = ({ database, keys, now, newId, enforces }: KeyServiceDependencies): KeyService => ({
+  async create(input) {
+    if (input.limits && Object.keys(input.limits).length > 0 && !enforces.limits) throw notEnforced("limit", "rate-limit");
+    if (input.budget && !enforces.budgets) throw notEnforced("budget", "billing");
+    for (const cidr of input.cidrs ?? []) if (!isCidr(cidr)) throw new GatewayError("invalid-request", "cidrs: not a network", { param: "cidrs" });
+    if (input.expiresAt !== undefined && input.expiresAt <= now())
+      throw new GatewayError("invalid-request", "expiresAt: already past", { param: "expiresAt" });
+    const made = makeKey();
+    const id = newId();
+    const createdMs = now();
+    const row = await database.keys.create(
+      {
+        id,
+        accountId: input.accountId ?? "default",
+        name: input.name,
+        prefix: made.prefix,
+        last4: made.last4,
+        digest: keys.digest(made.key),
+        models: input.models ?? "all",
+        limits: input.limits ?? {},
+        cidrs: input.cidrs ?? [],
+        expiresMs: input.expiresAt ?? null,
+        createdMs,
+      },
+      input.budget
+        ? { id: newId(), scope: { kind: "key", id }, window: input.budget.window, limitNano: nanoOf(input.budget.usd, "budget.usd"), createdMs }
+        : null,
+    );
+    return { row, secret: made.key };
+  },
+  async revoke(id) {
+    const row = await database.keys.revoke(id, now());
+    keys.forget(id);
+    return row;
+  },
+});
+
+export const keyRoutes = (service: KeyService, database: Database): readonly ApiRoute[] => [
+  {
+    method: "POST",
+    path: "/api/keys",
+    summary: "Create a key. The answer is the only one that holds the key itself.",
+    query: null,
+    body: NewKeySchema,
+    status: 201,
+    async answer({ body }) {
+      const { row, secret } = await service.create(checked(NewKeySchema, body));
+      return { ...keyAnswer(row), key: secret };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/keys",
+    summary: "List keys, newest first.",
+    query: PageQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const page = await database.keys.list(checkedQuery(PageQuerySchema, query));
+      return { data: page.data.map(keyAnswer), next: page.next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/keys/:id",
+    summary: "One key.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ params }) => keyAnswer((await database.keys.get(params.id ?? "")) ?? missing()),
+  },
+  {
+    method: "DELETE",
+    path: "/api/keys/:id",
+    summary: "Revoke a key. Its calls and its budget's history stay.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ params }) => keyAnswer((await service.revoke(params.id ?? "")) ?? missing()),
+  },
+];
+
+/** One body for every unknown object, whatever its kind. */
+export function missing(): never {
+  throw new GatewayError("not-found", "no such object");
+}
+
+export const notEnforced = (what: "limit" | "budget", section: string): GatewayError =>
+  new GatewayError("conflict", `no ${section} plugin is configured: a ${what} would have no effect`);
+
+const keyAnswer = ({ models, expiresMs, revokedMs, createdMs, lastUsedMs, ...row }: KeyRow) => ({
+  ...row,
+  models: models === "all" ? null : models,
+  expiresAt: expiresMs,
+  revokedAt: revokedMs,
+  createdAt: createdMs,
+  lastUsedAt: lastUsedMs,
+});
+
+function isCidr(text: string): boolean {
+  const [net = "", bits, ...rest] = text.split("/");
+  const version = isIP(net);
+  return version > 0 && rest.length === 0 && /^\d{1,3}$/.test(bits ?? "") && Number(bits) <= (version === 4 ? 32 : 128);
+}

@@ -1,0 +1,41 @@
+import type { TSchema } from "@sinclair/typebox";
+import type { ApiRoute } from "./route.ts";
+
+/** OpenAPI 3.1 of the admin API, made from the routes themselves. */
+export function openapi(routes: readonly ApiRoute[], { version, publicUrl }: { readonly version: string; readonly publicUrl: string }) {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const route of routes) {
+    const path = route.path.replace(/:(\w+)/g, "{$1}");
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "LLM Proxy admin API", version },
+    servers: [{ url: publicUrl }],
+    security: [{ adminToken: [] }],
+    paths,
+    components: { securitySchemes: { adminToken: { type: "http", scheme: "bearer" } } },
+  };
+}
+
+function operation({ path, summary, query, body, status }: ApiRoute) {
+  const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name, in: "path", required: true, schema: { type: "string" } }));
+  const properties: Readonly<Record<string, TSchema>> = query?.properties ?? {};
+  const inQuery = Object.entries(properties).map(([name, schema]) => ({ name, in: "query", schema: plain(schema) }));
+  return {
+    summary,
+    parameters: [...inPath, ...inQuery],
+    ...(body && { requestBody: { required: true, content: { "application/json": { schema: plain(body) } } } }),
+    responses: {
+      [status]: { description: "Done.", content: { "application/json": { schema: { type: "object" } } } },
+      default: {
+        description: "Refused; `error.message` says why.",
+        content: { "application/json": { schema: { type: "object", required: ["error"] } } },
+      },
+    },
+  };
+}
+
+/** Without what only our own messages use. */
+const plain = (schema: TSchema): unknown =>
+  JSON.parse(JSON.stringify(schema, (name, value: unknown) => (name === "expected" ? undefined : value)));

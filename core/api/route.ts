@@ -1,0 +1,48 @@
+import type { Static, TSchema } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { GatewayError } from "../chat/error.ts";
+import { faultsOf } from "../config/check.ts";
+import { steps } from "../config/problem.ts";
+
+/** One operation of the admin API: how it is described at `/openapi.json` and how it is answered. */
+export interface ApiRoute {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** In Elysia's notation, e.g. `/api/keys/:id`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly query: TSchema | null;
+  readonly body: TSchema | null;
+  /** Status of success. */
+  readonly status: 200 | 201;
+  readonly answer: (input: ApiInput) => Promise<object>;
+}
+export interface ApiInput {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Parsed JSON, not yet checked; `null` where the route takes no body. */
+  readonly body: unknown;
+}
+
+/** The checked body. Throws `invalid-request` that names the field and never echoes its value. */
+export function checked<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+  const filled = Value.Default(schema, value);
+  const fault = faultsOf(schema, filled)[0];
+  if (fault) {
+    const param = steps(fault.at).join(".");
+    throw new GatewayError("invalid-request", `${param || "body"}: ${fault.message}`, param ? { param } : {});
+  }
+  // No fault: the value is of the schema's type.
+  return filled as Static<Schema>;
+}
+
+/** Query text as the schema's types. A parameter given twice, or unknown, is a mistake that must not pass unseen. */
+export function checkedQuery<Schema extends TSchema>(schema: Schema, query: URLSearchParams): Static<Schema> {
+  const properties: Readonly<Record<string, TSchema>> = schema.properties ?? {};
+  const values: Record<string, unknown> = {};
+  for (const [name, text] of query) {
+    if (Object.hasOwn(values, name)) throw new GatewayError("invalid-request", `${name}: given twice`, { param: name });
+    const wantsNumber = properties[name]?.type === "integer";
+    values[name] = wantsNumber && /^-?\d{1,16}$/.test(text) ? Number(text) : text;
+  }
+  return checked(schema, values);
+}

@@ -1,0 +1,107 @@
+import { Type as t } from "@sinclair/typebox";
+
+const closed = { additionalProperties: false };
+const count = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
+
+export const pageQuery = {
+  after: t.Optional(t.String({ maxLength: 64, description: "`next` of the page before." })),
+  limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, description: "Rows a page; default 50." })),
+};
+const millis = (description: string) =>
+  t.Optional(t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }));
+const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
+
+export const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
+  expected: "an amount in USD",
+  description: "USD above 0, with at most 9 decimals; a decimal string keeps every digit.",
+});
+export const WindowSchema = t.Union([t.Literal("day"), t.Literal("week"), t.Literal("month"), t.Literal("lifetime")], {
+  expected: "day, week, month or lifetime",
+  description: "Calendar window in UTC after which the budget starts anew; `lifetime` never does.",
+});
+export const LimitsSchema = t.Object(
+  {
+    requestsPerMinute: count("Calls a minute."),
+    tokensPerMinute: count("Input and output tokens a minute."),
+    concurrency: count("Calls at once."),
+  },
+  { ...closed, description: "Absent: no limit." },
+);
+export const NewKeySchema = t.Object(
+  {
+    name: t.String({ minLength: 1, maxLength: 100, description: "Shown in lists and records." }),
+    accountId: t.Optional(t.String({ minLength: 1, maxLength: 64, description: "Who pays; default `default`." })),
+    models: t.Optional(
+      t.Array(t.String({ minLength: 1, maxLength: 256 }), {
+        minItems: 1,
+        maxItems: 1_000,
+        description: "Models it may call, as clients name them; `*` at the end matches any rest. Absent: all.",
+      }),
+    ),
+    expiresAt: t.Optional(t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: "Epoch milliseconds. Absent: never." })),
+    cidrs: t.Optional(
+      t.Array(t.String({ maxLength: 64 }), { maxItems: 100, description: "Networks it may be used from, e.g. `10.0.0.0/8`. Absent: any." }),
+    ),
+    budget: t.Optional(t.Object({ usd: UsdSchema, window: WindowSchema }, { ...closed, description: "A budget of its own." })),
+    limits: t.Optional(LimitsSchema),
+  },
+  closed,
+);
+export const NewBudgetSchema = t.Object(
+  {
+    scope: t.Object(
+      {
+        kind: t.Union(
+          [t.Literal("key"), t.Literal("account"), t.Literal("model"), t.Literal("provider"), t.Literal("global")],
+          { expected: "key, account, model, provider or global" },
+        ),
+        id: t.Optional(
+          t.String({ minLength: 1, maxLength: 256, description: "Id of the key or account, name of the model or provider; not for `global`." }),
+        ),
+      },
+      { ...closed, description: "Which calls it counts." },
+    ),
+    usd: UsdSchema,
+    window: WindowSchema,
+  },
+  closed,
+);
+
+export const PageQuerySchema = t.Object(pageQuery, closed);
+export const BudgetsQuerySchema = t.Object(
+  { ...pageQuery, scopeKind: name("Only budgets of this kind of scope, with `scopeId`."), scopeId: name("Only budgets of this scope.") },
+  closed,
+);
+export const CallsQuerySchema = t.Object(
+  {
+    ...pageQuery,
+    key: name("Key id."),
+    account: name("Account id."),
+    model: name("As the client asked for it."),
+    provider: name("Instance name."),
+    status: t.Optional(
+      t.Union(
+        ["open", "ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"].map((status) => t.Literal(status)),
+        { expected: "a status of a call" },
+      ),
+    ),
+    from: millis("Admitted at or after."),
+    to: millis("Admitted before."),
+  },
+  closed,
+);
+export const UsageQuerySchema = t.Object(
+  {
+    from: millis("Admitted at or after; default 0."),
+    to: millis("Admitted before; default now."),
+    groupBy: t.Optional(
+      t.String({
+        pattern: "^(key|account|model|provider|status|day|hour)(,(key|account|model|provider|status|day|hour))*$",
+        maxLength: 100,
+        expected: "names out of key, account, model, provider, status, day, hour, with commas between",
+        description: "Fields to group by, with commas between: key, account, model, provider, status, day, hour.",
+      }),
+    ),
+  },
+  closed,
+);

@@ -1,0 +1,48 @@
+import type { KeyService } from "../api/keys.ts";
+import { hasAdminToken, newAdminToken, newLoginLink } from "../identity/admin.ts";
+import type { Models } from "../pipeline/models.ts";
+import type { Database } from "../storage/database.ts";
+
+export interface FirstStart {
+  readonly database: Database;
+  readonly service: KeyService;
+  readonly models: Models;
+  readonly publicUrl: string;
+  /** `LLM_PROXY_ADMIN_TOKEN` is set: nothing to make or show. */
+  readonly adminTokenGiven: boolean;
+  readonly now: () => number;
+}
+
+const doneSetting = "first-start";
+
+/**
+ * What a new installation needs, made once: the admin token, a link to log in, a first key. Returns the lines to show,
+ * the only time these secrets are seen; empty at every later start.
+ */
+export async function firstStart({ database, service, models, publicUrl, adminTokenGiven, now }: FirstStart): Promise<readonly string[]> {
+  const { settings } = database;
+  if ((await settings.get(doneSetting)) !== null) return [];
+  const token = adminTokenGiven || (await hasAdminToken(settings)) ? null : await newAdminToken(settings);
+  const link = await newLoginLink(settings);
+  const { row, secret } = await service.create({ name: "first key" });
+  await settings.set(doneSetting, String(now()));
+
+  const everything = { name: row.name, keyId: row.id, accountId: row.accountId, models: "all", limits: {} } as const;
+  const listed = models.list(everything);
+  const model = listed.find(({ id }) => id === "echo")?.id ?? listed[0]?.id ?? "MODEL";
+  return [
+    "",
+    "This is shown once:",
+    "",
+    `  Log in to the dashboard   ${publicUrl}/dashboard/login?token=${link}`,
+    ...(token === null ? [] : [`  Admin token               ${token}`]),
+    `  First key                 ${secret}`,
+    "",
+    "Try it:",
+    "",
+    `  curl -N ${publicUrl}/v1/chat/completions \\`,
+    `    -H 'authorization: Bearer ${secret}' -H 'content-type: application/json' \\`,
+    `    -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Hello from the other side of the proxy"}]}'`,
+    "",
+  ];
+}

@@ -1,0 +1,171 @@
+import { timingSafeEqual } from "node:crypto";
+import { keyService } from "../api/keys.ts";
+import { ConfigError } from "../config/problem.ts";
+import { readConfig } from "../config/read.ts";
+import { settingsFrom } from "../config/settings.ts";
+import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
+import { createSessions } from "../dashboard/session.ts";
+import { adminOf } from "../identity/admin.ts";
+import { keysOf } from "../identity/keys.ts";
+import { derivedKey, masterSecret, SecretError } from "../identity/secret.ts";
+import { modelTable } from "../pipeline/models.ts";
+import type { Services } from "../pipeline/services.ts";
+import { watchStreams } from "../pipeline/watch.ts";
+import { resolvePlugins } from "../plugin/load.ts";
+import { type Plugins, setupPlugins } from "../plugin/setup.ts";
+import { type Connection, serve as listen } from "../runtime/serve.ts";
+import { fetchTransport, transportCap } from "../runtime/transport.ts";
+import { uuidv7 } from "../runtime/uuid.ts";
+import { serverOf } from "../server.ts";
+import type { SettingRepository } from "../storage/database.ts";
+import { type Command, pathOfConfig } from "./command.ts";
+import { firstStart } from "./first-start.ts";
+import { processLogger } from "./logger.ts";
+import { untilSignal } from "./shutdown.ts";
+
+/** Boot: config → plugins → sweep → listen → serve until a signal. Completely or not at all. */
+export const serve: Command = async (input) => {
+  const { env, flags, version } = input;
+  const loaded = await readConfig({ path: pathOfConfig(input), env });
+  const settings = settingsFrom({ flags, env, config: loaded.config });
+  const resolved = await resolvePlugins(loaded, input.builtins);
+  for (const { kind, name } of resolved)
+    if (kind === "guardrail" || kind === "cache")
+      throw new ConfigError([loaded.source.problem([kind, name], `this version runs no ${kind} plugins`, "key")]);
+
+  const logger = processLogger(settings.logLevel);
+  const now = Date.now;
+  const newId = () => uuidv7(now());
+  const connections = new WeakMap<Request, Connection>();
+  const addressOf = (request: Request) => connections.get(request)?.address(request) ?? null;
+  const secret = masterSecret(env, settings.dataDir);
+  const keysFor = once((repository: Parameters<typeof keysOf>[0]["repository"]) =>
+    keysOf({ repository, pepper: derivedKey(secret, "api-keys"), now, addressOf }),
+  );
+
+  const plugins = await setupPlugins(loaded, resolved, {
+    dataDir: settings.dataDir,
+    logger: ({ kind, name }) => logger.child({ plugin: `${kind}/${name}` }),
+    fetch: (request) => fetch(request, { redirect: "manual" }),
+    now,
+    keys: (database) => keysFor(database.keys),
+  });
+  try {
+    const { database } = plugins;
+    await checkSecret(database.settings, secret);
+    const swept = await database.ledger.sweep(plugins.billing?.slot.policy.interrupted ?? "input", now());
+    if (swept > 0) logger.warn({ calls: swept }, "calls of a process that died were ended as interrupted");
+
+    let ready = false;
+    const services: Services = {
+      ...servicesOf(plugins, loaded.config.models),
+      settings: {
+        maxBodyBytes: settings.maxBodyBytes,
+        firstByteTimeoutMs: settings.timeouts.firstByteMs,
+        idleTimeoutMs: settings.timeouts.idleMs,
+        disconnectDrainMs: settings.disconnect.drainMs,
+        maxDrains: settings.disconnect.maxDrains,
+      },
+      keepOpen: (request) => connections.get(request)?.keepOpen(request),
+      watch: watchStreams(now),
+      transport: fetchTransport,
+      random: Math.random,
+      logger,
+      now,
+      newId,
+      draining: { value: false },
+      open: new Set(),
+      drains: new Set(),
+    };
+    const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
+    const sessions = createSessions(database.sessions, now);
+    const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
+    const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
+    const service = keyService(keyParts);
+    const answer = serverOf({
+      services,
+      troubles: () => {
+        const trouble = database.trouble();
+        return [...(ready ? [] : ["starting"]), ...(services.draining.value ? ["shutting down"] : []), ...(trouble === null ? [] : [trouble])];
+      },
+      api: {
+        ...keyParts,
+        admin,
+        service,
+        logger,
+        version,
+        publicUrl: settings.publicUrl,
+        hasSession: async (request) => {
+          const policy = cookiePolicy(settings.publicUrl, request.headers.get("host"));
+          return (await sessions.find(readCookie(request.headers.get("cookie"), policy), true)) !== null;
+        },
+      },
+      dashboard: {
+        database,
+        publicUrl: settings.publicUrl,
+        now,
+        version,
+        verifyAdminToken: (token) => admin.verify(token),
+        takeLoginLink: (token) => admin.takeLoginLink(token),
+        createKey: ({ expiresMs, ...key }) => service.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
+        revokeKey: (id) => service.revoke(id),
+        clientAddress: addressOf,
+      },
+    });
+    const listening = await listen({
+      host: settings.host,
+      port: settings.port,
+      // A little more than our own limit, so that an honest length gets our own 413.
+      maxBodyBytes: settings.maxBodyBytes + 1_024,
+      fetch: (request, connection) => {
+        connections.set(request, connection);
+        return answer(request);
+      },
+    });
+    const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);
+    const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);
+    const shown = await firstStart({ database, service, models: services.models, publicUrl, adminTokenGiven, now });
+    ready = true;
+    warnOfCap(env, input.printError);
+    for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : []) input.printError(line);
+    logger.info({ url: publicUrl, host: settings.host, port: listening.port, version, config: loaded.file, instances: plugins.instances.map(({ kind, name }) => `${kind}/${name}`) }, "ready");
+
+    await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
+  } finally {
+    await plugins.dispose();
+  }
+  return 0;
+};
+
+const servicesOf = (plugins: Plugins, aliases: Parameters<typeof modelTable>[0]) => ({
+  database: plugins.database,
+  providers: plugins.providers,
+  models: modelTable(aliases, plugins.providers, plugins.billing?.slot ?? null),
+  auth: plugins.auth,
+  rateLimit: plugins.rateLimit,
+  billing: plugins.billing,
+  observers: plugins.observer,
+});
+
+const secretSetting = "secret-check";
+
+/** With another secret no key would be found: better not to start than to refuse every client. */
+async function checkSecret(settings: SettingRepository, secret: string): Promise<void> {
+  const check = derivedKey(secret, "secret-check").toString("hex");
+  const kept = await settings.get(secretSetting);
+  if (kept === null) return settings.set(secretSetting, check);
+  if (!timingSafeEqual(Buffer.from(kept), Buffer.from(check)))
+    throw new SecretError("the master secret is not the one this database was made with: set LLM_PROXY_SECRET, or restore the file `secret`");
+}
+
+function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
+  const cap = transportCap(env);
+  if (cap !== null && cap < 1_000)
+    print(`Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`);
+}
+
+/** The first result, for every later call. */
+function once<Argument, Result>(make: (argument: Argument) => Result): (argument: Argument) => Result {
+  let made: { readonly result: Result } | null = null;
+  return (argument) => (made ??= { result: make(argument) }).result;
+}

@@ -1,0 +1,55 @@
+import { GatewayError } from "../chat/error.ts";
+import type { Services } from "../pipeline/services.ts";
+import type { Listening } from "../runtime/serve.ts";
+
+/** A second signal counts from here on: a terminal delivers Ctrl-C to every process of its group, perhaps more than once. */
+const secondSignalAfterMs = 1_000;
+/** How long calls that were cut have to write their record and their last event. */
+const cutMs = 2_000;
+const pollMs = 20;
+
+/**
+ * Serves until SIGTERM or Ctrl-C, then: `/readyz` says 503, nothing new is accepted, open calls may end for `drainMs`,
+ * and what is left is cut with an error event and its record. A second signal cuts at once.
+ */
+export async function untilSignal({
+  services,
+  listening,
+  drainMs,
+}: {
+  readonly services: Services;
+  readonly listening: Listening;
+  readonly drainMs: number;
+}): Promise<void> {
+  let cut = false;
+  await new Promise<void>((resolve) => {
+    let firstMs: number | null = null;
+    const onSignal = () => {
+      const atMs = Date.now();
+      if (firstMs === null) {
+        firstMs = atMs;
+        resolve();
+      } else if (atMs - firstMs >= secondSignalAfterMs) cut = true;
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+  services.draining.value = true;
+  services.logger.info({ open: services.open.size }, "shutting down");
+  const stopped = listening.stop();
+  const drained = () => services.open.size === 0;
+  await until(() => drained() || cut, drainMs);
+  for (const call of services.open) call.abort.abort(new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
+  await until(drained, cutMs);
+  // The last bytes of answers that have just ended are still on their way out.
+  await Promise.race([stopped, pause(cutMs)]);
+  await listening.stopNow();
+  services.watch.stop();
+}
+
+async function until(done: () => boolean, limitMs: number): Promise<void> {
+  const endMs = Date.now() + limitMs;
+  while (!done() && Date.now() < endMs) await pause(pollMs);
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,96 @@
+import { chmodSync, existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { readConfig } from "../config/read.ts";
+import { type Settings, settingsFrom } from "../config/settings.ts";
+import { newAdminToken } from "../identity/admin.ts";
+import { resolvePlugins } from "../plugin/load.ts";
+import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import { groupCommit } from "../storage/group-commit.ts";
+import { StorageError, schemaVersion } from "../storage/migrate.ts";
+import { prove } from "../storage/prove.ts";
+import { settingRepository } from "../storage/repositories/settings.ts";
+import { openSqliteDatabase } from "../storage/sqlite.ts";
+import { sqliteDatabase } from "../storage/sqlite-database.ts";
+import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
+
+/** Proves the equalities of the ledger. Reads only, so it may run beside the serving process. */
+export const doctor: Command = async (input) => {
+  const client = await openReadonly(input);
+  try {
+    const proofs = prove(client);
+    const ok = proofs.every((proof) => proof.ok);
+    if (input.flags.json) input.print(JSON.stringify({ ok, schemaVersion: schemaVersion(client), checks: proofs }));
+    else for (const { name, ok: fine, detail } of proofs) input.print(`${fine ? "ok    " : "WRONG "} ${name}${detail && ` (${detail})`}`);
+    return ok ? 0 : 1;
+  } finally {
+    client.close();
+  }
+};
+
+/** A consistent copy of the database while the proxy serves: `backup FILE`. */
+export const backup: Command = async (input) => {
+  const target = input.words[0];
+  if (target === undefined) {
+    input.printError("usage: backup FILE");
+    return 2;
+  }
+  if (existsSync(target)) throw new StorageError(`${target} exists already`);
+  const client = await openReadonly(input);
+  try {
+    client.prepare("VACUUM INTO ?").run(resolve(target));
+    chmodSync(target, 0o600);
+    input.print(input.flags.json ? JSON.stringify({ ok: true, file: resolve(target) }) : `The database was copied to ${target}.`);
+    return 0;
+  } finally {
+    client.close();
+  }
+};
+
+/** Brings the schema up to date without serving; `serve` does the same at its start. */
+export const migrate: Command = async (input) => {
+  const { path } = await databaseOf(input);
+  let copy: string | null = null;
+  const database = await openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: (made) => (copy = made) });
+  await database.close();
+  if (input.flags.json) input.print(JSON.stringify({ ok: true, backup: copy }));
+  else input.print(copy === null ? "The database is up to date." : `The database was upgraded; a copy from before is at ${String(copy)}.`);
+  return 0;
+};
+
+/** `admin-token --new`: a new token when the old one is lost. It holds at once, also for a process that is serving. */
+export const adminToken: Command = async (input) => {
+  if (!input.flags.new) {
+    input.printError("usage: admin-token --new");
+    return 2;
+  }
+  const { path } = await databaseOf(input);
+  if (!existsSync(path)) throw new StorageError("there is no database yet: the first start prints the admin token");
+  const client = await openSqlite(path);
+  try {
+    client.exec("PRAGMA busy_timeout = 5000");
+    const writer = groupCommit(client, { beforeCommit: () => {}, afterRollback: () => {} });
+    const token = await newAdminToken(settingRepository(sqliteDatabase(client), writer));
+    input.print(input.flags.json ? JSON.stringify({ token }) : token);
+    if (input.env.LLM_PROXY_ADMIN_TOKEN)
+      input.printError("LLM_PROXY_ADMIN_TOKEN is set: it holds alone, and this token has no effect until it is unset.");
+    return 0;
+  } finally {
+    client.close();
+  }
+};
+
+async function openReadonly(input: CommandInput): Promise<SqliteClient> {
+  const { path } = await databaseOf(input);
+  if (!existsSync(path)) throw new StorageError(`there is no database at ${path}`);
+  return openSqlite(path, { readonly: true });
+}
+
+/** The file that `storage` names. These commands are about SQLite; another storage has tools of its own. */
+async function databaseOf(input: CommandInput): Promise<{ readonly path: string; readonly settings: Settings }> {
+  const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
+  const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
+  const storage = (await resolvePlugins(loaded, input.builtins)).find(({ kind }) => kind === "storage");
+  if (storage?.plugin.name !== "sqlite") throw new StorageError("this command needs the sqlite storage");
+  const { path } = storage.options;
+  return { path: typeof path === "string" ? path : resolve(settings.dataDir, "llm-proxy.db"), settings };
+}

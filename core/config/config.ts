@@ -1,0 +1,52 @@
+import type { PriceRow } from "../plugin/plugin.ts";
+import type { ServerConfig } from "./schema.ts";
+import type { Path, Position, Problem } from "./problem.ts";
+
+/** A config with every default in place. */
+export interface Config {
+  readonly server: ServerConfig;
+  readonly storage: Instances;
+  readonly provider: Instances;
+  readonly auth: Instances;
+  readonly "rate-limit": Instances;
+  readonly billing: Instances;
+  readonly guardrail: Instances;
+  readonly cache: Instances;
+  readonly observer: Instances;
+  readonly models: Readonly<Record<string, Alias>>;
+  /** In file order. */
+  readonly prices: readonly PriceRow[];
+}
+
+/** Instance name → its options and `use`, in file order. */
+export type Instances = Readonly<Record<string, InstanceOptions>>;
+export interface InstanceOptions {
+  readonly use?: string;
+  readonly [option: string]: unknown;
+}
+
+export interface Alias {
+  readonly strategy: "ordered" | "weighted";
+  /** `target`: `instance/model` or another alias. `weight` ≥ 0, 1 unless the file says so. */
+  readonly targets: readonly { readonly target: string; readonly weight: number }[];
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Absolute path of the file; `null` for the built-in default. */
+  readonly file: string | null;
+  /** What relative paths of the file are relative to: its folder. */
+  readonly directory: string;
+  readonly source: ConfigSource;
+}
+
+/** The file behind a config, for messages about it. */
+export interface ConfigSource {
+  /** A problem at `path`, or at the nearest place above it that the file names. */
+  problem(path: Path, message: string, at?: "key" | "value"): Problem;
+  locate(path: Path, at?: "key" | "value"): Position | null;
+  /** The value at a JSON pointer came, in part or whole, from the environment or a secret file. */
+  wasFilled(at: string): boolean;
+  /** `text` with every value that came from the environment or a secret file as `***`. */
+  mask(text: string): string;
+}

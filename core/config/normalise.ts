@@ -1,0 +1,72 @@
+import { Value } from "@sinclair/typebox/value";
+import type { PriceRow } from "../plugin/plugin.ts";
+import type { Alias, Config, Instances } from "./config.ts";
+import { decimalOf } from "./decimal.ts";
+import { type ConfigFile, defaultInstances, pluginSections, ServerSchema } from "./schema.ts";
+
+/** Before the check: `log:` with nothing behind it means no options, and `server:` likewise. */
+export function fillEmpty(value: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...value };
+  if (result.server === null) result.server = {};
+  for (const section of pluginSections) {
+    const instances = result[section];
+    if (typeof instances !== "object" || instances === null || Array.isArray(instances)) continue;
+    result[section] = Object.fromEntries(Object.entries(instances).map(([name, options]) => [name, options ?? {}]));
+  }
+  return result;
+}
+
+/** After the check: every default in place, every short form written out. */
+export function normalise(file: ConfigFile): Config {
+  return {
+    server: serverOf(file),
+    storage: instancesOf(file, "storage"),
+    provider: instancesOf(file, "provider"),
+    auth: instancesOf(file, "auth"),
+    "rate-limit": instancesOf(file, "rate-limit"),
+    billing: instancesOf(file, "billing"),
+    guardrail: instancesOf(file, "guardrail"),
+    cache: instancesOf(file, "cache"),
+    observer: instancesOf(file, "observer"),
+    models: Object.fromEntries(Object.entries(file.models ?? {}).map(([name, alias]) => [name, aliasOf(alias)])),
+    prices: (file.prices ?? []).map(priceOf),
+  };
+}
+
+function serverOf(file: ConfigFile): Config["server"] {
+  return Value.Decode(ServerSchema, Value.Default(ServerSchema, { ...file.server }));
+}
+
+function instancesOf(file: ConfigFile, section: (typeof pluginSections)[number]): Instances {
+  return file[section] ?? Object.fromEntries(defaultInstances[section].map((name) => [name, {}]));
+}
+
+function aliasOf(alias: NonNullable<ConfigFile["models"]>[string]): Alias {
+  const { strategy, targets } = "targets" in alias ? alias : { strategy: "ordered" as const, targets: alias };
+  return {
+    strategy: strategy ?? "ordered",
+    targets: targets.map((entry) =>
+      typeof entry === "string" ? { target: entry, weight: 1 } : { target: entry.target, weight: entry.weight ?? 1 },
+    ),
+  };
+}
+
+function priceOf(row: NonNullable<ConfigFile["prices"]>[number]): PriceRow {
+  const { target, contextWindow, maxOutputTokens, ...prices } = row;
+  const { input, output, ...others } = prices;
+  const decimals = Object.fromEntries(Object.entries(others).map(([item, price]) => [item, decimal(price)]));
+  return {
+    target,
+    input: decimal(input),
+    output: decimal(output),
+    ...decimals,
+    ...(contextWindow === undefined ? {} : { contextWindow }),
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+  };
+}
+
+function decimal(value: number | string): string {
+  const text = decimalOf(value);
+  if (text === null) throw new TypeError("A price passed its schema and is no decimal");
+  return text;
+}

@@ -1,0 +1,221 @@
+import { type Static, type TProperties, Type as t } from "@sinclair/typebox";
+
+/**
+ * The config file as one schema: what is checked, what editors complete and what the README lists. A `description` is
+ * documentation; `expected` replaces the words of a pattern in errors.
+ */
+const closed = <P extends TProperties>(properties: P, description?: string) =>
+  t.Object(properties, {
+    additionalProperties: false,
+    default: {},
+    ...(description === undefined ? {} : { description }),
+  });
+
+/** A longer timer than this fires at once. */
+const maxTimerMs = 2_147_483_647;
+const milliseconds = (value: number, description: string) =>
+  t.Integer({ minimum: 1, maximum: maxTimerMs, default: value, description });
+
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+
+export const ServerSchema = closed(
+  {
+    host: t.String({
+      minLength: 1,
+      default: "127.0.0.1",
+      description: "Address to listen on; `0.0.0.0` is every one of this machine.",
+    }),
+    port: t.Integer({
+      minimum: 0,
+      maximum: 65535,
+      default: 8787,
+      description: "Port to listen on; 0 takes any free one.",
+    }),
+    publicUrl: t.Optional(
+      t.String({
+        pattern: "^https?://([^/?#\\s@:[\\]]+|\\[[0-9A-Fa-f:.]+\\])(:\\d{1,5})?(/[^?#\\s]*)?$",
+        expected: "a URL that starts with http:// or https://, without credentials, query or fragment",
+        description:
+          "Where people and clients reach the proxy; links and cookies follow it. Default: `http://localhost:PORT`.",
+      }),
+    ),
+    maxBodyBytes: t.Integer({
+      minimum: 1,
+      default: 67_108_864,
+      description: "A larger request body is refused with 413.",
+    }),
+    logLevel: t.Union(
+      logLevels.map((level) => t.Literal(level)),
+      { default: "info", description: "Least severe log line that is written." },
+    ),
+    timeouts: closed(
+      {
+        firstByteMs: milliseconds(600_000, "Wait for the first byte of a provider's answer."),
+        idleMs: milliseconds(600_000, "Silence allowed inside a provider's answer."),
+        drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),
+      },
+      "Limits on waiting, in milliseconds.",
+    ),
+    disconnect: closed(
+      {
+        drainMs: milliseconds(
+          5_000,
+          "When a client leaves, keep reading the provider's answer this long for its usage.",
+        ),
+        maxDrains: t.Integer({
+          minimum: 0,
+          default: 200,
+          description: "Answers read on at once; those beyond are aborted.",
+        }),
+      },
+      "What happens to a call whose client left.",
+    ),
+  },
+  "The process itself.",
+);
+
+const instanceName = "^[A-Za-z][A-Za-z0-9._-]{0,63}$";
+
+/** Options are checked later, by the plugin's own schema. `use` names the plugin; default: the instance's name. */
+const InstanceSchema = t.Object(
+  {
+    use: t.Optional(
+      t.String({ minLength: 1, description: "Built-in plugin, npm package, or `./path.ts` beside the config file." }),
+    ),
+  },
+  { additionalProperties: true },
+);
+const plugins = (description: string) =>
+  t.Record(t.String({ pattern: instanceName }), InstanceSchema, {
+    additionalProperties: false,
+    expected: "a map of instances: {} for none, or leave the section out for its default",
+    expectedName: "at most 64 letters, digits, `.`, `_` and `-`, a letter first",
+    description,
+  });
+
+const targetText = t.String({
+  minLength: 1,
+  maxLength: 300,
+  expected: "`instance/model` or the name of another alias",
+});
+const WeightedTargetSchema = t.Object(
+  {
+    target: targetText,
+    weight: t.Optional(t.Number({ minimum: 0, maximum: 1_000_000, default: 1, description: "Share of the calls." })),
+  },
+  { additionalProperties: false },
+);
+const AliasSchema = t.Union([
+  t.Array(targetText, { minItems: 1 }),
+  t.Object(
+    {
+      strategy: t.Optional(
+        t.Union([t.Literal("ordered"), t.Literal("weighted")], {
+          default: "ordered",
+          description: "`ordered`: the next one when a target fails. `weighted`: by chance, in proportion.",
+        }),
+      ),
+      targets: t.Array(t.Union([targetText, WeightedTargetSchema]), { minItems: 1 }),
+    },
+    { additionalProperties: false },
+  ),
+]);
+
+const decimal = (description: string) =>
+  t.Union(
+    [
+      t.Number({ minimum: 0, maximum: 1_000_000 }),
+      t.String({ pattern: "^\\d{1,7}(\\.\\d{1,18})?$", expected: "a decimal ≥ 0" }),
+    ],
+    {
+      expected: "a number or decimal ≥ 0",
+      description,
+    },
+  );
+const tokens = (description: string) => t.Integer({ minimum: 1, maximum: 1_000_000_000, description });
+
+export const PriceSchema = t.Object(
+  {
+    target: t.String({
+      pattern: "^[^\\s*]+/[^\\s*]*\\*?$",
+      expected: "`instance/model`, or `instance/` and `*` for any rest",
+      description: "`instance/model`; `*` at the end matches any rest.",
+    }),
+    input: decimal("Input, USD per million tokens."),
+    output: decimal("Output, USD per million tokens."),
+    cacheRead: t.Optional(decimal("Input read from the provider's cache.")),
+    cacheWrite: t.Optional(decimal("Input written to the provider's cache for 5 minutes.")),
+    cacheWrite1h: t.Optional(decimal("Input written to the provider's cache for 1 hour.")),
+    reasoning: t.Optional(decimal("Reasoning, where it is priced apart from output.")),
+    inputAudio: t.Optional(decimal("Audio in the input.")),
+    outputAudio: t.Optional(decimal("Audio in the output.")),
+    request: t.Optional(decimal("USD per call.")),
+    contextWindow: t.Optional(tokens("Tokens of input and output together.")),
+    maxOutputTokens: t.Optional(tokens("Most tokens of output that the model can write.")),
+  },
+  { additionalProperties: false },
+);
+
+export const ConfigSchema = t.Object(
+  {
+    server: t.Optional(ServerSchema),
+    storage: t.Optional(plugins("Where everything is kept; exactly one. Default: `sqlite`.")),
+    provider: t.Optional(plugins("Upstream accounts. Default: `echo`, which answers with what it was asked.")),
+    auth: t.Optional(plugins("Who may call; asked in file order. Default: `api-key`.")),
+    "rate-limit": t.Optional(
+      plugins("Requests, tokens and concurrency over time. Default: `token-bucket`, for the limits of keys."),
+    ),
+    billing: t.Optional(plugins("What calls cost; at most one. Default: `ledger`.")),
+    guardrail: t.Optional(plugins("Checks of what goes in and comes out, in file order. Default: none.")),
+    cache: t.Optional(plugins("Answers kept for equal requests. Default: none.")),
+    observer: t.Optional(plugins("Told of each call when it has ended. Default: `log`.")),
+    models: t.Optional(
+      t.Record(t.String({ pattern: "^[^\\s/][^\\s]{0,199}$" }), AliasSchema, {
+        additionalProperties: false,
+        expectedName: "at most 200 characters without spaces",
+        description: "Names of your own for models: a list of targets, tried in order, or `{ strategy, targets }`.",
+      }),
+    ),
+    prices: t.Optional(
+      t.Array(PriceSchema, {
+        description: "Prices that override the bundled ones, in USD per million tokens; numbers or decimals in quotes.",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** The file as an operator writes it. */
+export type ConfigFile = Static<typeof ConfigSchema>;
+export type ServerConfig = Static<typeof ServerSchema>;
+
+/** Sections that wait for the release in which the file can make what it names. */
+export const apiOnly: Readonly<Record<string, string>> = {
+  accounts: "made through the API for now, not in the file",
+  keys: "made through the API for now (POST /api/keys), not in the file",
+  budgets: "made through the API for now (POST /api/budgets), not in the file",
+  limits: "set on keys through the API for now (POST /api/keys), not in the file",
+};
+
+export const pluginSections = [
+  "storage",
+  "provider",
+  "auth",
+  "rate-limit",
+  "billing",
+  "guardrail",
+  "cache",
+  "observer",
+] as const;
+
+/** What runs when a section is left out; an empty section is none. */
+export const defaultInstances: Readonly<Record<(typeof pluginSections)[number], readonly string[]>> = {
+  storage: ["sqlite"],
+  provider: ["echo"],
+  auth: ["api-key"],
+  "rate-limit": ["token-bucket"],
+  billing: ["ledger"],
+  guardrail: [],
+  cache: [],
+  observer: ["log"],
+};

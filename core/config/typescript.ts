@@ -1,0 +1,29 @@
+import { pathToFileURL } from "node:url";
+import { missingModuleHint, provideModule } from "../runtime/plugin-module.ts";
+import { defineConfig } from "./define.ts";
+
+/** The default export of a config written in TypeScript. Throws an `Error` whose message fits after the file's name. */
+export async function importConfig(file: string): Promise<unknown> {
+  provideModule("llm-proxy/config", { defineConfig });
+  const exports = await importFile(file);
+  if (typeof exports !== "object" || exports === null || !("default" in exports))
+    throw new Error("has no default export; write export default defineConfig({ … })");
+  try {
+    return structuredClone(exports.default);
+  } catch {
+    throw new Error("the default export must be data only: no functions or classes");
+  }
+}
+
+async function importFile(file: string): Promise<unknown> {
+  try {
+    const exports: unknown = await import(pathToFileURL(file).href);
+    return exports;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "unknown error";
+    const hint = reason.includes("llm-proxy/config")
+      ? missingModuleHint("llm-proxy/config", new URL("define.ts", import.meta.url))
+      : "";
+    throw new Error(`import failed: ${reason}${hint}`, { cause: error });
+  }
+}

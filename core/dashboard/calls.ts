@@ -1,0 +1,69 @@
+import { GatewayError } from "../chat/error.ts";
+import { callPage } from "../../views/call.ts";
+import { callList, callsPage, type CallChoices, type CallListFilter } from "../../views/calls.ts";
+import type { CallFilter, CallStatus } from "../storage/database.ts";
+import { guard } from "./guard.ts";
+import { callLines, keyNames } from "./names.ts";
+import { errorPage, htmlResponse, wantsPart } from "./page.ts";
+import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
+import type { Sessions } from "./session.ts";
+
+export function callRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+  const { database, now, version } = dependencies;
+  return [
+    {
+      method: "GET",
+      path: "/dashboard/calls",
+      access: "session",
+      handle: guard(dependencies, sessions, async ({ query, request, page }) => {
+        const shown = filterOf(query);
+        const after = query.get("after") || null;
+        const { data, next } = await database.calls.list(toCallFilter(shown), { after, limit: 50 });
+        const list = { calls: await callLines(database, data), filter: shown, first: after === null, next };
+        if (wantsPart(request)) return htmlResponse(callList(list));
+        return page("Calls", "calls", callsPage(list, await choices(database, shown, now())));
+      }),
+    },
+    {
+      method: "GET",
+      path: "/dashboard/calls/:id",
+      access: "session",
+      handle: guard(dependencies, sessions, async ({ params, request, page }) => {
+        const call = await database.calls.get(params["id"] ?? "");
+        if (call === null) return errorPage(request, 404, version);
+        const names = await keyNames(database, [call.keyId]);
+        const { warnings = [], lines = [], error = null, anomalous = false } = call.notes ?? {};
+        const keyName = call.keyId === null ? null : (names.get(call.keyId) ?? call.keyId);
+        return page("Call", "calls", callPage({ ...call, keyName, warnings, lines, error, anomalous }));
+      }),
+    },
+  ];
+}
+
+const callStatuses: readonly CallStatus[] = ["open", "ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"];
+
+function filterOf(query: URLSearchParams): CallListFilter {
+  const field = (name: string): string => (query.get(name) ?? "").trim();
+  return { model: field("model"), provider: field("provider"), status: field("status"), key: field("key") };
+}
+
+function toCallFilter({ model, provider, status, key }: CallListFilter): CallFilter {
+  const known = callStatuses.find((candidate) => candidate === status);
+  if (status !== "" && known === undefined) throw new GatewayError("invalid-request", "There is no such status of a call.");
+  return { ...(model && { model }), ...(provider && { provider }), ...(key && { key }), ...(known && { status: known }) };
+}
+
+/** What was used in the last week, and the newest keys; the form takes any other model or provider by typing. */
+async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs: number): Promise<CallChoices> {
+  const [used, keys] = await Promise.all([
+    database.calls.usage({ from: nowMs - weekMs, to: nowMs + 1, groupBy: ["provider", "model"] }),
+    database.keys.list({ limit: 200 }),
+  ]);
+  const options = new Map(keys.data.map((key) => [key.id, `${key.name} (…${key.last4})`]));
+  if (shown.key !== "" && !options.has(shown.key)) options.set(shown.key, (await database.keys.get(shown.key))?.name ?? shown.key);
+  const values = (field: "model" | "provider"): readonly string[] =>
+    [...new Set(used.data.map((group) => group.group[field]))].filter((value) => typeof value === "string" && value.length <= 200).map(String).slice(0, 100);
+  return { keys: [...options].map(([id, label]) => ({ id, label })), models: values("model"), providers: values("provider") };
+}
+
+const weekMs = 7 * 24 * 3_600_000;

@@ -1,0 +1,66 @@
+import { url, type Html } from "../../views/html.ts";
+import type { Shell } from "../../views/layout.ts";
+import { cookiePolicy, readCookie } from "./cookie.ts";
+import { readForm } from "./form.ts";
+import { isSameOrigin } from "./origin.ts";
+import { answerErrors, errorPage, page, redirect, type PageOptions } from "./page.ts";
+import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import { sameToken, type Sessions } from "./session.ts";
+
+/** What a handler of a signed-in page gets. */
+export interface Visit {
+  readonly request: Request;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Fields of the form; empty for a GET. */
+  readonly form: URLSearchParams;
+  readonly csrf: string;
+  /** A whole page in the frame of this session. */
+  readonly page: (title: string, section: Exclude<Shell["section"], null>, main: Html, options?: PageOptions) => Response;
+}
+
+/**
+ * Lets only a session through, and what changes something only from our own pages: `Origin` or `Sec-Fetch-Site` must
+ * name this site, and the form or header must carry the session's token.
+ */
+export function guard(dependencies: DashboardDependencies, sessions: Sessions, handler: (visit: Visit) => Promise<Response>): DashboardRoute["handle"] {
+  const { publicUrl, version } = dependencies;
+  const answer = async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
+    const changes = request.method !== "GET" && request.method !== "HEAD";
+    if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
+
+    const policy = cookiePolicy(publicUrl, request.headers.get("host"));
+    const session = await sessions.find(readCookie(request.headers.get("cookie"), policy), !request.headers.has("x-poll"));
+    if (session === null) return toLogin(request);
+
+    const form = changes ? await readForm(request) : new URLSearchParams();
+    const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
+    if (changes && !sameToken(token, session.csrf)) return errorPage(request, 403, version);
+    if (form === null && request.body !== null) return errorPage(request, 415, version, "Only forms are taken here.");
+
+    const frame = { csrf: session.csrf, version, banner: policy.secure ? null : plainHttpWarning };
+    return handler({
+      request,
+      params,
+      query: new URL(request.url).searchParams,
+      form: form ?? new URLSearchParams(),
+      csrf: session.csrf,
+      page: (title, section, main, options) => page({ ...frame, title, section }, main, options),
+    });
+  };
+  return (request, params) => answerErrors(request, version, () => answer(request, params));
+}
+
+export const plainHttpWarning =
+  "This dashboard is open over plain http, so its session cookie is not protected on the way: anyone on this network could take it. Put TLS in front and set server.publicUrl to the https address.";
+
+/** A page comes back here after the login. What htmx asked for does not: its path is no page. */
+function toLogin(request: Request): Response {
+  if (request.headers.get("hx-request") === "true") {
+    const response = redirect("/dashboard/login");
+    return new Response(null, { status: 401, headers: { ...Object.fromEntries(response.headers), "hx-redirect": "/dashboard/login" } });
+  }
+  const { pathname, search } = new URL(request.url);
+  const next = request.method === "GET" && pathname !== "/dashboard" ? pathname + search : null;
+  return redirect(url("/dashboard/login", { next }));
+}

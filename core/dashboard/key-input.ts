@@ -1,0 +1,69 @@
+import { GatewayError } from "../chat/error.ts";
+import { keyFields, type KeyField, type KeyFormModel } from "../../views/key-form.ts";
+import type { BudgetWindow, KeyRow } from "../storage/database.ts";
+import type { CreateKeyInput } from "./route.ts";
+
+type Values = KeyFormModel["values"];
+
+/** What was typed, without the space around it. */
+export function typed(form: URLSearchParams): Values {
+  const field = (name: KeyField): string => (form.get(name) ?? "").trim();
+  return {
+    name: field("name"),
+    models: field("models"),
+    usd: field("usd"),
+    window: field("window") || "month",
+    expires: field("expires"),
+    requestsPerMinute: field("requestsPerMinute"),
+    tokensPerMinute: field("tokensPerMinute"),
+    concurrency: field("concurrency"),
+  };
+}
+
+export const emptyForm: KeyFormModel = { values: typed(new URLSearchParams(keyFields.map((field) => [field, ""]))), error: null };
+
+/** Throws `invalid-request` with a message for the form. What the amounts may be is for whoever makes the key. */
+export function parseKeyForm(values: Values, nowMs: number): CreateKeyInput {
+  if (values.name === "") throw new GatewayError("invalid-request", "A key needs a name.");
+  const models = values.models.split(/[\s,]+/).filter((model) => model !== "");
+  const limits = parseLimits(values);
+  return {
+    name: values.name,
+    ...(models.length > 0 && { models }),
+    ...(values.usd !== "" && { budget: { usd: values.usd, window: parseWindow(values.window) } }),
+    ...(Object.keys(limits).length > 0 && { limits }),
+    ...(values.expires !== "" && { expiresMs: parseLastDay(values.expires, nowMs) }),
+  };
+}
+
+const windows: readonly BudgetWindow[] = ["day", "week", "month", "lifetime"];
+
+function parseWindow(text: string): BudgetWindow {
+  const window = windows.find((candidate) => candidate === text);
+  if (window === undefined) throw new GatewayError("invalid-request", "The budget's window is a day, week, month or lifetime.");
+  return window;
+}
+
+function parseLimits(values: Values): KeyRow["limits"] {
+  return {
+    ...(values.requestsPerMinute !== "" && { requestsPerMinute: parseWhole(values.requestsPerMinute, "Requests a minute") }),
+    ...(values.tokensPerMinute !== "" && { tokensPerMinute: parseWhole(values.tokensPerMinute, "Tokens a minute") }),
+    ...(values.concurrency !== "" && { concurrency: parseWhole(values.concurrency, "Calls at once") }),
+  };
+}
+
+function parseWhole(text: string, label: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new GatewayError("invalid-request", `${label}: a whole number from 1, or nothing.`);
+  return value;
+}
+
+/** The end of that day, UTC. */
+function parseLastDay(text: string, nowMs: number): number {
+  const startMs = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  // `Date` takes 30 February for 1 March in some engines; the way back tells.
+  if (Number.isNaN(startMs) || new Date(startMs).toISOString().slice(0, 10) !== text) throw new GatewayError("invalid-request", "Valid through: a date as 2030-12-31.");
+  const endMs = startMs + 24 * 3_600_000;
+  if (endMs <= nowMs) throw new GatewayError("invalid-request", "Valid through: this day is over.");
+  return endMs;
+}

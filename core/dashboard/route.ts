@@ -1,0 +1,41 @@
+import type { BudgetWindow, Database, KeyRow } from "../storage/database.ts";
+
+/** What the pages read and write. */
+export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" | "keys" | "sessions">;
+
+export interface DashboardDependencies {
+  readonly database: DashboardDatabase;
+  /** `server.publicUrl`: where browsers find this process. */
+  readonly publicUrl: string;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly verifyAdminToken: (token: string) => Promise<boolean>;
+  /** `true` once for a valid one-time token, `false` ever after. */
+  readonly takeLoginLink: (token: string) => Promise<boolean>;
+  /** Throws `invalid-request` with a message for the form. */
+  readonly createKey: (input: CreateKeyInput) => Promise<{ readonly row: KeyRow; readonly secret: string }>;
+  /** `null`: no such key. */
+  readonly revokeKey: (id: string) => Promise<KeyRow | null>;
+  readonly version: string;
+  /** Address of the peer, for the throttle of the login; without it all peers share one. */
+  readonly clientAddress?: (request: Request) => string | null;
+}
+export interface CreateKeyInput {
+  readonly name: string;
+  /** Absent: all. */
+  readonly models?: string[];
+  /** Absent: never. */
+  readonly expiresMs?: number;
+  readonly budget?: { readonly usd: string; readonly window: BudgetWindow };
+  readonly limits?: KeyRow["limits"];
+}
+
+export interface DashboardRoute {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** In Elysia's notation, e.g. `/dashboard/calls/:id`. */
+  readonly path: string;
+  /** `session` routes check the session, and what changes something its origin and token, in `handle` itself. */
+  readonly access: "public" | "session";
+  /** Throws what it does not understand; `errorPage` answers for it. */
+  readonly handle: (request: Request, params: Readonly<Record<string, string>>) => Promise<Response>;
+}

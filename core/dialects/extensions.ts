@@ -1,0 +1,35 @@
+import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+import type { DialectName } from "./dialect.ts";
+
+/** `{ extensions }` with the fields under the dialect's name, or nothing when there are none: to be spread. */
+export const withExtensions = (dialect: DialectName, fields: JsonObject): { readonly extensions?: JsonObject } =>
+  isEmpty(fields) ? {} : { extensions: { [dialect]: fields } };
+
+/** What `dialect` itself kept. */
+export function ownExtensions(dialect: DialectName, extensions: JsonObject | undefined): JsonObject {
+  const own = extensions?.[dialect];
+  return isJsonObject(own) ? own : {};
+}
+
+/** The names of fields that other dialects kept and that therefore go nowhere. */
+export const foreignFields = (dialect: DialectName, extensions: JsonObject | undefined): readonly string[] =>
+  Object.entries(extensions ?? {}).flatMap(([owner, fields]) =>
+    owner === dialect || !isJsonObject(fields) ? [] : Object.keys(fields),
+  );
+
+/** A copy without `keys`. Built from entries, so that a key `__proto__` stays a key. */
+export const without = (object: JsonObject, keys: ReadonlySet<string>): JsonObject =>
+  Object.fromEntries(Object.entries(object).filter(([key, value]) => value !== undefined && !keys.has(key)));
+
+export const isEmpty = (object: JsonObject): boolean => Object.keys(object).length === 0;
+
+/** Equal as JSON values: the order of keys does not matter, an `undefined` member is an absent one. */
+export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
+  }
+  if (!isJsonObject(a) || !isJsonObject(b)) return false;
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => sameJson(a[key], b[key]));
+}

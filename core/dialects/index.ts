@@ -1,0 +1,5 @@
+import type { Dialect, DialectName } from "./dialect.ts";
+import { openaiChat } from "./openai-chat/index.ts";
+
+/** The dialects that are spoken, by name. */
+export const dialects: ReadonlyMap<DialectName, Dialect> = new Map([[openaiChat.name, openaiChat]]);

@@ -1,0 +1,166 @@
+import { GatewayError } from "../chat/error.ts";
+import { isJsonObject, type JsonObject } from "../chat/json.ts";
+
+/** How deep arrays and objects of a request may be nested. */
+export const maxJsonDepth = 128;
+
+/**
+ * Top-level names that routing, admission and limits read, in any dialect. Given twice, `JSON.parse` takes the last while
+ * a provider may take the first, so a call could be admitted as one thing and run as another.
+ */
+const uniqueKeys: ReadonlySet<string> = new Set([
+  "model",
+  "stream",
+  "stream_options",
+  "max_tokens",
+  "max_completion_tokens",
+  "max_output_tokens",
+  "n",
+  "best_of",
+  "messages",
+  "input",
+  "contents",
+  "tools",
+  "functions",
+  "service_tier",
+  "web_search_options",
+  "generationConfig",
+]);
+
+/** The body of a request. Throws `invalid-request`, never with content of the body in its message. */
+export function parseJsonBody(text: string): JsonObject {
+  const { depth, members } = scan(text, 0, maxJsonDepth);
+  if (depth > maxJsonDepth)
+    throw new GatewayError("invalid-request", `The body is nested deeper than ${maxJsonDepth} levels.`);
+  const body = parsed(text);
+  if (!isJsonObject(body)) throw new GatewayError("invalid-request", "The body must be a JSON object.");
+  const seen = new Set<string>();
+  for (const { key } of members) {
+    if (seen.has(key) && uniqueKeys.has(key)) {
+      throw new GatewayError("invalid-request", `The body has '${key}' more than once.`, { param: key });
+    }
+    seen.add(key);
+  }
+  return body;
+}
+
+/** Where one member of an object stands in its text, in UTF-16 offsets; `end`s are exclusive. */
+export interface Member {
+  /** Decoded: `"mod\u0065l"` is `model`. */
+  readonly key: string;
+  readonly keyStart: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+}
+
+/** The members of the object that starts at `at` (white space before it allowed), in order. `text` must be valid JSON. */
+export const objectMembers = (text: string, at = 0): readonly Member[] => scan(text, at, Infinity).members;
+
+export interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** `edits` must not overlap; their order does not matter. */
+export function splice(source: string, edits: readonly Edit[]): string {
+  let result = "";
+  let from = 0;
+  for (const edit of edits.toSorted((a, b) => a.start - b.start)) {
+    result += source.slice(from, edit.start) + edit.text;
+    from = edit.end;
+  }
+  return result + source.slice(from);
+}
+
+/**
+ * One pass over the value at `at`, up to its end or to a depth above `maxDepth`. It checks nothing: on text that is not
+ * JSON it ends all the same, and what it returns means nothing.
+ */
+function scan(text: string, at: number, maxDepth: number): { depth: number; members: Member[] } {
+  const members: Member[] = [];
+  let depth = 0;
+  let key: { text: string; start: number } | null = null;
+  let valueStart = -1;
+  let afterColon = false;
+
+  const endValue = (end: number) => {
+    if (key !== null && valueStart >= 0) {
+      members.push({ key: key.text, keyStart: key.start, valueStart, valueEnd: end });
+    }
+    key = null;
+    valueStart = -1;
+    afterColon = false;
+  };
+
+  for (let i = at; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === space || c === newline || c === tab || c === carriageReturn) continue;
+    if (depth === 1 && c === colon) {
+      afterColon = true;
+      continue;
+    }
+    if (depth === 1 && (c === comma || c === closeBrace || c === closeBracket)) endValue(endOfToken(text, i));
+    else if (depth === 1 && afterColon && valueStart < 0) valueStart = i;
+    if (c === quote) {
+      const end = endOfString(text, i + 1);
+      if (depth === 1 && !afterColon) key = { text: decodedKey(text.slice(i, end + 1)), start: i };
+      i = end;
+    } else if (c === openBrace || c === openBracket) {
+      depth++;
+      if (depth > maxDepth) return { depth, members };
+    } else if (c === closeBrace || c === closeBracket) {
+      depth--;
+      if (depth <= 0) break;
+    }
+  }
+  return { depth, members };
+}
+
+const space = 0x20;
+const newline = 0x0a;
+const tab = 0x09;
+const carriageReturn = 0x0d;
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
+const comma = 0x2c;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+
+/** The index of the quote that closes the string whose content starts at `from`; the text's length when none does. */
+export function endOfString(text: string, from: number): number {
+  for (let end = text.indexOf('"', from); end >= 0; end = text.indexOf('"', end + 1)) {
+    let slashes = 0;
+    while (end - 1 - slashes >= from && text.charCodeAt(end - 1 - slashes) === backslash) slashes++;
+    if (slashes % 2 === 0) return end;
+  }
+  return text.length;
+}
+
+/** Steps back over the white space before a delimiter. */
+function endOfToken(text: string, delimiter: number): number {
+  let end = delimiter;
+  while (end > 0 && text.charCodeAt(end - 1) <= space) end--;
+  return end;
+}
+
+function decodedKey(literal: string): string {
+  if (!literal.includes("\\")) return literal.slice(1, -1);
+  try {
+    return String(JSON.parse(literal));
+  } catch {
+    return literal; // Not JSON; the parse of the whole body refuses it.
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The engine's message quotes the body, so it is not passed on.
+    throw new GatewayError("invalid-request", "The body is not valid JSON.");
+  }
+}

@@ -1,0 +1,129 @@
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { Envelope, InputMeasure } from "../dialect.ts";
+import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
+
+/** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
+export const maxMessages = 20_000;
+export const maxTools = 2_000;
+export const maxEntries = 10_000;
+const maxModelLength = 256;
+const maxToolNameLength = 1_024;
+const maxCandidates = 128;
+const maxOutputTokens = 2 ** 31;
+
+/** Checks what the gateway acts on and leaves everything else to the provider. */
+export function readEnvelope(body: JsonObject, bytes: number): Envelope {
+  const model = readModel(body["model"]);
+  const stream = readBoolean(body["stream"], "stream") ?? false;
+  const streamOptions = readObject(body["stream_options"], "stream_options");
+  const includeUsage = readBoolean(streamOptions?.["include_usage"], "stream_options.include_usage") ?? false;
+  checkCounts(body);
+  return {
+    model,
+    stream,
+    includeUsage,
+    maxOutputTokens: readCap(body),
+    candidates: Math.max(readCandidates(body["n"], "n"), readCandidates(body["best_of"], "best_of")),
+    input: measure(body, bytes),
+  };
+}
+
+function readModel(value: Json | undefined): string {
+  const model = readString(value, "model") ?? missing("model");
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
+  if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
+    throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
+  }
+  return model;
+}
+
+/** With both caps given the larger one bounds the call: providers differ in which they obey. */
+function readCap(body: JsonObject): number | null {
+  const caps = outputCapFields.map((field) => readInteger(body[field], field, 1, maxOutputTokens) ?? 0);
+  return Math.max(...caps) || null;
+}
+
+/** The names of the cap on output tokens: the old one, which many vendors still ask for, and the new one. */
+export const outputCapFields = ["max_tokens", "max_completion_tokens"] as const;
+
+const readCandidates = (value: Json | undefined, path: string) => readInteger(value, path, 1, maxCandidates) ?? 1;
+
+function checkCounts(body: JsonObject): void {
+  const messages = readObjects(body["messages"], "messages", maxMessages) ?? missing("messages");
+  if (messages.length === 0) throw invalid("messages", "must not be empty");
+  for (const list of ["tools", "functions"]) {
+    readObjects(body[list], list, maxTools)?.forEach((tool, i) => {
+      const { name } = isJsonObject(tool["function"]) ? tool["function"] : tool;
+      if (typeof name === "string" && name.length > maxToolNameLength) {
+        throw invalid(`${list}[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
+      }
+    });
+  }
+  for (const field of ["stop", "metadata", "logit_bias"]) {
+    const value = body[field];
+    if (typeof value !== "object" || value === null) continue;
+    if (Object.keys(value).length > maxEntries) throw invalid(field, `must have at most ${maxEntries} entries`);
+  }
+}
+
+/** Request fields that make the provider fetch or generate input of its own, or bill output beyond the cap. */
+const unboundedFields = [
+  "web_search_options",
+  "search_parameters", // xAI
+  "data_sources", // Azure
+  "plugins", // OpenRouter: web search, file parsing
+  "enable_search", // Alibaba
+  "prediction", // Rejected predictions are billed as output.
+];
+
+/** Content parts that are text: their bytes bound their tokens. */
+const textParts: ReadonlySet<Json | undefined> = new Set(["text", "refusal", "thinking"]);
+
+function measure(body: JsonObject, bytes: number): InputMeasure {
+  const found = { textBytes: bytes, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
+  for (const tool of objects(body["tools"])) {
+    if (isPlainTool(tool)) found.functionTools++;
+    else found.unbounded = true;
+  }
+  found.functionTools += objects(body["functions"]).length;
+  if (unboundedFields.some((field) => isGiven(body[field]))) found.unbounded = true;
+  for (const message of objects(body["messages"])) {
+    if (isJsonObject(message["audio"])) found.unbounded = true; // An earlier answer's audio, by id.
+    for (const part of objects(message["content"])) measurePart(part, found);
+  }
+  return found;
+}
+
+const objects = (value: Json | undefined): readonly JsonObject[] =>
+  Array.isArray(value) ? value.filter(isJsonObject) : [];
+
+const isPlainTool = (tool: JsonObject) =>
+  tool["type"] === "function" ||
+  tool["type"] === "custom" ||
+  (tool["type"] === undefined && isJsonObject(tool["function"]));
+
+const isGiven = (value: Json | undefined) =>
+  value !== undefined && value !== null && value !== false && !(Array.isArray(value) && value.length === 0);
+
+function measurePart(part: JsonObject, found: { -readonly [K in keyof InputMeasure]: InputMeasure[K] }): void {
+  const { type } = part;
+  if (textParts.has(type)) return;
+  if (type === "image_url") {
+    const image = part["image_url"];
+    const url = isJsonObject(image) ? image["url"] : image;
+    found.images++;
+    if (typeof url !== "string" || !url.startsWith("data:")) return;
+    // Some vendors take documents here, and a document has no bound that its bytes show.
+    if (url.startsWith("data:image/")) found.textBytes -= url.length;
+    else found.unbounded = true;
+    return;
+  }
+  if (type === "input_audio" && isJsonObject(part["input_audio"])) {
+    const { data } = part["input_audio"];
+    if (typeof data !== "string") return;
+    found.textBytes -= data.length;
+    found.audioBytes += Math.ceil((data.length * 3) / 4);
+    return;
+  }
+  found.unbounded = true;
+}

@@ -1,0 +1,89 @@
+import { endOfString } from "../json-text.ts";
+
+/** What a chunk with a delta holds, without parsing it. */
+export interface FrameScan {
+  /** UTF-8 bytes of text, reasoning, refusal and tool input. */
+  contentBytes: number;
+  /** A finish reason, an error or a usage object is in there: worth parsing. */
+  notable: boolean;
+}
+
+/**
+ * Scans the JSON text of a chunk from its `delta` on: strings are stepped over, so nothing that the model says is taken for
+ * a field. Approximations: text fields count wherever they stand behind `"delta":` (Perplexity repeats the whole message
+ * there), reasoning told in two fields counts once, and `text` counts only where nothing else did (Mistral's lists).
+ */
+export function scanDelta(data: string, from: number, into: FrameScan): void {
+  let bytes = 0;
+  let flatReasoning = 0;
+  let reasoning = 0;
+  let text = 0;
+  let notable = false;
+
+  for (let open = data.indexOf('"', from); open >= 0;) {
+    const close = endOfString(data, open + 1);
+    let next = skipSpace(data, close + 1);
+    if (data.charCodeAt(next) !== colon) {
+      open = data.indexOf('"', next);
+      continue;
+    }
+    next = skipSpace(data, next + 1);
+    const value = data.charCodeAt(next);
+    const field = data.slice(open + 1, close);
+    if (value === quote) {
+      const end = endOfString(data, next + 1);
+      if (bytesFields.has(field)) bytes += utf8Bytes(data, next + 1, end);
+      else if (field === "reasoning_content") reasoning += utf8Bytes(data, next + 1, end);
+      else if (field === "reasoning") flatReasoning += utf8Bytes(data, next + 1, end);
+      else if (field === "text") text += utf8Bytes(data, next + 1, end);
+      else if (field === "finish_reason" || field === "error") notable = true;
+      next = end + 1;
+    } else if (value === brace && (field === "usage" || field === "error")) {
+      notable = true;
+    }
+    open = data.indexOf('"', next);
+  }
+  const told = bytes + Math.max(reasoning, flatReasoning);
+  into.contentBytes = told > 0 ? told : text;
+  into.notable = notable;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
+const brace = 0x7b;
+const bytesFields: ReadonlySet<string> = new Set(["content", "arguments", "input", "refusal"]);
+
+function skipSpace(data: string, from: number): number {
+  let at = from;
+  while (data.charCodeAt(at) <= 0x20) at++;
+  return at;
+}
+
+/** UTF-8 length of a JSON string's content that stands between `from` and `to`, escapes decoded. */
+export function utf8Bytes(data: string, from: number, to: number): number {
+  let bytes = 0;
+  for (let i = from; i < to; i++) {
+    let c = data.charCodeAt(i);
+    if (c === backslash) {
+      i++;
+      if (data.charCodeAt(i) !== letterU) {
+        bytes++;
+        continue;
+      }
+      c = Number.parseInt(data.slice(i + 1, i + 5), 16);
+      i += 4;
+    }
+    bytes += utf8Length(c);
+  }
+  return bytes;
+}
+
+const letterU = 0x75;
+
+/** Of one UTF-16 unit: half of a pair is 2 of its 4 bytes. */
+export function utf8Length(unit: number): number {
+  if (unit < 0x80) return 1;
+  if (unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff)) return 2;
+  return 3;
+}

@@ -1,0 +1,180 @@
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
+import { without } from "../extensions.ts";
+import { invalid, readObjects, readString } from "../fields.ts";
+import { keep, kept } from "./kept.ts";
+import { type ContentPart, decodeContent, encodePart } from "./parts.ts";
+import { decodeReasoning, encodeReasoning, encodeThinking, isInContent, reasoningKeys } from "./reasoning.ts";
+import { decodeToolCall, encodeToolCalls } from "./tools.ts";
+
+const maxToolCalls = 10_000;
+
+export function decodeMessage(message: JsonObject, path: string): Message {
+  const role = message["role"];
+  const name = readString(message["name"], `${path}.name`);
+  const named = name === null ? {} : { name };
+  switch (role) {
+    case "system":
+    case "developer":
+    case "user": {
+      const parts = decodeContent(message["content"], `${path}.content`);
+      return { role, ...named, parts, ...keep(without(message, plainKeys)) };
+    }
+    case "assistant": {
+      const { parts, rest } = decodeAnswer(message, path);
+      return { role, ...named, parts, ...keep(without(rest, nameKeys)) };
+    }
+    case "tool":
+    case "function": // Before tools had ids; its result belongs to a call without one.
+      return {
+        role: "tool",
+        ...named,
+        parts: [decodeResult(message, path)],
+        ...keep(without(message, resultKeys)),
+      };
+    default:
+      throw invalid(`${path}.role`, "must be system, developer, user, assistant or tool");
+  }
+}
+
+/** The parts of an assistant's message, in a request or a response, and the fields that are none of them. */
+export function decodeAnswer(message: JsonObject, path: string): { parts: readonly Part[]; rest: JsonObject } {
+  const content = decodeContent(message["content"], `${path}.content`).filter((part) => !isEmptyText(part));
+  const { annotations, function_call: legacy } = message;
+  const refusal = readString(message["refusal"], `${path}.refusal`);
+  const audio = decodeAudio(message["audio"]);
+  const cited = Array.isArray(annotations) && annotations.length > 0 && content.some((part) => part.type === "text");
+  const calls = (readObjects(message["tool_calls"], `${path}.tool_calls`, maxToolCalls) ?? []).map(
+    (call, i) => decodeToolCall({ ...call, id: call["id"] || `call_${i}` }), // One without an id would be a `function_call`.
+  );
+  const isLegacyCall = isJsonObject(legacy) && legacy["name"] !== "";
+  const parts: readonly Part[] = [
+    ...decodeReasoning(message),
+    ...(cited ? withCitations(content, annotations) : content),
+    ...(refusal === null || refusal === "" ? [] : [{ type: "refusal" as const, text: refusal }]),
+    ...(audio === null ? [] : [audio]),
+    ...calls,
+    ...(isLegacyCall ? [decodeToolCall({ function: legacy })] : []),
+  ];
+  const consumed = new Set(answerKeys);
+  if (cited || (Array.isArray(annotations) && annotations.length === 0)) consumed.add("annotations");
+  if (audio !== null) consumed.add("audio");
+  return { parts, rest: without(message, consumed) };
+}
+
+/** One message, or several: each tool result is a message of its own. `warn` is told what cannot be said. */
+export function encodeMessage(message: Message, warn: (what: string) => void): readonly JsonObject[] {
+  const results = message.parts.filter((part) => part.type === "tool-result");
+  const others = message.parts.filter((part) => part.type !== "tool-result");
+  const own = kept(message);
+  const name = message.name === undefined ? {} : { name: message.name };
+  const told = results.map((result) => ({ ...encodeResult(result, message.name, warn), ...own }));
+  if (others.length === 0 && results.length > 0) return told;
+  if (message.role === "assistant") {
+    return [...told, { role: "assistant", ...name, ...encodeAnswer(others, warn), ...own }];
+  }
+  const role = message.role === "tool" ? "user" : message.role;
+  return [...told, { role, ...name, content: encodeContent(others, warn) ?? "", ...own }];
+}
+
+/** The fields of an assistant's message in a request. */
+function encodeAnswer(parts: readonly Part[], warn: (what: string) => void): JsonObject {
+  const reasoning = parts.filter((part) => part.type === "reasoning").filter((part) => !isInContent(part));
+  const calls = parts.filter((part) => part.type === "tool-call");
+  const refusal = parts.flatMap((part) => (part.type === "refusal" ? part.text : [])).join("");
+  const audio = parts.find(isAudio);
+  const citations = parts.flatMap((part) => (part.type === "text" ? (part.citations ?? []) : []));
+  const content = parts.filter(
+    (part) =>
+      part.type === "text" || part.type === "other" || isThinking(part) || (part.type === "media" && !isAudio(part)),
+  );
+  if (calls.some((call) => call.signature !== undefined && kept(call)["extra_content"] === undefined)) {
+    warn("thought signatures");
+  }
+  return {
+    content: encodeContent(content, warn) ?? (calls.length > 0 || audio !== undefined || refusal !== "" ? null : ""),
+    ...(refusal === "" ? {} : { refusal }),
+    ...(citations.length === 0 ? {} : { annotations: citations }),
+    ...(audio === undefined ? {} : { audio: encodeAudio(audio) }),
+    ...encodeReasoning(reasoning),
+    ...encodeToolCalls(calls.map((call) => (kept(call)["extra_content"] === undefined ? unsigned(call) : call))),
+  };
+}
+
+/** A string for plain text, else a list; `null` when there is nothing. */
+function encodeContent(parts: readonly Part[], warn: (what: string) => void): Json {
+  const [first] = parts;
+  if (first === undefined) return null;
+  const encoded = parts.flatMap((part): readonly JsonObject[] => {
+    if (part.type === "reasoning") return [encodeThinking(part)];
+    if (part.type === "text" || part.type === "media" || part.type === "other") {
+      const json = encodePart(part, warn);
+      return json === null ? [] : [json];
+    }
+    warn(`a ${part.type} in this place`);
+    return [];
+  });
+  const isPlain = parts.length === 1 && first.type === "text" && Object.keys(encoded[0] ?? {}).length === 2;
+  return isPlain ? first.text : encoded;
+}
+
+export function encodeAudio(part: MediaPart): JsonObject {
+  const { audio } = kept(part);
+  const more = isJsonObject(audio) ? audio : {};
+  return part.source.by === "data" ? { ...more, data: part.source.base64 } : { ...more, ...idOf(part) };
+}
+
+export const isAudio = (part: Part): part is MediaPart => part.type === "media" && part.kind === "audio";
+
+function decodeResult(message: JsonObject, path: string): ToolResultPart {
+  const parts = decodeContent(message["content"], `${path}.content`).flatMap((part) =>
+    part.type === "reasoning" || part.type === "refusal" ? { type: "text" as const, text: part.text } : part,
+  );
+  return {
+    type: "tool-result",
+    id: readString(message["tool_call_id"], `${path}.tool_call_id`) ?? "",
+    parts,
+    isError: false,
+  };
+}
+
+function encodeResult(result: ToolResultPart, name: string | undefined, warn: (what: string) => void): JsonObject {
+  if (result.isError) warn("the mark of a failed tool");
+  const content = encodeContent(result.parts, warn) ?? "";
+  const named = name === undefined ? {} : { name };
+  if (result.id === "") return { role: "function", ...named, content };
+  return { role: "tool", tool_call_id: result.id, ...named, content };
+}
+
+/** The audio of an answer: whole in a response, by its id in a later request. */
+function decodeAudio(audio: Json | undefined): MediaPart | null {
+  if (!isJsonObject(audio)) return null;
+  const { data, id } = audio;
+  if (typeof data === "string" && data !== "") {
+    const source = { by: "data", base64: data } as const;
+    return { type: "media", kind: "audio", mediaType: null, source, ...keep({ audio: without(audio, dataKeys) }) };
+  }
+  if (typeof id !== "string" || id === "") return null;
+  return { type: "media", kind: "audio", mediaType: null, source: { by: "id", id }, ...keep({ audio }) };
+}
+
+function withCitations(content: readonly ContentPart[], citations: readonly Json[]): readonly ContentPart[] {
+  const last = content.findLastIndex((part) => part.type === "text");
+  return content.map((part, i) => (i === last && part.type === "text" ? { ...part, citations } : part));
+}
+
+const isEmptyText = (part: ContentPart) => part.type === "text" && part.text === "" && part.extensions === undefined;
+const isThinking = (part: Part) => part.type === "reasoning" && isInContent(part);
+const idOf = (part: MediaPart) => (part.source.by === "id" ? { id: part.source.id } : {});
+
+/** A signature of another vendor means nothing here, and an unknown field is refused. */
+function unsigned(call: ToolCallPart): ToolCallPart {
+  const { signature: _signature, ...rest } = call;
+  return rest;
+}
+
+const nameKeys = new Set(["name"]);
+const dataKeys = new Set(["data"]);
+const plainKeys = new Set(["role", "name", "content"]);
+const resultKeys = new Set(["role", "name", "content", "tool_call_id"]);
+const answerKeys = new Set(["role", "content", "refusal", "tool_calls", "function_call", ...reasoningKeys]);

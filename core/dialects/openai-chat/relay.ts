@@ -1,0 +1,164 @@
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage } from "../../chat/usage.ts";
+import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import { editRequest } from "./edit-request.ts";
+import { decodeError } from "./error.ts";
+import { type FrameScan, scanDelta, utf8Length } from "./frame-scan.ts";
+import { isGiven, readUsage } from "./stream.ts";
+import { decodeUsage, isInterimUsage } from "./usage.ts";
+
+export const relay: Relay = { editRequest, meterResponse, meterStream: ({ hideUsage }) => new ChunkMeter(hideUsage) };
+
+function meterResponse(body: JsonObject): Metered {
+  const choices = objects(body["choices"]);
+  const fault = faultOf(body, choices);
+  return {
+    usage: decodeUsage(readUsage(body) ?? undefined, body["service_tier"]),
+    finish: text(choices[0]?.["finish_reason"]),
+    upstreamId: text(body["id"]),
+    contentBytes: choices.reduce((sum, choice) => sum + contentBytes(choice["message"] ?? null), 0),
+    complete: fault === null,
+    fault,
+  };
+}
+
+/** Parses a chunk only when it may hold more than a piece of the answer. */
+class ChunkMeter implements StreamMeter {
+  readonly #hideUsage: boolean;
+  readonly #scan: FrameScan = { contentBytes: 0, notable: false };
+  /** Where the last chunk had its `"delta":`: most chunks of a stream open with the same bytes. */
+  #deltaAt = -1;
+  /** The chunks have a `usage` or an `error` ahead of their choices, where the scan does not look. */
+  #toldAhead = false;
+  /** Chunks that are parsed for the sake of the id; some vendors never send one. */
+  #triesForId = 8;
+  #usage: ReportedUsage | null = null;
+  /** The last report did not know the output yet. */
+  #interim = false;
+  #serviceTier: Json = null;
+  #finish: string | null = null;
+  #upstreamId: string | null = null;
+  #contentBytes = 0;
+  #complete = false;
+  #fault: VendorError | null = null;
+
+  constructor(hideUsage: boolean) {
+    this.#hideUsage = hideUsage;
+  }
+
+  frame(frame: SseFrame): boolean {
+    const { data } = frame;
+    if (data === null || data === "") return true;
+    if (data.startsWith("[DONE]")) {
+      this.#complete = true;
+      return true;
+    }
+    const notable = this.#scanChunk(data);
+    if (!notable && frame.event !== "error" && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
+    const chunk = parsed(data);
+    if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
+    return isJsonObject(chunk) ? this.#read(chunk) : true;
+  }
+
+  result(): Metered {
+    // A report without the output counts only for an answer that has come to its end.
+    const usage = this.#interim && !this.#complete ? null : this.#usage;
+    return {
+      usage,
+      finish: this.#finish,
+      upstreamId: this.#upstreamId,
+      contentBytes: this.#contentBytes,
+      complete: this.#complete && this.#fault === null,
+      fault: this.#fault,
+    };
+  }
+
+  /** Counts the content; whether the chunk is worth parsing. */
+  #scanChunk(data: string): boolean {
+    if (this.#deltaAt < 0 || !data.startsWith(delta, this.#deltaAt)) {
+      this.#deltaAt = data.indexOf(delta);
+      if (this.#deltaAt < 0) return true;
+      this.#toldAhead = aheadFields.some((field) => data.lastIndexOf(field, this.#deltaAt) >= 0);
+    }
+    scanDelta(data, this.#deltaAt + delta.length, this.#scan);
+    this.#contentBytes += this.#scan.contentBytes;
+    return this.#scan.notable || this.#toldAhead;
+  }
+
+  #read(chunk: JsonObject): boolean {
+    const choices = objects(chunk["choices"]);
+    const usage = readUsage(chunk);
+    this.#upstreamId ??= text(chunk["id"]);
+    this.#serviceTier = chunk["service_tier"] ?? this.#serviceTier;
+    this.#fault ??= faultOf(chunk, choices);
+    for (const choice of choices) {
+      const finish = text(choice["finish_reason"]);
+      if (finish === null) continue;
+      this.#complete = true;
+      if ((choice["index"] ?? 0) === 0) this.#finish ??= finish;
+    }
+    if (usage === null) return true;
+    this.#usage = decodeUsage(usage, this.#serviceTier) ?? this.#usage;
+    this.#interim = isInterimUsage(usage);
+    return !(
+      this.#hideUsage &&
+      isJsonObject(chunk["usage"]) &&
+      Array.isArray(chunk["choices"]) &&
+      choices.length === 0
+    );
+  }
+}
+
+const delta = '"delta":';
+const aheadFields = ['"usage"', '"error"'];
+
+function parsed(data: string): Json | undefined {
+  try {
+    // JSON.parse returns JSON values.
+    return JSON.parse(data) as Json;
+  } catch {
+    return undefined; // It is passed on as it came, and says nothing.
+  }
+}
+
+function faultOf(body: JsonObject, choices: readonly JsonObject[]): VendorError | null {
+  if (isGiven(body["error"])) return decodeError(body);
+  const failed = choices.find((choice) => choice["finish_reason"] === "error");
+  if (failed === undefined) return null;
+  return isGiven(failed["error"]) ? decodeError(failed) : { ...decodeError(null), code: "error" };
+}
+
+/** UTF-8 bytes of the texts a message is made of. */
+function contentBytes(message: Json): number {
+  if (!isJsonObject(message)) return 0;
+  const reasoning = Math.max(textBytes(message["reasoning_content"]), textBytes(message["reasoning"]));
+  const { function_call: legacy } = message;
+  const calls = [...objects(message["tool_calls"]), ...(isJsonObject(legacy) ? [{ function: legacy }] : [])];
+  return (
+    textBytes(message["content"]) +
+    textBytes(message["refusal"]) +
+    reasoning +
+    calls.reduce((sum, call) => sum + callBytes(call), 0)
+  );
+}
+
+function callBytes(call: JsonObject): number {
+  const { function: plain, custom } = call;
+  const input = isJsonObject(plain) ? plain["arguments"] : isJsonObject(custom) ? custom["input"] : null;
+  return textBytes(input);
+}
+
+/** Of a string, or of all strings in a list of parts. */
+function textBytes(value: Json | undefined): number {
+  if (typeof value === "string") {
+    let bytes = 0;
+    for (let i = 0; i < value.length; i++) bytes += utf8Length(value.charCodeAt(i));
+    return bytes;
+  }
+  if (!Array.isArray(value)) return 0;
+  return objects(value).reduce((sum, part) => sum + textBytes(part["text"]) + textBytes(part["thinking"]), 0);
+}
+
+const objects = (value: Json | undefined): readonly JsonObject[] =>
+  Array.isArray(value) ? value.filter(isJsonObject) : [];
+const text = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);

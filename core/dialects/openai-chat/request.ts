@@ -1,0 +1,214 @@
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ChatRequest, OutputFormat, Reasoning, ToolChoice } from "../../chat/request.ts";
+import { foreignFields, without } from "../extensions.ts";
+import { invalid, readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
+import { maxEntries, maxMessages, maxTools, outputCapFields, readEnvelope } from "./envelope.ts";
+import { dialectName, keep, kept } from "./kept.ts";
+import { decodeMessage, encodeMessage } from "./messages.ts";
+import { decodeTool, decodeToolChoice, encodeTool, encodeToolChoice } from "./tools.ts";
+
+/*
+ * Some settings have two spellings. The one the client used is kept among the extensions, as a mark only: what is written
+ * back under it is the canonical value.
+ */
+
+export function decodeRequest(body: JsonObject): ChatRequest {
+  const { model, stream, candidates, maxOutputTokens } = readEnvelope(body, 0);
+  const isLegacy = body["functions"] !== undefined && body["tools"] === undefined;
+  const format = decodeFormat(body["response_format"]);
+  const toolChoice = decodeToolChoice(body[isLegacy ? "function_call" : "tool_choice"]);
+  const logprobs = typeof body["logprobs"] === "boolean" ? body["logprobs"] : null;
+  const metadata = readMetadata(body["metadata"]);
+
+  const consumed = new Set(plainFields);
+  if (!isLegacy) for (const field of legacyFields) if (isNothing(body[field])) consumed.add(field);
+  if (format !== null) consumed.add("response_format");
+  if (toolChoice !== null) consumed.add(isLegacy ? "function_call" : "tool_choice");
+  if (logprobs !== null) for (const field of ["logprobs", "top_logprobs"]) consumed.add(field);
+  if (body["max_tokens"] === undefined || body["max_tokens"] === null) consumed.add("max_completion_tokens");
+  const rest = Object.fromEntries(Object.entries(without(body, consumed)).filter(([, value]) => value !== null));
+
+  return {
+    model,
+    messages: (readObjects(body["messages"], "messages", maxMessages) ?? []).map((message, i) =>
+      decodeMessage(message, `messages[${i}]`),
+    ),
+    tools: isLegacy
+      ? (readObjects(body["functions"], "functions", maxTools) ?? []).map((tool, i) =>
+          decodeTool({ type: "function", function: tool }, `functions[${i}]`),
+        )
+      : (readObjects(body["tools"], "tools", maxTools) ?? []).map((tool, i) => decodeTool(tool, `tools[${i}]`)),
+    toolChoice,
+    parallelToolCalls: readBoolean(body["parallel_tool_calls"], "parallel_tool_calls"),
+    maxOutputTokens,
+    candidates,
+    stream,
+    temperature: readNumber(body["temperature"], "temperature"),
+    topP: readNumber(body["top_p"], "top_p"),
+    topK: readNumber(body["top_k"], "top_k"),
+    frequencyPenalty: readNumber(body["frequency_penalty"], "frequency_penalty"),
+    presencePenalty: readNumber(body["presence_penalty"], "presence_penalty"),
+    seed: readNumber(body["seed"], "seed"),
+    stop: readStop(body["stop"]),
+    format: format ?? { type: "text" },
+    reasoning: decodeReasoningOptions(body),
+    logprobs: logprobs === true ? (readNumber(body["top_logprobs"], "top_logprobs") ?? 0) : null,
+    user: readString(body["user"], "user"),
+    metadata,
+    serviceTier: readString(body["service_tier"], "service_tier"),
+    extensions: keep(rest).extensions ?? {},
+  };
+}
+
+export function encodeRequest(request: ChatRequest, model: string) {
+  const warnings = new Set<string>();
+  const warn = (what: string) => warnings.add(`openai-chat cannot say ${what}; left out`);
+  for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
+  const own = kept(request);
+  const tools = encodeTools(request, own);
+  const reasoning = encodeReasoningOptions(request.reasoning, own, warn);
+  const body = {
+    ...without(own, new Set([...outputCapFields, "functions", "reasoning"])),
+    model,
+    messages: request.messages.flatMap((message) => encodeMessage(message, warn)),
+    ...tools,
+    ...given("parallel_tool_calls", request.parallelToolCalls),
+    ...encodeCap(request.maxOutputTokens, own),
+    ...(request.candidates === 1 ? {} : { n: request.candidates }),
+    ...(request.stream ? { stream: true } : {}),
+    ...given("temperature", request.temperature),
+    ...given("top_p", request.topP),
+    ...given("top_k", request.topK),
+    ...given("frequency_penalty", request.frequencyPenalty),
+    ...given("presence_penalty", request.presencePenalty),
+    ...given("seed", request.seed),
+    ...(request.stop.length === 0 ? {} : { stop: request.stop }),
+    ...encodeFormat(request.format),
+    ...reasoning,
+    ...(request.logprobs === null ? {} : { logprobs: true }),
+    ...(request.logprobs === null || request.logprobs === 0 ? {} : { top_logprobs: request.logprobs }),
+    ...given("user", request.user),
+    ...(Object.keys(request.metadata).length === 0 ? {} : { metadata: request.metadata }),
+    ...given("service_tier", request.serviceTier),
+  };
+  return { body, warnings: [...warnings] };
+}
+
+const legacyFields = ["functions", "function_call"];
+const plainFields = [
+  "model",
+  "messages",
+  "tools",
+  "parallel_tool_calls",
+  "n",
+  "stream",
+  "temperature",
+  "top_p",
+  "top_k",
+  "frequency_penalty",
+  "presence_penalty",
+  "seed",
+  "stop",
+  "reasoning_effort",
+  "user",
+  "metadata",
+  "service_tier",
+];
+
+const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });
+const isNothing = (value: Json | undefined) => value === undefined || value === null;
+
+function encodeTools(request: ChatRequest, own: JsonObject): JsonObject {
+  const isLegacy = own["functions"] !== undefined;
+  const tools = request.tools.map(encodeTool);
+  const choice = request.toolChoice;
+  return {
+    ...(tools.length === 0 ? {} : isLegacy ? { functions: tools.map((tool) => tool["function"] ?? {}) } : { tools }),
+    ...(choice === null
+      ? {}
+      : isLegacy
+        ? { function_call: encodeLegacyChoice(choice) }
+        : { tool_choice: encodeToolChoice(choice) }),
+  };
+}
+
+const encodeLegacyChoice = (choice: ToolChoice): Json => (choice.type === "tool" ? { name: choice.name } : choice.type);
+
+function encodeCap(maxOutputTokens: number | null, own: JsonObject): JsonObject {
+  if (maxOutputTokens === null) return {};
+  const fields = outputCapFields.filter((field) => own[field] !== undefined);
+  return Object.fromEntries(
+    (fields.length > 0 ? fields : ["max_completion_tokens"]).map((field) => [field, maxOutputTokens]),
+  );
+}
+
+/** `null`: a format only this dialect has a word for, e.g. a grammar. */
+function decodeFormat(value: Json | undefined): OutputFormat | null {
+  const format = readObject(value, "response_format");
+  if (format === null || format["type"] === "text") return { type: "text" };
+  if (format["type"] === "json_object") return { type: "json" };
+  if (format["type"] !== "json_schema") return null;
+  const definition = readObject(format["json_schema"], "response_format.json_schema");
+  const schema = definition?.["schema"];
+  if (definition === null || !isJsonObject(schema)) return null;
+  return {
+    type: "json-schema",
+    name: readString(definition["name"], "response_format.json_schema.name") ?? "",
+    description: readString(definition["description"], "response_format.json_schema.description"),
+    schema,
+    strict: readBoolean(definition["strict"], "response_format.json_schema.strict"),
+  };
+}
+
+function encodeFormat(format: OutputFormat): JsonObject {
+  if (format.type === "text") return {};
+  if (format.type === "json") return { response_format: { type: "json_object" } };
+  const { name, description, schema, strict } = format;
+  const definition = {
+    ...(name === "" ? {} : { name }),
+    ...given("description", description),
+    schema,
+    ...given("strict", strict),
+  };
+  return { response_format: { type: "json_schema", json_schema: definition } };
+}
+
+/** `reasoning_effort` is OpenAI's; `reasoning: {effort, max_tokens}` is OpenRouter's and stays among the extensions. */
+function decodeReasoningOptions(body: JsonObject): Reasoning | null {
+  const options = isJsonObject(body["reasoning"]) ? body["reasoning"] : {};
+  const effort =
+    readString(body["reasoning_effort"], "reasoning_effort") ?? readString(options["effort"], "reasoning.effort");
+  const budgetTokens = readNumber(options["max_tokens"], "reasoning.max_tokens");
+  return effort === null && budgetTokens === null ? null : { effort, budgetTokens };
+}
+
+function encodeReasoningOptions(
+  reasoning: Reasoning | null,
+  own: JsonObject,
+  warn: (what: string) => void,
+): JsonObject {
+  const options = isJsonObject(own["reasoning"]) ? without(own["reasoning"], new Set(["effort", "max_tokens"])) : null;
+  if (reasoning === null) return options === null || Object.keys(options).length === 0 ? {} : { reasoning: options };
+  const { effort, budgetTokens } = reasoning;
+  if (options !== null) {
+    return { reasoning: { ...options, ...given("effort", effort), ...given("max_tokens", budgetTokens) } };
+  }
+  if (budgetTokens !== null) warn("a budget of reasoning tokens");
+  return given("reasoning_effort", effort ?? effortOf(budgetTokens ?? 0));
+}
+
+/** The nearest word for a budget that has none. */
+const effortOf = (budgetTokens: number) => (budgetTokens <= 2_048 ? "low" : budgetTokens <= 16_384 ? "medium" : "high");
+
+function readStop(value: Json | undefined): readonly string[] {
+  if (value === undefined || value === null) return [];
+  const stop = typeof value === "string" ? [value] : value;
+  if (!Array.isArray(stop)) throw invalid("stop", "must be a string or an array of strings");
+  return stop.map((item: Json, i) => readString(item, `stop[${i}]`) ?? "");
+}
+
+function readMetadata(value: Json | undefined): Readonly<Record<string, string>> {
+  const entries = Object.entries(readObject(value, "metadata") ?? {});
+  if (entries.length > maxEntries) throw invalid("metadata", `must have at most ${maxEntries} entries`);
+  return Object.fromEntries(entries.map(([key, item]) => [key, readString(item, "metadata") ?? ""]));
+}

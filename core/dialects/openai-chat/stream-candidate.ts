@@ -1,0 +1,89 @@
+import type { ChatEvent } from "../../chat/event.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isEmpty, without } from "../extensions.ts";
+import { decodeFinish } from "./finish.ts";
+import { keep } from "./kept.ts";
+import { closeProse, noReasoning, type Prose, proseDeltas, type ReasoningState, say } from "./stream-prose.ts";
+import { endTools, toolDeltas, type ToolState } from "./stream-tools.ts";
+
+/** What is known of one of the answers. Never changed in place. */
+export interface CandidateState {
+  readonly candidate: number;
+  /** The vendor's id of the answer, from which ids of calls are made when it gives none. */
+  readonly responseId: string;
+  /** The index of the next block. */
+  readonly nextIndex: number;
+  /** The open block of text, reasoning or refusal; tools stay open to the end, because their pieces may interleave. */
+  readonly prose: Prose | null;
+  readonly reasoning: ReasoningState;
+  readonly citations: readonly Json[];
+  readonly tools: readonly ToolState[];
+  readonly audio: JsonObject;
+  /** The vendor's first word; `null` until one came. */
+  readonly finish: string | null;
+  /** Fields of the choice and its deltas without a canonical name, the last of each. */
+  readonly kept: JsonObject;
+}
+
+export const newCandidate = (candidate: number, responseId: string): CandidateState => ({
+  candidate,
+  responseId,
+  nextIndex: 0,
+  prose: null,
+  reasoning: noReasoning,
+  citations: [],
+  tools: [],
+  audio: {},
+  finish: null,
+  kept: {},
+});
+
+type Step = readonly [CandidateState, readonly ChatEvent[]];
+
+export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
+  const events: ChatEvent[] = [];
+  const delta = firstObject(choice["delta"], choice["message"]);
+  const word = choice["finish_reason"];
+  let next: CandidateState = {
+    ...state,
+    finish: state.finish ?? (typeof word === "string" ? word : null),
+    audio: joinAudio(state.audio, delta["audio"]),
+    citations: Array.isArray(delta["annotations"]) ? [...state.citations, ...delta["annotations"]] : state.citations,
+    kept: { ...state.kept, ...without(choice, choiceKeys) },
+  };
+  for (const piece of proseDeltas(delta, choice["logprobs"])) next = say(next, piece, events);
+  const pieces = toolDeltas(delta);
+  if (pieces.length > 0) next = closeProse(next, events);
+  for (const piece of pieces) next = piece(next, events);
+  return [next, events];
+}
+
+export function endCandidate(state: CandidateState): readonly ChatEvent[] {
+  const events: ChatEvent[] = [];
+  const closed = endTools(closeProse(state, events), events);
+  const message = {
+    ...(isEmpty(closed.audio) ? {} : { audio: closed.audio }),
+    ...(closed.citations.length === 0 ? {} : { annotations: closed.citations }),
+  };
+  events.push({
+    type: "candidate-end",
+    candidate: closed.candidate,
+    finish: decodeFinish(closed.finish, closed.tools.length > 0),
+    ...keep({ ...closed.kept, ...(isEmpty(message) ? {} : { message }) }),
+  });
+  return events;
+}
+
+/** Data and transcript come in pieces, the id and the expiry once. */
+function joinAudio(audio: JsonObject, piece: Json | undefined): JsonObject {
+  if (!isJsonObject(piece)) return audio;
+  const joined = ["data", "transcript"].flatMap((field) => {
+    const text = [audio[field], piece[field]].filter((part) => typeof part === "string");
+    return text.length === 0 ? [] : [[field, text.join("")]];
+  });
+  return { ...audio, ...piece, ...Object.fromEntries(joined) };
+}
+
+const firstObject = (...values: (Json | undefined)[]): JsonObject => values.find(isJsonObject) ?? {};
+
+const choiceKeys = new Set(["index", "delta", "message", "text", "finish_reason", "logprobs"]);

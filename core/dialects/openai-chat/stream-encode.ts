@@ -1,0 +1,151 @@
+import type { ChatEvent } from "../../chat/event.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { without } from "../extensions.ts";
+import type { StreamEncoder } from "../dialect.ts";
+import { encodeFinish } from "./finish.ts";
+import { kept } from "./kept.ts";
+import { encodeDetail } from "./reasoning.ts";
+import { encodeCreated, usageFields } from "./response.ts";
+import { signatureFields } from "./tools.ts";
+
+interface EncodeState {
+  readonly includeUsage: boolean;
+  /** Fields of every chunk. */
+  readonly head: JsonObject;
+  readonly candidates: readonly CandidateState[];
+}
+interface CandidateState {
+  readonly candidate: number;
+  /** Blocks that are calls, in order; a call's place in the list is its `index` on the wire. */
+  readonly tools: readonly ToolState[];
+}
+interface ToolState {
+  readonly block: number;
+  readonly isCustom: boolean;
+  readonly isLegacy: boolean;
+  readonly isEmpty: boolean;
+}
+
+const initialState = (includeUsage: boolean): EncodeState => ({ includeUsage, head: {}, candidates: [] });
+
+/** Chunks as OpenAI sends them: role first, deltas, a chunk with the finish reason, one with the usage if asked for, `[DONE]`. */
+export function encodeStream({ includeUsage }: { readonly includeUsage: boolean }): StreamEncoder {
+  let state = initialState(includeUsage);
+  return {
+    step(event) {
+      const [next, chunks] = step(state, event);
+      state = next;
+      const text = chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("");
+      return event.type === "response-end" ? `${text}data: [DONE]\n\n` : text;
+    },
+  };
+}
+
+function step(state: EncodeState, event: ChatEvent): readonly [EncodeState, readonly JsonObject[]] {
+  if (event.type === "response-start") {
+    const { id, model, createdMs } = event;
+    const head = { id, object: "chat.completion.chunk", created: encodeCreated(createdMs), model };
+    return [{ ...state, head }, []];
+  }
+  if (event.type === "response-end") {
+    const { usage: rawUsage, ...own } = kept(event);
+    const { usage } = usageFields(event.usage, rawUsage);
+    if (!state.includeUsage || usage === undefined) return [state, []];
+    return [state, [{ ...state.head, ...without(own, new Set(["choices"])), choices: [], usage }]];
+  }
+  const known = state.candidates.find(({ candidate }) => candidate === event.candidate);
+  const before = known ?? { candidate: event.candidate, tools: [] };
+  const [candidate, choices] = encodeEvent(before, event);
+  const role = { role: "assistant", content: event.type === "tool-input-start" ? null : "", refusal: null };
+  const all = known === undefined ? [{ delta: role }, ...choices] : choices;
+  const others = state.candidates.filter((other) => other !== known);
+  return [
+    { ...state, candidates: [...others, candidate] },
+    all.map((choice) => ({
+      ...state.head,
+      choices: [{ index: event.candidate, delta: {}, logprobs: null, finish_reason: null, ...choice }],
+      ...(state.includeUsage ? { usage: null } : {}),
+    })),
+  ];
+}
+
+type BlockEvent = Exclude<ChatEvent, { type: "response-start" | "response-end" }>;
+
+/** The choices that say `event`, each for a chunk of its own. */
+function encodeEvent(state: CandidateState, event: BlockEvent): readonly [CandidateState, readonly JsonObject[]] {
+  switch (event.type) {
+    case "text-delta":
+      return [state, [{ delta: { content: event.text }, logprobs: event.logprobs ?? null }]];
+    case "text-end":
+      return [state, event.citations === undefined ? [] : [{ delta: { annotations: event.citations } }]];
+    case "reasoning-delta":
+      return [state, [{ delta: { reasoning_content: event.text } }]];
+    case "reasoning-end": {
+      const details = encodeDetail({ ...event, type: "reasoning", text: "" }, event.index);
+      const tells = event.signature !== undefined || event.encrypted !== undefined;
+      return [state, tells ? [{ delta: { reasoning_details: details } }] : []];
+    }
+    case "refusal-delta":
+      return [state, [{ delta: { refusal: event.text } }]];
+    case "tool-input-start":
+      return startTool(state, event);
+    case "tool-input-delta":
+      return [withInput(state, event.index), [{ delta: toolDelta(state, event.index, event.text) }]];
+    case "tool-input-end":
+      return [state, endTool(state, event)];
+    case "candidate-end":
+      return [state, [...extras(event), { finish_reason: encodeFinish(event.finish, isLegacyCall(state)) }]];
+    case "text-start":
+    case "reasoning-start":
+    case "refusal-start":
+    case "refusal-end":
+      return [state, []];
+  }
+}
+
+function startTool(state: CandidateState, event: ChatEvent & { type: "tool-input-start" }) {
+  const isCustom = event.custom === true;
+  const isLegacy = event.id === "";
+  const tool = { block: event.index, isCustom, isLegacy, isEmpty: true };
+  const { name, id } = event;
+  const index = state.tools.length;
+  const delta = isLegacy
+    ? { function_call: { name, arguments: "" } }
+    : isCustom
+      ? { tool_calls: [{ index, id, type: "custom", custom: { name, input: "" } }] }
+      : { tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] };
+  return [{ ...state, tools: [...state.tools, tool] }, [{ delta }]] as const;
+}
+
+function toolDelta(state: CandidateState, block: number, text: string): JsonObject {
+  const index = state.tools.findIndex((tool) => tool.block === block);
+  const tool = state.tools[index];
+  if (tool?.isLegacy) return { function_call: { arguments: text } };
+  return {
+    tool_calls: [{ index, ...(tool?.isCustom ? { custom: { input: text } } : { function: { arguments: text } }) }],
+  };
+}
+
+const withInput = (state: CandidateState, block: number): CandidateState => ({
+  ...state,
+  tools: state.tools.map((tool) => (tool.block === block ? { ...tool, isEmpty: false } : tool)),
+});
+
+/** A function without arguments is called with `{}`: clients parse the text. */
+function endTool(state: CandidateState, event: ChatEvent & { type: "tool-input-end" }): readonly JsonObject[] {
+  const index = state.tools.findIndex((tool) => tool.block === event.index);
+  const tool = state.tools[index];
+  const signed = signatureFields(event.signature);
+  return [
+    ...(tool?.isEmpty && !tool.isCustom ? [{ delta: toolDelta(state, event.index, "{}") }] : []),
+    ...(Object.keys(signed).length > 0 ? [{ delta: { tool_calls: [{ index, ...signed }] } }] : []),
+  ];
+}
+
+const isLegacyCall = (state: CandidateState) => state.tools.some((tool) => tool.isLegacy);
+
+/** Audio and citations that belong to no block. */
+function extras(event: ChatEvent & { type: "candidate-end" }): readonly { readonly delta: Json }[] {
+  const { message } = kept(event);
+  return isJsonObject(message) ? [{ delta: message }] : [];
+}

@@ -1,0 +1,148 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { ChatEvent } from "../../chat/event.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage } from "../../chat/usage.ts";
+import type { StreamDecoder } from "../dialect.ts";
+import { without } from "../extensions.ts";
+import { decodeError } from "./error.ts";
+import { keep } from "./kept.ts";
+import { decodeCreated } from "./response.ts";
+import { type CandidateState, decodeChoice, endCandidate, newCandidate } from "./stream-candidate.ts";
+import { decodeUsage, isInterimUsage } from "./usage.ts";
+
+/** What is known of a stream so far. Never changed in place. */
+export interface StreamState {
+  readonly started: boolean;
+  /** `[DONE]` came, or the stream ended: nothing follows. */
+  readonly ended: boolean;
+  readonly candidates: readonly CandidateState[];
+  readonly usage: ReportedUsage | null;
+  /** Fields of the chunks without a canonical name, the last of each. */
+  readonly kept: JsonObject;
+}
+
+export const initialState: StreamState = { started: false, ended: false, candidates: [], usage: null, kept: {} };
+
+type Step = readonly [StreamState, readonly ChatEvent[]];
+
+/**
+ * One frame's data. The answer ends with `[DONE]` or with `finish`, not with the first finish reason: usage, a second
+ * finish chunk or signatures may follow it.
+ */
+export function step(state: StreamState, data: string, event: string | null): Step {
+  if (state.ended || data.trim() === "") return [state, []];
+  if (data.trim() === "[DONE]") return finish(state);
+  const chunk = readChunk(data);
+  if (event === "error" || isGiven(chunk["error"])) throw streamFault(chunk);
+
+  const events: ChatEvent[] = [];
+  const choices = Array.isArray(chunk["choices"]) ? chunk["choices"].filter(isJsonObject) : [];
+  // Azure opens with a chunk about the prompt that has neither id, model nor choices.
+  const starts = !state.started && (choices.length > 0 || isWord(chunk["id"]));
+  if (starts) events.push(start(chunk));
+  let { candidates } = state;
+  for (const choice of choices) candidates = withChoice(candidates, choice, chunk["id"], events);
+  const usage = readUsage(chunk);
+  return [
+    {
+      started: state.started || starts,
+      ended: false,
+      candidates,
+      usage: usage === null ? state.usage : decodeUsage(usage, chunk["service_tier"] ?? state.kept["service_tier"]),
+      kept: { ...state.kept, ...without(chunk, chunkKeys), ...(usage === null ? {} : { usage }) },
+    },
+    events,
+  ];
+}
+
+/** Closes what is open. */
+export function finish(state: StreamState): Step {
+  if (state.ended) return [state, []];
+  const ended = { ...state, ended: true };
+  if (!state.started) return [ended, []];
+  const events = state.candidates.flatMap(endCandidate);
+  return [ended, [...events, { type: "response-end", usage: state.usage, ...keep(state.kept) }]];
+}
+
+export function decodeStream(): StreamDecoder {
+  let state = initialState;
+  return {
+    step(data, event) {
+      const [next, events] = step(state, data, event);
+      state = next;
+      return events;
+    },
+    end() {
+      const wasEnded = state.ended;
+      const finished = state.candidates.length > 0 && state.candidates.every(({ finish: word }) => word !== null);
+      // Output that is not counted yet would be free of charge.
+      if (!wasEnded && !finished && isJsonObject(state.kept["usage"]) && isInterimUsage(state.kept["usage"])) {
+        state = { ...state, usage: null };
+      }
+      const [next, events] = finish(state);
+      state = next;
+      return { events, complete: wasEnded || finished };
+    },
+  };
+}
+
+/** Usage of a chunk; Groq has a place of its own for it. `null` when there is none. */
+export function readUsage(chunk: JsonObject): JsonObject | null {
+  const { usage, x_groq: groq } = chunk;
+  if (isJsonObject(usage)) return usage;
+  return isJsonObject(groq) && isJsonObject(groq["usage"]) ? groq["usage"] : null;
+}
+
+export const isGiven = (error: Json | undefined): boolean => error !== undefined && error !== null;
+
+function readChunk(data: string): JsonObject {
+  let chunk: unknown;
+  try {
+    chunk = JSON.parse(data);
+  } catch {
+    throw notAChunk(); // The engine's message would quote the answer.
+  }
+  if (!isJsonObject(chunk)) throw notAChunk();
+  return chunk;
+}
+
+const notAChunk = () =>
+  new GatewayError("upstream-invalid", "The provider's stream has an event that is not a chat completion chunk.", {
+    code: "invalid_answer",
+  });
+
+function streamFault(chunk: JsonObject): GatewayError {
+  const fault = decodeError(chunk);
+  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
+    ...(fault.code === null ? {} : { code: fault.code }),
+    cause: fault,
+  });
+}
+
+function start(chunk: JsonObject): ChatEvent {
+  const { id, model, created } = chunk;
+  return {
+    type: "response-start",
+    id: isWord(id) ? id : "",
+    model: isWord(model) ? model : "",
+    createdMs: decodeCreated(created),
+  };
+}
+
+function withChoice(
+  candidates: readonly CandidateState[],
+  choice: JsonObject,
+  id: Json | undefined,
+  events: ChatEvent[],
+): readonly CandidateState[] {
+  const index = typeof choice["index"] === "number" ? choice["index"] : 0;
+  const position = candidates.findIndex(({ candidate }) => candidate === index);
+  const [candidate, more] = decodeChoice(candidates[position] ?? newCandidate(index, isWord(id) ? id : ""), choice);
+  events.push(...more);
+  return position < 0 ? [...candidates, candidate] : candidates.with(position, candidate);
+}
+
+const isWord = (value: Json | undefined): value is string => typeof value === "string" && value !== "";
+
+/** `obfuscation` and `p` are padding against traffic analysis. */
+const chunkKeys = new Set(["id", "object", "created", "model", "choices", "usage", "obfuscation", "p"]);

@@ -1,0 +1,129 @@
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage, Usage } from "../../chat/usage.ts";
+
+/**
+ * What an OpenAI-style `usage` object says; `null` when it is no object or names no count at all.
+ *
+ * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those.
+ * - `completion_tokens` includes reasoning, unless `total_tokens` is the sum of all three (xAI); then it is added.
+ * - A number that cannot be true is brought into range and marked: below 0 is 0, a fraction is rounded up, a string of
+ *   digits is its number, more than 2^53 - 1 is that, anything else is 0; a part is never above its total.
+ */
+export function decodeUsage(usage: Json | undefined, serviceTier?: Json): ReportedUsage | null {
+  if (!isJsonObject(usage)) return null;
+  if (totalFields.every((field) => usage[field] === undefined)) return null;
+  const read = new Counts();
+
+  const total = usage["total_tokens"] === undefined ? null : read.count(usage["total_tokens"]);
+  const { prompt, completion } = read.totals(usage["prompt_tokens"], usage["completion_tokens"], total);
+
+  const promptDetails = read.details(usage["prompt_tokens_details"]);
+  const completionDetails = read.details(usage["completion_tokens_details"]);
+  const reasoning = read.largest(completionDetails["reasoning_tokens"], usage["reasoning_tokens"]);
+  const reasoningOutside = reasoning > 0 && total === prompt + completion + reasoning;
+  if (total !== null && !reasoningOutside && total !== prompt + completion) read.anomalous = true;
+
+  const inputTokens = prompt;
+  const outputTokens = reasoningOutside ? read.clamp(completion + reasoning, Number.MAX_SAFE_INTEGER) : completion;
+  const cacheReadTokens = read.clamp(
+    read.largest(
+      promptDetails["cached_tokens"],
+      usage["prompt_cache_hit_tokens"], // DeepSeek
+      usage["cache_read_input_tokens"], // Databricks
+      usage["num_cached_tokens"], // Mistral
+      usage["cached_tokens"], // Moonshot, Together
+    ),
+    inputTokens,
+  );
+  const cacheWriteTokens = read.clamp(
+    read.largest(
+      promptDetails["cache_write_tokens"], // OpenAI, OpenRouter
+      usage["cache_creation_input_tokens"], // Databricks, Vercel
+    ),
+    inputTokens - cacheReadTokens,
+  );
+  const inputAudioTokens = read.clamp(read.largest(promptDetails["audio_tokens"]), inputTokens);
+  const cachedDetails = read.details(promptDetails["cached_tokens_details"]);
+  const counted: Usage = {
+    inputTokens,
+    outputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    cacheWrite1hTokens: 0,
+    reasoningTokens: read.clamp(reasoning, outputTokens),
+    inputAudioTokens,
+    cacheReadAudioTokens: read.clamp(
+      read.largest(cachedDetails["audio_tokens"]),
+      Math.min(cacheReadTokens, inputAudioTokens),
+    ),
+    outputAudioTokens: read.clamp(read.largest(completionDetails["audio_tokens"]), outputTokens),
+  };
+  const tier = usage["service_tier"] ?? serviceTier;
+  return { usage: counted, anomalous: read.anomalous, ...(typeof tier === "string" ? { serviceTier: tier } : {}) };
+}
+
+/** A report in the middle of a stream that does not know the output yet (Databricks): useless if the stream is cut. */
+export const isInterimUsage = (usage: JsonObject): boolean =>
+  usage["completion_tokens"] === null && usage["total_tokens"] === null;
+
+/** The fields in the order OpenAI sends them. Fields that `Usage` does not know are 0 or absent. */
+export const encodeUsage = ({ usage }: ReportedUsage): JsonObject => ({
+  prompt_tokens: usage.inputTokens,
+  completion_tokens: usage.outputTokens,
+  total_tokens: usage.inputTokens + usage.outputTokens,
+  prompt_tokens_details: {
+    cached_tokens: usage.cacheReadTokens,
+    ...(usage.cacheWriteTokens > 0 ? { cache_write_tokens: usage.cacheWriteTokens } : {}),
+    audio_tokens: usage.inputAudioTokens,
+  },
+  completion_tokens_details: {
+    reasoning_tokens: usage.reasoningTokens,
+    audio_tokens: usage.outputAudioTokens,
+    accepted_prediction_tokens: 0,
+    rejected_prediction_tokens: 0,
+  },
+});
+
+const totalFields = ["prompt_tokens", "completion_tokens", "total_tokens"];
+
+/** Reads numbers a vendor wrote, and remembers whether one had to be corrected. */
+class Counts {
+  anomalous = false;
+
+  count(value: Json | undefined): number {
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    this.anomalous = true;
+    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
+    if (typeof number !== "number" || !(number > 0)) return 0;
+    return Math.min(Math.ceil(number), Number.MAX_SAFE_INTEGER);
+  }
+
+  /** One that the vendor left out follows from the total: embeddings have no `completion_tokens`. */
+  totals(prompt: Json | undefined, completion: Json | undefined, total: number | null) {
+    if (prompt === undefined && completion !== undefined && total !== null) {
+      const output = this.count(completion);
+      return { prompt: Math.max(total - output, 0), completion: output };
+    }
+    const input = prompt === undefined && total !== null ? total : this.count(prompt);
+    if (prompt === undefined) this.anomalous = true;
+    if (completion === undefined && total !== null) return { prompt: input, completion: Math.max(total - input, 0) };
+    return { prompt: input, completion: this.count(completion) };
+  }
+
+  /** Vendors give one part under several names, and 0 under those they do not mean. */
+  largest(...values: (Json | undefined)[]): number {
+    return Math.max(0, ...values.filter((value) => value !== undefined).map((value) => this.count(value)));
+  }
+
+  details(value: Json | undefined): JsonObject {
+    if (isJsonObject(value)) return value;
+    if (value !== undefined && value !== null) this.anomalous = true;
+    return {};
+  }
+
+  clamp(value: number, most: number): number {
+    if (value <= most) return value;
+    this.anomalous = true;
+    return most;
+  }
+}

@@ -1,0 +1,192 @@
+import { GatewayError } from "../chat/error.ts";
+import type { SseFrame } from "./dialect.ts";
+
+const defaultMaxFrameBytes = 4 * 1024 * 1024;
+
+/**
+ * Cuts a byte stream into SSE frames by the WHATWG rules, wherever the chunks end. The frames' bytes, then those of
+ * `rest`, are the input exactly. A frame that came whole within one chunk shares its memory.
+ */
+export class SseSplitter {
+  readonly #maxFrameBytes: number;
+  /** Holds the bytes of the frame that is not complete yet: the first `#length` of it. */
+  #buffer: Uint8Array = new Uint8Array(0);
+  #length = 0;
+  /** Offsets in that frame: the next byte to look at, and where its line starts. */
+  #at = 0;
+  #lineStart = 0;
+  /** What ended the line before; `CR` is one without an LF. */
+  #previous: LineEnd = none;
+
+  /** `maxFrameBytes`: the largest frame, and so the most that is buffered. */
+  constructor(maxFrameBytes = defaultMaxFrameBytes) {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /** No byte of an unfinished frame was taken in: something may be written between what came and what comes. */
+  get atBoundary(): boolean {
+    return this.#length === 0;
+  }
+
+  /** The frames that `chunk` completes. Throws `upstream-invalid` when one is too large. */
+  push(chunk: Uint8Array): SseFrame[] {
+    const buffered = this.#length > 0;
+    if (buffered) this.#append(chunk);
+    const bytes = buffered ? this.#buffer.subarray(0, this.#length) : chunk;
+
+    const frames: SseFrame[] = [];
+    let start = 0;
+    // Searched for once, not once a frame: most streams have no CR at all.
+    let nextCr = bytes.indexOf(CR, this.#at);
+    for (;;) {
+      const end = this.#endOfFrame(bytes, nextCr);
+      if (end < 0) break;
+      frames.push(this.#frame(bytes.subarray(start, end)));
+      start = end;
+      this.#at = end;
+      this.#lineStart = end;
+      if (nextCr >= 0 && nextCr < end) nextCr = bytes.indexOf(CR, end);
+    }
+    this.#keep(bytes, start, buffered);
+    return frames;
+  }
+
+  /**
+   * What the input ended with instead of a complete frame; `null` when nothing is left. A parser by the book drops such an
+   * event, the SDKs of vendors do not. Its `data` may be cut off in the middle.
+   */
+  rest(): SseFrame | null {
+    if (this.#length === 0) return null;
+    const frame = this.#frame(this.#buffer.slice(0, this.#length));
+    this.#length = 0;
+    this.#at = 0;
+    this.#lineStart = 0;
+    return frame;
+  }
+
+  /**
+   * The end of the frame, or -1 to wait for more. CR LF is one line end, so after a CR the next byte is awaited. The one
+   * exception is a blank line that ends in CR after a line that ended in a bare CR: such a stream may be silent for minutes
+   * now, so the frame ends here, and if an LF comes after all it opens the next frame, where it means nothing.
+   */
+  #endOfFrame(bytes: Uint8Array, firstCr: number): number {
+    if (this.#previous === openCr && this.#at < bytes.length) {
+      if (bytes[this.#at] === LF) this.#lineStart = ++this.#at;
+      this.#previous = none;
+    }
+    let nextCr = firstCr;
+    let nextLf = bytes.indexOf(LF, this.#at);
+    for (;;) {
+      if (nextCr >= 0 && nextCr < this.#at) nextCr = bytes.indexOf(CR, this.#at);
+      if (nextLf >= 0 && nextLf < this.#at) nextLf = bytes.indexOf(LF, this.#at);
+      const isCr = nextCr >= 0 && (nextLf < 0 || nextCr < nextLf);
+      const lineEnd = isCr ? nextCr : nextLf;
+      if (lineEnd < 0) {
+        this.#at = bytes.length;
+        return -1;
+      }
+      const isBlank = lineEnd === this.#lineStart;
+      if (isCr && isBlank && this.#previous === CR) {
+        this.#previous = openCr;
+        return lineEnd + 1;
+      }
+      if (isCr && lineEnd + 1 === bytes.length) {
+        this.#at = lineEnd;
+        return -1;
+      }
+      const isPair = isCr && bytes[lineEnd + 1] === LF;
+      this.#at = lineEnd + (isPair ? 2 : 1);
+      if (isBlank) {
+        this.#previous = none;
+        return this.#at;
+      }
+      this.#lineStart = this.#at;
+      this.#previous = isCr && !isPair ? CR : none;
+    }
+  }
+
+  #frame(bytes: Uint8Array): SseFrame {
+    if (bytes.length > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
+    return new ReceivedFrame(bytes);
+  }
+
+  #append(chunk: Uint8Array): void {
+    const needed = this.#length + chunk.length;
+    if (needed > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2, 1024));
+      grown.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(chunk, this.#length);
+    this.#length = needed;
+  }
+
+  /** Keeps what is left from `start` on, in memory of its own: frames that were handed out share the old one. */
+  #keep(bytes: Uint8Array, start: number, buffered: boolean): void {
+    const left = bytes.length - start;
+    if (left > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
+    if (buffered && start === 0) return;
+    this.#buffer = bytes.slice(start);
+    this.#length = left;
+    this.#at -= start;
+    this.#lineStart -= start;
+  }
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const none = 0;
+/** The frame before ended in a CR whose LF, if it has one, has not come yet. */
+const openCr = 1;
+type LineEnd = typeof none | typeof openCr | typeof CR;
+
+const tooLarge = (maxFrameBytes: number) =>
+  new GatewayError("upstream-invalid", `The provider sent an event of more than ${maxFrameBytes} bytes.`);
+
+/** Decodes its fields when they are asked for: a frame that is only passed on costs nothing. */
+class ReceivedFrame implements SseFrame {
+  readonly bytes: Uint8Array;
+  #fields: Fields | null = null;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get data(): string | null {
+    return (this.#fields ??= readFields(this.bytes)).data;
+  }
+
+  get event(): string | null {
+    return (this.#fields ??= readFields(this.bytes)).event;
+  }
+}
+
+interface Fields {
+  readonly data: string | null;
+  readonly event: string | null;
+}
+
+const decoder = new TextDecoder(); // Drops a BOM at the start, as the rules ask of the first frame.
+
+function readFields(bytes: Uint8Array): Fields {
+  const text = decoder.decode(bytes);
+  if (text.startsWith("data: ")) {
+    const lineEnd = text.indexOf("\n");
+    if (lineEnd === text.length - 2 && !text.includes("\r")) return { data: text.slice(6, lineEnd), event: null };
+  }
+  return readLines(text);
+}
+
+function readLines(text: string): Fields {
+  const data: string[] = [];
+  let event: string | null = null;
+  for (const line of text.split(/\r\n|\n|\r/)) {
+    const colon = line.indexOf(":");
+    if (colon === 0) continue; // A comment.
+    const name = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
+    if (name === "data") data.push(value);
+    else if (name === "event") event = value;
+  }
+  return { data: data.length > 0 ? data.join("\n") : null, event: event === "" ? null : event };
+}

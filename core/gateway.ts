@@ -1,0 +1,59 @@
+import { GatewayError } from "./chat/error.ts";
+import { admit } from "./pipeline/admit.ts";
+import { nothingMetered } from "./pipeline/answer.ts";
+import { authenticate } from "./pipeline/authenticate.ts";
+import { type Call, openCall } from "./pipeline/call.ts";
+import { decode } from "./pipeline/decode.ts";
+import { dispatch } from "./pipeline/dispatch.ts";
+import { watchDisconnect } from "./pipeline/disconnect.ts";
+import { respond, respondError } from "./pipeline/respond.ts";
+import type { Endpoint, Services } from "./pipeline/services.ts";
+import { refuse, settle } from "./pipeline/settle.ts";
+
+/** One client call from first byte to last. The order of these lines is the order of the pipeline. */
+export async function handle(request: Request, endpoint: Endpoint, services: Services): Promise<Response> {
+  const call = openCall(endpoint, services);
+  services.open.add(call);
+  const leave = watchDisconnect(request, call, services);
+  try {
+    call.principal = await authenticate(request, call, services); //                        Request      → Principal
+    const asked = await decode(request, call, services); //                                 bytes        → Asked
+    call.envelope = asked.envelope;
+    services.keepOpen(request);
+    const route = services.models.resolve(asked.envelope.model, call.principal, services.random); // name → Route
+    call.admitted = await admit(call, call.principal, asked, route, services); //  RESERVE   Claim        → Holds
+    const dispatched = await dispatch(call, asked, call.admitted, services); //    DISPATCH  Target       → Answer
+    return await respond(call, dispatched, services); //                           SETTLE    Answer       → Response
+  } catch (thrown) {
+    return await fail(call, thrown, services);
+  } finally {
+    leave();
+  }
+}
+
+/** However a call failed before its first byte: one record, every hold ended, an error in the caller's dialect. */
+async function fail(call: Call, thrown: unknown, services: Services): Promise<Response> {
+  const error = gatewayError(call, thrown, services);
+  if (call.admitted) {
+    await settle(
+      call,
+      {
+        status: call.clientGone ? "client_aborted" : services.draining.value && error.kind === "unavailable" ? "shutdown" : "upstream_error",
+        httpStatus: error.status,
+        target: call.admitted.route.targets[0],
+        metered: nothingMetered,
+        error,
+      },
+      services,
+    );
+  } else {
+    await refuse(call, error, services);
+  }
+  return respondError(call, error);
+}
+
+function gatewayError(call: Call, thrown: unknown, services: Services): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  services.logger.error({ callId: call.id, error: thrown }, "a call failed for a reason of our own");
+  return new GatewayError("internal", "Internal error.", { cause: thrown });
+}

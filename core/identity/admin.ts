@@ -1,0 +1,47 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { SettingRepository } from "../storage/database.ts";
+
+const tokenSetting = "admin-token";
+const linkSetting = "login-link";
+
+/** The operator's own credential: for the admin API, and to log in to the dashboard. */
+export interface Admin {
+  verify(token: string): Promise<boolean>;
+  /** `true` once for the link of the first start, `false` ever after. */
+  takeLoginLink(token: string): Promise<boolean>;
+}
+
+/** `given`: `LLM_PROXY_ADMIN_TOKEN`; it holds alone when it is set. Else the hash in the database decides. */
+export function adminOf(settings: SettingRepository, given: string | undefined): Admin {
+  const own = given === undefined || given === "" ? null : hash(given);
+  return {
+    async verify(token) {
+      // Read each time: `admin-token --new` may have changed it beside the running process.
+      const expected = own ?? (await settings.get(tokenSetting));
+      return expected !== null && timingSafeEqual(Buffer.from(hash(token)), Buffer.from(expected));
+    },
+    takeLoginLink: (token) => Promise.resolve(settings.take(linkSetting, hash(token))),
+  };
+}
+
+/** Makes a random token, keeps its hash and returns it; whatever token there was is void. */
+export async function newAdminToken(settings: SettingRepository): Promise<string> {
+  const token = randomToken();
+  await settings.set(tokenSetting, hash(token));
+  return token;
+}
+
+export const hasAdminToken = async (settings: SettingRepository): Promise<boolean> =>
+  (await settings.get(tokenSetting)) !== null;
+
+/** A token for a link that logs in once. */
+export async function newLoginLink(settings: SettingRepository): Promise<string> {
+  const token = randomToken();
+  await settings.set(linkSetting, hash(token));
+  return token;
+}
+
+/** Random 256 bits need no slow hash: there is nothing to guess. */
+const hash = (token: string): string => createHash("sha256").update(token).digest("hex");
+
+const randomToken = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");

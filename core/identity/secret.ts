@@ -1,0 +1,35 @@
+import { hkdfSync } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The master secret cannot be used; the message says what to do. */
+export class SecretError extends Error {
+  override readonly name = "SecretError";
+}
+
+const minLength = 16;
+
+/**
+ * The master secret: `LLM_PROXY_SECRET`, else the file `secret` in the data folder, made with mode 0600 at the first
+ * start. A secret of white space is refused: it would protect nothing.
+ */
+export function masterSecret(env: Readonly<Record<string, string | undefined>>, dataDir: string): string {
+  const given = env.LLM_PROXY_SECRET;
+  if (given !== undefined && given !== "") return checked(given, "LLM_PROXY_SECRET");
+  const path = join(dataDir, "secret");
+  if (existsSync(path)) return checked(readFileSync(path, "utf8"), "the file `secret` in the data folder");
+  const made = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  writeFileSync(path, `${made}\n`, { mode: 0o600, flag: "wx" });
+  return made;
+}
+
+function checked(value: string, where: string): string {
+  const secret = value.trim();
+  if (secret.length < minLength) throw new SecretError(`${where} is too short: it needs at least ${minLength} characters`);
+  return secret;
+}
+
+/** A key of its own for each purpose, so that none helps against another (RFC 5869). */
+export const derivedKey = (secret: string, purpose: "api-keys" | "secret-check"): Buffer =>
+  Buffer.from(hkdfSync("sha256", secret, "", `llm-proxy ${purpose}`, 32));

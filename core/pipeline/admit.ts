@@ -1,0 +1,141 @@
+import { GatewayError } from "../chat/error.ts";
+import type { Claim, Hold, Principal, Rating } from "../plugin/plugin.ts";
+import type { AdmitResult, BudgetRow } from "../storage/database.ts";
+import { type Bill, billOf } from "./bill.ts";
+import type { Call } from "./call.ts";
+import type { Asked } from "./decode.ts";
+import { closedHook, type HookContext } from "./hook.ts";
+import type { Route } from "./models.ts";
+import { limitsFor, scopesOf } from "./scopes.ts";
+import type { Services } from "./services.ts";
+
+/** What was granted, until `settle` ends it. */
+export interface Admitted {
+  readonly route: Route;
+  /** Limits and outside credit, in the order they were taken. The ledger's own hold ends with the final record. */
+  readonly holds: readonly { readonly name: string; readonly kind: "rate-limit" | "billing"; readonly hold: Hold }[];
+  /** Held on each budget in scope; 0 when there is none. */
+  readonly heldNano: number;
+  /** The cap on one candidate's output that must be sent upstream; `null`: the request's own stands. */
+  readonly maxOutputTokens: number | null;
+  readonly inputBoundTokens: number;
+  readonly expectedInputTokens: number;
+  /** The most output the hold covers, all candidates; `null`: nothing bounds it. */
+  readonly outputBoundTokens: number | null;
+}
+
+/**
+ * RESERVE: limits, then outside credit, then the ledger's one transaction. All or nothing: a refusal gives back what was
+ * taken, in reverse.
+ */
+export async function admit(call: Call, principal: Principal, asked: Asked, route: Route, services: Services): Promise<Admitted> {
+  if (services.draining.value) throw unavailable("the proxy is shutting down");
+  if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
+
+  const scopes = await scopesOf(call, principal, asked, route, services);
+  const budgeted = services.database.budgets.inScope(scopes);
+  const bill = billOf(asked, route, budgeted, services);
+  const claim: Claim = {
+    callId: call.id,
+    principal,
+    model: asked.envelope.model,
+    expectedTokens: bill.expectedInputTokens + (asked.envelope.maxOutputTokens ?? 0) * asked.envelope.candidates,
+  };
+  const holds: { name: string; kind: "rate-limit" | "billing"; hold: Hold }[] = [];
+  try {
+    for (const [at, limiter] of services.rateLimit.entries()) {
+      const limits = limitsFor(limiter.slot.own, at === 0 ? principal : null, principal);
+      if (limits.length === 0) continue;
+      const hold = await closedHook(hookOf(call, services), "rate-limit", limiter.name, () => limiter.slot.acquire(claim, limits));
+      holds.push({ name: limiter.name, kind: "rate-limit", hold });
+    }
+    const authorized = await authorize(call, claim, bill.dearest, services);
+    if (authorized) holds.push(authorized);
+    const result = await services.database.ledger.admit({
+      callId: call.id,
+      startedMs: call.startedMs,
+      accountId: principal.accountId,
+      keyId: principal.keyId,
+      principal: principal.name,
+      dialect: call.endpoint.dialect.name,
+      operation: call.endpoint.operation,
+      model: asked.envelope.model,
+      stream: asked.envelope.stream,
+      provider: route.targets[0].provider,
+      upstreamModel: route.targets[0].model,
+      scopes,
+      need: bill.need,
+      ifInterrupted: bill.ifInterrupted,
+    });
+    if (!result.admitted) throw shortBudget(result.budget, result.neededNano, services.now());
+    return { ...granted(call, asked, bill, result, budgeted), route, holds };
+  } catch (error) {
+    await giveBack(holds, call, services);
+    throw error;
+  }
+}
+
+const hookOf = (call: Call, services: Services): HookContext => ({ logger: services.logger, timings: call.timings });
+
+const unavailable = (message: string) => new GatewayError("unavailable", message, { retryAfterSeconds: 5 });
+
+async function authorize(call: Call, claim: Claim, dearest: Rating | null, services: Services) {
+  const billing = services.billing;
+  const ask = billing?.slot.authorize?.bind(billing.slot);
+  if (!billing || !ask || !dearest) return null;
+  const hold = await closedHook(hookOf(call, services), "billing", billing.name, () => ask(claim, dearest));
+  return { name: billing.name, kind: "billing" as const, hold };
+}
+
+function granted(
+  call: Call,
+  { envelope }: Asked,
+  bill: Bill,
+  result: Extract<AdmitResult, { admitted: true }>,
+  budgeted: boolean,
+): Omit<Admitted, "route" | "holds"> {
+  const perCandidate = bill.capTokens === null ? null : Math.floor(result.outputTokens / envelope.candidates);
+  const lowered = perCandidate !== null && perCandidate < (envelope.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+  if (lowered)
+    call.warnings.push(
+      envelope.maxOutputTokens === null
+        ? `max output tokens set to ${perCandidate}, because a budget holds for the call`
+        : `max output tokens lowered from ${envelope.maxOutputTokens} to ${perCandidate} to fit the budget`,
+    );
+  return {
+    heldNano: result.heldNano,
+    maxOutputTokens: lowered ? perCandidate : null,
+    inputBoundTokens: bill.inputBoundTokens,
+    expectedInputTokens: bill.expectedInputTokens,
+    outputBoundTokens: budgeted && perCandidate !== null ? result.outputTokens : null,
+  };
+}
+
+/** Money that is spent comes back only with the window; money that is held, as soon as a call in flight ends. */
+function shortBudget(budget: BudgetRow, neededNano: number, nowMs: number): GatewayError {
+  const { limitNano, spentNano, heldNano, resetsAtMs } = budget;
+  const limit = { scope: budget.scope, limit: limitNano, used: spentNano, held: heldNano, needed: neededNano, resetsAt: resetsAtMs };
+  const onlyHeld = neededNano <= limitNano - spentNano;
+  if (onlyHeld)
+    return new GatewayError("rate-limited", "the rest of the budget is held by calls in flight; try again soon", {
+      code: "budget_held",
+      retryAfterSeconds: 1,
+      limit,
+    });
+  const retryAfterSeconds = resetsAtMs === null ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1_000)) };
+  return new GatewayError(
+    "insufficient-quota",
+    `the budget of the ${budget.scope.kind} does not cover this call: it may cost ${neededNano} nano-USD, ${Math.max(limitNano - spentNano - heldNano, 0)} are free`,
+    { code: "insufficient_quota", shouldRetry: false, limit, ...retryAfterSeconds },
+  );
+}
+
+async function giveBack(holds: Admitted["holds"], call: Call, services: Services) {
+  for (const { name, kind, hold } of holds.toReversed()) {
+    try {
+      await closedHook(hookOf(call, services), kind, name, () => hold.release());
+    } catch {
+      // Logged by the hook; the refusal that is on its way matters more to the client.
+    }
+  }
+}

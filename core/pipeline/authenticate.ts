@@ -1,0 +1,52 @@
+import { GatewayError } from "../chat/error.ts";
+import type { Principal } from "../plugin/plugin.ts";
+import type { Call } from "./call.ts";
+import { closedHook } from "./hook.ts";
+import type { Services } from "./services.ts";
+
+/** The first instance that knows the credential says who calls. Needs no body, so a stranger costs next to nothing. */
+export async function authenticate(request: Request, call: Call, services: Services): Promise<Principal> {
+  const credential = credentialOf(request.headers);
+  if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
+  const context = { logger: services.logger, timings: call.timings };
+  for (const { name, slot } of services.auth) {
+    const principal = await closedHook(context, "auth", name, () => slot.authenticate(credential, request));
+    if (principal === null) continue;
+    if (!isPrincipal(principal)) throw new GatewayError("unauthenticated", "invalid API key");
+    return principal;
+  }
+  throw new GatewayError("unauthenticated", "invalid API key");
+}
+
+const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];
+
+/** One extractor for all dialects. Two different credentials in one request are none: neither may win. */
+export function credentialOf(headers: Headers): string | null {
+  const authorization = headers.get("authorization");
+  const found = new Set<string>();
+  if (authorization !== null) {
+    const bearer = /^bearer +(\S+)$/i.exec(authorization)?.[1];
+    if (bearer === undefined) throw new GatewayError("unauthenticated", "invalid API key");
+    found.add(bearer);
+  }
+  for (const name of keyHeaders) {
+    const value = headers.get(name);
+    if (value !== null && value !== "") found.add(value);
+  }
+  if (found.size > 1) throw new GatewayError("unauthenticated", "more than one API key given");
+  return found.values().next().value ?? null;
+}
+
+/** A plugin is code from elsewhere: anything but a whole principal is a refusal, never a guess. */
+const isPrincipal = (value: unknown): value is Principal =>
+  typeof value === "object" &&
+  value !== null &&
+  "accountId" in value &&
+  typeof value.accountId === "string" &&
+  "name" in value &&
+  typeof value.name === "string" &&
+  "models" in value &&
+  (value.models === "all" || Array.isArray(value.models)) &&
+  "limits" in value &&
+  typeof value.limits === "object" &&
+  value.limits !== null;

@@ -1,0 +1,88 @@
+import { GatewayError } from "../chat/error.ts";
+import { noUsage, type Usage } from "../chat/usage.ts";
+import type { Biller, Rating } from "../plugin/plugin.ts";
+import type { Admission, Need } from "../storage/database.ts";
+import type { Asked } from "./decode.ts";
+import { expectedInput, inputBound } from "./estimate.ts";
+import type { Route, RouteTarget } from "./models.ts";
+import type { Services } from "./services.ts";
+
+/** Below this a lowered cap would make answers useless; the client is told to wait instead. */
+const leastCapTokens = 1_024;
+
+/** What a call may cost at most, and will probably use. */
+export interface Bill {
+  readonly need: Need;
+  readonly dearest: Rating | null;
+  readonly ifInterrupted: Admission["ifInterrupted"];
+  /** One candidate's cap that the need is for; `null`: none, because no budget asks for one. */
+  readonly capTokens: number | null;
+  readonly inputBoundTokens: number;
+  readonly expectedInputTokens: number;
+}
+
+/** The worst case over the route's targets, at the dearest tier of each. Throws `unpriced_model` by the operator's policy. */
+export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, services: Services): Bill {
+  const biller = services.billing?.slot ?? null;
+  const now = services.now();
+  const parts = route.targets.map((target) => {
+    const facts = biller?.facts?.(target) ?? null;
+    const inputTokens = inputBound(envelope.input, facts?.contextWindow ?? null);
+    const uncapped = Math.min(biller?.policy.uncappedOutputTokens ?? 0, facts?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+    const capTokens = envelope.maxOutputTokens ?? (budgeted ? uncapped : null);
+    const outputTokens = (capTokens ?? 0) * envelope.candidates;
+    const rate = (usage: Usage) => rated(biller, usage, target, now, budgeted);
+    const input = rate({ ...noUsage, inputTokens });
+    const whole = rate({ ...noUsage, inputTokens, outputTokens });
+    return { target, inputTokens, capTokens, outputTokens, input, whole };
+  });
+  const most = (of: (part: (typeof parts)[number]) => number) => parts.reduce((found, part) => Math.max(found, of(part)), 0);
+  const dearest = parts.reduce<Rating | null>(
+    (found, { whole }) => (whole && whole.chargeNano >= (found?.chargeNano ?? 0) ? whole : found),
+    null,
+  );
+  const inputBoundTokens = most(({ inputTokens }) => inputTokens);
+  const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
+  const capTokens = parts.some(({ capTokens: cap }) => cap === null) ? null : most(({ capTokens: cap }) => cap ?? 0);
+  const inputNano = most(({ input }) => input?.chargeNano ?? 0);
+  const outputTokens = (capTokens ?? 0) * envelope.candidates;
+  return {
+    dearest,
+    capTokens,
+    inputBoundTokens,
+    expectedInputTokens,
+    ifInterrupted: interruptedCharge(biller, route.targets[0], expectedInputTokens, now),
+    need: {
+      inputNano,
+      outputNano: Math.max(most(({ whole }) => whole?.chargeNano ?? 0) - inputNano, 0),
+      outputTokens,
+      leastOutputTokens: Math.min(leastCapTokens * envelope.candidates, outputTokens),
+    },
+  };
+}
+
+/** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */
+function rated(biller: Biller | null, usage: Usage, target: RouteTarget, atMs: number, budgeted: boolean): Rating | null {
+  if (!biller) return null;
+  try {
+    return biller.rate(usage, target, atMs, { dearest: true });
+  } catch (error) {
+    if (isUnpriced(error) && biller.policy.unpriced === "allow" && !budgeted) return null;
+    throw error;
+  }
+}
+
+export const isUnpriced = (error: unknown): boolean => error instanceof GatewayError && error.details.code === "unpriced_model";
+
+function interruptedCharge(biller: Biller | null, target: RouteTarget, inputTokens: number, atMs: number): Bill["ifInterrupted"] {
+  if (!biller) return null;
+  const usage = { ...noUsage, inputTokens };
+  try {
+    const { costNano, chargeNano, priceVersion } = biller.rate(usage, target, atMs);
+    return { usage, costNano, chargeNano, priceVersion };
+  } catch (error) {
+    if (isUnpriced(error)) return null;
+    throw error;
+  }
+}
+

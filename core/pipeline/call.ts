@@ -1,0 +1,52 @@
+import type { Envelope } from "../dialects/dialect.ts";
+import type { Principal } from "../plugin/plugin.ts";
+import type { AttemptRow } from "../storage/database.ts";
+import type { Admitted } from "./admit.ts";
+import type { Endpoint, Services } from "./services.ts";
+
+/** One client request, from its arrival to its final record. Stages add what they find; `settle` reads it all. */
+export interface Call {
+  /** `x-request-id`; ours, never the client's or an upstream's. */
+  readonly id: string;
+  readonly endpoint: Endpoint;
+  readonly startedMs: number;
+  /** Aborts the attempt in flight. The reason is a GatewayError. */
+  readonly abort: AbortController;
+  principal: Principal | null;
+  envelope: Envelope | null;
+  admitted: Admitted | null;
+  readonly attempts: AttemptRow[];
+  readonly warnings: string[];
+  readonly timings: Record<string, number>;
+  /** From `startedMs` to the first byte of the answer. */
+  firstByteMs: number | null;
+  /** The client has left; what still arrives is read for its usage only. */
+  clientGone: boolean;
+  /** Has got its final record: whatever comes later changes nothing. */
+  ended: boolean;
+  /** Starts the time that is left for reading an answer nobody waits for. Set by `watchDisconnect`. */
+  startDrain: () => void;
+  /** Takes the call off every list it is on. Set by `watchDisconnect`. */
+  onEnd: () => void;
+}
+
+export const openCall = (endpoint: Endpoint, services: Services): Call => {
+  const startedMs = services.now();
+  return {
+    id: services.newId(),
+    endpoint,
+    startedMs,
+    abort: new AbortController(),
+    principal: null,
+    envelope: null,
+    admitted: null,
+    attempts: [],
+    warnings: [],
+    timings: {},
+    firstByteMs: null,
+    clientGone: false,
+    ended: false,
+    startDrain: () => {},
+    onEnd: () => {},
+  };
+};

@@ -1,0 +1,58 @@
+import { GatewayError } from "../chat/error.ts";
+import type { JsonObject } from "../chat/json.ts";
+import type { Envelope } from "../dialects/dialect.ts";
+import { parseJsonBody } from "../dialects/json-text.ts";
+import type { Call } from "./call.ts";
+import type { Services } from "./services.ts";
+
+/** The request as the stages need it: its exact text for the relay, and its parsed form for everything else. */
+export interface Asked {
+  readonly text: string;
+  readonly body: JsonObject;
+  readonly envelope: Envelope;
+}
+
+export async function decode(request: Request, call: Call, services: Services): Promise<Asked> {
+  refuseByHeaders(request.headers, services.settings.maxBodyBytes);
+  const bytes = await readBody(request, services.settings.maxBodyBytes);
+  const text = utf8(bytes);
+  const body = parseJsonBody(text);
+  return { text, body, envelope: call.endpoint.dialect.readEnvelope(body, bytes.byteLength) };
+}
+
+/** What can be refused before a byte of the body is read. */
+function refuseByHeaders(headers: Headers, maxBytes: number) {
+  if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const encoding = headers.get("content-encoding");
+  if (encoding !== null && encoding.toLowerCase() !== "identity")
+    throw new GatewayError("unsupported-media-type", "the body must not be compressed");
+  const type = /^application\/(?:[\w.+-]+\+)?json\s*(?:;(.*))?$/i.exec(headers.get("content-type")?.trim() ?? "");
+  if (!type) throw new GatewayError("unsupported-media-type", "content-type must be application/json");
+  const charset = /charset\s*=\s*"?([\w-]+)/i.exec(type[1] ?? "")?.[1];
+  if (charset !== undefined && charset.toLowerCase() !== "utf-8" && charset.toLowerCase() !== "utf8")
+    throw new GatewayError("unsupported-media-type", "the charset must be utf-8");
+}
+
+async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(await request.arrayBuffer());
+  } catch (cause) {
+    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
+  }
+  if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
+  return bytes;
+}
+
+// A byte order mark is not JSON (RFC 8259 §8.1): kept, so that the parser refuses it.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
+  }
+}
+
+const tooLarge = (maxBytes: number) => new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);

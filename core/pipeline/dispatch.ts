@@ -1,0 +1,164 @@
+import { GatewayError } from "../chat/error.ts";
+import type { ModelProvider, UpstreamProvider } from "../plugin/plugin.ts";
+import type { AttemptRow } from "../storage/database.ts";
+import type { Admitted } from "./admit.ts";
+import type { Answer } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { Asked } from "./decode.ts";
+import { fromEvents, modelFault } from "./events.ts";
+import { closedHook } from "./hook.ts";
+import type { RouteTarget } from "./models.ts";
+import { relay } from "./relay.ts";
+import type { Services } from "./services.ts";
+import { mayFallBack, upstreamError } from "./upstream-error.ts";
+
+/** An answer has begun, its first bytes in hand, from the target that is to be billed. */
+export interface Dispatched {
+  readonly target: RouteTarget;
+  readonly answer: Answer;
+  /** The first bytes of a streamed answer; `null` when it was empty. */
+  readonly first: Uint8Array | null;
+}
+
+/**
+ * Tries the route's targets in order until one answers. It falls back only before the first byte, and only where the
+ * provider, not the request, was at fault. Throws the last target's error.
+ */
+export async function dispatch(call: Call, asked: Asked, admitted: Admitted, services: Services): Promise<Dispatched> {
+  const { targets } = admitted.route;
+  let last: unknown;
+  for (const [at, target] of targets.entries()) {
+    const row = { provider: target.provider, upstreamModel: target.model, upstreamId: null, status: null, billed: false };
+    const attempt: Attempt = { row, last: at === targets.length - 1 };
+    try {
+      const { answer, first } = await withFirstByteTimeout(call, services, () => begin(call, asked, admitted, target, attempt, services));
+      return { target, answer, first };
+    } catch (error) {
+      last = call.abort.signal.aborted ? call.abort.signal.reason : error;
+      if (call.abort.signal.aborted || !mayFallBack(error)) throw last;
+    } finally {
+      if (attempt.sent) call.attempts.push(attempt.row);
+    }
+  }
+  throw last;
+}
+
+interface Attempt {
+  row: AttemptRow;
+  /** No other target is left: an error inside a 200 answer is the client's to see. */
+  readonly last: boolean;
+  sent?: boolean;
+}
+
+async function begin(
+  call: Call,
+  asked: Asked,
+  admitted: Admitted,
+  target: RouteTarget,
+  attempt: Attempt,
+  services: Services,
+): Promise<{ readonly answer: Answer; readonly first: Uint8Array | null }> {
+  const { slot } = target;
+  const answer =
+    "chat" in slot
+      ? await askModel(call, asked, admitted, target, slot, attempt)
+      : await askUpstream(call, asked, admitted, target, slot, attempt, services);
+  if (answer.kind === "whole") {
+    attempt.row = { ...attempt.row, upstreamId: answer.metered.upstreamId };
+    return { answer, first: null };
+  }
+  const first = await firstBytes(answer.source.next);
+  const { fault, upstreamId, contentBytes } = answer.source.metered();
+  attempt.row = { ...attempt.row, upstreamId };
+  if (fault && contentBytes === 0 && !attempt.last)
+    throw new GatewayError("upstream-invalid", "the provider failed", { code: "provider_error" });
+  return { answer, first };
+}
+
+async function askModel(call: Call, asked: Asked, admitted: Admitted, target: RouteTarget, slot: ModelProvider, attempt: Attempt) {
+  const { dialect } = call.endpoint;
+  const decoded = dialect.decodeRequest(asked.body);
+  const request = admitted.maxOutputTokens === null ? decoded : { ...decoded, maxOutputTokens: admitted.maxOutputTokens };
+  attempt.sent = true;
+  try {
+    const events = slot.chat(request, { callId: call.id, model: target.model, signal: call.abort.signal });
+    return await fromEvents(events, dialect, asked.envelope, call.abort.signal);
+  } catch (error) {
+    throw modelFault(error);
+  }
+}
+
+async function askUpstream(
+  call: Call,
+  asked: Asked,
+  admitted: Admitted,
+  target: RouteTarget,
+  slot: UpstreamProvider,
+  attempt: Attempt,
+  services: Services,
+): Promise<Answer> {
+  const { dialect, operation } = call.endpoint;
+  const { envelope } = asked;
+  const addUsage = envelope.stream && !envelope.includeUsage && slot.refusesStreamOptions !== true;
+  const body = dialect.relay.editRequest(asked.text, {
+    model: target.model,
+    includeUsage: addUsage,
+    maxOutputTokens: admitted.maxOutputTokens,
+    maxOutputTokensField: slot.maxOutputTokensField ?? "max_completion_tokens",
+  });
+  const context = { logger: services.logger, timings: call.timings };
+  const request = await closedHook(context, "provider", target.provider, () =>
+    slot.request({ callId: call.id, operation, dialect: dialect.name, model: target.model, body, stream: envelope.stream }),
+  );
+  attempt.sent = true;
+  let response: Response;
+  try {
+    response = await services.transport(request, call.abort.signal);
+  } catch (cause) {
+    if (call.abort.signal.aborted) throw call.abort.signal.reason;
+    // Its message may hold the URL, and with it a key: it stays in the log, masked there.
+    throw new GatewayError("upstream-invalid", "the provider could not be reached", { code: "provider_unreachable", cause });
+  }
+  attempt.row = { ...attempt.row, status: response.status };
+  if (response.status !== 200) throw await upstreamError(response, dialect, secretsIn(request.headers));
+  try {
+    return await relay(response, dialect, addUsage);
+  } catch (error) {
+    if (call.abort.signal.aborted) throw call.abort.signal.reason;
+    throw error instanceof GatewayError
+      ? error
+      : new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off", cause: error });
+  }
+}
+
+/** Skips what is hidden or empty: the first byte is one that the client will see. */
+async function firstBytes(next: () => Promise<Uint8Array | null>): Promise<Uint8Array | null> {
+  try {
+    for (;;) {
+      const bytes = await next();
+      if (bytes === null || bytes.byteLength > 0) return bytes;
+    }
+  } catch (error) {
+    throw error instanceof GatewayError ? error : modelFault(error);
+  }
+}
+
+async function withFirstByteTimeout<T>(call: Call, services: Services, run: () => Promise<T>): Promise<T> {
+  const { firstByteTimeoutMs } = services.settings;
+  const timer = setTimeout(() => {
+    call.abort.abort(new GatewayError("upstream-timeout", `the provider sent nothing for ${firstByteTimeoutMs} ms`));
+  }, firstByteTimeoutMs);
+  try {
+    return await run();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Every header value that could be a credential, so that a provider that echoes it back is not heard. */
+function secretsIn(headers: Readonly<Record<string, string>>): string[] {
+  const public_ = new Set(["accept", "content-type", "user-agent"]);
+  return Object.entries(headers)
+    .filter(([name, value]) => !public_.has(name.toLowerCase()) && value.length >= 8)
+    .flatMap(([, value]) => [value, value.replace(/^\S+ /, "")]);
+}

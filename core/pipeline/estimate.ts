@@ -1,0 +1,37 @@
+import type { InputMeasure } from "../dialects/dialect.ts";
+
+/** What a vendor adds around the messages: templates, role markers, hidden instructions. */
+const overheadTokens = 1_024;
+const tokensPerTool = 512;
+/** The dearest recorded way to count one image: gpt-4o-mini at high detail, 8 tiles. */
+const tokensPerImage = 50_000;
+/** Audio is billed by time; at the lowest usual bitrate (8 kbit/s) 16 base64 bytes are over 10 ms, well below one token. */
+const audioBytesPerToken = 16;
+/** Where neither the price book nor the operator knows a model's context window. */
+const unknownContextWindow = 1_048_576;
+
+/** Bytes of text in one token, until the ledger has learned a model's own figure. */
+const bytesPerToken = 4;
+
+/**
+ * The most input tokens a request can be: no token is shorter than a byte. What bytes do not bound is the context window.
+ * Never tokenises: adversarial text can hold a tokenizer for seconds.
+ */
+export function inputBound(input: InputMeasure, contextWindow: number | null): number {
+  const window = contextWindow ?? unknownContextWindow;
+  if (input.unbounded) return window;
+  const bound =
+    input.textBytes +
+    overheadTokens +
+    input.functionTools * tokensPerTool +
+    input.images * tokensPerImage +
+    Math.ceil(input.audioBytes / audioBytesPerToken);
+  return contextWindow === null ? bound : Math.min(bound, window);
+}
+
+/** What the input will probably be: for limits in tokens, and for calls whose usage is never told. */
+export const expectedInput = (input: InputMeasure, bound: number): number =>
+  Math.min(Math.ceil(input.textBytes / bytesPerToken), bound);
+
+/** Tokens of an answer of which only the delivered bytes are known. */
+export const expectedOutput = (contentBytes: number): number => Math.ceil(contentBytes / bytesPerToken);

@@ -1,0 +1,96 @@
+import { collect } from "../chat/collect.ts";
+import { GatewayError } from "../chat/error.ts";
+import type { ChatEvent, ChatStream } from "../chat/event.ts";
+import type { Dialect, Metered } from "../dialects/dialect.ts";
+import { type Answer, nothingMetered, type Source } from "./answer.ts";
+
+/** An answer that comes as canonical events: encoded in the client's dialect, streamed or collected as it asked. */
+export async function fromEvents(
+  events: ChatStream,
+  dialect: Dialect,
+  asked: { readonly stream: boolean; readonly includeUsage: boolean },
+  signal: AbortSignal,
+): Promise<Answer> {
+  const meter = eventMeter();
+  const metered = abortable(events, signal, meter.see);
+  if (asked.stream) return { kind: "stream", source: eventSource(metered, dialect, asked.includeUsage, meter.result) };
+  const response = await collect(metered);
+  return {
+    kind: "whole",
+    body: JSON.stringify(dialect.encodeResponse(response)),
+    contentType: "application/json",
+    metered: meter.result(),
+  };
+}
+
+function eventSource(events: ChatStream, dialect: Dialect, includeUsage: boolean, metered: () => Metered): Source {
+  const encoder = dialect.encodeStream({ includeUsage });
+  const bytes = new TextEncoder();
+  const iterator = events[Symbol.asyncIterator]();
+  return {
+    metered,
+    atBoundary: () => true,
+    async next() {
+      const { done, value } = await iterator.next();
+      return done ? null : bytes.encode(encoder.step(value));
+    },
+  };
+}
+
+/** A plugin may not look at its signal: whoever waits for it is let go all the same. */
+async function* abortable(events: ChatStream, signal: AbortSignal, see: (event: ChatEvent) => void): ChatStream {
+  const iterator = events[Symbol.asyncIterator]();
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+  // Nobody may be waiting when it rejects.
+  aborted.catch(() => {});
+  let done = false;
+  try {
+    while (true) {
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done) {
+        done = true;
+        return;
+      }
+      see(next.value);
+      yield next.value;
+    }
+  } finally {
+    if (!done) void iterator.return?.()?.then(undefined, () => {});
+  }
+}
+
+function eventMeter() {
+  const encoder = new TextEncoder();
+  let seen: Metered = nothingMetered;
+  return {
+    result: () => seen,
+    see(event: ChatEvent) {
+      switch (event.type) {
+        case "text-delta":
+        case "reasoning-delta":
+        case "refusal-delta":
+        case "tool-input-delta":
+          seen = { ...seen, contentBytes: seen.contentBytes + encoder.encode(event.text).byteLength };
+          return;
+        case "candidate-end":
+          seen = { ...seen, finish: seen.finish ?? event.finish.raw ?? event.finish.reason };
+          return;
+        case "response-start":
+          seen = { ...seen, upstreamId: event.id };
+          return;
+        case "response-end":
+          seen = { ...seen, usage: event.usage, complete: true };
+          return;
+        default:
+      }
+    },
+  };
+}
+
+/** A provider of the model form throws whatever its library throws: only a GatewayError's words are for the client. */
+export const modelFault = (error: unknown): GatewayError =>
+  error instanceof GatewayError ? error : new GatewayError("upstream-invalid", "the provider failed", { cause: error });

@@ -1,0 +1,46 @@
+import { GatewayError } from "../chat/error.ts";
+import { within } from "../plugin/deadline.ts";
+import type { Awaitable, Kind, Logger } from "../plugin/plugin.ts";
+
+/** Longest a hook of a plugin may take before its policy applies. It cannot stop a loop that never yields. */
+const hookTimeoutMs = 5_000;
+
+export interface HookContext {
+  readonly logger: Logger;
+  /** Milliseconds spent in hooks, by `kind/name`. */
+  readonly timings: Record<string, number>;
+}
+
+/**
+ * Runs a hook that fails closed: what it throws other than a GatewayError, or that it hangs, becomes `unavailable`, and
+ * the plugin is named in the log only. A hook that returns a plain value costs no promise and no timer.
+ */
+export function closedHook<T>(context: HookContext, kind: Kind, name: string, run: () => Awaitable<T>): Awaitable<T> {
+  const startedMs = performance.now();
+  const end = () => {
+    const label = `${kind}/${name}`;
+    context.timings[label] = (context.timings[label] ?? 0) + performance.now() - startedMs;
+  };
+  let value: Awaitable<T>;
+  try {
+    value = run();
+  } catch (error) {
+    end();
+    throw closed(context.logger, kind, name, error);
+  }
+  if (!(value instanceof Promise)) {
+    end();
+    return value;
+  }
+  return within(hookTimeoutMs, () => value)
+    .catch((error: unknown) => {
+      throw closed(context.logger, kind, name, error);
+    })
+    .finally(end);
+}
+
+function closed(logger: Logger, kind: Kind, name: string, error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
+  logger.error({ plugin: `${kind}/${name}`, error }, "a plugin failed; the call is refused");
+  return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
+}

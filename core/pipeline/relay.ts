@@ -1,0 +1,83 @@
+import { GatewayError } from "../chat/error.ts";
+import { isJsonObject } from "../chat/json.ts";
+import type { Dialect, Metered } from "../dialects/dialect.ts";
+import { SseSplitter } from "../dialects/sse.ts";
+import { type Answer, nothingMetered, type Source } from "./answer.ts";
+
+/** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
+const maxAnswerBytes = 128 * 1024 * 1024;
+
+/** The upstream's own bytes, metered as they pass. `hideUsage`: drop the usage chunk that only we asked for. */
+export async function relay(response: Response, dialect: Dialect, hideUsage: boolean): Promise<Answer> {
+  const type = response.headers.get("content-type") ?? "";
+  if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
+  if (/^text\/event-stream\b/i.test(type)) return { kind: "stream", source: relaySource(response.body, dialect, hideUsage) };
+  const body = await readWhole(response.body);
+  return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
+}
+
+function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsage: boolean): Source {
+  const reader = body.getReader();
+  const splitter = new SseSplitter();
+  const meter = dialect.relay.meterStream({ hideUsage });
+  let ended = false;
+  return {
+    metered: () => meter.result(),
+    atBoundary: () => splitter.atBoundary,
+    async next() {
+      if (ended) return null;
+      const { done, value } = await reader.read();
+      if (done) {
+        ended = true;
+        const rest = splitter.rest();
+        // A last frame without its blank line: SDKs read it, so it counts; its bytes went out already unless frames are held.
+        const shown = rest !== null && meter.frame(rest);
+        return hideUsage && shown ? rest.bytes : null;
+      }
+      const frames = splitter.push(value);
+      if (!hideUsage) {
+        for (const frame of frames) meter.frame(frame);
+        return value;
+      }
+      return concat(frames.filter((frame) => meter.frame(frame)).map((frame) => frame.bytes));
+    },
+  };
+}
+
+async function readWhole(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    bytes += next.value.byteLength;
+    if (bytes > maxAnswerBytes) {
+      void reader.cancel().catch(() => {});
+      throw new GatewayError("upstream-invalid", "the provider's answer is too large");
+    }
+    chunks.push(next.value);
+  }
+  return concat(chunks);
+}
+
+function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
+  let body: unknown;
+  try {
+    body = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new GatewayError("upstream-invalid", "the provider's answer is not JSON");
+  }
+  if (!isJsonObject(body)) throw new GatewayError("upstream-invalid", "the provider's answer is not an object");
+  return { ...nothingMetered, ...dialect.relay.meterResponse(body) };
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const only = chunks[0];
+  if (chunks.length === 1 && only) return only;
+  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}

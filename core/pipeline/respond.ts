@@ -1,0 +1,207 @@
+import { type ErrorDetails, GatewayError } from "../chat/error.ts";
+import type { ErrorBody } from "../dialects/dialect.ts";
+import type { Source } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { Dispatched } from "./dispatch.ts";
+import type { Services } from "./services.ts";
+import { type Outcome, settle } from "./settle.ts";
+import { faultOf } from "./upstream-error.ts";
+
+/** The only stage that makes a `Response` of an answer. A whole one is settled first; a stream settles as it closes. */
+export async function respond(call: Call, dispatched: Dispatched, services: Services): Promise<Response> {
+  const { answer, target } = dispatched;
+  call.firstByteMs = services.now() - call.startedMs;
+  const headers = headersOf(call, dispatched);
+  if (answer.kind === "stream") {
+    if (!call.clientGone) return new Response(streamOf(call, dispatched, answer.source, services), { headers: streamed(headers) });
+    await drain(call, dispatched, answer.source, services);
+    return new Response(null, { headers });
+  }
+  const fault = answer.metered.fault ? faultOf(answer.metered.fault) : null;
+  const { costNano } = await settle(
+    call,
+    {
+      status: call.clientGone ? "client_aborted" : fault ? "upstream_error" : "ok",
+      httpStatus: 200,
+      target,
+      metered: answer.metered,
+      drained: call.clientGone,
+      ...(fault && { error: fault }),
+    },
+    services,
+  );
+  headers.set("content-type", answer.contentType);
+  if (costNano !== null) headers.set("x-llm-proxy-cost-usd", usd(costNano));
+  // The two types of a body that `Response` takes as they are.
+  return new Response(answer.body as string | Uint8Array<ArrayBuffer>, { headers });
+}
+
+/** An error that became an answer, in the caller's dialect. */
+export function respondError(call: Call, error: GatewayError): Response {
+  const { details } = error;
+  const headers = headersOf(call, null);
+  headers.set("content-type", "application/json");
+  if (details.retryAfterSeconds !== undefined) headers.set("retry-after", String(details.retryAfterSeconds));
+  if (details.shouldRetry === false) headers.set("x-should-retry", "false");
+  return new Response(JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error))), { status: error.status, headers });
+}
+
+function headersOf(call: Call, dispatched: Dispatched | null): Headers {
+  const headers = new Headers({ "x-request-id": call.id, "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  for (const { hold } of call.admitted?.holds ?? [])
+    for (const [name, value] of Object.entries(hold.headers ?? {})) headers.set(name, value);
+  if (call.attempts.length > 0) headers.set("x-llm-proxy-attempts", String(call.attempts.length));
+  if (dispatched) {
+    headers.set("x-llm-proxy-provider", dispatched.target.provider);
+    headers.set("x-llm-proxy-model", headerText(dispatched.target.model));
+  }
+  if (call.warnings.length > 0) headers.set("x-llm-proxy-warnings", headerText(call.warnings.join("; ")));
+  return headers;
+}
+
+function streamed(headers: Headers): Headers {
+  headers.set("content-type", "text/event-stream; charset=utf-8");
+  // Proxies in front must not hold events back.
+  headers.set("x-accel-buffering", "no");
+  return headers;
+}
+
+// ── the stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const ping = new TextEncoder().encode(": ping\n\n");
+
+/**
+ * Pull-based, so that a slow client slows the upstream instead of filling memory. However it ends, the call is settled
+ * before the stream closes: whoever saw the end finds an exact row.
+ */
+function streamOf(call: Call, dispatched: Dispatched, source: Source, services: Services): ReadableStream<Uint8Array> {
+  const { first } = dispatched;
+  let pending: Uint8Array | null = first;
+  let waiting: ReadableStreamDefaultController<Uint8Array> | null = null;
+  const watched = {
+    lastMs: services.now(),
+    idleTimeoutMs: services.settings.idleTimeoutMs,
+    onIdle: () =>
+      call.abort.abort(new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`)),
+    onSilence() {
+      if (waiting && source.atBoundary()) waiting.enqueue(ping);
+    },
+  };
+  const unwatch = services.watch.add(watched);
+  const next = () => (first === null ? Promise.resolve(null) : source.next());
+
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (pending) {
+        controller.enqueue(pending);
+        pending = null;
+        return;
+      }
+      waiting = controller;
+      try {
+        for (;;) {
+          const bytes = await next();
+          watched.lastMs = services.now();
+          if (call.clientGone) return;
+          if (bytes === null) break;
+          if (bytes.byteLength === 0) continue;
+          controller.enqueue(bytes);
+          return;
+        }
+      } catch (error) {
+        if (!call.clientGone) await endBroken(error, controller);
+        return;
+      } finally {
+        waiting = null;
+      }
+      await endWhole(controller);
+    },
+    async cancel() {
+      unwatch();
+      call.clientGone = true;
+      await drain(call, dispatched, source, services);
+    },
+  });
+
+  async function endWhole(controller: ReadableStreamDefaultController<Uint8Array>) {
+    unwatch();
+    const metered = source.metered();
+    if (!metered.complete && !metered.fault) {
+      await endBroken(new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" }), controller);
+      return;
+    }
+    const fault = metered.fault ? faultOf(metered.fault) : null;
+    await settle(call, outcome(fault ? "upstream_error" : "ok", fault), services);
+    close(controller);
+  }
+
+  async function endBroken(thrown: unknown, controller: ReadableStreamDefaultController<Uint8Array>) {
+    unwatch();
+    const error = reasonOf(call, thrown);
+    // A fault that the provider has told in its own words needs no second one of ours.
+    const told = source.metered().fault !== null;
+    await settle(call, outcome(error.kind === "unavailable" ? "shutdown" : "upstream_error", error), services);
+    if (!told) {
+      try {
+        controller.enqueue(new TextEncoder().encode(call.endpoint.dialect.encodeStreamError(bodyOf(call, error))));
+      } catch {
+        // The client left while the record was written.
+      }
+    }
+    close(controller);
+  }
+
+  function outcome(status: Outcome["status"], error: GatewayError | null): Outcome {
+    return { status, httpStatus: 200, target: dispatched.target, metered: source.metered(), ...(error && { error }) };
+  }
+}
+
+/** The client has left. What still comes is read for its real usage, as long as the watchdog of `gateway` lets it. */
+async function drain(call: Call, { target, first }: Dispatched, source: Source, services: Services): Promise<void> {
+  const before = source.metered();
+  call.startDrain();
+  try {
+    if (first !== null) while ((await source.next()) !== null);
+  } catch {
+    // Cut by the end of the drain, or by the upstream: what was metered until then counts.
+  }
+  const metered = source.metered();
+  const drained = before.usage === null && metered.usage !== null;
+  // Delivered bytes only: what was drained without usage never reached the client.
+  const counted = metered.usage ? metered : { ...metered, contentBytes: before.contentBytes };
+  await settle(call, { status: "client_aborted", httpStatus: 200, target, metered: counted, drained }, services);
+}
+
+const reasonOf = (call: Call, thrown: unknown): GatewayError => {
+  const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : thrown;
+  if (reason instanceof GatewayError) return reason;
+  return new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off", cause: thrown });
+};
+
+function close(controller: ReadableStreamDefaultController<Uint8Array>) {
+  try {
+    controller.close();
+  } catch {
+    // Cancelled meanwhile.
+  }
+}
+
+const bodyOf = (call: Call, error: GatewayError): ErrorBody => ({
+  kind: error.kind,
+  status: error.status,
+  message: error.message,
+  requestId: call.id,
+  details: publicDetails(error.details),
+});
+
+const publicDetails = ({ cause: _, ...details }: ErrorDetails): ErrorDetails => details;
+
+/** Exact decimal: nano-USD are nine places. */
+export const usd = (nano: number): string => {
+  const digits = String(nano).padStart(10, "0");
+  return `${digits.slice(0, -9)}.${digits.slice(-9)}`;
+};
+
+/** Header values are latin-1 without control characters; anything else is percent-encoded. */
+const headerText = (text: string): string =>
+  text.slice(0, 1_000).replace(/[^\x20-\x7e]/gu, (character) => (character.length === 1 && character >= "\ud800" && character <= "\udfff" ? "?" : encodeURIComponent(character)));

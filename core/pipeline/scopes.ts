@@ -1,0 +1,44 @@
+import { GatewayError, type Scope } from "../chat/error.ts";
+import type { Limit, Limits, Principal } from "../plugin/plugin.ts";
+import type { Call } from "./call.ts";
+import type { Asked } from "./decode.ts";
+import type { Route } from "./models.ts";
+import type { Services } from "./services.ts";
+
+/** Every scope whose budgets count this call; a provider's for each target it may end at. */
+export async function scopesOf(call: Call, principal: Principal, asked: Asked, route: Route, services: Services): Promise<Scope[]> {
+  const lineage = await services.database.accounts.lineage(principal.accountId);
+  if (lineage.length === 0) {
+    services.logger.error({ callId: call.id }, "an auth plugin named an account that does not exist");
+    throw new GatewayError("forbidden", "the account does not exist");
+  }
+  const providers = new Set(route.targets.map(({ provider }) => provider));
+  return [
+    ...(principal.keyId === null ? [] : [{ kind: "key", id: principal.keyId } as const]),
+    ...lineage.map(({ id }) => ({ kind: "account", id }) as const),
+    { kind: "model", id: asked.envelope.model },
+    ...[...providers].map((id) => ({ kind: "provider", id }) as const),
+    { kind: "global", id: "global" },
+  ];
+}
+
+type OwnLimits = { readonly scope: "key" | "account" | "global"; readonly limits: Limits };
+
+/** The rules of the instance itself; the first instance also keeps those of the key. */
+export function limitsFor(own: OwnLimits | undefined, keyOwner: Principal | null, caller: Principal): Limit[] {
+  const callerScope: Scope = { kind: "key", id: caller.keyId ?? `${caller.accountId}/${caller.name}` };
+  const limits = keyOwner ? rules(keyOwner.limits, callerScope) : [];
+  if (!own) return limits;
+  const scope: Scope =
+    own.scope === "key" ? callerScope : { kind: own.scope, id: own.scope === "account" ? caller.accountId : "global" };
+  return [...limits, ...rules(own.limits, scope)];
+}
+
+function rules(limits: Limits, scope: Scope): Limit[] {
+  const found: Limit[] = [];
+  if (limits.requestsPerMinute !== undefined) found.push({ scope, measure: "requests", amount: limits.requestsPerMinute });
+  if (limits.tokensPerMinute !== undefined) found.push({ scope, measure: "tokens", amount: limits.tokensPerMinute });
+  if (limits.concurrency !== undefined) found.push({ scope, measure: "concurrency", amount: limits.concurrency });
+  return found;
+}
+

@@ -1,0 +1,54 @@
+import type { Dialect, Operation } from "../dialects/dialect.ts";
+import type { Authenticator, Biller, Logger, Observer, Provider, RateLimiter } from "../plugin/plugin.ts";
+import type { Instance } from "../plugin/slots.ts";
+import type { Transport } from "../runtime/transport.ts";
+import type { Database } from "../storage/database.ts";
+import type { Call } from "./call.ts";
+import type { Models } from "./models.ts";
+import type { Watch } from "./watch.ts";
+
+/** What the stages work with. Made once at start; nothing in it belongs to a single call. */
+export interface Services {
+  readonly database: Database;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly models: Models;
+  readonly auth: readonly Instance<Authenticator>[];
+  readonly rateLimit: readonly Instance<RateLimiter>[];
+  readonly billing: Instance<Biller> | null;
+  readonly observers: readonly Instance<Observer>[];
+  readonly transport: Transport;
+  readonly watch: Watch;
+  readonly logger: Logger;
+  readonly settings: GatewaySettings;
+  /** The request has arrived whole: from here on silence on its connection is the provider's, not the client's. */
+  readonly keepOpen: (request: Request) => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly newId: () => string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Set when the process drains: no new call is admitted. */
+  readonly draining: { value: boolean };
+  /** Calls in flight. */
+  readonly open: Set<Call>;
+  /** Those of them whose client has left. */
+  readonly drains: Set<Call>;
+}
+
+export interface GatewaySettings {
+  readonly maxBodyBytes: number;
+  /** From sending the request to the first byte of the answer. */
+  readonly firstByteTimeoutMs: number;
+  /** Between two chunks of an answer. */
+  readonly idleTimeoutMs: number;
+  /** How long an answer is still read, for its usage, after the client has left; 0: not at all. */
+  readonly disconnectDrainMs: number;
+  /** How many such answers at once; beyond it the upstream is aborted at once. */
+  readonly maxDrains: number;
+}
+
+/** What a path of the HTTP surface stands for. */
+export interface Endpoint {
+  readonly dialect: Dialect;
+  readonly operation: Operation;
+}

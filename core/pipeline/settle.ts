@@ -1,0 +1,218 @@
+import { GatewayError } from "../chat/error.ts";
+import { noUsage, type Usage } from "../chat/usage.ts";
+import type { Metered } from "../dialects/dialect.ts";
+import { within } from "../plugin/deadline.ts";
+import type { CallRecord, Rating } from "../plugin/plugin.ts";
+import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
+import type { Admitted } from "./admit.ts";
+import type { Call } from "./call.ts";
+import { expectedOutput } from "./estimate.ts";
+import { closedHook } from "./hook.ts";
+import { isUnpriced } from "./bill.ts";
+import type { RouteTarget } from "./models.ts";
+import type { Services } from "./services.ts";
+
+/** How a call went, as the stage that saw its end tells it. */
+export interface Outcome {
+  readonly status: Final["status"];
+  readonly httpStatus: number;
+  /** Who answered; the route's first target when nobody did. */
+  readonly target: RouteTarget;
+  readonly metered: Metered;
+  /** The usage came after the client had left. */
+  readonly drained?: boolean;
+  readonly error?: GatewayError;
+}
+
+const observerTimeoutMs = 5_000;
+
+/**
+ * The one place where a hold ends. Whatever races (the last byte, a client that leaves, a timeout, a shutdown), the first
+ * comes through and the others find the call ended. Resolves when the record is durable; observers are told afterwards.
+ */
+export async function settle(call: Call, outcome: Outcome, services: Services): Promise<{ readonly costNano: number | null }> {
+  const { admitted } = call;
+  if (call.ended || !admitted) return { costNano: null };
+  call.ended = true;
+  call.onEnd();
+  const { usage, source } = usedBy(call, outcome, admitted);
+  const rating = ratingOf(usage, outcome, services);
+  const billed = outcome.metered.usage !== null || source === "estimated" || outcome.status === "ok";
+  const notes = notesOf(call, outcome, admitted, usage, rating);
+  const final: Final = {
+    callId: call.id,
+    status: outcome.status,
+    source,
+    provider: outcome.target.provider,
+    upstreamModel: outcome.target.model,
+    usage,
+    costNano: rating === "unpriced" ? null : rating.costNano,
+    chargeNano: rating === "unpriced" ? null : rating.chargeNano,
+    priceVersion: rating === "unpriced" ? null : rating.priceVersion,
+    finishReason: outcome.metered.finish,
+    httpStatus: outcome.httpStatus,
+    errorKind: outcome.error?.kind ?? null,
+    attempts: call.attempts.map((attempt, at) => ({ ...attempt, billed: billed && at === call.attempts.length - 1 })),
+    firstByteMs: call.firstByteMs,
+    finishedMs: services.now(),
+    notes,
+  };
+  try {
+    await services.database.ledger.finish(final);
+  } catch (error) {
+    // The open call stays in the database and is swept at the next start; nothing is lost, but it must be seen.
+    services.logger.error({ callId: call.id, error }, "the final record could not be written");
+  }
+  await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
+  tellObservers(recordOf(call, final), services);
+  return { costNano: final.costNano };
+}
+
+/** A call that was refused after its caller was known: a row, but no hold and no cost. */
+export async function refuse(call: Call, error: GatewayError, services: Services): Promise<void> {
+  if (call.ended) return;
+  call.ended = true;
+  call.onEnd();
+  const { principal, envelope } = call;
+  const finishedMs = services.now();
+  if (principal) {
+    try {
+      await services.database.ledger.refuse({
+        callId: call.id,
+        startedMs: call.startedMs,
+        accountId: principal.accountId,
+        keyId: principal.keyId,
+        principal: principal.name,
+        dialect: call.endpoint.dialect.name,
+        operation: call.endpoint.operation,
+        model: envelope?.model ?? "",
+        stream: envelope?.stream ?? false,
+        provider: null,
+        upstreamModel: null,
+        httpStatus: error.status,
+        errorKind: error.kind,
+        finishedMs,
+        notes: { error: error.message },
+      });
+    } catch (cause) {
+      services.logger.error({ callId: call.id, error: cause }, "a refusal could not be recorded");
+    }
+  }
+  tellObservers(
+    recordOf(call, {
+      status: "refused",
+      httpStatus: error.status,
+      errorKind: error.kind,
+      source: "none",
+      provider: null,
+      upstreamModel: null,
+      usage: null,
+      costNano: null,
+      chargeNano: null,
+      finishedMs,
+    }),
+    services,
+  );
+}
+
+/**
+ * What is charged for: the provider's word when there is one, an explicit 0 included. Without it, a call that failed
+ * upstream used nothing; one that was served or cut by us is estimated from what was delivered, never above the hold.
+ */
+function usedBy(
+  call: Call,
+  { status, metered, drained }: Outcome,
+  admitted: Admitted,
+): { readonly usage: Usage | null; readonly source: UsageSource } {
+  if (metered.usage) return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
+  if (status === "upstream_error" || call.attempts.length === 0) return { usage: null, source: "none" };
+  const outputTokens = Math.min(expectedOutput(metered.contentBytes), admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY);
+  return { usage: { ...noUsage, inputTokens: admitted.expectedInputTokens, outputTokens }, source: "estimated" };
+}
+
+const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
+
+function ratingOf(
+  usage: Usage | null,
+  { target, metered }: Outcome,
+  services: Services,
+): Rating | typeof free | "unpriced" {
+  const biller = services.billing?.slot;
+  if (!biller) return "unpriced";
+  if (!usage) return free;
+  const serviceTier = metered.usage?.serviceTier;
+  try {
+    return biller.rate(usage, target, services.now(), serviceTier === undefined ? {} : { serviceTier });
+  } catch (error) {
+    if (!isUnpriced(error)) services.logger.error({ error }, "a call could not be rated; its cost is unknown");
+    return "unpriced";
+  }
+}
+
+function notesOf(call: Call, outcome: Outcome, admitted: Admitted, usage: Usage | null, rating: Rating | typeof free | "unpriced"): CallNotes | null {
+  const charge = rating === "unpriced" ? 0 : rating.chargeNano;
+  const overHold = admitted.heldNano > 0 && charge > admitted.heldNano;
+  const notes: CallNotes = {
+    ...(call.warnings.length > 0 && { warnings: call.warnings }),
+    ...(outcome.error && { error: outcome.error.message }),
+    ...(outcome.metered.usage?.anomalous && { anomalous: true }),
+    ...(overHold && { overHold: true }),
+    ...(usage && rating !== "unpriced" && rating.lines.length > 0 && { lines: rating.lines }),
+  };
+  return Object.keys(notes).length > 0 ? notes : null;
+}
+
+async function endHolds(call: Call, admitted: Admitted, usage: Usage, chargeNano: number, services: Services) {
+  const context = { logger: services.logger, timings: call.timings };
+  for (const { name, kind, hold } of admitted.holds.toReversed()) {
+    try {
+      await closedHook(context, kind, name, () => hold.settle({ usage, chargeNano }));
+    } catch {
+      // Logged by the hook. The call is served; the plugin's own counters are its own to mend.
+    }
+  }
+}
+
+type RecordedEnd = Pick<
+  CallRecord,
+  "status" | "httpStatus" | "errorKind" | "source" | "provider" | "upstreamModel" | "usage" | "costNano" | "chargeNano"
+> & { readonly finishedMs: number };
+
+const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
+  callId: call.id,
+  principal: call.principal?.name ?? null,
+  keyId: call.principal?.keyId ?? null,
+  accountId: call.principal?.accountId ?? null,
+  dialect: call.endpoint.dialect.name,
+  operation: call.endpoint.operation,
+  model: call.envelope?.model ?? "",
+  provider: end.provider,
+  upstreamModel: end.upstreamModel,
+  status: end.status,
+  httpStatus: end.httpStatus,
+  errorKind: end.errorKind,
+  usage: end.usage,
+  source: end.source,
+  costNano: end.costNano,
+  chargeNano: end.chargeNano,
+  attempts: call.attempts.length,
+  stream: call.envelope?.stream ?? false,
+  startedMs: call.startedMs,
+  firstByteMs: call.firstByteMs,
+  durationMs: end.finishedMs - call.startedMs,
+  warnings: call.warnings,
+  timings: call.timings,
+});
+
+/** Observers fail open: what they throw, or that they hang, is logged and changes nothing. */
+function tellObservers(record: CallRecord, services: Services) {
+  for (const { name, slot } of services.observers) {
+    const failed = (error: unknown) => services.logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
+    try {
+      const told = slot.callEnded(record);
+      if (told instanceof Promise) void within(observerTimeoutMs, () => told).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}

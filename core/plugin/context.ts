@@ -1,0 +1,54 @@
+import type { Database } from "../storage/database.ts";
+import type { Awaitable, Context, Contexts, KeyLookup, Kind, Logger, PriceRow } from "./plugin.ts";
+
+/** What the process lends to plugins. */
+export interface Host {
+  /** The data folder, absolute. */
+  readonly dataDir: string;
+  /** A logger whose lines name the instance. */
+  readonly logger: (instance: { readonly kind: Kind; readonly name: string }) => Logger;
+  readonly fetch: (request: Request) => Promise<Response>;
+  readonly now: () => number;
+  /** The keys in the database, for `auth`. */
+  readonly keys: (database: Database) => KeyLookup;
+  /** How long one `setup`, `open` or clean-up may take; default 10 s. */
+  readonly deadlineMs?: number;
+}
+
+interface Parts {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly host: Host;
+  readonly onDispose: (cleanup: () => Awaitable<void>) => void;
+}
+
+export function storageContext({ kind, name, host, onDispose }: Parts): Contexts["storage"] {
+  return {
+    name,
+    logger: host.logger({ kind, name }),
+    fetch: host.fetch,
+    now: host.now,
+    onDispose,
+    dataDir: host.dataDir,
+  };
+}
+
+/** The context of every kind but storage. Each kind sees only what its own type names; the rest is there unseen. */
+export function pluginContext(
+  parts: Parts,
+  database: Database,
+  prices: readonly PriceRow[],
+): Contexts[Exclude<Kind, "storage">] {
+  const { kind, name, host, onDispose } = parts;
+  const context: Context = {
+    name,
+    logger: host.logger({ kind, name }),
+    storage: database.namespace(`${kind}/${name}`),
+    fetch: host.fetch,
+    now: host.now,
+    onDispose,
+  };
+  if (kind === "auth") return { ...context, keys: host.keys(database) };
+  if (kind === "billing") return { ...context, prices };
+  return context;
+}

@@ -1,0 +1,108 @@
+import type { TSchema } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { resolve } from "node:path";
+import { convertFilled, faultsOf } from "../config/check.ts";
+import type { InstanceOptions, LoadedConfig } from "../config/config.ts";
+import { ConfigError, pointer, type Problem, steps } from "../config/problem.ts";
+import { pluginSections } from "../config/schema.ts";
+import { type Builtins, findPlugin, type Origin } from "./find.ts";
+import type { Kind, Plugin } from "./plugin.ts";
+
+/** An instance of the config with its plugin, ready for `setup`. */
+export interface ResolvedPlugin {
+  readonly kind: Kind;
+  /** The instance's name. */
+  readonly name: string;
+  readonly plugin: Plugin;
+  readonly origin: Origin;
+  /** Checked, defaulted. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Finds the plugin of every instance and checks its options. Nothing runs but the imports. In the order of `setup`:
+ * storage first, then section by section in the order of the documentation, each in file order. Throws `ConfigError`
+ * with all that is wrong.
+ */
+export async function resolvePlugins(loaded: LoadedConfig, builtins: Builtins): Promise<readonly ResolvedPlugin[]> {
+  const resolved: ResolvedPlugin[] = [];
+  const problems: Problem[] = [];
+  for (const kind of pluginSections) {
+    for (const [name, instance] of Object.entries(loaded.config[kind])) {
+      const result = await resolveInstance({ kind, name, instance }, loaded, builtins);
+      if ("problems" in result) problems.push(...result.problems);
+      else resolved.push(result);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return resolved;
+}
+
+interface Named {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly instance: InstanceOptions;
+}
+
+async function resolveInstance(
+  { kind, name, instance }: Named,
+  { directory, source }: LoadedConfig,
+  builtins: Builtins,
+): Promise<ResolvedPlugin | { problems: readonly Problem[] }> {
+  const { use = name, ...written } = instance;
+  try {
+    const { plugin, origin } = await findPlugin({ kind, name, use, directory }, builtins);
+    const options = structuredClone(written);
+    const problems = checkOptions({ kind, name, plugin, options }, { directory, source });
+    return problems.length > 0 ? { problems } : { kind, name, plugin, origin, options };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "failed";
+    const place = instance.use === undefined ? source.locate([kind, name], "key") : source.locate([kind, name, "use"]);
+    const problem = source.problem([kind, name], message, "key");
+    return {
+      problems: [
+        { ...problem, position: place, path: `${kind} "${name}"${instance.use === undefined ? "" : ` (${use})`}` },
+      ],
+    };
+  }
+}
+
+interface Options {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly plugin: Plugin;
+  /** Defaulted in place. */
+  readonly options: Record<string, unknown>;
+}
+
+function checkOptions(
+  { kind, name, plugin, options }: Options,
+  { directory, source }: Pick<LoadedConfig, "directory" | "source">,
+): Problem[] {
+  const schema = closed(plugin.config);
+  resolvePaths(schema, options, directory);
+  Value.Default(schema, options);
+  convertFilled(schema, options, (at) => source.wasFilled(pointer([kind, name]) + at));
+  return faultsOf(schema, options).map(({ at, unknownKey, message }) => {
+    const path = [kind, name, ...steps(at)];
+    if (unknownKey) return source.problem(path, message, "key");
+    return { ...source.problem(path, `${at} ${message}`), path: describeInstance({ kind, name, plugin }) };
+  });
+}
+
+/** `billing "ledger" (ledger)`: how errors and logs name an instance. */
+export const describeInstance = ({ kind, name, plugin }: Pick<ResolvedPlugin, "kind" | "name" | "plugin">): string =>
+  `${kind} "${name}" (${plugin.name})`;
+
+/** Options a plugin does not know are mistakes, also where its author forgot to say so. */
+const closed = (schema: TSchema): TSchema =>
+  "additionalProperties" in schema ? schema : { ...schema, additionalProperties: false };
+
+/** Options with `filePath: true` in their schema are paths: relative to the config file when it sets them. */
+function resolvePaths(schema: TSchema, options: Record<string, unknown>, directory: string): void {
+  const properties: Readonly<Record<string, TSchema>> = schema.properties ?? {};
+  for (const [name, property] of Object.entries(properties)) {
+    const path = options[name];
+    if (property.filePath === true && typeof path === "string" && path !== "") options[name] = resolve(directory, path);
+  }
+}

@@ -1,0 +1,108 @@
+import type { LoadedConfig } from "../config/config.ts";
+import type { Database } from "../storage/database.ts";
+import { createCleanups } from "./cleanups.ts";
+import { type Host, pluginContext, storageContext } from "./context.ts";
+import { within } from "./deadline.ts";
+import type { Origin } from "./find.ts";
+import { describeInstance, type ResolvedPlugin } from "./load.ts";
+import type { Awaitable, Contexts, Kind } from "./plugin.ts";
+import { isStorage, needs } from "./shape.ts";
+import { collectSlots, type Slots } from "./slots.ts";
+
+/** Everything the config named, set up. */
+export interface Plugins extends Slots {
+  readonly database: Database;
+  readonly instances: readonly InstanceFacts[];
+  /** Last set up first, the database last of all. Logs what fails and goes on; a second call does nothing. */
+  dispose(): Promise<void>;
+}
+/** What is loaded, for pages and `plugins`. */
+export interface InstanceFacts {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly plugin: string;
+  readonly origin: Origin;
+  readonly description: string | null;
+}
+
+/** Names the instance; `cause` is the plugin's own error, with secrets in it if the plugin put them there. */
+export class SetupError extends Error {
+  override readonly name = "SetupError";
+}
+
+/** Sets up all plugins in order, or disposes those it had and throws `SetupError`. */
+export async function setupPlugins(
+  loaded: LoadedConfig,
+  resolved: readonly ResolvedPlugin[],
+  host: Host,
+): Promise<Plugins> {
+  const cleanups = createCleanups(host.logger);
+  const deadlineMs = host.deadlineMs ?? 10_000;
+  const partsOf = (plugin: ResolvedPlugin) => ({
+    kind: plugin.kind,
+    name: plugin.name,
+    host,
+    onDispose: (run: () => Awaitable<void>) => cleanups.add(plugin, run, deadlineMs),
+  });
+  const setUp = (plugin: ResolvedPlugin, context: Contexts[Kind]): Promise<unknown> =>
+    named(plugin, loaded, "setup", () => within(deadlineMs, () => plugin.plugin.setup(plugin.options, context)));
+
+  const open = async (plugin: ResolvedPlugin): Promise<Database> => {
+    const storage = await setUp(plugin, storageContext(partsOf(plugin)));
+    if (!isStorage(storage)) throw lacking(plugin);
+    // Without a deadline, like `close`: the upgrade of a big database takes as long as it takes.
+    const database = await named(plugin, loaded, "open", () => storage.open());
+    cleanups.add(plugin, () => database.close(), null);
+    return database;
+  };
+
+  try {
+    const [storage, ...others] = resolved;
+    if (storage === undefined) throw new SetupError("no storage");
+    const database = await open(storage);
+    const { put, slots } = collectSlots();
+    for (const plugin of others) {
+      const slot = await setUp(plugin, pluginContext(partsOf(plugin), database, loaded.config.prices));
+      if (!put(plugin, slot)) throw lacking(plugin);
+    }
+    return { ...slots(), database, instances: resolved.map(factsOf), dispose: cleanups.run };
+  } catch (error) {
+    await cleanups.run();
+    throw error;
+  }
+}
+
+async function named<T>(
+  plugin: ResolvedPlugin,
+  loaded: LoadedConfig,
+  what: string,
+  work: () => Awaitable<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : "it threw no error";
+    const masked = maskOptions(loaded.source.mask(reason), plugin);
+    throw new SetupError(`${describeInstance(plugin)}: ${what} failed: ${masked}`, { cause: error });
+  }
+}
+
+/** Covers options that are secrets by schema or name: those that stand in the file itself are known by nothing else. */
+function maskOptions(text: string, { plugin, options }: ResolvedPlugin): string {
+  return Object.entries(options).reduce((masked, [name, value]) => {
+    const secret =
+      plugin.config.properties?.[name]?.writeOnly === true || /key|secret|token|password|credential/i.test(name);
+    return secret && typeof value === "string" && value.length >= 6 ? masked.replaceAll(value, "***") : masked;
+  }, text);
+}
+
+const lacking = (plugin: ResolvedPlugin): SetupError =>
+  new SetupError(`${describeInstance(plugin)}: setup returned no ${plugin.kind}: it needs ${needs[plugin.kind]}`);
+
+const factsOf = ({ kind, name, plugin, origin }: ResolvedPlugin): InstanceFacts => ({
+  kind,
+  name,
+  plugin: plugin.name,
+  origin,
+  description: plugin.description ?? null,
+});

@@ -1,0 +1,57 @@
+import type {
+  Authenticator,
+  Biller,
+  Guardrail,
+  Kind,
+  Observer,
+  Provider,
+  RateLimiter,
+  ResponseCache,
+  Storage,
+} from "./plugin.ts";
+
+/** What keeps a value from being a plugin, or `null`. */
+export function pluginTrouble(value: unknown): string | null {
+  if (typeof value !== "object" || value === null)
+    return "the default export is no plugin; write export default definePlugin({ … })";
+  const { kind, name, api, config, setup }: Partial<Record<string, unknown>> = { ...value };
+  if (typeof kind !== "string" || !Object.hasOwn(needs, kind))
+    return `its kind is none of ${Object.keys(needs).join(", ")}`;
+  if (typeof name !== "string" || name === "") return "it has no name";
+  if (api !== 1)
+    return `"${name}" was written for plugin interface ${JSON.stringify(api) ?? "(none)"}; this version has 1`;
+  if (typeof config !== "object" || config === null || Reflect.get(config, "type") !== "object")
+    return `the config of "${name}" is no t.Object schema`;
+  return typeof setup === "function" ? null : `"${name}" has no setup function`;
+}
+
+/** What a slot of each kind must have, in words for an error. */
+export const needs: Readonly<Record<Kind, string>> = {
+  storage: "open()",
+  provider: "dialects and request(), or chat()",
+  auth: "authenticate()",
+  "rate-limit": "acquire()",
+  billing: "rate() and policy",
+  guardrail: "input() or output()",
+  cache: "get() and set()",
+  observer: "callEnded()",
+};
+
+// Plugins may be plain JavaScript, so what `setup` returned is looked at, not trusted.
+export const isStorage = (slot: unknown): slot is Storage => has(slot, "open");
+export const isProvider = (slot: unknown): slot is Provider =>
+  has(slot, "chat") || (has(slot, "request") && isNonEmptyList(property(slot, "dialects")));
+export const isAuthenticator = (slot: unknown): slot is Authenticator => has(slot, "authenticate");
+export const isRateLimiter = (slot: unknown): slot is RateLimiter => has(slot, "acquire");
+export const isBiller = (slot: unknown): slot is Biller => has(slot, "rate") && isObject(property(slot, "policy"));
+export const isGuardrail = (slot: unknown): slot is Guardrail => has(slot, "input") || has(slot, "output");
+export const isCache = (slot: unknown): slot is ResponseCache => has(slot, "get") && has(slot, "set");
+export const isObserver = (slot: unknown): slot is Observer => has(slot, "callEnded");
+
+const has = (slot: unknown, method: string): boolean => typeof property(slot, method) === "function";
+
+const property = (slot: unknown, name: string): unknown => (isObject(slot) ? Reflect.get(slot, name) : undefined);
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+const isNonEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length > 0;

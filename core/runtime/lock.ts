@@ -1,0 +1,33 @@
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { openSqlite } from "./sqlite.ts";
+
+/** Another process holds the data folder. */
+export class LockedError extends Error {
+  override readonly name = "LockedError";
+}
+
+/**
+ * Takes `path` for this process until it ends, however it ends: the lock is SQLite's own on an otherwise empty file,
+ * which the operating system drops with the process. Returns the release.
+ */
+export async function takeLock(path: string): Promise<() => void> {
+  const client = await openSqlite(path);
+  const pidFile = `${path}.pid`;
+  try {
+    client.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+  } catch {
+    client.close();
+    throw new LockedError(`the data folder is in use by process ${readPid(pidFile)}: one process serves one folder`);
+  }
+  chmodSync(path, 0o600);
+  writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
+  return () => client.close();
+}
+
+function readPid(pidFile: string): string {
+  try {
+    return readFileSync(pidFile, "utf8").trim();
+  } catch {
+    return "(unknown)";
+  }
+}

@@ -1,0 +1,80 @@
+export interface ServeOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Above this the runtime itself refuses a body, without one of ours. */
+  readonly maxBodyBytes: number;
+  readonly fetch: (request: Request, connection: Connection) => Response | Promise<Response>;
+}
+/** What the runtime lets us do to the connection of one request. */
+export interface Connection {
+  /** Silence on this request's connection no longer cuts it: a model may think for minutes. */
+  keepOpen(request: Request): void;
+  /** The peer's address; `null` where the runtime does not tell. */
+  address(request: Request): string | null;
+}
+export interface Listening {
+  readonly port: number;
+  /** Accepts no more connections; resolves when those open have ended. */
+  stop(): Promise<void>;
+  /** Cuts what is open. */
+  stopNow(): Promise<void>;
+}
+
+/** Seconds of silence after which a connection without `keepOpen` is cut: the guard against clients that never finish. */
+const idleTimeoutSeconds = 30;
+
+/** Throws when the address is taken. */
+export const serve = (options: ServeOptions): Promise<Listening> =>
+  "Bun" in globalThis ? serveOnBun(options) : serveOnDeno(options);
+
+async function serveOnBun(options: ServeOptions): Promise<Listening> {
+  const server = Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    idleTimeout: idleTimeoutSeconds,
+    maxRequestBodySize: options.maxBodyBytes,
+    development: false,
+    fetch: (request, bun) =>
+      options.fetch(request, {
+        keepOpen: (held) => bun.timeout(held, 0),
+        address: (from) => bun.requestIP(from)?.address ?? null,
+      }),
+    error: () => new Response(null, { status: 500 }),
+  });
+  return {
+    port: server.port ?? options.port,
+    stop: () => server.stop(),
+    stopNow: () => server.stop(true),
+  };
+}
+
+/** The part of Deno's API used here; its own types clash with Bun's. */
+interface DenoServer {
+  readonly addr: { readonly port: number };
+  shutdown(): Promise<void>;
+}
+interface DenoRuntime {
+  serve(
+    options: { hostname: string; port: number; signal: AbortSignal; onListen: () => void },
+    handler: (request: Request, info: { readonly remoteAddr: { readonly hostname?: string } }) => Response | Promise<Response>,
+  ): DenoServer;
+}
+
+async function serveOnDeno(options: ServeOptions): Promise<Listening> {
+  // Only reached when there is no Bun; the global is Deno's then.
+  const { Deno } = globalThis as unknown as { readonly Deno: DenoRuntime };
+  const abort = new AbortController();
+  const server = Deno.serve(
+    { hostname: options.host, port: options.port, signal: abort.signal, onListen: () => {} },
+    (request, info) =>
+      options.fetch(request, { keepOpen: () => {}, address: () => info.remoteAddr.hostname ?? null }),
+  );
+  return {
+    port: server.addr.port,
+    stop: () => server.shutdown(),
+    async stopNow() {
+      abort.abort();
+    },
+  };
+}

@@ -1,0 +1,67 @@
+/**
+ * The few things we ask of a SQLite driver. `bun:sqlite` is used as it is; elsewhere `node:sqlite` is wrapped to match.
+ * Shaped so that Drizzle's `SQLiteBunSession` accepts it.
+ */
+export interface SqliteClient {
+  exec(sql: string): unknown;
+  prepare(sql: string): SqliteStatement;
+  transaction(work: () => void): Record<"deferred" | "immediate" | "exclusive", () => void>;
+  close(): void;
+}
+export interface SqliteStatement {
+  run(...values: unknown[]): unknown;
+  get(...values: unknown[]): unknown;
+  all(...values: unknown[]): unknown[];
+  values(...values: unknown[]): unknown[][];
+}
+
+/** Opens or creates the file; `readonly` never creates it. Sets no pragma. */
+export const openSqlite = (path: string, options: { readonly readonly?: boolean } = {}): Promise<SqliteClient> =>
+  "Bun" in globalThis ? openBun(path, options.readonly ?? false) : openNode(path, options.readonly ?? false);
+
+async function openBun(path: string, readonly: boolean): Promise<SqliteClient> {
+  const { Database } = await import("bun:sqlite");
+  const database = new Database(path, readonly ? { readonly: true } : { create: true, readwrite: true });
+  // Its own types bind narrower values than `unknown`; at run time it takes the same ones as node:sqlite.
+  return database as unknown as SqliteClient;
+}
+
+async function openNode(path: string, readonly: boolean): Promise<SqliteClient> {
+  const { DatabaseSync } = await import("node:sqlite");
+  const database = new DatabaseSync(path, { readOnly: readonly });
+  const run = (mode: string, work: () => void) => () => {
+    database.exec(`BEGIN ${mode}`);
+    try {
+      work();
+      database.exec("COMMIT");
+    } catch (error) {
+      database.exec("ROLLBACK");
+      throw error;
+    }
+  };
+  return {
+    exec: (sql) => database.exec(sql),
+    close: () => database.close(),
+    prepare(sql) {
+      const rows = database.prepare(sql);
+      const arrays = database.prepare(sql);
+      arrays.setReturnArrays(true);
+      return {
+        run: (...values) => rows.run(...values.map(bindable)),
+        get: (...values) => rows.get(...values.map(bindable)) ?? null,
+        all: (...values) => rows.all(...values.map(bindable)),
+        // setReturnArrays changes the row type, which node's types do not follow.
+        values: (...values) => arrays.all(...values.map(bindable)) as unknown as unknown[][],
+      };
+    },
+    transaction: (work) => ({
+      deferred: run("DEFERRED", work),
+      immediate: run("IMMEDIATE", work),
+      exclusive: run("EXCLUSIVE", work),
+    }),
+  };
+}
+
+/** node:sqlite refuses booleans and undefined, which bun:sqlite binds as 0/1 and NULL. */
+const bindable = (value: unknown) =>
+  (typeof value === "boolean" ? Number(value) : value === undefined ? null : value) as never;

@@ -1,0 +1,31 @@
+/** Sends one request upstream. The one place where requests to providers leave the process. */
+export type Transport = (request: OutboundRequest, signal: AbortSignal) => Promise<Response>;
+
+export interface OutboundRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * Redirects are not followed: fetch would carry a provider's key header to wherever it points. `signal` is always passed,
+ * because without it a client that leaves before the headers leaves the upstream call running.
+ */
+export const fetchTransport: Transport = ({ url, headers, body }, signal) => {
+  const options: RequestInit & { readonly timeout: false } = {
+    method: "POST",
+    headers,
+    body,
+    signal,
+    redirect: "manual",
+    // Older Bun versions end a silent answer after five minutes; our own timeouts decide.
+    timeout: false,
+  };
+  return fetch(url, options);
+};
+
+/** How many requests may be in flight at once on this runtime; `null`: no cap that we know of. */
+export function transportCap(env: Readonly<Record<string, string | undefined>>): number | null {
+  if (!("Bun" in globalThis)) return null;
+  return Number(env.BUN_CONFIG_MAX_HTTP_REQUESTS ?? 256);
+}

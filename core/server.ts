@@ -1,0 +1,79 @@
+import { Elysia } from "elysia";
+import { type ApiDependencies, adminRoutes } from "./api/admin.ts";
+import { getModel, listModels } from "./api/models.ts";
+import { errorAnswer, health, home, isWellFormedHost, notFound, readiness } from "./api/process.ts";
+import { errorPage } from "./dashboard/page.ts";
+import type { DashboardDependencies } from "./dashboard/route.ts";
+import { dashboardRoutes } from "./dashboard/routes.ts";
+import { openaiChat } from "./dialects/openai-chat/index.ts";
+import { handle } from "./gateway.ts";
+import type { Services } from "./pipeline/services.ts";
+
+/** Who may use a route. Each handler checks for itself; the list is what is promised, and tests compare the two. */
+export type Access = "public" | "key" | "admin" | "session";
+
+export interface Route {
+  readonly method: "GET" | "POST" | "DELETE" | "HEAD";
+  /** In Elysia's notation: `:name` is a segment, `*` the rest. */
+  readonly path: string;
+  readonly access: Access;
+  readonly handle: (request: Request, params: Readonly<Record<string, string>>) => Response | Promise<Response>;
+}
+
+export interface ServerDependencies {
+  readonly services: Services;
+  readonly api: ApiDependencies;
+  readonly dashboard: DashboardDependencies;
+  /** Why the process cannot serve now; empty: it can. */
+  readonly troubles: () => readonly string[];
+}
+
+const chat = { dialect: openaiChat, operation: "chat" } as const;
+
+/** Every route of the process. */
+export const routesOf = ({ services, api, dashboard, troubles }: ServerDependencies): readonly Route[] => [
+  { method: "GET", path: "/", access: "public", handle: home },
+  { method: "HEAD", path: "/", access: "public", handle: () => new Response(null) },
+  { method: "GET", path: "/healthz", access: "public", handle: health },
+  { method: "GET", path: "/readyz", access: "public", handle: () => readiness(troubles()) },
+
+  { method: "POST", path: "/v1/chat/completions", access: "key", handle: (request) => handle(request, chat, services) },
+  { method: "GET", path: "/v1/models", access: "key", handle: (request) => listModels(request, services) },
+  { method: "GET", path: "/v1/models/*", access: "key", handle: (request, params) => getModel(request, params["*"] ?? "", services) },
+
+  ...adminRoutes(api),
+  ...dashboardRoutes(dashboard),
+];
+
+/** The fetch handler of the whole process. Never throws; every answer has a body or a reason to have none. */
+export function serverOf(dependencies: ServerDependencies): (request: Request) => Response | Promise<Response> {
+  const routes = routesOf(dependencies);
+  // No schema and no parser here: a route that wants a body reads it, the hot one with its exact bytes.
+  const app = new Elysia({ handler: { standardHostname: false }, normalize: false });
+  for (const { method, path, handle: answer } of routes)
+    app.route(method, path, ({ request, params }) => answer(request, params), { parse: "none" });
+  app.all("*", ({ request }) => unmatched(request, routes, dependencies.api.version), { parse: "none" });
+  app.onError(({ error, request }) => {
+    dependencies.services.logger.error({ error }, "a request failed for a reason of our own");
+    return isPage(request) ? errorPage(request, 500, dependencies.api.version) : errorAnswer(error, dependencies.services.newId());
+  });
+  app.compile();
+  return (request) => {
+    // A malformed Host makes `request.url` relative, so this comes before anything parses it (RFC 9112 §3.2).
+    if (!isWellFormedHost(request.headers.get("host"))) return new Response("bad Host header\n", { status: 400, headers: { connection: "close" } });
+    return app.fetch(request);
+  };
+}
+
+/** 405 where the path exists with other methods, else 404, as a page or in the dialect of the path. */
+function unmatched(request: Request, routes: readonly Route[], version: string): Response {
+  const { pathname } = new URL(request.url);
+  const allow = routes.filter(({ path }) => matcher(path).test(pathname)).map(({ method }) => method);
+  if (isPage(request) && allow.length === 0) return errorPage(request, 404, version);
+  return notFound([...new Set(allow)]);
+}
+
+const isPage = (request: Request): boolean => /^https?:\/\/[^/]+\/dashboard(?:[/?#]|$)/.test(request.url);
+
+const matcher = (path: string): RegExp =>
+  new RegExp(`^${path.replace(/[.]/g, "\\.").replace(/:\w+/g, "[^/]+").replace(/\*/g, ".+")}$`);

@@ -1,0 +1,134 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
+import type { Scope } from "../chat/error.ts";
+import type { BudgetRow, BudgetWindow } from "./database.ts";
+import { budgets, budgetWindows } from "./schema/sqlite.ts";
+import type { SqliteDatabase } from "./sqlite-database.ts";
+import { windowAt } from "./windows.ts";
+
+/**
+ * Budgets in memory. There is one writer, so memory and database agree after every commit: an admission needs no query,
+ * and a batch writes each changed window once.
+ */
+export interface BudgetBook {
+  inScope(scope: Scope): readonly Budget[];
+  byRef(ref: number): Budget | undefined;
+  /** The counters of the window that starts at `startMs`. Change them only inside a transaction, then `touch` them. */
+  counters(budget: Budget, startMs: number): Counters;
+  touch(budget: Budget, startMs: number): void;
+  row(budget: Budget, atMs: number): BudgetRow;
+  /** Writes every touched window. Runs inside the transaction. */
+  write(): void;
+  add(budget: Budget): void;
+  remove(ref: number): void;
+  /** Reads all again, after a rollback. */
+  reload(): void;
+}
+
+export interface Budget {
+  readonly ref: number;
+  readonly id: string;
+  readonly scope: Scope;
+  readonly window: BudgetWindow;
+  readonly limitNano: number;
+  readonly createdMs: number;
+}
+export interface Counters {
+  spentNano: number;
+  heldNano: number;
+}
+
+export function budgetBook(database: SqliteDatabase): BudgetBook {
+  let byScope = new Map<string, Budget[]>();
+  let byRef = new Map<number, Budget>();
+  let windows = new Map<string, Counters>();
+  let touched = new Map<string, { readonly ref: number; readonly startMs: number }>();
+
+  const readWindow = database
+    .select({ spentNano: budgetWindows.spentNano, heldNano: budgetWindows.heldNano })
+    .from(budgetWindows)
+    .where(and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), eq(budgetWindows.startMs, sql.placeholder("startMs"))))
+    .prepare();
+  const writeWindow = database
+    .insert(budgetWindows)
+    .values({
+      budgetRef: sql.placeholder("ref"),
+      startMs: sql.placeholder("startMs"),
+      spentNano: sql.placeholder("spentNano"),
+      heldNano: sql.placeholder("heldNano"),
+    })
+    .onConflictDoUpdate({
+      target: [budgetWindows.budgetRef, budgetWindows.startMs],
+      set: { spentNano: sql`excluded.spent_nano`, heldNano: sql`excluded.held_nano` },
+    })
+    .prepare();
+
+  function reload() {
+    byScope = new Map();
+    byRef = new Map();
+    windows = new Map();
+    touched = new Map();
+    for (const row of database.select().from(budgets).where(isNull(budgets.removedMs)).all()) {
+      add({
+        ref: row.ref,
+        id: row.id,
+        // Both columns are written from a Scope and a BudgetWindow only.
+        scope: { kind: row.scopeKind, id: row.scopeId } as Scope,
+        window: row.window as BudgetWindow,
+        limitNano: row.limitNano,
+        createdMs: row.createdMs,
+      });
+    }
+  }
+
+  function add(budget: Budget) {
+    const scope = scopeKey(budget.scope);
+    byRef.set(budget.ref, budget);
+    byScope.set(scope, [...(byScope.get(scope) ?? []), budget]);
+  }
+
+  function remove(ref: number) {
+    const budget = byRef.get(ref);
+    if (!budget) return;
+    const scope = scopeKey(budget.scope);
+    byRef.delete(ref);
+    byScope.set(
+      scope,
+      (byScope.get(scope) ?? []).filter((other) => other.ref !== ref),
+    );
+  }
+  reload();
+
+  function counters(budget: Budget, startMs: number): Counters {
+    const name = `${budget.ref}/${startMs}`;
+    const known = windows.get(name);
+    if (known) return known;
+    const read = readWindow.all({ ref: budget.ref, startMs })[0] ?? { spentNano: 0, heldNano: 0 };
+    windows.set(name, read);
+    return read;
+  }
+
+  return {
+    add,
+    remove,
+    reload,
+    counters,
+    inScope: (scope) => byScope.get(scopeKey(scope)) ?? none,
+    byRef: (ref) => byRef.get(ref),
+    touch: (budget, startMs) => void touched.set(`${budget.ref}/${startMs}`, { ref: budget.ref, startMs }),
+    row(budget, atMs) {
+      const { startMs, endMs } = windowAt(budget.window, atMs);
+      const { ref: _, ...shown } = budget;
+      return { ...shown, windowStartMs: startMs, resetsAtMs: endMs, ...counters(budget, startMs) };
+    },
+    write() {
+      for (const [name, { ref, startMs }] of touched) {
+        const now = windows.get(name);
+        if (now) writeWindow.run({ ref, startMs, ...now });
+      }
+      touched.clear();
+    },
+  };
+}
+
+const none: readonly Budget[] = [];
+const scopeKey = (scope: Scope) => `${scope.kind}:${scope.id}`;

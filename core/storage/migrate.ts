@@ -1,0 +1,43 @@
+import type { SqliteClient } from "../runtime/sqlite.ts";
+
+/** A database this version must not touch; the message says what to do. */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+}
+
+/**
+ * Brings the schema up to `migrations.length`, all in one transaction. A database that holds data is copied to
+ * `backupPath(version)` first; one that a newer version wrote is refused. Returns the backup's path, if one was made.
+ */
+export function migrate(
+  client: SqliteClient,
+  migrations: readonly string[],
+  backupPath: (version: number) => string,
+): string | null {
+  const version = schemaVersion(client);
+  if (version > migrations.length)
+    throw new StorageError(
+      `the database has schema version ${version}, this program knows up to ${migrations.length}: ` +
+        "start the newer program, or restore the backup made before the upgrade",
+    );
+  if (version === migrations.length) return null;
+  if (version === 0 && hasTables(client))
+    throw new StorageError("the database file holds tables that are not ours: choose another path");
+
+  const backup = version > 0 ? backupPath(version) : null;
+  if (backup) client.prepare("VACUUM INTO ?").run(backup);
+  client
+    .transaction(() => {
+      for (const migration of migrations.slice(version))
+        for (const statement of migration.split("--> statement-breakpoint")) client.exec(statement);
+      client.exec(`PRAGMA user_version = ${migrations.length}`);
+    })
+    .immediate();
+  return backup;
+}
+
+export const schemaVersion = (client: SqliteClient): number =>
+  Number(client.prepare("PRAGMA user_version").values()[0]?.[0] ?? 0);
+
+const hasTables = (client: SqliteClient): boolean =>
+  client.prepare("SELECT 1 FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' LIMIT 1").values().length > 0;

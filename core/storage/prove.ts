@@ -1,0 +1,81 @@
+import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { Proof } from "./database.ts";
+
+/**
+ * The equalities that must hold at any moment between two commits, each by sums over all rows. Reads only, so it can
+ * run beside a serving process.
+ */
+export function prove(client: SqliteClient): readonly Proof[] {
+  const value = (sql: string) => client.prepare(sql).values()[0]?.[0];
+  const count = (sql: string) => Number(value(sql) ?? 0);
+  return [
+    proof("the file is intact", value("PRAGMA integrity_check") === "ok", () => "restore the newest backup"),
+    proof(
+      "no reference leads nowhere",
+      client.prepare("PRAGMA foreign_key_check").values().length === 0,
+      () => "restore the newest backup",
+    ),
+    differing(
+      "a call has one record",
+      count("SELECT count(*) FROM open_calls WHERE id IN (SELECT id FROM calls)"),
+      "calls are open and finished at once",
+    ),
+    equal(
+      "charges in the records and in the ledger",
+      count("SELECT coalesce(sum(charge_nano), 0) FROM v_usage"),
+      -count("SELECT coalesce(sum(delta_nano), 0) FROM v_ledger WHERE kind IN ('charge', 'adjustment')"),
+    ),
+    differing(
+      "each charge has its ledger entry",
+      count(`SELECT count(*) FROM calls c WHERE coalesce(c.charge_nano, 0) <>
+        (SELECT coalesce(-sum(l.delta_nano), 0) FROM ledger l WHERE l.call_seq = c.seq AND l.kind IN ('charge', 'adjustment'))`),
+      "calls differ from their ledger entries",
+    ),
+    differing("no budget window is negative", count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"), "windows"),
+    equal(
+      "money held and money that open calls hold",
+      count("SELECT coalesce(sum(w.held_nano), 0) FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref WHERE b.removed_ms IS NULL"),
+      count(`SELECT coalesce(sum(json_extract(h.value, '$[2]')), 0) FROM open_calls o, json_each(o.holds) h
+        JOIN budgets b ON b.ref = json_extract(h.value, '$[0]') WHERE b.removed_ms IS NULL`),
+    ),
+    differing("spent is the sum of its scope and window", count(spentDiffers), "budget windows differ from the calls they count"),
+  ];
+}
+
+/** A call counts in the window of its admission, from the budget's creation on: earlier calls were not held by it. */
+const spentDiffers = `
+SELECT count(*) FROM budgets b JOIN budget_windows w ON w.budget_ref = b.ref
+WHERE b.removed_ms IS NULL AND w.spent_nano <> (
+  SELECT coalesce(sum(c.charge_nano), 0) FROM calls c
+    LEFT JOIN keys k ON k.ref = c.key_ref JOIN accounts a ON a.ref = c.account_ref
+    JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
+  WHERE c.status <> 'refused' AND c.created_ms >= max(w.start_ms, b.created_ms)
+    AND c.created_ms < CASE b."window"
+      WHEN 'day' THEN w.start_ms + 86400000
+      WHEN 'week' THEN w.start_ms + 604800000
+      WHEN 'month' THEN unixepoch(w.start_ms / 1000, 'unixepoch', '+1 month') * 1000
+      ELSE 9007199254740991 END
+    AND CASE b.scope_kind
+      WHEN 'key' THEN k.id = b.scope_id
+      WHEN 'model' THEN m.text = b.scope_id
+      WHEN 'provider' THEN p.text = b.scope_id
+      WHEN 'account' THEN a.ref IN (
+        WITH RECURSIVE below(ref) AS (
+          SELECT ref FROM accounts WHERE id = b.scope_id
+          UNION SELECT child.ref FROM accounts child JOIN below ON child.parent_ref = below.ref)
+        SELECT ref FROM below)
+      ELSE 1 END)`;
+
+const proof = (name: string, ok: boolean, repair: () => string): Proof => ({ name, ok, detail: ok ? "" : repair() });
+
+const equal = (name: string, left: number, right: number): Proof => ({
+  name,
+  ok: left === right,
+  detail: left === right ? `${left} nano-USD` : `${left} and ${right} nano-USD`,
+});
+
+const differing = (name: string, found: number, what: string): Proof => ({
+  name,
+  ok: found === 0,
+  detail: found === 0 ? "" : `${found} ${what}`,
+});

@@ -1,0 +1,138 @@
+import { getTableColumns, sql } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { Final, Refusal } from "../database.ts";
+import { attempts, calls, ledger, type openCalls } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+import type { Labels } from "./labels.ts";
+
+export type OpenCall = typeof openCalls.$inferSelect;
+type CallRow = Omit<typeof calls.$inferSelect, "seq">;
+
+/** Inserts final records. Everything runs inside the caller's transaction. */
+export interface CallWriter {
+  finished(open: OpenCall, final: Omit<Final, "callId">): void;
+  refused(refusal: Refusal, keyRef: number | null, accountRef: number): void;
+}
+
+export function callWriter(database: SqliteDatabase, labels: Labels): CallWriter {
+  const insertCall = database.insert(calls).values(placeholders(calls, ["seq"])).returning({ seq: calls.seq }).prepare();
+  const insertAttempt = database.insert(attempts).values(placeholders(attempts)).prepare();
+  const insertCharge = database.insert(ledger).values(placeholders(ledger, ["seq"])).prepare();
+
+  const insert = (row: CallRow): number => {
+    const inserted = insertCall.all(row)[0];
+    if (!inserted) throw new Error("the call's row was not written");
+    return inserted.seq;
+  };
+
+  return {
+    finished(open, final) {
+      const usage = final.usage;
+      const only = final.attempts.length === 1 ? final.attempts[0] : undefined;
+      const seq = insert({
+        id: open.id,
+        createdMs: open.createdMs,
+        finishedMs: final.finishedMs,
+        accountRef: open.accountRef,
+        keyRef: open.keyRef,
+        principalRef: open.principalRef,
+        dialectRef: open.dialectRef,
+        operationRef: open.operationRef,
+        modelRef: open.modelRef,
+        providerRef: labels.ref(final.provider),
+        upstreamModelRef: labels.ref(final.upstreamModel),
+        status: final.status,
+        source: final.source,
+        inputTokens: usage?.inputTokens ?? null,
+        cacheReadTokens: usage?.cacheReadTokens ?? null,
+        cacheWriteTokens: usage?.cacheWriteTokens ?? null,
+        cacheWrite1hTokens: usage?.cacheWrite1hTokens ?? null,
+        outputTokens: usage?.outputTokens ?? null,
+        reasoningTokens: usage?.reasoningTokens ?? null,
+        costNano: final.costNano,
+        chargeNano: final.chargeNano,
+        priceVersionRef: labels.ref(final.priceVersion),
+        finishRef: labels.ref(final.finishReason),
+        stream: open.stream,
+        ttftMs: final.firstByteMs,
+        httpStatus: final.httpStatus,
+        errorKind: final.errorKind,
+        heldNano: open.heldNano,
+        attemptCount: final.attempts.length,
+        upstreamId: only?.upstreamId ?? null,
+        upstreamStatus: only?.status ?? null,
+        notes: final.notes && JSON.stringify(final.notes),
+      });
+      if (final.attempts.length > 1)
+        final.attempts.forEach((attempt, at) =>
+          insertAttempt.run({
+            callSeq: seq,
+            n: at + 1,
+            providerRef: labels.ref(attempt.provider),
+            upstreamModelRef: labels.ref(attempt.upstreamModel),
+            upstreamId: attempt.upstreamId,
+            status: attempt.status,
+            billed: attempt.billed,
+          }),
+        );
+      if (final.chargeNano)
+        insertCharge.run({
+          accountRef: open.accountRef,
+          callSeq: seq,
+          kind: "charge",
+          deltaNano: -final.chargeNano,
+          createdMs: final.finishedMs,
+        });
+    },
+    refused(refusal, keyRef, accountRef) {
+      insert({
+        ...nothingUsed,
+        id: refusal.callId,
+        createdMs: refusal.startedMs,
+        finishedMs: refusal.finishedMs,
+        accountRef,
+        keyRef,
+        principalRef: labels.ref(refusal.principal),
+        dialectRef: labels.ref(refusal.dialect),
+        operationRef: labels.ref(refusal.operation),
+        modelRef: labels.ref(refusal.model),
+        providerRef: labels.ref(refusal.provider),
+        upstreamModelRef: labels.ref(refusal.upstreamModel),
+        status: "refused",
+        source: "none",
+        stream: refusal.stream,
+        httpStatus: refusal.httpStatus,
+        errorKind: refusal.errorKind,
+        notes: refusal.notes && JSON.stringify(refusal.notes),
+      });
+    },
+  };
+}
+
+const nothingUsed = {
+  inputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  cacheWrite1hTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  costNano: null,
+  chargeNano: null,
+  priceVersionRef: null,
+  finishRef: null,
+  ttftMs: null,
+  heldNano: 0,
+  attemptCount: 0,
+  upstreamId: null,
+  upstreamStatus: null,
+};
+
+/** One placeholder a column, by its own name: the statement is built once, and a row is bound as it is. */
+export function placeholders<Table extends SQLiteTable, Left extends string = never>(
+  table: Table,
+  leave: readonly Left[] = [],
+): Record<Exclude<keyof Table["_"]["columns"] & string, Left>, ReturnType<typeof sql.placeholder>> {
+  const names = Object.keys(getTableColumns(table)).filter((name) => !leave.some((left) => left === name));
+  // The record's keys are exactly the table's columns less `leave`, which Object.fromEntries cannot express.
+  return Object.fromEntries(names.map((name) => [name, sql.placeholder(name)])) as never;
+}

@@ -1,0 +1,180 @@
+import { and, count, desc, eq, gte, lt, type SQL } from "drizzle-orm";
+import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow } from "../database.ts";
+import { accounts, attemptsView, calls, keys, openCalls, usageView } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+import { labelAliases } from "./label-joins.ts";
+import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { usageReport } from "./usage-report.ts";
+
+export function callRepository(database: SqliteDatabase): CallRepository {
+  return {
+    list(filter, query) {
+      const limit = pageSize(query);
+      // Calls in flight come before all others, and only on the first page: they have no place in the order yet.
+      const first = query.after === undefined || query.after === null || query.after === "";
+      const flying = first ? openRows(database, filter, limit) : [];
+      if (filter.status === "open") return { data: flying, next: null };
+      const rows = finishedRows(database, filter, cursorOf(query), limit + 1 - flying.length);
+      const { data, next } = pageOf(rows, limit - flying.length, (row) => row.seq, ({ seq: _, ...row }) => row);
+      return { data: [...flying, ...data], next };
+    },
+    get: (callId) => detail(database, callId),
+    usage: (range) => usageReport(database, range),
+    openCount: () => database.select({ open: count() }).from(openCalls).all()[0]?.open ?? 0,
+  };
+}
+
+function finishedRows(database: SqliteDatabase, filter: CallFilter, before: number, limit: number) {
+  const name = labelAliases();
+  const where = and(
+    lt(calls.seq, before),
+    filter.key === undefined ? undefined : eq(calls.keyRef, refOf(database, keys, filter.key)),
+    filter.account === undefined ? undefined : eq(calls.accountRef, refOf(database, accounts, filter.account)),
+    filter.model === undefined ? undefined : eq(calls.modelRef, name.refOf(database, filter.model)),
+    filter.provider === undefined ? undefined : eq(calls.providerRef, name.refOf(database, filter.provider)),
+    filter.status === undefined ? undefined : eq(calls.status, filter.status),
+    filter.from === undefined ? undefined : gte(calls.createdMs, filter.from),
+    filter.to === undefined ? undefined : lt(calls.createdMs, filter.to),
+  );
+  return database
+    .select({
+      seq: calls.seq,
+      callId: calls.id,
+      accountId: accounts.id,
+      keyId: keys.id,
+      principal: name.principal.text,
+      dialect: name.dialect.text,
+      operation: name.operation.text,
+      model: name.model.text,
+      provider: name.provider.text,
+      upstreamModel: name.upstreamModel.text,
+      status: calls.status,
+      source: calls.source,
+      inputTokens: calls.inputTokens,
+      cacheReadTokens: calls.cacheReadTokens,
+      cacheWriteTokens: calls.cacheWriteTokens,
+      cacheWrite1hTokens: calls.cacheWrite1hTokens,
+      outputTokens: calls.outputTokens,
+      reasoningTokens: calls.reasoningTokens,
+      costNano: calls.costNano,
+      chargeNano: calls.chargeNano,
+      priceVersion: name.priceVersion.text,
+      finishReason: name.finish.text,
+      stream: calls.stream,
+      ttftMs: calls.ttftMs,
+      createdMs: calls.createdMs,
+      finishedMs: calls.finishedMs,
+    })
+    .from(calls)
+    .innerJoin(accounts, eq(accounts.ref, calls.accountRef))
+    .leftJoin(keys, eq(keys.ref, calls.keyRef))
+    .innerJoin(name.principal, eq(name.principal.ref, calls.principalRef))
+    .innerJoin(name.dialect, eq(name.dialect.ref, calls.dialectRef))
+    .innerJoin(name.operation, eq(name.operation.ref, calls.operationRef))
+    .innerJoin(name.model, eq(name.model.ref, calls.modelRef))
+    .leftJoin(name.provider, eq(name.provider.ref, calls.providerRef))
+    .leftJoin(name.upstreamModel, eq(name.upstreamModel.ref, calls.upstreamModelRef))
+    .leftJoin(name.priceVersion, eq(name.priceVersion.ref, calls.priceVersionRef))
+    .leftJoin(name.finish, eq(name.finish.ref, calls.finishRef))
+    .where(where)
+    .orderBy(desc(calls.seq))
+    .limit(limit)
+    .all()
+    .map((row) => ({ ...row, ...kinds(row), durationMs: row.finishedMs - row.createdMs }));
+}
+
+/** The few calls in flight, newest first. */
+function openRows(database: SqliteDatabase, filter: CallFilter, limit: number): CallRow[] {
+  if (filter.status !== undefined && filter.status !== "open") return [];
+  const conditions: (SQL | undefined)[] = [
+    eq(usageView.status, "open"),
+    filter.key === undefined ? undefined : eq(usageView.key_id, filter.key),
+    filter.account === undefined ? undefined : eq(usageView.account_id, filter.account),
+    filter.model === undefined ? undefined : eq(usageView.model, filter.model),
+    filter.provider === undefined ? undefined : eq(usageView.provider, filter.provider),
+    filter.from === undefined ? undefined : gte(usageView.created_ms, filter.from),
+    filter.to === undefined ? undefined : lt(usageView.created_ms, filter.to),
+  ];
+  return database
+    .select()
+    .from(usageView)
+    .where(and(...conditions))
+    .orderBy(desc(usageView.created_ms))
+    .limit(limit)
+    .all()
+    .map(viewRow);
+}
+
+function detail(database: SqliteDatabase, callId: string): CallDetail | null {
+  const row = database.select().from(usageView).where(eq(usageView.call_id, callId)).all()[0];
+  if (!row) return null;
+  const flying = database.select({ held: openCalls.heldNano }).from(openCalls).where(eq(openCalls.id, callId)).all()[0];
+  const more = database
+    .select({ heldNano: calls.heldNano, httpStatus: calls.httpStatus, errorKind: calls.errorKind, notes: calls.notes })
+    .from(calls)
+    .where(eq(calls.id, callId))
+    .all()[0];
+  return {
+    ...viewRow(row),
+    httpStatus: more?.httpStatus ?? null,
+    errorKind: more?.errorKind ?? null,
+    heldNano: more?.heldNano ?? flying?.held ?? 0,
+    attempts: attemptRows(database, callId),
+    // The column is written from a CallNotes only.
+    notes: more?.notes ? (JSON.parse(more.notes) as CallNotes) : null,
+  };
+}
+
+const attemptRows = (database: SqliteDatabase, callId: string): AttemptRow[] =>
+  database
+    .select()
+    .from(attemptsView)
+    .where(eq(attemptsView.call_id, callId))
+    .orderBy(attemptsView.n)
+    .all()
+    .map((row) => ({
+      provider: row.provider ?? "",
+      upstreamModel: row.upstream_model ?? "",
+      upstreamId: row.upstream_id,
+      status: row.status,
+      billed: row.billed === 1,
+    }));
+
+type ViewRow = typeof usageView.$inferSelect;
+
+const viewRow = (row: ViewRow): CallRow => ({
+  callId: row.call_id ?? "",
+  accountId: row.account_id ?? "",
+  keyId: row.key_id,
+  principal: row.principal ?? "",
+  dialect: row.dialect ?? "",
+  operation: row.operation ?? "",
+  model: row.model ?? "",
+  provider: row.provider,
+  upstreamModel: row.upstream_model,
+  ...kinds(row),
+  inputTokens: row.input_tokens,
+  cacheReadTokens: row.cache_read_tokens,
+  cacheWriteTokens: row.cache_write_tokens,
+  cacheWrite1hTokens: row.cache_write_1h_tokens,
+  outputTokens: row.output_tokens,
+  reasoningTokens: row.reasoning_tokens,
+  costNano: row.cost_nano,
+  chargeNano: row.charge_nano,
+  priceVersion: row.price_version,
+  finishReason: row.finish_reason,
+  stream: row.stream === 1,
+  ttftMs: row.ttft_ms,
+  durationMs: row.duration_ms,
+  createdMs: row.created_ms ?? 0,
+  finishedMs: row.finished_ms,
+});
+
+/** Both columns are written from these types only; SQL forgets that. */
+const kinds = ({ status, source }: { status: string | null; source: string | null }) =>
+  ({ status, source }) as Pick<CallRow, "status" | "source">;
+
+/** −1 is no row's reference: an unknown id filters to nothing. */
+function refOf(database: SqliteDatabase, table: typeof keys | typeof accounts, id: string): number {
+  return database.select({ ref: table.ref }).from(table).where(eq(table.id, id)).all()[0]?.ref ?? -1;
+}

@@ -1,0 +1,19 @@
+import { eq } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
+import { labels } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+
+/** The labels table under one name for each column of a call that refers to it. */
+export const labelAliases = () => ({
+  principal: alias(labels, "principal"),
+  dialect: alias(labels, "dialect"),
+  operation: alias(labels, "operation"),
+  model: alias(labels, "model"),
+  provider: alias(labels, "provider"),
+  upstreamModel: alias(labels, "upstream_model"),
+  priceVersion: alias(labels, "price_version"),
+  finish: alias(labels, "finish"),
+  /** −1 is no row's reference: an unknown name filters to nothing. */
+  refOf: (database: SqliteDatabase, text: string): number =>
+    database.select({ ref: labels.ref }).from(labels).where(eq(labels.text, text)).all()[0]?.ref ?? -1,
+});

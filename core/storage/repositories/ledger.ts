@@ -1,0 +1,165 @@
+import { eq, ne, sql } from "drizzle-orm";
+import type { BudgetBook } from "../budget-book.ts";
+import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
+import { fit } from "../fit.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import { retried } from "../retried.ts";
+import { openCalls, refusalCounts } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+import { windowAt } from "../windows.ts";
+import { callWriter, type OpenCall, placeholders } from "./call-writer.ts";
+import type { Labels } from "./labels.ts";
+import { ownerRefs } from "./owner-refs.ts";
+
+/** Refused calls that get a row of their own, a minute and key. */
+const refusalRowsPerMinute = 60;
+
+export interface LedgerDependencies {
+  readonly database: SqliteDatabase;
+  readonly writer: GroupCommit;
+  readonly book: BudgetBook;
+  readonly labels: Labels;
+  /** Tells this process's open calls from those of one that died. */
+  readonly processId: string;
+}
+
+/** `[budget ref, window start ms, nano]` */
+type StoredHold = readonly [number, number, number];
+
+export function ledgerRepository(dependencies: LedgerDependencies): LedgerRepository & { trouble(): string | null } {
+  const { database, writer, book, labels, processId } = dependencies;
+  const write = callWriter(database, labels);
+  const refs = ownerRefs(database);
+  const finishes = retried(writer);
+  const insertOpen = database.insert(openCalls).values(placeholders(openCalls)).prepare();
+  const deleteOpen = database.delete(openCalls).where(eq(openCalls.id, sql.placeholder("id"))).prepare();
+  const countRefusal = preparedRefusalCount(database);
+  /** Open calls of this process, as committed. */
+  const open = new Map<string, OpenCall>();
+
+  function admit(admission: Admission): { readonly result: AdmitResult; readonly row: OpenCall | null } {
+    const { need, startedMs } = admission;
+    // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
+    const budgets = admission.scopes.flatMap((scope) => book.inScope(scope)).filter((budget) => budget.createdMs <= startedMs);
+    const fitted = fit(budgets, need, book, startedMs);
+    if ("short" in fitted) {
+      const neededNano = need.inputNano + need.outputNano;
+      return { result: { admitted: false, budget: book.row(fitted.short, startedMs), neededNano }, row: null };
+    }
+    const holds = budgets.map((budget): StoredHold => {
+      const { startMs } = windowAt(budget.window, startedMs);
+      book.counters(budget, startMs).heldNano += fitted.nano;
+      book.touch(budget, startMs);
+      return [budget.ref, startMs, fitted.nano];
+    });
+    const heldNano = budgets.length > 0 ? fitted.nano : 0;
+    const row: OpenCall = {
+      id: admission.callId,
+      createdMs: startedMs,
+      accountRef: refs.account(admission.accountId),
+      keyRef: refs.key(admission.keyId),
+      principalRef: labels.ref(admission.principal),
+      dialectRef: labels.ref(admission.dialect),
+      operationRef: labels.ref(admission.operation),
+      modelRef: labels.ref(admission.model),
+      providerRef: labels.ref(admission.provider),
+      upstreamModelRef: labels.ref(admission.upstreamModel),
+      stream: admission.stream,
+      holds: JSON.stringify(holds),
+      heldNano,
+      ifInterrupted: admission.ifInterrupted && JSON.stringify(admission.ifInterrupted),
+      process: processId,
+    };
+    insertOpen.run(row);
+    return { result: { admitted: true, heldNano, outputTokens: fitted.outputTokens, budgets: budgets.length }, row };
+  }
+
+  function close(row: OpenCall, final: Omit<Final, "callId">) {
+    deleteOpen.run({ id: row.id });
+    // In the window the call was admitted in, whenever it ends. The column is written by `admit` only.
+    for (const [ref, startMs, nano] of JSON.parse(row.holds) as StoredHold[]) {
+      const budget = book.byRef(ref);
+      if (!budget) continue;
+      const counters = book.counters(budget, startMs);
+      counters.heldNano -= nano;
+      // A fallback may have left the provider whose budget held the call.
+      const served = budget.scope.kind !== "provider" || budget.scope.id === final.provider;
+      if (served) counters.spentNano += final.chargeNano ?? 0;
+      book.touch(budget, startMs);
+    }
+    write.finished(row, final);
+  }
+
+  return {
+    trouble: () => finishes.trouble(),
+    async admit(admission) {
+      const { result, row } = await writer.run(() => admit(admission));
+      if (row) open.set(row.id, row);
+      return result;
+    },
+    async finish(final) {
+      const row = open.get(final.callId);
+      if (!row) return;
+      // Gone from memory at once: whatever races to end the call a second time finds nothing to end.
+      open.delete(final.callId);
+      await finishes.run(() => close(row, final));
+    },
+    async refuse(refusal) {
+      await writer.run(() => {
+        const keyRef = refs.key(refusal.keyId);
+        if (countRefusal(keyRef ?? 0, refusal.startedMs) > refusalRowsPerMinute) return;
+        write.refused(refusal, keyRef, refs.account(refusal.accountId));
+      });
+    },
+    sweep: (policy, nowMs) =>
+      writer.run(() => {
+        const dead = database.select().from(openCalls).where(ne(openCalls.process, processId)).all();
+        for (const row of dead) close(row, interrupted(row, policy, nowMs, labels));
+        return dead.length;
+      }),
+  };
+}
+
+/** The end of a call whose process died. What it used is not known: by default the input that was expected. */
+function interrupted(
+  row: OpenCall,
+  policy: "input" | "full" | "release",
+  nowMs: number,
+  labels: Labels,
+): Omit<Final, "callId"> {
+  // Written by `admit` only.
+  const expected = row.ifInterrupted === null ? null : (JSON.parse(row.ifInterrupted) as Admission["ifInterrupted"]);
+  const charged = policy === "release" ? null : expected;
+  const whole = policy === "full" && row.heldNano > 0 ? row.heldNano : null;
+  return {
+    status: "interrupted",
+    source: charged ? "estimated" : "none",
+    provider: labels.text(row.providerRef),
+    upstreamModel: labels.text(row.upstreamModelRef),
+    usage: charged?.usage ?? null,
+    costNano: expected && (whole ?? charged?.costNano ?? 0),
+    chargeNano: expected && (whole ?? charged?.chargeNano ?? 0),
+    priceVersion: charged?.priceVersion ?? null,
+    finishReason: null,
+    httpStatus: 0,
+    errorKind: "interrupted",
+    attempts: [],
+    firstByteMs: null,
+    finishedMs: Math.max(nowMs, row.createdMs),
+    notes: null,
+  };
+}
+
+/** Counts one more refusal of this key in this minute and returns how many there are. */
+function preparedRefusalCount(database: SqliteDatabase): (keyRef: number, atMs: number) => number {
+  const add = database
+    .insert(refusalCounts)
+    .values({ keyRef: sql.placeholder("keyRef"), minute: sql.placeholder("minute"), count: 1 })
+    .onConflictDoUpdate({
+      target: [refusalCounts.keyRef, refusalCounts.minute],
+      set: { count: sql`${refusalCounts.count} + 1` },
+    })
+    .returning({ count: refusalCounts.count })
+    .prepare();
+  return (keyRef, atMs) => add.all({ keyRef, minute: Math.floor(atMs / 60_000) })[0]?.count ?? 0;
+}

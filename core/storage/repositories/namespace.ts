@@ -1,0 +1,40 @@
+import { and, eq, gt, isNull, or } from "drizzle-orm";
+import type { Json } from "../../chat/json.ts";
+import type { Namespace } from "../../plugin/plugin.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import { pluginState } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+
+/** The state of one plugin instance; other instances cannot name its keys. */
+export function namespaceOf(database: SqliteDatabase, writer: GroupCommit, namespace: string, now: () => number): Namespace {
+  const read = (key: string): Json | undefined => {
+    const alive = or(isNull(pluginState.expiresMs), gt(pluginState.expiresMs, now()));
+    const row = database
+      .select({ value: pluginState.value })
+      .from(pluginState)
+      .where(and(eq(pluginState.namespace, namespace), eq(pluginState.key, key), alive))
+      .all()[0];
+    return row && JSON.parse(row.value);
+  };
+  const write = (key: string, value: Json, ttlMs: number | undefined) => {
+    const row = { value: JSON.stringify(value), expiresMs: ttlMs === undefined ? null : now() + ttlMs };
+    database
+      .insert(pluginState)
+      .values({ namespace, key, ...row })
+      .onConflictDoUpdate({ target: [pluginState.namespace, pluginState.key], set: row })
+      .run();
+  };
+  return {
+    get: (key) => read(key) ?? null,
+    set: (key, value, options) => writer.run(() => write(key, value, options?.ttlMs)),
+    add: (key, delta, options) =>
+      writer.run(() => {
+        const before = read(key) ?? 0;
+        if (typeof before !== "number") throw new TypeError(`"${key}" does not hold a number`);
+        const after = before + delta;
+        if (options?.floor !== undefined && after < options.floor) return null;
+        write(key, after, options?.ttlMs);
+        return after;
+      }),
+  };
+}

@@ -1,0 +1,22 @@
+import { and, eq } from "drizzle-orm";
+import type { SettingRepository } from "../database.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import { settings } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+
+export const settingRepository = (database: SqliteDatabase, writer: GroupCommit): SettingRepository => ({
+  get: (name) => database.select().from(settings).where(eq(settings.name, name)).all()[0]?.value ?? null,
+  set: (name, value) =>
+    writer.run(() => {
+      database.insert(settings).values({ name, value }).onConflictDoUpdate({ target: settings.name, set: { value } }).run();
+    }),
+  take: (name, value) =>
+    writer.run(
+      () =>
+        database
+          .delete(settings)
+          .where(and(eq(settings.name, name), eq(settings.value, value)))
+          .returning({ name: settings.name })
+          .all().length > 0,
+    ),
+});

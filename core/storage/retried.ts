@@ -1,0 +1,39 @@
+import { GatewayError } from "../chat/error.ts";
+import { type GroupCommit, isStorageFailure } from "./group-commit.ts";
+
+/** At most so many final records wait for a storage that fails; each is some hundred bytes. */
+const maxWaiting = 10_000;
+const firstPauseMs = 100;
+const maxPauseMs = 1_000;
+
+/**
+ * Work that must reach the disk, however long storage fails: the end of a call that has been served. Meanwhile
+ * `trouble()` keeps new calls from being admitted, so the queue is bounded by the calls that were open.
+ */
+export function retried(writer: GroupCommit) {
+  let waiting = 0;
+
+  async function run<T>(work: () => T): Promise<T> {
+    try {
+      return await writer.run(work);
+    } catch (error) {
+      if (!isStorageFailure(error)) throw error;
+      if (waiting >= maxWaiting) throw new GatewayError("unavailable", "too many records wait for storage", { cause: error });
+    }
+    waiting += 1;
+    try {
+      for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, maxPauseMs)) {
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        try {
+          return await writer.run(work);
+        } catch (error) {
+          if (!isStorageFailure(error)) throw error;
+        }
+      }
+    } finally {
+      waiting -= 1;
+    }
+  }
+
+  return { run, trouble: () => (waiting > 0 ? `${waiting} final records wait for storage` : null) };
+}

@@ -1,0 +1,99 @@
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
+import { takeLock } from "../runtime/lock.ts";
+import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import { budgetBook } from "./budget-book.ts";
+import type { Database } from "./database.ts";
+import { groupCommit } from "./group-commit.ts";
+import { migrate, StorageError } from "./migrate.ts";
+import { prove } from "./prove.ts";
+import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
+import { budgetRepository } from "./repositories/budgets.ts";
+import { callRepository } from "./repositories/calls.ts";
+import { keyRepository } from "./repositories/keys.ts";
+import { labelsOf } from "./repositories/labels.ts";
+import { ledgerRepository } from "./repositories/ledger.ts";
+import { namespaceOf } from "./repositories/namespace.ts";
+import { sessionRepository } from "./repositories/sessions.ts";
+import { settingRepository } from "./repositories/settings.ts";
+import { sqliteDatabase } from "./sqlite-database.ts";
+
+export interface SqliteOptions {
+  readonly path: string;
+  /** `full` also survives a power cut without losing the last commits; `normal` survives everything else. */
+  readonly synchronous: "normal" | "full";
+  readonly now: () => number;
+  readonly onBackup: (path: string) => void;
+}
+
+/** How long a write waits for another process's. Short: it blocks the event loop. */
+const busyTimeoutMs = 250;
+
+/** Opens, locks and migrates. Throws `StorageError` or `LockedError` with a message for the operator. */
+export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  const release = await takeLock(`${options.path}.lock`);
+  let client: SqliteClient;
+  try {
+    client = await openFile(options);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  const database = sqliteDatabase(client);
+  const book = budgetBook(database);
+  const labels = labelsOf(database);
+  const writer = groupCommit(client, {
+    beforeCommit: () => book.write(),
+    afterRollback() {
+      book.reload();
+      labels.reload();
+    },
+  });
+  const ledger = ledgerRepository({ database, writer, book, labels, processId: crypto.randomUUID() });
+  return {
+    settings: settingRepository(database, writer),
+    accounts: accountRepository(database),
+    keys: keyRepository(database, writer, book),
+    budgets: budgetRepository(database, writer, book, options.now),
+    calls: callRepository(database),
+    sessions: sessionRepository(database, writer),
+    ledger,
+    namespace: (name) => namespaceOf(database, writer, name, options.now),
+    trouble: () => writer.trouble() ?? ledger.trouble(),
+    prove: () => prove(client),
+    close() {
+      writer.flush();
+      // Everything into the one file, so that a copy of it is a whole copy.
+      client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      client.close();
+      release();
+    },
+  };
+}
+
+async function openFile({ path, synchronous, now, onBackup }: SqliteOptions): Promise<SqliteClient> {
+  const isNew = !existsSync(path);
+  const client = await openSqlite(path);
+  try {
+    if (isNew) chmodSync(path, 0o600);
+    client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    client.exec("PRAGMA journal_mode = WAL");
+    client.exec(`PRAGMA synchronous = ${synchronous.toUpperCase()}`);
+    client.exec("PRAGMA foreign_keys = ON");
+    const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
+    if (backup) {
+      chmodSync(backup, 0o600);
+      onBackup(backup);
+    }
+    client
+      .prepare("INSERT INTO accounts (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+      .run(defaultAccount, "Default", now());
+    return client;
+  } catch (error) {
+    client.close();
+    if (error instanceof StorageError) throw error;
+    throw new StorageError(`the database cannot be opened: ${error instanceof Error ? error.message : "unknown reason"}`);
+  }
+}

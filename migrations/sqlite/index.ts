@@ -1,0 +1,4 @@
+import first from "./0000_first.sql" with { type: "text" };
+
+/** In order; the n-th brings the schema to version n. A landed one is never edited. */
+export const sqliteMigrations: readonly string[] = [first];

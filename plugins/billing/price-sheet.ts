@@ -1,0 +1,92 @@
+import { type Decimal, formatDecimal } from "./decimal.ts";
+
+/** The classes that every token of a call falls into, each into exactly one. */
+export const inputClasses = [
+  "input",
+  "cacheRead",
+  "cacheWrite",
+  "cacheWrite1h",
+  "inputAudio",
+  "cacheReadAudio",
+] as const;
+export const outputClasses = ["output", "reasoning", "outputAudio"] as const;
+export type TokenClass = (typeof inputClasses)[number] | (typeof outputClasses)[number];
+/** What can have a price: a class of tokens, or the call itself. */
+export type Item = TokenClass | "request";
+
+/** USD per million of the item. */
+export interface Price {
+  readonly value: Decimal;
+  /** The same, for people. */
+  readonly text: string;
+}
+export const priceOf = (value: Decimal): Price => ({ value, text: formatDecimal(value) });
+
+/** A price that depends on how long the whole input is; the tier it falls in prices all tokens, not those above. */
+export interface Tariff {
+  readonly base: Price;
+  /** Ascending. `above`: input tokens that must be exceeded. */
+  readonly tiers: readonly { readonly above: number; readonly price: Price }[];
+}
+export const flat = (value: Decimal): Tariff => ({ base: priceOf(value), tiers: [] });
+
+/** What one model costs at one time. */
+export interface PriceSheet {
+  /** `null`: tokens of this class have no price. */
+  readonly tariffs: Readonly<Record<TokenClass, Tariff | null>>;
+  /** Whether reasoning is priced apart; otherwise it is output like any other. */
+  readonly reasoningApart: boolean;
+  /** Per call; `null`: none. */
+  readonly request: Tariff | null;
+  readonly dearest: Dearest;
+}
+/** The highest price of any class on a side, in any tier. `null`: none on that side has a price. */
+export interface Dearest {
+  readonly input: Price | null;
+  readonly output: Price | null;
+  readonly request: Price | null;
+}
+
+/** Fills the classes without a price of their own from the general one. `null`: tokens have no price at all. */
+export function completeSheet(given: Readonly<Partial<Record<Item, Tariff>>>): PriceSheet | null {
+  const input = given.input ?? null;
+  const output = given.output ?? null;
+  const cacheWrite = given.cacheWrite ?? input;
+  const tariffs: Record<TokenClass, Tariff | null> = {
+    input,
+    cacheRead: given.cacheRead ?? input,
+    cacheWrite,
+    cacheWrite1h: given.cacheWrite1h ?? cacheWrite,
+    inputAudio: given.inputAudio ?? input,
+    cacheReadAudio: given.cacheReadAudio ?? given.cacheRead ?? given.inputAudio ?? input,
+    output,
+    reasoning: given.reasoning ?? output,
+    outputAudio: given.outputAudio ?? output,
+  };
+  const dearest: Dearest = {
+    input: dearestOf(inputClasses.map((name) => tariffs[name])),
+    output: dearestOf(outputClasses.map((name) => tariffs[name])),
+    request: dearestOf([given.request ?? null]),
+  };
+  if (dearest.input === null && dearest.output === null) return null;
+  return { tariffs, reasoningApart: given.reasoning !== undefined, request: given.request ?? null, dearest };
+}
+
+export function priceAt(tariff: Tariff, inputTokens: number): Price {
+  let price = tariff.base;
+  for (const tier of tariff.tiers) if (inputTokens > tier.above) price = tier.price;
+  return price;
+}
+
+export function dearer(left: Price | null, right: Price | null): Price | null {
+  if (left === null) return right;
+  if (right === null) return left;
+  return right.value > left.value ? right : left;
+}
+
+function dearestOf(tariffs: readonly (Tariff | null)[]): Price | null {
+  const prices = tariffs.flatMap((tariff) =>
+    tariff === null ? [] : [tariff.base, ...tariff.tiers.map((tier) => tier.price)],
+  );
+  return prices.reduce<Price | null>(dearer, null);
+}

@@ -1,0 +1,65 @@
+import { GatewayError, type RatingLine, type Usage } from "llm-proxy/plugin";
+import { type Decimal, decimals, divideRoundingUp } from "./decimal.ts";
+import {
+  type Dearest,
+  inputClasses,
+  type Item,
+  outputClasses,
+  type Price,
+  priceAt,
+  type PriceSheet,
+} from "./price-sheet.ts";
+import { splitTokens } from "./token-split.ts";
+
+export interface Cost {
+  /** Nano-USD, rounded up once from the exact sum. */
+  readonly costNano: number;
+  readonly lines: readonly RatingLine[];
+}
+/** So much of an item at one price; `null`: it has none. */
+interface Charge {
+  readonly item: Item;
+  readonly quantity: number;
+  readonly price: Price | null;
+}
+
+/** What was used, at the tier that the whole input falls in. `null`: a class that was used has no price. */
+export function costOf(usage: Usage, sheet: PriceSheet): Cost | null {
+  const tokens = splitTokens(usage, sheet.reasoningApart);
+  const charges: Charge[] = [];
+  for (const item of classes) {
+    const tariff = sheet.tariffs[item];
+    if (tokens[item] > 0)
+      charges.push({ item, quantity: tokens[item], price: tariff && priceAt(tariff, usage.inputTokens) });
+  }
+  if (sheet.request !== null)
+    charges.push({ item: "request", quantity: 1, price: priceAt(sheet.request, usage.inputTokens) });
+  return sum(charges);
+}
+
+/** The most that a call within these totals can cost, however its tokens split. `null`: a side that is used has no price. */
+export function dearestCostOf(usage: Usage, dearest: Dearest): Cost | null {
+  const charges: Charge[] = [];
+  if (usage.inputTokens > 0) charges.push({ item: "input", quantity: usage.inputTokens, price: dearest.input });
+  if (usage.outputTokens > 0) charges.push({ item: "output", quantity: usage.outputTokens, price: dearest.output });
+  if (dearest.request !== null) charges.push({ item: "request", quantity: 1, price: dearest.request });
+  return sum(charges);
+}
+
+const classes = [...inputClasses, ...outputClasses] as const;
+/** A price of 1 is 10^`decimals` and buys a million; 1 USD is 10^9 nano-USD. */
+const perNano = 10n ** BigInt(decimals + 6 - 9);
+
+function sum(charges: readonly Charge[]): Cost | null {
+  let total: Decimal = 0n;
+  const lines: RatingLine[] = [];
+  for (const { item, quantity, price } of charges) {
+    if (price === null) return null;
+    total += BigInt(quantity) * price.value;
+    lines.push({ item, quantity, price: price.text });
+  }
+  const nano = divideRoundingUp(total, perNano);
+  if (nano > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new GatewayError("internal", "The cost of this call is too large to be recorded.");
+  return { costNano: Number(nano), lines };
+}

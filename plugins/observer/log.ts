@@ -1,0 +1,84 @@
+import { definePlugin, t } from "llm-proxy/plugin";
+import type { CallRecord, Observer } from "llm-proxy/plugin";
+import pino, { type DestinationStream } from "pino";
+import { maskSecrets, printable } from "../../core/chat/mask.ts";
+import { batched } from "./batched.ts";
+
+/** UTF-16 units of one text, at most 768 bytes of UTF-8. With at most 19 of them a line stays below 16 KiB. */
+const maxTextLength = 256;
+const maxWarnings = 8;
+
+export default definePlugin({
+  kind: "observer",
+  name: "log",
+  api: 1,
+  description: "One JSON line a call to stdout; no prompt, no answer, secrets masked.",
+  config: t.Object({}, { additionalProperties: false }),
+  setup(_options, { onDispose, logger }) {
+    const lines = batched(process.stdout, (dropped) =>
+      logger.warn({ dropped }, "the reader of stdout was too slow for the log"),
+    );
+    // A reader that is gone must not end the process.
+    const ignore = () => {};
+    process.stdout.on("error", ignore);
+    onDispose(async () => {
+      await lines.close();
+      process.stdout.off("error", ignore);
+    });
+    return logTo(lines);
+  },
+});
+
+export function logTo(destination: DestinationStream): Observer {
+  const logger = pino({ base: null, timestamp: false, formatters: { level: (level) => ({ level }) } }, destination);
+  return { callEnded: (record) => logger[levelOf(record)](lineOf(record), "call") };
+}
+
+function levelOf({ status, errorKind }: CallRecord): "info" | "warn" | "error" {
+  if (errorKind === "internal") return "error";
+  return expected.has(status) ? "info" : "warn";
+}
+
+/** Ends that are no sign of trouble here or upstream. */
+const expected = new Set(["ok", "refused", "client_aborted"]);
+
+const lineOf = (record: CallRecord): object => ({
+  time: record.startedMs + record.durationMs,
+  callId: short(record.callId),
+  principal: clean(record.principal),
+  keyId: short(record.keyId),
+  accountId: short(record.accountId),
+  dialect: short(record.dialect),
+  operation: short(record.operation),
+  model: clean(record.model),
+  provider: clean(record.provider),
+  upstreamModel: clean(record.upstreamModel),
+  status: short(record.status),
+  httpStatus: record.httpStatus,
+  errorKind: short(record.errorKind),
+  stream: record.stream,
+  attempts: record.attempts,
+  tokens: record.usage && {
+    input: record.usage.inputTokens,
+    cacheRead: record.usage.cacheReadTokens,
+    cacheWrite: record.usage.cacheWriteTokens,
+    output: record.usage.outputTokens,
+    reasoning: record.usage.reasoningTokens,
+  },
+  source: short(record.source),
+  costNano: record.costNano,
+  chargeNano: record.chargeNano,
+  firstByteMs: record.firstByteMs,
+  durationMs: record.durationMs,
+  warnings: record.warnings.slice(0, maxWarnings).map(clean),
+  ...(record.warnings.length > maxWarnings && { moreWarnings: record.warnings.length - maxWarnings }),
+});
+
+/** Of our own making. */
+const short = (text: string | null): string | null => text && printable(text, maxTextLength);
+
+/**
+ * In the words of a client, a provider or an operator. Masked before it is cut, so that no cut hides where a secret
+ * began; the first cut only bounds the work.
+ */
+const clean = (text: string | null): string | null => text && short(maskSecrets(text.slice(0, 16 * maxTextLength)));

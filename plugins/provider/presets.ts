@@ -1,0 +1,98 @@
+import { definePlugin, t } from "llm-proxy/plugin";
+import { openAICompatible, shared } from "./openai-compatible.ts";
+
+interface Preset {
+  /** What the vendor's documentation tells users of the OpenAI SDK to set. */
+  readonly baseUrl: string;
+  /** Id in the price data where it has the vendor; else our own, for the rows of `prices:`. */
+  readonly vendor: string;
+  /** A server of one's own, that may ask for no key. */
+  readonly keyOptional?: true;
+  /** The vendor refuses `stream_options`, and reports the usage of a stream unasked. */
+  readonly streamOptions?: false;
+  /** `max_tokens` where absent: the older name, which every compatible server understands. */
+  readonly maxOutputTokensField?: "max_completion_tokens";
+}
+
+/** Vendors that differ from each other by these fields only. What needs behaviour is a plugin of its own. */
+export const presets = {
+  // Newer models refuse max_tokens: https://platform.openai.com/docs/api-reference/chat/create
+  openai: { baseUrl: "https://api.openai.com/v1", vendor: "openai", maxOutputTokensField: "max_completion_tokens" },
+  // max_tokens is deprecated: https://console.groq.com/docs/api-reference
+  groq: { baseUrl: "https://api.groq.com/openai/v1", vendor: "groq", maxOutputTokensField: "max_completion_tokens" },
+  // 422 "Extra inputs are not permitted" for stream_options: https://github.com/openai/openai-agents-python/issues/442
+  mistral: { baseUrl: "https://api.mistral.ai/v1", vendor: "mistral", streamOptions: false },
+  deepseek: { baseUrl: "https://api.deepseek.com", vendor: "deepseek" },
+  // max_tokens is deprecated: https://docs.x.ai/docs/api-reference
+  xai: { baseUrl: "https://api.x.ai/v1", vendor: "x-ai", maxOutputTokensField: "max_completion_tokens" },
+  together: { baseUrl: "https://api.together.xyz/v1", vendor: "together" },
+  fireworks: { baseUrl: "https://api.fireworks.ai/inference/v1", vendor: "fireworks" },
+  openrouter: { baseUrl: "https://openrouter.ai/api/v1", vendor: "openrouter" },
+  // https://inference-docs.cerebras.ai/api-reference/chat-completions
+  cerebras: {
+    baseUrl: "https://api.cerebras.ai/v1",
+    vendor: "cerebras",
+    maxOutputTokensField: "max_completion_tokens",
+  },
+  // No version in the path: https://docs.perplexity.ai/docs/sonar/openai-compatibility
+  perplexity: { baseUrl: "https://api.perplexity.ai", vendor: "perplexity" },
+  nvidia: { baseUrl: "https://integrate.api.nvidia.com/v1", vendor: "nvidia" },
+  // The price data has its partners apart (huggingface_together, …); the router picks one for each call.
+  huggingface: { baseUrl: "https://router.huggingface.co/v1", vendor: "huggingface" },
+  moonshot: { baseUrl: "https://api.moonshot.ai/v1", vendor: "moonshotai" },
+  // The international region; in China https://dashscope.aliyuncs.com/compatible-mode/v1
+  alibaba: { baseUrl: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", vendor: "alibaba" },
+  deepinfra: { baseUrl: "https://api.deepinfra.com/v1/openai", vendor: "deepinfra" },
+  sambanova: { baseUrl: "https://api.sambanova.ai/v1", vendor: "sambanova" },
+  hyperbolic: { baseUrl: "https://api.hyperbolic.xyz/v1", vendor: "hyperbolic" },
+  novita: { baseUrl: "https://api.novita.ai/v3/openai", vendor: "novita" },
+  minimax: { baseUrl: "https://api.minimax.io/v1", vendor: "minimax" },
+  // The international platform; in China it is zhipuai.
+  zai: { baseUrl: "https://api.z.ai/api/paas/v4", vendor: "zai" },
+  zhipuai: { baseUrl: "https://open.bigmodel.cn/api/paas/v4", vendor: "zhipuai" },
+  // Rejects stream_options: https://strandsagents.com/docs/user-guide/concepts/model-providers/cohere/
+  cohere: { baseUrl: "https://api.cohere.ai/compatibility/v1", vendor: "cohere", streamOptions: false },
+  "github-models": { baseUrl: "https://models.github.ai/inference", vendor: "github-models" },
+  "vercel-ai-gateway": { baseUrl: "https://ai-gateway.vercel.sh/v1", vendor: "vercel-ai-gateway" },
+  baseten: { baseUrl: "https://inference.baseten.co/v1", vendor: "baseten" },
+  ovhcloud: { baseUrl: "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", vendor: "ovhcloud" },
+  scaleway: { baseUrl: "https://api.scaleway.ai/v1", vendor: "scaleway" },
+  siliconflow: { baseUrl: "https://api.siliconflow.com/v1", vendor: "siliconflow" },
+  // Servers of one's own, at the address they listen on by default.
+  ollama: { baseUrl: "http://127.0.0.1:11434/v1", vendor: "ollama", keyOptional: true },
+  "lm-studio": { baseUrl: "http://127.0.0.1:1234/v1", vendor: "lm-studio", keyOptional: true },
+  vllm: { baseUrl: "http://127.0.0.1:8000/v1", vendor: "vllm", keyOptional: true },
+  "llama-cpp": { baseUrl: "http://127.0.0.1:8080/v1", vendor: "llama-cpp", keyOptional: true },
+} as const satisfies Record<string, Preset>;
+
+export default Object.entries<Preset>(presets).map(([name, preset]) =>
+  definePlugin({
+    kind: "provider",
+    name,
+    api: 1,
+    description: `The OpenAI-compatible API at ${preset.baseUrl}.`,
+    config: t.Object(
+      {
+        apiKey: preset.keyOptional ? t.Optional(apiKey({})) : apiKey({ minLength: 1 }),
+        baseUrl: t.String({
+          pattern: "^https?://",
+          default: preset.baseUrl,
+          description: "For a proxy, a mirror or another region.",
+        }),
+        ...shared,
+      },
+      { additionalProperties: false },
+    ),
+    setup: (options) =>
+      openAICompatible({
+        ...options,
+        vendor: preset.vendor,
+        streamOptions: preset.streamOptions ?? true,
+        maxOutputTokensField: preset.maxOutputTokensField ?? "max_tokens",
+      }),
+  }),
+);
+
+function apiKey(options: { readonly minLength?: number }) {
+  return t.String({ ...options, writeOnly: true, description: "Sent as a bearer token." });
+}

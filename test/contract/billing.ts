@@ -1,0 +1,159 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type Biller, GatewayError, noUsage, type Rating, type Target, type Usage } from "llm-proxy/plugin";
+
+export interface BillingCase {
+  /** A target that has a price. */
+  readonly priced: Target;
+  /** A target that has none; `null`: the biller prices everything. */
+  readonly unpriced: Target | null;
+  /** Epoch milliseconds at which `priced` has its price. */
+  readonly atMs: number;
+  /** The optional methods that the biller leaves out. What is absent and not named here fails. */
+  readonly absent: readonly OptionalMethod[];
+}
+type OptionalMethod = "models" | "facts" | "authorize";
+const optionalMethods: readonly OptionalMethod[] = ["authorize", "facts", "models"];
+
+/** What every biller keeps, whatever its prices. `make` builds a fresh one. */
+export function testBilling(make: () => Biller, { priced, unpriced, atMs, absent }: BillingCase): void {
+  describe("billing contract", () => {
+    test("amounts are whole nano-USD and every line has a price", () => {
+      const biller = make();
+      fc.assert(
+        fc.property(usages(), (usage) => {
+          const rating = biller.rate(usage, priced, atMs);
+          expectAmounts(rating);
+          for (const line of rating.lines) {
+            expect(line.item).not.toBe("");
+            expect(line.quantity).toBeGreaterThan(0);
+            expect(line.price).toMatch(/^\d+(\.\d+)?$/);
+          }
+        }),
+      );
+    });
+
+    test("the same call always costs the same, also in a fresh biller and with calls between", () => {
+      const biller = make();
+      const fresh = make();
+      fc.assert(
+        fc.property(usages(), usages(), (usage, other) => {
+          const before = structuredClone(usage);
+          const rating = biller.rate(usage, priced, atMs);
+          biller.rate(other, priced, atMs, { dearest: true });
+          expect(biller.rate(usage, priced, atMs)).toEqual(rating);
+          expect(fresh.rate(usage, priced, atMs)).toEqual(rating);
+          expect(usage).toEqual(before);
+        }),
+      );
+    });
+
+    test("nothing used costs nothing but what a call costs by itself", () => {
+      const rating = make().rate(noUsage, priced, atMs);
+      expect(rating.lines.filter(({ item }) => item !== "request")).toEqual([]);
+      if (rating.lines.length === 0) expect(rating).toMatchObject({ costNano: 0, chargeNano: 0 });
+    });
+
+    test("more tokens never cost less", () => {
+      const biller = make();
+      fc.assert(
+        fc.property(usages(), fc.nat(1_000_000), fc.nat(1_000_000), (usage, moreInput, moreOutput) => {
+          const more = {
+            ...usage,
+            inputTokens: usage.inputTokens + moreInput,
+            outputTokens: usage.outputTokens + moreOutput,
+          };
+          expect(biller.rate(more, priced, atMs).costNano).toBeGreaterThanOrEqual(
+            biller.rate(usage, priced, atMs).costNano,
+          );
+        }),
+      );
+    });
+
+    test("the dearest rating bounds every usage within its totals, also when input and output are rated apart", () => {
+      const biller = make();
+      const dearest = (usage: Partial<Usage>) => biller.rate({ ...noUsage, ...usage }, priced, atMs, { dearest: true });
+      fc.assert(
+        fc.property(usages(), fc.nat(1_000_000), fc.nat(1_000_000), (usage, moreInput, moreOutput) => {
+          const inputTokens = usage.inputTokens + moreInput;
+          const outputTokens = usage.outputTokens + moreOutput;
+          const actual = biller.rate(usage, priced, atMs);
+          const whole = dearest({ inputTokens, outputTokens });
+          expectAmounts(whole);
+          expect(whole.costNano).toBeGreaterThanOrEqual(actual.costNano);
+          expect(whole.chargeNano).toBeGreaterThanOrEqual(actual.chargeNano);
+          const apart = dearest({ inputTokens }).chargeNano + dearest({ outputTokens }).chargeNano;
+          expect(apart).toBeGreaterThanOrEqual(actual.chargeNano);
+        }),
+      );
+    });
+
+    test("a target without a price is refused by name, used or not", () => {
+      if (unpriced === null) return;
+      const biller = make();
+      for (const usage of [noUsage, { ...noUsage, inputTokens: 1, outputTokens: 1 }]) {
+        for (const dearest of [false, true]) {
+          const error = thrownBy(() => biller.rate(usage, unpriced, atMs, { dearest }));
+          expect(error).toBeInstanceOf(GatewayError);
+          expect(error).toMatchObject({ kind: "invalid-request", status: 400, details: { code: "unpriced_model" } });
+        }
+      }
+    });
+
+    test("the policy is complete", () => {
+      const { policy } = make();
+      expect(["refuse", "allow"]).toContain(policy.unpriced);
+      expect(["input", "full", "release"]).toContain(policy.interrupted);
+      expect(Number.isSafeInteger(policy.uncappedOutputTokens)).toBe(true);
+      expect(policy.uncappedOutputTokens).toBeGreaterThan(0);
+    });
+
+    test("optional methods are there, or declared absent", () => {
+      const biller = make();
+      expect(optionalMethods.filter((name) => biller[name] === undefined)).toEqual(absent.toSorted());
+    });
+
+    test("sizes of models are positive or unknown", () => {
+      const biller = make();
+      const facts = [...(biller.models?.(priced.vendor) ?? []), ...[biller.facts?.(priced) ?? []].flat()];
+      for (const { model, contextWindow, maxOutputTokens } of facts) {
+        expect(model).not.toBe("");
+        for (const size of [contextWindow, maxOutputTokens])
+          expect(size === null || (Number.isSafeInteger(size) && size > 0)).toBe(true);
+      }
+    });
+  });
+}
+
+/** Usages as the meter hands them on (parts within their totals), and some with parts beyond them. */
+function usages(): fc.Arbitrary<Usage> {
+  const tokens = fc.oneof(fc.nat(300), fc.nat(2_000_000), fc.constantFrom(199_999, 200_000, 200_001, 272_000, 272_001));
+  return fc.record({
+    inputTokens: tokens,
+    outputTokens: tokens,
+    cacheReadTokens: tokens,
+    cacheWriteTokens: tokens,
+    cacheWrite1hTokens: tokens,
+    reasoningTokens: tokens,
+    inputAudioTokens: tokens,
+    cacheReadAudioTokens: tokens,
+    outputAudioTokens: tokens,
+  });
+}
+
+function expectAmounts(rating: Rating): void {
+  for (const amount of [rating.costNano, rating.chargeNano]) {
+    expect(Number.isSafeInteger(amount)).toBe(true);
+    expect(amount).toBeGreaterThanOrEqual(0);
+  }
+  expect(rating.priceVersion).not.toBe("");
+}
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

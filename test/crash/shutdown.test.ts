@@ -1,0 +1,64 @@
+import { afterEach, expect, test } from "bun:test";
+import { call, chat, dataOf } from "../support/clients.ts";
+import { answers, frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
+import { gate, until } from "../support/poll.ts";
+import { allUsage } from "../support/rows.ts";
+import { stalled } from "../support/scripts.ts";
+import { type Setup, setUp } from "../support/setup.ts";
+
+/** SIGTERM: what is open may end, nothing new begins, and every call has its record. */
+let setup: Setup;
+afterEach(() => setup.stop());
+const streams = 20;
+
+async function openStreams(config: string, released: Promise<void>): Promise<Promise<string>[]> {
+  setup = await setUp({ config, key: { name: "draining", budget: { usd: 100, window: "lifetime" } } });
+  setup.upstream.on("long", (exchange) => {
+    const id = (exchange.upstreamId = newUpstreamId());
+    const all = frames(id, { text: "one two three" }, wantsUsage(exchange));
+    return stalled(all.slice(0, 2).join(""), released, all.slice(2).join(""))(exchange);
+  });
+  setup.upstream.on("quick", answers());
+  let begun = 0;
+  const texts = Array.from({ length: streams }, async () => {
+    let first = true;
+    const onPiece = (): void => {
+      if (first) begun++;
+      first = false;
+    };
+    return (
+      await call(setup.gateway, setup.key.key, chat("mock/long", { stream: true, max_completion_tokens: 100 }), {
+        onPiece,
+      })
+    ).text;
+  });
+  await until("all streams to begin", () => begun === streams);
+  return texts;
+}
+
+test("open streams end in full, new calls are refused, the exit is clean", async () => {
+  const release = gate();
+  const texts = await openStreams("", release.opened);
+  process.kill(setup.gateway.pid, "SIGTERM");
+  await until("the process to stop taking calls", async () => (await setup.gateway.get("/readyz"))?.status !== 200);
+  const late = await call(setup.gateway, setup.key.key, chat("mock/quick")).catch(() => null);
+  expect(late?.status ?? 503).toBe(503);
+  release.open();
+  for (const text of await Promise.all(texts)) expect(dataOf(text).at(-1)).toBe("[DONE]");
+  expect(await setup.gateway.exited()).toBe(0);
+  const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/long");
+  expect(rows.map((row) => row.status)).toEqual(Array.from({ length: streams }, () => "ok"));
+}, 30_000);
+
+test("streams that outlive the drain time end with an error event and a record", async () => {
+  const texts = await openStreams("server: { timeouts: { drainMs: 500 } }", new Promise(() => {}));
+  const started = performance.now();
+  expect(await setup.gateway.stop()).toBe(0);
+  expect(performance.now() - started).toBeLessThan(3_500);
+  for (const text of await Promise.all(texts)) {
+    const last = dataOf(text).at(-1) ?? "";
+    expect(last).toContain('"error"');
+  }
+  const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/long");
+  expect(rows.map((row) => row.status)).toEqual(Array.from({ length: streams }, () => "shutdown"));
+}, 30_000);

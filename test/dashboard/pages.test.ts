@@ -1,0 +1,165 @@
+import { describe, expect, test } from "bun:test";
+import { seed, callRow } from "./seed.ts";
+import { keyRow, newSecret, site, startMs } from "./site.ts";
+import { signedIn } from "./visitor.ts";
+
+const part = { "hx-request": "true", "hx-request-type": "partial" };
+/** What is read; the small digits of an amount belong to it. */
+const text = (markup: string): string => markup.replaceAll(/<title>[^<]*<\/title>|<(?!span class="fine")[^>]+>/g, " ").replaceAll(/<[^>]+>/g, "").replaceAll(/\s+/g, " ");
+const idsIn = (markup: string): readonly string[] => [...markup.matchAll(/id="call-([^"]+)"/g)].map(([, id]) => id ?? "");
+
+describe("overview", () => {
+  test("adds up what was used today and in thirty days, and nothing before", async () => {
+    const dayMs = 86_400_000;
+    const midnight = Date.UTC(2025, 10, 23);
+    const at = (n: number, createdMs: number, costNano: number) => callRow(n, { createdMs, costNano, chargeNano: costNano, inputTokens: 10, outputTokens: 5 });
+    const one = site({
+      seed: {
+        calls: [
+          at(1, midnight, 1_000_000_001),
+          at(2, startMs, 2_000_000_002),
+          { ...at(3, startMs - 1, 0), status: "refused", costNano: null, chargeNano: null, inputTokens: null, outputTokens: null },
+          at(4, midnight - 1, 4_000_000_000),
+          at(5, midnight - 29 * dayMs, 8_000_000_000),
+          at(6, midnight - 29 * dayMs - 1, 16_000_000_000),
+        ],
+      },
+    });
+    const shown = text(await (await (await signedIn(one)).get("/dashboard")).text());
+    expect(shown).toContain("Spend today $3.000000003 $15.000000003 in 30 days");
+    expect(shown).toContain("Calls today 3 5 in 30 days");
+    expect(shown).toContain("Tokens today 30 60 in 30 days");
+    expect(shown).toContain("Errors today 1 33.3 % of calls; 1 in 30 days");
+  });
+
+  test("has a bar for each day and hour, also of an empty database", async () => {
+    for (const one of [site(), site({ seed: seed() })]) {
+      const page = await (await (await signedIn(one)).get("/dashboard")).text();
+      expect(page.match(/<g class="bar">/g)).toHaveLength(30 + 24);
+    }
+  });
+});
+
+describe("calls", () => {
+  test("each is on exactly one page, newest first, and links keep the filter", async () => {
+    const one = site({ seed: seed() });
+    const browser = await signedIn(one);
+    const seen: string[] = [];
+    let path: string | undefined = "/dashboard/calls?model=fast&status=ok";
+    while (path !== undefined) {
+      const page: string = await (await browser.get(path)).text();
+      seen.push(...idsIn(page));
+      path = /rel="next" href="([^"]+)"/.exec(page)?.[1]?.replaceAll("&amp;", "&");
+    }
+    const wanted = one.database.rows.calls.filter((call) => call.model === "fast" && call.status === "ok").sort((left, right) => right.createdMs - left.createdMs);
+    expect(wanted.length).toBeGreaterThan(50);
+    expect(seen).toEqual(wanted.map((call) => call.callId));
+  });
+
+  test.each([
+    ["provider=groq", "provider", "groq"],
+    ["status=upstream_error", "status", "upstream_error"],
+    ["key=018f0000-0000-7000-8000-000000000002", "keyId", "018f0000-0000-7000-8000-000000000002"],
+  ] as const)("filter %p", async (query, field, value) => {
+    const one = site({ seed: seed() });
+    const shown = idsIn(await (await (await signedIn(one)).get(`/dashboard/calls?${query}`)).text());
+    const fitting = one.database.rows.calls.filter((call) => call[field] === value).map((call) => call.callId);
+    expect(shown).toHaveLength(Math.min(50, fitting.length));
+    expect(shown.filter((id) => !fitting.includes(id))).toEqual([]);
+  });
+
+  test("the newest page refreshes itself with its filter; older pages stand still", async () => {
+    const browser = await signedIn(site({ seed: seed() }));
+    const first = await (await browser.get("/dashboard/calls?model=fast", part)).text();
+    expect(first).toStartWith('<div id="calls">');
+    expect(first).toContain('hx-trigger="every 5s"');
+    expect(first).toContain('<input type="hidden" name="model" value="fast">');
+    const older = /rel="next" href="([^"]+)"/.exec(first)?.[1]?.replaceAll("&amp;", "&") ?? "";
+    expect(await (await browser.get(older)).text()).not.toContain("every 5s");
+  });
+
+  test("a status that does not exist is an error, not all calls", async () => {
+    expect((await (await signedIn(site())).get("/dashboard/calls?status=fine")).status).toBe(400);
+  });
+
+  test("one call shows what was counted, charged, tried and warned of", async () => {
+    const one = site({ seed: seed() });
+    const call = one.database.rows.calls.find(({ attempts }) => attempts.length > 1);
+    const shown = text(await (await (await signedIn(one)).get(`/dashboard/calls/${call?.callId}`)).text());
+    for (const wanted of ["openai / gpt-5-mini 503 no", "groq / llama-3.3-70b-versatile 200 yes chatcmpl-9f31c2aa", "max_completion_tokens was lowered", "$0.59 / 1M", "genai-prices 0.1.8", "checkout service"]) expect(shown).toContain(wanted);
+  });
+
+  test("a call that does not exist is not found", async () => {
+    expect((await (await signedIn(site())).get("/dashboard/calls/018f0000")).status).toBe(404);
+  });
+
+  test("a hundred-kilobyte name does not blow up the page", async () => {
+    const model = "<\u202ex>".repeat(25_000);
+    const calls = Array.from({ length: 60 }, (_, n) => callRow(n, { model, provider: model, upstreamModel: model, principal: model, keyId: null }));
+    const page = await (await (await signedIn(site({ seed: { calls } }))).get("/dashboard/calls")).text();
+    expect(page.length).toBeLessThan(500_000);
+  });
+});
+
+describe("keys", () => {
+  test("the secret is in the answer that made the key and nowhere after", async () => {
+    const one = site();
+    const browser = await signedIn(one);
+    const answer = await browser.post("/dashboard/keys", { name: " new <b> ", models: "fast, smart\techo", usd: "2.50", window: "day", requestsPerMinute: "60", tokensPerMinute: "", concurrency: "4", expires: "2025-12-31" });
+    expect(answer.status).toBe(201);
+    expect((await answer.text()).split(newSecret)).toHaveLength(2);
+    expect(one.database.rows.keys).toMatchObject([
+      { name: "new <b>", models: ["fast", "smart", "echo"], limits: { requestsPerMinute: 60, concurrency: 4 }, expiresMs: Date.UTC(2026, 0, 1) },
+    ]);
+    expect(one.database.rows.budgets).toMatchObject([{ window: "day", limitNano: 2_500_000_000 }]);
+    for (const path of ["/dashboard/keys", "/dashboard", "/dashboard/calls", "/dashboard/budgets"]) expect(await (await browser.get(path)).text()).not.toContain(newSecret);
+  });
+
+  test.each([
+    [{ name: " " }, "A key needs a name."],
+    [{ usd: "-1" }, "A budget must be above 0, not &quot;-1&quot;."],
+    [{ usd: "1", window: "year" }, "The budget&#39;s window is a day, week, month or lifetime."],
+    [{ requestsPerMinute: "0" }, "Requests a minute: a whole number from 1, or nothing."],
+    [{ tokensPerMinute: "1e3" }, "Tokens a minute: a whole number from 1, or nothing."],
+    [{ concurrency: "9".repeat(16) }, "Calls at once: a whole number from 1, or nothing."],
+    [{ expires: "2026-02-30" }, "Valid through: a date as 2030-12-31."],
+    [{ expires: "tomorrow" }, "Valid through: a date as 2030-12-31."],
+    [{ expires: "2025-11-22" }, "Valid through: this day is over."],
+  ])("with %p is refused beside the form, which keeps what was typed", async (fields, message) => {
+    const one = site();
+    const answer = await (await signedIn(one)).post("/dashboard/keys", { name: "kept", models: "fast", ...fields });
+    const page = await answer.text();
+    expect([answer.status, one.database.rows.keys]).toEqual([422, []]);
+    expect(page).toContain(message);
+    expect(page).toContain('name="models" value="fast"');
+    expect(page).toContain('id="new-key" open');
+  });
+
+  test("a key may end today, and is over tomorrow", async () => {
+    const one = site();
+    const browser = await signedIn(one);
+    await browser.post("/dashboard/keys", { name: "short", expires: "2025-11-23" });
+    expect(await (await browser.get("/dashboard/keys")).text()).toContain("active");
+    one.clock.nowMs = Date.UTC(2025, 10, 24);
+    expect(await (await (await signedIn(one)).get("/dashboard/keys")).text()).toContain("expired");
+  });
+
+  test("revoking answers with the row for htmx, with the list for a form, and needs the key to exist", async () => {
+    const one = site({ seed: { keys: [keyRow("k1", "first"), keyRow("k2", "second")] } });
+    const browser = await signedIn(one);
+    const row = await (await browser.post("/dashboard/keys/k1/revocation", {}, part)).text();
+    expect(row).toStartWith("<tr>");
+    expect(row).toContain("revoked");
+    expect(row).not.toContain("Revoke");
+    expect((await browser.post("/dashboard/keys/k2/revocation")).headers.get("location")).toBe("/dashboard/keys");
+    expect(one.database.rows.keys.map((key) => key.revokedMs)).toEqual([startMs, startMs]);
+    const missing = await browser.post("/dashboard/keys/k3/revocation", {}, part);
+    expect([missing.status, missing.headers.get("hx-retarget")]).toEqual([404, "#notice"]);
+  });
+});
+
+test("budgets show limit, spent, held and free, and say when more was spent than allowed", async () => {
+  const shown = text(await (await (await signedIn(site({ seed: seed() }))).get("/dashboard/budgets")).text());
+  expect(shown).toContain("key checkout service month $25.00 $9.34021875 $1.20 $14.45978125 1 Dec 00:00:00");
+  expect(shown).toContain("$5.00 $5.000000123 $0.00 over $0.00 never");
+});

@@ -1,0 +1,90 @@
+import { GatewayError } from "../../core/chat/error.ts";
+import type { DashboardDependencies } from "../../core/dashboard/route.ts";
+import { dashboardRoutes } from "../../core/dashboard/routes.ts";
+import { errorPage } from "../../core/dashboard/page.ts";
+import type { KeyRow } from "../../core/storage/database.ts";
+import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
+
+export interface Site {
+  readonly database: FakeDatabase;
+  /** Moves when a test says so. */
+  readonly clock: { nowMs: number };
+  readonly fetch: (request: Request) => Promise<Response>;
+}
+export interface SiteOptions {
+  readonly publicUrl?: string;
+  readonly seed?: Seed;
+  readonly clientAddress?: DashboardDependencies["clientAddress"];
+}
+
+export const adminToken = "admin-token-of-this-test";
+export const startMs = Date.UTC(2025, 10, 23, 14, 26, 5);
+
+/** The dashboard's routes over a database in memory, found by method and path as the server does. */
+export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAddress }: SiteOptions = {}): Site {
+  const database = fakeDatabase(seed);
+  const clock = { nowMs: startMs };
+  const links = new Set(["link-1", "link-2", "link-3", "link-4"]);
+  const routes = dashboardRoutes({
+    database,
+    publicUrl,
+    now: () => clock.nowMs,
+    verifyAdminToken: async (token) => token === adminToken,
+    takeLoginLink: async (token) => links.delete(token),
+    async createKey({ name, models = [], expiresMs = null, budget, limits = {} }) {
+      if (budget !== undefined && !(Number(budget.usd) > 0)) throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
+      const id = crypto.randomUUID();
+      const row = await database.keys.create(
+        { id, accountId: "default", name, prefix: "sk-llmp-NewNewNewNew", last4: "9xYz", models: models.length > 0 ? models : "all", limits, cidrs: [], expiresMs, createdMs: clock.nowMs, digest: id },
+        budget === undefined ? null : { id: crypto.randomUUID(), scope: { kind: "key", id }, window: budget.window, limitNano: Number(budget.usd) * 1e9, createdMs: clock.nowMs },
+      );
+      return { row, secret: newSecret };
+    },
+    revokeKey: async (id) => database.keys.revoke(id, clock.nowMs),
+    version: "0.1.0",
+    ...(clientAddress && { clientAddress }),
+  });
+  return {
+    database,
+    clock,
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      for (const route of routes) {
+        const params = route.method === request.method ? match(route.path, pathname) : null;
+        if (params !== null) return route.handle(request, params);
+      }
+      return errorPage(request, 404, "0.1.0");
+    },
+  };
+}
+
+export const newSecret = `sk-llmp-NewNewNewNew-${"s".repeat(39)}9xYzcrc32a`;
+
+export const keyRow = (id: string, name: string, more: Partial<KeyRow> = {}): KeyRow => ({
+  id,
+  accountId: "default",
+  name,
+  prefix: `sk-llmp-${id.padEnd(12, "0").slice(0, 12)}`,
+  last4: "aB3d",
+  models: "all",
+  limits: {},
+  cidrs: [],
+  expiresMs: null,
+  revokedMs: null,
+  createdMs: startMs - 5 * 86_400_000,
+  lastUsedMs: null,
+  ...more,
+});
+
+function match(pattern: string, path: string): Record<string, string> | null {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  if (wanted.length !== given.length) return null;
+  const params: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const value = given[index] ?? "";
+    if (part.startsWith(":")) params[part.slice(1)] = decodeURIComponent(value);
+    else if (part !== value) return null;
+  }
+  return params;
+}

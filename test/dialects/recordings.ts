@@ -1,0 +1,32 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { JsonObject } from "../../core/chat/json.ts";
+
+/** A recorded exchange with a provider; the fields that these tests read. */
+export interface Recording {
+  readonly id: string;
+  readonly provider: string;
+  readonly stream: boolean;
+  /** `null` where only the answer was recorded. */
+  readonly request: JsonObject | null;
+  readonly status: number;
+  readonly body: JsonObject | null;
+  readonly sse: string | null;
+}
+
+/** All recordings of a dialect, by id. Empty, with a line that says so, where the recordings are not there. */
+export function recordingsOf(dialect: string): readonly Recording[] {
+  const root = process.env["LLM_PROXY_WIRE"] ?? join(import.meta.dirname, "../../../shared/wire");
+  const folder = join(root, dialect);
+  if (!existsSync(folder)) {
+    console.log(`skipped: all recordings of ${dialect}, because LLM_PROXY_WIRE names no folder that has them`);
+    return [];
+  }
+  return readdirSync(folder)
+    .toSorted()
+    .map((file) => {
+      const { id, provider, stream, request, response } = JSON.parse(readFileSync(join(folder, file), "utf8"));
+      const { status, body, sse } = response;
+      return { id, provider, stream, request: request?.body ?? null, status, body: body ?? null, sse: sse ?? null };
+    });
+}

@@ -1,0 +1,119 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { call, chat, dataOf, errorOf, type Reply } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { chunk, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
+import { usageOf } from "../support/rows.ts";
+import { openStream, resetAfter, sse, stalled } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+import type { Exchange, Script } from "../support/upstream.ts";
+
+const setup = await setUp({ config: "server: { timeouts: { idleMs: 500 } }" });
+afterEach(() => invariants(setup));
+afterAll(() => setup.stop());
+
+let models = 0;
+async function ask(script: Script): Promise<Reply & { exchange: Exchange | undefined }> {
+  const model = `broken-${++models}`;
+  setup.upstream.on(model, script);
+  const reply = await call(setup.gateway, setup.key.key, chat(`mock/${model}`, { stream: true }));
+  return { ...reply, exchange: setup.upstream.requestsFor(model)[0] };
+}
+
+const failedFree = { status: "upstream_error", source: "none", cost_nano: 0, charge_nano: 0 };
+
+/** Streams that fail after their first byte. */
+describe("what came is delivered, then an error event, and no [DONE]", () => {
+  const id = () => newUpstreamId();
+  const start = (upstreamId: string): string => frames(upstreamId, { text: "one two three" }).slice(0, 4).join("");
+  const tracked =
+    (make: (upstreamId: string) => Script): Script =>
+    (exchange) =>
+      make((exchange.upstreamId = id()))(exchange);
+
+  const cuts: Record<string, (upstreamId: string) => Script> = {
+    "a reset": (upstreamId) => resetAfter(start(upstreamId)),
+    "a reset inside an event": (upstreamId) => resetAfter(`${start(upstreamId)}data: {"id":"half`),
+    "a chunk cut short": (upstreamId) => async (exchange) => {
+      await (await openStream(exchange)).send(start(upstreamId));
+      await exchange.write("ff\r\ndata: {");
+      exchange.close();
+    },
+    "a bad chunk size": (upstreamId) => async (exchange) => {
+      await (await openStream(exchange)).send(start(upstreamId));
+      await exchange.write("zz\r\n");
+      exchange.close();
+    },
+    "an end without a finish": (upstreamId) => sse(start(upstreamId)),
+    "an end without a finish, by closing": (upstreamId) => sse(start(upstreamId), { framing: "close" }),
+    silence: (upstreamId) => stalled(start(upstreamId), new Promise(() => {}), ""),
+    "an error event": (upstreamId) =>
+      sse(`${start(upstreamId)}data: {"error":{"message":"upstream fell over","type":"server_error","code":null}}\n\n`),
+    "an error event with its name": (upstreamId) =>
+      sse(`${start(upstreamId)}event: error\ndata: {"error":{"message":"upstream fell over"}}\n\n`),
+  };
+  for (const [what, make] of Object.entries(cuts)) {
+    test(what, async () => {
+      const reply = await ask(tracked(make));
+      expect(reply.status).toBe(200);
+      const upstreamId = reply.exchange?.upstreamId ?? "";
+      expect(reply.text).toStartWith(start(upstreamId));
+      const events = dataOf(reply.text.slice(start(upstreamId).length));
+      expect(events).not.toContain("[DONE]");
+      const last: unknown = JSON.parse(events.at(-1) ?? "null");
+      expect(last).toMatchObject({ error: { message: expect.any(String) } });
+      expect(reply.complete).toBe(true);
+      expect(usageOf(setup.gateway, reply.callId)).toMatchObject(failedFree);
+      await reply.exchange?.over;
+    });
+  }
+
+  test("usage that was already reported is what it costs", async () => {
+    const usage = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 };
+    const script = tracked((upstreamId) =>
+      resetAfter(
+        start(upstreamId) +
+          frame({ ...chunk(upstreamId, [{ index: 0, delta: { content: "x" }, finish_reason: null }]), usage }),
+      ),
+    );
+    const reply = await ask(script);
+    expect(usageOf(setup.gateway, reply.callId)).toMatchObject({
+      status: "upstream_error",
+      source: "provider",
+      input_tokens: 100,
+      output_tokens: 50,
+      cost_nano: 200_000,
+    });
+  });
+
+  test("an error as the very first event is a failure", async () => {
+    const reply = await ask(sse('data: {"error":{"message":"no capacity","type":"server_error"}}\n\n'));
+    if (reply.status === 200) expect(dataOf(reply.text).at(-1)).toContain('"error"');
+    else {
+      expect([502, 503]).toContain(reply.status);
+      errorOf(reply.text);
+    }
+    expect(reply.text).not.toContain("[DONE]");
+    expect(usageOf(setup.gateway, reply.callId)).toMatchObject(failedFree);
+  });
+
+  const hostile: Record<string, string> = {
+    "data that is no JSON": "data: {bad\n\n",
+    "null and an array": "data: null\n\ndata: []\n\n",
+    "a comment": ": ping - 2\n\n",
+    HTML: "<html><body>\n\n",
+    "an unknown event": 'event: surprise\ndata: {"a":1}\n\n',
+  };
+  for (const [what, between] of Object.entries(hostile)) {
+    test(`${what} between good events: the rest still comes, or a terminal error`, async () => {
+      const reply = await ask(
+        tracked(
+          (upstreamId) => (exchange) =>
+            sse(start(upstreamId) + between + frames(upstreamId, { text: "x" }).slice(1).join(""))(exchange),
+        ),
+      );
+      expect(reply.status).toBe(200);
+      expect(dataOf(reply.text).at(-1)).toMatch(/^\[DONE\]$|"error"/);
+      expect(usageOf(setup.gateway, reply.callId).status).toBeOneOf(["ok", "upstream_error"]);
+    });
+  }
+});

@@ -1,0 +1,156 @@
+import { afterAll, afterEach, expect, test } from "bun:test";
+import { chat } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { answers, chunk, frame, frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
+import { eachOf, gate, until } from "../support/poll.ts";
+import { seeded } from "../support/random.ts";
+import { sendRaw } from "../support/raw.ts";
+import { allBudgets, allUsage, openCalls, type UsageRow } from "../support/rows.ts";
+import { hang, openStream, stalled } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+import type { Exchange } from "../support/upstream.ts";
+
+/** Clients that vanish: the record stays, the money is what was really used, and the upstream is let go. */
+const drainMs = 700;
+const setup = await setUp({
+  config: `server: { disconnect: { drainMs: ${drainMs} } }`,
+  key: { name: "leaving", budget: { usd: 1000, window: "lifetime" } },
+});
+afterEach(async () => {
+  await invariants(setup);
+  expect(allBudgets(setup.gateway)).toMatchObject([{ held_nano: 0 }]);
+});
+afterAll(() => setup.stop());
+
+/** Sends a call and resets the connection when `leaveWhen` says so; gives the record once it is final. */
+async function leave(model: string, leaveWhen: (received: string) => boolean, stream = true): Promise<UsageRow> {
+  const body = JSON.stringify(chat(`mock/${model}`, { stream, max_completion_tokens: 500 }));
+  await sendRaw(setup.gateway.url, {
+    path: "/v1/chat/completions",
+    headers: { authorization: `Bearer ${setup.key.key}`, "content-type": "application/json" },
+    body,
+    leaveWhen,
+  });
+  return finalRow(model);
+}
+
+async function finalRow(model: string): Promise<UsageRow> {
+  await until(`the final record of ${model}`, () => openCalls(setup.gateway) === 0, { deadlineMs: drainMs + 5_000 });
+  const row = allUsage(setup.gateway).find((each) => each.model === `mock/${model}`);
+  if (!row) throw new Error(`no record of ${model}`);
+  return row;
+}
+
+test("in a stream whose usage still comes: drained, and billed as reported", async () => {
+  const released = gate();
+  setup.upstream.on("drain", (exchange) => {
+    const id = (exchange.upstreamId = newUpstreamId());
+    const all = frames(
+      id,
+      { text: "one two three four five", promptTokens: 30, completionTokens: 9 },
+      wantsUsage(exchange),
+    );
+    return stalled(all.slice(0, 3).join(""), released.opened, all.slice(3).join(""))(exchange);
+  });
+  const leaving = leave("drain", (received) => {
+    if (!received.includes("one")) return false;
+    released.open();
+    return true;
+  });
+  expect(await leaving).toMatchObject({
+    status: "client_aborted",
+    source: "drained",
+    input_tokens: 30,
+    output_tokens: 9,
+    cost_nano: 48_000,
+  });
+  expect(setup.upstream.requestsFor("drain")[0]?.finished).toBe(true);
+});
+
+test("in a stream that never ends: the upstream is let go after the drain time, and what came is estimated", async () => {
+  setup.upstream.on("endless", (exchange) => endless(exchange));
+  const started = performance.now();
+  const row = await leave("endless", (received) => received.includes("word9"));
+  expect(performance.now() - started).toBeLessThan(drainMs + 3_000);
+  expect(row).toMatchObject({ status: "client_aborted", source: "estimated" });
+  expect(row.output_tokens).toBeGreaterThan(0);
+  // Never above the hold, whose cap the call named.
+  expect(row.output_tokens).toBeLessThanOrEqual(500);
+  await setup.upstream.requestsFor("endless")[0]?.over;
+  expect(setup.upstream.requestsFor("endless")[0]?.abandoned).toBe(true);
+});
+
+/** Sends a word whenever the one before was taken, until the connection is gone. */
+async function endless(exchange: Exchange): Promise<void> {
+  const id = (exchange.upstreamId = newUpstreamId());
+  const stream = await openStream(exchange);
+  let gone = false;
+  void exchange.over.then(() => (gone = true));
+  let word = 0;
+  await until(
+    "the proxy to leave",
+    async () => {
+      await stream.send(frame(chunk(id, [{ index: 0, delta: { content: `word${word++} ` }, finish_reason: null }])));
+      return gone;
+    },
+    { everyMs: 5, deadlineMs: 20_000 },
+  );
+}
+
+for (const stream of [true, false]) {
+  test(`while a ${stream ? "stream" : "unary call"} waits for its first byte`, async () => {
+    const model = `wait-${stream}`;
+    setup.upstream.on(model, hang);
+    const abort = new AbortController();
+    const body = JSON.stringify(chat(`mock/${model}`, { stream, max_completion_tokens: 500 }));
+    const asked = fetch(`${setup.gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${setup.key.key}`, "content-type": "application/json" },
+      body,
+      signal: abort.signal,
+    }).catch(() => null);
+    await until("the request upstream", () => setup.upstream.requestsFor(model).length === 1);
+    abort.abort();
+    await asked;
+    expect((await finalRow(model)).status).toBe("client_aborted");
+    await setup.upstream.requestsFor(model)[0]?.over;
+    expect(setup.upstream.requestsFor(model)[0]?.abandoned).toBe(true);
+  });
+}
+
+test("400 at random moments: a final record each, nothing open, nothing held, the same process", async () => {
+  const random = seeded("client aborts");
+  const pid = setup.gateway.pid;
+  setup.upstream.on(
+    "storm",
+    answers({ text: "a bb ccc dddd eeeee ffffff ggggggg", promptTokens: 20, completionTokens: 7 }),
+  );
+  const before = allUsage(setup.gateway).length;
+  const most = 2_400;
+  await eachOf(
+    Array.from({ length: 400 }, () => random.below(most)),
+    40,
+    async (bytes) => {
+      const body = JSON.stringify(chat("mock/storm", { stream: bytes % 3 > 0, max_completion_tokens: 500 }));
+      await sendRaw(setup.gateway.url, {
+        path: "/v1/chat/completions",
+        headers: { authorization: `Bearer ${setup.key.key}`, "content-type": "application/json" },
+        body,
+        leaveWhen: (received) => received.length >= bytes,
+      });
+    },
+  );
+  await until(
+    "400 final records",
+    () => openCalls(setup.gateway) === 0 && allUsage(setup.gateway).length === before + 400,
+    { deadlineMs: 20_000 },
+  );
+  const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/storm");
+  for (const row of rows)
+    expect(row).toMatchObject({
+      status: expect.stringMatching(/^(ok|client_aborted)$/),
+      input_tokens: 20,
+      output_tokens: 7,
+    });
+  expect(setup.gateway.pid).toBe(pid);
+}, 40_000);

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { call, chat } from "../support/clients.ts";
+import { answers } from "../support/openai-answers.ts";
+import { setUp } from "../support/setup.ts";
+
+/** The process talks to the configured upstreams and to nobody else: no telemetry, no price list, no update check. */
+test("a start, calls, the admin API, pages and a stop connect to the upstream alone", async () => {
+  const strace = Bun.which("strace");
+  if (!strace) return console.log("skipped: 1 check of a running process's connections, no strace here");
+  const folder = mkdtempSync(join(tmpdir(), "llm-proxy-strace-"));
+  const trace = join(folder, "trace.txt");
+  // -D: the traced process keeps the pid of the command, and gets its signals.
+  const wrapper = [strace, "-D", "-f", "-qq", "-e", "trace=connect,sendto", "-o", trace];
+  const setup = await setUp({ wrapper });
+  try {
+    setup.upstream.on("ok", answers());
+    for (const more of [{}, { stream: true }]) {
+      expect((await call(setup.gateway, setup.key.key, chat("mock/ok", more))).status).toBe(200);
+    }
+    await setup.gateway.admin("GET", "/api/usage");
+    await setup.gateway.get("/dashboard/login");
+    expect(await setup.gateway.stop()).toBe(0);
+    const peers = peersIn(readFileSync(trace, "utf8"));
+    expect([...peers]).toEqual([`127.0.0.1:${setup.upstream.port}`]);
+  } finally {
+    await setup.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
+
+/** Every internet address that a system call named, DNS servers included. */
+function peersIn(trace: string): Set<string> {
+  const named = /sin6?_port=htons\((\d+)\).*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")/g;
+  return new Set([...trace.matchAll(named)].map(([, port, v4, v6]) => `${v4 ?? v6}:${port}`));
+}

@@ -1,0 +1,182 @@
+import { describe, expect, test } from "bun:test";
+import type { Host } from "../../core/plugin/context.ts";
+import { resolvePlugins } from "../../core/plugin/load.ts";
+import { setupPlugins } from "../../core/plugin/setup.ts";
+import { definePlugin, type Kind, type Plugin, t } from "../../core/plugin/plugin.ts";
+import { failureOf } from "../config/failure.ts";
+import { builtinsOf, configOf, fakeStorage, plugin, recordingHost } from "./host.ts";
+
+// Plain JavaScript can throw anything.
+const notAnError = "text" as unknown as Error;
+
+const observer = (name: string, events: string[], fail?: () => unknown): Plugin =>
+  definePlugin({
+    kind: "observer",
+    name,
+    api: 1,
+    config: t.Object({ apiKey: t.String({ default: "" }) }),
+    setup: async (_, { onDispose }) => {
+      events.push(`setup ${name}`);
+      onDispose(() => void events.push(`dispose ${name} 1`));
+      onDispose(async () => void events.push(`dispose ${name} 2`));
+      await fail?.();
+      return { callEnded: () => {} };
+    },
+  });
+
+async function boot(text: string, plugins: readonly unknown[], events: string[], host: Partial<Host> = {}, env = {}) {
+  const loaded = await configOf(text, { env });
+  const resolved = await resolvePlugins(loaded, builtinsOf([fakeStorage(events), ...plugins]));
+  return setupPlugins(loaded, resolved, recordingHost(events, host));
+}
+describe("order", () => {
+  test("storage first, then file order; disposed in reverse, the database last but its own plugin", async () => {
+    const events: string[] = [];
+    const plugins = await boot("observer: { b: {}, a: {} }", [observer("a", events), observer("b", events)], events);
+    expect(events).toEqual(["open in /data", "setup b", "setup a"]);
+    expect(plugins.observer.map(({ name }) => name)).toEqual(["b", "a"]);
+    events.length = 0;
+    await plugins.dispose();
+    await plugins.dispose();
+    expect(events).toEqual([
+      "dispose a 2",
+      "dispose a 1",
+      "dispose b 2",
+      "dispose b 1",
+      "close database",
+      "dispose storage",
+    ]);
+  });
+
+  test("a clean-up that throws or hangs is logged, and the rest goes on", async () => {
+    const events: string[] = [];
+    const bad = definePlugin({
+      kind: "observer",
+      name: "bad",
+      api: 1,
+      config: t.Object({}),
+      setup: (_, { onDispose }) => {
+        onDispose(() => new Promise(() => {}));
+        onDispose(() => {
+          throw new Error("on purpose");
+        });
+        return { callEnded: () => {} };
+      },
+    });
+    const plugins = await boot("observer: { bad: {} }", [bad], events, { deadlineMs: 20 });
+    await plugins.dispose();
+    expect(events.slice(1)).toEqual([
+      'log observer bad: clean-up failed {"reason":"on purpose"}',
+      'log observer bad: clean-up failed {"reason":"no result after 20 ms"}',
+      "close database",
+      "dispose storage",
+    ]);
+  });
+});
+
+describe("a setup that fails stops the boot", () => {
+  const undone = ["dispose b 2", "dispose b 1", "dispose a 2", "dispose a 1", "close database", "dispose storage"];
+
+  test.each([
+    ["throws", () => Promise.reject(new Error("on purpose")), "on purpose"],
+    ["throws what is no error", () => Promise.reject(notAnError), "it threw no error"],
+    ["hangs", () => new Promise(() => {}), "no result after 20 ms"],
+  ])("when it %s", async (_, fail, reason) => {
+    const events: string[] = [];
+    const booting = boot("observer: { a: {}, b: {} }", [observer("a", events), observer("b", events, fail)], events, {
+      deadlineMs: 20,
+    });
+    const message = await failureOf(booting);
+    expect(message).toBe(`observer "b" (b): setup failed: ${reason}`);
+    expect(events).toEqual(["open in /data", "setup a", "setup b", ...undone]);
+  });
+
+  test("when the database does not open", async () => {
+    const storage = plugin("storage", "broken", () => ({ open: () => Promise.reject(new Error("disk is gone")) }));
+    const message = await failureOf(boot("storage: { main: { use: broken } }", [storage], []));
+    expect(message).toBe('storage "main" (broken): open failed: disk is gone');
+  });
+
+  test("without saying a secret, from the file or the environment", async () => {
+    const events: string[] = [];
+    const fail = () => Promise.reject(new Error("bad key file-secret or env-secret"));
+    const text = "observer: { a: { apiKey: file-secret } }\nprovider: { p: { use: echo, x: '${S}' } }";
+    const echo = plugin("provider", "echo", () => ({ chat: () => {} }), t.Object({ x: t.String() }));
+    const message = await failureOf(boot(text, [echo, observer("a", events, fail)], events, {}, { S: "env-secret" }));
+    expect(message).toBe('observer "a" (a): setup failed: bad key *** or ***');
+  });
+
+  test.each<[Kind, unknown, string]>([
+    ["provider", {}, "dialects and request(), or chat()"],
+    ["provider", { request: () => {}, dialects: [] }, "dialects and request(), or chat()"],
+    ["auth", null, "authenticate()"],
+    ["auth", { authenticate: true }, "authenticate()"],
+    ["rate-limit", undefined, "acquire()"],
+    ["billing", { rate: () => {} }, "rate() and policy"],
+    ["guardrail", {}, "input() or output()"],
+    ["cache", { get: () => {} }, "get() and set()"],
+    ["observer", [], "callEnded()"],
+  ])("when the slot of %s is %p", async (kind, slot, needs) => {
+    const message = await failureOf(boot(`${kind}: { x: {} }`, [plugin(kind, "x", () => slot)], []));
+    expect(message).toBe(`${kind} "x" (x): setup returned no ${kind}: it needs ${needs}`);
+  });
+
+  test("when storage cannot open", async () => {
+    const message = await failureOf(boot("storage: { x: {} }", [plugin("storage", "x", () => ({}))], []));
+    expect(message).toBe('storage "x" (x): setup returned no storage: it needs open()');
+  });
+});
+
+describe("context", () => {
+  test("each kind gets its own", async () => {
+    const seen: Record<string, Record<string, unknown>> = {};
+    const looking = (kind: Kind, slot: unknown): Plugin => ({
+      ...plugin(kind, "x", () => slot),
+      setup: (_, context) => {
+        seen[kind] = { ...context };
+        return plugin(kind, "x", () => slot).setup({}, context);
+      },
+    });
+    const kinds: readonly [Kind, unknown][] = [
+      ["provider", { chat: () => {} }],
+      ["auth", { authenticate: () => null }],
+      ["rate-limit", { acquire: () => {} }],
+      ["billing", { rate: () => {}, policy: {} }],
+      ["guardrail", { input: () => {} }],
+      ["cache", { get: () => {}, set: () => {} }],
+      ["observer", { callEnded: () => {} }],
+    ];
+    const text = `${kinds.map(([kind]) => `${kind}: { mine: { use: x } }`).join("\n")}\nprices: [{ target: mine/*, input: 1, output: 2 }]`;
+    const plugins = await boot(
+      text,
+      kinds.map(([kind, slot]) => looking(kind, slot)),
+      [],
+    );
+
+    const common = ["fetch", "logger", "name", "now", "onDispose", "storage"];
+    for (const [kind] of kinds) {
+      const more = kind === "auth" ? ["keys"] : kind === "billing" ? ["prices"] : [];
+      expect([kind, Object.keys(seen[kind] ?? {}).toSorted()]).toEqual([kind, [...common, ...more].toSorted()]);
+      expect(seen[kind]?.name).toBe("mine");
+    }
+    expect(seen.billing?.prices).toEqual([{ target: "mine/*", input: "1", output: "2" }]);
+    expect(plugins.instances.map(({ kind }) => kind)).toEqual(["storage", ...kinds.map(([kind]) => kind)]);
+    expect([...plugins.providers.keys(), plugins.billing?.name]).toEqual(["mine", "mine"]);
+  });
+
+  test("the storage of an instance is its own", async () => {
+    const asked: unknown[] = [];
+    const asking = definePlugin({
+      kind: "cache",
+      name: "x",
+      api: 1,
+      config: t.Object({}),
+      setup: async (_, { storage }) => {
+        asked.push(await storage.get("any"));
+        return { get: () => null, set: () => {} };
+      },
+    });
+    await boot("cache: { one: { use: x }, two: { use: x } }", [asking], []);
+    expect(asked).toEqual(["cache/one", "cache/two"]);
+  });
+});

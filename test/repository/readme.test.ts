@@ -1,0 +1,57 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { freePort, Gateway } from "../support/process.ts";
+import { root, sources, withoutComments } from "./sources.ts";
+
+const readme = await Bun.file(join(root, "README.md")).text();
+const section = (heading: string): string => readme.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
+const block = (text: string, language: string): string =>
+  new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "m").exec(text)?.[1] ?? "";
+
+describe("the provider in the README", () => {
+  const example = section("A provider in ten lines");
+  let gateway: Gateway | undefined;
+  afterAll(() => gateway?.dispose());
+
+  test("answers as it stands there", async () => {
+    gateway = new Gateway(await freePort(), { config: block(example, "yaml") });
+    writeFileSync(join(gateway.directory, "hello.ts"), block(example, "ts"));
+    await gateway.start();
+    const { key } = await gateway.createKey();
+    const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "hello/any", messages: [{ role: "user", content: "Hi" }] }),
+    });
+    expect(response.status).toBe(200);
+    const answer = await response.json();
+    expect(answer.choices[0].message.content).toBe("Good morning, world!");
+    expect(answer.usage.completion_tokens).toBe(2);
+  }, 30_000);
+});
+
+describe("README", () => {
+  test("names every environment variable of ours, and no other", async () => {
+    const code = await sources("{core,plugins}/**/*.ts");
+    const variable = /\bLLM_PROXY_[A-Z_]+\b/g;
+    const read = new Set(code.flatMap(({ text }) => withoutComments(text).match(variable) ?? []));
+    const documented = new Set(
+      section("Configure")
+        .match(/^\| `LLM_PROXY_[A-Z_]+/gm)
+        ?.map((row) => row.slice(3)),
+    );
+    expect(documented.size).toBeGreaterThan(0);
+    expect(documented).toEqual(read);
+  });
+
+  test("links to files that exist", async () => {
+    const documents = await sources("*.md");
+    const links = documents.flatMap(({ path, text }) =>
+      [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)/g)].map(([, to = ""]) => join(dirname(path), to)),
+    );
+    expect(links.length).toBeGreaterThan(0);
+    const there = await Promise.all(links.map((link) => Bun.file(join(root, link)).exists()));
+    expect(links.filter((_, index) => !there[index])).toEqual([]);
+  });
+});

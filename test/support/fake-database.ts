@@ -1,0 +1,173 @@
+import type {
+  AccountRow,
+  BudgetRow,
+  CallDetail,
+  CallFilter,
+  Database,
+  GroupField,
+  KeyRow,
+  Page,
+  PageQuery,
+  SessionRow,
+  UsageGroup,
+  UsageSum,
+} from "../../core/storage/database.ts";
+
+/** What a test starts with; rows in any order. */
+export interface Seed {
+  readonly accounts?: readonly AccountRow[];
+  readonly keys?: readonly KeyRow[];
+  readonly budgets?: readonly BudgetRow[];
+  readonly calls?: readonly CallDetail[];
+}
+export interface FakeDatabase extends Pick<Database, "accounts" | "budgets" | "calls" | "keys" | "sessions"> {
+  /** The rows themselves, for a test to look at and change. */
+  readonly rows: {
+    readonly keys: KeyRow[];
+    readonly budgets: BudgetRow[];
+    readonly calls: CallDetail[];
+    readonly sessions: Map<string, SessionRow>;
+  };
+}
+
+/** The part of the database that pages use, in memory: same order, same paging, same sums, no SQL. */
+export function fakeDatabase(seed: Seed = {}): FakeDatabase {
+  const accounts = [...(seed.accounts ?? [])];
+  const keys = [...(seed.keys ?? [])];
+  const digests = new Map<string, string>();
+  const budgets = [...(seed.budgets ?? [])];
+  const calls = [...(seed.calls ?? [])];
+  const sessions = new Map<string, SessionRow>();
+  const account = (id: string): AccountRow | null => accounts.find((row) => row.id === id) ?? null;
+  const key = (id: string): KeyRow | null => keys.find((row) => row.id === id) ?? null;
+
+  return {
+    rows: { keys, budgets, calls, sessions },
+    accounts: {
+      get: account,
+      lineage(id) {
+        const line: AccountRow[] = [];
+        for (let row = account(id); row !== null; row = row.parentId === null ? null : account(row.parentId))
+          line.push(row);
+        return line;
+      },
+    },
+    keys: {
+      create({ digest, ...row }, budget) {
+        const made: KeyRow = { ...row, revokedMs: null, lastUsedMs: null };
+        keys.push(made);
+        digests.set(digest, made.id);
+        if (budget !== null)
+          budgets.push({ ...budget, windowStartMs: budget.createdMs, resetsAtMs: null, spentNano: 0, heldNano: 0 });
+        return made;
+      },
+      findByDigest: (digest) => key(digests.get(digest) ?? ""),
+      get: key,
+      list: (query) => paged(newestFirst(keys), (row) => row.id, query),
+      revoke(id, atMs) {
+        const at = keys.findIndex((row) => row.id === id);
+        const row = keys[at];
+        if (row === undefined) return null;
+        return (keys[at] = { ...row, revokedMs: row.revokedMs ?? atMs });
+      },
+    },
+    budgets: {
+      create(budget) {
+        const made: BudgetRow = {
+          ...budget,
+          windowStartMs: budget.createdMs,
+          resetsAtMs: null,
+          spentNano: 0,
+          heldNano: 0,
+        };
+        budgets.push(made);
+        return made;
+      },
+      get: (id) => budgets.find((row) => row.id === id) ?? null,
+      list: ({ scope, ...query }) => {
+        const fitting = budgets.filter(
+          (row) => scope === undefined || (row.scope.kind === scope.kind && row.scope.id === scope.id),
+        );
+        return paged(newestFirst(fitting), (row) => row.id, query);
+      },
+      remove(id) {
+        const at = budgets.findIndex((row) => row.id === id);
+        if (at >= 0) budgets.splice(at, 1);
+        return at >= 0;
+      },
+      inScope: (scopes) =>
+        budgets.some((row) => scopes.some((scope) => scope.kind === row.scope.kind && scope.id === row.scope.id)),
+    },
+    calls: {
+      list: (filter, query) =>
+        paged(newestFirst(calls.filter((call) => fits(call, filter))), (row) => row.callId, query),
+      get: (callId) => calls.find((row) => row.callId === callId) ?? null,
+      usage({ from, to, groupBy }) {
+        const counted = calls.filter((call) => call.status !== "open" && call.createdMs >= from && call.createdMs < to);
+        const groups = Map.groupBy(counted, (call) => JSON.stringify(groupBy.map((field) => groupValue(call, field))));
+        const data = [...groups.values()].map((rows): UsageGroup => ({
+          ...sum(rows),
+          group: Object.fromEntries(groupBy.map((field) => [field, rows[0] ? groupValue(rows[0], field) : null])),
+        }));
+        return { data, total: sum(counted) };
+      },
+      openCount: () => calls.filter((call) => call.status === "open").length,
+    },
+    sessions: {
+      create(digest, session) {
+        sessions.set(digest, session);
+      },
+      find(digest, nowMs) {
+        const session = sessions.get(digest);
+        return session !== undefined && session.expiresMs > nowMs ? session : null;
+      },
+      remove(digest) {
+        sessions.delete(digest);
+      },
+    },
+  };
+}
+
+const newestFirst = <Row extends { readonly createdMs: number }>(rows: readonly Row[]): readonly Row[] =>
+  [...rows].sort((left, right) => right.createdMs - left.createdMs);
+
+/** The cursor is the id of the last row shown. */
+function paged<Row>(rows: readonly Row[], idOf: (row: Row) => string, { after, limit = 50 }: PageQuery): Page<Row> {
+  const start = after ? rows.findIndex((row) => idOf(row) === after) + 1 : 0;
+  const data = rows.slice(start, start + limit);
+  const last = data.at(-1);
+  return { data, next: last !== undefined && start + limit < rows.length ? idOf(last) : null };
+}
+
+const fits = (call: CallDetail, filter: CallFilter): boolean =>
+  (filter.key === undefined || call.keyId === filter.key) &&
+  (filter.account === undefined || call.accountId === filter.account) &&
+  (filter.model === undefined || call.model === filter.model) &&
+  (filter.provider === undefined || call.provider === filter.provider) &&
+  (filter.status === undefined || call.status === filter.status) &&
+  (filter.from === undefined || call.createdMs >= filter.from) &&
+  (filter.to === undefined || call.createdMs < filter.to);
+
+function groupValue(call: CallDetail, field: GroupField): string | number | null {
+  if (field === "hour") return call.createdMs - (call.createdMs % 3_600_000);
+  if (field === "day") return call.createdMs - (call.createdMs % 86_400_000);
+  return { key: call.keyId, account: call.accountId, model: call.model, provider: call.provider, status: call.status }[
+    field
+  ];
+}
+
+function sum(calls: readonly CallDetail[]): UsageSum {
+  const total = (pick: (call: CallDetail) => number | null): number =>
+    calls.reduce((so, call) => so + (pick(call) ?? 0), 0);
+  return {
+    calls: calls.length,
+    errors: calls.filter((call) => call.status !== "ok").length,
+    inputTokens: total((call) => call.inputTokens),
+    outputTokens: total((call) => call.outputTokens),
+    cacheReadTokens: total((call) => call.cacheReadTokens),
+    cacheWriteTokens: total((call) => call.cacheWriteTokens),
+    reasoningTokens: total((call) => call.reasoningTokens),
+    costNano: total((call) => call.costNano),
+    chargeNano: total((call) => call.chargeNano),
+  };
+}

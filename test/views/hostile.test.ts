@@ -1,0 +1,109 @@
+import { expect, test } from "bun:test";
+import { budgetsPage } from "../../views/budgets.ts";
+import { callPage } from "../../views/call.ts";
+import { callsPage } from "../../views/calls.ts";
+import { failure, notice } from "../../views/failure.ts";
+import type { Html } from "../../views/html.ts";
+import { keysPage } from "../../views/keys.ts";
+import { layout } from "../../views/layout.ts";
+import { login } from "../../views/login.ts";
+import { overview } from "../../views/overview.ts";
+import { canaries, outline } from "../support/markup.ts";
+
+/** Every page, with `text` wherever text from outside can come. */
+const pages: Readonly<Record<string, (text: string) => Html>> = {
+  layout: (text) => layout({ title: text, section: "calls", assets: { style: "/a.css", script: "/a.js", icon: "/i.svg" }, csrf: "c", version: text, banner: text }, notice(text)),
+  failure: (text) => failure(text, text),
+  login: (text) => login({ linkToken: text, next: text, error: text, hint: text }),
+  "login by token": (text) => login({ linkToken: null, next: text, error: text, hint: text }),
+  overview: (text) =>
+    overview({
+      today: sum,
+      month: { ...sum, chargeNano: 5 },
+      open: 1,
+      spendByDay: [{ label: text, value: 3, bad: 1, detail: text }],
+      callsByHour: [],
+      models: [{ ...sum, name: text }],
+      keys: [{ ...sum, name: text }],
+      recent: [line(text)],
+    }),
+  calls: (text) =>
+    callsPage(
+      { calls: [line(text)], filter: { model: text, provider: text, status: "ok", key: text }, first: true, next: text },
+      { keys: [{ id: text, label: text }], models: [text], providers: [text] },
+    ),
+  "older calls": (text) => callsPage({ calls: [], filter: { model: text, provider: text, status: "", key: "" }, first: false, next: null }, { keys: [], models: [], providers: [] }),
+  call: (text) =>
+    callPage({
+      ...line(text),
+      accountId: text,
+      keyName: text,
+      principal: text,
+      dialect: text,
+      operation: text,
+      source: text,
+      cacheReadTokens: 1,
+      cacheWriteTokens: 1,
+      cacheWrite1hTokens: 0,
+      reasoningTokens: 1,
+      chargeNano: 8,
+      heldNano: 9,
+      priceVersion: text,
+      finishReason: text,
+      stream: true,
+      ttftMs: 5,
+      finishedMs: 9,
+      httpStatus: 200,
+      errorKind: text,
+      attempts: [{ provider: text, upstreamModel: text, upstreamId: text, status: 200, billed: true }],
+      warnings: [text],
+      lines: [{ item: text, quantity: 1, price: text }],
+      error: text,
+      anomalous: true,
+    }),
+  keys: (text) =>
+    keysPage({
+      keys: [{ id: "k", name: text, prefix: text, last4: text, state: "active", models: [text], limits: { concurrency: 1 }, expiresMs: null, createdMs: 0, lastUsedMs: null }],
+      next: text,
+      csrf: "c",
+      form: { values: { name: text, models: text, usd: text, window: "day", expires: text, requestsPerMinute: text, tokensPerMinute: text, concurrency: text }, error: text },
+      created: { name: text, secret: text },
+    }),
+  budgets: (text) =>
+    budgetsPage({ budgets: [{ scopeKind: text, scopeName: text, window: text, limitNano: 5, spentNano: 9, heldNano: 1, resetsAtMs: null }], next: text }),
+};
+
+const sum = { calls: 3, errors: 1, inputTokens: 10, outputTokens: 20, costNano: 4, chargeNano: 4 };
+const line = (text: string) => ({
+  callId: "c1",
+  createdMs: 0,
+  model: text,
+  provider: text,
+  upstreamModel: text,
+  caller: text,
+  status: "ok",
+  inputTokens: 1,
+  outputTokens: 2,
+  costNano: 3,
+  durationMs: 4,
+});
+
+for (const [page, render] of Object.entries(pages)) {
+  test(`${page}: data adds no element, no attribute and no htmx behaviour`, async () => {
+    const harmless = await outline(render("some harmless text of this length").value);
+    for (const canary of canaries) {
+      const hostile = await outline(render(canary).value);
+      expect(hostile.elements).toEqual(harmless.elements);
+      expect(hostile.behaviour).toEqual(harmless.behaviour);
+      expect(hostile.links.filter((link) => !link.startsWith("/") || link.startsWith("//"))).toEqual([]);
+    }
+  });
+
+  test(`${page}: no inline style or handler, and nothing from elsewhere`, async () => {
+    const { elements, sources } = await outline(render("x").value);
+    const attributes = elements.flatMap((element) => element.split(" ").slice(1));
+    expect(attributes.filter((attribute) => attribute === "style" || attribute.startsWith("on") || attribute.startsWith("hx-on"))).toEqual([]);
+    expect(elements.filter((element) => element.startsWith("style"))).toEqual([]);
+    expect(sources.filter((source) => !source.startsWith("/"))).toEqual([]);
+  });
+}

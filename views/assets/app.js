@@ -1,0 +1,36 @@
+// The whole of our own script. Pages work without it: it copies, pauses refreshes in hidden tabs, and says when one failed.
+(() => {
+  const notice = () => document.getElementById("notice");
+
+  // The copy buttons only make sense with this script, so they are hidden without it.
+  const reveal = (root) => root.querySelectorAll("button[data-copy]").forEach((button) => (button.hidden = false));
+  reveal(document);
+  document.addEventListener("htmx:after:settle", () => reveal(document));
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target instanceof Element ? event.target.closest("button[data-copy]") : null;
+    const source = button?.parentElement?.querySelector(".copied");
+    if (!button || !source) return;
+    // The clipboard exists in secure contexts only; on plain http the text is selected, ready for Ctrl-C.
+    getSelection()?.selectAllChildren(source);
+    try {
+      await navigator.clipboard.writeText(source.textContent ?? "");
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Selected";
+    }
+  });
+
+  document.addEventListener("htmx:config:request", (event) => {
+    if (document.hidden && event.detail.ctx.sourceElement.matches("[data-poll]")) event.preventDefault();
+  });
+  document.addEventListener("htmx:after:request", (event) => {
+    if (event.detail.ctx.response.status < 400) notice()?.replaceChildren();
+  });
+  document.addEventListener("htmx:error", () => {
+    const line = document.createElement("p");
+    line.className = "banner bad";
+    line.textContent = "No connection to the proxy. What you see may be old.";
+    notice()?.replaceChildren(line);
+  });
+})();

@@ -1,0 +1,81 @@
+import type { AttemptLine, CallModel } from "./call.ts";
+import { target } from "./call-table.ts";
+import { count, duration } from "./format.ts";
+import { html, type Html, type Value } from "./html.ts";
+import { chip, cut, money, name, time } from "./text.ts";
+
+/** The parts of the page of one call, below its figures. */
+export const callPanels = (call: CallModel): Html => html`
+  ${call.error !== null && html`<p class="banner bad">${name(call.error, 600)}</p>`}
+  ${call.warnings.length > 0 && html`<section class="panel"><h2>Warnings</h2><ul class="plain-list">${call.warnings.map((warning) => html`<li>${name(warning, 300)}</li>`)}</ul></section>`}
+  <div class="columns">
+    <section class="panel"><h2>Who asked</h2>${facts(who(call))}</section>
+    <section class="panel"><h2>What answered</h2>${facts(answer(call))}</section>
+    <section class="panel"><h2>Tokens</h2>${tokens(call)}</section>
+    <section class="panel"><h2>Cost</h2>${cost(call)}</section>
+  </div>
+  <section class="panel"><h2>Attempts</h2>${attempts(call)}</section>`;
+
+const facts = (entries: readonly (readonly [string, Value])[]): Html =>
+  html`<dl>${entries.map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+const who = (call: CallModel): readonly (readonly [string, Value])[] => [
+  ["Key", name(call.keyName)],
+  ["Principal", name(call.principal, 60)],
+  ["Account", name(call.accountId, 60)],
+  ["Dialect", name(call.dialect)],
+  ["Operation", html`${name(call.operation)} ${call.stream && chip("quiet", "stream")}`],
+  ["Model asked", name(call.model, 80)],
+];
+
+const answer = (call: CallModel): readonly (readonly [string, Value])[] => [
+  ["Target", target(call.provider, call.upstreamModel)],
+  ["HTTP status", name(call.httpStatus === null ? null : String(call.httpStatus))],
+  ["Finish reason", name(call.finishReason)],
+  ["Error kind", name(call.errorKind)],
+  ["Admitted", time(call.createdMs)],
+  ["First byte", html`${time(call.ttftMs === null ? null : call.createdMs + call.ttftMs)}${call.ttftMs !== null && html` <span class="hint">after ${duration(call.ttftMs)}</span>`}`],
+  ["Finished", html`${time(call.finishedMs)}${call.durationMs !== null && html` <span class="hint">after ${duration(call.durationMs)}</span>`}`],
+];
+
+/** A part is always contained in its total, so the fresh input is what the cache did not serve or take. */
+function tokens(call: CallModel): Html {
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, cacheWrite1hTokens } = call;
+  const fresh = inputTokens === null ? null : Math.max(0, inputTokens - (cacheReadTokens ?? 0) - (cacheWriteTokens ?? 0));
+  const rows: readonly (readonly [string, number | null, boolean])[] = [
+    ["Input", inputTokens, false],
+    ["fresh", fresh, true],
+    ["read from cache", cacheReadTokens, true],
+    ["written to cache", cacheWriteTokens, true],
+    ["of that for one hour", cacheWrite1hTokens, true],
+    ["Output", call.outputTokens, false],
+    ["reasoning", call.reasoningTokens, true],
+  ];
+  return html`<table><tbody>${rows.map(([label, value, part]) => html`<tr class="${part && "part"}"><th scope="row">${label}</th><td class="num">${count(value)}</td></tr>`)}</tbody></table>
+    ${facts([["Counted by", html`${name(call.source)} ${call.anomalous && chip("warn", "corrected")}`]])}`;
+}
+
+const cost = (call: CallModel): Html => html`${
+    call.lines.length > 0 &&
+    html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">Price</th></tr></thead>
+      <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
+  }
+  ${facts([
+    ["Cost", money(call.costNano)],
+    ["Charged", money(call.chargeNano)],
+    ["Held at admission", money(call.heldNano)],
+    ["Price version", name(call.priceVersion, 60)],
+  ])}`;
+
+function attempts(call: CallModel): Html {
+  if (call.attempts.length === 0) return html`<p class="hint">${call.provider === null || call.status === "refused" ? "The call was not sent to a provider." : "One attempt."}</p>`;
+  return html`<div class="scroll"><table>
+    <thead><tr><th scope="col" class="num">#</th><th scope="col">Target</th><th scope="col">Status</th><th scope="col">Billed</th><th scope="col">Upstream id</th></tr></thead>
+    <tbody>${call.attempts.map(attempt)}</tbody>
+  </table></div>`;
+}
+
+const attempt = (entry: AttemptLine, index: number): Html => html`<tr>
+  <td class="num">${index + 1}</td><td>${target(entry.provider, entry.upstreamModel)}</td>
+  <td>${entry.status ?? "no answer"}</td><td>${entry.billed ? "yes" : "no"}</td><td>${name(entry.upstreamId, 60)}</td>
+</tr>`;

@@ -1,0 +1,48 @@
+import { count, duration } from "./format.ts";
+import { html, segment, url, type Html } from "./html.ts";
+import { statusChip } from "./status.ts";
+import { money, name, time } from "./text.ts";
+
+/** One call as a row. */
+export interface CallLine {
+  readonly callId: string;
+  readonly createdMs: number;
+  readonly model: string;
+  readonly provider: string | null;
+  readonly upstreamModel: string | null;
+  /** Name of the key, or the principal where there is none. */
+  readonly caller: string;
+  readonly status: string;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly costNano: number | null;
+  readonly durationMs: number | null;
+}
+
+export function callTable(calls: readonly CallLine[]): Html {
+  return html`<div class="scroll"><table class="lines">
+    <thead><tr>
+      <th scope="col">Time</th><th scope="col">Model</th><th scope="col" class="wide">Target</th><th scope="col" class="wide">Key</th><th scope="col">Status</th>
+      <th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">Cost</th><th scope="col" class="num wide">Took</th>
+    </tr></thead>
+    <tbody>${calls.map(row)}</tbody>
+  </table></div>`;
+}
+
+const row = (call: CallLine): Html => html`<tr id="call-${call.callId}">
+  <td><a href="${url(`/dashboard/calls/${segment(call.callId)}`)}">${time(call.createdMs)}</a></td>
+  <td>${name(call.model)}</td>
+  <td class="wide">${target(call.provider, call.upstreamModel)}</td>
+  <td class="wide">${name(call.caller, 28)}</td>
+  <td>${statusChip(call.status)}</td>
+  <td class="num wide">${count(call.inputTokens)}</td>
+  <td class="num wide">${count(call.outputTokens)}</td>
+  <td class="num">${money(call.costNano)}</td>
+  <td class="num wide">${duration(call.durationMs)}</td>
+</tr>`;
+
+/** `provider / model of the provider`. */
+export function target(provider: string | null, upstreamModel: string | null): Html {
+  if (provider === null) return name(null);
+  return html`${name(provider, 24)}<span class="slash">/</span>${name(upstreamModel)}`;
+}

@@ -1,0 +1,64 @@
+import { callPanels } from "./call-panels.ts";
+import { count, duration } from "./format.ts";
+import { html, type Html } from "./html.ts";
+import { statusChip } from "./status.ts";
+import { money, name, time } from "./text.ts";
+import { tile } from "./tile.ts";
+
+/** All that is kept of one call. */
+export interface CallModel {
+  readonly callId: string;
+  readonly accountId: string;
+  /** `null`: the call came without a key of ours. */
+  readonly keyName: string | null;
+  readonly principal: string;
+  readonly dialect: string;
+  readonly operation: string;
+  readonly model: string;
+  readonly provider: string | null;
+  readonly upstreamModel: string | null;
+  readonly status: string;
+  readonly source: string | null;
+  readonly inputTokens: number | null;
+  readonly cacheReadTokens: number | null;
+  readonly cacheWriteTokens: number | null;
+  readonly cacheWrite1hTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly reasoningTokens: number | null;
+  readonly costNano: number | null;
+  readonly chargeNano: number | null;
+  readonly heldNano: number;
+  readonly priceVersion: string | null;
+  readonly finishReason: string | null;
+  readonly stream: boolean;
+  readonly ttftMs: number | null;
+  readonly durationMs: number | null;
+  readonly createdMs: number;
+  readonly finishedMs: number | null;
+  readonly httpStatus: number | null;
+  readonly errorKind: string | null;
+  readonly attempts: readonly AttemptLine[];
+  readonly warnings: readonly string[];
+  readonly lines: readonly { readonly item: string; readonly quantity: number; readonly price: string }[];
+  readonly error: string | null;
+  /** The provider's usage was not credible and was corrected. */
+  readonly anomalous: boolean;
+}
+export interface AttemptLine {
+  readonly provider: string;
+  readonly upstreamModel: string;
+  readonly upstreamId: string | null;
+  readonly status: number | null;
+  readonly billed: boolean;
+}
+
+export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href="/dashboard/calls">Calls</a></p>
+  <div class="heading"><h1>${name(call.model, 80)}</h1>${statusChip(call.status)}</div>
+  <p class="subject">${time(call.createdMs)} <code class="copied">${call.callId}</code><button class="plain" data-copy hidden>Copy</button></p>
+  <div class="tiles">
+    ${tile("Cost", money(call.costNano), call.chargeNano !== null && call.chargeNano !== call.costNano ? html`charged ${money(call.chargeNano)}` : null)}
+    ${tile("Input tokens", html`${count(call.inputTokens)}`, call.cacheReadTokens ? html`${count(call.cacheReadTokens)} from cache` : null)}
+    ${tile("Output tokens", html`${count(call.outputTokens)}`, call.reasoningTokens ? html`${count(call.reasoningTokens)} reasoning` : null)}
+    ${tile("Took", html`${duration(call.durationMs)}`, call.ttftMs === null ? null : html`first byte after ${duration(call.ttftMs)}`)}
+  </div>
+  ${callPanels(call)}`;

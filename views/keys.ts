@@ -1,0 +1,75 @@
+import { count } from "./format.ts";
+import { html, segment, url, type Html } from "./html.ts";
+import { keyForm, type KeyFormModel } from "./key-form.ts";
+import { chip, date, name, time } from "./text.ts";
+
+export interface KeyListModel {
+  readonly keys: readonly KeyLine[];
+  /** Cursor of the next page; `null` at the end. */
+  readonly next: string | null;
+  readonly csrf: string;
+  readonly form: KeyFormModel;
+  /** Only on the answer that made the key, never again. */
+  readonly created: { readonly name: string; readonly secret: string } | null;
+}
+export interface KeyLine {
+  readonly id: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly last4: string;
+  readonly state: "active" | "expired" | "revoked";
+  readonly models: readonly string[] | "all";
+  readonly limits: { readonly requestsPerMinute?: number; readonly tokensPerMinute?: number; readonly concurrency?: number };
+  readonly expiresMs: number | null;
+  readonly createdMs: number;
+  readonly lastUsedMs: number | null;
+}
+
+export const keysPage = (model: KeyListModel): Html => html`<div id="keys">
+  <h1>Keys</h1>
+  ${model.created !== null && secretPanel(model.created)}
+  ${keyForm(model.form, model.csrf)}
+  ${model.keys.length === 0 ? html`<p class="panel empty">No keys yet.</p>` : table(model)}
+  <nav class="pager" aria-label="Paging"><span></span>${model.next !== null && html`<a rel="next" href="${url("/dashboard/keys", { after: model.next })}">Older →</a>`}</nav>
+</div>`;
+
+const secretPanel = (created: { readonly name: string; readonly secret: string }): Html => html`<section class="panel secret" role="status">
+  <h2>Key ${name(created.name, 60)} is ready</h2>
+  <p><code class="copied" id="secret">${created.secret}</code><button class="primary" data-copy hidden>Copy</button></p>
+  <p class="hint">Copy it now: it is shown only here and only once. The proxy keeps no copy that could be read.</p>
+</section>`;
+
+const table = ({ keys, csrf }: KeyListModel): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
+  <thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Models</th><th scope="col">Limits</th>
+    <th scope="col">Created</th><th scope="col">Expires</th><th scope="col">Last used</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
+  <tbody>${keys.map((key) => keyRow(key, csrf))}</tbody>
+</table></div></div>`;
+
+/** The row that a revocation swaps. */
+export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
+  <td><a href="${url("/dashboard/calls", { key: key.id })}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code></td>
+  <td data-label="State">${chip(tones[key.state], key.state)}</td>
+  <td data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
+  <td data-label="Limits">${limits(key.limits)}</td>
+  <td data-label="Created">${date(key.createdMs)}</td>
+  <td data-label="Expires">${date(key.expiresMs)}</td>
+  <td data-label="Last used">${time(key.lastUsedMs)}</td>
+  <td class="num">${key.state !== "revoked" && revocation(key.id, csrf)}</td>
+</tr>`;
+
+const revocation = (id: string, csrf: string): Html => {
+  const path = url(`/dashboard/keys/${segment(id)}/revocation`);
+  return html`<form method="post" action="${path}" hx-post="${path}" hx-target="closest tr" hx-swap="outerHTML" hx-confirm="Revoke this key? Calls with it are refused at once, and it cannot be undone.">
+    <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Revoke</button></form>`;
+};
+
+function limits({ requestsPerMinute, tokensPerMinute, concurrency }: KeyLine["limits"]): Html {
+  const parts = [
+    requestsPerMinute !== undefined && `${count(requestsPerMinute)} requests/min`,
+    tokensPerMinute !== undefined && `${count(tokensPerMinute)} tokens/min`,
+    concurrency !== undefined && `${count(concurrency)} at once`,
+  ].filter((part) => part !== false);
+  return parts.length === 0 ? name(null) : html`<span>${parts.map((part) => html`<span class="line">${part}</span>`)}</span>`;
+}
+
+const tones = { active: "good", expired: "warn", revoked: "quiet" } as const;

@@ -1,0 +1,65 @@
+import { html, type Html } from "./html.ts";
+
+/** What every page has around its own content. */
+export interface Shell {
+  readonly title: string;
+  /** The place in the navigation; `null`: not signed in, and no navigation. */
+  readonly section: "overview" | "calls" | "keys" | "budgets" | null;
+  readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
+  /** Token of the session for requests that change something; `null`: not signed in. */
+  readonly csrf: string | null;
+  readonly version: string;
+  /** A warning that stays on every page. */
+  readonly banner: string | null;
+}
+
+export function layout(shell: Shell, main: Html): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${shell.title} · LLM Proxy</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<meta name="htmx-config" content="${htmxConfig}">
+<link rel="icon" type="image/svg+xml" href="${shell.assets.icon}">
+<link rel="stylesheet" href="${shell.assets.style}">
+<script src="${shell.assets.script}" defer></script>
+</head>
+<body${shell.csrf !== null && html` hx-headers:inherited="${JSON.stringify({ "x-csrf-token": shell.csrf })}"`}>
+<a class="skip" href="#main">Skip to the content</a>
+${shell.section !== null && header(shell)}
+${shell.banner !== null && html`<p class="banner" role="note">${shell.banner}</p>`}
+<div id="notice" aria-live="polite"></div>
+<main id="main">${main}</main>
+<footer><span>LLM Proxy ${shell.version}</span><span>All times are UTC</span></footer>
+</body>
+</html>`;
+}
+
+const header = ({ section, csrf }: Shell): Html => html`<header class="top">
+  <a class="brand" href="/dashboard">LLM Proxy</a>
+  <nav aria-label="Pages">${sections.map(
+    ([id, href, label]) => html`<a href="${href}"${id === section && html` aria-current="page"`}>${label}</a>`,
+  )}</nav>
+  <form method="post" action="/dashboard/logout"><input type="hidden" name="csrf" value="${csrf}"><button class="plain">Sign out</button></form>
+</header>`;
+
+const sections = [
+  ["overview", "/dashboard", "Overview"],
+  ["calls", "/dashboard/calls", "Calls"],
+  ["keys", "/dashboard/keys", "Keys"],
+  ["budgets", "/dashboard/budgets", "Budgets"],
+] as const;
+
+/** htmx 4 has no history cache and no `eval` of its own; the switches of earlier versions are named so that no upgrade turns them on. */
+const htmxConfig = JSON.stringify({
+  selfRequestsOnly: true,
+  mode: "same-origin",
+  allowScriptTags: false,
+  allowEval: false,
+  includeIndicatorCSS: false,
+  historyCacheSize: 0,
+  history: "reload",
+});

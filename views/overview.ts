@@ -1,0 +1,59 @@
+import { callTable, type CallLine } from "./call-table.ts";
+import { chart, type Bar } from "./chart.ts";
+import { count, share, usd } from "./format.ts";
+import { html, type Html } from "./html.ts";
+import { money, name } from "./text.ts";
+import { tile } from "./tile.ts";
+
+export interface OverviewModel {
+  readonly today: Sum;
+  readonly month: Sum;
+  readonly open: number;
+  /** Oldest first. */
+  readonly spendByDay: readonly Bar[];
+  /** 24 bars, from midnight UTC. */
+  readonly callsByHour: readonly Bar[];
+  readonly models: readonly Ranked[];
+  readonly keys: readonly Ranked[];
+  readonly recent: readonly CallLine[];
+}
+export interface Sum {
+  readonly calls: number;
+  readonly errors: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly costNano: number;
+  readonly chargeNano: number;
+}
+export interface Ranked extends Sum {
+  readonly name: string;
+}
+
+export const overview = (model: OverviewModel): Html => html`<div class="heading"><h1>Overview</h1><span class="hint">${model.open === 1 ? "1 call" : `${count(model.open)} calls`} open now</span></div>
+  ${figures(model)}
+  <div class="columns">
+    <section class="panel"><h2>Spend per day <span class="hint">30 days</span></h2>${chart({ caption: "Spend per day", axis: "Day", bars: model.spendByDay, format: usd })}</section>
+    <section class="panel"><h2>Calls per hour <span class="hint">today</span></h2>${chart({ caption: "Calls per hour", axis: "Hour", bars: model.callsByHour, format: count })}</section>
+    <section class="panel flush"><h2>Models <span class="hint">30 days, by spend</span></h2>${ranking("Model", model.models)}</section>
+    <section class="panel flush"><h2>Keys <span class="hint">30 days, by spend</span></h2>${ranking("Key", model.keys)}</section>
+  </div>
+  <section class="panel flush"><h2>Latest calls <a class="more" href="/dashboard/calls">All calls</a></h2>
+    ${model.recent.length === 0 ? html`<p class="empty">No calls yet. Point an SDK at this proxy and they appear here.</p>` : callTable(model.recent)}</section>`;
+
+const figures = ({ today, month }: OverviewModel): Html => html`<section class="tiles" aria-label="Today and the last 30 days">
+  ${tile("Spend today", money(today.costNano), html`${money(month.costNano)} in 30 days${charged(month)}`)}
+  ${tile("Calls today", html`${count(today.calls)}`, html`${count(month.calls)} in 30 days`)}
+  ${tile("Tokens today", html`${count(today.inputTokens + today.outputTokens)}`, html`${count(month.inputTokens + month.outputTokens)} in 30 days`)}
+  ${tile("Errors today", html`${count(today.errors)}`, html`${today.calls > 0 && html`${share(today.errors, today.calls)} of calls; `}${count(month.errors)} in 30 days`, today.errors > 0 ? "bad" : "")}
+</section>`;
+
+/** Cost is what the providers bill, charge what the accounts are billed; one figure is enough while they agree. */
+const charged = ({ costNano, chargeNano }: Sum): Html | null => (costNano === chargeNano ? null : html`, ${money(chargeNano)} charged`);
+
+function ranking(head: string, rows: readonly Ranked[]): Html {
+  if (rows.length === 0) return html`<p class="empty">Nothing used yet.</p>`;
+  return html`<div class="scroll"><table>
+    <thead><tr><th scope="col">${head}</th><th scope="col" class="num">Calls</th><th scope="col" class="num wide">Tokens</th><th scope="col" class="num">Spend</th></tr></thead>
+    <tbody>${rows.map((row) => html`<tr><td>${name(row.name)}</td><td class="num">${count(row.calls)}</td><td class="num wide">${count(row.inputTokens + row.outputTokens)}</td><td class="num">${money(row.costNano)}</td></tr>`)}</tbody>
+  </table></div>`;
+}

@@ -1,0 +1,36 @@
+import { clock, day, isTime, none, splitUsd, year } from "./format.ts";
+import { html, type Html } from "./html.ts";
+
+/** A value from outside: isolated, so that its writing direction cannot reorder the row, and cut, with the rest as tooltip. */
+export function name(text: string | null, maxCharacters = 40): Html {
+  if (text === null || text === "") return html`<span class="none">${none}</span>`;
+  return html`<bdi class="name" title="${text.length > 20 ? cut(text, 200) : ""}">${cut(text, maxCharacters)}</bdi>`;
+}
+
+/** The first characters, and an ellipsis when there are more. */
+export function cut(text: string, maxCharacters: number): string {
+  const characters = Array.from(text.slice(0, maxCharacters * 2 + 2));
+  return characters.length > maxCharacters ? `${characters.slice(0, maxCharacters).join("")}…` : characters.join("");
+}
+
+/** Nano-USD, every digit kept; those below a cent are set smaller. */
+export function money(nano: number | bigint | null): Html {
+  const parts = splitUsd(nano);
+  if (parts === null) return html`<span class="none" title="No price is known.">${none}</span>`;
+  return html`<span class="money">${parts.whole}<span class="fine">${parts.fine}</span></span>`;
+}
+
+/** `23 Nov 14:26:05`, UTC; the machine-readable time and the year are in the element. */
+export const time = (atMs: number | null): Html => timeAs(atMs, (valid) => `${day(valid)} ${clock(valid)}:${new Date(valid).toISOString().slice(-7, -5)}`);
+
+/** `23 Nov 2025`, UTC; the time of day is in the element. */
+export const date = (atMs: number | null): Html => timeAs(atMs, (valid) => `${day(valid)} ${year(valid)}`);
+
+/** A short word with a colour; the colour never says more than the word. */
+export const chip = (tone: "good" | "bad" | "warn" | "info" | "quiet", word: string): Html => html`<span class="chip ${tone}">${word}</span>`;
+
+function timeAs(atMs: number | null, format: (validMs: number) => string): Html {
+  if (atMs === null || !isTime(atMs)) return html`<span class="none">${none}</span>`;
+  const iso = new Date(atMs).toISOString();
+  return html`<time datetime="${iso}" title="${iso.replace("T", " ").replace("Z", " UTC")}">${format(atMs)}</time>`;
+}
