@@ -59,8 +59,8 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
   });
   app.compile();
   return (request) => {
-    // A malformed Host makes `request.url` relative, so this comes before anything parses it (RFC 9112 §3.2).
-    if (!isWellFormedHost(request.headers.get("host"))) return new Response("bad Host header\n", { status: 400, headers: { connection: "close" } });
+    // A malformed Host or target makes `request.url` relative, so this comes before anything parses it (RFC 9112 §3.2).
+    if (!isWellFormedHost(request.headers.get("host")) || !URL.canParse(request.url)) return new Response("malformed request\n", { status: 400, headers: { connection: "close" } });
     return app.fetch(request);
   };
 }

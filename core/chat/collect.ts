@@ -1,6 +1,6 @@
 import { GatewayError } from "./error.ts";
 import type { ChatEvent, ChatStream, Finish } from "./event.ts";
-import { isJsonObject, type Json, type JsonObject } from "./json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "./json.ts";
 import type { Part } from "./request.ts";
 import type { Candidate, ChatResponse } from "./response.ts";
 
@@ -128,8 +128,7 @@ function end(draft: Draft, event: BlockEvent & { index: number }, kind: Block["k
 
 function candidateOf(draft: Draft): Candidate {
   return {
-    // The end's fields are those of the part that its start made.
-    parts: draft.blocks.map((block) => ({ ...block.part(block.pieces.join("")), ...block.end }) as Part),
+    parts: draft.blocks.map((block) => ({ ...block.part(block.pieces.join("")), ...block.end })),
     finish: draft.finish ?? { reason: "other", raw: null },
     ...(draft.logprobs.length === 0 ? {} : { logprobs: joinLogprobs(draft.logprobs) }),
     ...(draft.extensions === null ? {} : { extensions: draft.extensions }),
@@ -138,12 +137,12 @@ function candidateOf(draft: Draft): Candidate {
 
 /** Deltas carry lists, or objects of lists (`content`, `refusal`), for their own tokens; they are appended. */
 function joinLogprobs(pieces: readonly Json[]): Json {
-  if (pieces.every((piece) => Array.isArray(piece))) return pieces.flat();
+  if (pieces.every((piece) => isJsonArray(piece))) return pieces.flat();
   const objects = pieces.filter(isJsonObject);
   const keys = new Set(objects.flatMap((piece) => Object.keys(piece)));
   return Object.fromEntries(
     [...keys].map((key) => {
-      const lists = objects.map((piece) => piece[key]).filter((list) => Array.isArray(list));
+      const lists = objects.map((piece) => piece[key]).filter((list) => isJsonArray(list));
       return [key, lists.length > 0 ? lists.flat() : (objects.at(-1)?.[key] ?? null)];
     }),
   );

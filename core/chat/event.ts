@@ -12,14 +12,24 @@ export type ChatEvent =
   | ({ readonly type: "text-end"; readonly signature?: string; readonly citations?: readonly Json[] } & At)
   | ({ readonly type: "reasoning-start" } & At)
   | ({ readonly type: "reasoning-delta"; readonly text: string } & At)
-  | ({ readonly type: "reasoning-end"; readonly signature?: string; readonly encrypted?: string; readonly extensions?: JsonObject } & At)
+  | ({
+      readonly type: "reasoning-end";
+      readonly signature?: string;
+      readonly encrypted?: string;
+      readonly extensions?: JsonObject;
+    } & At)
   | ({ readonly type: "refusal-start" } & At)
   | ({ readonly type: "refusal-delta"; readonly text: string } & At)
   | ({ readonly type: "refusal-end" } & At)
   | ({ readonly type: "tool-input-start"; readonly id: string; readonly name: string; readonly custom?: boolean } & At)
   | ({ readonly type: "tool-input-delta"; readonly text: string } & At)
   | ({ readonly type: "tool-input-end"; readonly signature?: string } & At)
-  | { readonly type: "candidate-end"; readonly candidate: number; readonly finish: Finish; readonly extensions?: JsonObject }
+  | {
+      readonly type: "candidate-end";
+      readonly candidate: number;
+      readonly finish: Finish;
+      readonly extensions?: JsonObject;
+    }
   | { readonly type: "response-end"; readonly usage: ReportedUsage | null; readonly extensions?: JsonObject };
 
 interface At {

@@ -6,3 +6,6 @@ export interface JsonObject {
 
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** `Array.isArray` would make its items `any`. */
+export const isJsonArray = (value: unknown): value is readonly Json[] => Array.isArray(value);

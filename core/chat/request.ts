@@ -118,7 +118,12 @@ export type Tool =
       readonly strict: boolean | null;
     } & Extensible)
   /** Takes free text, perhaps held to a grammar. */
-  | ({ readonly type: "custom"; readonly name: string; readonly description: string | null; readonly format: JsonObject | null } & Extensible)
+  | ({
+      readonly type: "custom";
+      readonly name: string;
+      readonly description: string | null;
+      readonly format: JsonObject | null;
+    } & Extensible)
   /** Run by the provider itself; only a target of the same dialect can take it. */
   | { readonly type: "server"; readonly definition: JsonObject };
 

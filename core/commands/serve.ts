@@ -12,6 +12,7 @@ import { modelTable } from "../pipeline/models.ts";
 import type { Services } from "../pipeline/services.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { resolvePlugins } from "../plugin/load.ts";
+import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, setupPlugins } from "../plugin/setup.ts";
 import { type Connection, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
@@ -34,6 +35,7 @@ export const serve: Command = async (input) => {
       throw new ConfigError([loaded.source.problem([kind, name], `this version runs no ${kind} plugins`, "key")]);
 
   const logger = processLogger(settings.logLevel);
+  surviveStrayErrors(logger);
   const now = Date.now;
   const newId = () => uuidv7(now());
   const connections = new WeakMap<Request, Connection>();
@@ -162,6 +164,12 @@ function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (li
   const cap = transportCap(env);
   if (cap !== null && cap < 1_000)
     print(`Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`);
+}
+
+/** A plugin's floating promise must not end everybody's streams. What it meant to do is lost, so it is an error in the log. */
+function surviveStrayErrors(logger: Logger) {
+  process.on("unhandledRejection", (error) => logger.error({ error }, "a rejection that nobody handles"));
+  process.on("uncaughtException", (error) => logger.error({ error }, "an error that nobody catches"));
 }
 
 /** The first result, for every later call. */

@@ -1,5 +1,5 @@
 import type { TSchema } from "@sinclair/typebox";
-import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value";
+import { Value, type ValueError, ValueErrorType, ValuePointer } from "@sinclair/typebox/value";
 import { didYouMean } from "./nearest.ts";
 import { lowered, steps } from "./problem.ts";
 
@@ -26,11 +26,11 @@ export function faultsOf(schema: TSchema, value: unknown): Fault[] {
  * Turns text that came from the environment into the number or boolean its schema wants; other text stays text, and
  * stays an error. Changes `value` in place.
  */
-export function convertFilled(schema: TSchema, value: unknown, wasFilled: (at: string) => boolean): void {
+export function convertFilled(schema: TSchema, value: object, wasFilled: (at: string) => boolean): void {
   for (const error of Array.from(Value.Errors(schema, value))) {
     if (typeof error.value !== "string" || !wasFilled(error.path)) continue;
     const converted = convert(error);
-    if (converted !== null) Object.assign(parentOf(value, error.path), { [steps(error.path).at(-1) ?? ""]: converted });
+    if (converted !== null) ValuePointer.Set(value, error.path, converted);
   }
 }
 
@@ -41,12 +41,6 @@ function convert({ type, value }: ValueError): number | boolean | null {
   return /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : null;
 }
 
-function parentOf(root: unknown, at: string): object {
-  let parent: unknown = root;
-  for (const step of steps(at).slice(0, -1)) parent = Reflect.get(Object(parent), step);
-  return Object(parent);
-}
-
 function faultsIn(error: ValueError): Fault[] {
   const fault = { at: error.path, unknownKey: false };
   switch (error.type) {
@@ -54,8 +48,8 @@ function faultsIn(error: ValueError): Fault[] {
       const name = steps(error.path).at(-1) ?? "";
       if (typeof error.schema.expectedName === "string")
         return [{ ...fault, unknownKey: true, message: `expected a name of ${error.schema.expectedName}` }];
-      const known = Object.keys(error.schema.properties ?? {});
-      return [{ ...fault, unknownKey: true, message: `unknown key${didYouMean(name, known)}` }];
+      const known: object = error.schema.properties ?? {};
+      return [{ ...fault, unknownKey: true, message: `unknown key${didYouMean(name, Object.keys(known))}` }];
     }
     case ValueErrorType.ObjectRequiredProperty:
       return [{ ...fault, message: "missing, and it has no default" }];

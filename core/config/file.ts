@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 
 /** Far above any real file; keeps a wrong path (a log, a device) from being read for ever. */
-export const maxFileBytes = 1024 * 1024;
+const maxFileBytes = 1024 * 1024;
 
 /** The text of a file. Throws an `Error` whose message fits after the file's name: no path, no stack. */
 export type ReadFile = (path: string) => string;
@@ -30,7 +30,7 @@ function readAtMost(path: string, limitBytes: number): Uint8Array | null {
     }
     return null;
   } catch (error) {
-    throw new Error(reasonOf(error), { cause: error });
+    throw new Error(wordsFor(error), { cause: error });
   } finally {
     if (file !== null) closeSync(file);
   }
@@ -44,7 +44,7 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: "not readable: permission denied",
 };
 
-function reasonOf(error: unknown): string {
+function wordsFor(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
   return reasons[code] ?? `not readable (${code})`;
 }

@@ -1,3 +1,5 @@
+import { reasonOf } from "./problem.ts";
+
 /** What `${…}` can take its values from. */
 export interface Sources {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -51,6 +53,6 @@ function secretFile(path: string, { readSecret }: Sources): { value: string } | 
     const value = readSecret(path).replace(/\r?\n$/, "");
     return value === "" ? { problem: `file ${path}: empty` } : { value };
   } catch (error) {
-    return { problem: `file ${path}: ${error instanceof Error ? error.message : "not readable"}` };
+    return { problem: `file ${path}: ${reasonOf(error)}` };
   }
 }

@@ -1,5 +1,5 @@
 /** The candidate an operator probably meant: at most a third of the name mistyped. `null`: none is near. */
-export function nearest(name: string, candidates: Iterable<string>): string | null {
+function nearest(name: string, candidates: Iterable<string>): string | null {
   // Longer names than any candidate cannot be near, and would only cost time.
   if (name.length > 64) return null;
   let best: string | null = null;

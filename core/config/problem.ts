@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util";
+
 /** Where in a file; both count from 1. */
 export interface Position {
   readonly line: number;
@@ -57,3 +59,10 @@ export const steps = (jsonPointer: string): string[] =>
 
 /** A message of a library, in the form of ours. */
 export const lowered = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1);
+
+/** What a caught value says in one line: libraries put hints, colours and stacks in theirs. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "it threw no error";
+  const [line = ""] = stripVTControlCharacters(error.message).split("\n", 1);
+  return line.trim() || error.name;
+}

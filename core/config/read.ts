@@ -5,7 +5,7 @@ import type { ConfigSource, LoadedConfig } from "./config.ts";
 import { type ReadFile, readTextFile } from "./file.ts";
 import { didYouMean } from "./nearest.ts";
 import { fillEmpty, normalise } from "./normalise.ts";
-import { ConfigError, dotted, type Path, type Problem, steps } from "./problem.ts";
+import { ConfigError, dotted, type Path, type Problem, reasonOf, steps } from "./problem.ts";
 import { apiOnly, type ConfigFile, ConfigSchema, ServerSchema } from "./schema.ts";
 import { findingsOf } from "./semantics.ts";
 import { configSource, fillReferences } from "./source.ts";
@@ -65,7 +65,7 @@ async function rawOf(file: string, name: string, text: string | undefined, readF
     return { value, places, problems: inFile };
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError([whole(error instanceof Error ? error.message : "Not readable")]);
+    throw new ConfigError([whole(reasonOf(error))]);
   }
 }
 

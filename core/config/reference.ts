@@ -83,7 +83,10 @@ function rowsOf(schema: TSchema, prefix = ""): Row[] {
 function typeOf(schema: TSchema): string {
   if (Array.isArray(schema.anyOf)) return schema.anyOf.map(typeOf).join(" or ");
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
-  if (schema.type === "array") return `list of ${typeOf(schema.items)}`;
+  if (schema.type === "array") {
+    const items: TSchema = schema.items;
+    return `list of ${typeOf(items)}`;
+  }
   return schema.type === "object" ? "map" : String(schema.type);
 }
 

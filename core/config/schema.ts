@@ -16,7 +16,7 @@ const maxTimerMs = 2_147_483_647;
 const milliseconds = (value: number, description: string) =>
   t.Integer({ minimum: 1, maximum: maxTimerMs, default: value, description });
 
-export const logLevels = ["debug", "info", "warn", "error"] as const;
+const logLevels = ["debug", "info", "warn", "error"] as const;
 
 export const ServerSchema = closed(
   {

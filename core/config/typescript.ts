@@ -1,6 +1,7 @@
 import { pathToFileURL } from "node:url";
 import { missingModuleHint, provideModule } from "../runtime/plugin-module.ts";
 import { defineConfig } from "./define.ts";
+import { reasonOf } from "./problem.ts";
 
 /** The default export of a config written in TypeScript. Throws an `Error` whose message fits after the file's name. */
 export async function importConfig(file: string): Promise<unknown> {
@@ -20,7 +21,7 @@ async function importFile(file: string): Promise<unknown> {
     const exports: unknown = await import(pathToFileURL(file).href);
     return exports;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : "unknown error";
+    const reason = reasonOf(error);
     const hint = reason.includes("llm-proxy/config")
       ? missingModuleHint("llm-proxy/config", new URL("define.ts", import.meta.url))
       : "";

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 import type { DialectName } from "./dialect.ts";
 
 /** `{ extensions }` with the fields under the dialect's name, or nothing when there are none: to be spread. */
@@ -26,8 +26,8 @@ export const isEmpty = (object: JsonObject): boolean => Object.keys(object).leng
 /** Equal as JSON values: the order of keys does not matter, an `undefined` member is an absent one. */
 export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
+  if (isJsonArray(a) || isJsonArray(b)) {
+    return isJsonArray(a) && isJsonArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i]));
   }
   if (!isJsonObject(a) || !isJsonObject(b)) return false;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);

@@ -1,5 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
-import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 
 /*
  * Readers of one field of a request. `null` and an absent field are the same. They throw `invalid-request` that names the
@@ -39,7 +39,7 @@ export function readObject(value: Json | undefined, path: string): JsonObject | 
 /** An array of objects with at most `most` entries. */
 export function readObjects(value: Json | undefined, path: string, most: number): readonly JsonObject[] | null {
   if (value === undefined || value === null) return null;
-  if (!Array.isArray(value)) throw invalid(path, "must be an array");
+  if (!isJsonArray(value)) throw invalid(path, "must be an array");
   if (value.length > most) throw invalid(path, `must have at most ${most} entries`);
   return value.map((item: Json, i) => readObject(item, `${path}[${i}]`) ?? missing(`${path}[${i}]`));
 }

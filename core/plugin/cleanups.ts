@@ -1,3 +1,4 @@
+import { reasonOf } from "../config/problem.ts";
 import { within } from "./deadline.ts";
 import type { Awaitable, Kind, Logger } from "./plugin.ts";
 
@@ -23,8 +24,7 @@ export function createCleanups(logger: (owner: Owner) => Logger): Cleanups {
         try {
           await (deadlineMs === null ? run() : within(deadlineMs, run));
         } catch (error) {
-          const reason = error instanceof Error ? error.message : "it threw no error";
-          logger(owner).error({ reason }, "clean-up failed");
+          logger(owner).error({ reason: reasonOf(error) }, "clean-up failed");
         }
       }
     },

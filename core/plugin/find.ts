@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { didYouMean } from "../config/nearest.ts";
+import { reasonOf } from "../config/problem.ts";
 import { missingModuleHint, provideModule, resolvePackage } from "../runtime/plugin-module.ts";
 import * as pluginModule from "./plugin.ts";
 import type { Kind, Plugin } from "./plugin.ts";
@@ -67,7 +68,7 @@ async function imported(load: Loader): Promise<unknown> {
   try {
     return await load();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : "it threw no error";
+    const reason = reasonOf(error);
     const hint = reason.includes("llm-proxy/plugin")
       ? missingModuleHint("llm-proxy/plugin", new URL("plugin.ts", import.meta.url))
       : "";

@@ -3,7 +3,7 @@ import { Value } from "@sinclair/typebox/value";
 import { resolve } from "node:path";
 import { convertFilled, faultsOf } from "../config/check.ts";
 import type { InstanceOptions, LoadedConfig } from "../config/config.ts";
-import { ConfigError, pointer, type Problem, steps } from "../config/problem.ts";
+import { ConfigError, pointer, type Problem, reasonOf, steps } from "../config/problem.ts";
 import { pluginSections } from "../config/schema.ts";
 import { type Builtins, findPlugin, type Origin } from "./find.ts";
 import type { Kind, Plugin } from "./plugin.ts";
@@ -56,7 +56,7 @@ async function resolveInstance(
     const problems = checkOptions({ kind, name, plugin, options }, { directory, source });
     return problems.length > 0 ? { problems } : { kind, name, plugin, origin, options };
   } catch (error) {
-    const message = error instanceof Error ? error.message : "failed";
+    const message = reasonOf(error);
     const place = instance.use === undefined ? source.locate([kind, name], "key") : source.locate([kind, name, "use"]);
     const problem = source.problem([kind, name], message, "key");
     return {

@@ -1,4 +1,6 @@
+import type { TSchema } from "@sinclair/typebox";
 import type { LoadedConfig } from "../config/config.ts";
+import { reasonOf } from "../config/problem.ts";
 import type { Database } from "../storage/database.ts";
 import { createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
@@ -81,17 +83,16 @@ async function named<T>(
   try {
     return await work();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : "it threw no error";
-    const masked = maskOptions(loaded.source.mask(reason), plugin);
+    const masked = maskOptions(loaded.source.mask(reasonOf(error)), plugin);
     throw new SetupError(`${describeInstance(plugin)}: ${what} failed: ${masked}`, { cause: error });
   }
 }
 
 /** Covers options that are secrets by schema or name: those that stand in the file itself are known by nothing else. */
 function maskOptions(text: string, { plugin, options }: ResolvedPlugin): string {
+  const schemas: Readonly<Record<string, TSchema>> = plugin.config.properties ?? {};
   return Object.entries(options).reduce((masked, [name, value]) => {
-    const secret =
-      plugin.config.properties?.[name]?.writeOnly === true || /key|secret|token|password|credential/i.test(name);
+    const secret = schemas[name]?.writeOnly === true || /key|secret|token|password|credential/i.test(name);
     return secret && typeof value === "string" && value.length >= 6 ? masked.replaceAll(value, "***") : masked;
   }, text);
 }

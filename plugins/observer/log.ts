@@ -30,7 +30,10 @@ export default definePlugin({
 });
 
 export function logTo(destination: DestinationStream): Observer {
-  const logger = pino({ base: null, timestamp: false, formatters: { level: (level) => ({ level }) } }, destination);
+  const logger = pino(
+    { base: null, timestamp: false, messageKey: "message", formatters: { level: (level) => ({ level }) } },
+    destination,
+  );
   return { callEnded: (record) => logger[levelOf(record)](lineOf(record), "call") };
 }
 

@@ -68,7 +68,6 @@ export class RateBucket implements Counter {
     // What drained away while the share was open cannot be given back: others may have been let in for it.
     this.#level += Math.max((actual - taken) * unit, -rootOf(low).level);
     if (this.#open === 0) this.#lows.length = 0;
-    else this.#noteLow();
   }
 
   /** A clock that steps back drains nothing at that moment, and goes on from there: nobody waits for the step. */

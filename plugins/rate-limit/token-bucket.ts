@@ -5,7 +5,7 @@ import { RateBucket } from "./gcra.ts";
 import { headersOf, refusal, type Want } from "./report.ts";
 import { Slots } from "./slots.ts";
 
-const amount = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
+const atMost = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
 
 /** Counts in the memory of this process; a restart begins with full buckets. */
 export default definePlugin({
@@ -19,11 +19,11 @@ export default definePlugin({
         default: "key",
         description: "Whose calls are counted together for the three limits below.",
       }),
-      requestsPerMinute: amount("At most this many at once, refilled evenly over a minute."),
-      tokensPerMinute: amount(
+      requestsPerMinute: atMost("At most this many at once, refilled evenly over a minute."),
+      tokensPerMinute: atMost(
         "Input and output. A call reserves what it will probably use and is corrected at its end.",
       ),
-      concurrency: amount("Calls that run at the same time."),
+      concurrency: atMost("Calls that run at the same time."),
     },
     { additionalProperties: false },
   ),
@@ -105,7 +105,7 @@ interface Taken {
 
 function holdOf(taken: readonly Taken[], headers: Readonly<Record<string, string>>, now: () => number): Hold {
   let ended = false;
-  const end = (actualOf: (measure: Limit["measure"]) => number) => {
+  const endAll = (actualOf: (measure: Limit["measure"]) => number) => {
     if (ended) return;
     ended = true;
     const nowMs = Math.floor(now());
@@ -113,8 +113,8 @@ function holdOf(taken: readonly Taken[], headers: Readonly<Record<string, string
   };
   return {
     headers,
-    settle: ({ usage }) => end((measure) => (measure === "tokens" ? tokensOf(usage) : 1)),
-    release: () => end(() => 0),
+    settle: ({ usage }) => endAll((measure) => (measure === "tokens" ? tokensOf(usage) : 1)),
+    release: () => endAll(() => 0),
   };
 }
 

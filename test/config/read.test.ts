@@ -111,7 +111,7 @@ describe("a file that cannot be read is named with the reason, without a stack",
 
 describe("a config in TypeScript", () => {
   test("is checked like any other, and finds defineConfig without node_modules", async () => {
-    const path = file(
+    const path = write(
       "good.ts",
       `import { defineConfig } from "llm-proxy/config";\nexport default defineConfig({ server: { port: 1234 } });\n`,
     );

@@ -15,9 +15,9 @@ export function testObserver(
   { skip = [] }: { readonly skip?: readonly "written"[] } = {},
 ): void {
   const written = async (...records: readonly CallRecord[]) => {
-    const { observer, written } = await create();
+    const { observer, written: read } = await create();
     for (const record of records) await observer.callEnded(record);
-    return (await written?.()) ?? [];
+    return (await read?.()) ?? [];
   };
 
   describe("observer contract", () => {

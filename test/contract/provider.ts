@@ -59,7 +59,7 @@ function testUpstream(
     const provider = await create(context);
     return Promise.all(
       provider.dialects.flatMap((dialect) =>
-        [true, false].map((stream) => provider.request(anAttempt({ dialect, stream, ...changed }))),
+        [true, false].map(async (stream) => provider.request(anAttempt({ dialect, stream, ...changed }))),
       ),
     );
   };

@@ -47,8 +47,14 @@ function normalMessage(message: JsonObject, kind: "request" | "response"): JsonO
   const { content, tool_calls: calls, function_call: legacy, reasoning, ...rest } = message;
   const parts = typeof content === "string" ? [{ type: "text", text: content }] : list(content);
   const said = parts.filter((part) => message["role"] !== "assistant" || part["text"] !== "");
-  const thoughts = said.filter((part) => part["type"] === "thinking").map(thoughtOf).join("");
-  const texts = said.filter((part) => part["type"] === "text").map((part) => part["text"]).join("");
+  const thoughts = said
+    .filter((part) => part["type"] === "thinking")
+    .map(thoughtOf)
+    .join("");
+  const texts = said
+    .filter((part) => part["type"] === "text")
+    .map((part) => part["text"])
+    .join("");
   return {
     ...rest,
     ...(reasoning === "" ? {} : { reasoning }),
@@ -78,7 +84,10 @@ function normalFinish(word: Json | undefined, message: JsonObject): Json {
   return message["function_call"] === undefined || message["function_call"] === null ? "stop" : "function_call";
 }
 
-const thoughtOf = (part: JsonObject) => list(part["thinking"]).map((item) => item["text"]).join("");
+const thoughtOf = (part: JsonObject) =>
+  list(part["thinking"])
+    .map((item) => item["text"])
+    .join("");
 
 /** Drops what is nothing: absent, `null`, empty words, empty lists; all the way down. */
 export function tidy(value: Json | undefined): Json {

@@ -4,7 +4,8 @@ import type { ChatCompletionTool } from "openai/resources/chat/completions";
 import { openai } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers, chunk, frame, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
-import { usageOf } from "../support/rows.ts";
+import { until } from "../support/poll.ts";
+import { allUsage, usageOf } from "../support/rows.ts";
 import { json, sse } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
@@ -79,13 +80,16 @@ for (const model of ["mock/sdk", "fast", "echo"]) {
     expect(withUsage.length).toBe(1);
     expect(parts.at(-1)).toBe(withUsage[0]);
     expect(withUsage[0]?.choices).toEqual([]);
-    const row = setup.gateway.sql<{ input_tokens: number; output_tokens: number }>(
-      "select * from v_usage order by created_ms desc, call_id desc limit 1",
-    )[0];
-    expect([withUsage[0]?.usage?.prompt_tokens, withUsage[0]?.usage?.completion_tokens]).toEqual([
-      row?.input_tokens,
-      row?.output_tokens,
-    ]);
+    // The SDK stops at `[DONE]`, which comes before the close that waits for the record.
+    const row = await until("the record", () => {
+      const last = allUsage(setup.gateway).at(-1);
+      return last?.status === "open" ? null : last;
+    });
+    expect(row).toMatchObject({
+      status: "ok",
+      input_tokens: withUsage[0]?.usage?.prompt_tokens,
+      output_tokens: withUsage[0]?.usage?.completion_tokens,
+    });
   });
 }
 

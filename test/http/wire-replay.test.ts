@@ -121,7 +121,8 @@ function recordDiffers(recording: Recording, reply: Reply): string | null {
   if (row.stream !== (recording.stream ? 1 : 0)) return `stream ${row.stream}`;
   if (!usage) {
     if (failed) return row.cost_nano === 0 ? null : `a failed stream costs ${row.cost_nano}`;
-    return row.source === "estimated" && (row.output_tokens ?? 0) > 0
+    const said = /"(content|arguments|reasoning\w*)": ?"[^"]/.test(recording.response.sse ?? "");
+    return row.source === "estimated" && (row.output_tokens ?? 0) > 0 === said
       ? null
       : `source ${row.source}, output ${row.output_tokens} without reported usage`;
   }

@@ -22,7 +22,8 @@ export function expectedUsage(recording: Recording): ExpectedUsage | null {
   const cacheRead =
     count(usage, "prompt_tokens_details", "cached_tokens") ||
     count(usage, "prompt_cache_hit_tokens") ||
-    count(usage, "cache_read_input_tokens");
+    count(usage, "cache_read_input_tokens") ||
+    count(usage, "num_cached_tokens");
   const cacheWrite =
     count(usage, "prompt_tokens_details", "cache_write_tokens") || count(usage, "cache_creation_input_tokens");
   return {

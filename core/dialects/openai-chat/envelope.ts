@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
 
@@ -95,7 +95,7 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
 }
 
 const objects = (value: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(value) ? value.filter(isJsonObject) : [];
+  isJsonArray(value) ? value.filter(isJsonObject) : [];
 
 const isPlainTool = (tool: JsonObject) =>
   tool["type"] === "function" ||
@@ -103,7 +103,7 @@ const isPlainTool = (tool: JsonObject) =>
   (tool["type"] === undefined && isJsonObject(tool["function"]));
 
 const isGiven = (value: Json | undefined) =>
-  value !== undefined && value !== null && value !== false && !(Array.isArray(value) && value.length === 0);
+  value !== undefined && value !== null && value !== false && !(isJsonArray(value) && value.length === 0);
 
 function measurePart(part: JsonObject, found: { -readonly [K in keyof InputMeasure]: InputMeasure[K] }): void {
   const { type } = part;

@@ -1,5 +1,5 @@
 import type { ErrorKind } from "../../chat/error.ts";
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ErrorBody, VendorError } from "../dialect.ts";
 
 /**
@@ -9,15 +9,15 @@ import type { ErrorBody, VendorError } from "../dialect.ts";
  */
 export function decodeError(body: Json): VendorError {
   if (typeof body === "string") return vendorError({ message: body });
-  if (Array.isArray(body)) return body.length > 0 ? decodeError(body[0] ?? null) : vendorError({});
+  if (isJsonArray(body)) return body.length > 0 ? decodeError(body[0] ?? null) : vendorError({});
   if (!isJsonObject(body)) return vendorError({});
   const { error, detail } = body;
   if (isJsonObject(error)) return vendorError(error);
   if (typeof error === "string") return vendorError({ ...body, message: error });
-  if (Array.isArray(error) && error.length > 0) return decodeError(error[0] ?? null);
+  if (isJsonArray(error) && error.length > 0) return decodeError(error[0] ?? null);
   if (body["message"] !== undefined) return vendorError(body);
   if (typeof detail === "string") return vendorError({ ...body, message: detail });
-  if (isJsonObject(detail) || Array.isArray(detail)) return decodeError(detail);
+  if (isJsonObject(detail) || isJsonArray(detail)) return decodeError(detail);
   if (typeof body["msg"] === "string") return vendorError({ ...body, message: body["msg"] });
   return vendorError(body);
 }

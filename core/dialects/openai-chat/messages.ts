@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
@@ -43,7 +43,7 @@ export function decodeAnswer(message: JsonObject, path: string): { parts: readon
   const { annotations, function_call: legacy } = message;
   const refusal = readString(message["refusal"], `${path}.refusal`);
   const audio = decodeAudio(message["audio"]);
-  const cited = Array.isArray(annotations) && annotations.length > 0 && content.some((part) => part.type === "text");
+  const cited = isJsonArray(annotations) && annotations.length > 0 && content.some((part) => part.type === "text");
   const calls = (readObjects(message["tool_calls"], `${path}.tool_calls`, maxToolCalls) ?? []).map(
     (call, i) => decodeToolCall({ ...call, id: call["id"] || `call_${i}` }), // One without an id would be a `function_call`.
   );
@@ -57,7 +57,7 @@ export function decodeAnswer(message: JsonObject, path: string): { parts: readon
     ...(isLegacyCall ? [decodeToolCall({ function: legacy })] : []),
   ];
   const consumed = new Set(answerKeys);
-  if (cited || (Array.isArray(annotations) && annotations.length === 0)) consumed.add("annotations");
+  if (cited || (isJsonArray(annotations) && annotations.length === 0)) consumed.add("annotations");
   if (audio !== null) consumed.add("audio");
   return { parts, rest: without(message, consumed) };
 }

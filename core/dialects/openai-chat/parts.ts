@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { MediaPart, OtherPart, ReasoningPart, RefusalPart, TextPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObject, readString } from "../fields.ts";
@@ -11,7 +11,7 @@ export type ContentPart = TextPart | MediaPart | OtherPart | RefusalPart | Reaso
 export function decodeContent(content: Json | undefined, path: string): readonly ContentPart[] {
   if (content === undefined || content === null) return [];
   if (typeof content === "string") return [{ type: "text", text: content }];
-  if (!Array.isArray(content)) throw invalid(path, "must be a string or an array");
+  if (!isJsonArray(content)) throw invalid(path, "must be a string or an array");
   return content.map((part: Json, i) => {
     if (!isJsonObject(part)) throw invalid(`${path}[${i}]`, "must be an object");
     return decodePart(part, `${path}[${i}]`);

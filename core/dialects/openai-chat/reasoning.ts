@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReasoningPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { keep, kept } from "./kept.ts";
@@ -17,7 +17,7 @@ export function decodeReasoning(message: JsonObject): readonly ReasoningPart[] {
   const fields = textFields.filter((field) => isText(message[field]));
   const flat = fields.map((field) => message[field]).find(isText) ?? "";
   const details = message["reasoning_details"];
-  const parts = (Array.isArray(details) ? details.filter(isJsonObject) : []).map(decodeDetail);
+  const parts = (isJsonArray(details) ? details.filter(isJsonObject) : []).map(decodeDetail);
   if (parts.length === 0) return flat === "" ? [] : [{ type: "reasoning", text: flat, ...keepPlace(fields, {}) }];
 
   const readable = parts.findIndex((part) => part.encrypted === undefined);
@@ -36,7 +36,7 @@ export function decodeThinking(part: JsonObject): ReasoningPart {
   const { thinking } = part;
   return {
     type: "reasoning",
-    text: Array.isArray(thinking) ? thinking.map(textOf).join("") : isText(thinking) ? thinking : "",
+    text: isJsonArray(thinking) ? thinking.map(textOf).join("") : isText(thinking) ? thinking : "",
     ...keepPlace(["content"], without(part, thinkingKeys)),
   };
 }
@@ -112,5 +112,5 @@ function keepPlace(fields: readonly string[], more: JsonObject) {
 
 function placeOf(part: ReasoningPart): readonly string[] {
   const place = kept(part)["in"];
-  return Array.isArray(place) ? place.filter(isText) : ["reasoning_content"];
+  return isJsonArray(place) ? place.filter(isText) : ["reasoning_content"];
 }

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { editRequest } from "./edit-request.ts";
@@ -100,12 +100,7 @@ class ChunkMeter implements StreamMeter {
     if (usage === null) return true;
     this.#usage = decodeUsage(usage, this.#serviceTier) ?? this.#usage;
     this.#interim = isInterimUsage(usage);
-    return !(
-      this.#hideUsage &&
-      isJsonObject(chunk["usage"]) &&
-      Array.isArray(chunk["choices"]) &&
-      choices.length === 0
-    );
+    return !(this.#hideUsage && isJsonObject(chunk["usage"]) && isJsonArray(chunk["choices"]) && choices.length === 0);
   }
 }
 
@@ -155,10 +150,10 @@ function textBytes(value: Json | undefined): number {
     for (let i = 0; i < value.length; i++) bytes += utf8Length(value.charCodeAt(i));
     return bytes;
   }
-  if (!Array.isArray(value)) return 0;
+  if (!isJsonArray(value)) return 0;
   return objects(value).reduce((sum, part) => sum + textBytes(part["text"]) + textBytes(part["thinking"]), 0);
 }
 
 const objects = (value: Json | undefined): readonly JsonObject[] =>
-  Array.isArray(value) ? value.filter(isJsonObject) : [];
+  isJsonArray(value) ? value.filter(isJsonObject) : [];
 const text = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);

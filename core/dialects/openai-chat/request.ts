@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, OutputFormat, Reasoning, ToolChoice } from "../../chat/request.ts";
 import { foreignFields, without } from "../extensions.ts";
 import { invalid, readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
@@ -203,7 +203,7 @@ const effortOf = (budgetTokens: number) => (budgetTokens <= 2_048 ? "low" : budg
 function readStop(value: Json | undefined): readonly string[] {
   if (value === undefined || value === null) return [];
   const stop = typeof value === "string" ? [value] : value;
-  if (!Array.isArray(stop)) throw invalid("stop", "must be a string or an array of strings");
+  if (!isJsonArray(stop)) throw invalid("stop", "must be a string or an array of strings");
   return stop.map((item: Json, i) => readString(item, `stop[${i}]`) ?? "");
 }
 

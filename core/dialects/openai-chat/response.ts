@@ -1,5 +1,5 @@
 import { GatewayError } from "../../chat/error.ts";
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Part } from "../../chat/request.ts";
 import type { Candidate, ChatResponse } from "../../chat/response.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
@@ -13,7 +13,7 @@ import { decodeUsage, encodeUsage } from "./usage.ts";
 
 export function decodeResponse(body: JsonObject): ChatResponse {
   const { choices, id, model, created } = body;
-  if (!Array.isArray(choices)) throw notAnAnswer();
+  if (!isJsonArray(choices)) throw notAnAnswer();
   return {
     id: typeof id === "string" ? id : "",
     model: typeof model === "string" ? model : "",

@@ -1,5 +1,5 @@
 import type { ChatEvent } from "../../chat/event.ts";
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import { isEmpty, without } from "../extensions.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
@@ -48,7 +48,7 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
     ...state,
     finish: state.finish ?? (typeof word === "string" ? word : null),
     audio: joinAudio(state.audio, delta["audio"]),
-    citations: Array.isArray(delta["annotations"]) ? [...state.citations, ...delta["annotations"]] : state.citations,
+    citations: isJsonArray(delta["annotations"]) ? [...state.citations, ...delta["annotations"]] : state.citations,
     kept: { ...state.kept, ...without(choice, choiceKeys) },
   };
   for (const piece of proseDeltas(delta, choice["logprobs"])) next = say(next, piece, events);
@@ -77,11 +77,11 @@ export function endCandidate(state: CandidateState): readonly ChatEvent[] {
 /** Data and transcript come in pieces, the id and the expiry once. */
 function joinAudio(audio: JsonObject, piece: Json | undefined): JsonObject {
   if (!isJsonObject(piece)) return audio;
-  const joined = ["data", "transcript"].flatMap((field) => {
+  const join = (field: string): JsonObject => {
     const text = [audio[field], piece[field]].filter((part) => typeof part === "string");
-    return text.length === 0 ? [] : [[field, text.join("")]];
-  });
-  return { ...audio, ...piece, ...Object.fromEntries(joined) };
+    return text.length === 0 ? {} : { [field]: text.join("") };
+  };
+  return { ...audio, ...piece, ...join("data"), ...join("transcript") };
 }
 
 const firstObject = (...values: (Json | undefined)[]): JsonObject => values.find(isJsonObject) ?? {};

@@ -1,5 +1,5 @@
 import type { ChatEvent } from "../../chat/event.ts";
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeDetail } from "./reasoning.ts";
 import type { CandidateState } from "./stream-candidate.ts";
@@ -30,7 +30,7 @@ export type Piece =
 export function proseDeltas(delta: JsonObject, logprobs: Json | undefined): readonly Piece[] {
   const { content } = delta;
   const probable = logprobs === undefined || logprobs === null ? {} : { logprobs };
-  const list = Array.isArray(content) ? content.filter(isJsonObject) : [];
+  const list = isJsonArray(content) ? content.filter(isJsonObject) : [];
   return [
     ...reasoningDeltas(delta),
     ...(isText(content) ? [{ kind: "text" as const, text: content, ...probable }] : []),
@@ -121,7 +121,7 @@ function reasoningDeltas(delta: JsonObject): readonly Piece[] {
   const field = ["reasoning_content", "reasoning"].find((name) => isText(delta[name]));
   const flat = field === undefined ? undefined : delta[field];
   const pieces: Piece[] = isText(flat) ? [{ kind: "reasoning", text: flat, field: field ?? null }] : [];
-  const details = Array.isArray(delta["reasoning_details"]) ? delta["reasoning_details"].filter(isJsonObject) : [];
+  const details = isJsonArray(delta["reasoning_details"]) ? delta["reasoning_details"].filter(isJsonObject) : [];
   for (const entry of details) {
     const { text, signature, encrypted, ...part } = decodeDetail(entry);
     const { detail } = kept(part);
@@ -140,7 +140,7 @@ function reasoningDeltas(delta: JsonObject): readonly Piece[] {
 /** Mistral sends parts of `content` while it thinks. */
 function contentPart(part: JsonObject): readonly Piece[] {
   if (part["type"] === "text") return isText(part["text"]) ? [{ kind: "text", text: part["text"] }] : [];
-  if (part["type"] !== "thinking" || !Array.isArray(part["thinking"])) return [];
+  if (part["type"] !== "thinking" || !isJsonArray(part["thinking"])) return [];
   const text = part["thinking"]
     .map((item: Json) => (isJsonObject(item) && isText(item["text"]) ? item["text"] : ""))
     .join("");

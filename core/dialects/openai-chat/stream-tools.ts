@@ -1,5 +1,5 @@
 import type { ChatEvent } from "../../chat/event.ts";
-import { isJsonObject, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { CandidateState } from "./stream-candidate.ts";
 import { inputText, signatureOf } from "./tools.ts";
 
@@ -22,7 +22,7 @@ type Change = (state: CandidateState, events: ChatEvent[]) => CandidateState;
 export function toolDeltas(delta: JsonObject): readonly Change[] {
   const { tool_calls: calls, function_call: legacy } = delta;
   return [
-    ...(Array.isArray(calls)
+    ...(isJsonArray(calls)
       ? calls
           .filter(isJsonObject)
           .map((call) => (state: CandidateState, events: ChatEvent[]) => addPiece(state, call, events))

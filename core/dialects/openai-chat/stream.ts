@@ -1,6 +1,6 @@
 import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { without } from "../extensions.ts";
@@ -36,7 +36,7 @@ export function step(state: StreamState, data: string, event: string | null): St
   if (event === "error" || isGiven(chunk["error"])) throw streamFault(chunk);
 
   const events: ChatEvent[] = [];
-  const choices = Array.isArray(chunk["choices"]) ? chunk["choices"].filter(isJsonObject) : [];
+  const choices = isJsonArray(chunk["choices"]) ? chunk["choices"].filter(isJsonObject) : [];
   // Azure opens with a chunk about the prompt that has neither id, model nor choices.
   const starts = !state.started && (choices.length > 0 || isWord(chunk["id"]));
   if (starts) events.push(start(chunk));

@@ -10,6 +10,8 @@ export const defaultAccount = "default";
 const maxDepth = 8;
 
 export function accountRepository(database: SqliteDatabase): AccountRepository {
+  /** Asked on every call. Accounts are made in this process only, and their place in the tree does not change. */
+  const lineages = new Map<string, readonly AccountRow[]>();
   const byRef = (ref: number) => database.select().from(accounts).where(eq(accounts.ref, ref)).all()[0];
   const byId = (id: string) => database.select().from(accounts).where(eq(accounts.id, id)).all()[0];
 
@@ -25,9 +27,13 @@ export function accountRepository(database: SqliteDatabase): AccountRepository {
       return row ? shown(row) : null;
     },
     lineage(id) {
+      const known = lineages.get(id);
+      if (known) return known;
       const line: AccountRow[] = [];
       for (let row = byId(id); row && line.length < maxDepth; row = row.parentRef === null ? undefined : byRef(row.parentRef))
         line.push(shown(row));
+      // An unknown id is not remembered: anyone with a token could fill the memory with them.
+      if (line.length > 0) lineages.set(id, line);
       return line;
     },
   };

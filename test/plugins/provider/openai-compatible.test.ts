@@ -43,8 +43,8 @@ describe("openai-compatible", () => {
     ["https://api.example.com", "https://api.example.com/chat/completions"],
     ["https://API.example.com:443//", "https://api.example.com/chat/completions"],
     ["http://[::1]:8080/openai/v1", "http://[::1]:8080/openai/v1/chat/completions"],
-  ])("base URL %s sends to %s", async (baseUrl, url) => {
-    expect((await sent({ baseUrl })).url).toBe(url);
+  ])("base URL %s sends to %s", async (given, url) => {
+    expect((await sent({ baseUrl: given })).url).toBe(url);
   });
 
   test.each([
@@ -55,8 +55,8 @@ describe("openai-compatible", () => {
     "https://example.com/v1?key=secret-0123",
     "https://example.com/v1#secret-0123",
     "",
-  ])("base URL %j is refused, and not repeated", async (baseUrl) => {
-    const error = await create({ baseUrl }).catch((thrown: unknown) => thrown);
+  ])("base URL %j is refused, and not repeated", async (given) => {
+    const error = await create({ baseUrl: given }).catch((thrown: unknown) => thrown);
     expect(String(error)).toContain("baseUrl");
     expect(String(error)).not.toContain("secret-0123");
   });
