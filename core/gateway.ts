@@ -6,6 +6,7 @@ import { type Call, openCall } from "./pipeline/call.ts";
 import { decode } from "./pipeline/decode.ts";
 import { dispatch } from "./pipeline/dispatch.ts";
 import { watchDisconnect } from "./pipeline/disconnect.ts";
+import type { Route, RouteTarget } from "./pipeline/models.ts";
 import { respond, respondError } from "./pipeline/respond.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
 import { refuse, settle } from "./pipeline/settle.ts";
@@ -40,7 +41,7 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
       {
         status: call.clientGone ? "client_aborted" : services.draining.value && error.kind === "unavailable" ? "shutdown" : "upstream_error",
         httpStatus: error.status,
-        target: call.admitted.route.targets[0],
+        target: lastTried(call, call.admitted.route),
         metered: nothingMetered,
         error,
       },
@@ -51,6 +52,11 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
   }
   return respondError(call, error);
 }
+
+const lastTried = (call: Call, { targets }: Route): RouteTarget => {
+  const last = call.attempts.at(-1);
+  return targets.find(({ provider, model }) => provider === last?.provider && model === last.upstreamModel) ?? targets[0];
+};
 
 function gatewayError(call: Call, thrown: unknown, services: Services): GatewayError {
   if (thrown instanceof GatewayError) return thrown;

@@ -22,7 +22,9 @@ export const budgetsPage = ({ budgets, next }: BudgetListModel): Html => html`<h
   ${budgets.length === 0 ? html`<p class="panel empty">No budgets. A key can get one when it is <a href="/dashboard/keys">created</a>.</p>` : table(budgets)}
   <nav class="pager" aria-label="Paging"><span class="hint">Held: reserved for calls that are open now</span>${next !== null && html`<a rel="next" href="${url("/dashboard/budgets", { after: next })}">Older →</a>`}</nav>`;
 
-const table = (budgets: readonly BudgetLine[]): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
+const table = (
+  budgets: readonly BudgetLine[],
+): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
   <thead><tr><th scope="col">On</th><th scope="col">Window</th><th scope="col">Used</th><th scope="col" class="num">Limit</th><th scope="col" class="num">Spent</th>
     <th scope="col" class="num">Held</th><th scope="col" class="num">Free</th><th scope="col">Resets</th></tr></thead>
   <tbody>${budgets.map(row)}</tbody>
@@ -51,4 +53,5 @@ function gauge({ limitNano, spentNano, heldNano }: BudgetLine): Html {
   return html`<svg class="gauge" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${spent} % spent, ${held} % held"><title>${spent} % spent, ${held} % held</title><rect class="rest" width="100" height="6" /><rect class="${spent >= 90 ? "wrong" : "fill"}" width="${spent}" height="6" /><rect class="held" x="${spent}" width="${held}" height="6" /></svg>`;
 }
 
-const percent = (part: number, whole: number): number => (whole <= 0 ? 100 : Math.max(0, Math.min(100, Math.floor((part / whole) * 1000) / 10)));
+const percent = (part: number, whole: number): number =>
+  whole <= 0 ? 100 : Math.max(0, Math.min(100, Math.floor((part / whole) * 1000) / 10));

@@ -34,14 +34,21 @@ const answer = (call: CallModel): readonly (readonly [string, Value])[] => [
   ["Finish reason", name(call.finishReason)],
   ["Error kind", name(call.errorKind)],
   ["Admitted", time(call.createdMs)],
-  ["First byte", html`${time(call.ttftMs === null ? null : call.createdMs + call.ttftMs)}${call.ttftMs !== null && html` <span class="hint">after ${duration(call.ttftMs)}</span>`}`],
-  ["Finished", html`${time(call.finishedMs)}${call.durationMs !== null && html` <span class="hint">after ${duration(call.durationMs)}</span>`}`],
+  [
+    "First byte",
+    html`${time(call.ttftMs === null ? null : call.createdMs + call.ttftMs)}${call.ttftMs !== null && html` <span class="hint">after ${duration(call.ttftMs)}</span>`}`,
+  ],
+  [
+    "Finished",
+    html`${time(call.finishedMs)}${call.durationMs !== null && html` <span class="hint">after ${duration(call.durationMs)}</span>`}`,
+  ],
 ];
 
 /** A part is always contained in its total, so the fresh input is what the cache did not serve or take. */
 function tokens(call: CallModel): Html {
   const { inputTokens, cacheReadTokens, cacheWriteTokens, cacheWrite1hTokens } = call;
-  const fresh = inputTokens === null ? null : Math.max(0, inputTokens - (cacheReadTokens ?? 0) - (cacheWriteTokens ?? 0));
+  const fresh =
+    inputTokens === null ? null : Math.max(0, inputTokens - (cacheReadTokens ?? 0) - (cacheWriteTokens ?? 0));
   const rows: readonly (readonly [string, number | null, boolean])[] = [
     ["Input", inputTokens, false],
     ["fresh", fresh, true],
@@ -56,10 +63,10 @@ function tokens(call: CallModel): Html {
 }
 
 const cost = (call: CallModel): Html => html`${
-    call.lines.length > 0 &&
-    html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">Price</th></tr></thead>
+  call.lines.length > 0 &&
+  html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">Price</th></tr></thead>
       <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
-  }
+}
   ${facts([
     ["Cost", money(call.costNano)],
     ["Charged", money(call.chargeNano)],
@@ -68,7 +75,8 @@ const cost = (call: CallModel): Html => html`${
   ])}`;
 
 function attempts(call: CallModel): Html {
-  if (call.attempts.length === 0) return html`<p class="hint">${call.provider === null || call.status === "refused" ? "The call was not sent to a provider." : "One attempt."}</p>`;
+  if (call.attempts.length === 0)
+    return html`<p class="hint">${call.provider === null || call.status === "refused" ? "The call was not sent to a provider." : "One attempt."}</p>`;
   return html`<div class="scroll"><table>
     <thead><tr><th scope="col" class="num">#</th><th scope="col">Target</th><th scope="col">Status</th><th scope="col">Billed</th><th scope="col">Upstream id</th></tr></thead>
     <tbody>${call.attempts.map(attempt)}</tbody>

@@ -18,6 +18,8 @@ export interface CallListFilter {
   readonly status: string;
   readonly key: string;
 }
+const filterFields = ["model", "provider", "status", "key"] as const;
+
 /** What the filter form offers. */
 export interface CallChoices {
   readonly keys: readonly { readonly id: string; readonly label: string }[];
@@ -35,9 +37,12 @@ export const callsPage = (list: CallListModel, choices: CallChoices): Html => ht
  */
 export function callList({ calls, filter, first, next }: CallListModel): Html {
   return html`<div id="calls">
-    ${first && html`<fieldset id="shown" hidden data-poll hx-get="/dashboard/calls" hx-trigger="every 5s" hx-include="#shown" hx-target="#calls" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'>
-      ${Object.entries(filter).map(([field, value]) => html`<input type="hidden" name="${field}" value="${value}">`)}
-    </fieldset>`}
+    ${
+      first &&
+      html`<fieldset id="shown" hidden data-poll hx-get="/dashboard/calls" hx-trigger="every 5s" hx-include="#shown" hx-target="#calls" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'>
+      ${filterFields.map((field) => html`<input type="hidden" name="${field}" value="${filter[field]}">`)}
+    </fieldset>`
+    }
     ${calls.length === 0 ? empty(filter, first) : html`<div class="panel flush">${callTable(calls)}</div>`}
     <nav class="pager" aria-label="Paging">
       ${first ? html`<span class="hint">Newest first, refreshed every 5 seconds</span>` : html`<a href="${url("/dashboard/calls", { ...filter })}">← Newest</a>`}
@@ -48,11 +53,15 @@ export function callList({ calls, filter, first, next }: CallListModel): Html {
 
 function empty(filter: CallListFilter, first: boolean): Html {
   const filtered = Object.values(filter).some((value) => value !== "");
-  if (filtered) return html`<p class="panel empty">No call fits this filter. <a href="/dashboard/calls">Show all calls</a></p>`;
+  if (filtered)
+    return html`<p class="panel empty">No call fits this filter. <a href="/dashboard/calls">Show all calls</a></p>`;
   return html`<p class="panel empty">${first ? "No calls yet. Point an SDK at this proxy and they appear here." : "No older calls."}</p>`;
 }
 
-const filterForm = (filter: CallListFilter, { keys, models, providers }: CallChoices): Html => html`<form id="filter" class="filter" method="get" action="/dashboard/calls" hx-get="/dashboard/calls" hx-trigger="change, submit" hx-target="#calls" hx-swap="outerHTML" hx-replace-url="true">
+const filterForm = (
+  filter: CallListFilter,
+  { keys, models, providers }: CallChoices,
+): Html => html`<form id="filter" class="filter" method="get" action="/dashboard/calls" hx-get="/dashboard/calls" hx-trigger="change, submit" hx-target="#calls" hx-swap="outerHTML" hx-replace-url="true">
   <label>Model<input name="model" value="${filter.model}" list="models" autocomplete="off" spellcheck="false" placeholder="any"></label>
   <label>Provider<input name="provider" value="${filter.provider}" list="providers" autocomplete="off" spellcheck="false" placeholder="any"></label>
   <label>Status<select name="status">${option("", "any", filter.status)}${statuses.map((status) => option(status, statusWord(status), filter.status))}</select></label>

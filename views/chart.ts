@@ -57,7 +57,8 @@ function column(bar: Bar, x: number, top: number): Html {
 }
 
 /** In percent of the plot; what is not nothing stays visible. */
-const height = (value: number, top: number): number => (value <= 0 || top <= 0 ? 0 : Math.max(1.5, Math.round((value / top) * 1000) / 10));
+const height = (value: number, top: number): number =>
+  value <= 0 || top <= 0 ? 0 : Math.max(1.5, Math.round((value / top) * 1000) / 10);
 
 /** The next round number, so that the scale is easy to read; 0 stays 0. */
 function niceCeiling(value: number): number {

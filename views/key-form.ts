@@ -5,11 +5,23 @@ export interface KeyFormModel {
   readonly values: Readonly<Record<KeyField, string>>;
   readonly error: string | null;
 }
-export const keyFields = ["name", "models", "usd", "window", "expires", "requestsPerMinute", "tokensPerMinute", "concurrency"] as const;
+export const keyFields = [
+  "name",
+  "models",
+  "usd",
+  "window",
+  "expires",
+  "requestsPerMinute",
+  "tokensPerMinute",
+  "concurrency",
+] as const;
 export type KeyField = (typeof keyFields)[number];
 
 /** Works as a plain form; htmx only spares the reload. */
-export const keyForm = ({ values, error }: KeyFormModel, csrf: string): Html => html`<details class="panel" id="new-key"${error !== null && html` open`}>
+export const keyForm = (
+  { values, error }: KeyFormModel,
+  csrf: string,
+): Html => html`<details class="panel" id="new-key"${error !== null && html` open`}>
   <summary>New key</summary>
   <form method="post" action="/dashboard/keys" hx-post="/dashboard/keys" hx-target="#keys" hx-swap="outerHTML" hx-disable="find button">
     <input type="hidden" name="csrf" value="${csrf}">

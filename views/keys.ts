@@ -19,7 +19,11 @@ export interface KeyLine {
   readonly last4: string;
   readonly state: "active" | "expired" | "revoked";
   readonly models: readonly string[] | "all";
-  readonly limits: { readonly requestsPerMinute?: number; readonly tokensPerMinute?: number; readonly concurrency?: number };
+  readonly limits: {
+    readonly requestsPerMinute?: number;
+    readonly tokensPerMinute?: number;
+    readonly concurrency?: number;
+  };
   readonly expiresMs: number | null;
   readonly createdMs: number;
   readonly lastUsedMs: number | null;
@@ -33,13 +37,19 @@ export const keysPage = (model: KeyListModel): Html => html`<div id="keys">
   <nav class="pager" aria-label="Paging"><span></span>${model.next !== null && html`<a rel="next" href="${url("/dashboard/keys", { after: model.next })}">Older →</a>`}</nav>
 </div>`;
 
-const secretPanel = (created: { readonly name: string; readonly secret: string }): Html => html`<section class="panel secret" role="status">
+const secretPanel = (created: {
+  readonly name: string;
+  readonly secret: string;
+}): Html => html`<section class="panel secret" role="status">
   <h2>Key ${name(created.name, 60)} is ready</h2>
   <p><code class="copied" id="secret">${created.secret}</code><button class="primary" data-copy hidden>Copy</button></p>
   <p class="hint">Copy it now: it is shown only here and only once. The proxy keeps no copy that could be read.</p>
 </section>`;
 
-const table = ({ keys, csrf }: KeyListModel): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
+const table = ({
+  keys,
+  csrf,
+}: KeyListModel): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Models</th><th scope="col">Limits</th>
     <th scope="col">Created</th><th scope="col">Expires</th><th scope="col">Last used</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${keys.map((key) => keyRow(key, csrf))}</tbody>
@@ -69,7 +79,9 @@ function limits({ requestsPerMinute, tokensPerMinute, concurrency }: KeyLine["li
     tokensPerMinute !== undefined && `${count(tokensPerMinute)} tokens/min`,
     concurrency !== undefined && `${count(concurrency)} at once`,
   ].filter((part) => part !== false);
-  return parts.length === 0 ? name(null) : html`<span>${parts.map((part) => html`<span class="line">${part}</span>`)}</span>`;
+  return parts.length === 0
+    ? name(null)
+    : html`<span>${parts.map((part) => html`<span class="line">${part}</span>`)}</span>`;
 }
 
 const tones = { active: "good", expired: "warn", revoked: "quiet" } as const;

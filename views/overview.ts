@@ -29,7 +29,9 @@ export interface Ranked extends Sum {
   readonly name: string;
 }
 
-export const overview = (model: OverviewModel): Html => html`<div class="heading"><h1>Overview</h1><span class="hint">${model.open === 1 ? "1 call" : `${count(model.open)} calls`} open now</span></div>
+export const overview = (
+  model: OverviewModel,
+): Html => html`<div class="heading"><h1>Overview</h1><span class="hint">${model.open === 1 ? "1 call" : `${count(model.open)} calls`} open now</span></div>
   ${figures(model)}
   <div class="columns">
     <section class="panel"><h2>Spend per day <span class="hint">30 days</span></h2>${chart({ caption: "Spend per day", axis: "Day", bars: model.spendByDay, format: usd })}</section>
@@ -40,7 +42,10 @@ export const overview = (model: OverviewModel): Html => html`<div class="heading
   <section class="panel flush"><h2>Latest calls <a class="more" href="/dashboard/calls">All calls</a></h2>
     ${model.recent.length === 0 ? html`<p class="empty">No calls yet. Point an SDK at this proxy and they appear here.</p>` : callTable(model.recent)}</section>`;
 
-const figures = ({ today, month }: OverviewModel): Html => html`<section class="tiles" aria-label="Today and the last 30 days">
+const figures = ({
+  today,
+  month,
+}: OverviewModel): Html => html`<section class="tiles" aria-label="Today and the last 30 days">
   ${tile("Spend today", money(today.costNano), html`${money(month.costNano)} in 30 days${charged(month)}`)}
   ${tile("Calls today", html`${count(today.calls)}`, html`${count(month.calls)} in 30 days`)}
   ${tile("Tokens today", html`${count(today.inputTokens + today.outputTokens)}`, html`${count(month.inputTokens + month.outputTokens)} in 30 days`)}
@@ -48,7 +53,8 @@ const figures = ({ today, month }: OverviewModel): Html => html`<section class="
 </section>`;
 
 /** Cost is what the providers bill, charge what the accounts are billed; one figure is enough while they agree. */
-const charged = ({ costNano, chargeNano }: Sum): Html | null => (costNano === chargeNano ? null : html`, ${money(chargeNano)} charged`);
+const charged = ({ costNano, chargeNano }: Sum): Html | null =>
+  costNano === chargeNano ? null : html`, ${money(chargeNano)} charged`;
 
 function ranking(head: string, rows: readonly Ranked[]): Html {
   if (rows.length === 0) return html`<p class="empty">Nothing used yet.</p>`;

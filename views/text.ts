@@ -21,13 +21,15 @@ export function money(nano: number | bigint | null): Html {
 }
 
 /** `23 Nov 14:26:05`, UTC; the machine-readable time and the year are in the element. */
-export const time = (atMs: number | null): Html => timeAs(atMs, (valid) => `${day(valid)} ${clock(valid)}:${new Date(valid).toISOString().slice(-7, -5)}`);
+export const time = (atMs: number | null): Html =>
+  timeAs(atMs, (valid) => `${day(valid)} ${clock(valid)}:${new Date(valid).toISOString().slice(-7, -5)}`);
 
 /** `23 Nov 2025`, UTC; the time of day is in the element. */
 export const date = (atMs: number | null): Html => timeAs(atMs, (valid) => `${day(valid)} ${year(valid)}`);
 
 /** A short word with a colour; the colour never says more than the word. */
-export const chip = (tone: "good" | "bad" | "warn" | "info" | "quiet", word: string): Html => html`<span class="chip ${tone}">${word}</span>`;
+export const chip = (tone: "good" | "bad" | "warn" | "info" | "quiet", word: string): Html =>
+  html`<span class="chip ${tone}">${word}</span>`;
 
 function timeAs(atMs: number | null, format: (validMs: number) => string): Html {
   if (atMs === null || !isTime(atMs)) return html`<span class="none">${none}</span>`;

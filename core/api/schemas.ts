@@ -3,7 +3,7 @@ import { Type as t } from "@sinclair/typebox";
 const closed = { additionalProperties: false };
 const count = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
 
-export const pageQuery = {
+const pageQuery = {
   after: t.Optional(t.String({ maxLength: 64, description: "`next` of the page before." })),
   limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, description: "Rows a page; default 50." })),
 };
@@ -11,15 +11,15 @@ const millis = (description: string) =>
   t.Optional(t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }));
 const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
 
-export const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
+const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
   expected: "an amount in USD",
   description: "USD above 0, with at most 9 decimals; a decimal string keeps every digit.",
 });
-export const WindowSchema = t.Union([t.Literal("day"), t.Literal("week"), t.Literal("month"), t.Literal("lifetime")], {
+const WindowSchema = t.Union([t.Literal("day"), t.Literal("week"), t.Literal("month"), t.Literal("lifetime")], {
   expected: "day, week, month or lifetime",
   description: "Calendar window in UTC after which the budget starts anew; `lifetime` never does.",
 });
-export const LimitsSchema = t.Object(
+const LimitsSchema = t.Object(
   {
     requestsPerMinute: count("Calls a minute."),
     tokensPerMinute: count("Input and output tokens a minute."),

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { keyService } from "../api/keys.ts";
 import { ConfigError } from "../config/problem.ts";
@@ -5,6 +6,7 @@ import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
 import { createSessions } from "../dashboard/session.ts";
+import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, masterSecret, SecretError } from "../identity/secret.ts";
@@ -13,7 +15,7 @@ import type { Services } from "../pipeline/services.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import type { Logger } from "../plugin/plugin.ts";
-import { type Plugins, setupPlugins } from "../plugin/setup.ts";
+import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
 import { type Connection, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
@@ -53,6 +55,7 @@ export const serve: Command = async (input) => {
     keys: (database) => keysFor(database.keys),
   });
   try {
+    checkDialects(plugins);
     const { database } = plugins;
     await checkSecret(database.settings, secret);
     const swept = await database.ledger.sweep(plugins.billing?.slot.policy.interrupted ?? "input", now());
@@ -107,6 +110,7 @@ export const serve: Command = async (input) => {
         publicUrl: settings.publicUrl,
         now,
         version,
+        sessions,
         verifyAdminToken: (token) => admin.verify(token),
         takeLoginLink: (token) => admin.takeLoginLink(token),
         createKey: ({ expiresMs, ...key }) => service.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
@@ -148,6 +152,13 @@ const servicesOf = (plugins: Plugins, aliases: Parameters<typeof modelTable>[0])
   billing: plugins.billing,
   observers: plugins.observer,
 });
+
+/** A provider that no client's dialect reaches would fail each call: better to say so now. */
+function checkDialects({ providers }: Plugins) {
+  for (const [name, slot] of providers)
+    if (!("chat" in slot) && !slot.dialects.some((dialect) => dialects.has(dialect)))
+      throw new SetupError(`provider "${name}": speaks ${slot.dialects.join(", ")}; this version knows ${[...dialects.keys()].join(", ")}`);
+}
 
 const secretSetting = "secret-check";
 

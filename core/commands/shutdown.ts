@@ -42,7 +42,9 @@ export async function untilSignal({
   for (const call of services.open) call.abort.abort(new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
   await until(drained, cutMs);
   // The last bytes of answers that have just ended are still on their way out.
-  await Promise.race([stopped, pause(cutMs)]);
+  let closed = false;
+  void stopped.then(() => (closed = true));
+  await until(() => closed, cutMs);
   await listening.stopNow();
   services.watch.stop();
 }

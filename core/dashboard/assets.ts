@@ -30,7 +30,11 @@ export const assetPaths = {
 /** Answers `GET /dashboard/assets/*`. */
 export function serveAsset(request: Request): Response {
   const asset = files.get(new URL(request.url).pathname);
-  if (asset === undefined) return new Response("Not found.\n", { status: 404, headers: { ...guards, "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" } });
+  if (asset === undefined)
+    return new Response("Not found.\n", {
+      status: 404,
+      headers: { ...guards, "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" },
+    });
   const headers = { ...guards, etag: asset.etag, "cache-control": "public, max-age=31536000, immutable" };
   if (request.headers.get("if-none-match") === asset.etag) return new Response(null, { status: 304, headers });
   return new Response(asset.body, { headers: { ...headers, "content-type": asset.type } });

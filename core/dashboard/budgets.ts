@@ -14,7 +14,11 @@ export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sess
       handle: guard(dependencies, sessions, async ({ query, page }) => {
         const { data, next } = await database.budgets.list({ after: query.get("after") || null, limit: 50 });
         const budgets = await Promise.all(
-          data.map(async (budget) => ({ ...budget, scopeKind: budget.scope.kind, scopeName: await scopeName(database, budget) })),
+          data.map(async (budget) => ({
+            ...budget,
+            scopeKind: budget.scope.kind,
+            scopeName: await scopeName(database, budget),
+          })),
         );
         return page("Budgets", "budgets", budgetsPage({ budgets, next }));
       }),

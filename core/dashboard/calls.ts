@@ -40,7 +40,15 @@ export function callRoutes(dependencies: DashboardDependencies, sessions: Sessio
   ];
 }
 
-const callStatuses: readonly CallStatus[] = ["open", "ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"];
+const callStatuses: readonly CallStatus[] = [
+  "open",
+  "ok",
+  "client_aborted",
+  "upstream_error",
+  "refused",
+  "interrupted",
+  "shutdown",
+];
 
 function filterOf(query: URLSearchParams): CallListFilter {
   const field = (name: string): string => (query.get(name) ?? "").trim();
@@ -49,8 +57,14 @@ function filterOf(query: URLSearchParams): CallListFilter {
 
 function toCallFilter({ model, provider, status, key }: CallListFilter): CallFilter {
   const known = callStatuses.find((candidate) => candidate === status);
-  if (status !== "" && known === undefined) throw new GatewayError("invalid-request", "There is no such status of a call.");
-  return { ...(model && { model }), ...(provider && { provider }), ...(key && { key }), ...(known && { status: known }) };
+  if (status !== "" && known === undefined)
+    throw new GatewayError("invalid-request", "There is no such status of a call.");
+  return {
+    ...(model && { model }),
+    ...(provider && { provider }),
+    ...(key && { key }),
+    ...(known && { status: known }),
+  };
 }
 
 /** What was used in the last week, and the newest keys; the form takes any other model or provider by typing. */
@@ -60,10 +74,18 @@ async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs
     database.keys.list({ limit: 200 }),
   ]);
   const options = new Map(keys.data.map((key) => [key.id, `${key.name} (…${key.last4})`]));
-  if (shown.key !== "" && !options.has(shown.key)) options.set(shown.key, (await database.keys.get(shown.key))?.name ?? shown.key);
+  if (shown.key !== "" && !options.has(shown.key))
+    options.set(shown.key, (await database.keys.get(shown.key))?.name ?? shown.key);
   const values = (field: "model" | "provider"): readonly string[] =>
-    [...new Set(used.data.map((group) => group.group[field]))].filter((value) => typeof value === "string" && value.length <= 200).map(String).slice(0, 100);
-  return { keys: [...options].map(([id, label]) => ({ id, label })), models: values("model"), providers: values("provider") };
+    [...new Set(used.data.map((group) => group.group[field]))]
+      .filter((value) => typeof value === "string" && value.length <= 200)
+      .map(String)
+      .slice(0, 100);
+  return {
+    keys: [...options].map(([id, label]) => ({ id, label })),
+    models: values("model"),
+    providers: values("provider"),
+  };
 }
 
 const weekMs = 7 * 24 * 3_600_000;

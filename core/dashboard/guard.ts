@@ -16,21 +16,33 @@ export interface Visit {
   readonly form: URLSearchParams;
   readonly csrf: string;
   /** A whole page in the frame of this session. */
-  readonly page: (title: string, section: Exclude<Shell["section"], null>, main: Html, options?: PageOptions) => Response;
+  readonly page: (
+    title: string,
+    section: Exclude<Shell["section"], null>,
+    main: Html,
+    options?: PageOptions,
+  ) => Response;
 }
 
 /**
  * Lets only a session through, and what changes something only from our own pages: `Origin` or `Sec-Fetch-Site` must
  * name this site, and the form or header must carry the session's token.
  */
-export function guard(dependencies: DashboardDependencies, sessions: Sessions, handler: (visit: Visit) => Promise<Response>): DashboardRoute["handle"] {
+export function guard(
+  dependencies: DashboardDependencies,
+  sessions: Sessions,
+  handler: (visit: Visit) => Promise<Response>,
+): DashboardRoute["handle"] {
   const { publicUrl, version } = dependencies;
   const answer = async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
     const changes = request.method !== "GET" && request.method !== "HEAD";
     if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
 
     const policy = cookiePolicy(publicUrl, request.headers.get("host"));
-    const session = await sessions.find(readCookie(request.headers.get("cookie"), policy), !request.headers.has("x-poll"));
+    const session = await sessions.find(
+      readCookie(request.headers.get("cookie"), policy),
+      !request.headers.has("x-poll"),
+    );
     if (session === null) return toLogin(request);
 
     const form = changes ? await readForm(request) : new URLSearchParams();
@@ -58,7 +70,10 @@ export const plainHttpWarning =
 function toLogin(request: Request): Response {
   if (request.headers.get("hx-request") === "true") {
     const response = redirect("/dashboard/login");
-    return new Response(null, { status: 401, headers: { ...Object.fromEntries(response.headers), "hx-redirect": "/dashboard/login" } });
+    return new Response(null, {
+      status: 401,
+      headers: { ...Object.fromEntries(response.headers), "hx-redirect": "/dashboard/login" },
+    });
   }
   const { pathname, search } = new URL(request.url);
   const next = request.method === "GET" && pathname !== "/dashboard" ? pathname + search : null;

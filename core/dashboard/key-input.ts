@@ -20,7 +20,10 @@ export function typed(form: URLSearchParams): Values {
   };
 }
 
-export const emptyForm: KeyFormModel = { values: typed(new URLSearchParams(keyFields.map((field) => [field, ""]))), error: null };
+export const emptyForm: KeyFormModel = {
+  values: typed(new URLSearchParams(keyFields.map((field) => [field, ""]))),
+  error: null,
+};
 
 /** Throws `invalid-request` with a message for the form. What the amounts may be is for whoever makes the key. */
 export function parseKeyForm(values: Values, nowMs: number): CreateKeyInput {
@@ -40,13 +43,16 @@ const windows: readonly BudgetWindow[] = ["day", "week", "month", "lifetime"];
 
 function parseWindow(text: string): BudgetWindow {
   const window = windows.find((candidate) => candidate === text);
-  if (window === undefined) throw new GatewayError("invalid-request", "The budget's window is a day, week, month or lifetime.");
+  if (window === undefined)
+    throw new GatewayError("invalid-request", "The budget's window is a day, week, month or lifetime.");
   return window;
 }
 
 function parseLimits(values: Values): KeyRow["limits"] {
   return {
-    ...(values.requestsPerMinute !== "" && { requestsPerMinute: parseWhole(values.requestsPerMinute, "Requests a minute") }),
+    ...(values.requestsPerMinute !== "" && {
+      requestsPerMinute: parseWhole(values.requestsPerMinute, "Requests a minute"),
+    }),
     ...(values.tokensPerMinute !== "" && { tokensPerMinute: parseWhole(values.tokensPerMinute, "Tokens a minute") }),
     ...(values.concurrency !== "" && { concurrency: parseWhole(values.concurrency, "Calls at once") }),
   };
@@ -62,7 +68,8 @@ function parseWhole(text: string, label: string): number {
 function parseLastDay(text: string, nowMs: number): number {
   const startMs = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   // `Date` takes 30 February for 1 March in some engines; the way back tells.
-  if (Number.isNaN(startMs) || new Date(startMs).toISOString().slice(0, 10) !== text) throw new GatewayError("invalid-request", "Valid through: a date as 2030-12-31.");
+  if (Number.isNaN(startMs) || new Date(startMs).toISOString().slice(0, 10) !== text)
+    throw new GatewayError("invalid-request", "Valid through: a date as 2030-12-31.");
   const endMs = startMs + 24 * 3_600_000;
   if (endMs <= nowMs) throw new GatewayError("invalid-request", "Valid through: this day is over.");
   return endMs;

@@ -11,7 +11,12 @@ import type { Sessions } from "./session.ts";
 export function keyRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
   const { database, now, version } = dependencies;
 
-  const show = async (visit: Visit, form: KeyFormModel, created: KeyListModel["created"], status = 200): Promise<Response> => {
+  const show = async (
+    visit: Visit,
+    form: KeyFormModel,
+    created: KeyListModel["created"],
+    status = 200,
+  ): Promise<Response> => {
     const { data, next } = await database.keys.list({ after: visit.query.get("after") || null, limit: 50 });
     const main = keysPage({ keys: data.map((row) => keyLine(row, now())), next, csrf: visit.csrf, form, created });
     return wantsPart(visit.request) ? htmlResponse(main, { status }) : visit.page("Keys", "keys", main, { status });

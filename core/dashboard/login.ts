@@ -14,9 +14,18 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
   const throttle = createThrottle(now);
   const policyOf = (request: Request) => cookiePolicy(publicUrl, request.headers.get("host"));
 
-  const show = (request: Request, model: Omit<LoginModel, "hint">, status = 200, headers: Readonly<Record<string, string>> = {}): Response => {
+  const show = (
+    request: Request,
+    model: Omit<LoginModel, "hint">,
+    status = 200,
+    headers: Readonly<Record<string, string>> = {},
+  ): Response => {
     const banner = policyOf(request).secure ? null : plainHttpWarning;
-    return page({ title: "Sign in", section: null, csrf: null, version, banner }, login({ ...model, hint: elsewhere(request, publicUrl) }), { status, headers });
+    return page(
+      { title: "Sign in", section: null, csrf: null, version, banner },
+      login({ ...model, hint: elsewhere(request, publicUrl) }),
+      { status, headers },
+    );
   };
 
   const signIn = async (request: Request): Promise<Response> => {
@@ -33,7 +42,11 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
       return show(request, { linkToken: null, next, error }, 429, { "retry-after": String(waitSeconds) });
     }
     if (!(await isValid(form.get("token") ?? "", dependencies))) {
-      return show(request, { linkToken: null, next, error: "This token or link is not valid, or was used before." }, 401);
+      return show(
+        request,
+        { linkToken: null, next, error: "This token or link is not valid, or was used before." },
+        401,
+      );
     }
     throttle.giveBack(address);
 
@@ -46,14 +59,21 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     const { searchParams } = new URL(request.url);
     const next = safeNext(searchParams.get("next"));
     const linkToken = searchParams.get("token");
-    const signedIn = linkToken === null && (await sessions.find(readCookie(request.headers.get("cookie"), policyOf(request)), true)) !== null;
+    const signedIn =
+      linkToken === null &&
+      (await sessions.find(readCookie(request.headers.get("cookie"), policyOf(request)), true)) !== null;
     return signedIn ? redirect(next) : show(request, { linkToken, next, error: null });
   };
 
   const path = "/dashboard/login";
   return [
     { method: "GET", path, access: "public", handle: (request) => answerErrors(request, version, () => ask(request)) },
-    { method: "POST", path, access: "public", handle: (request) => answerErrors(request, version, () => signIn(request)) },
+    {
+      method: "POST",
+      path,
+      access: "public",
+      handle: (request) => answerErrors(request, version, () => signIn(request)),
+    },
   ];
 }
 
@@ -69,6 +89,7 @@ async function isValid(token: string, { verifyAdminToken, takeLoginLink }: Dashb
  */
 function elsewhere(request: Request, publicUrl: string): string | null {
   const site = new URL(publicUrl);
-  if (site.protocol !== "https:" || request.headers.has("sec-fetch-site") || request.headers.get("host") === site.host) return null;
+  if (site.protocol !== "https:" || request.headers.has("sec-fetch-site") || request.headers.get("host") === site.host)
+    return null;
   return `Signing in works only at ${site.origin}/dashboard, the configured server.publicUrl.`;
 }

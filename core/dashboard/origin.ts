@@ -19,7 +19,10 @@ export function safeNext(next: string | null): string {
   const home = "/dashboard";
   if (next === null || !/^\/dashboard(?:[/?]|$)/.test(next) || !URL.canParse(next, base)) return home;
   const target = new URL(next, base);
-  const inside = target.origin === base && /^\/dashboard(?:\/|$)/.test(target.pathname) && !target.pathname.startsWith("/dashboard/login");
+  const inside =
+    target.origin === base &&
+    /^\/dashboard(?:\/|$)/.test(target.pathname) &&
+    !target.pathname.startsWith("/dashboard/login");
   return inside ? target.pathname + target.search : home;
 }
 

@@ -43,7 +43,10 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
             spendByDay: times(range.from, dayMs, 30).map((startMs) => spendBar(startMs, at(days.data, "day", startMs))),
             callsByHour: times(today, hourMs, 24).map((startMs) => callsBar(startMs, at(hours.data, "hour", startMs))),
             models: models.map((group): Ranked => ({ ...group, name: idOf(group, "model") ?? "" })),
-            keys: keys.map((group): Ranked => ({ ...group, name: names.get(idOf(group, "key") ?? "") ?? "without a key" })),
+            keys: keys.map((group): Ranked => ({
+              ...group,
+              name: names.get(idOf(group, "key") ?? "") ?? "without a key",
+            })),
             recent: await callLines(database, recent.data),
           }),
         );
@@ -55,13 +58,18 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
-const times = (firstMs: number, stepMs: number, length: number): readonly number[] => Array.from({ length }, (_, index) => firstMs + index * stepMs);
+const times = (firstMs: number, stepMs: number, length: number): readonly number[] =>
+  Array.from({ length }, (_, index) => firstMs + index * stepMs);
 
 const at = (groups: readonly UsageGroup[], field: GroupField, startMs: number): UsageGroup | undefined =>
   groups.find((group) => group.group[field] === startMs);
 
 function spendBar(startMs: number, group: UsageGroup | undefined): Bar {
-  return { label: day(startMs), value: group?.costNano ?? 0, detail: `${usd(group?.costNano ?? 0)}, ${callsIn(group)}` };
+  return {
+    label: day(startMs),
+    value: group?.costNano ?? 0,
+    detail: `${usd(group?.costNano ?? 0)}, ${callsIn(group)}`,
+  };
 }
 
 function callsBar(startMs: number, group: UsageGroup | undefined): Bar {
@@ -70,7 +78,8 @@ function callsBar(startMs: number, group: UsageGroup | undefined): Bar {
   return { label: clock(startMs), value: group?.calls ?? 0, bad: errors, detail };
 }
 
-const callsIn = (group: UsageGroup | undefined): string => (group?.calls === 1 ? "1 call" : `${count(group?.calls ?? 0)} calls`);
+const callsIn = (group: UsageGroup | undefined): string =>
+  group?.calls === 1 ? "1 call" : `${count(group?.calls ?? 0)} calls`;
 
 /** The six that cost most; calls decide among equals. */
 const dearest = (groups: readonly UsageGroup[]): readonly UsageGroup[] =>

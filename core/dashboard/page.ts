@@ -20,16 +20,27 @@ export function page(shell: Omit<Shell, "assets">, main: Html, options: PageOpti
 }
 
 /** An error as a page, or as a line in the open page when htmx asked. The text is sent as it is: nothing secret in it. */
-export function errorPage(request: Request, status: number, version: string, message = defaultMessage(status)): Response {
+export function errorPage(
+  request: Request,
+  status: number,
+  version: string,
+  message = defaultMessage(status),
+): Response {
   if (request.headers.get("hx-request") === "true") {
     return htmlResponse(notice(message), { status, headers: { "hx-retarget": "#notice", "hx-reswap": "innerHTML" } });
   }
   const heading = headings[status] ?? "This did not work";
-  return page({ title: heading, section: null, csrf: null, version, banner: null }, failure(heading, message), { status });
+  return page({ title: heading, section: null, csrf: null, version, banner: null }, failure(heading, message), {
+    status,
+  });
 }
 
 /** Turns a `GatewayError` into its page; anything else is a bug and goes on. */
-export async function answerErrors(request: Request, version: string, answer: () => Promise<Response>): Promise<Response> {
+export async function answerErrors(
+  request: Request,
+  version: string,
+  answer: () => Promise<Response>,
+): Promise<Response> {
   try {
     return await answer();
   } catch (error) {
@@ -83,7 +94,8 @@ const headings: Readonly<Record<number, string>> = {
   503: "Not available right now",
 };
 
-const defaultMessage = (status: number): string => messages[status] ?? "Something went wrong. The log of the proxy says more.";
+const defaultMessage = (status: number): string =>
+  messages[status] ?? "Something went wrong. The log of the proxy says more.";
 
 const messages: Readonly<Record<number, string>> = {
   403: "This request did not come from a page of this dashboard, or the page is too old. Load it again and retry.",

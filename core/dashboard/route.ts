@@ -1,4 +1,5 @@
 import type { BudgetWindow, Database, KeyRow } from "../storage/database.ts";
+import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" | "keys" | "sessions">;
@@ -17,6 +18,8 @@ export interface DashboardDependencies {
   /** `null`: no such key. */
   readonly revokeKey: (id: string) => Promise<KeyRow | null>;
   readonly version: string;
+  /** Where something outside the pages looks at sessions too: both must share the idle times. Default: one of its own. */
+  readonly sessions?: Sessions;
   /** Address of the peer, for the throttle of the login; without it all peers share one. */
   readonly clientAddress?: (request: Request) => string | null;
 }

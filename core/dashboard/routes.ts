@@ -10,7 +10,7 @@ import { createSessions } from "./session.ts";
 
 /** Every route under `/dashboard`. */
 export function dashboardRoutes(dependencies: DashboardDependencies): readonly DashboardRoute[] {
-  const sessions = createSessions(dependencies.database.sessions, dependencies.now);
+  const sessions = dependencies.sessions ?? createSessions(dependencies.database.sessions, dependencies.now);
   return [
     ...loginRoutes(dependencies, sessions),
     ...logoutRoutes(dependencies, sessions),
@@ -18,6 +18,11 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
     ...callRoutes(dependencies, sessions),
     ...keyRoutes(dependencies, sessions),
     ...budgetRoutes(dependencies, sessions),
-    { method: "GET", path: "/dashboard/assets/:file", access: "public", handle: async (request) => serveAsset(request) },
+    {
+      method: "GET",
+      path: "/dashboard/assets/:file",
+      access: "public",
+      handle: async (request) => serveAsset(request),
+    },
   ];
 }

@@ -21,6 +21,12 @@ export const foreignFields = (dialect: DialectName, extensions: JsonObject | und
 export const without = (object: JsonObject, keys: ReadonlySet<string>): JsonObject =>
   Object.fromEntries(Object.entries(object).filter(([key, value]) => value !== undefined && !keys.has(key)));
 
+/** `kept` with the members of `object` that are not among `known`; the same object when there is nothing new. */
+export function keepRest(kept: JsonObject, object: JsonObject, known: ReadonlySet<string>): JsonObject {
+  const fresh = Object.entries(object).filter(([key, value]) => !known.has(key) && kept[key] !== value);
+  return fresh.length === 0 ? kept : { ...kept, ...Object.fromEntries(fresh) };
+}
+
 export const isEmpty = (object: JsonObject): boolean => Object.keys(object).length === 0;
 
 /** Equal as JSON values: the order of keys does not matter, an `undefined` member is an absent one. */

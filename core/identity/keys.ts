@@ -1,3 +1,4 @@
+import type { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
 import { GatewayError } from "../chat/error.ts";

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { hkdfSync } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -8,6 +8,7 @@ import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
 import { closedHook } from "./hook.ts";
 import type { RouteTarget } from "./models.ts";
+import { secretsIn } from "./redact.ts";
 import { relay } from "./relay.ts";
 import type { Services } from "./services.ts";
 import { mayFallBack, upstreamError } from "./upstream-error.ts";
@@ -28,6 +29,8 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   const { targets } = admitted.route;
   let last: unknown;
   for (const [at, target] of targets.entries()) {
+    // The client may have left while the call was admitted: what was never sent costs nothing.
+    if (call.abort.signal.aborted) throw call.abort.signal.reason;
     const row = { provider: target.provider, upstreamModel: target.model, upstreamId: null, status: null, billed: false };
     const attempt: Attempt = { row, last: at === targets.length - 1 };
     try {
@@ -120,9 +123,10 @@ async function askUpstream(
     throw new GatewayError("upstream-invalid", "the provider could not be reached", { code: "provider_unreachable", cause });
   }
   attempt.row = { ...attempt.row, status: response.status };
-  if (response.status !== 200) throw await upstreamError(response, dialect, secretsIn(request.headers));
+  const secrets = secretsIn(request.headers);
+  if (response.status !== 200) throw await upstreamError(response, dialect, secrets);
   try {
-    return await relay(response, dialect, addUsage);
+    return await relay(response, dialect, { hideUsage: addUsage, secrets });
   } catch (error) {
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
     throw error instanceof GatewayError
@@ -153,12 +157,4 @@ async function withFirstByteTimeout<T>(call: Call, services: Services, run: () =
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Every header value that could be a credential, so that a provider that echoes it back is not heard. */
-function secretsIn(headers: Readonly<Record<string, string>>): string[] {
-  const public_ = new Set(["accept", "content-type", "user-agent"]);
-  return Object.entries(headers)
-    .filter(([name, value]) => !public_.has(name.toLowerCase()) && value.length >= 8)
-    .flatMap(([, value]) => [value, value.replace(/^\S+ /, "")]);
 }

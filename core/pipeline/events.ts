@@ -41,7 +41,8 @@ function eventSource(events: ChatStream, dialect: Dialect, includeUsage: boolean
 async function* abortable(events: ChatStream, signal: AbortSignal, see: (event: ChatEvent) => void): ChatStream {
   const iterator = events[Symbol.asyncIterator]();
   const aborted = new Promise<never>((_, reject) => {
-    const stop = () => reject(signal.reason);
+    // The reason of every abort of ours is a GatewayError.
+    const stop = () => reject(signal.reason as Error);
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop, { once: true });
   });
@@ -65,27 +66,16 @@ async function* abortable(events: ChatStream, signal: AbortSignal, see: (event: 
 
 function eventMeter() {
   const encoder = new TextEncoder();
-  let seen: Metered = nothingMetered;
+  const seen: { -readonly [Field in keyof Metered]: Metered[Field] } = { ...nothingMetered };
   return {
-    result: () => seen,
+    result: (): Metered => ({ ...seen }),
     see(event: ChatEvent) {
-      switch (event.type) {
-        case "text-delta":
-        case "reasoning-delta":
-        case "refusal-delta":
-        case "tool-input-delta":
-          seen = { ...seen, contentBytes: seen.contentBytes + encoder.encode(event.text).byteLength };
-          return;
-        case "candidate-end":
-          seen = { ...seen, finish: seen.finish ?? event.finish.raw ?? event.finish.reason };
-          return;
-        case "response-start":
-          seen = { ...seen, upstreamId: event.id };
-          return;
-        case "response-end":
-          seen = { ...seen, usage: event.usage, complete: true };
-          return;
-        default:
+      if ("text" in event) seen.contentBytes += encoder.encode(event.text).byteLength;
+      else if (event.type === "candidate-end") seen.finish ??= event.finish.raw ?? event.finish.reason;
+      else if (event.type === "response-start") seen.upstreamId = event.id;
+      else if (event.type === "response-end") {
+        seen.usage = event.usage;
+        seen.complete = true;
       }
     },
   };

@@ -89,7 +89,7 @@ export function modelTable(
 }
 
 /** Whether a list of names, each perhaps ending in `*`, covers `name`. */
-export const matches = (patterns: readonly string[], name: string): boolean =>
+const matches = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => (pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name));
 
 const notFound = () => new GatewayError("model-not-found", "no such model");

@@ -3,20 +3,30 @@ import { isJsonObject } from "../chat/json.ts";
 import type { Dialect, Metered } from "../dialects/dialect.ts";
 import { SseSplitter } from "../dialects/sse.ts";
 import { type Answer, nothingMetered, type Source } from "./answer.ts";
+import { type Redactor, redactor } from "./redact.ts";
 
 /** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
 const maxAnswerBytes = 128 * 1024 * 1024;
 
-/** The upstream's own bytes, metered as they pass. `hideUsage`: drop the usage chunk that only we asked for. */
-export async function relay(response: Response, dialect: Dialect, hideUsage: boolean): Promise<Answer> {
+interface RelayOptions {
+  /** Drop the usage chunk that only we asked for. */
+  readonly hideUsage: boolean;
+  /** What the provider may know of us and the client must not. */
+  readonly secrets: readonly string[];
+}
+
+/** The upstream's own bytes, metered as they pass. */
+export async function relay(response: Response, dialect: Dialect, { hideUsage, secrets }: RelayOptions): Promise<Answer> {
   const type = response.headers.get("content-type") ?? "";
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
-  if (/^text\/event-stream\b/i.test(type)) return { kind: "stream", source: relaySource(response.body, dialect, hideUsage) };
-  const body = await readWhole(response.body);
+  if (/^text\/event-stream\b/i.test(type)) return { kind: "stream", source: relaySource(response.body, dialect, hideUsage, redactor(secrets)) };
+  const redact = redactor(secrets);
+  const whole = await readWhole(response.body);
+  const body = concat([redact.push(whole), redact.rest()]);
   return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
 }
 
-function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsage: boolean): Source {
+function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsage: boolean, redact: Redactor): Source {
   const reader = body.getReader();
   const splitter = new SseSplitter();
   const meter = dialect.relay.meterStream({ hideUsage });
@@ -32,14 +42,15 @@ function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsa
         const rest = splitter.rest();
         // A last frame without its blank line: SDKs read it, so it counts; its bytes went out already unless frames are held.
         const shown = rest !== null && meter.frame(rest);
-        return hideUsage && shown ? rest.bytes : null;
+        const last = concat([...(hideUsage && shown ? [redact.push(rest.bytes)] : []), redact.rest()]);
+        return last.byteLength > 0 ? last : null;
       }
       const frames = splitter.push(value);
       if (!hideUsage) {
         for (const frame of frames) meter.frame(frame);
-        return value;
+        return redact.push(value);
       }
-      return concat(frames.filter((frame) => meter.frame(frame)).map((frame) => frame.bytes));
+      return redact.push(concat(frames.filter((frame) => meter.frame(frame)).map((frame) => frame.bytes)));
     },
   };
 }
@@ -71,8 +82,9 @@ function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
 }
 
 function concat(chunks: readonly Uint8Array[]): Uint8Array {
-  const only = chunks[0];
-  if (chunks.length === 1 && only) return only;
+  const filled = chunks.filter(({ byteLength }) => byteLength > 0);
+  const only = filled[0];
+  if (filled.length === 1 && only) return only;
   const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
   let at = 0;
   for (const chunk of chunks) {

@@ -197,7 +197,7 @@ const bodyOf = (call: Call, error: GatewayError): ErrorBody => ({
 const publicDetails = ({ cause: _, ...details }: ErrorDetails): ErrorDetails => details;
 
 /** Exact decimal: nano-USD are nine places. */
-export const usd = (nano: number): string => {
+const usd = (nano: number): string => {
   const digits = String(nano).padStart(10, "0");
   return `${digits.slice(0, -9)}.${digits.slice(-9)}`;
 };

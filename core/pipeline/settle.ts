@@ -1,4 +1,4 @@
-import { GatewayError } from "../chat/error.ts";
+import type { GatewayError } from "../chat/error.ts";
 import { noUsage, type Usage } from "../chat/usage.ts";
 import type { Metered } from "../dialects/dialect.ts";
 import { within } from "../plugin/deadline.ts";

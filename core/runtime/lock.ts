@@ -14,7 +14,8 @@ export async function takeLock(path: string): Promise<() => void> {
   const client = await openSqlite(path);
   const pidFile = `${path}.pid`;
   try {
-    client.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+    // Nothing is ever written to it, so it needs no journal beside it.
+    client.exec("PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
   } catch {
     client.close();
     throw new LockedError(`the data folder is in use by process ${readPid(pidFile)}: one process serves one folder`);

@@ -22,8 +22,7 @@ export const openSqlite = (path: string, options: { readonly readonly?: boolean 
 async function openBun(path: string, readonly: boolean): Promise<SqliteClient> {
   const { Database } = await import("bun:sqlite");
   const database = new Database(path, readonly ? { readonly: true } : { create: true, readwrite: true });
-  // Its own types bind narrower values than `unknown`; at run time it takes the same ones as node:sqlite.
-  return database as unknown as SqliteClient;
+  return database;
 }
 
 async function openNode(path: string, readonly: boolean): Promise<SqliteClient> {

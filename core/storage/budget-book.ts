@@ -63,11 +63,13 @@ export function budgetBook(database: SqliteDatabase): BudgetBook {
     .prepare();
 
   function reload() {
+    // Read first: if that throws, the budgets must not be forgotten.
+    const rows = database.select().from(budgets).where(isNull(budgets.removedMs)).all();
     byScope = new Map();
     byRef = new Map();
     windows = new Map();
     touched = new Map();
-    for (const row of database.select().from(budgets).where(isNull(budgets.removedMs)).all()) {
+    for (const row of rows) {
       add({
         ref: row.ref,
         id: row.id,

@@ -1,3 +1,5 @@
+import { clearTimeout, setTimeout } from "node:timers";
+import { GatewayError } from "../chat/error.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 
 /**
@@ -5,10 +7,15 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
  * than all the rows in it; each promise settles after the commit.
  */
 export interface GroupCommit {
-  /** Runs `work` inside the next transaction. It is synchronous, and may run again alone if the shared one fails. */
+  /**
+   * Runs `work` inside the next transaction. It is synchronous, and may run again alone if the shared one fails. Throws
+   * `unavailable` when nothing can be written.
+   */
   run<T>(work: () => T): Promise<T>;
   /** Commits what is waiting now. */
   flush(): void;
+  /** Commits what is waiting and is done: nothing runs from here on. */
+  close(): void;
   /** The last failure of a whole commit, until one succeeds; `null` when storage works. */
   trouble(): string | null;
 }
@@ -16,7 +23,7 @@ export interface GroupCommit {
 export interface GroupCommitHooks {
   /** Called last in each transaction: writes what the works only summed up in memory. */
   beforeCommit(): void;
-  /** The transaction is gone: memory must be read again from the database. */
+  /** The transaction is gone: memory must be read again from the database. If that throws, nothing runs until it succeeds. */
   afterRollback(): void;
 }
 
@@ -26,14 +33,21 @@ interface Job {
   readonly reject: (error: unknown) => void;
 }
 
+/** While nothing can be written, how often that is tried, so that trouble ends without a call that dares. */
+const probePauseMs = 500;
+
 export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): GroupCommit {
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
   let waiting: Job[] = [];
   let trouble: string | null = null;
+  let probe: NodeJS.Timeout | undefined;
+  /** Memory holds what a transaction did that is gone. */
+  let stale = false;
 
   /** The values in order, or a throw with nothing written. */
   function transact(jobs: readonly Job[]): unknown[] {
+    if (stale) reread();
     begin.run();
     try {
       const values = jobs.map((job) => job.work());
@@ -46,9 +60,19 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
       } catch {
         // SQLite has rolled back by itself, as it does when the disk is full.
       }
-      hooks.afterRollback();
+      stale = true;
+      try {
+        reread();
+      } catch {
+        // Tried again before the next transaction: memory that may be wrong admits nothing.
+      }
       throw error;
     }
+  }
+
+  function reread() {
+    hooks.afterRollback();
+    stale = false;
   }
 
   function settle(jobs: readonly Job[]) {
@@ -58,14 +82,29 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
       // `resolve` belongs to the promise of this very job, whose type `run` fixed.
       jobs.forEach((job, at) => job.resolve(values[at] as never));
     } catch (error) {
+      if (isStorageFailure(error)) {
+        refuseAll(jobs, error);
+        return;
+      }
       if (jobs.length > 1) {
         // One bad work must not fail its neighbours: each gets a transaction of its own.
         for (const job of jobs) settle([job]);
         return;
       }
-      if (isStorageFailure(error)) trouble = "the database cannot be written";
       jobs[0]?.reject(error);
     }
+  }
+
+  /** All at once: one after the other, each would block the process until its own attempt gives up. */
+  function refuseAll(jobs: readonly Job[], cause: unknown) {
+    trouble = "the database cannot be written";
+    probe ??= setTimeout(tryAgain, probePauseMs).unref();
+    for (const job of jobs) job.reject(new GatewayError("unavailable", trouble, { retryAfterSeconds: 5, cause }));
+  }
+
+  function tryAgain() {
+    probe = undefined;
+    if (trouble !== null) settle([]);
   }
 
   function flush() {
@@ -76,6 +115,10 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
 
   return {
     flush,
+    close() {
+      flush();
+      clearTimeout(probe);
+    },
     trouble: () => trouble,
     run: (work) =>
       new Promise((resolve, reject) => {
@@ -86,7 +129,7 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
 }
 
 /** Told apart from a mistake in one work (a constraint, say), which does not mean that nothing can be written. */
-export const isStorageFailure = (error: unknown): boolean => {
+const isStorageFailure = (error: unknown): boolean => {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const message = error instanceof Error ? error.message : "";
   return (

@@ -1,5 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
-import { type GroupCommit, isStorageFailure } from "./group-commit.ts";
+import type { GroupCommit } from "./group-commit.ts";
 
 /** At most so many final records wait for a storage that fails; each is some hundred bytes. */
 const maxWaiting = 10_000;
@@ -17,7 +17,7 @@ export function retried(writer: GroupCommit) {
     try {
       return await writer.run(work);
     } catch (error) {
-      if (!isStorageFailure(error)) throw error;
+      if (!isUnavailable(error)) throw error;
       if (waiting >= maxWaiting) throw new GatewayError("unavailable", "too many records wait for storage", { cause: error });
     }
     waiting += 1;
@@ -27,7 +27,7 @@ export function retried(writer: GroupCommit) {
         try {
           return await writer.run(work);
         } catch (error) {
-          if (!isStorageFailure(error)) throw error;
+          if (!isUnavailable(error)) throw error;
         }
       }
     } finally {
@@ -37,3 +37,5 @@ export function retried(writer: GroupCommit) {
 
   return { run, trouble: () => (waiting > 0 ? `${waiting} final records wait for storage` : null) };
 }
+
+const isUnavailable = (error: unknown): boolean => error instanceof GatewayError && error.kind === "unavailable";

@@ -8,6 +8,6 @@ export class SqliteDatabase extends BaseSQLiteDatabase<"sync", void> {}
 export function sqliteDatabase(client: SqliteClient): SqliteDatabase {
   const dialect = new SQLiteSyncDialect();
   // Drizzle has no public way to a session over another driver; the client has every method that this session calls.
-  const session = new SQLiteBunSession(client as never, dialect, undefined as never, {}) as never;
-  return new SqliteDatabase("sync", dialect, session, undefined as never);
+  const session = new SQLiteBunSession(client as never, dialect, undefined, {}) as never;
+  return new SqliteDatabase("sync", dialect, session, undefined);
 }

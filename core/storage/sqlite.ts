@@ -64,7 +64,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     trouble: () => writer.trouble() ?? ledger.trouble(),
     prove: () => prove(client),
     close() {
-      writer.flush();
+      writer.close();
       // Everything into the one file, so that a copy of it is a whole copy.
       client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       client.close();
@@ -79,14 +79,15 @@ async function openFile({ path, synchronous, now, onBackup }: SqliteOptions): Pr
   try {
     if (isNew) chmodSync(path, 0o600);
     client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
-    client.exec("PRAGMA journal_mode = WAL");
-    client.exec(`PRAGMA synchronous = ${synchronous.toUpperCase()}`);
-    client.exec("PRAGMA foreign_keys = ON");
+    // First, so that a file it refuses is left as it is: the journal mode is written into the file.
     const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
     if (backup) {
       chmodSync(backup, 0o600);
       onBackup(backup);
     }
+    client.exec("PRAGMA journal_mode = WAL");
+    client.exec(`PRAGMA synchronous = ${synchronous.toUpperCase()}`);
+    client.exec("PRAGMA foreign_keys = ON");
     client
       .prepare("INSERT INTO accounts (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
       .run(defaultAccount, "Default", now());

@@ -30,10 +30,7 @@ export default definePlugin({
 });
 
 export function logTo(destination: DestinationStream): Observer {
-  const logger = pino(
-    { base: null, timestamp: false, messageKey: "message", formatters: { level: (level) => ({ level }) } },
-    destination,
-  );
+  const logger = pino({ base: null, timestamp: false, formatters: { level: (level) => ({ level }) } }, destination);
   return { callEnded: (record) => logger[levelOf(record)](lineOf(record), "call") };
 }
 
@@ -46,7 +43,7 @@ function levelOf({ status, errorKind }: CallRecord): "info" | "warn" | "error" {
 const expected = new Set(["ok", "refused", "client_aborted"]);
 
 const lineOf = (record: CallRecord): object => ({
-  time: record.startedMs + record.durationMs,
+  time: new Date(record.startedMs + record.durationMs).toISOString(),
   callId: short(record.callId),
   principal: clean(record.principal),
   keyId: short(record.keyId),

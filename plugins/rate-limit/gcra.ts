@@ -1,9 +1,11 @@
 import type { Counter, End } from "./counter.ts";
 
-/** The least level since a share was taken. Those that would say the same are merged, `into` the oldest. */
-interface Low {
-  level: number;
-  into: Low | null;
+/** Taken by a call that still runs. Shares form a list in the order in which they were taken. */
+interface Share {
+  /** The least level since it was taken is this and the slices of all older shares: so much is left to be given back. */
+  slice: number;
+  older: Share | null;
+  younger: Share | null;
 }
 
 /** In units of a 60,000th of a request or token, `amount` a minute is `amount` a millisecond: integers only, no drift. */
@@ -14,8 +16,8 @@ const unit = 60_000;
  * taken raises the level, time drains it evenly, and at most one minute's amount fits.
  *
  * Guaranteed: a minute's amount at once, and in any time of `s` seconds at most `amount × (1 + s/60)`; so in any
- * sliding minute never more than twice the amount, and that only after a minute of rest. A share may later turn out
- * smaller; then the level becomes what it would be had the smaller one been taken from the start, never less.
+ * sliding minute never more than twice the amount, and that only after a minute of rest. When a share turns out smaller
+ * than it was taken, the level becomes exactly what it would be had the smaller one been taken from the start.
  */
 export class RateBucket implements Counter {
   #amount: number;
@@ -23,9 +25,9 @@ export class RateBucket implements Counter {
   #level = 0;
   /** Taken by shares that have not ended, in requests or tokens. */
   #held = 0;
-  #open = 0;
-  /** Of open shares, oldest first. Older shares have seen at least as low a level, so the levels rise. */
-  readonly #lows: Low[] = [];
+  #youngest: Share | null = null;
+  /** Of all slices, at most the level. */
+  #sum = 0;
 
   constructor(amount: number, nowMs: number) {
     this.#amount = amount;
@@ -43,10 +45,11 @@ export class RateBucket implements Counter {
   take(count: number): End {
     this.#level += count * unit;
     this.#held += count;
-    this.#open += 1;
-    const low: Low = { level: this.#level, into: null };
-    this.#lows.push(low);
-    return (actual, nowMs) => this.#end(count, actual, low, nowMs);
+    const share: Share = { slice: this.#level - this.#sum, older: this.#youngest, younger: null };
+    if (this.#youngest) this.#youngest.younger = share;
+    this.#youngest = share;
+    this.#sum = this.#level;
+    return (actual, nowMs) => this.#end(share, count, actual, nowMs);
   }
 
   state(): ReturnType<Counter["state"]> {
@@ -58,16 +61,17 @@ export class RateBucket implements Counter {
 
   idle(nowMs: number): boolean {
     this.#advance(nowMs);
-    return this.#open === 0 && this.#level === 0;
+    return this.#youngest === null && this.#level === 0;
   }
 
-  #end(taken: number, actual: number, low: Low, nowMs: number): void {
+  #end(share: Share, taken: number, actual: number, nowMs: number): void {
     this.#advance(nowMs);
     this.#held -= taken;
-    this.#open -= 1;
+    const less = (taken - actual) * unit;
     // What drained away while the share was open cannot be given back: others may have been let in for it.
-    this.#level += Math.max((actual - taken) * unit, -rootOf(low).level);
-    if (this.#open === 0) this.#lows.length = 0;
+    if (less > 0) this.#level -= this.#cut(share, less);
+    else this.#level -= less;
+    this.#unlink(share);
   }
 
   /** A clock that steps back drains nothing at that moment, and goes on from there: nobody waits for the step. */
@@ -75,24 +79,29 @@ export class RateBucket implements Counter {
     const elapsedMs = Math.max(0, nowMs - this.#atMs);
     this.#atMs = nowMs;
     this.#level = Math.max(0, this.#level - elapsedMs * this.#amount);
-    this.#noteLow();
+    if (this.#sum > this.#level) this.#cut(this.#youngest, this.#sum - this.#level);
   }
 
-  #noteLow(): void {
-    const lows = this.#lows;
-    let last = lows.at(-1);
-    if (!last || last.level <= this.#level) return;
-    for (let older = lows.at(-2); older && older.level >= this.#level; older = lows.at(-2)) {
-      lows.pop();
-      last.into = older;
-      last = older;
+  /** Takes up to `most` from the slice of the share and of older ones. Returns how much there was. */
+  #cut(from: Share | null, most: number): number {
+    let left = most;
+    for (let share = from; share && left > 0; share = share.older) {
+      const cut = Math.min(share.slice, left);
+      share.slice -= cut;
+      left -= cut;
     }
-    last.level = this.#level;
+    this.#sum -= most - left;
+    return most - left;
   }
-}
 
-function rootOf(low: Low): Low {
-  let root = low;
-  while (root.into) root = root.into;
-  return root;
+  #unlink({ slice, older, younger }: Share): void {
+    if (older) older.younger = younger;
+    if (younger) {
+      younger.older = older;
+      younger.slice += slice;
+    } else {
+      this.#youngest = older;
+      this.#sum -= slice;
+    }
+  }
 }

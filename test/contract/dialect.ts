@@ -221,13 +221,13 @@ export function encodeSse(dialect: Dialect, events: readonly ChatEvent[]): strin
 
 /**
  * What an answer says, without the vendor's own fields and words. Whole answers have no order between reasoning and the
- * rest, and a function that is called without arguments is called with `{}`.
+ * rest, a function that is called without arguments is called with `{}`, and no protocol has a word for `other`.
  */
 export const said = ({ id, model, candidates }: ChatResponse) => ({
   id,
   model,
   candidates: candidates.map(({ parts, finish }) => ({
-    reason: finish.reason,
+    reason: finish.reason === "other" ? "stop" : finish.reason,
     parts: [
       ...parts.filter(({ type }) => type === "reasoning"),
       ...parts.filter(({ type }) => type !== "reasoning"),

@@ -21,7 +21,8 @@ describe("without a session", () => {
   for (const { method, path } of routes.filter((route) => route.access === "session")) {
     test(`${method} ${path} leads to the login, for htmx by its own header`, async () => {
       const browser = visitor(seeded());
-      const ask = (headers: Record<string, string>) => (method === "GET" ? browser.get(pathOf(path), headers) : browser.post(pathOf(path), { csrf: "x" }, headers));
+      const ask = (headers: Record<string, string>) =>
+        method === "GET" ? browser.get(pathOf(path), headers) : browser.post(pathOf(path), { csrf: "x" }, headers);
       const page = await ask({});
       expect([page.status, page.headers.get("location")?.split("?")[0]]).toEqual([303, "/dashboard/login"]);
       const part = await ask({ "hx-request": "true" });
@@ -74,7 +75,11 @@ describe("a request that changes something", () => {
     const one = site({ publicUrl: "https://llm.example.com", seed: { keys: [keyRow("k1", "first")] } });
     const browser = await signedIn(one, "https://llm.example.com");
     const csrf = await browser.csrf();
-    const answer = await browser.post("/dashboard/keys/k1/revocation", { csrf: "" }, { host: "127.0.0.1:8787", "x-csrf-token": csrf });
+    const answer = await browser.post(
+      "/dashboard/keys/k1/revocation",
+      { csrf: "" },
+      { host: "127.0.0.1:8787", "x-csrf-token": csrf },
+    );
     expect(answer.status).toBe(303);
     expect(one.database.rows.keys[0]?.revokedMs).not.toBeNull();
   });
@@ -92,11 +97,29 @@ describe("a request that changes something", () => {
 });
 
 describe("headers", () => {
-  const paths = ["/dashboard/login", "/dashboard", "/dashboard/calls", "/dashboard/calls/none", "/dashboard/keys", "/dashboard/budgets", "/dashboard/nowhere", "/dashboard/calls?status=bad"];
+  const paths = [
+    "/dashboard/login",
+    "/dashboard",
+    "/dashboard/calls",
+    "/dashboard/calls/none",
+    "/dashboard/keys",
+    "/dashboard/budgets",
+    "/dashboard/nowhere",
+    "/dashboard/calls?status=bad",
+  ];
   test.each(paths)("of %p are those of a page with secrets", async (path) => {
     const { headers } = await (await signedIn(site())).get(path, { "sec-fetch-site": "same-origin" });
     const policy = headers.get("content-security-policy") ?? "";
-    for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"]) expect(policy).toContain(rule);
+    for (const rule of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "object-src 'none'",
+      "base-uri 'none'",
+      "form-action 'self'",
+      "frame-ancestors 'none'",
+    ])
+      expect(policy).toContain(rule);
     expect(policy).not.toContain("unsafe");
     expect(Object.fromEntries(headers)).toMatchObject({
       "x-frame-options": "DENY",
@@ -112,6 +135,12 @@ describe("headers", () => {
   test("every page configures htmx to stay inside", async () => {
     const page = await (await visitor(site()).get("/dashboard/login")).text();
     const content = /name="htmx-config" content="([^"]+)"/.exec(page)?.[1]?.replaceAll("&quot;", '"') ?? "{}";
-    expect(JSON.parse(content)).toMatchObject({ selfRequestsOnly: true, allowScriptTags: false, allowEval: false, includeIndicatorCSS: false, historyCacheSize: 0 });
+    expect(JSON.parse(content)).toMatchObject({
+      selfRequestsOnly: true,
+      allowScriptTags: false,
+      allowEval: false,
+      includeIndicatorCSS: false,
+      historyCacheSize: 0,
+    });
   });
 });

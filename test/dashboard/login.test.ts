@@ -33,7 +33,8 @@ describe("signing in", () => {
     const one = site();
     const browser = visitor(one);
     const statuses: number[] = [];
-    for (let round = 0; round < 20; round++) statuses.push((await browser.post("/dashboard/login", { token: `wrong ${round}` })).status);
+    for (let round = 0; round < 20; round++)
+      statuses.push((await browser.post("/dashboard/login", { token: `wrong ${round}` })).status);
     expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(10).fill(429)]);
     const refused = await browser.post("/dashboard/login", { token: adminToken });
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "60"]);
@@ -43,19 +44,28 @@ describe("signing in", () => {
 
   test("many wrong tokens at once get no more tries, and another address is not slowed down", async () => {
     const one = site({ clientAddress: (request) => request.headers.get("x-test-address") });
-    const tries = Array.from({ length: 40 }, () => visitor(one).post("/dashboard/login", { token: "wrong" }, { "x-test-address": "a" }));
+    const tries = Array.from({ length: 40 }, () =>
+      visitor(one).post("/dashboard/login", { token: "wrong" }, { "x-test-address": "a" }),
+    );
     expect((await Promise.all(tries)).filter((answer) => answer.status === 401)).toHaveLength(10);
-    expect((await visitor(one).post("/dashboard/login", { token: adminToken }, { "x-test-address": "b" })).status).toBe(303);
+    expect((await visitor(one).post("/dashboard/login", { token: adminToken }, { "x-test-address": "b" })).status).toBe(
+      303,
+    );
   });
 
   test("successes do not count as failures", async () => {
     const one = site();
-    for (let round = 0; round < 15; round++) expect((await visitor(one).post("/dashboard/login", { token: adminToken })).status).toBe(303);
+    for (let round = 0; round < 15; round++)
+      expect((await visitor(one).post("/dashboard/login", { token: adminToken })).status).toBe(303);
   });
 
   test("a page elsewhere cannot sign a browser in", async () => {
     const one = site();
-    for (const headers of [{ origin: "https://evil.example" }, { origin: "null" }, { "sec-fetch-site": "cross-site" }]) {
+    for (const headers of [
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { "sec-fetch-site": "cross-site" },
+    ]) {
       const answer = await visitor(one).post("/dashboard/login", { token: adminToken }, headers);
       expect([answer.status, answer.headers.get("set-cookie")]).toEqual([403, null]);
     }
@@ -101,12 +111,31 @@ describe("a session", () => {
     const browser = await signedIn(one);
     await browser.get("/dashboard");
     one.clock.nowMs += idleMs;
-    expect((await browser.get("/dashboard/calls", { "hx-request": "true", "hx-request-type": "partial", "x-poll": "1" })).status).toBe(200);
+    expect(
+      (await browser.get("/dashboard/calls", { "hx-request": "true", "hx-request-type": "partial", "x-poll": "1" }))
+        .status,
+    ).toBe(200);
     one.clock.nowMs += 1;
-    const ended = await browser.get("/dashboard/calls", { "hx-request": "true", "hx-request-type": "partial", "x-poll": "1" });
+    const ended = await browser.get("/dashboard/calls", {
+      "hx-request": "true",
+      "hx-request-type": "partial",
+      "x-poll": "1",
+    });
     expect([ended.status, ended.headers.get("hx-redirect")]).toEqual([401, "/dashboard/login"]);
     expect(one.database.rows.sessions.size).toBe(0);
   });
+});
+
+test("who looks at a session from outside the pages counts as a visit, and does not end one that is in use", async () => {
+  const one = site();
+  const browser = await signedIn(one);
+  const value = browser.cookie()?.split("=")[1] ?? "";
+  for (let round = 0; round < 4; round++) {
+    expect(await one.sessions.find(value, true)).not.toBeNull();
+    one.clock.nowMs += idleMs - 1;
+    expect((await browser.get("/dashboard")).status).toBe(200);
+    one.clock.nowMs += 2;
+  }
 });
 
 describe("where a login leads", () => {
@@ -139,8 +168,12 @@ describe("where a login leads", () => {
     const browser = visitor(one);
     const page = await (await browser.get(`/dashboard/login?next=${encodeURIComponent(next)}`)).text();
     expect(page).toContain(`name="next" value="${location.replaceAll("&", "&amp;")}"`);
-    expect((await browser.post("/dashboard/login", { token: adminToken, next })).headers.get("location")).toBe(location);
-    expect((await browser.get(`/dashboard/login?next=${encodeURIComponent(next)}`)).headers.get("location")).toBe(location);
+    expect((await browser.post("/dashboard/login", { token: adminToken, next })).headers.get("location")).toBe(
+      location,
+    );
+    expect((await browser.get(`/dashboard/login?next=${encodeURIComponent(next)}`)).headers.get("location")).toBe(
+      location,
+    );
   });
 
   test("a page asked for without a session comes back after it", async () => {

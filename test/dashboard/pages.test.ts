@@ -5,20 +5,33 @@ import { signedIn } from "./visitor.ts";
 
 const part = { "hx-request": "true", "hx-request-type": "partial" };
 /** What is read; the small digits of an amount belong to it. */
-const text = (markup: string): string => markup.replaceAll(/<title>[^<]*<\/title>|<(?!span class="fine")[^>]+>/g, " ").replaceAll(/<[^>]+>/g, "").replaceAll(/\s+/g, " ");
-const idsIn = (markup: string): readonly string[] => [...markup.matchAll(/id="call-([^"]+)"/g)].map(([, id]) => id ?? "");
+const text = (markup: string): string =>
+  markup
+    .replaceAll(/<title>[^<]*<\/title>|<(?!span class="fine")[^>]+>/g, " ")
+    .replaceAll(/<[^>]+>/g, "")
+    .replaceAll(/\s+/g, " ");
+const idsIn = (markup: string): readonly string[] =>
+  [...markup.matchAll(/id="call-([^"]+)"/g)].map(([, id]) => id ?? "");
 
 describe("overview", () => {
   test("adds up what was used today and in thirty days, and nothing before", async () => {
     const dayMs = 86_400_000;
     const midnight = Date.UTC(2025, 10, 23);
-    const at = (n: number, createdMs: number, costNano: number) => callRow(n, { createdMs, costNano, chargeNano: costNano, inputTokens: 10, outputTokens: 5 });
+    const at = (n: number, createdMs: number, costNano: number) =>
+      callRow(n, { createdMs, costNano, chargeNano: costNano, inputTokens: 10, outputTokens: 5 });
     const one = site({
       seed: {
         calls: [
           at(1, midnight, 1_000_000_001),
           at(2, startMs, 2_000_000_002),
-          { ...at(3, startMs - 1, 0), status: "refused", costNano: null, chargeNano: null, inputTokens: null, outputTokens: null },
+          {
+            ...at(3, startMs - 1, 0),
+            status: "refused",
+            costNano: null,
+            chargeNano: null,
+            inputTokens: null,
+            outputTokens: null,
+          },
           at(4, midnight - 1, 4_000_000_000),
           at(5, midnight - 29 * dayMs, 8_000_000_000),
           at(6, midnight - 29 * dayMs - 1, 16_000_000_000),
@@ -51,7 +64,9 @@ describe("calls", () => {
       seen.push(...idsIn(page));
       path = /rel="next" href="([^"]+)"/.exec(page)?.[1]?.replaceAll("&amp;", "&");
     }
-    const wanted = one.database.rows.calls.filter((call) => call.model === "fast" && call.status === "ok").sort((left, right) => right.createdMs - left.createdMs);
+    const wanted = one.database.rows.calls
+      .filter((call) => call.model === "fast" && call.status === "ok")
+      .sort((left, right) => right.createdMs - left.createdMs);
     expect(wanted.length).toBeGreaterThan(50);
     expect(seen).toEqual(wanted.map((call) => call.callId));
   });
@@ -86,7 +101,15 @@ describe("calls", () => {
     const one = site({ seed: seed() });
     const call = one.database.rows.calls.find(({ attempts }) => attempts.length > 1);
     const shown = text(await (await (await signedIn(one)).get(`/dashboard/calls/${call?.callId}`)).text());
-    for (const wanted of ["openai / gpt-5-mini 503 no", "groq / llama-3.3-70b-versatile 200 yes chatcmpl-9f31c2aa", "max_completion_tokens was lowered", "$0.59 / 1M", "genai-prices 0.1.8", "checkout service"]) expect(shown).toContain(wanted);
+    for (const wanted of [
+      "openai / gpt-5-mini 503 no",
+      "groq / llama-3.3-70b-versatile 200 yes chatcmpl-9f31c2aa",
+      "max_completion_tokens was lowered",
+      "$0.59 / 1M",
+      "genai-prices 0.1.8",
+      "checkout service",
+    ])
+      expect(shown).toContain(wanted);
   });
 
   test("a call that does not exist is not found", async () => {
@@ -95,7 +118,9 @@ describe("calls", () => {
 
   test("a hundred-kilobyte name does not blow up the page", async () => {
     const model = "<\u202ex>".repeat(25_000);
-    const calls = Array.from({ length: 60 }, (_, n) => callRow(n, { model, provider: model, upstreamModel: model, principal: model, keyId: null }));
+    const calls = Array.from({ length: 60 }, (_, n) =>
+      callRow(n, { model, provider: model, upstreamModel: model, principal: model, keyId: null }),
+    );
     const page = await (await (await signedIn(site({ seed: { calls } }))).get("/dashboard/calls")).text();
     expect(page.length).toBeLessThan(500_000);
   });
@@ -105,14 +130,29 @@ describe("keys", () => {
   test("the secret is in the answer that made the key and nowhere after", async () => {
     const one = site();
     const browser = await signedIn(one);
-    const answer = await browser.post("/dashboard/keys", { name: " new <b> ", models: "fast, smart\techo", usd: "2.50", window: "day", requestsPerMinute: "60", tokensPerMinute: "", concurrency: "4", expires: "2025-12-31" });
+    const answer = await browser.post("/dashboard/keys", {
+      name: " new <b> ",
+      models: "fast, smart\techo",
+      usd: "2.50",
+      window: "day",
+      requestsPerMinute: "60",
+      tokensPerMinute: "",
+      concurrency: "4",
+      expires: "2025-12-31",
+    });
     expect(answer.status).toBe(201);
     expect((await answer.text()).split(newSecret)).toHaveLength(2);
     expect(one.database.rows.keys).toMatchObject([
-      { name: "new <b>", models: ["fast", "smart", "echo"], limits: { requestsPerMinute: 60, concurrency: 4 }, expiresMs: Date.UTC(2026, 0, 1) },
+      {
+        name: "new <b>",
+        models: ["fast", "smart", "echo"],
+        limits: { requestsPerMinute: 60, concurrency: 4 },
+        expiresMs: Date.UTC(2026, 0, 1),
+      },
     ]);
     expect(one.database.rows.budgets).toMatchObject([{ window: "day", limitNano: 2_500_000_000 }]);
-    for (const path of ["/dashboard/keys", "/dashboard", "/dashboard/calls", "/dashboard/budgets"]) expect(await (await browser.get(path)).text()).not.toContain(newSecret);
+    for (const path of ["/dashboard/keys", "/dashboard", "/dashboard/calls", "/dashboard/budgets"])
+      expect(await (await browser.get(path)).text()).not.toContain(newSecret);
   });
 
   test.each([

@@ -10,10 +10,24 @@ const targets = [
   ["echo", "echo", "echo", 0, 0],
 ] as const;
 const keys = [
-  keyRow("018f0000-0000-7000-8000-000000000001", "checkout service", { limits: { requestsPerMinute: 600, tokensPerMinute: 200_000 }, lastUsedMs: startMs - 4000 }),
-  keyRow("018f0000-0000-7000-8000-000000000002", "nightly evals", { models: ["fast", "anthropic/claude-opus-4-5"], expiresMs: startMs + 40 * 24 * hourMs, lastUsedMs: startMs - 9 * hourMs }),
-  keyRow("018f0000-0000-7000-8000-000000000003", "old laptop", { revokedMs: startMs - 2 * 24 * hourMs, lastUsedMs: startMs - 3 * 24 * hourMs }),
-  keyRow("018f0000-0000-7000-8000-000000000004", "\u202egnp.exe \u05de\u05e4\u05ea\u05d7 with a very long name that goes on and on until nobody reads it any more", { expiresMs: startMs - hourMs, limits: { concurrency: 4 } }),
+  keyRow("018f0000-0000-7000-8000-000000000001", "checkout service", {
+    limits: { requestsPerMinute: 600, tokensPerMinute: 200_000 },
+    lastUsedMs: startMs - 4000,
+  }),
+  keyRow("018f0000-0000-7000-8000-000000000002", "nightly evals", {
+    models: ["fast", "anthropic/claude-opus-4-5"],
+    expiresMs: startMs + 40 * 24 * hourMs,
+    lastUsedMs: startMs - 9 * hourMs,
+  }),
+  keyRow("018f0000-0000-7000-8000-000000000003", "old laptop", {
+    revokedMs: startMs - 2 * 24 * hourMs,
+    lastUsedMs: startMs - 3 * 24 * hourMs,
+  }),
+  keyRow(
+    "018f0000-0000-7000-8000-000000000004",
+    "\u202egnp.exe \u05de\u05e4\u05ea\u05d7 with a very long name that goes on and on until nobody reads it any more",
+    { expiresMs: startMs - hourMs, limits: { concurrency: 4 } },
+  ),
 ];
 
 /** One call; what is not said is of an ordinary one that went well. */
@@ -60,13 +74,47 @@ export function callRow(n: number, more: Partial<CallDetail> = {}): CallDetail {
   };
 }
 
-const unused = { source: "none", inputTokens: null, outputTokens: null, cacheReadTokens: null, cacheWriteTokens: null, cacheWrite1hTokens: null, reasoningTokens: null, costNano: null, chargeNano: null, finishReason: null } as const;
+const unused = {
+  source: "none",
+  inputTokens: null,
+  outputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  cacheWrite1hTokens: null,
+  reasoningTokens: null,
+  costNano: null,
+  chargeNano: null,
+  finishReason: null,
+} as const;
 
 function odd(n: number): Partial<CallDetail> {
-  const failed = (status: CallStatus, httpStatus: number, errorKind: string, error: string): Partial<CallDetail> => ({ ...unused, status, httpStatus, errorKind, ttftMs: null, heldNano: 0, notes: { error } });
-  if (n === 1) return { ...unused, status: "open", durationMs: null, finishedMs: null, httpStatus: null, source: null, ttftMs: null };
-  if (n % 29 === 4) return failed("upstream_error", 502, "upstream-invalid", "The provider closed the connection before it answered.");
-  if (n % 37 === 6) return { ...failed("refused", 429, "rate-limited", "Too many requests a minute on this key."), provider: null, upstreamModel: null };
+  const failed = (status: CallStatus, httpStatus: number, errorKind: string, error: string): Partial<CallDetail> => ({
+    ...unused,
+    status,
+    httpStatus,
+    errorKind,
+    ttftMs: null,
+    heldNano: 0,
+    notes: { error },
+  });
+  if (n === 1)
+    return {
+      ...unused,
+      status: "open",
+      durationMs: null,
+      finishedMs: null,
+      httpStatus: null,
+      source: null,
+      ttftMs: null,
+    };
+  if (n % 29 === 4)
+    return failed("upstream_error", 502, "upstream-invalid", "The provider closed the connection before it answered.");
+  if (n % 37 === 6)
+    return {
+      ...failed("refused", 429, "rate-limited", "Too many requests a minute on this key."),
+      provider: null,
+      upstreamModel: null,
+    };
   if (n % 41 === 9) return { status: "client_aborted", source: "drained", finishReason: null };
   return {};
 }
@@ -84,7 +132,13 @@ export function seed(): Seed {
       model: "fast",
       attempts: [
         { provider: "openai", upstreamModel: "gpt-5-mini", upstreamId: null, status: 503, billed: false },
-        { provider: "groq", upstreamModel: "llama-3.3-70b-versatile", upstreamId: "chatcmpl-9f31c2aa", status: 200, billed: true },
+        {
+          provider: "groq",
+          upstreamModel: "llama-3.3-70b-versatile",
+          upstreamId: "chatcmpl-9f31c2aa",
+          status: 200,
+          billed: true,
+        },
       ],
       provider: "groq",
       upstreamModel: "llama-3.3-70b-versatile",
@@ -97,7 +151,13 @@ export function seed(): Seed {
       },
     }),
   );
-  const budget = (n: number, scope: { kind: "key" | "account" | "global"; id: string }, limitNano: number, spentNano: number, heldNano: number) => ({
+  const budget = (
+    n: number,
+    scope: { kind: "key" | "account" | "global"; id: string },
+    limitNano: number,
+    spentNano: number,
+    heldNano: number,
+  ) => ({
     id: `b${n}`,
     scope,
     window: n === 3 ? ("lifetime" as const) : ("month" as const),

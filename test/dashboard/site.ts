@@ -2,6 +2,7 @@ import { GatewayError } from "../../core/chat/error.ts";
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { errorPage } from "../../core/dashboard/page.ts";
+import { createSessions, type Sessions } from "../../core/dashboard/session.ts";
 import type { KeyRow } from "../../core/storage/database.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
 
@@ -9,6 +10,7 @@ export interface Site {
   readonly database: FakeDatabase;
   /** Moves when a test says so. */
   readonly clock: { nowMs: number };
+  readonly sessions: Sessions;
   readonly fetch: (request: Request) => Promise<Response>;
 }
 export interface SiteOptions {
@@ -24,6 +26,7 @@ export const startMs = Date.UTC(2025, 10, 23, 14, 26, 5);
 export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAddress }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
   const clock = { nowMs: startMs };
+  const sessions = createSessions(database.sessions, () => clock.nowMs);
   const links = new Set(["link-1", "link-2", "link-3", "link-4"]);
   const routes = dashboardRoutes({
     database,
@@ -32,21 +35,44 @@ export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAdd
     verifyAdminToken: async (token) => token === adminToken,
     takeLoginLink: async (token) => links.delete(token),
     async createKey({ name, models = [], expiresMs = null, budget, limits = {} }) {
-      if (budget !== undefined && !(Number(budget.usd) > 0)) throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
+      if (budget !== undefined && !(Number(budget.usd) > 0))
+        throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
       const id = crypto.randomUUID();
       const row = await database.keys.create(
-        { id, accountId: "default", name, prefix: "sk-llmp-NewNewNewNew", last4: "9xYz", models: models.length > 0 ? models : "all", limits, cidrs: [], expiresMs, createdMs: clock.nowMs, digest: id },
-        budget === undefined ? null : { id: crypto.randomUUID(), scope: { kind: "key", id }, window: budget.window, limitNano: Number(budget.usd) * 1e9, createdMs: clock.nowMs },
+        {
+          id,
+          accountId: "default",
+          name,
+          prefix: "sk-llmp-NewNewNewNew",
+          last4: "9xYz",
+          models: models.length > 0 ? models : "all",
+          limits,
+          cidrs: [],
+          expiresMs,
+          createdMs: clock.nowMs,
+          digest: id,
+        },
+        budget === undefined
+          ? null
+          : {
+              id: crypto.randomUUID(),
+              scope: { kind: "key", id },
+              window: budget.window,
+              limitNano: Number(budget.usd) * 1e9,
+              createdMs: clock.nowMs,
+            },
       );
       return { row, secret: newSecret };
     },
     revokeKey: async (id) => database.keys.revoke(id, clock.nowMs),
     version: "0.1.0",
+    sessions,
     ...(clientAddress && { clientAddress }),
   });
   return {
     database,
     clock,
+    sessions,
     async fetch(request) {
       const { pathname } = new URL(request.url);
       for (const route of routes) {

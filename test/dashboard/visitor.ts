@@ -5,19 +5,26 @@ export interface Visitor {
   readonly cookie: () => string | null;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /** A form of a page of this site, with the session's token, unless the headers or fields say otherwise. */
-  post(path: string, fields?: Readonly<Record<string, string>>, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  post(
+    path: string,
+    fields?: Readonly<Record<string, string>>,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Response>;
   /** The token that the pages of this session carry. */
   csrf(): Promise<string>;
 }
 
-export function visitor(site: Site, { origin = "http://localhost:8787", cookie = null as string | null } = {}): Visitor {
+export function visitor(
+  site: Site,
+  { origin = "http://localhost:8787", cookie = null as string | null } = {},
+): Visitor {
   const { host } = new URL(origin);
   let held = cookie;
   const send = async (path: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> => {
     const headers = { host, ...(held !== null && { cookie: held }), ...init.headers };
     const response = await site.fetch(new Request(origin + path, { ...init, headers }));
     const set = response.headers.get("set-cookie");
-    if (set !== null) held = /Max-Age=0/.test(set) ? null : (set.split(";")[0] ?? null);
+    if (set !== null) held = set.includes("Max-Age=0") ? null : (set.split(";")[0] ?? null);
     return response;
   };
   const self: Visitor = {
@@ -25,7 +32,11 @@ export function visitor(site: Site, { origin = "http://localhost:8787", cookie =
     get: (path, headers = {}) => send(path, { headers: { ...headers } }),
     async post(path, fields = {}, headers = {}) {
       const csrf = path === "/dashboard/login" || "csrf" in fields ? {} : { csrf: await self.csrf() };
-      return send(path, { method: "POST", body: new URLSearchParams({ ...csrf, ...fields }), headers: { origin, ...headers } });
+      return send(path, {
+        method: "POST",
+        body: new URLSearchParams({ ...csrf, ...fields }),
+        headers: { origin, ...headers },
+      });
     },
     async csrf() {
       const page = await (await self.get("/dashboard/keys")).text();

@@ -173,7 +173,11 @@ test("unknown names of models are 404 whatever they hold", async () => {
   ]) {
     const reply = await call(setup.gateway, setup.key.key, chat(model));
     // "mock/…" and "mock/*" name a target of that provider, which answers 404 itself.
-    expect({ model: model.slice(0, 20), status: reply.status }).toEqual({ model: model.slice(0, 20), status: 404 });
+    expect({ model: model.slice(0, 20), status: reply.status }).toEqual({
+      model: model.slice(0, 20),
+      // A control character or endless length makes the text no name at all.
+      status: model.includes("\0") || model.length > 1000 ? 400 : 404,
+    });
     errorOf(reply.text);
   }
 }, 20_000);

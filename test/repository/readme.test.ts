@@ -1,6 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import * as pluginModule from "llm-proxy/plugin";
+import { setUp, testProvider } from "llm-proxy/testing";
+import { provideModule } from "../../core/runtime/plugin-module.ts";
 import { freePort, Gateway } from "../support/process.ts";
 import { root, sources, withoutComments } from "./sources.ts";
 
@@ -9,14 +12,19 @@ const section = (heading: string): string => readme.split(`\n## ${heading}\n`)[1
 const block = (text: string, language: string): string =>
   new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "m").exec(text)?.[1] ?? "";
 
+const example = section("A provider in ten lines");
+const gateway = new Gateway(await freePort(), { config: block(example, "yaml") });
+const file = join(gateway.directory, "hello.ts");
+writeFileSync(file, block(example, "ts"));
+afterAll(() => gateway.dispose());
+
+provideModule("llm-proxy/plugin", pluginModule);
+const { default: hello }: { default: pluginModule.Plugin<"provider"> } = await import(file);
+
 describe("the provider in the README", () => {
-  const example = section("A provider in ten lines");
-  let gateway: Gateway | undefined;
-  afterAll(() => gateway?.dispose());
+  testProvider((context) => setUp(hello, {}, context), { form: "model", model: "any", unknownModel: null });
 
   test("answers as it stands there", async () => {
-    gateway = new Gateway(await freePort(), { config: block(example, "yaml") });
-    writeFileSync(join(gateway.directory, "hello.ts"), block(example, "ts"));
     await gateway.start();
     const { key } = await gateway.createKey();
     const response = await fetch(`${gateway.url}/v1/chat/completions`, {
@@ -29,6 +37,12 @@ describe("the provider in the README", () => {
     expect(answer.choices[0].message.content).toBe("Good morning, world!");
     expect(answer.usage.completion_tokens).toBe(2);
   }, 30_000);
+
+  test("is tested by the line that stands there", () => {
+    expect(example).toContain(
+      'testProvider((context) => setUp(hello, {}, context), { form: "model", model: "any", unknownModel: null });',
+    );
+  });
 });
 
 describe("README", () => {

@@ -59,7 +59,7 @@ export function frames(
   ];
 }
 
-export const streamText = (id: string, answer: Answer = {}, includeUsage = false): string =>
+const streamText = (id: string, answer: Answer = {}, includeUsage = false): string =>
   frames(id, answer, includeUsage).join("");
 
 export const chunk = (id: string, choices: readonly unknown[]): Record<string, unknown> => ({

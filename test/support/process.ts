@@ -8,6 +8,10 @@ import { until } from "./poll.ts";
 
 const root = join(import.meta.dir, "..", "..");
 
+/** So that nothing outlives a run that was killed, or a file that failed before its `afterAll`. Linux has it. */
+const setpriv = Bun.which("setpriv");
+const dieWithUs = setpriv === null ? [] : [setpriv, "--pdeathsig", "KILL"];
+
 export interface GatewayOptions {
   /** YAML text of `llm-proxy.yaml`; none: the built-in default. */
   readonly config?: string;
@@ -76,7 +80,7 @@ export class Gateway {
 
   /** Starts the process without waiting for it to serve. */
   spawn(): void {
-    const [command, ...args] = [...(this.#options.wrapper ?? []), process.execPath, "core/main.ts"];
+    const [command, ...args] = [...dieWithUs, ...(this.#options.wrapper ?? []), process.execPath, "core/main.ts"];
     const log = openSync(this.logPath, "a");
     // The working folder is the product's own; a `data` folder or a `.env` there would show as a failed test.
     this.#child = spawn(command, args, { cwd: root, env: this.environment, stdio: ["ignore", log, log] });
@@ -171,7 +175,12 @@ export class Gateway {
 
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const gateway = new Gateway(await freePort(), options);
-  await gateway.start();
+  try {
+    await gateway.start();
+  } catch (error) {
+    await gateway.dispose();
+    throw error;
+  }
   return gateway;
 }
 

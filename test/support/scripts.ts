@@ -3,6 +3,8 @@ import type { Exchange, Script } from "./upstream.ts";
 
 /** Ways in which a scripted upstream answers. */
 
+const eventStream = "text/event-stream; charset=utf-8";
+
 export const json =
   (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Script =>
   async (exchange) => {
@@ -28,13 +30,15 @@ export interface Cutting {
   readonly cuts?: readonly number[];
   /** How the end is told: by chunked encoding, or by closing the connection. */
   readonly framing?: "chunked" | "close";
+  /** `null`: no such header. */
+  readonly contentType?: string | null;
 }
 
 /** Sends `text` as an event stream and ends well. */
 export const sse =
-  (text: string | Uint8Array, { cuts = [], framing = "chunked" }: Cutting = {}): Script =>
+  (text: string | Uint8Array, { cuts = [], framing = "chunked", contentType = eventStream }: Cutting = {}): Script =>
   async (exchange) => {
-    const stream = await openStream(exchange, framing);
+    const stream = await openStream(exchange, framing, contentType);
     for (const piece of pieces(Buffer.from(text), cuts)) {
       await stream.send(piece);
       // Without a pause the kernel would glue two writes together again, and nothing would be cut.
@@ -52,13 +56,12 @@ export interface OpenStream {
 export async function openStream(
   exchange: Exchange,
   framing: "chunked" | "close" = "chunked",
-  headers: Readonly<Record<string, string>> = {},
+  contentType: string | null = eventStream,
 ): Promise<OpenStream> {
   const chunked = framing === "chunked";
   const fields = {
-    "content-type": "text/event-stream; charset=utf-8",
+    ...(contentType === null ? {} : { "content-type": contentType }),
     ...(chunked ? { "transfer-encoding": "chunked" } : { connection: "close" }),
-    ...headers,
   };
   await exchange.write(head(200, fields));
   return {
@@ -90,10 +93,13 @@ export const resetAfter =
   async (exchange) => {
     const stream = await openStream(exchange);
     await stream.send(text);
-    // The bytes must have been read before the RST, which makes the kernel drop what it still holds.
-    await pause(50);
+    // The RST makes the kernel drop what it still holds.
+    await taken();
     exchange.reset();
   };
+
+/** Time for the peer to read what was sent; nothing on this side of a connection could tell that it has. */
+export const taken = (): Promise<void> => pause(50);
 
 /** Sends `before`, then nothing until `released`, then `after` and a good end. */
 export const stalled =

@@ -49,7 +49,13 @@ test.each([
 ])("duration %p is %p", (value, text) => expect(duration(value)).toBe(text));
 
 test("a share is cut and never hides what is there", () => {
-  expect([share(1, 3), share(0, 5), share(5, 5), share(1, 100_000), share(1, 0)]).toEqual(["33.3 %", "0.0 %", "100.0 %", "< 0.1 %", "–"]);
+  expect([share(1, 3), share(0, 5), share(5, 5), share(1, 100_000), share(1, 0)]).toEqual([
+    "33.3 %",
+    "0.0 %",
+    "100.0 %",
+    "< 0.1 %",
+    "–",
+  ]);
 });
 
 test("times are UTC and machine-readable; what is no time is none", () => {

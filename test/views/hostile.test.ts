@@ -12,7 +12,18 @@ import { canaries, outline } from "../support/markup.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
-  layout: (text) => layout({ title: text, section: "calls", assets: { style: "/a.css", script: "/a.js", icon: "/i.svg" }, csrf: "c", version: text, banner: text }, notice(text)),
+  layout: (text) =>
+    layout(
+      {
+        title: text,
+        section: "calls",
+        assets: { style: "/a.css", script: "/a.js", icon: "/i.svg" },
+        csrf: "c",
+        version: text,
+        banner: text,
+      },
+      notice(text),
+    ),
   failure: (text) => failure(text, text),
   login: (text) => login({ linkToken: text, next: text, error: text, hint: text }),
   "login by token": (text) => login({ linkToken: null, next: text, error: text, hint: text }),
@@ -29,10 +40,19 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     }),
   calls: (text) =>
     callsPage(
-      { calls: [line(text)], filter: { model: text, provider: text, status: "ok", key: text }, first: true, next: text },
+      {
+        calls: [line(text)],
+        filter: { model: text, provider: text, status: "ok", key: text },
+        first: true,
+        next: text,
+      },
       { keys: [{ id: text, label: text }], models: [text], providers: [text] },
     ),
-  "older calls": (text) => callsPage({ calls: [], filter: { model: text, provider: text, status: "", key: "" }, first: false, next: null }, { keys: [], models: [], providers: [] }),
+  "older calls": (text) =>
+    callsPage(
+      { calls: [], filter: { model: text, provider: text, status: "", key: "" }, first: false, next: null },
+      { keys: [], models: [], providers: [] },
+    ),
   call: (text) =>
     callPage({
       ...line(text),
@@ -63,14 +83,44 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     }),
   keys: (text) =>
     keysPage({
-      keys: [{ id: "k", name: text, prefix: text, last4: text, state: "active", models: [text], limits: { concurrency: 1 }, expiresMs: null, createdMs: 0, lastUsedMs: null }],
+      keys: [
+        {
+          id: "k",
+          name: text,
+          prefix: text,
+          last4: text,
+          state: "active",
+          models: [text],
+          limits: { concurrency: 1 },
+          expiresMs: null,
+          createdMs: 0,
+          lastUsedMs: null,
+        },
+      ],
       next: text,
       csrf: "c",
-      form: { values: { name: text, models: text, usd: text, window: "day", expires: text, requestsPerMinute: text, tokensPerMinute: text, concurrency: text }, error: text },
+      form: {
+        values: {
+          name: text,
+          models: text,
+          usd: text,
+          window: "day",
+          expires: text,
+          requestsPerMinute: text,
+          tokensPerMinute: text,
+          concurrency: text,
+        },
+        error: text,
+      },
       created: { name: text, secret: text },
     }),
   budgets: (text) =>
-    budgetsPage({ budgets: [{ scopeKind: text, scopeName: text, window: text, limitNano: 5, spentNano: 9, heldNano: 1, resetsAtMs: null }], next: text }),
+    budgetsPage({
+      budgets: [
+        { scopeKind: text, scopeName: text, window: text, limitNano: 5, spentNano: 9, heldNano: 1, resetsAtMs: null },
+      ],
+      next: text,
+    }),
 };
 
 const sum = { calls: 3, errors: 1, inputTokens: 10, outputTokens: 20, costNano: 4, chargeNano: 4 };
@@ -102,7 +152,11 @@ for (const [page, render] of Object.entries(pages)) {
   test(`${page}: no inline style or handler, and nothing from elsewhere`, async () => {
     const { elements, sources } = await outline(render("x").value);
     const attributes = elements.flatMap((element) => element.split(" ").slice(1));
-    expect(attributes.filter((attribute) => attribute === "style" || attribute.startsWith("on") || attribute.startsWith("hx-on"))).toEqual([]);
+    expect(
+      attributes.filter(
+        (attribute) => attribute === "style" || attribute.startsWith("on") || attribute.startsWith("hx-on"),
+      ),
+    ).toEqual([]);
     expect(elements.filter((element) => element.startsWith("style"))).toEqual([]);
     expect(sources.filter((source) => !source.startsWith("/"))).toEqual([]);
   });

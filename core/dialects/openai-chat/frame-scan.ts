@@ -6,6 +6,9 @@ export interface FrameScan {
   contentBytes: number;
   /** A finish reason, an error or a usage object is in there: worth parsing. */
   notable: boolean;
+  /** Where the one string that was counted stands in the text; -1 when there are none or several. */
+  valueStart: number;
+  valueEnd: number;
 }
 
 /**
@@ -19,6 +22,9 @@ export function scanDelta(data: string, from: number, into: FrameScan): void {
   let reasoning = 0;
   let text = 0;
   let notable = false;
+  let counted = 0;
+  into.valueStart = -1;
+  into.valueEnd = -1;
 
   for (let open = data.indexOf('"', from); open >= 0;) {
     const close = endOfString(data, open + 1);
@@ -32,6 +38,11 @@ export function scanDelta(data: string, from: number, into: FrameScan): void {
     const field = data.slice(open + 1, close);
     if (value === quote) {
       const end = endOfString(data, next + 1);
+      if (countedFields.has(field)) {
+        counted++;
+        into.valueStart = counted === 1 ? next + 1 : -1;
+        into.valueEnd = end;
+      }
       if (bytesFields.has(field)) bytes += utf8Bytes(data, next + 1, end);
       else if (field === "reasoning_content") reasoning += utf8Bytes(data, next + 1, end);
       else if (field === "reasoning") flatReasoning += utf8Bytes(data, next + 1, end);
@@ -53,6 +64,7 @@ const backslash = 0x5c;
 const colon = 0x3a;
 const brace = 0x7b;
 const bytesFields: ReadonlySet<string> = new Set(["content", "arguments", "input", "refusal"]);
+const countedFields: ReadonlySet<string> = new Set([...bytesFields, "reasoning_content", "reasoning", "text"]);
 
 function skipSpace(data: string, from: number): number {
   let at = from;

@@ -1,6 +1,7 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import { FrameTemplate } from "./frame-template.ts";
 import { editRequest } from "./edit-request.ts";
 import { decodeError } from "./error.ts";
 import { type FrameScan, scanDelta, utf8Length } from "./frame-scan.ts";
@@ -16,7 +17,7 @@ function meterResponse(body: JsonObject): Metered {
     usage: decodeUsage(readUsage(body) ?? undefined, body["service_tier"]),
     finish: text(choices[0]?.["finish_reason"]),
     upstreamId: text(body["id"]),
-    contentBytes: choices.reduce((sum, choice) => sum + contentBytes(choice["message"] ?? null), 0),
+    contentBytes: choices.reduce((sum, choice) => sum + messageBytes(choice["message"] ?? null), 0),
     complete: fault === null,
     fault,
   };
@@ -25,11 +26,10 @@ function meterResponse(body: JsonObject): Metered {
 /** Parses a chunk only when it may hold more than a piece of the answer. */
 class ChunkMeter implements StreamMeter {
   readonly #hideUsage: boolean;
-  readonly #scan: FrameScan = { contentBytes: 0, notable: false };
+  readonly #scan: FrameScan = { contentBytes: 0, notable: false, valueStart: -1, valueEnd: -1 };
+  readonly #template = new FrameTemplate();
   /** Where the last chunk had its `"delta":`: most chunks of a stream open with the same bytes. */
   #deltaAt = -1;
-  /** The chunks have a `usage` or an `error` ahead of their choices, where the scan does not look. */
-  #toldAhead = false;
   /** Chunks that are parsed for the sake of the id; some vendors never send one. */
   #triesForId = 8;
   #usage: ReportedUsage | null = null;
@@ -53,8 +53,14 @@ class ChunkMeter implements StreamMeter {
       this.#complete = true;
       return true;
     }
-    const notable = this.#scanChunk(data);
-    if (!notable && frame.event !== "error" && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
+    if (frame.event !== "error") {
+      const fitting = this.#template.contentBytes(data);
+      if (fitting >= 0) {
+        this.#contentBytes += fitting;
+        return true;
+      }
+      if (!this.#scanChunk(data) && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
+    }
     const chunk = parsed(data);
     if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
     return isJsonObject(chunk) ? this.#read(chunk) : true;
@@ -75,14 +81,15 @@ class ChunkMeter implements StreamMeter {
 
   /** Counts the content; whether the chunk is worth parsing. */
   #scanChunk(data: string): boolean {
-    if (this.#deltaAt < 0 || !data.startsWith(delta, this.#deltaAt)) {
-      this.#deltaAt = data.indexOf(delta);
-      if (this.#deltaAt < 0) return true;
-      this.#toldAhead = aheadFields.some((field) => data.lastIndexOf(field, this.#deltaAt) >= 0);
-    }
+    if (this.#deltaAt < 0 || !data.startsWith(delta, this.#deltaAt)) this.#deltaAt = data.indexOf(delta);
+    if (this.#deltaAt < 0) return true;
     scanDelta(data, this.#deltaAt + delta.length, this.#scan);
-    this.#contentBytes += this.#scan.contentBytes;
-    return this.#scan.notable || this.#toldAhead;
+    const { contentBytes: bytes, notable, valueStart, valueEnd } = this.#scan;
+    this.#contentBytes += bytes;
+    // Some vendors put these ahead of the delta, where the scan does not look.
+    if (notable || notableFields.some((field) => tells(data, data.lastIndexOf(field, this.#deltaAt)))) return true;
+    if (valueStart >= 0 && this.#upstreamId !== null) this.#template.learn(data, valueStart, valueEnd);
+    return false;
   }
 
   #read(chunk: JsonObject): boolean {
@@ -105,7 +112,10 @@ class ChunkMeter implements StreamMeter {
 }
 
 const delta = '"delta":';
-const aheadFields = ['"usage"', '"error"'];
+const notableFields = ['"usage"', '"error"', '"finish_reason"'];
+
+/** Whether the field whose key stands at `at` has a value other than `null`. */
+const tells = (data: string, at: number): boolean => at >= 0 && !/^"\w+"\s*:\s*null/.test(data.slice(at, at + 40));
 
 function parsed(data: string): Json | undefined {
   try {
@@ -124,7 +134,7 @@ function faultOf(body: JsonObject, choices: readonly JsonObject[]): VendorError 
 }
 
 /** UTF-8 bytes of the texts a message is made of. */
-function contentBytes(message: Json): number {
+function messageBytes(message: Json): number {
   if (!isJsonObject(message)) return 0;
   const reasoning = Math.max(textBytes(message["reasoning_content"]), textBytes(message["reasoning"]));
   const { function_call: legacy } = message;

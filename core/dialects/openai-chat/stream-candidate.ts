@@ -1,6 +1,6 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import { isEmpty, without } from "../extensions.ts";
+import { isEmpty, keepRest } from "../extensions.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
 import { closeProse, noReasoning, type Prose, proseDeltas, type ReasoningState, say } from "./stream-prose.ts";
@@ -49,7 +49,7 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
     finish: state.finish ?? (typeof word === "string" ? word : null),
     audio: joinAudio(state.audio, delta["audio"]),
     citations: isJsonArray(delta["annotations"]) ? [...state.citations, ...delta["annotations"]] : state.citations,
-    kept: { ...state.kept, ...without(choice, choiceKeys) },
+    kept: keepRest(state.kept, choice, choiceKeys),
   };
   for (const piece of proseDeltas(delta, choice["logprobs"])) next = say(next, piece, events);
   const pieces = toolDeltas(delta);
@@ -58,7 +58,8 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
   return [next, events];
 }
 
-export function endCandidate(state: CandidateState): readonly ChatEvent[] {
+/** A candidate without a finish reason stopped if the stream came to its own end, and was cut off if not. */
+export function endCandidate(state: CandidateState, isDone: boolean): readonly ChatEvent[] {
   const events: ChatEvent[] = [];
   const closed = endTools(closeProse(state, events), events);
   const message = {
@@ -68,7 +69,7 @@ export function endCandidate(state: CandidateState): readonly ChatEvent[] {
   events.push({
     type: "candidate-end",
     candidate: closed.candidate,
-    finish: decodeFinish(closed.finish, closed.tools.length > 0),
+    finish: { ...decodeFinish(closed.finish ?? (isDone ? "stop" : null), closed.tools.length > 0), raw: closed.finish },
     ...keep({ ...closed.kept, ...(isEmpty(message) ? {} : { message }) }),
   });
   return events;

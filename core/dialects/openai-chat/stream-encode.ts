@@ -58,9 +58,10 @@ function step(state: EncodeState, event: ChatEvent): readonly [EncodeState, read
   const [candidate, choices] = encodeEvent(before, event);
   const role = { role: "assistant", content: event.type === "tool-input-start" ? null : "", refusal: null };
   const all = known === undefined ? [{ delta: role }, ...choices] : choices;
-  const others = state.candidates.filter((other) => other !== known);
   return [
-    { ...state, candidates: [...others, candidate] },
+    candidate === known
+      ? state
+      : { ...state, candidates: [...state.candidates.filter((other) => other !== known), candidate] },
     all.map((choice) => ({
       ...state.head,
       choices: [{ index: event.candidate, delta: {}, logprobs: null, finish_reason: null, ...choice }],
@@ -126,10 +127,10 @@ function toolDelta(state: CandidateState, block: number, text: string): JsonObje
   };
 }
 
-const withInput = (state: CandidateState, block: number): CandidateState => ({
-  ...state,
-  tools: state.tools.map((tool) => (tool.block === block ? { ...tool, isEmpty: false } : tool)),
-});
+function withInput(state: CandidateState, block: number): CandidateState {
+  if (!state.tools.some((tool) => tool.block === block && tool.isEmpty)) return state;
+  return { ...state, tools: state.tools.map((tool) => (tool.block === block ? { ...tool, isEmpty: false } : tool)) };
+}
 
 /** A function without arguments is called with `{}`: clients parse the text. */
 function endTool(state: CandidateState, event: ChatEvent & { type: "tool-input-end" }): readonly JsonObject[] {

@@ -3,7 +3,7 @@ import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
-import { without } from "../extensions.ts";
+import { keepRest } from "../extensions.ts";
 import { decodeError } from "./error.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
@@ -31,7 +31,7 @@ type Step = readonly [StreamState, readonly ChatEvent[]];
  */
 export function step(state: StreamState, data: string, event: string | null): Step {
   if (state.ended || data.trim() === "") return [state, []];
-  if (data.trim() === "[DONE]") return finish(state);
+  if (data.trim() === "[DONE]") return finish(state, true);
   const chunk = readChunk(data);
   if (event === "error" || isGiven(chunk["error"])) throw streamFault(chunk);
 
@@ -43,24 +43,25 @@ export function step(state: StreamState, data: string, event: string | null): St
   let { candidates } = state;
   for (const choice of choices) candidates = withChoice(candidates, choice, chunk["id"], events);
   const usage = readUsage(chunk);
+  const kept = keepRest(state.kept, chunk, chunkKeys);
   return [
     {
       started: state.started || starts,
       ended: false,
       candidates,
       usage: usage === null ? state.usage : decodeUsage(usage, chunk["service_tier"] ?? state.kept["service_tier"]),
-      kept: { ...state.kept, ...without(chunk, chunkKeys), ...(usage === null ? {} : { usage }) },
+      kept: usage === null ? kept : { ...kept, usage },
     },
     events,
   ];
 }
 
-/** Closes what is open. */
-export function finish(state: StreamState): Step {
+/** Closes what is open. `isDone`: the vendor said that this is the end. */
+export function finish(state: StreamState, isDone: boolean): Step {
   if (state.ended) return [state, []];
   const ended = { ...state, ended: true };
   if (!state.started) return [ended, []];
-  const events = state.candidates.flatMap(endCandidate);
+  const events = state.candidates.flatMap((candidate) => endCandidate(candidate, isDone));
   return [ended, [...events, { type: "response-end", usage: state.usage, ...keep(state.kept) }]];
 }
 
@@ -79,7 +80,7 @@ export function decodeStream(): StreamDecoder {
       if (!wasEnded && !finished && isJsonObject(state.kept["usage"]) && isInterimUsage(state.kept["usage"])) {
         state = { ...state, usage: null };
       }
-      const [next, events] = finish(state);
+      const [next, events] = finish(state, false);
       state = next;
       return { events, complete: wasEnded || finished };
     },

@@ -14,7 +14,8 @@ export function namespaceOf(database: SqliteDatabase, writer: GroupCommit, names
       .from(pluginState)
       .where(and(eq(pluginState.namespace, namespace), eq(pluginState.key, key), alive))
       .all()[0];
-    return row && JSON.parse(row.value);
+    // Written below with JSON.stringify only.
+    return row && (JSON.parse(row.value) as Json);
   };
   const write = (key: string, value: Json, ttlMs: number | undefined) => {
     const row = { value: JSON.stringify(value), expiresMs: ttlMs === undefined ? null : now() + ttlMs };

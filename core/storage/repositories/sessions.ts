@@ -17,5 +17,7 @@ export const sessionRepository = (database: SqliteDatabase, writer: GroupCommit)
       .from(sessions)
       .where(and(eq(sessions.digest, digest), gt(sessions.expiresMs, nowMs)))
       .all()[0] ?? null,
-  remove: (digest) => writer.run(() => void database.delete(sessions).where(eq(sessions.digest, digest)).run()),
+  remove: (digest) => writer.run(() => {
+      database.delete(sessions).where(eq(sessions.digest, digest)).run();
+    }),
 });

@@ -283,6 +283,7 @@ select c.id, t.n, p.text, m.text, t.upstream_id, t.status, t.billed
 from attempts t join calls c on c.seq = t.call_seq join labels p on p.ref = t.provider_ref
   join labels m on m.ref = t.upstream_model_ref`);
 
+/** @public For drizzle-kit, which makes the migration from what this file exports. */
 export const budgetView = sqliteView("v_budget", {
   budget_id: text("budget_id"),
   scope_kind: text("scope_kind"),
@@ -303,6 +304,7 @@ from (
   from budgets where removed_ms is null
 ) b left join budget_windows w on w.budget_ref = b.ref and w.start_ms = b.start_ms`);
 
+/** @public For drizzle-kit, which makes the migration from what this file exports. */
 export const ledgerView = sqliteView("v_ledger", {
   seq: number("seq"),
   account_id: text("account_id"),

@@ -62,21 +62,18 @@ describe("RateBucket", () => {
   });
 
   test("whatever shares turn out to be, and whenever, the level is as if they had been taken so", () => {
-    const step = fc.record({
-      pauseMs: pauses,
-      count: fc.nat(400),
-      ends: fc.nat(),
-      actual: fc.nat(600),
-      takes: fc.boolean(),
-    });
+    const percent = fc.oneof(fc.nat(10), fc.nat(60));
+    const step = fc.record({ pauseMs: pauses, taken: percent, ends: fc.nat(), actual: percent, takes: fc.boolean() });
     fc.assert(
-      fc.property(amounts, fc.array(step, { maxLength: 60 }), (amount, steps) => {
+      fc.property(amounts, fc.array(step, { minLength: 30, maxLength: 60 }), (amount, steps) => {
         const bucket = new RateBucket(amount, startMs);
         const entries: Entry[] = [];
         const open: { readonly end: ReturnType<RateBucket["take"]>; readonly entry: Entry }[] = [];
         let nowMs = startMs;
-        for (const { pauseMs, count, ends, actual, takes } of steps) {
+        for (const { pauseMs, ends, takes, ...percents } of steps) {
           nowMs += pauseMs;
+          const count = Math.round((amount * percents.taken) / 100);
+          const actual = Math.round((amount * percents.actual) / 100);
           if (takes && bucket.waitMs(count, amount, nowMs) === 0) {
             const entry = { atMs: nowMs, units: count * unit };
             entries.push(entry);

@@ -1,0 +1,228 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import type { Awaitable } from "llm-proxy/plugin";
+import type { Database } from "../../core/storage/database.ts";
+import { type FakeClock, fakeClock } from "./context.ts";
+import { aBudget, aFinal, aKey, anAdmission, aRefusal, startMs } from "./storage-samples.ts";
+
+export interface StorageContract {
+  /** Opens a new store with nothing in it. */
+  readonly open: (now: () => number) => Awaitable<Database>;
+  /** Opens the store of the last `open` again, after it was closed: as the next process finds it. */
+  readonly reopen: (now: () => number) => Awaitable<Database>;
+}
+
+/** What every `storage` plugin must do. Whatever it opened is left open: the plugin's own test clears up. */
+export function testStorage({ open, reopen }: StorageContract): void {
+  let clock: FakeClock;
+  let database: Database;
+  beforeEach(async () => {
+    clock = fakeClock(startMs);
+    database = await open(clock.now);
+  });
+  const restart = async () => {
+    await database.close();
+    database = await reopen(clock.now);
+  };
+
+  describe("storage contract: state of plugins", () => {
+    test("what was set is got, as it was, also after a restart", async () => {
+      const value = { list: [1, "two", null, { deep: true }], text: "ü\u0000😀" };
+      await database.namespace("a").set("key", value);
+      expect(await database.namespace("a").get("key")).toEqual(value);
+      expect(await database.namespace("a").get("other")).toBeNull();
+      await restart();
+      expect(await database.namespace("a").get("key")).toEqual(value);
+    });
+
+    test("instances are apart", async () => {
+      await database.namespace("a").set("key", 1);
+      await database.namespace("b").add("key", 5);
+      expect(await database.namespace("a").get("key")).toBe(1);
+      expect(await database.namespace("b").get("key")).toBe(5);
+    });
+
+    test("a hundred adds at the same time all count", async () => {
+      const space = database.namespace("a");
+      const sums = await Promise.all(Array.from({ length: 100 }, () => space.add("count", 1)));
+      expect(sums.map(Number).toSorted((left, right) => left - right)).toEqual(
+        Array.from({ length: 100 }, (_, at) => at + 1),
+      );
+      expect(await space.get("count")).toBe(100);
+    });
+
+    test("add stops at the floor, and then changes nothing", async () => {
+      const space = database.namespace("a");
+      await space.set("credit", 10);
+      expect(await space.add("credit", -10, { floor: 0 })).toBe(0);
+      expect(await space.add("credit", -1, { floor: 0 })).toBeNull();
+      expect(await space.get("credit")).toBe(0);
+      const taken = await Promise.all(Array.from({ length: 20 }, () => space.add("fresh", -1, { floor: -5 })));
+      expect(taken.filter((sum) => sum !== null)).toHaveLength(5);
+    });
+
+    test("what has outlived its time is gone, for get and for add", async () => {
+      const space = database.namespace("a");
+      await space.set("short", 7, { ttlMs: 1_000 });
+      await space.add("sum", 7, { ttlMs: 1_000 });
+      clock.advance(999);
+      expect(await space.get("short")).toBe(7);
+      clock.advance(1);
+      expect(await space.get("short")).toBeNull();
+      expect(await space.add("sum", 1)).toBe(1);
+    });
+  });
+
+  describe("storage contract: settings, sessions, accounts, keys", () => {
+    test("a setting is taken once, by who knows its value, of many at the same time", async () => {
+      await database.settings.set("link", "secret");
+      expect(await database.settings.take("link", "guess")).toBe(false);
+      const taken = await Promise.all(Array.from({ length: 10 }, () => database.settings.take("link", "secret")));
+      expect(taken.filter(Boolean)).toHaveLength(1);
+      expect(await database.settings.get("link")).toBeNull();
+    });
+
+    test("a session lives until it expires or is removed", async () => {
+      const session = { role: "owner", createdMs: startMs, expiresMs: startMs + 100 } as const;
+      await database.sessions.create("one", session);
+      await database.sessions.create("two", session);
+      await restart();
+      expect(await database.sessions.find("one", startMs + 99)).toEqual(session);
+      expect(await database.sessions.find("one", startMs + 100)).toBeNull();
+      await database.sessions.remove("two");
+      expect(await database.sessions.find("two", startMs)).toBeNull();
+    });
+
+    test("the account default is there from the start, and is its own line", async () => {
+      expect((await database.accounts.lineage("default")).map(({ id }) => id)).toEqual(["default"]);
+      expect(await database.accounts.lineage("nobody")).toEqual([]);
+      expect(await database.accounts.get("nobody")).toBeNull();
+    });
+
+    test("a key is found by its digest as it was made, and revoked once", async () => {
+      const { digest, ...row } = aKey({ models: ["a", "b*"], limits: { concurrency: 2 }, cidrs: ["10.0.0.0/8"], expiresMs: startMs + 5 });
+      const shown = { ...row, revokedMs: null, lastUsedMs: null };
+      expect(await database.keys.create({ ...row, digest }, null)).toEqual(shown);
+      await restart();
+      expect(await database.keys.findByDigest(digest)).toEqual(shown);
+      expect(await database.keys.findByDigest("another")).toBeNull();
+      await database.keys.revoke(row.id, startMs + 1);
+      expect((await database.keys.revoke(row.id, startMs + 2))?.revokedMs).toBe(startMs + 1);
+      expect((await database.keys.findByDigest(digest))?.revokedMs).toBe(startMs + 1);
+      expect(await database.keys.revoke("nobody", startMs)).toBeNull();
+    });
+
+    test("a key and its budget are made together or not at all", async () => {
+      const key = aKey();
+      const budget = aBudget({ scope: { kind: "key", id: key.id } });
+      await database.keys.create(key, budget);
+      // Its digest exists already, so the key cannot be made, and its budget must not be.
+      const second = aKey({ digest: key.digest });
+      const lost = aBudget({ scope: { kind: "key", id: second.id } });
+      expect(await failure(() => database.keys.create(second, lost))).not.toBeNull();
+      expect(await database.budgets.get(budget.id)).toMatchObject({ limitNano: 1_000, spentNano: 0, heldNano: 0 });
+      expect(await database.budgets.get(lost.id)).toBeNull();
+      expect(await database.budgets.inScope([lost.scope])).toBe(false);
+    });
+
+    test("a key for an account that does not exist is refused", async () => {
+      const error = await failure(() => database.keys.create(aKey({ accountId: "nobody" }), null));
+      expect(error).toMatchObject({ kind: "not-found" });
+    });
+  });
+
+  describe("storage contract: the life of a call", () => {
+    test("admit holds, finish settles, and a second finish changes nothing", async () => {
+      const budget = await database.budgets.create(aBudget());
+      const admission = anAdmission();
+      expect(await database.ledger.admit(admission)).toEqual({ admitted: true, heldNano: 100, outputTokens: 40, budgets: 1 });
+      expect(await database.budgets.get(budget.id)).toMatchObject({ spentNano: 0, heldNano: 100 });
+      expect(await database.calls.get(admission.callId)).toMatchObject({ status: "open", inputTokens: null, chargeNano: null, heldNano: 100 });
+      await Promise.all([
+        database.ledger.finish(aFinal(admission.callId)),
+        database.ledger.finish(aFinal(admission.callId, { chargeNano: 99, status: "client_aborted" })),
+      ]);
+      await database.ledger.finish(aFinal(admission.callId, { chargeNano: 98 }));
+      expect(await database.budgets.get(budget.id)).toMatchObject({ spentNano: 50, heldNano: 0 });
+      const { total } = await database.calls.usage({ from: 0, to: startMs * 2, groupBy: [] });
+      expect(total).toMatchObject({ calls: 1, chargeNano: 50, costNano: 45, inputTokens: 10, outputTokens: 20 });
+      await proved();
+    });
+
+    test("of many calls at the same time as many are admitted as fit, in all budgets or none", async () => {
+      const tight = await database.budgets.create(aBudget({ limitNano: 1_050 }));
+      const wide = await database.budgets.create(aBudget({ limitNano: 1_000_000, scope: { kind: "model", id: "fast" } }));
+      const results = await Promise.all(Array.from({ length: 100 }, () => database.ledger.admit(anAdmission())));
+      expect(results.filter(({ admitted }) => admitted)).toHaveLength(10);
+      expect(results.find(({ admitted }) => !admitted)).toMatchObject({ neededNano: 100, budget: { id: tight.id, heldNano: 1_000 } });
+      expect(await database.budgets.get(wide.id)).toMatchObject({ heldNano: 1_000 });
+      expect(await database.calls.openCount()).toBe(10);
+      await proved();
+    });
+
+    test("no budget in scope: nothing is held", async () => {
+      await database.budgets.create(aBudget({ scope: { kind: "model", id: "other" } }));
+      expect(await database.ledger.admit(anAdmission())).toMatchObject({ admitted: true, heldNano: 0, budgets: 0 });
+    });
+
+    test.each([
+      ["input", 30],
+      ["full", 100],
+      ["release", 0],
+    ] as const)("the next process ends open calls as interrupted, charged by %p", async (policy, chargeNano) => {
+      const budget = await database.budgets.create(aBudget());
+      const finished = anAdmission();
+      const dead = anAdmission();
+      await database.ledger.admit(finished);
+      await database.ledger.finish(aFinal(finished.callId));
+      await database.ledger.admit(dead);
+      await restart();
+      expect(await database.budgets.get(budget.id)).toMatchObject({ spentNano: 50, heldNano: 100 });
+      expect(await database.ledger.sweep(policy, startMs + 9)).toBe(1);
+      expect(await database.ledger.sweep(policy, startMs + 9)).toBe(0);
+      expect(await database.budgets.get(budget.id)).toMatchObject({ spentNano: 50 + chargeNano, heldNano: 0 });
+      const source = policy === "release" ? "none" : "estimated";
+      expect(await database.calls.get(dead.callId)).toMatchObject({ status: "interrupted", source, chargeNano, finishedMs: startMs + 9 });
+      await proved();
+    });
+
+    test("a sweep leaves the calls of this process alone", async () => {
+      const admission = anAdmission();
+      await database.ledger.admit(admission);
+      expect(await database.ledger.sweep("input", startMs)).toBe(0);
+      await database.ledger.finish(aFinal(admission.callId));
+      expect(await database.calls.get(admission.callId)).toMatchObject({ status: "ok" });
+    });
+
+    test("lists are newest first and their pages make the whole, once each", async () => {
+      const ids: string[] = [];
+      for (let at = 0; at < 7; at++) {
+        const refusal = aRefusal({ startedMs: startMs + at });
+        await database.ledger.refuse(refusal);
+        ids.unshift(refusal.callId);
+      }
+      const seen: string[] = [];
+      let after: string | null = null;
+      do {
+        const page: Awaited<ReturnType<Database["calls"]["list"]>> = await database.calls.list({}, { after, limit: 3 });
+        seen.push(...page.data.map(({ callId }) => callId));
+        after = page.next;
+      } while (after !== null);
+      expect(seen).toEqual(ids);
+    });
+
+    async function proved() {
+      const wrong = (await database.prove()).filter(({ ok }) => !ok);
+      expect(wrong).toEqual([]);
+      expect(await database.trouble()).toBeNull();
+    }
+  });
+}
+
+async function failure(work: () => unknown): Promise<unknown> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,0 +1,128 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { GatewayError } from "../../core/chat/error.ts";
+import { maxJsonDepth, objectMembers, parseJsonBody, splice } from "../../core/dialects/json-text.ts";
+
+const spaces = ["", " ", "\n\t ", "\r\n"];
+
+describe("parseJsonBody", () => {
+  test("takes what JSON.parse takes, when it is an object", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 6 })),
+        fc.constantFrom(0, 1, 4),
+        (value, indent) => {
+          const text = JSON.stringify(value, null, indent);
+          expect(parseJsonBody(text)).toEqual(JSON.parse(text));
+        },
+      ),
+    );
+  });
+
+  test("refuses everything else without quoting it", () => {
+    for (const text of [
+      "",
+      "{",
+      '{"canary":1,}',
+      "[1]",
+      '"canary"',
+      "null",
+      "12",
+      "\uFEFF{}",
+      '{"canary":NaN}',
+      "{}x",
+      '{"a":"\\',
+    ]) {
+      const error = refusal(text);
+      expect(error.kind).toBe("invalid-request");
+      expect(error.message).not.toContain("canary");
+    }
+  });
+
+  test("allows 128 levels and no more, in arrays and objects alike", () => {
+    const arrays = (levels: number) => `{"a":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`;
+    const objects = (levels: number) => `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
+    for (const nested of [arrays, objects]) {
+      expect(parseJsonBody(nested(maxJsonDepth))).toBeObject();
+      expect(refusal(nested(maxJsonDepth + 1)).message).toContain("128 levels");
+    }
+    expect(parseJsonBody(`{"a":"${"[".repeat(1_000)}"}`)).toBeObject();
+  });
+
+  test("refuses a million nested arrays before anything parses them", () => {
+    const started = performance.now();
+    expect(refusal(`{"a":${"[".repeat(1_000_000)}`).message).toContain("128 levels");
+    expect(performance.now() - started).toBeLessThan(50);
+  });
+
+  test("keeps __proto__ a plain key", () => {
+    const body = parseJsonBody('{"__proto__":{"admin":true}}');
+    expect(Object.keys(body)).toEqual(["__proto__"]);
+    expect(body["admin"]).toBeUndefined();
+  });
+
+  test("refuses a key that decides about the call given twice, however it is spelled", () => {
+    for (const text of [
+      '{"model":"a","model":"a"}',
+      '{"model":"a","x":[{"model":1}],"mod\\u0065l":"b"}',
+      '{"n":1, "n" :2}',
+    ]) {
+      expect(refusal(text).details.param).toBeOneOf(["model", "n"]);
+    }
+    expect(parseJsonBody('{"x":1,"x":2,"y":{"model":1,"model":2}}')).toEqual({ x: 2, y: { model: 2 } });
+  });
+});
+
+describe("objectMembers", () => {
+  test("gives the exact spans of keys and values", () => {
+    const member = fc.tuple(
+      fc.string(),
+      fc.jsonValue({ maxDepth: 4 }),
+      fc.constantFrom(...spaces),
+      fc.constantFrom(...spaces),
+    );
+    fc.assert(
+      fc.property(fc.array(member), (members) => {
+        const parts = members.map(([key, value, before, after]) => ({
+          key,
+          before,
+          after,
+          text: JSON.stringify(value),
+        }));
+        const text = ` {${parts.map(({ key, before, after, text: value }) => `${before}${JSON.stringify(key)}${after}:${before}${value}${after}`).join(",")}} `;
+        const found = objectMembers(text);
+        expect(found.map(({ key }) => key)).toEqual(parts.map(({ key }) => key));
+        expect(found.map(({ valueStart, valueEnd }) => text.slice(valueStart, valueEnd))).toEqual(
+          parts.map((part) => part.text),
+        );
+        expect(found.every(({ keyStart }) => text[keyStart] === '"')).toBe(true);
+      }),
+    );
+  });
+
+  test("reads an object inside of another", () => {
+    const text = '{"a": {"b" : {"c":[1,{"d":2}]} , "e":"}"} , "f":1}';
+    const [a] = objectMembers(text);
+    expect(objectMembers(text, a?.valueStart).map(({ key }) => key)).toEqual(["b", "e"]);
+  });
+});
+
+test("splice changes the spans and nothing else", () => {
+  expect(splice("abcdef", [])).toBe("abcdef");
+  const edits = [
+    { start: 4, end: 5, text: "E" },
+    { start: 0, end: 0, text: ">" },
+    { start: 1, end: 3, text: "" },
+  ];
+  expect(splice("abcdef", edits)).toBe(">adEf");
+});
+
+function refusal(text: string): GatewayError {
+  try {
+    parseJsonBody(text);
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+    throw error;
+  }
+  throw new Error("It was taken.");
+}

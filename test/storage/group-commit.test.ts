@@ -1,0 +1,178 @@
+import { Database as Client } from "bun:sqlite";
+import { afterEach, describe, expect, test } from "bun:test";
+import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
+import { type GroupCommit, groupCommit } from "../../core/storage/group-commit.ts";
+import { until } from "../support/poll.ts";
+import { temporaryFolder } from "./folder.ts";
+
+const folder = temporaryFolder();
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+describe("group commit", () => {
+  test("what is asked for in one turn shares one transaction", async () => {
+    const { writer, ran, insert } = await bench();
+    await Promise.all(Array.from({ length: 50 }, (_, at) => writer.run(() => insert(at))));
+    expect(ran).toEqual({ begun: 1, committed: 1 });
+    await writer.run(() => insert(50));
+    expect(ran).toEqual({ begun: 2, committed: 2 });
+  });
+
+  test("a promise settles after its commit, with what its work returned", async () => {
+    const { writer, path, insert } = await bench();
+    const beside = new Client(path, { readonly: true });
+    cleanups.push(() => beside.close());
+    const counts = await Promise.all(
+      [1, 2, 3].map(async (value) => {
+        const returned = await writer.run(() => (insert(value), value * 10));
+        return [returned, beside.prepare("SELECT count(*) FROM things").values()[0]?.[0]];
+      }),
+    );
+    expect(counts).toEqual([[10, 3], [20, 3], [30, 3]]);
+  });
+
+  test("one that fails is refused alone; its neighbours are written", async () => {
+    const { writer, values, insert } = await bench();
+    const results = await Promise.allSettled([
+      writer.run(() => insert(1)),
+      writer.run(() => {
+        insert(2);
+        throw new Error("a mistake of one");
+      }),
+      writer.run(() => insert(3)),
+      writer.run(() => insert(3)),
+      writer.run(() => insert(4)),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "rejected", "fulfilled"]);
+    expect(values()).toEqual([1, 3, 4]);
+    expect(writer.trouble()).toBeNull();
+  });
+
+  test("memory is written last in each transaction, and read again after each rollback", async () => {
+    const { writer, log, insert } = await bench();
+    await Promise.allSettled([writer.run(() => insert(1)), writer.run(() => insert(1))]);
+    // Together: the second fails, so it never came to the hook. Then each for itself.
+    expect(log).toEqual(["reload", "write", "reload"]);
+  });
+
+  test("a hook that fails takes the whole transaction back", async () => {
+    const { writer, values, insert, hooks } = await bench();
+    hooks.beforeCommit = () => {
+      throw new Error("memory could not be written");
+    };
+    const result = await Promise.allSettled([writer.run(() => insert(1))]);
+    expect(result[0]?.status).toBe("rejected");
+    expect(values()).toEqual([]);
+  });
+
+  test("memory that could not be read again is read before anything else runs", async () => {
+    const { writer, values, insert, hooks, log } = await bench();
+    const mistake = () => {
+      throw new Error("a mistake");
+    };
+    hooks.afterRollback = mistake;
+    await Promise.allSettled([writer.run(mistake)]);
+    expect(await Promise.allSettled([writer.run(() => insert(1))])).toMatchObject([{ status: "rejected" }]);
+    expect(values()).toEqual([]);
+    hooks.afterRollback = () => void log.push("reload");
+    await writer.run(() => (log.push("work"), insert(2)));
+    expect(log).toEqual(["reload", "work", "write"]);
+  });
+
+  test("flush writes at once", async () => {
+    const { writer, values, insert } = await bench();
+    const written = writer.run(() => insert(1));
+    writer.flush();
+    expect(values()).toEqual([1]);
+    await written;
+  });
+});
+
+describe("a database that cannot be written", () => {
+  test("all that wait are refused after one wait, and trouble is told until a write succeeds", async () => {
+    const { writer, path, insert, ran } = await bench();
+    const release = lockedBySomebody(path);
+    const results = await Promise.allSettled(Array.from({ length: 20 }, (_, at) => writer.run(() => insert(at))));
+    expect(results.every(({ status }) => status === "rejected")).toBe(true);
+    // Not one after the other: each would block the process for the whole busy timeout.
+    expect(ran.begun).toBe(1);
+    expect(results[0]).toMatchObject({ reason: { kind: "unavailable", status: 503 } });
+    expect(writer.trouble()).toBe("the database cannot be written");
+    release();
+    await writer.run(() => insert(1));
+    expect(writer.trouble()).toBeNull();
+  });
+
+  test("trouble ends by itself when the database can be written again, without a call that dares", async () => {
+    const { writer, path, insert } = await bench();
+    const release = lockedBySomebody(path);
+    await Promise.allSettled([writer.run(() => insert(1))]);
+    expect(writer.trouble()).not.toBeNull();
+    release();
+    await until("no trouble", () => writer.trouble() === null);
+  });
+});
+
+interface Bench {
+  readonly writer: GroupCommit;
+  readonly path: string;
+  readonly log: string[];
+  readonly ran: { begun: number; committed: number };
+  readonly hooks: { beforeCommit: () => void; afterRollback: () => void };
+  readonly insert: (value: number) => void;
+  readonly values: () => unknown[];
+}
+
+async function bench(): Promise<Bench> {
+  const path = folder.file();
+  const client = await openSqlite(path);
+  client.exec("PRAGMA busy_timeout = 5; PRAGMA journal_mode = WAL; CREATE TABLE things (id integer PRIMARY KEY);");
+  const ran = { begun: 0, committed: 0 };
+  const log: string[] = [];
+  const hooks = { beforeCommit: () => void log.push("write"), afterRollback: () => void log.push("reload") };
+  const writer = groupCommit(counting(client, ran), {
+    beforeCommit: () => hooks.beforeCommit(),
+    afterRollback: () => hooks.afterRollback(),
+  });
+  const statement = client.prepare("INSERT INTO things VALUES (?)");
+  cleanups.push(() => client.close());
+  return {
+    writer,
+    path,
+    log,
+    ran,
+    hooks,
+    insert: (value) => void statement.run(value),
+    values: () => client.prepare("SELECT id FROM things ORDER BY id").values().flat(),
+  };
+}
+
+/** The client itself, with an eye on its transactions. */
+function counting(client: SqliteClient, ran: Bench["ran"]): SqliteClient {
+  return {
+    exec: (sql) => client.exec(sql),
+    transaction: (work) => client.transaction(work),
+    close: () => client.close(),
+    prepare(sql) {
+      const statement = client.prepare(sql);
+      if (sql.startsWith("BEGIN")) return { ...bound(statement), run: () => ((ran.begun += 1), statement.run()) };
+      if (sql === "COMMIT") return { ...bound(statement), run: () => ((ran.committed += 1), statement.run()) };
+      return statement;
+    },
+  };
+}
+
+const bound = (statement: ReturnType<SqliteClient["prepare"]>): ReturnType<SqliteClient["prepare"]> => ({
+  run: (...values) => statement.run(...values),
+  get: (...values) => statement.get(...values),
+  all: (...values) => statement.all(...values),
+  values: (...values) => statement.values(...values),
+});
+
+function lockedBySomebody(path: string): () => void {
+  const other = new Client(path);
+  other.exec("BEGIN EXCLUSIVE");
+  return () => other.close();
+}

@@ -1,0 +1,175 @@
+import { Database as Client } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { noUsage } from "llm-proxy/plugin";
+import type { Admission, Database } from "../../core/storage/database.ts";
+import { aBudget, aFinal, aKey, anAdmission, aRefusal } from "../contract/storage-samples.ts";
+import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
+import { type AskedCall, countersOf, LedgerModel, type Step, steps } from "./ledger-model.ts";
+
+const folder = temporaryFolder();
+/** Lines of accounts, nearest first; the third caller has no key. */
+const lines = [["default"], ["user", "team", "default"], ["team", "default"]] as const;
+
+test(
+  "whatever happens, the ledger agrees with plain arithmetic after each step, and proves clean",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (run) => {
+        const subject = await Subject.open();
+        try {
+          for (const step of run) {
+            await subject.take(step);
+            await subject.check();
+          }
+          // In the end all holds are gone.
+          await subject.take({ kind: "restart", policy: "input" });
+          await subject.check();
+          expect(rowsOf(subject.path, "SELECT * FROM v_budget WHERE held_nano <> 0")).toEqual([]);
+        } finally {
+          await subject.database.close();
+        }
+      }),
+      { numRuns: 25 },
+    );
+  },
+  60_000,
+);
+
+/** The real ledger and the model side by side. */
+class Subject {
+  readonly path: string;
+  database: Database;
+  readonly #model = new LedgerModel();
+  /** Now, so that the views, which show the current windows, have something to show. */
+  readonly #clock = { nowMs: Date.now() };
+
+  static async open(): Promise<Subject> {
+    const path = folder.file();
+    const subject = new Subject(path, await openAt(path));
+    addAccounts(path);
+    for (const [at, line] of lines.slice(0, 2).entries()) await subject.database.keys.create(aKey({ id: `key-${at}`, accountId: line[0] }), null);
+    await subject.database.close();
+    subject.database = await openAt(path, subject.now);
+    return subject;
+  }
+  constructor(path: string, database: Database) {
+    this.path = path;
+    this.database = database;
+  }
+  readonly now = (): number => this.#clock.nowMs;
+
+  async take(step: Step): Promise<void> {
+    const { database } = this;
+    switch (step.kind) {
+      case "budget": {
+        const { scope, window, limitNano } = step;
+        this.#model.addBudget(await database.budgets.create(aBudget({ scope, window, limitNano, createdMs: this.now() })));
+        return;
+      }
+      case "remove": {
+        const removed = picked(this.#model.budgets, step.pick);
+        if (!removed) return;
+        expect(await database.budgets.remove(removed.row.id)).toBe(true);
+        this.#model.budgets = this.#model.budgets.filter((other) => other !== removed);
+        return;
+      }
+      case "admit": {
+        const admissions = step.calls.map((call) => this.#admission(call));
+        // All at once: they share one transaction, in this order.
+        const results = await Promise.all(admissions.map((admission) => database.ledger.admit(admission)));
+        for (const [at, result] of results.entries()) this.#model.admitted(admissions[at] ?? anAdmission(), result);
+        return;
+      }
+      case "finish": {
+        const ending = picked(this.#model.open, step.pick);
+        if (!ending) return;
+        const { admission, heldNano } = ending;
+        const last = admission.scopes.findLast(({ kind }) => kind === "provider")?.id ?? admission.provider;
+        const provider = step.fellBack ? last : admission.provider;
+        const chargeNano = step.percent === null ? null : Math.ceil(((heldNano || 100) * step.percent) / 100);
+        const final = aFinal(admission.callId, { provider, chargeNano, costNano: chargeNano, finishedMs: this.now() });
+        await Promise.all([database.ledger.finish(final), database.ledger.finish({ ...final, chargeNano: 12_345, status: "shutdown" })]);
+        await database.ledger.finish({ ...final, chargeNano: 54_321 });
+        this.#model.finished(ending, provider, chargeNano);
+        return;
+      }
+      case "refuse":
+        await database.ledger.refuse(aRefusal({ startedMs: this.now(), keyId: keyOf(step.key) }));
+        this.#model.refused += 1;
+        return;
+      case "advance":
+        this.#clock.nowMs += step.ms;
+        return;
+      case "restart":
+        await database.close();
+        this.database = await openAt(this.path, this.now);
+        expect(await this.database.ledger.sweep(step.policy, this.now())).toBe(this.#model.open.length);
+        this.#model.swept(step.policy);
+    }
+  }
+
+  async check(): Promise<void> {
+    const model = this.#model;
+    expect((await this.database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+    for (const budget of model.budgets) {
+      const shown = await this.database.budgets.get(budget.row.id);
+      expect(shown).toMatchObject(countersOf(budget, shown?.windowStartMs ?? -1));
+    }
+    for (const row of rowsOf<BudgetRow>(this.path, "SELECT * FROM v_budget")) {
+      const { spentNano, heldNano } = countersOf(model.budgetOf(row.budget_id), row.window_start_ms);
+      expect({ spent: row.spent_nano, held: row.held_nano }).toEqual({ spent: spentNano, held: heldNano });
+    }
+    const sum = model.charges.reduce((total, { chargeNano }) => total + (chargeNano ?? 0), 0);
+    expect(rowsOf(this.path, figures)).toEqual([
+      { rows: model.open.length + model.charges.length + model.refused, ids: model.open.length + model.charges.length + model.refused, open: model.open.length, refused: model.refused, charged: sum, entries: 0 - sum, entered: model.charges.filter(({ chargeNano }) => chargeNano).length },
+    ]);
+    expect(rowsOf(this.path, strayEntries)).toEqual([]);
+  }
+
+  #admission({ key, model, providers, lagMs, need, priced }: AskedCall): Admission {
+    const keyId = keyOf(key);
+    const line = lines[key] ?? lines[0];
+    const chargeNano = Math.min(need.inputNano, 30);
+    return anAdmission({
+      startedMs: this.now() - lagMs,
+      accountId: line[0],
+      keyId,
+      model,
+      provider: providers[0] ?? "",
+      need,
+      ifInterrupted: priced ? { usage: noUsage, costNano: chargeNano, chargeNano, priceVersion: "book" } : null,
+      scopes: [
+        ...(keyId === null ? [] : [{ kind: "key", id: keyId } as const]),
+        ...line.map((id) => ({ kind: "account", id }) as const),
+        { kind: "model", id: model },
+        ...providers.map((id) => ({ kind: "provider", id }) as const),
+        { kind: "global", id: "global" },
+      ],
+    });
+  }
+}
+
+interface BudgetRow {
+  readonly budget_id: string;
+  readonly window_start_ms: number;
+  readonly spent_nano: number;
+  readonly held_nano: number;
+}
+
+const figures = `SELECT count(*) AS rows, count(DISTINCT call_id) AS ids, coalesce(sum(status = 'open'), 0) AS open,
+  coalesce(sum(status = 'refused'), 0) AS refused, coalesce(sum(charge_nano), 0) AS charged,
+  (SELECT coalesce(sum(delta_nano), 0) FROM v_ledger) AS entries, (SELECT count(*) FROM v_ledger) AS entered FROM v_usage`;
+/** Entries that are not exactly the charge of their call, on its account. */
+const strayEntries = `SELECT * FROM v_ledger l WHERE NOT EXISTS (SELECT 1 FROM v_usage u
+  WHERE u.call_id = l.call_id AND u.account_id = l.account_id AND u.charge_nano = -l.delta_nano)`;
+
+const keyOf = (at: number): string | null => (at < 2 ? `key-${at}` : null);
+const picked = <Item>(items: readonly Item[], pick: number): Item | undefined => items[pick % Math.max(items.length, 1)];
+
+/** No repository makes accounts yet. */
+function addAccounts(path: string): void {
+  const client = new Client(path);
+  client.exec("INSERT INTO accounts (id, parent_ref, name, created_ms) VALUES ('team', 1, 'Team', 0), ('user', 2, 'User', 0)");
+  client.close();
+}

@@ -1,0 +1,84 @@
+import { Database as Client } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { openSqlite } from "../../core/runtime/sqlite.ts";
+import { migrate } from "../../core/storage/migrate.ts";
+import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
+import { startMs } from "../contract/storage-samples.ts";
+import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
+
+const folder = temporaryFolder();
+const fixtures = join(import.meta.dir, "..", "fixtures", "storage");
+const current = sqliteMigrations.length;
+const versions = readdirSync(fixtures)
+  .flatMap((name) => /^v(\d+)\.sql$/.exec(name)?.[1] ?? [])
+  .map(Number)
+  .toSorted((left, right) => left - right);
+
+test("there is a dump of every version that has landed", () => {
+  expect(versions).toEqual(Array.from({ length: current }, (_, at) => at + 1));
+});
+
+describe.each(versions)("version %d", (version) => {
+  test("its migrations still make the schema that they made then", async () => {
+    const path = folder.file();
+    const client = await openSqlite(path);
+    migrate(client, sqliteMigrations.slice(0, version), () => "never asked for");
+    client.close();
+    expect(schemaOf(path)).toEqual(schemaOf(load(version)));
+  });
+
+  test("a database of it opens, is swept and proves clean, and has lost nothing", async () => {
+    const path = load(version);
+    const before = figuresOf(path);
+    expect(before.usage.length).toBeGreaterThan(5);
+    expect(before.open).toBeGreaterThan(0);
+    const backups: string[] = [];
+    const database = await openAt(path, () => startMs + 1_000, (made) => void backups.push(made));
+    expect(backups).toHaveLength(version < current ? 1 : 0);
+    expect(await database.ledger.sweep("input", startMs + 1_000)).toBe(before.open);
+    expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+    expect(await database.calls.openCount()).toBe(0);
+    const key = (await database.keys.list({})).data.find(({ name }) => name === "it's a key");
+    expect(key).toMatchObject({ accountId: "user", models: ["fast", "mock/*"], limits: { requestsPerMinute: 60 } });
+    expect(await database.namespace("plugin").get("state")).toEqual({ list: [1, "two"] });
+    await database.close();
+
+    const after = figuresOf(path);
+    expect(after.usage).toMatchObject(before.usage);
+    expect(after.ledger).toMatchObject(before.ledger);
+    expect(after.budgets.map(({ budget_id }) => budget_id)).toEqual(before.budgets.map(({ budget_id }) => budget_id));
+    expect(after.budgets.filter(({ held_nano }) => held_nano !== 0)).toEqual([]);
+    for (const backup of backups) expect(figuresOf(backup)).toEqual(before);
+  });
+});
+
+function load(version: number): string {
+  const path = folder.file();
+  const client = new Client(path);
+  client.exec(`BEGIN; ${readFileSync(join(fixtures, `v${version}.sql`), "utf8")} COMMIT;`);
+  client.close();
+  return path;
+}
+
+interface Usage {
+  readonly call_id: string;
+}
+interface Budget {
+  readonly budget_id: string;
+  readonly held_nano: number;
+}
+
+/** What must survive: the records, the entries, the budgets. */
+const figuresOf = (path: string) => ({
+  usage: rowsOf<Usage>(path, "SELECT * FROM v_usage WHERE status NOT IN ('open', 'interrupted') ORDER BY call_id"),
+  ledger: rowsOf<object>(path, "SELECT * FROM v_ledger WHERE call_id IN (SELECT call_id FROM v_usage WHERE status <> 'interrupted') ORDER BY seq"),
+  budgets: rowsOf<Budget>(path, "SELECT * FROM v_budget ORDER BY budget_id"),
+  open: rowsOf<{ n: number }>(path, "SELECT count(*) AS n FROM v_usage WHERE status = 'open'")[0]?.n ?? 0,
+});
+
+const schemaOf = (path: string) =>
+  rowsOf<{ readonly sql: string }>(path, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name").map(
+    (row) => ({ ...row, sql: row.sql.replace(/\s+/g, " ") }),
+  );
