@@ -11,7 +11,7 @@ export function ownExtensions(dialect: DialectName, extensions: JsonObject | und
   return isJsonObject(own) ? own : {};
 }
 
-/** The names of fields that other dialects kept and that therefore go nowhere. */
+/** The names of fields that other dialects kept and that therefore go nowhere. What is no object is their own note. */
 export const foreignFields = (dialect: DialectName, extensions: JsonObject | undefined): readonly string[] =>
   Object.entries(extensions ?? {}).flatMap(([owner, fields]) =>
     owner === dialect || !isJsonObject(fields) ? [] : Object.keys(fields),
@@ -23,8 +23,9 @@ export const without = (object: JsonObject, keys: ReadonlySet<string>): JsonObje
 
 /** `kept` with the members of `object` that are not among `known`; the same object when there is nothing new. */
 export function keepRest(kept: JsonObject, object: JsonObject, known: ReadonlySet<string>): JsonObject {
-  const fresh = Object.entries(object).filter(([key, value]) => !known.has(key) && kept[key] !== value);
-  return fresh.length === 0 ? kept : { ...kept, ...Object.fromEntries(fresh) };
+  let fresh: string[] | null = null; // Once a chunk: most bring nothing new.
+  for (const key in object) if (!known.has(key) && kept[key] !== object[key]) (fresh ??= []).push(key);
+  return fresh === null ? kept : { ...kept, ...Object.fromEntries(fresh.map((key) => [key, object[key]])) };
 }
 
 export const isEmpty = (object: JsonObject): boolean => Object.keys(object).length === 0;

@@ -126,7 +126,7 @@ async function askUpstream(
   const secrets = secretsIn(request.headers);
   if (response.status !== 200) throw await upstreamError(response, dialect, secrets);
   try {
-    return await relay(response, dialect, { hideUsage: addUsage, secrets });
+    return await relay(response, dialect, { stream: envelope.stream, hideUsage: addUsage, secrets });
   } catch (error) {
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
     throw error instanceof GatewayError

@@ -9,6 +9,8 @@ import { type Redactor, redactor } from "./redact.ts";
 const maxAnswerBytes = 128 * 1024 * 1024;
 
 interface RelayOptions {
+  /** The client asked for a stream. */
+  readonly stream: boolean;
   /** Drop the usage chunk that only we asked for. */
   readonly hideUsage: boolean;
   /** What the provider may know of us and the client must not. */
@@ -16,18 +18,33 @@ interface RelayOptions {
 }
 
 /** The upstream's own bytes, metered as they pass. */
-export async function relay(response: Response, dialect: Dialect, { hideUsage, secrets }: RelayOptions): Promise<Answer> {
-  const type = response.headers.get("content-type") ?? "";
+export async function relay(response: Response, dialect: Dialect, { stream, hideUsage, secrets }: RelayOptions): Promise<Answer> {
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
-  if (/^text\/event-stream\b/i.test(type)) return { kind: "stream", source: relaySource(response.body, dialect, hideUsage, redactor(secrets)) };
+  const reader = response.body.getReader();
   const redact = redactor(secrets);
-  const whole = await readWhole(response.body);
+  const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
+  if (isStream) return { kind: "stream", source: relaySource(() => reader.read(), dialect, hideUsage, redact) };
+
+  // Some vendors stream under another type, or none: then the first bytes tell.
+  const first = await reader.read();
+  let unread: typeof first | null = first;
+  const read = () => {
+    const next = unread ? Promise.resolve(unread) : reader.read();
+    unread = null;
+    return next;
+  };
+  if (stream && !first.done && startsLikeSse(first.value)) return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
+  const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
   const body = concat([redact.push(whole), redact.rest()]);
   return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
 }
 
-function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsage: boolean, redact: Redactor): Source {
-  const reader = body.getReader();
+type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+
+const startsLikeSse = (bytes: Uint8Array): boolean =>
+  /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(new TextDecoder().decode(bytes.subarray(0, 64)));
+
+function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: Redactor): Source {
   const splitter = new SseSplitter();
   const meter = dialect.relay.meterStream({ hideUsage });
   let ended = false;
@@ -36,8 +53,8 @@ function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsa
     atBoundary: () => splitter.atBoundary,
     async next() {
       if (ended) return null;
-      const { done, value } = await reader.read();
-      if (done) {
+      const { value } = await read();
+      if (value === undefined) {
         ended = true;
         const rest = splitter.rest();
         // A last frame without its blank line: SDKs read it, so it counts; its bytes went out already unless frames are held.
@@ -55,17 +72,16 @@ function relaySource(body: ReadableStream<Uint8Array>, dialect: Dialect, hideUsa
   };
 }
 
-async function readWhole(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  const reader = body.getReader();
+async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    bytes += next.value.byteLength;
+  for (let { value } = await read(); value !== undefined; { value } = await read()) {
+    bytes += value.byteLength;
     if (bytes > maxAnswerBytes) {
-      void reader.cancel().catch(() => {});
+      cancel();
       throw new GatewayError("upstream-invalid", "the provider's answer is too large");
     }
-    chunks.push(next.value);
+    chunks.push(value);
   }
   return concat(chunks);
 }

@@ -124,11 +124,15 @@ function usedBy(
   { status, metered, drained }: Outcome,
   admitted: Admitted,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
-  if (metered.usage) return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
+  if (metered.usage && isCredible(metered.usage.usage)) return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
   if (status === "upstream_error" || call.attempts.length === 0) return { usage: null, source: "none" };
   const outputTokens = Math.min(expectedOutput(metered.contentBytes), admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY);
   return { usage: { ...noUsage, inputTokens: admitted.expectedInputTokens, outputTokens }, source: "estimated" };
 }
+
+/** No call uses this many tokens: such a report says nothing, and charging for it would only overflow. */
+const maxCredibleTokens = 1_000_000_000;
+const isCredible = ({ inputTokens, outputTokens }: Usage): boolean => Math.max(inputTokens, outputTokens) <= maxCredibleTokens;
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 

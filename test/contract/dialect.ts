@@ -238,7 +238,7 @@ export const said = ({ id, model, candidates }: ChatResponse) => ({
 });
 
 /** UTF-8 bytes of all text, reasoning, refusals and tool input. */
-export function contentBytes(response: ChatResponse): number {
+function contentBytes(response: ChatResponse): number {
   const texts = response.candidates.flatMap(({ parts }) =>
     parts.map((part) => (part.type === "tool-call" ? part.input : "text" in part ? part.text : "")),
   );

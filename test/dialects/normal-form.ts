@@ -90,7 +90,7 @@ const thoughtOf = (part: JsonObject) =>
     .join("");
 
 /** Drops what is nothing: absent, `null`, empty words, empty lists; all the way down. */
-export function tidy(value: Json | undefined): Json {
+function tidy(value: Json | undefined): Json {
   if (Array.isArray(value)) return value.map(tidy);
   if (typeof value !== "object" || value === null) return value ?? null;
   const members = Object.entries(value).map(([key, member]) => [key, tidy(member)] as const);

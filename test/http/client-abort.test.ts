@@ -6,7 +6,7 @@ import { eachOf, gate, until } from "../support/poll.ts";
 import { seeded } from "../support/random.ts";
 import { sendRaw } from "../support/raw.ts";
 import { allBudgets, allUsage, openCalls, type UsageRow } from "../support/rows.ts";
-import { hang, openStream, stalled } from "../support/scripts.ts";
+import { hang, openStream, stalled, taken } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import type { Exchange } from "../support/upstream.ts";
 
@@ -22,8 +22,8 @@ afterEach(async () => {
 });
 afterAll(() => setup.stop());
 
-/** Sends a call and resets the connection when `leaveWhen` says so; gives the record once it is final. */
-async function leave(model: string, leaveWhen: (received: string) => boolean, stream = true): Promise<UsageRow> {
+/** Sends a call and resets the connection when `leaveWhen` says so. */
+async function leave(model: string, leaveWhen: (received: string) => boolean, stream = true): Promise<void> {
   const body = JSON.stringify(chat(`mock/${model}`, { stream, max_completion_tokens: 500 }));
   await sendRaw(setup.gateway.url, {
     path: "/v1/chat/completions",
@@ -31,7 +31,6 @@ async function leave(model: string, leaveWhen: (received: string) => boolean, st
     body,
     leaveWhen,
   });
-  return finalRow(model);
 }
 
 async function finalRow(model: string): Promise<UsageRow> {
@@ -52,12 +51,10 @@ test("in a stream whose usage still comes: drained, and billed as reported", asy
     );
     return stalled(all.slice(0, 3).join(""), released.opened, all.slice(3).join(""))(exchange);
   });
-  const leaving = leave("drain", (received) => {
-    if (!received.includes("one")) return false;
-    released.open();
-    return true;
-  });
-  expect(await leaving).toMatchObject({
+  await leave("drain", (received) => received.includes("one"));
+  await taken();
+  released.open();
+  expect(await finalRow("drain")).toMatchObject({
     status: "client_aborted",
     source: "drained",
     input_tokens: 30,
@@ -70,7 +67,8 @@ test("in a stream whose usage still comes: drained, and billed as reported", asy
 test("in a stream that never ends: the upstream is let go after the drain time, and what came is estimated", async () => {
   setup.upstream.on("endless", (exchange) => endless(exchange));
   const started = performance.now();
-  const row = await leave("endless", (received) => received.includes("word9"));
+  await leave("endless", (received) => received.includes("word9"));
+  const row = await finalRow("endless");
   expect(performance.now() - started).toBeLessThan(drainMs + 3_000);
   expect(row).toMatchObject({ status: "client_aborted", source: "estimated" });
   expect(row.output_tokens).toBeGreaterThan(0);
@@ -130,15 +128,7 @@ test("400 at random moments: a final record each, nothing open, nothing held, th
   await eachOf(
     Array.from({ length: 400 }, () => random.below(most)),
     40,
-    async (bytes) => {
-      const body = JSON.stringify(chat("mock/storm", { stream: bytes % 3 > 0, max_completion_tokens: 500 }));
-      await sendRaw(setup.gateway.url, {
-        path: "/v1/chat/completions",
-        headers: { authorization: `Bearer ${setup.key.key}`, "content-type": "application/json" },
-        body,
-        leaveWhen: (received) => received.length >= bytes,
-      });
-    },
+    (bytes) => leave("storm", (received) => received.length >= bytes, bytes % 3 > 0),
   );
   await until(
     "400 final records",

@@ -116,7 +116,7 @@ class Subject {
       const shown = await this.database.budgets.get(budget.row.id);
       expect(shown).toMatchObject(countersOf(budget, shown?.windowStartMs ?? -1));
     }
-    for (const row of rowsOf<BudgetRow>(this.path, "SELECT * FROM v_budget")) {
+    for (const row of [...rowsOf<BudgetRow>(this.path, "SELECT * FROM v_budget"), ...rowsOf<BudgetRow>(this.path, everyWindow)]) {
       const { spentNano, heldNano } = countersOf(model.budgetOf(row.budget_id), row.window_start_ms);
       expect({ spent: row.spent_nano, held: row.held_nano }).toEqual({ spent: spentNano, held: heldNano });
     }
@@ -160,6 +160,8 @@ interface BudgetRow {
 const figures = `SELECT count(*) AS rows, count(DISTINCT call_id) AS ids, coalesce(sum(status = 'open'), 0) AS open,
   coalesce(sum(status = 'refused'), 0) AS refused, coalesce(sum(charge_nano), 0) AS charged,
   (SELECT coalesce(sum(delta_nano), 0) FROM v_ledger) AS entries, (SELECT count(*) FROM v_ledger) AS entered FROM v_usage`;
+const everyWindow = `SELECT b.id AS budget_id, w.start_ms AS window_start_ms, w.spent_nano, w.held_nano
+  FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref WHERE b.removed_ms IS NULL`;
 /** Entries that are not exactly the charge of their call, on its account. */
 const strayEntries = `SELECT * FROM v_ledger l WHERE NOT EXISTS (SELECT 1 FROM v_usage u
   WHERE u.call_id = l.call_id AND u.account_id = l.account_id AND u.charge_nano = -l.delta_nano)`;

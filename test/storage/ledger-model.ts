@@ -55,7 +55,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.constantFrom(1, 1_000, hourMs, 24 * hourMs, 7 * 24 * hourMs, 31 * 24 * hourMs) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), policy: fc.constantFrom("input" as const, "full" as const, "release" as const) }) },
   ),
-  { minLength: 20, maxLength: 60, size: "max" },
+  { minLength: 1, maxLength: 50, size: "max" },
 );
 
 interface Counters {

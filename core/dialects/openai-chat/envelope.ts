@@ -46,7 +46,8 @@ function readCap(body: JsonObject): number | null {
 /** The names of the cap on output tokens: the old one, which many vendors still ask for, and the new one. */
 export const outputCapFields = ["max_tokens", "max_completion_tokens"] as const;
 
-const readCandidates = (value: Json | undefined, path: string) => readInteger(value, path, 1, maxCandidates) ?? 1;
+export const readCandidates = (value: Json | undefined, path: string): number =>
+  readInteger(value, path, 1, maxCandidates) ?? 1;
 
 function checkCounts(body: JsonObject): void {
   const messages = readObjects(body["messages"], "messages", maxMessages) ?? missing("messages");

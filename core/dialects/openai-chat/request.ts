@@ -1,32 +1,41 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, OutputFormat, Reasoning, ToolChoice } from "../../chat/request.ts";
-import { foreignFields, without } from "../extensions.ts";
+import { foreignFields, isEmpty, without } from "../extensions.ts";
 import { invalid, readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
-import { maxEntries, maxMessages, maxTools, outputCapFields, readEnvelope } from "./envelope.ts";
+import { maxEntries, maxMessages, maxTools, outputCapFields, readCandidates, readEnvelope } from "./envelope.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { decodeMessage, encodeMessage } from "./messages.ts";
 import { decodeTool, decodeToolChoice, encodeTool, encodeToolChoice } from "./tools.ts";
 
 /*
- * Some settings have two spellings. The one the client used is kept among the extensions, as a mark only: what is written
- * back under it is the canonical value.
+ * Some settings have two spellings. Which one the client used is kept beside the extensions, as a list of the names that
+ * are not what is written by default; what is written back under such a name is the canonical value.
  */
+const spellingKey = `${dialectName}/spelling`;
 
 export function decodeRequest(body: JsonObject): ChatRequest {
-  const { model, stream, candidates, maxOutputTokens } = readEnvelope(body, 0);
+  const { model, stream, maxOutputTokens } = readEnvelope(body, 0);
   const isLegacy = body["functions"] !== undefined && body["tools"] === undefined;
   const format = decodeFormat(body["response_format"]);
   const toolChoice = decodeToolChoice(body[isLegacy ? "function_call" : "tool_choice"]);
   const logprobs = typeof body["logprobs"] === "boolean" ? body["logprobs"] : null;
   const metadata = readMetadata(body["metadata"]);
 
+  const reasoning = isJsonObject(body["reasoning"]) ? body["reasoning"] : null;
+
   const consumed = new Set(plainFields);
-  if (!isLegacy) for (const field of legacyFields) if (isNothing(body[field])) consumed.add(field);
+  if (isLegacy) consumed.add("functions");
   if (format !== null) consumed.add("response_format");
   if (toolChoice !== null) consumed.add(isLegacy ? "function_call" : "tool_choice");
   if (logprobs !== null) for (const field of ["logprobs", "top_logprobs"]) consumed.add(field);
-  if (body["max_tokens"] === undefined || body["max_tokens"] === null) consumed.add("max_completion_tokens");
-  const rest = Object.fromEntries(Object.entries(without(body, consumed)).filter(([, value]) => value !== null));
+  const rest = Object.entries(without(body, consumed)).filter(([, value]) => value !== null);
+  const moreReasoning = reasoning === null ? {} : without(reasoning, reasoningKeys);
+  if (!isEmpty(moreReasoning)) rest.push(["reasoning", moreReasoning]);
+  const spelling = [
+    ...(isNothing(body["max_tokens"]) ? [] : outputCapFields.filter((field) => !isNothing(body[field]))),
+    ...(isLegacy ? ["functions"] : []),
+    ...(reasoning === null ? [] : ["reasoning"]),
+  ];
 
   return {
     model,
@@ -41,7 +50,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     toolChoice,
     parallelToolCalls: readBoolean(body["parallel_tool_calls"], "parallel_tool_calls"),
     maxOutputTokens,
-    candidates,
+    candidates: readCandidates(body["n"], "n"),
     stream,
     temperature: readNumber(body["temperature"], "temperature"),
     topP: readNumber(body["top_p"], "top_p"),
@@ -51,29 +60,35 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     seed: readNumber(body["seed"], "seed"),
     stop: readStop(body["stop"]),
     format: format ?? { type: "text" },
-    reasoning: decodeReasoningOptions(body),
+    reasoning: decodeReasoningOptions(body, reasoning ?? {}),
     logprobs: logprobs === true ? (readNumber(body["top_logprobs"], "top_logprobs") ?? 0) : null,
     user: readString(body["user"], "user"),
     metadata,
     serviceTier: readString(body["service_tier"], "service_tier"),
-    extensions: keep(rest).extensions ?? {},
+    extensions: {
+      ...keep(Object.fromEntries(rest)).extensions,
+      ...(spelling.length === 0 ? {} : { [spellingKey]: spelling }),
+    },
   };
 }
 
-export function encodeRequest(request: ChatRequest, model: string) {
+export function encodeRequest(
+  request: ChatRequest,
+  model: string,
+): { readonly body: JsonObject; readonly warnings: readonly string[] } {
   const warnings = new Set<string>();
   const warn = (what: string) => warnings.add(`openai-chat cannot say ${what}; left out`);
   for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
   const own = kept(request);
-  const tools = encodeTools(request, own);
-  const reasoning = encodeReasoningOptions(request.reasoning, own, warn);
+  const spelled = request.extensions[spellingKey];
+  const spelling: ReadonlySet<Json> = new Set(isJsonArray(spelled) ? spelled : []);
   const body = {
-    ...without(own, new Set([...outputCapFields, "functions", "reasoning"])),
+    ...own,
     model,
     messages: request.messages.flatMap((message) => encodeMessage(message, warn)),
-    ...tools,
+    ...encodeTools(request, spelling.has("functions")),
     ...given("parallel_tool_calls", request.parallelToolCalls),
-    ...encodeCap(request.maxOutputTokens, own),
+    ...encodeCap(request.maxOutputTokens, spelling),
     ...(request.candidates === 1 ? {} : { n: request.candidates }),
     ...(request.stream ? { stream: true } : {}),
     ...given("temperature", request.temperature),
@@ -84,7 +99,9 @@ export function encodeRequest(request: ChatRequest, model: string) {
     ...given("seed", request.seed),
     ...(request.stop.length === 0 ? {} : { stop: request.stop }),
     ...encodeFormat(request.format),
-    ...reasoning,
+    ...(spelling.has("reasoning")
+      ? encodeReasoningOptions(request.reasoning, own["reasoning"])
+      : encodeEffort(request.reasoning, warn)),
     ...(request.logprobs === null ? {} : { logprobs: true }),
     ...(request.logprobs === null || request.logprobs === 0 ? {} : { top_logprobs: request.logprobs }),
     ...given("user", request.user),
@@ -94,7 +111,6 @@ export function encodeRequest(request: ChatRequest, model: string) {
   return { body, warnings: [...warnings] };
 }
 
-const legacyFields = ["functions", "function_call"];
 const plainFields = [
   "model",
   "messages",
@@ -110,6 +126,9 @@ const plainFields = [
   "seed",
   "stop",
   "reasoning_effort",
+  "reasoning",
+  "max_tokens",
+  "max_completion_tokens",
   "user",
   "metadata",
   "service_tier",
@@ -118,28 +137,27 @@ const plainFields = [
 const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });
 const isNothing = (value: Json | undefined) => value === undefined || value === null;
 
-function encodeTools(request: ChatRequest, own: JsonObject): JsonObject {
-  const isLegacy = own["functions"] !== undefined;
+function encodeTools(request: ChatRequest, isLegacy: boolean): JsonObject {
   const tools = request.tools.map(encodeTool);
   const choice = request.toolChoice;
-  return {
-    ...(tools.length === 0 ? {} : isLegacy ? { functions: tools.map((tool) => tool["function"] ?? {}) } : { tools }),
-    ...(choice === null
-      ? {}
-      : isLegacy
-        ? { function_call: encodeLegacyChoice(choice) }
-        : { tool_choice: encodeToolChoice(choice) }),
-  };
+  if (!isLegacy) {
+    return {
+      ...(tools.length === 0 ? {} : { tools }),
+      ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice) }),
+    };
+  }
+  const functions = tools.map((tool) => tool["function"] ?? {});
+  const called = choice === null ? {} : { function_call: encodeLegacyChoice(choice) };
+  return { ...(functions.length === 0 ? {} : { functions }), ...called };
 }
 
 const encodeLegacyChoice = (choice: ToolChoice): Json => (choice.type === "tool" ? { name: choice.name } : choice.type);
 
-function encodeCap(maxOutputTokens: number | null, own: JsonObject): JsonObject {
+function encodeCap(maxOutputTokens: number | null, spelling: ReadonlySet<Json>): JsonObject {
   if (maxOutputTokens === null) return {};
-  const fields = outputCapFields.filter((field) => own[field] !== undefined);
-  return Object.fromEntries(
-    (fields.length > 0 ? fields : ["max_completion_tokens"]).map((field) => [field, maxOutputTokens]),
-  );
+  const fields = outputCapFields.filter((field) => spelling.has(field));
+  const names = fields.length > 0 ? fields : ["max_completion_tokens"];
+  return Object.fromEntries(names.map((name) => [name, maxOutputTokens]));
 }
 
 /** `null`: a format only this dialect has a word for, e.g. a grammar. */
@@ -173,26 +191,25 @@ function encodeFormat(format: OutputFormat): JsonObject {
   return { response_format: { type: "json_schema", json_schema: definition } };
 }
 
-/** `reasoning_effort` is OpenAI's; `reasoning: {effort, max_tokens}` is OpenRouter's and stays among the extensions. */
-function decodeReasoningOptions(body: JsonObject): Reasoning | null {
-  const options = isJsonObject(body["reasoning"]) ? body["reasoning"] : {};
+/** `reasoning_effort` is OpenAI's; `reasoning: {effort, max_tokens}` is OpenRouter's. */
+function decodeReasoningOptions(body: JsonObject, options: JsonObject): Reasoning | null {
   const effort =
     readString(body["reasoning_effort"], "reasoning_effort") ?? readString(options["effort"], "reasoning.effort");
   const budgetTokens = readNumber(options["max_tokens"], "reasoning.max_tokens");
   return effort === null && budgetTokens === null ? null : { effort, budgetTokens };
 }
 
-function encodeReasoningOptions(
-  reasoning: Reasoning | null,
-  own: JsonObject,
-  warn: (what: string) => void,
-): JsonObject {
-  const options = isJsonObject(own["reasoning"]) ? without(own["reasoning"], new Set(["effort", "max_tokens"])) : null;
-  if (reasoning === null) return options === null || Object.keys(options).length === 0 ? {} : { reasoning: options };
+const reasoningKeys = new Set(["effort", "max_tokens"]);
+
+function encodeReasoningOptions(reasoning: Reasoning | null, more: Json | undefined): JsonObject {
+  const effort = given("effort", reasoning?.effort ?? null);
+  const budget = given("max_tokens", reasoning?.budgetTokens ?? null);
+  return { reasoning: { ...(isJsonObject(more) ? more : {}), ...effort, ...budget } };
+}
+
+function encodeEffort(reasoning: Reasoning | null, warn: (what: string) => void): JsonObject {
+  if (reasoning === null) return {};
   const { effort, budgetTokens } = reasoning;
-  if (options !== null) {
-    return { reasoning: { ...options, ...given("effort", effort), ...given("max_tokens", budgetTokens) } };
-  }
   if (budgetTokens !== null) warn("a budget of reasoning tokens");
   return given("reasoning_effort", effort ?? effortOf(budgetTokens ?? 0));
 }

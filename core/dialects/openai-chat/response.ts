@@ -56,7 +56,7 @@ export function decodeCreated(created: Json | undefined): number {
 
 export const encodeCreated = (createdMs: number): number => Math.floor(createdMs / 1000);
 
-export const notAnAnswer = () =>
+const notAnAnswer = () =>
   new GatewayError("upstream-invalid", "The provider's answer is not a chat completion.", { code: "invalid_answer" });
 
 function decodeChoice(choice: Json, position: number): { index: number; candidate: Candidate } {

@@ -4,7 +4,7 @@ import { isEmpty, keepRest } from "../extensions.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
 import { closeProse, noReasoning, type Prose, proseDeltas, type ReasoningState, say } from "./stream-prose.ts";
-import { endTools, toolDeltas, type ToolState } from "./stream-tools.ts";
+import { addToTool, endTools, toolDeltas, type ToolState } from "./stream-tools.ts";
 
 /** What is known of one of the answers. Never changed in place. */
 export interface CandidateState {
@@ -42,19 +42,22 @@ type Step = readonly [CandidateState, readonly ChatEvent[]];
 
 export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
   const events: ChatEvent[] = [];
-  const delta = firstObject(choice["delta"], choice["message"]);
+  const delta = isJsonObject(choice["delta"])
+    ? choice["delta"]
+    : isJsonObject(choice["message"])
+      ? choice["message"]
+      : {};
   const word = choice["finish_reason"];
-  let next: CandidateState = {
-    ...state,
-    finish: state.finish ?? (typeof word === "string" ? word : null),
-    audio: joinAudio(state.audio, delta["audio"]),
-    citations: isJsonArray(delta["annotations"]) ? [...state.citations, ...delta["annotations"]] : state.citations,
-    kept: keepRest(state.kept, choice, choiceKeys),
-  };
+  const finish = state.finish ?? (typeof word === "string" ? word : null);
+  const kept = keepRest(state.kept, choice, choiceKeys);
+  let next = finish === state.finish && kept === state.kept ? state : { ...state, finish, kept };
+  const { audio, annotations } = delta;
+  if (isJsonObject(audio)) next = { ...next, audio: joinAudio(state.audio, audio) };
+  if (isJsonArray(annotations)) next = { ...next, citations: [...state.citations, ...annotations] };
   for (const piece of proseDeltas(delta, choice["logprobs"])) next = say(next, piece, events);
-  const pieces = toolDeltas(delta);
-  if (pieces.length > 0) next = closeProse(next, events);
-  for (const piece of pieces) next = piece(next, events);
+  const calls = toolDeltas(delta);
+  if (calls.length > 0) next = closeProse(next, events);
+  for (const call of calls) next = addToTool(next, call, events);
   return [next, events];
 }
 
@@ -76,15 +79,12 @@ export function endCandidate(state: CandidateState, isDone: boolean): readonly C
 }
 
 /** Data and transcript come in pieces, the id and the expiry once. */
-function joinAudio(audio: JsonObject, piece: Json | undefined): JsonObject {
-  if (!isJsonObject(piece)) return audio;
+function joinAudio(audio: JsonObject, piece: JsonObject): JsonObject {
   const join = (field: string): JsonObject => {
     const text = [audio[field], piece[field]].filter((part) => typeof part === "string");
     return text.length === 0 ? {} : { [field]: text.join("") };
   };
   return { ...audio, ...piece, ...join("data"), ...join("transcript") };
 }
-
-const firstObject = (...values: (Json | undefined)[]): JsonObject => values.find(isJsonObject) ?? {};
 
 const choiceKeys = new Set(["index", "delta", "message", "text", "finish_reason", "logprobs"]);

@@ -28,15 +28,13 @@ export type Piece =
 
 /** Reasoning, content and refusal of a delta, in that order. */
 export function proseDeltas(delta: JsonObject, logprobs: Json | undefined): readonly Piece[] {
-  const { content } = delta;
-  const probable = logprobs === undefined || logprobs === null ? {} : { logprobs };
-  const list = isJsonArray(content) ? content.filter(isJsonObject) : [];
-  return [
-    ...reasoningDeltas(delta),
-    ...(isText(content) ? [{ kind: "text" as const, text: content, ...probable }] : []),
-    ...list.flatMap(contentPart),
-    ...(isText(delta["refusal"]) ? [{ kind: "refusal" as const, text: delta["refusal"] }] : []),
-  ];
+  const { content, refusal } = delta;
+  const pieces: Piece[] = [];
+  addReasoning(delta, pieces);
+  if (isText(content)) pieces.push({ kind: "text", text: content, ...(isNothing(logprobs) ? {} : { logprobs }) });
+  if (isJsonArray(content)) pieces.push(...content.filter(isJsonObject).flatMap(contentPart));
+  if (isText(refusal)) pieces.push({ kind: "refusal", text: refusal });
+  return pieces;
 }
 
 /** Adds a piece to its block: opens one when none of its kind is open, and closes one of another kind first. */
@@ -117,12 +115,13 @@ function sayEncrypted(
 }
 
 /** The text comes in a flat field or in the details, often in both; signatures and encrypted blocks only in the details. */
-function reasoningDeltas(delta: JsonObject): readonly Piece[] {
-  const field = ["reasoning_content", "reasoning"].find((name) => isText(delta[name]));
-  const flat = field === undefined ? undefined : delta[field];
-  const pieces: Piece[] = isText(flat) ? [{ kind: "reasoning", text: flat, field: field ?? null }] : [];
-  const details = isJsonArray(delta["reasoning_details"]) ? delta["reasoning_details"].filter(isJsonObject) : [];
-  for (const entry of details) {
+function addReasoning(delta: JsonObject, pieces: Piece[]): void {
+  const { reasoning_content: reasoned, reasoning, reasoning_details: details } = delta;
+  const flat = isText(reasoned) ? reasoned : isText(reasoning) ? reasoning : null;
+  if (flat !== null)
+    pieces.push({ kind: "reasoning", text: flat, field: isText(reasoned) ? "reasoning_content" : "reasoning" });
+  if (!isJsonArray(details)) return;
+  for (const entry of details.filter(isJsonObject)) {
     const { text, signature, encrypted, ...part } = decodeDetail(entry);
     const { detail } = kept(part);
     const more = isJsonObject(detail) ? detail : {};
@@ -130,11 +129,10 @@ function reasoningDeltas(delta: JsonObject): readonly Piece[] {
       pieces.push({ kind: "encrypted", encrypted, detail: more });
       continue;
     }
-    if (text !== "" && flat === undefined) pieces.push({ kind: "reasoning", text, field: null });
+    if (text !== "" && flat === null) pieces.push({ kind: "reasoning", text, field: null });
     if (text !== "" || signature !== undefined)
       pieces.push({ kind: "signature", signature: signature ?? null, detail: more });
   }
-  return pieces;
 }
 
 /** Mistral sends parts of `content` while it thinks. */
@@ -147,6 +145,7 @@ function contentPart(part: JsonObject): readonly Piece[] {
   return text === "" ? [] : [{ kind: "reasoning", text, field: "content" }];
 }
 
+const isNothing = (value: Json | undefined): value is null | undefined => value === undefined || value === null;
 const isText = (value: Json | undefined): value is string => typeof value === "string" && value !== "";
 
 function withField(reasoning: ReasoningState, field: string | null): ReasoningState {

@@ -16,25 +16,15 @@ export interface ToolState {
   readonly signature: string | null;
 }
 
-type Change = (state: CandidateState, events: ChatEvent[]) => CandidateState;
-
-/** The pieces of calls in a delta; each is applied in turn. */
-export function toolDeltas(delta: JsonObject): readonly Change[] {
+/** The pieces of calls in a delta, as members of `tool_calls`. */
+export function toolDeltas(delta: JsonObject): readonly JsonObject[] {
   const { tool_calls: calls, function_call: legacy } = delta;
-  return [
-    ...(isJsonArray(calls)
-      ? calls
-          .filter(isJsonObject)
-          .map((call) => (state: CandidateState, events: ChatEvent[]) => addPiece(state, call, events))
-      : []),
-    ...(isJsonObject(legacy)
-      ? [
-          (state: CandidateState, events: ChatEvent[]) =>
-            addPiece(state, { index: legacyPlace, function: legacy }, events),
-        ]
-      : []),
-  ];
+  if (!isJsonArray(calls) && !isJsonObject(legacy)) return nothing;
+  const plain = isJsonArray(calls) ? calls.filter(isJsonObject) : [];
+  return isJsonObject(legacy) ? [...plain, { index: legacyPlace, function: legacy }] : plain;
 }
+
+const nothing: readonly JsonObject[] = [];
 
 export function endTools(state: CandidateState, events: ChatEvent[]): CandidateState {
   let next = state;
@@ -55,7 +45,8 @@ export function endTools(state: CandidateState, events: ChatEvent[]): CandidateS
 /** A `function_call` has no place; below all that have. */
 const legacyPlace = -1;
 
-function addPiece(state: CandidateState, call: JsonObject, events: ChatEvent[]): CandidateState {
+/** Adds a piece to its call, or opens one. */
+export function addToTool(state: CandidateState, call: JsonObject, events: ChatEvent[]): CandidateState {
   const piece = readPiece(call);
   const found = findTool(state.tools, piece);
   if (found < 0 && piece.id === "" && piece.name === "" && piece.input === "") return state;

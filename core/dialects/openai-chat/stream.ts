@@ -57,7 +57,7 @@ export function step(state: StreamState, data: string, event: string | null): St
 }
 
 /** Closes what is open. `isDone`: the vendor said that this is the end. */
-export function finish(state: StreamState, isDone: boolean): Step {
+function finish(state: StreamState, isDone: boolean): Step {
   if (state.ended) return [state, []];
   const ended = { ...state, ended: true };
   if (!state.started) return [ended, []];

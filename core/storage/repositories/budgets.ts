@@ -2,7 +2,7 @@ import { and, desc, eq, isNull, lt, type SQL } from "drizzle-orm";
 import type { BudgetBook } from "../budget-book.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
-import { budgets } from "../schema/sqlite.ts";
+import { budgets, calls, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 
@@ -27,7 +27,11 @@ export function budgetRepository(
   };
   return {
     inScope: (scopes) => scopes.some((scope) => book.inScope(scope).length > 0),
-    create: (budget) => writer.run(() => shown({ ref: insertBudget(database, book, budget) })),
+    create: (budget) =>
+      writer.run(() => {
+        const createdMs = beginOf(database, budget.createdMs);
+        return shown({ ref: insertBudget(database, book, { ...budget, createdMs }) });
+      }),
     get(id) {
       const row = refs(eq(budgets.id, id), 1)[0];
       return row ? shown(row) : null;
@@ -47,6 +51,13 @@ export function budgetRepository(
         return true;
       }),
   };
+}
+
+/** A budget counts the calls that start from its creation on; one admitted in the same millisecond was not held by it. */
+function beginOf(database: SqliteDatabase, createdMs: number): number {
+  const startedThen = (table: typeof calls | typeof openCalls) =>
+    database.select({ id: table.id }).from(table).where(eq(table.createdMs, createdMs)).limit(1).all().length > 0;
+  return startedThen(openCalls) || startedThen(calls) ? createdMs + 1 : createdMs;
 }
 
 /** Inside a transaction. Returns the new budget's reference. */

@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gte, lt, type SQL } from "drizzle-orm";
+import { and, count, desc, eq, gte, lt, sql } from "drizzle-orm";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow } from "../database.ts";
 import { accounts, attemptsView, calls, keys, openCalls, usageView } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -15,6 +15,8 @@ export function callRepository(database: SqliteDatabase): CallRepository {
       const flying = first ? openRows(database, filter, limit) : [];
       if (filter.status === "open") return { data: flying, next: null };
       const rows = finishedRows(database, filter, cursorOf(query), limit + 1 - flying.length);
+      // Those in flight fill the page: the next one starts with the newest of the others.
+      if (flying.length === limit) return { data: flying, next: rows[0] ? String(rows[0].seq + 1) : null };
       const { data, next } = pageOf(rows, limit - flying.length, (row) => row.seq, ({ seq: _, ...row }) => row);
       return { data: [...flying, ...data], next };
     },
@@ -33,6 +35,8 @@ function finishedRows(database: SqliteDatabase, filter: CallFilter, before: numb
     filter.model === undefined ? undefined : eq(calls.modelRef, name.refOf(database, filter.model)),
     filter.provider === undefined ? undefined : eq(calls.providerRef, name.refOf(database, filter.provider)),
     filter.status === undefined ? undefined : eq(calls.status, filter.status),
+    // In words that SQLite can match with those of the index of failed calls.
+    filter.status === undefined || filter.status === "ok" ? undefined : sql`${calls.status} <> 'ok'`,
     filter.from === undefined ? undefined : gte(calls.createdMs, filter.from),
     filter.to === undefined ? undefined : lt(calls.createdMs, filter.to),
   );
@@ -83,27 +87,65 @@ function finishedRows(database: SqliteDatabase, filter: CallFilter, before: numb
     .map((row) => ({ ...row, ...kinds(row), durationMs: row.finishedMs - row.createdMs }));
 }
 
-/** The few calls in flight, newest first. */
+/** The few calls in flight, newest first. Not through the view, which would read every finished call as well. */
 function openRows(database: SqliteDatabase, filter: CallFilter, limit: number): CallRow[] {
   if (filter.status !== undefined && filter.status !== "open") return [];
-  const conditions: (SQL | undefined)[] = [
-    eq(usageView.status, "open"),
-    filter.key === undefined ? undefined : eq(usageView.key_id, filter.key),
-    filter.account === undefined ? undefined : eq(usageView.account_id, filter.account),
-    filter.model === undefined ? undefined : eq(usageView.model, filter.model),
-    filter.provider === undefined ? undefined : eq(usageView.provider, filter.provider),
-    filter.from === undefined ? undefined : gte(usageView.created_ms, filter.from),
-    filter.to === undefined ? undefined : lt(usageView.created_ms, filter.to),
-  ];
+  const name = labelAliases();
+  const where = and(
+    filter.key === undefined ? undefined : eq(keys.id, filter.key),
+    filter.account === undefined ? undefined : eq(accounts.id, filter.account),
+    filter.model === undefined ? undefined : eq(name.model.text, filter.model),
+    filter.provider === undefined ? undefined : eq(name.provider.text, filter.provider),
+    filter.from === undefined ? undefined : gte(openCalls.createdMs, filter.from),
+    filter.to === undefined ? undefined : lt(openCalls.createdMs, filter.to),
+  );
   return database
-    .select()
-    .from(usageView)
-    .where(and(...conditions))
-    .orderBy(desc(usageView.created_ms))
+    .select({
+      callId: openCalls.id,
+      accountId: accounts.id,
+      keyId: keys.id,
+      principal: name.principal.text,
+      dialect: name.dialect.text,
+      operation: name.operation.text,
+      model: name.model.text,
+      provider: name.provider.text,
+      upstreamModel: name.upstreamModel.text,
+      stream: openCalls.stream,
+      createdMs: openCalls.createdMs,
+    })
+    .from(openCalls)
+    .innerJoin(accounts, eq(accounts.ref, openCalls.accountRef))
+    .leftJoin(keys, eq(keys.ref, openCalls.keyRef))
+    .innerJoin(name.principal, eq(name.principal.ref, openCalls.principalRef))
+    .innerJoin(name.dialect, eq(name.dialect.ref, openCalls.dialectRef))
+    .innerJoin(name.operation, eq(name.operation.ref, openCalls.operationRef))
+    .innerJoin(name.model, eq(name.model.ref, openCalls.modelRef))
+    .innerJoin(name.provider, eq(name.provider.ref, openCalls.providerRef))
+    .innerJoin(name.upstreamModel, eq(name.upstreamModel.ref, openCalls.upstreamModelRef))
+    .where(where)
+    .orderBy(desc(openCalls.createdMs))
     .limit(limit)
     .all()
-    .map(viewRow);
+    .map((row) => ({ ...row, ...notYetKnown }));
 }
+
+const notYetKnown = {
+  status: "open",
+  source: null,
+  inputTokens: null,
+  cacheReadTokens: null,
+  cacheWriteTokens: null,
+  cacheWrite1hTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  costNano: null,
+  chargeNano: null,
+  priceVersion: null,
+  finishReason: null,
+  ttftMs: null,
+  durationMs: null,
+  finishedMs: null,
+} as const;
 
 function detail(database: SqliteDatabase, callId: string): CallDetail | null {
   const row = database.select().from(usageView).where(eq(usageView.call_id, callId)).all()[0];

@@ -31,7 +31,7 @@ describe("decodeError reads what vendors send", () => {
     ["FastAPI", { detail: "m" }, { ...none, message: "m" }],
     [
       "FastAPI's checks",
-      { detail: [{ loc: ["body"], msg: "m", type: "missing" }] },
+      JSON.parse('{"detail": [{"loc": ["body"], "msg": "m", "type": "missing"}]}'),
       { ...none, message: "m", type: "missing" },
     ],
     [

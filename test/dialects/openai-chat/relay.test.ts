@@ -55,7 +55,7 @@ describe("editRequest", () => {
     ],
     [
       "include_usage given twice",
-      '{"model":"m","stream_options":{"include_usage":true,"include_usage":null}}',
+      '{"model":"m","stream_options":{"include_usage":false,"include_usage":true}}',
       { includeUsage: true },
       '{"model":"m","stream_options":{"include_usage":true,"include_usage":true}}',
     ],
@@ -178,6 +178,24 @@ describe("meterStream", () => {
     );
     expect(metered).toMatchObject({ usage: null, finish: null, complete: false, fault: null });
     expect(metered.contentBytes).toBe(2 * bytesOf(talk).length);
+  });
+
+  test("a chunk that differs from the one before in more than its content is read again", () => {
+    const frame = (content: string, rest: string) =>
+      `data: {"id":"c","choices":[{"index":0,"delta":{"content":"${content}"},"finish_reason":${rest}}\n\n`;
+    const same = frame("ab", "null}]") + frame("cd", "null}]");
+    expect(meter(same + frame("ef", '"ok"}]')).metered).toMatchObject({
+      finish: "ok",
+      complete: true,
+      contentBytes: 6,
+    });
+    const padded = frame("ab", 'null}],"obfuscation":"xyz"') + frame("cd", 'null}],"obfuscation":"z"');
+    expect(meter(padded).metered).toMatchObject({ contentBytes: 4, fault: null });
+    expect(meter(padded + frame("ef", 'null}],"obfuscation":"z","error":"broke"')).metered.fault).toMatchObject({
+      message: "broke",
+    });
+    const longer = frame("ab", "null}]").replace('"},', '","tool_calls":[{"index":0,"function":{"arguments":"12"}}]},');
+    expect(meter(same + longer + same).metered.contentBytes).toBe(12);
   });
 
   test("keeps the first finish of the first candidate, and the id of the first chunk that has one", () => {

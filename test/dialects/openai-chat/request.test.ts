@@ -31,6 +31,9 @@ describe("the client's own spelling goes back", () => {
     expect(encode({ extensions, maxOutputTokens: 9 }).body).toMatchObject({ max_tokens: 9 });
     expect(encode({ maxOutputTokens: 9 }).body).toMatchObject({ max_completion_tokens: 9 });
     expect(encode({ extensions }).body).not.toHaveProperty("max_tokens");
+    const both = decode({ max_tokens: 5, max_completion_tokens: 7 });
+    expect(both.maxOutputTokens).toBe(7);
+    expect(encode(both).body).toMatchObject({ max_tokens: 7, max_completion_tokens: 7 });
   });
   test("of functions, unless a plugin took them out", () => {
     const { extensions, tools, toolChoice } = decode({ functions: [{ name: "f" }], function_call: { name: "f" } });
@@ -52,11 +55,17 @@ describe("the client's own spelling goes back", () => {
   });
 });
 
+test("best_of bounds the output and stays what it is", () => {
+  const request = decode({ n: 2, best_of: 4 });
+  expect(request.candidates).toBe(2);
+  expect(encode(request).body).toMatchObject({ n: 2, best_of: 4 });
+});
+
 describe("what another protocol said and this one cannot", () => {
   test("fields, budgets and cache marks become warnings, once each", () => {
     const cached: Part = { type: "text", text: "a", cache: { ttl: "5m" } };
     const { body, warnings } = encode({
-      extensions: { "anthropic-messages": { context_management: {} } },
+      extensions: { "anthropic-messages": { context_management: {} }, "anthropic-messages/spelling": ["system"] },
       reasoning: { effort: null, budgetTokens: 20_000 },
       messages: [
         { role: "user", parts: [cached, cached, { type: "other", extensions: { gemini: { executableCode: {} } } }] },
@@ -77,9 +86,9 @@ describe("what another protocol said and this one cannot", () => {
     });
     expect(warnings).toEqual([
       "openai-chat cannot say 'context_management'; left out",
-      "openai-chat cannot say a budget of reasoning tokens; left out",
       "openai-chat cannot say cache marks; left out",
       "openai-chat cannot say a content part of another protocol; left out",
+      "openai-chat cannot say a budget of reasoning tokens; left out",
     ]);
   });
 

@@ -98,6 +98,13 @@ describe("decoding", () => {
       ["b", "g", "2"],
     ]);
   });
+  test("a custom tool's input is text, and stays empty when it is", () => {
+    const { events } = decode(tool({ index: 0, id: "a", type: "custom", custom: { name: "f", input: "" } }), "[DONE]");
+    const again = decodeSse(openaiChat, [bytesOf(encodeSse(openaiChat, events))]);
+    expect(again.response.candidates[0]?.parts).toEqual([
+      { type: "tool-call", id: "a", name: "f", input: "", custom: true },
+    ]);
+  });
   test("a name that comes late, arguments as null or an object, and no id at all", () => {
     expect(
       callsOf(
@@ -262,11 +269,9 @@ describe("encoding", () => {
       text.map((content) => ({ content })),
       text.map((value) => ({ reasoning_content: value })),
       text.map((refusal) => ({ refusal })),
-      fc
-        .tuple(fc.nat(2), text)
-        .map(([index, input]) => ({
-          tool_calls: [{ index, id: `t${index}`, function: { name: "f", arguments: input } }],
-        })),
+      fc.tuple(fc.nat(2), text).map(([index, input]) => ({
+        tool_calls: [{ index, id: `t${index}`, function: { name: "f", arguments: input } }],
+      })),
       fc.constant({}),
     );
     const answer = fc.array(fc.tuple(fc.nat(2), piece), { minLength: 1, maxLength: 20 });
