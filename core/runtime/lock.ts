@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { openSqlite } from "./sqlite.ts";
 
 /** Another process holds the data folder. */
@@ -11,16 +11,16 @@ export class LockedError extends Error {
  * which the operating system drops with the process. Returns the release.
  */
 export async function takeLock(path: string): Promise<() => void> {
+  // Made before SQLite does, which gives its journal the mode of the file.
+  writeFileSync(path, "", { mode: 0o600, flag: "a" });
   const client = await openSqlite(path);
   const pidFile = `${path}.pid`;
   try {
-    // Nothing is ever written to it, so it needs no journal beside it.
-    client.exec("PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+    client.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
   } catch {
     client.close();
     throw new LockedError(`the data folder is in use by process ${readPid(pidFile)}: one process serves one folder`);
   }
-  chmodSync(path, 0o600);
   writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
   return () => client.close();
 }

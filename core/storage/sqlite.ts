@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { takeLock } from "../runtime/lock.ts";
@@ -74,10 +74,10 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
 }
 
 async function openFile({ path, synchronous, now, onBackup }: SqliteOptions): Promise<SqliteClient> {
-  const isNew = !existsSync(path);
+  // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
+  writeFileSync(path, "", { mode: 0o600, flag: "a" });
   const client = await openSqlite(path);
   try {
-    if (isNew) chmodSync(path, 0o600);
     client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     // First, so that a file it refuses is left as it is: the journal mode is written into the file.
     const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
