@@ -39,7 +39,11 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
     await settle(
       call,
       {
-        status: call.clientGone ? "client_aborted" : services.draining.value && error.kind === "unavailable" ? "shutdown" : "upstream_error",
+        status: call.clientGone
+          ? "client_aborted"
+          : services.draining.value && error.kind === "unavailable"
+            ? "shutdown"
+            : "upstream_error",
         httpStatus: error.status,
         target: lastTried(call, call.admitted.route),
         metered: nothingMetered,
@@ -55,7 +59,9 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
 
 const lastTried = (call: Call, { targets }: Route): RouteTarget => {
   const last = call.attempts.at(-1);
-  return targets.find(({ provider, model }) => provider === last?.provider && model === last.upstreamModel) ?? targets[0];
+  return (
+    targets.find(({ provider, model }) => provider === last?.provider && model === last.upstreamModel) ?? targets[0]
+  );
 };
 
 function gatewayError(call: Call, thrown: unknown, services: Services): GatewayError {

@@ -7,7 +7,15 @@ import { explainFailure } from "./commands/failure.ts";
 import { serve } from "./commands/serve.ts";
 import { adminToken, backup, doctor, migrate } from "./commands/storage.ts";
 
-const commands: Readonly<Record<string, Command>> = { serve, check, doctor, migrate, backup, plugins, "admin-token": adminToken };
+const commands: Readonly<Record<string, Command>> = {
+  serve,
+  check,
+  doctor,
+  migrate,
+  backup,
+  plugins,
+  "admin-token": adminToken,
+};
 
 const options = {
   config: { type: "string" },
@@ -25,13 +33,23 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   const parsed = parse(args);
   const command = parsed && commands[parsed.positionals[0] ?? "serve"];
   if (!parsed || !command) {
-    printError(`usage: llm-proxy [${Object.keys(commands).join("|")}] [--config FILE] [--host H] [--port N] [--data DIR] [--json]`);
+    printError(
+      `usage: llm-proxy [${Object.keys(commands).join("|")}] [--config FILE] [--host H] [--port N] [--data DIR] [--json]`,
+    );
     return 2;
   }
   const print = (line: string) => void process.stdout.write(`${line}\n`);
   const [, ...words] = parsed.positionals;
   try {
-    return await command({ flags: parsed.values, words, env: process.env, builtins, version: manifest.version, print, printError });
+    return await command({
+      flags: parsed.values,
+      words,
+      env: process.env,
+      builtins,
+      version: manifest.version,
+      print,
+      printError,
+    });
   } catch (error) {
     explainFailure(error, parsed.values.json ?? false, print, printError);
     return 1;

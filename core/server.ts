@@ -39,7 +39,12 @@ export const routesOf = ({ services, api, dashboard, troubles }: ServerDependenc
 
   { method: "POST", path: "/v1/chat/completions", access: "key", handle: (request) => handle(request, chat, services) },
   { method: "GET", path: "/v1/models", access: "key", handle: (request) => listModels(request, services) },
-  { method: "GET", path: "/v1/models/*", access: "key", handle: (request, params) => getModel(request, params["*"] ?? "", services) },
+  {
+    method: "GET",
+    path: "/v1/models/*",
+    access: "key",
+    handle: (request, params) => getModel(request, params["*"] ?? "", services),
+  },
 
   ...adminRoutes(api),
   ...dashboardRoutes(dashboard),
@@ -55,12 +60,15 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
   app.all("*", ({ request }) => unmatched(request, routes, dependencies.api.version), { parse: "none" });
   app.onError(({ error, request }) => {
     dependencies.services.logger.error({ error }, "a request failed for a reason of our own");
-    return isPage(request) ? errorPage(request, 500, dependencies.api.version) : errorAnswer(error, dependencies.services.newId());
+    return isPage(request)
+      ? errorPage(request, 500, dependencies.api.version)
+      : errorAnswer(error, dependencies.services.newId());
   });
   app.compile();
   return (request) => {
     // A malformed Host or target makes `request.url` relative, so this comes before anything parses it (RFC 9112 §3.2).
-    if (!isWellFormedHost(request.headers.get("host")) || !URL.canParse(request.url)) return new Response("malformed request\n", { status: 400, headers: { connection: "close" } });
+    if (!isWellFormedHost(request.headers.get("host")) || !URL.canParse(request.url))
+      return new Response("malformed request\n", { status: 400, headers: { connection: "close" } });
     return app.fetch(request);
   };
 }

@@ -49,7 +49,10 @@ export function adminRoutes(dependencies: ApiDependencies) {
       path: route.path,
       access: "admin" as const,
       handle: (request: Request, params: Readonly<Record<string, string>>) =>
-        guarded(() => isAdmin(request), () => answerOf(route, request, params)),
+        guarded(
+          () => isAdmin(request),
+          () => answerOf(route, request, params),
+        ),
     })),
     {
       method: "GET" as const,
@@ -66,7 +69,11 @@ export function adminRoutes(dependencies: ApiDependencies) {
 
 const noStore = { "cache-control": "no-store", vary: "Cookie, Authorization", "x-content-type-options": "nosniff" };
 
-async function answerOf(route: ApiRoute, request: Request, params: Readonly<Record<string, string>>): Promise<Response> {
+async function answerOf(
+  route: ApiRoute,
+  request: Request,
+  params: Readonly<Record<string, string>>,
+): Promise<Response> {
   const query = new URL(request.url).searchParams;
   const body = route.body === null ? null : await jsonOf(request);
   return Response.json(await route.answer({ params, query, body }), { status: route.status, headers: noStore });

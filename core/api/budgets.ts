@@ -18,7 +18,15 @@ export const budgetRoutes = ({ database, now, newId, enforces }: KeyServiceDepen
       if (!enforces.budgets) throw notEnforced("budget", "billing");
       const limitNano = nanoOf(usd, "usd");
       const id = newId();
-      return budgetAnswer(await database.budgets.create({ id, scope: await existing(scope, database), window, limitNano, createdMs: now() }));
+      return budgetAnswer(
+        await database.budgets.create({
+          id,
+          scope: await existing(scope, database),
+          window,
+          limitNano,
+          createdMs: now(),
+        }),
+      );
     },
   },
   {
@@ -60,7 +68,10 @@ export const budgetRoutes = ({ database, now, newId, enforces }: KeyServiceDepen
 ];
 
 /** A budget on a key or account that does not exist would count nothing, which nobody wants. */
-async function existing(scope: { readonly kind: Scope["kind"]; readonly id?: string }, database: Database): Promise<Scope> {
+async function existing(
+  scope: { readonly kind: Scope["kind"]; readonly id?: string },
+  database: Database,
+): Promise<Scope> {
   const found = scopeOf(scope.kind, scope.id);
   if (found.kind === "key" && !(await database.keys.get(found.id))) missing();
   if (found.kind === "account" && !(await database.accounts.get(found.id))) missing();
@@ -72,7 +83,9 @@ function scopeOf(kind: string, id: string | undefined): Scope {
   const param = "scope.id";
   if (id === undefined) throw new GatewayError("invalid-request", `${param}: missing`, { param });
   if (kind === "key" || kind === "account" || kind === "model" || kind === "provider") return { kind, id };
-  throw new GatewayError("invalid-request", "scopeKind: expected key, account, model, provider or global", { param: "scopeKind" });
+  throw new GatewayError("invalid-request", "scopeKind: expected key, account, model, provider or global", {
+    param: "scopeKind",
+  });
 }
 
 const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, ...row }: BudgetRow) => ({

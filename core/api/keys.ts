@@ -27,9 +27,11 @@ export interface KeyService {
 
 export const keyService = ({ database, keys, now, newId, enforces }: KeyServiceDependencies): KeyService => ({
   async create(input) {
-    if (input.limits && Object.keys(input.limits).length > 0 && !enforces.limits) throw notEnforced("limit", "rate-limit");
+    if (input.limits && Object.keys(input.limits).length > 0 && !enforces.limits)
+      throw notEnforced("limit", "rate-limit");
     if (input.budget && !enforces.budgets) throw notEnforced("budget", "billing");
-    for (const cidr of input.cidrs ?? []) if (!isCidr(cidr)) throw new GatewayError("invalid-request", "cidrs: not a network", { param: "cidrs" });
+    for (const cidr of input.cidrs ?? [])
+      if (!isCidr(cidr)) throw new GatewayError("invalid-request", "cidrs: not a network", { param: "cidrs" });
     if (input.expiresAt !== undefined && input.expiresAt <= now())
       throw new GatewayError("invalid-request", "expiresAt: already past", { param: "expiresAt" });
     const made = makeKey();
@@ -50,7 +52,13 @@ export const keyService = ({ database, keys, now, newId, enforces }: KeyServiceD
         createdMs,
       },
       input.budget
-        ? { id: newId(), scope: { kind: "key", id }, window: input.budget.window, limitNano: nanoOf(input.budget.usd, "budget.usd"), createdMs }
+        ? {
+            id: newId(),
+            scope: { kind: "key", id },
+            window: input.budget.window,
+            limitNano: nanoOf(input.budget.usd, "budget.usd"),
+            createdMs,
+          }
         : null,
     );
     return { row, secret: made.key };

@@ -19,14 +19,21 @@ export const getModel = (request: Request, path: string, services: Services): Pr
     return entry(model);
   });
 
-async function answer(request: Request, services: Services, body: (models: readonly ListedModel[]) => object): Promise<Response> {
+async function answer(
+  request: Request,
+  services: Services,
+  body: (models: readonly ListedModel[]) => object,
+): Promise<Response> {
   // Not a call: it costs nothing and leaves no record; only its id and hook timings are used.
   const call = openCall({ dialect: openaiChat, operation: "chat" }, services);
   try {
     const principal = await authenticate(request, call, services);
-    return Response.json(body(services.models.list(principal)), { headers: { "cache-control": "no-store", "x-request-id": call.id } });
+    return Response.json(body(services.models.list(principal)), {
+      headers: { "cache-control": "no-store", "x-request-id": call.id },
+    });
   } catch (error) {
-    if (!(error instanceof GatewayError)) services.logger.error({ callId: call.id, error }, "models could not be listed");
+    if (!(error instanceof GatewayError))
+      services.logger.error({ callId: call.id, error }, "models could not be listed");
     return errorAnswer(error, call.id);
   }
 }

@@ -15,4 +15,6 @@ export function nanoOf(usd: number | string, param: string): number {
 
 /** The shortest text of a number, without an exponent: 1e-7 is "0.0000001". */
 const plainDecimal = (value: number): string =>
-  Number.isFinite(value) && String(value).includes("e") ? value.toFixed(Math.abs(value) < 1 ? 20 : 0).replace(/\.?0+$/, "") : String(value);
+  Number.isFinite(value) && String(value).includes("e")
+    ? value.toFixed(Math.abs(value) < 1 ? 20 : 0).replace(/\.?0+$/, "")
+    : String(value);

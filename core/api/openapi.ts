@@ -2,7 +2,10 @@ import type { TSchema } from "@sinclair/typebox";
 import type { ApiRoute } from "./route.ts";
 
 /** OpenAPI 3.1 of the admin API, made from the routes themselves. */
-export function openapi(routes: readonly ApiRoute[], { version, publicUrl }: { readonly version: string; readonly publicUrl: string }) {
+export function openapi(
+  routes: readonly ApiRoute[],
+  { version, publicUrl }: { readonly version: string; readonly publicUrl: string },
+) {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
     const path = route.path.replace(/:(\w+)/g, "{$1}");
@@ -19,7 +22,12 @@ export function openapi(routes: readonly ApiRoute[], { version, publicUrl }: { r
 }
 
 function operation({ path, summary, query, body, status }: ApiRoute) {
-  const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name, in: "path", required: true, schema: { type: "string" } }));
+  const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
   const properties: Readonly<Record<string, TSchema>> = query?.properties ?? {};
   const inQuery = Object.entries(properties).map(([name, schema]) => ({ name, in: "query", schema: plain(schema) }));
   return {

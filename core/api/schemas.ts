@@ -8,7 +8,9 @@ const pageQuery = {
   limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, description: "Rows a page; default 50." })),
 };
 const millis = (description: string) =>
-  t.Optional(t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }));
+  t.Optional(
+    t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }),
+  );
 const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
 
 const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
@@ -38,11 +40,18 @@ export const NewKeySchema = t.Object(
         description: "Models it may call, as clients name them; `*` at the end matches any rest. Absent: all.",
       }),
     ),
-    expiresAt: t.Optional(t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: "Epoch milliseconds. Absent: never." })),
-    cidrs: t.Optional(
-      t.Array(t.String({ maxLength: 64 }), { maxItems: 100, description: "Networks it may be used from, e.g. `10.0.0.0/8`. Absent: any." }),
+    expiresAt: t.Optional(
+      t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: "Epoch milliseconds. Absent: never." }),
     ),
-    budget: t.Optional(t.Object({ usd: UsdSchema, window: WindowSchema }, { ...closed, description: "A budget of its own." })),
+    cidrs: t.Optional(
+      t.Array(t.String({ maxLength: 64 }), {
+        maxItems: 100,
+        description: "Networks it may be used from, e.g. `10.0.0.0/8`. Absent: any.",
+      }),
+    ),
+    budget: t.Optional(
+      t.Object({ usd: UsdSchema, window: WindowSchema }, { ...closed, description: "A budget of its own." }),
+    ),
     limits: t.Optional(LimitsSchema),
   },
   closed,
@@ -56,7 +65,11 @@ export const NewBudgetSchema = t.Object(
           { expected: "key, account, model, provider or global" },
         ),
         id: t.Optional(
-          t.String({ minLength: 1, maxLength: 256, description: "Id of the key or account, name of the model or provider; not for `global`." }),
+          t.String({
+            minLength: 1,
+            maxLength: 256,
+            description: "Id of the key or account, name of the model or provider; not for `global`.",
+          }),
         ),
       },
       { ...closed, description: "Which calls it counts." },
@@ -69,7 +82,11 @@ export const NewBudgetSchema = t.Object(
 
 export const PageQuerySchema = t.Object(pageQuery, closed);
 export const BudgetsQuerySchema = t.Object(
-  { ...pageQuery, scopeKind: name("Only budgets of this kind of scope, with `scopeId`."), scopeId: name("Only budgets of this scope.") },
+  {
+    ...pageQuery,
+    scopeKind: name("Only budgets of this kind of scope, with `scopeId`."),
+    scopeId: name("Only budgets of this scope."),
+  },
   closed,
 );
 export const CallsQuerySchema = t.Object(
@@ -81,7 +98,9 @@ export const CallsQuerySchema = t.Object(
     provider: name("Instance name."),
     status: t.Optional(
       t.Union(
-        ["open", "ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"].map((status) => t.Literal(status)),
+        ["open", "ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"].map((status) =>
+          t.Literal(status),
+        ),
         { expected: "a status of a call" },
       ),
     ),

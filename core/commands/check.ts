@@ -18,7 +18,13 @@ export const check: Command = async (input) => {
 export const plugins: Command = async (input) => {
   const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
   const resolved = await resolvePlugins(loaded, input.builtins);
-  const rows = resolved.map(({ kind, name, plugin, origin }) => ({ kind, name, plugin: plugin.name, origin, description: plugin.description ?? "" }));
+  const rows = resolved.map(({ kind, name, plugin, origin }) => ({
+    kind,
+    name,
+    plugin: plugin.name,
+    origin,
+    description: plugin.description ?? "",
+  }));
   if (input.flags.json) input.print(JSON.stringify(rows));
   else
     for (const { kind, name, plugin, origin, description } of rows)

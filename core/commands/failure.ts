@@ -15,6 +15,7 @@ export function explainFailure(error: unknown, json: boolean, print: Print, prin
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "the command failed";
-  if ("code" in error && error.code === "EADDRINUSE") return "the port is in use: choose another with PORT, --port or server.port";
+  if ("code" in error && error.code === "EADDRINUSE")
+    return "the port is in use: choose another with PORT, --port or server.port";
   return printable(maskSecrets(error.message), 2_000);
 }

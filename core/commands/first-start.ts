@@ -19,7 +19,14 @@ const doneSetting = "first-start";
  * What a new installation needs, made once: the admin token, a link to log in, a first key. Returns the lines to show,
  * the only time these secrets are seen; empty at every later start.
  */
-export async function firstStart({ database, service, models, publicUrl, adminTokenGiven, now }: FirstStart): Promise<readonly string[]> {
+export async function firstStart({
+  database,
+  service,
+  models,
+  publicUrl,
+  adminTokenGiven,
+  now,
+}: FirstStart): Promise<readonly string[]> {
   const { settings } = database;
   if ((await settings.get(doneSetting)) !== null) return [];
   const token = adminTokenGiven || (await hasAdminToken(settings)) ? null : await newAdminToken(settings);

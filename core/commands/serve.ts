@@ -91,7 +91,11 @@ export const serve: Command = async (input) => {
       services,
       troubles: () => {
         const trouble = database.trouble();
-        return [...(ready ? [] : ["starting"]), ...(services.draining.value ? ["shutting down"] : []), ...(trouble === null ? [] : [trouble])];
+        return [
+          ...(ready ? [] : ["starting"]),
+          ...(services.draining.value ? ["shutting down"] : []),
+          ...(trouble === null ? [] : [trouble]),
+        ];
       },
       api: {
         ...keyParts,
@@ -113,7 +117,8 @@ export const serve: Command = async (input) => {
         sessions,
         verifyAdminToken: (token) => admin.verify(token),
         takeLoginLink: (token) => admin.takeLoginLink(token),
-        createKey: ({ expiresMs, ...key }) => service.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
+        createKey: ({ expiresMs, ...key }) =>
+          service.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
         revokeKey: (id) => service.revoke(id),
         clientAddress: addressOf,
       },
@@ -133,8 +138,19 @@ export const serve: Command = async (input) => {
     const shown = await firstStart({ database, service, models: services.models, publicUrl, adminTokenGiven, now });
     ready = true;
     warnOfCap(env, input.printError);
-    for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : []) input.printError(line);
-    logger.info({ url: publicUrl, host: settings.host, port: listening.port, version, config: loaded.file, instances: plugins.instances.map(({ kind, name }) => `${kind}/${name}`) }, "ready");
+    for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])
+      input.printError(line);
+    logger.info(
+      {
+        url: publicUrl,
+        host: settings.host,
+        port: listening.port,
+        version,
+        config: loaded.file,
+        instances: plugins.instances.map(({ kind, name }) => `${kind}/${name}`),
+      },
+      "ready",
+    );
 
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
   } finally {
@@ -157,7 +173,9 @@ const servicesOf = (plugins: Plugins, aliases: Parameters<typeof modelTable>[0])
 function checkDialects({ providers }: Plugins) {
   for (const [name, slot] of providers)
     if (!("chat" in slot) && !slot.dialects.some((dialect) => dialects.has(dialect)))
-      throw new SetupError(`provider "${name}": speaks ${slot.dialects.join(", ")}; this version knows ${[...dialects.keys()].join(", ")}`);
+      throw new SetupError(
+        `provider "${name}": speaks ${slot.dialects.join(", ")}; this version knows ${[...dialects.keys()].join(", ")}`,
+      );
 }
 
 const secretSetting = "secret-check";
@@ -168,13 +186,17 @@ async function checkSecret(settings: SettingRepository, secret: string): Promise
   const kept = await settings.get(secretSetting);
   if (kept === null) return settings.set(secretSetting, check);
   if (!timingSafeEqual(Buffer.from(kept), Buffer.from(check)))
-    throw new SecretError("the master secret is not the one this database was made with: set LLM_PROXY_SECRET, or restore the file `secret`");
+    throw new SecretError(
+      "the master secret is not the one this database was made with: set LLM_PROXY_SECRET, or restore the file `secret`",
+    );
 }
 
 function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
   const cap = transportCap(env);
   if (cap !== null && cap < 1_000)
-    print(`Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`);
+    print(
+      `Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`,
+    );
 }
 
 /** A plugin's floating promise must not end everybody's streams. What it meant to do is lost, so it is an error in the log. */

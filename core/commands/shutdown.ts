@@ -39,7 +39,8 @@ export async function untilSignal({
   const stopped = listening.stop();
   const drained = () => services.open.size === 0;
   await until(() => drained() || cut, drainMs);
-  for (const call of services.open) call.abort.abort(new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
+  for (const call of services.open)
+    call.abort.abort(new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
   await until(drained, cutMs);
   // The last bytes of answers that have just ended are still on their way out.
   let closed = false;

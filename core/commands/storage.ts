@@ -20,7 +20,9 @@ export const doctor: Command = async (input) => {
     const proofs = prove(client);
     const ok = proofs.every((proof) => proof.ok);
     if (input.flags.json) input.print(JSON.stringify({ ok, schemaVersion: schemaVersion(client), checks: proofs }));
-    else for (const { name, ok: fine, detail } of proofs) input.print(`${fine ? "ok    " : "WRONG "} ${name}${detail && ` (${detail})`}`);
+    else
+      for (const { name, ok: fine, detail } of proofs)
+        input.print(`${fine ? "ok    " : "WRONG "} ${name}${detail && ` (${detail})`}`);
     return ok ? 0 : 1;
   } finally {
     client.close();
@@ -39,7 +41,9 @@ export const backup: Command = async (input) => {
   try {
     client.prepare("VACUUM INTO ?").run(resolve(target));
     chmodSync(target, 0o600);
-    input.print(input.flags.json ? JSON.stringify({ ok: true, file: resolve(target) }) : `The database was copied to ${target}.`);
+    input.print(
+      input.flags.json ? JSON.stringify({ ok: true, file: resolve(target) }) : `The database was copied to ${target}.`,
+    );
     return 0;
   } finally {
     client.close();
@@ -50,10 +54,20 @@ export const backup: Command = async (input) => {
 export const migrate: Command = async (input) => {
   const { path } = await databaseOf(input);
   let copy: string | null = null;
-  const database = await openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: (made) => (copy = made) });
+  const database = await openSqliteDatabase({
+    path,
+    synchronous: "normal",
+    now: Date.now,
+    onBackup: (made) => (copy = made),
+  });
   await database.close();
   if (input.flags.json) input.print(JSON.stringify({ ok: true, backup: copy }));
-  else input.print(copy === null ? "The database is up to date." : `The database was upgraded; a copy from before is at ${String(copy)}.`);
+  else
+    input.print(
+      copy === null
+        ? "The database is up to date."
+        : `The database was upgraded; a copy from before is at ${String(copy)}.`,
+    );
   return 0;
 };
 

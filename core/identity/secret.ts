@@ -27,7 +27,8 @@ export function masterSecret(env: Readonly<Record<string, string | undefined>>, 
 
 function checked(value: string, where: string): string {
   const secret = value.trim();
-  if (secret.length < minLength) throw new SecretError(`${where} is too short: it needs at least ${minLength} characters`);
+  if (secret.length < minLength)
+    throw new SecretError(`${where} is too short: it needs at least ${minLength} characters`);
   return secret;
 }
 

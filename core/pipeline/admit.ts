@@ -28,7 +28,13 @@ export interface Admitted {
  * RESERVE: limits, then outside credit, then the ledger's one transaction. All or nothing: a refusal gives back what was
  * taken, in reverse.
  */
-export async function admit(call: Call, principal: Principal, asked: Asked, route: Route, services: Services): Promise<Admitted> {
+export async function admit(
+  call: Call,
+  principal: Principal,
+  asked: Asked,
+  route: Route,
+  services: Services,
+): Promise<Admitted> {
   if (services.draining.value) throw unavailable("the proxy is shutting down");
   if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
 
@@ -46,7 +52,9 @@ export async function admit(call: Call, principal: Principal, asked: Asked, rout
     for (const [at, limiter] of services.rateLimit.entries()) {
       const limits = limitsFor(limiter.slot.own, at === 0 ? principal : null, principal);
       if (limits.length === 0) continue;
-      const hold = await closedHook(hookOf(call, services), "rate-limit", limiter.name, () => limiter.slot.acquire(claim, limits));
+      const hold = await closedHook(hookOf(call, services), "rate-limit", limiter.name, () =>
+        limiter.slot.acquire(claim, limits),
+      );
       holds.push({ name: limiter.name, kind: "rate-limit", hold });
     }
     const authorized = await authorize(call, claim, bill.dearest, services);
@@ -114,7 +122,14 @@ function granted(
 /** Money that is spent comes back only with the window; money that is held, as soon as a call in flight ends. */
 function shortBudget(budget: BudgetRow, neededNano: number, nowMs: number): GatewayError {
   const { limitNano, spentNano, heldNano, resetsAtMs } = budget;
-  const limit = { scope: budget.scope, limit: limitNano, used: spentNano, held: heldNano, needed: neededNano, resetsAt: resetsAtMs };
+  const limit = {
+    scope: budget.scope,
+    limit: limitNano,
+    used: spentNano,
+    held: heldNano,
+    needed: neededNano,
+    resetsAt: resetsAtMs,
+  };
   const onlyHeld = neededNano <= limitNano - spentNano;
   if (onlyHeld)
     return new GatewayError("rate-limited", "the rest of the budget is held by calls in flight; try again soon", {
@@ -122,7 +137,8 @@ function shortBudget(budget: BudgetRow, neededNano: number, nowMs: number): Gate
       retryAfterSeconds: 1,
       limit,
     });
-  const retryAfterSeconds = resetsAtMs === null ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1_000)) };
+  const retryAfterSeconds =
+    resetsAtMs === null ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1_000)) };
   return new GatewayError(
     "insufficient-quota",
     `the budget of the ${budget.scope.kind} does not cover this call: it may cost ${neededNano} nano-USD, ${Math.max(limitNano - spentNano - heldNano, 0)} are free`,

@@ -28,7 +28,10 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
   const parts = route.targets.map((target) => {
     const facts = biller?.facts?.(target) ?? null;
     const inputTokens = inputBound(envelope.input, facts?.contextWindow ?? null);
-    const uncapped = Math.min(biller?.policy.uncappedOutputTokens ?? 0, facts?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+    const uncapped = Math.min(
+      biller?.policy.uncappedOutputTokens ?? 0,
+      facts?.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+    );
     const capTokens = envelope.maxOutputTokens ?? (budgeted ? uncapped : null);
     const outputTokens = (capTokens ?? 0) * envelope.candidates;
     const rate = (usage: Usage) => rated(biller, usage, target, now, budgeted);
@@ -36,7 +39,8 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
     const whole = rate({ ...noUsage, inputTokens, outputTokens });
     return { target, inputTokens, capTokens, outputTokens, input, whole };
   });
-  const most = (of: (part: (typeof parts)[number]) => number) => parts.reduce((found, part) => Math.max(found, of(part)), 0);
+  const most = (of: (part: (typeof parts)[number]) => number) =>
+    parts.reduce((found, part) => Math.max(found, of(part)), 0);
   const dearest = parts.reduce<Rating | null>(
     (found, { whole }) => (whole && whole.chargeNano >= (found?.chargeNano ?? 0) ? whole : found),
     null,
@@ -62,7 +66,13 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
 }
 
 /** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */
-function rated(biller: Biller | null, usage: Usage, target: RouteTarget, atMs: number, budgeted: boolean): Rating | null {
+function rated(
+  biller: Biller | null,
+  usage: Usage,
+  target: RouteTarget,
+  atMs: number,
+  budgeted: boolean,
+): Rating | null {
   if (!biller) return null;
   try {
     return biller.rate(usage, target, atMs, { dearest: true });
@@ -72,9 +82,15 @@ function rated(biller: Biller | null, usage: Usage, target: RouteTarget, atMs: n
   }
 }
 
-export const isUnpriced = (error: unknown): boolean => error instanceof GatewayError && error.details.code === "unpriced_model";
+export const isUnpriced = (error: unknown): boolean =>
+  error instanceof GatewayError && error.details.code === "unpriced_model";
 
-function interruptedCharge(biller: Biller | null, target: RouteTarget, inputTokens: number, atMs: number): Bill["ifInterrupted"] {
+function interruptedCharge(
+  biller: Biller | null,
+  target: RouteTarget,
+  inputTokens: number,
+  atMs: number,
+): Bill["ifInterrupted"] {
   if (!biller) return null;
   const usage = { ...noUsage, inputTokens };
   try {
@@ -85,4 +101,3 @@ function interruptedCharge(biller: Biller | null, target: RouteTarget, inputToke
     throw error;
   }
 }
-

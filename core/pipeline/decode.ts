@@ -55,4 +55,5 @@ function utf8(bytes: Uint8Array): string {
   }
 }
 
-const tooLarge = (maxBytes: number) => new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);
+const tooLarge = (maxBytes: number) =>
+  new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);

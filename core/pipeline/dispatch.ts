@@ -31,10 +31,18 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   for (const [at, target] of targets.entries()) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
-    const row = { provider: target.provider, upstreamModel: target.model, upstreamId: null, status: null, billed: false };
+    const row = {
+      provider: target.provider,
+      upstreamModel: target.model,
+      upstreamId: null,
+      status: null,
+      billed: false,
+    };
     const attempt: Attempt = { row, last: at === targets.length - 1 };
     try {
-      const { answer, first } = await withFirstByteTimeout(call, services, () => begin(call, asked, admitted, target, attempt, services));
+      const { answer, first } = await withFirstByteTimeout(call, services, () =>
+        begin(call, asked, admitted, target, attempt, services),
+      );
       return { target, answer, first };
     } catch (error) {
       last = call.abort.signal.aborted ? call.abort.signal.reason : error;
@@ -78,10 +86,18 @@ async function begin(
   return { answer, first };
 }
 
-async function askModel(call: Call, asked: Asked, admitted: Admitted, target: RouteTarget, slot: ModelProvider, attempt: Attempt) {
+async function askModel(
+  call: Call,
+  asked: Asked,
+  admitted: Admitted,
+  target: RouteTarget,
+  slot: ModelProvider,
+  attempt: Attempt,
+) {
   const { dialect } = call.endpoint;
   const decoded = dialect.decodeRequest(asked.body);
-  const request = admitted.maxOutputTokens === null ? decoded : { ...decoded, maxOutputTokens: admitted.maxOutputTokens };
+  const request =
+    admitted.maxOutputTokens === null ? decoded : { ...decoded, maxOutputTokens: admitted.maxOutputTokens };
   attempt.sent = true;
   try {
     const events = slot.chat(request, { callId: call.id, model: target.model, signal: call.abort.signal });
@@ -111,7 +127,14 @@ async function askUpstream(
   });
   const context = { logger: services.logger, timings: call.timings };
   const request = await closedHook(context, "provider", target.provider, () =>
-    slot.request({ callId: call.id, operation, dialect: dialect.name, model: target.model, body, stream: envelope.stream }),
+    slot.request({
+      callId: call.id,
+      operation,
+      dialect: dialect.name,
+      model: target.model,
+      body,
+      stream: envelope.stream,
+    }),
   );
   attempt.sent = true;
   let response: Response;
@@ -120,7 +143,10 @@ async function askUpstream(
   } catch (cause) {
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
     // Its message may hold the URL, and with it a key: it stays in the log, masked there.
-    throw new GatewayError("upstream-invalid", "the provider could not be reached", { code: "provider_unreachable", cause });
+    throw new GatewayError("upstream-invalid", "the provider could not be reached", {
+      code: "provider_unreachable",
+      cause,
+    });
   }
   attempt.row = { ...attempt.row, status: response.status };
   const secrets = secretsIn(request.headers);
@@ -131,7 +157,10 @@ async function askUpstream(
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
     throw error instanceof GatewayError
       ? error
-      : new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off", cause: error });
+      : new GatewayError("upstream-invalid", "the provider's answer broke off", {
+          code: "provider_broke_off",
+          cause: error,
+        });
   }
 }
 

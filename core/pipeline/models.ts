@@ -79,7 +79,8 @@ export function modelTable(
       for (const id of [...claims.keys()].sort()) {
         for (const owner of claims.get(id) ?? []) {
           const target = direct(`${owner}/${id}`) ?? undefined;
-          if (claims.get(id)?.length === 1 && !Object.hasOwn(aliases, id) && may(id, target)) listed.push({ id, ownedBy: owner });
+          if (claims.get(id)?.length === 1 && !Object.hasOwn(aliases, id) && may(id, target))
+            listed.push({ id, ownedBy: owner });
           if (may(`${owner}/${id}`, target)) listed.push({ id: `${owner}/${id}`, ownedBy: owner });
         }
       }

@@ -18,7 +18,11 @@ interface RelayOptions {
 }
 
 /** The upstream's own bytes, metered as they pass. */
-export async function relay(response: Response, dialect: Dialect, { stream, hideUsage, secrets }: RelayOptions): Promise<Answer> {
+export async function relay(
+  response: Response,
+  dialect: Dialect,
+  { stream, hideUsage, secrets }: RelayOptions,
+): Promise<Answer> {
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
   const reader = response.body.getReader();
   const redact = redactor(secrets);
@@ -33,7 +37,8 @@ export async function relay(response: Response, dialect: Dialect, { stream, hide
     unread = null;
     return next;
   };
-  if (stream && !first.done && startsLikeSse(first.value)) return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
+  if (stream && !first.done && startsLikeSse(first.value))
+    return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
   const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
   const body = concat([redact.push(whole), redact.rest()]);
   return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };

@@ -13,7 +13,8 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   call.firstByteMs = services.now() - call.startedMs;
   const headers = headersOf(call, dispatched);
   if (answer.kind === "stream") {
-    if (!call.clientGone) return new Response(streamOf(call, dispatched, answer.source, services), { headers: streamed(headers) });
+    if (!call.clientGone)
+      return new Response(streamOf(call, dispatched, answer.source, services), { headers: streamed(headers) });
     await drain(call, dispatched, answer.source, services);
     return new Response(null, { headers });
   }
@@ -43,11 +44,18 @@ export function respondError(call: Call, error: GatewayError): Response {
   headers.set("content-type", "application/json");
   if (details.retryAfterSeconds !== undefined) headers.set("retry-after", String(details.retryAfterSeconds));
   if (details.shouldRetry === false) headers.set("x-should-retry", "false");
-  return new Response(JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error))), { status: error.status, headers });
+  return new Response(JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error))), {
+    status: error.status,
+    headers,
+  });
 }
 
 function headersOf(call: Call, dispatched: Dispatched | null): Headers {
-  const headers = new Headers({ "x-request-id": call.id, "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  const headers = new Headers({
+    "x-request-id": call.id,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
   for (const { hold } of call.admitted?.holds ?? [])
     for (const [name, value] of Object.entries(hold.headers ?? {})) headers.set(name, value);
   if (call.attempts.length > 0) headers.set("x-llm-proxy-attempts", String(call.attempts.length));
@@ -82,7 +90,9 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
     lastMs: services.now(),
     idleTimeoutMs: services.settings.idleTimeoutMs,
     onIdle: () =>
-      call.abort.abort(new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`)),
+      call.abort.abort(
+        new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
+      ),
     onSilence() {
       if (waiting && source.atBoundary()) waiting.enqueue(ping);
     },
@@ -127,7 +137,10 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
     unwatch();
     const metered = source.metered();
     if (!metered.complete && !metered.fault) {
-      await endBroken(new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" }), controller);
+      await endBroken(
+        new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" }),
+        controller,
+      );
       return;
     }
     const fault = metered.fault ? faultOf(metered.fault) : null;
@@ -175,7 +188,10 @@ async function drain(call: Call, { target, first }: Dispatched, source: Source, 
 const reasonOf = (call: Call, thrown: unknown): GatewayError => {
   const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : thrown;
   if (reason instanceof GatewayError) return reason;
-  return new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off", cause: thrown });
+  return new GatewayError("upstream-invalid", "the provider's answer broke off", {
+    code: "provider_broke_off",
+    cause: thrown,
+  });
 };
 
 function close(controller: ReadableStreamDefaultController<Uint8Array>) {
@@ -204,4 +220,8 @@ const usd = (nano: number): string => {
 
 /** Header values are latin-1 without control characters; anything else is percent-encoded. */
 const headerText = (text: string): string =>
-  text.slice(0, 1_000).replace(/[^\x20-\x7e]/gu, (character) => (character.length === 1 && character >= "\ud800" && character <= "\udfff" ? "?" : encodeURIComponent(character)));
+  text
+    .slice(0, 1_000)
+    .replace(/[^\x20-\x7e]/gu, (character) =>
+      character.length === 1 && character >= "\ud800" && character <= "\udfff" ? "?" : encodeURIComponent(character),
+    );

@@ -6,7 +6,13 @@ import type { Route } from "./models.ts";
 import type { Services } from "./services.ts";
 
 /** Every scope whose budgets count this call; a provider's for each target it may end at. */
-export async function scopesOf(call: Call, principal: Principal, asked: Asked, route: Route, services: Services): Promise<Scope[]> {
+export async function scopesOf(
+  call: Call,
+  principal: Principal,
+  asked: Asked,
+  route: Route,
+  services: Services,
+): Promise<Scope[]> {
   const lineage = await services.database.accounts.lineage(principal.accountId);
   if (lineage.length === 0) {
     services.logger.error({ callId: call.id }, "an auth plugin named an account that does not exist");
@@ -36,9 +42,9 @@ export function limitsFor(own: OwnLimits | undefined, keyOwner: Principal | null
 
 function rules(limits: Limits, scope: Scope): Limit[] {
   const found: Limit[] = [];
-  if (limits.requestsPerMinute !== undefined) found.push({ scope, measure: "requests", amount: limits.requestsPerMinute });
+  if (limits.requestsPerMinute !== undefined)
+    found.push({ scope, measure: "requests", amount: limits.requestsPerMinute });
   if (limits.tokensPerMinute !== undefined) found.push({ scope, measure: "tokens", amount: limits.tokensPerMinute });
   if (limits.concurrency !== undefined) found.push({ scope, measure: "concurrency", amount: limits.concurrency });
   return found;
 }
-

@@ -30,7 +30,11 @@ const observerTimeoutMs = 5_000;
  * The one place where a hold ends. Whatever races (the last byte, a client that leaves, a timeout, a shutdown), the first
  * comes through and the others find the call ended. Resolves when the record is durable; observers are told afterwards.
  */
-export async function settle(call: Call, outcome: Outcome, services: Services): Promise<{ readonly costNano: number | null }> {
+export async function settle(
+  call: Call,
+  outcome: Outcome,
+  services: Services,
+): Promise<{ readonly costNano: number | null }> {
   const { admitted } = call;
   if (call.ended || !admitted) return { costNano: null };
   call.ended = true;
@@ -124,15 +128,20 @@ function usedBy(
   { status, metered, drained }: Outcome,
   admitted: Admitted,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
-  if (metered.usage && isCredible(metered.usage.usage)) return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
+  if (metered.usage && isCredible(metered.usage.usage))
+    return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
   if (status === "upstream_error" || call.attempts.length === 0) return { usage: null, source: "none" };
-  const outputTokens = Math.min(expectedOutput(metered.contentBytes), admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY);
+  const outputTokens = Math.min(
+    expectedOutput(metered.contentBytes),
+    admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY,
+  );
   return { usage: { ...noUsage, inputTokens: admitted.expectedInputTokens, outputTokens }, source: "estimated" };
 }
 
 /** No call uses this many tokens: such a report says nothing, and charging for it would only overflow. */
 const maxCredibleTokens = 1_000_000_000;
-const isCredible = ({ inputTokens, outputTokens }: Usage): boolean => Math.max(inputTokens, outputTokens) <= maxCredibleTokens;
+const isCredible = ({ inputTokens, outputTokens }: Usage): boolean =>
+  Math.max(inputTokens, outputTokens) <= maxCredibleTokens;
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 
@@ -153,7 +162,13 @@ function ratingOf(
   }
 }
 
-function notesOf(call: Call, outcome: Outcome, admitted: Admitted, usage: Usage | null, rating: Rating | typeof free | "unpriced"): CallNotes | null {
+function notesOf(
+  call: Call,
+  outcome: Outcome,
+  admitted: Admitted,
+  usage: Usage | null,
+  rating: Rating | typeof free | "unpriced",
+): CallNotes | null {
   const charge = rating === "unpriced" ? 0 : rating.chargeNano;
   const overHold = admitted.heldNano > 0 && charge > admitted.heldNano;
   const notes: CallNotes = {
@@ -211,7 +226,8 @@ const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
 /** Observers fail open: what they throw, or that they hang, is logged and changes nothing. */
 function tellObservers(record: CallRecord, services: Services) {
   for (const { name, slot } of services.observers) {
-    const failed = (error: unknown) => services.logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
+    const failed = (error: unknown) =>
+      services.logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
     try {
       const told = slot.callEnded(record);
       if (told instanceof Promise) void within(observerTimeoutMs, () => told).catch(failed);

@@ -13,17 +13,30 @@ const maxRetryAfterSeconds = 3_600;
 const refusals = new Set([400, 404, 409, 413, 422, 429]);
 
 /** What a provider's non-200 answer means for our client. `secrets` never appear in it, even if the provider echoes them. */
-export async function upstreamError(response: Response, dialect: Dialect, secrets: readonly string[]): Promise<GatewayError> {
+export async function upstreamError(
+  response: Response,
+  dialect: Dialect,
+  secrets: readonly string[],
+): Promise<GatewayError> {
   const { status } = response;
   const wait = retryAfterSeconds(response.headers.get("retry-after"));
   const vendor = clean(await vendorError(response, dialect), secrets);
-  if (refusals.has(status)) return new GatewayError("upstream-refused", vendor.message, { status, ...refusal(vendor), ...wait });
+  if (refusals.has(status))
+    return new GatewayError("upstream-refused", vendor.message, { status, ...refusal(vendor), ...wait });
   if (status === 401 || status === 403)
-    return new GatewayError("upstream-invalid", "the provider refused the proxy's own credential", { code: "provider_credential" });
+    return new GatewayError("upstream-invalid", "the provider refused the proxy's own credential", {
+      code: "provider_credential",
+    });
   if (status === 408 || status === 504) return new GatewayError("upstream-timeout", "the provider timed out");
   if (status === 503 || status === 529)
-    return new GatewayError("unavailable", "the provider is overloaded", { retryAfterSeconds: 1, code: "provider_overloaded", ...wait });
-  return new GatewayError("upstream-invalid", `the provider answered with status ${status}`, { code: "provider_error" });
+    return new GatewayError("unavailable", "the provider is overloaded", {
+      retryAfterSeconds: 1,
+      code: "provider_overloaded",
+      ...wait,
+    });
+  return new GatewayError("upstream-invalid", `the provider answered with status ${status}`, {
+    code: "provider_error",
+  });
 }
 
 /** Whether another target may do better: the fault is this provider's, not the request's. */

@@ -337,5 +337,9 @@ export interface Namespace {
   get(key: string): Awaitable<Json | null>;
   set(key: string, value: Json, options?: { readonly ttlMs?: number }): Awaitable<void>;
   /** Adds and returns the sum in one atomic step; `null`, and no change, when it would fall below `floor`. */
-  add(key: string, delta: number, options?: { readonly floor?: number; readonly ttlMs?: number }): Awaitable<number | null>;
+  add(
+    key: string,
+    delta: number,
+    options?: { readonly floor?: number; readonly ttlMs?: number },
+  ): Awaitable<number | null>;
 }

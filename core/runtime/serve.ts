@@ -57,7 +57,10 @@ interface DenoServer {
 interface DenoRuntime {
   serve(
     options: { hostname: string; port: number; signal: AbortSignal; onListen: () => void },
-    handler: (request: Request, info: { readonly remoteAddr: { readonly hostname?: string } }) => Response | Promise<Response>,
+    handler: (
+      request: Request,
+      info: { readonly remoteAddr: { readonly hostname?: string } },
+    ) => Response | Promise<Response>,
   ): DenoServer;
 }
 
@@ -67,8 +70,7 @@ async function serveOnDeno(options: ServeOptions): Promise<Listening> {
   const abort = new AbortController();
   const server = Deno.serve(
     { hostname: options.host, port: options.port, signal: abort.signal, onListen: () => {} },
-    (request, info) =>
-      options.fetch(request, { keepOpen: () => {}, address: () => info.remoteAddr.hostname ?? null }),
+    (request, info) => options.fetch(request, { keepOpen: () => {}, address: () => info.remoteAddr.hostname ?? null }),
   );
   return {
     port: server.addr.port,

@@ -25,7 +25,8 @@ async function openBun(path: string, readonly: boolean): Promise<SqliteClient> {
   return database;
 }
 
-async function openNode(path: string, readonly: boolean): Promise<SqliteClient> {
+/** Without Bun; exported so that a test can hold it to the same contract on Bun, which has `node:sqlite` as well. */
+export async function openNode(path: string, readonly: boolean): Promise<SqliteClient> {
   const { DatabaseSync } = await import("node:sqlite");
   const database = new DatabaseSync(path, { readOnly: readonly });
   const run = (mode: string, work: () => void) => () => {

@@ -46,7 +46,9 @@ export function budgetBook(database: SqliteDatabase): BudgetBook {
   const readWindow = database
     .select({ spentNano: budgetWindows.spentNano, heldNano: budgetWindows.heldNano })
     .from(budgetWindows)
-    .where(and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), eq(budgetWindows.startMs, sql.placeholder("startMs"))))
+    .where(
+      and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), eq(budgetWindows.startMs, sql.placeholder("startMs"))),
+    )
     .prepare();
   const writeWindow = database
     .insert(budgetWindows)

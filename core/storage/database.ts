@@ -144,7 +144,12 @@ export interface Admission extends CallStart {
   readonly scopes: readonly Scope[];
   readonly need: Need;
   /** What is charged should this process die: the tokens expected of the input, and their price; `null` if unpriced. */
-  readonly ifInterrupted: { readonly usage: Usage; readonly costNano: number; readonly chargeNano: number; readonly priceVersion: string } | null;
+  readonly ifInterrupted: {
+    readonly usage: Usage;
+    readonly costNano: number;
+    readonly chargeNano: number;
+    readonly priceVersion: string;
+  } | null;
 }
 /** The most a call may cost. */
 export interface Need {

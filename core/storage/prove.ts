@@ -31,14 +31,24 @@ export function prove(client: SqliteClient): readonly Proof[] {
         (SELECT coalesce(-sum(l.delta_nano), 0) FROM ledger l WHERE l.call_seq = c.seq AND l.kind IN ('charge', 'adjustment'))`),
       "calls differ from their ledger entries",
     ),
-    differing("no budget window is negative", count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"), "windows"),
+    differing(
+      "no budget window is negative",
+      count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"),
+      "windows",
+    ),
     equal(
       "money held and money that open calls hold",
-      count("SELECT coalesce(sum(w.held_nano), 0) FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref WHERE b.removed_ms IS NULL"),
+      count(
+        "SELECT coalesce(sum(w.held_nano), 0) FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref WHERE b.removed_ms IS NULL",
+      ),
       count(`SELECT coalesce(sum(json_extract(h.value, '$[2]')), 0) FROM open_calls o, json_each(o.holds) h
         JOIN budgets b ON b.ref = json_extract(h.value, '$[0]') WHERE b.removed_ms IS NULL`),
     ),
-    differing("spent is the sum of its scope and window", count(spentDiffers), "budget windows differ from the calls they count"),
+    differing(
+      "spent is the sum of its scope and window",
+      count(spentDiffers),
+      "budget windows differ from the calls they count",
+    ),
   ];
 }
 

@@ -18,7 +18,8 @@ export function retried(writer: GroupCommit) {
       return await writer.run(work);
     } catch (error) {
       if (!isUnavailable(error)) throw error;
-      if (waiting >= maxWaiting) throw new GatewayError("unavailable", "too many records wait for storage", { cause: error });
+      if (waiting >= maxWaiting)
+        throw new GatewayError("unavailable", "too many records wait for storage", { cause: error });
     }
     waiting += 1;
     try {

@@ -25,6 +25,8 @@ export interface SqliteOptions {
   readonly synchronous: "normal" | "full";
   readonly now: () => number;
   readonly onBackup: (path: string) => void;
+  /** Opens the file; default: with the driver of this runtime. */
+  readonly driver?: (path: string) => Promise<SqliteClient>;
 }
 
 /** How long a write waits for another process's. Short: it blocks the event loop. */
@@ -73,10 +75,10 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   };
 }
 
-async function openFile({ path, synchronous, now, onBackup }: SqliteOptions): Promise<SqliteClient> {
+async function openFile({ path, synchronous, now, onBackup, driver = openSqlite }: SqliteOptions): Promise<SqliteClient> {
   // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
   writeFileSync(path, "", { mode: 0o600, flag: "a" });
-  const client = await openSqlite(path);
+  const client = await driver(path);
   try {
     client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     // First, so that a file it refuses is left as it is: the journal mode is written into the file.
@@ -95,6 +97,8 @@ async function openFile({ path, synchronous, now, onBackup }: SqliteOptions): Pr
   } catch (error) {
     client.close();
     if (error instanceof StorageError) throw error;
-    throw new StorageError(`the database cannot be opened: ${error instanceof Error ? error.message : "unknown reason"}`);
+    throw new StorageError(
+      `the database cannot be opened: ${error instanceof Error ? error.message : "unknown reason"}`,
+    );
   }
 }

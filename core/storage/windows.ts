@@ -3,7 +3,10 @@ import type { BudgetWindow } from "./database.ts";
 const dayMs = 86_400_000;
 
 /** The window that `atMs` falls in, by the UTC calendar; weeks start on Monday. `lifetime` starts at 0 and never ends. */
-export function windowAt(window: BudgetWindow, atMs: number): { readonly startMs: number; readonly endMs: number | null } {
+export function windowAt(
+  window: BudgetWindow,
+  atMs: number,
+): { readonly startMs: number; readonly endMs: number | null } {
   const date = new Date(atMs);
   const day = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate());
   switch (window) {

@@ -10,7 +10,11 @@ export default definePlugin({
   config: t.Object(
     {
       path: t.Optional(
-        t.String({ minLength: 1, filePath: true, description: "The database file. Default: `llm-proxy.db` in the data folder." }),
+        t.String({
+          minLength: 1,
+          filePath: true,
+          description: "The database file. Default: `llm-proxy.db` in the data folder.",
+        }),
       ),
       synchronous: t.Union([t.Literal("normal"), t.Literal("full")], {
         default: "normal",

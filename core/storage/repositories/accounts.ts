@@ -30,7 +30,11 @@ export function accountRepository(database: SqliteDatabase): AccountRepository {
       const known = lineages.get(id);
       if (known) return known;
       const line: AccountRow[] = [];
-      for (let row = byId(id); row && line.length < maxDepth; row = row.parentRef === null ? undefined : byRef(row.parentRef))
+      for (
+        let row = byId(id);
+        row && line.length < maxDepth;
+        row = row.parentRef === null ? undefined : byRef(row.parentRef)
+      )
         line.push(shown(row));
       // An unknown id is not remembered: anyone with a token could fill the memory with them.
       if (line.length > 0) lineages.set(id, line);

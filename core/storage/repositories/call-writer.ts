@@ -15,9 +15,16 @@ export interface CallWriter {
 }
 
 export function callWriter(database: SqliteDatabase, labels: Labels): CallWriter {
-  const insertCall = database.insert(calls).values(placeholders(calls, ["seq"])).returning({ seq: calls.seq }).prepare();
+  const insertCall = database
+    .insert(calls)
+    .values(placeholders(calls, ["seq"]))
+    .returning({ seq: calls.seq })
+    .prepare();
   const insertAttempt = database.insert(attempts).values(placeholders(attempts)).prepare();
-  const insertCharge = database.insert(ledger).values(placeholders(ledger, ["seq"])).prepare();
+  const insertCharge = database
+    .insert(ledger)
+    .values(placeholders(ledger, ["seq"]))
+    .prepare();
 
   const insert = (row: CallRow): number => {
     const inserted = insertCall.all(row)[0];

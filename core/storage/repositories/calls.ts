@@ -17,7 +17,12 @@ export function callRepository(database: SqliteDatabase): CallRepository {
       const rows = finishedRows(database, filter, cursorOf(query), limit + 1 - flying.length);
       // Those in flight fill the page: the next one starts with the newest of the others.
       if (flying.length === limit) return { data: flying, next: rows[0] ? String(rows[0].seq + 1) : null };
-      const { data, next } = pageOf(rows, limit - flying.length, (row) => row.seq, ({ seq: _, ...row }) => row);
+      const { data, next } = pageOf(
+        rows,
+        limit - flying.length,
+        (row) => row.seq,
+        ({ seq: _, ...row }) => row,
+      );
       return { data: [...flying, ...data], next };
     },
     get: (callId) => detail(database, callId),

@@ -46,7 +46,11 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
     },
     create: (key, budget) =>
       writer.run(() => {
-        const account = database.select({ ref: accounts.ref }).from(accounts).where(eq(accounts.id, key.accountId)).all()[0];
+        const account = database
+          .select({ ref: accounts.ref })
+          .from(accounts)
+          .where(eq(accounts.id, key.accountId))
+          .all()[0];
         if (!account) throw new GatewayError("not-found", "no such account");
         database
           .insert(keys)

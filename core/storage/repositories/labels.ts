@@ -40,6 +40,7 @@ export function labelsOf(database: SqliteDatabase): Labels {
     known.set(text, row.ref);
     return row.ref;
   }
-  const text = (of: number) => database.select({ text: labels.text }).from(labels).where(eq(labels.ref, of)).all()[0]?.text ?? "";
+  const text = (of: number) =>
+    database.select({ text: labels.text }).from(labels).where(eq(labels.ref, of)).all()[0]?.text ?? "";
   return { ref, text, reload: () => known.clear() };
 }

@@ -32,7 +32,10 @@ export function ledgerRepository(dependencies: LedgerDependencies): LedgerReposi
   const refs = ownerRefs(database);
   const finishes = retried(writer);
   const insertOpen = database.insert(openCalls).values(placeholders(openCalls)).prepare();
-  const deleteOpen = database.delete(openCalls).where(eq(openCalls.id, sql.placeholder("id"))).prepare();
+  const deleteOpen = database
+    .delete(openCalls)
+    .where(eq(openCalls.id, sql.placeholder("id")))
+    .prepare();
   const countRefusal = preparedRefusalCount(database);
   /** Open calls of this process, as committed. */
   const open = new Map<string, OpenCall>();
@@ -40,7 +43,9 @@ export function ledgerRepository(dependencies: LedgerDependencies): LedgerReposi
   function admit(admission: Admission): { readonly result: AdmitResult; readonly row: OpenCall | null } {
     const { need, startedMs } = admission;
     // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
-    const budgets = admission.scopes.flatMap((scope) => book.inScope(scope)).filter((budget) => budget.createdMs <= startedMs);
+    const budgets = admission.scopes
+      .flatMap((scope) => book.inScope(scope))
+      .filter((budget) => budget.createdMs <= startedMs);
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {
       const neededNano = need.inputNano + need.outputNano;

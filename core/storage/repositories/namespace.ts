@@ -6,7 +6,12 @@ import { pluginState } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 
 /** The state of one plugin instance; other instances cannot name its keys. */
-export function namespaceOf(database: SqliteDatabase, writer: GroupCommit, namespace: string, now: () => number): Namespace {
+export function namespaceOf(
+  database: SqliteDatabase,
+  writer: GroupCommit,
+  namespace: string,
+  now: () => number,
+): Namespace {
   const read = (key: string): Json | undefined => {
     const alive = or(isNull(pluginState.expiresMs), gt(pluginState.expiresMs, now()));
     const row = database

@@ -9,7 +9,10 @@ export const sessionRepository = (database: SqliteDatabase, writer: GroupCommit)
     writer.run(() => {
       // Expired ones are swept here, so that the table never holds more than the logins of one session's life.
       database.delete(sessions).where(lt(sessions.expiresMs, session.createdMs)).run();
-      database.insert(sessions).values({ digest, ...session }).run();
+      database
+        .insert(sessions)
+        .values({ digest, ...session })
+        .run();
     }),
   find: (digest, nowMs) =>
     database
@@ -17,7 +20,8 @@ export const sessionRepository = (database: SqliteDatabase, writer: GroupCommit)
       .from(sessions)
       .where(and(eq(sessions.digest, digest), gt(sessions.expiresMs, nowMs)))
       .all()[0] ?? null,
-  remove: (digest) => writer.run(() => {
+  remove: (digest) =>
+    writer.run(() => {
       database.delete(sessions).where(eq(sessions.digest, digest)).run();
     }),
 });

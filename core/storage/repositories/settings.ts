@@ -8,7 +8,11 @@ export const settingRepository = (database: SqliteDatabase, writer: GroupCommit)
   get: (name) => database.select().from(settings).where(eq(settings.name, name)).all()[0]?.value ?? null,
   set: (name, value) =>
     writer.run(() => {
-      database.insert(settings).values({ name, value }).onConflictDoUpdate({ target: settings.name, set: { value } }).run();
+      database
+        .insert(settings)
+        .values({ name, value })
+        .onConflictDoUpdate({ target: settings.name, set: { value } })
+        .run();
     }),
   take: (name, value) =>
     writer.run(

@@ -60,7 +60,10 @@ export const budgets = sqliteTable(
     createdMs: integer("created_ms").notNull(),
     removedMs: integer("removed_ms"),
   },
-  (table) => [uniqueIndex("budgets_id").on(table.id), index("budgets_scope").on(table.scopeKind, table.scopeId, table.ref)],
+  (table) => [
+    uniqueIndex("budgets_id").on(table.id),
+    index("budgets_scope").on(table.scopeKind, table.scopeId, table.ref),
+  ],
 );
 
 export const budgetWindows = sqliteTable(
@@ -153,7 +156,9 @@ export const calls = sqliteTable(
     index("calls_key").on(table.keyRef, table.seq),
     index("calls_model").on(table.modelRef, table.seq),
     index("calls_provider").on(table.providerRef, table.seq).where(isNotNull(table.providerRef)),
-    index("calls_not_ok").on(table.status, table.seq).where(sql`status <> 'ok'`),
+    index("calls_not_ok")
+      .on(table.status, table.seq)
+      .where(sql`status <> 'ok'`),
   ],
 );
 
