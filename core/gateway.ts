@@ -39,11 +39,7 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
     await settle(
       call,
       {
-        status: call.clientGone
-          ? "client_aborted"
-          : services.draining.value && error.kind === "unavailable"
-            ? "shutdown"
-            : "upstream_error",
+        status: call.clientGone ? "client_aborted" : call.stopped ? "shutdown" : "upstream_error",
         httpStatus: error.status,
         target: lastTried(call, call.admitted.route),
         metered: nothingMetered,

@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import { stopCall } from "../pipeline/call.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Listening } from "../runtime/serve.ts";
 
@@ -40,7 +41,7 @@ export async function untilSignal({
   const drained = () => services.open.size === 0;
   await until(() => drained() || cut, drainMs);
   for (const call of services.open)
-    call.abort.abort(new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
+    stopCall(call, new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
   await until(drained, cutMs);
   // The last bytes of answers that have just ended are still on their way out.
   let closed = false;

@@ -16,11 +16,9 @@ export interface StreamedAnswer {
 
 /** Bytes for the client, and what the meter has seen of the answer they came from. */
 export interface Source {
-  /** The next bytes, perhaps none at all (a hidden frame); `null` at the end. Throws when the upstream fails. */
+  /** The next whole events, perhaps none at all (a hidden one); `null` at the end. Throws when the upstream fails. */
   next(): Promise<Uint8Array | null>;
   metered(): Metered;
-  /** Whether what was handed out so far ends between two events, where a comment may go. */
-  atBoundary(): boolean;
 }
 
 export const nothingMetered: Metered = {

@@ -25,19 +25,14 @@ export interface Bill {
 export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, services: Services): Bill {
   const biller = services.billing?.slot ?? null;
   const now = services.now();
+  const capTokens = envelope.maxOutputTokens ?? (budgeted ? uncapped(route, biller) : null);
+  const outputTokens = (capTokens ?? 0) * envelope.candidates;
   const parts = route.targets.map((target) => {
-    const facts = biller?.facts?.(target) ?? null;
-    const inputTokens = inputBound(envelope.input, facts?.contextWindow ?? null);
-    const uncapped = Math.min(
-      biller?.policy.uncappedOutputTokens ?? 0,
-      facts?.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-    );
-    const capTokens = envelope.maxOutputTokens ?? (budgeted ? uncapped : null);
-    const outputTokens = (capTokens ?? 0) * envelope.candidates;
+    const inputTokens = inputBound(envelope.input, biller?.facts?.(target)?.contextWindow ?? null);
     const rate = (usage: Usage) => rated(biller, usage, target, now, budgeted);
     const input = rate({ ...noUsage, inputTokens });
     const whole = rate({ ...noUsage, inputTokens, outputTokens });
-    return { target, inputTokens, capTokens, outputTokens, input, whole };
+    return { inputTokens, input, whole };
   });
   const most = (of: (part: (typeof parts)[number]) => number) =>
     parts.reduce((found, part) => Math.max(found, of(part)), 0);
@@ -47,9 +42,7 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
   );
   const inputBoundTokens = most(({ inputTokens }) => inputTokens);
   const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
-  const capTokens = parts.some(({ capTokens: cap }) => cap === null) ? null : most(({ capTokens: cap }) => cap ?? 0);
   const inputNano = most(({ input }) => input?.chargeNano ?? 0);
-  const outputTokens = (capTokens ?? 0) * envelope.candidates;
   return {
     dearest,
     capTokens,
@@ -63,6 +56,16 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
       leastOutputTokens: Math.min(leastCapTokens * envelope.candidates, outputTokens),
     },
   };
+}
+
+/**
+ * The cap of a call that a budget holds for and that set none itself. One for all targets, within what each of them can
+ * do: the hold is lowered in proportion to it, and it is sent to whichever target is tried.
+ */
+function uncapped(route: Route, biller: Biller | null): number | null {
+  if (!biller) return null;
+  const most = route.targets.map((target) => biller.facts?.(target)?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+  return Math.min(biller.policy.uncappedOutputTokens, ...most);
 }
 
 /** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */

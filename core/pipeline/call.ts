@@ -1,3 +1,4 @@
+import type { GatewayError } from "../chat/error.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
@@ -10,8 +11,10 @@ export interface Call {
   readonly id: string;
   readonly endpoint: Endpoint;
   readonly startedMs: number;
-  /** Aborts the attempt in flight. The reason is a GatewayError. */
-  readonly abort: AbortController;
+  /** Aborts the attempt in flight; each attempt has its own. The reason is a GatewayError. */
+  abort: AbortController;
+  /** Why no further attempt may be made: the client's drain is over, or the process stops. */
+  stopped: GatewayError | null;
   principal: Principal | null;
   envelope: Envelope | null;
   admitted: Admitted | null;
@@ -37,6 +40,7 @@ export const openCall = (endpoint: Endpoint, services: Services): Call => {
     endpoint,
     startedMs,
     abort: new AbortController(),
+    stopped: null,
     principal: null,
     envelope: null,
     admitted: null,
@@ -50,3 +54,9 @@ export const openCall = (endpoint: Endpoint, services: Services): Call => {
     onEnd: () => {},
   };
 };
+
+/** Ends whatever the call is waiting for. */
+export function stopCall(call: Call, reason: GatewayError): void {
+  call.stopped ??= reason;
+  call.abort.abort(reason);
+}

@@ -1,5 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
-import type { Call } from "./call.ts";
+import { type Call, stopCall } from "./call.ts";
 import type { Services } from "./services.ts";
 
 /**
@@ -9,7 +9,7 @@ import type { Services } from "./services.ts";
  */
 export function watchDisconnect(request: Request, call: Call, services: Services): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const cut = () => call.abort.abort(new GatewayError("upstream-invalid", "the client left", { code: "client_left" }));
+  const cut = () => stopCall(call, new GatewayError("upstream-invalid", "the client left", { code: "client_left" }));
 
   call.startDrain = () => {
     const { disconnectDrainMs, maxDrains } = services.settings;

@@ -30,7 +30,8 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   let last: unknown;
   for (const [at, target] of targets.entries()) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
-    if (call.abort.signal.aborted) throw call.abort.signal.reason;
+    if (call.stopped) throw call.stopped;
+    if (call.abort.signal.aborted) call.abort = new AbortController();
     const row = {
       provider: target.provider,
       upstreamModel: target.model,
@@ -46,7 +47,9 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       return { target, answer, first };
     } catch (error) {
       last = call.abort.signal.aborted ? call.abort.signal.reason : error;
-      if (call.abort.signal.aborted || !mayFallBack(error)) throw last;
+      // What the attempt left open is closed, whether or not there is another one.
+      call.abort.abort(last);
+      if (call.stopped || !mayFallBack(last)) throw last;
     } finally {
       if (attempt.sent) call.attempts.push(attempt.row);
     }

@@ -29,7 +29,6 @@ function eventSource(events: ChatStream, dialect: Dialect, includeUsage: boolean
   const iterator = events[Symbol.asyncIterator]();
   return {
     metered,
-    atBoundary: () => true,
     async next() {
       const { done, value } = await iterator.next();
       return done ? null : bytes.encode(encoder.step(value));

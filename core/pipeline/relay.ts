@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { isJsonObject } from "../chat/json.ts";
-import type { Dialect, Metered } from "../dialects/dialect.ts";
+import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
 import { SseSplitter } from "../dialects/sse.ts";
 import { type Answer, nothingMetered, type Source } from "./answer.ts";
 import { type Redactor, redactor } from "./redact.ts";
@@ -55,26 +55,30 @@ function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: R
   let ended = false;
   return {
     metered: () => meter.result(),
-    atBoundary: () => splitter.atBoundary,
     async next() {
       if (ended) return null;
       const { value } = await read();
       if (value === undefined) {
         ended = true;
-        const rest = splitter.rest();
-        // A last frame without its blank line: SDKs read it, so it counts; its bytes went out already unless frames are held.
-        const shown = rest !== null && meter.frame(rest);
-        const last = concat([...(hideUsage && shown ? [redact.push(rest.bytes)] : []), redact.rest()]);
+        const last = concat([redact.push(lastFrame(splitter, meter)), redact.rest()]);
         return last.byteLength > 0 ? last : null;
       }
+      // Whole frames only: a comment or an error of ours always finds a place between two events.
+      const carried = !splitter.atBoundary;
       const frames = splitter.push(value);
-      if (!hideUsage) {
-        for (const frame of frames) meter.frame(frame);
-        return redact.push(value);
-      }
-      return redact.push(concat(frames.filter((frame) => meter.frame(frame)).map((frame) => frame.bytes)));
+      const shown = frames.filter((frame) => meter.frame(frame));
+      const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
+      return redact.push(asReceived ? value : concat(shown.map((frame) => frame.bytes)));
     },
   };
+}
+
+/** A last frame without its blank line: SDKs read it, so it counts, unless it was cut off in the middle. */
+function lastFrame(splitter: SseSplitter, meter: StreamMeter): Uint8Array {
+  const rest = splitter.rest();
+  const shown = rest !== null && meter.frame(rest);
+  const { complete, fault } = meter.result();
+  return shown && (complete || fault !== null) ? rest.bytes : new Uint8Array(0);
 }
 
 async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {

@@ -94,7 +94,7 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
         new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
       ),
     onSilence() {
-      if (waiting && source.atBoundary()) waiting.enqueue(ping);
+      waiting?.enqueue(ping);
     },
   };
   const unwatch = services.watch.add(watched);
@@ -119,7 +119,10 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
           return;
         }
       } catch (error) {
-        if (!call.clientGone) await endBroken(error, controller);
+        if (call.clientGone) return;
+        const { complete, usage } = source.metered();
+        if (complete && usage) await endWhole(controller);
+        else await endBroken(error, controller);
         return;
       } finally {
         waiting = null;
@@ -151,9 +154,11 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
   async function endBroken(thrown: unknown, controller: ReadableStreamDefaultController<Uint8Array>) {
     unwatch();
     const error = reasonOf(call, thrown);
+    // Whoever broke it off, nothing more is read: the upstream's connection must not stay open for it.
+    call.abort.abort(error);
     // A fault that the provider has told in its own words needs no second one of ours.
     const told = source.metered().fault !== null;
-    await settle(call, outcome(error.kind === "unavailable" ? "shutdown" : "upstream_error", error), services);
+    await settle(call, outcome(call.stopped ? "shutdown" : "upstream_error", error), services);
     if (!told) {
       try {
         controller.enqueue(new TextEncoder().encode(call.endpoint.dialect.encodeStreamError(bodyOf(call, error))));
