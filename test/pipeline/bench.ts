@@ -1,0 +1,96 @@
+import { afterAll } from "bun:test";
+import { GatewayError, type Biller, type Principal, type Provider, type Usage } from "llm-proxy/plugin";
+import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
+import { modelTable } from "../../core/pipeline/models.ts";
+import type { Services } from "../../core/pipeline/services.ts";
+import type { Watched } from "../../core/pipeline/watch.ts";
+import type { Database, Final } from "../../core/storage/database.ts";
+import { fakeClock, type FakeClock } from "../contract/context.ts";
+import { aPrincipal } from "../contract/samples.ts";
+import { anId } from "../contract/storage-samples.ts";
+import { openAt, temporaryFolder } from "../storage/folder.ts";
+
+export const chat = { dialect: openaiChat, operation: "chat" } as const;
+
+/** The stages' world: a real database, a clock that stands still, providers and plugins as a test wants them. */
+export interface Bench {
+  readonly services: Services;
+  readonly database: Database;
+  readonly clock: FakeClock;
+  readonly logged: string[];
+  /** Each call of `ledger.finish`, whether it had an effect or not. */
+  readonly finishes: Final[];
+  /** What the streams asked the watch to look after. */
+  readonly watched: Set<Watched>;
+}
+
+export interface BenchOptions extends Partial<Pick<Services, "auth" | "rateLimit" | "transport" | "observers">> {
+  readonly providers?: Readonly<Record<string, Provider>>;
+  readonly biller?: Partial<Biller> | null;
+  readonly settings?: Partial<Services["settings"]>;
+  readonly principal?: Partial<Principal>;
+}
+
+export function benches(): (options?: BenchOptions) => Promise<Bench> {
+  const folder = temporaryFolder();
+  const opened: Database[] = [];
+  afterAll(async () => {
+    for (const database of opened) await database.close();
+  });
+  return async (options = {}) => {
+    const clock = fakeClock();
+    const database = await openAt(folder.file(), clock.now);
+    opened.push(database);
+    return benchOver(database, clock, options);
+  };
+}
+
+function benchOver(database: Database, clock: FakeClock, options: BenchOptions): Bench {
+  const logged: string[] = [];
+  const log = (level: string) => (fields: object, message?: string) => void logged.push(JSON.stringify({ level, ...fields, message }));
+  const finishes: Final[] = [];
+  const watched = new Set<Watched>();
+  const biller = options.biller === null ? null : { ...priceOf(1, 2), ...options.biller };
+  const providers = new Map(Object.entries(options.providers ?? {}));
+  const finish = (final: Final) => (finishes.push(final), database.ledger.finish(final));
+  const services: Services = {
+    database: { ...database, ledger: { ...database.ledger, finish } },
+    providers,
+    models: modelTable({}, providers, biller),
+    auth: options.auth ?? [{ name: "anybody", slot: { authenticate: () => aPrincipal({ keyId: null, ...options.principal }) } }],
+    rateLimit: options.rateLimit ?? [],
+    billing: biller && { name: "ledger", slot: biller },
+    observers: options.observers ?? [],
+    transport: options.transport ?? (() => Promise.reject(new Error("no network in tests"))),
+    watch: { add: (stream) => (watched.add(stream), () => void watched.delete(stream)), size: () => watched.size, stop: () => {} },
+    logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
+    settings: { maxBodyBytes: 1_000_000, firstByteTimeoutMs: 60_000, idleTimeoutMs: 60_000, disconnectDrainMs: 60_000, maxDrains: 10, ...options.settings },
+    keepOpen: () => {},
+    now: clock.now,
+    newId: anId,
+    random: () => 0,
+    draining: { value: false },
+    open: new Set(),
+    drains: new Set(),
+  };
+  return { services, database, clock, logged, finishes, watched };
+}
+
+/** Nano-USD a token; every target costs the same, and every context is 100,000 tokens. */
+export const priceOf = (inputNano: number, outputNano: number): Biller => ({
+  policy: { unpriced: "refuse", interrupted: "input", uncappedOutputTokens: 16_384 },
+  rate: (usage: Usage, target) => {
+    if (target.model === "unpriced") throw new GatewayError("invalid-request", "no price", { code: "unpriced_model" });
+    const costNano = usage.inputTokens * inputNano + usage.outputTokens * outputNano;
+    return { costNano, chargeNano: costNano, priceVersion: "test", lines: [] };
+  },
+  facts: ({ model }) => ({ model, contextWindow: 100_000, maxOutputTokens: null }),
+});
+
+export const chatRequest = (body: object = {}, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Request =>
+  new Request("http://gateway.test/v1/chat/completions", {
+    method: "POST",
+    headers: { authorization: "Bearer anything", "content-type": "application/json", ...headers },
+    body: JSON.stringify({ model: "mock/one", messages: [{ role: "user", content: "hello" }], ...body }),
+    ...(signal && { signal }),
+  });
