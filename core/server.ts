@@ -67,7 +67,7 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
   app.compile();
   return (request) => {
     // A malformed Host or target makes `request.url` relative, so this comes before anything parses it (RFC 9112 §3.2).
-    if (!isWellFormedHost(request.headers.get("host")) || !URL.canParse(request.url))
+    if (!isWellFormedHost(request.headers.get("host")) || !request.url.startsWith("http"))
       return new Response("malformed request\n", { status: 400, headers: { connection: "close" } });
     return app.fetch(request);
   };

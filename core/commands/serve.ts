@@ -16,7 +16,7 @@ import { watchStreams } from "../pipeline/watch.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
-import { type Connection, serve as listen } from "../runtime/serve.ts";
+import { type Listening, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
@@ -40,8 +40,8 @@ export const serve: Command = async (input) => {
   surviveStrayErrors(logger);
   const now = Date.now;
   const newId = () => uuidv7(now());
-  const connections = new WeakMap<Request, Connection>();
-  const addressOf = (request: Request) => connections.get(request)?.address(request) ?? null;
+  let listening: Listening | null = null;
+  const addressOf = (request: Request) => listening?.address(request) ?? null;
   const secret = masterSecret(env, settings.dataDir);
   const keysFor = once((repository: Parameters<typeof keysOf>[0]["repository"]) =>
     keysOf({ repository, pepper: derivedKey(secret, "api-keys"), now, addressOf }),
@@ -71,7 +71,7 @@ export const serve: Command = async (input) => {
         disconnectDrainMs: settings.disconnect.drainMs,
         maxDrains: settings.disconnect.maxDrains,
       },
-      keepOpen: (request) => connections.get(request)?.keepOpen(request),
+      keepOpen: (request) => listening?.keepOpen(request),
       watch: watchStreams(now),
       transport: fetchTransport,
       random: Math.random,
@@ -123,15 +123,12 @@ export const serve: Command = async (input) => {
         clientAddress: addressOf,
       },
     });
-    const listening = await listen({
+    listening = await listen({
       host: settings.host,
       port: settings.port,
       // A little more than our own limit, so that an honest length gets our own 413.
       maxBodyBytes: settings.maxBodyBytes + 1_024,
-      fetch: (request, connection) => {
-        connections.set(request, connection);
-        return answer(request);
-      },
+      fetch: answer,
     });
     const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);
     const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);

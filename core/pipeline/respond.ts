@@ -86,13 +86,17 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
   const { first } = dispatched;
   let pending: Uint8Array | null = first;
   let waiting: ReadableStreamDefaultController<Uint8Array> | null = null;
+  let body: ReadableStreamDefaultController<Uint8Array> | null = null;
   const watched = {
     lastMs: services.now(),
     idleTimeoutMs: services.settings.idleTimeoutMs,
-    onIdle: () =>
-      call.abort.abort(
-        new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
-      ),
+    onIdle() {
+      if (waiting)
+        call.abort.abort(
+          new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
+        );
+      else stalled();
+    },
     onSilence() {
       waiting?.enqueue(ping);
     },
@@ -129,12 +133,21 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
       }
       await endWhole(controller);
     },
-    async cancel() {
-      unwatch();
-      call.clientGone = true;
-      await drain(call, dispatched, source, services);
-    },
+    start: (controller) => void (body = controller),
+    cancel: leave,
   });
+
+  async function leave() {
+    unwatch();
+    call.clientGone = true;
+    await drain(call, dispatched, source, services);
+  }
+
+  /** Nothing came because the client takes nothing: it counts as one that has left, or it would hold its money for ever. */
+  function stalled() {
+    body?.error(new Error("the client reads nothing"));
+    void leave();
+  }
 
   async function endWhole(controller: ReadableStreamDefaultController<Uint8Array>) {
     unwatch();

@@ -4,17 +4,14 @@ export interface ServeOptions {
   readonly port: number;
   /** Above this the runtime itself refuses a body, without one of ours. */
   readonly maxBodyBytes: number;
-  readonly fetch: (request: Request, connection: Connection) => Response | Promise<Response>;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
 }
-/** What the runtime lets us do to the connection of one request. */
-export interface Connection {
+export interface Listening {
+  readonly port: number;
   /** Silence on this request's connection no longer cuts it: a model may think for minutes. */
   keepOpen(request: Request): void;
   /** The peer's address; `null` where the runtime does not tell. */
   address(request: Request): string | null;
-}
-export interface Listening {
-  readonly port: number;
   /** Accepts no more connections; resolves when those open have ended. */
   stop(): Promise<void>;
   /** Cuts what is open. */
@@ -35,15 +32,13 @@ async function serveOnBun(options: ServeOptions): Promise<Listening> {
     idleTimeout: idleTimeoutSeconds,
     maxRequestBodySize: options.maxBodyBytes,
     development: false,
-    fetch: (request, bun) =>
-      options.fetch(request, {
-        keepOpen: (held) => bun.timeout(held, 0),
-        address: (from) => bun.requestIP(from)?.address ?? null,
-      }),
+    fetch: options.fetch,
     error: () => new Response(null, { status: 500 }),
   });
   return {
     port: server.port ?? options.port,
+    keepOpen: (request) => server.timeout(request, 0),
+    address: (request) => server.requestIP(request)?.address ?? null,
     stop: () => server.stop(),
     stopNow: () => server.stop(true),
   };
@@ -68,12 +63,19 @@ async function serveOnDeno(options: ServeOptions): Promise<Listening> {
   // Only reached when there is no Bun; the global is Deno's then.
   const { Deno } = globalThis as unknown as { readonly Deno: DenoRuntime };
   const abort = new AbortController();
+  const addresses = new WeakMap<Request, string>();
   const server = Deno.serve(
     { hostname: options.host, port: options.port, signal: abort.signal, onListen: () => {} },
-    (request, info) => options.fetch(request, { keepOpen: () => {}, address: () => info.remoteAddr.hostname ?? null }),
+    (request, info) => {
+      if (info.remoteAddr.hostname !== undefined) addresses.set(request, info.remoteAddr.hostname);
+      return options.fetch(request);
+    },
   );
   return {
     port: server.addr.port,
+    // Deno cuts no silent connection.
+    keepOpen: () => {},
+    address: (request) => addresses.get(request) ?? null,
     stop: () => server.shutdown(),
     async stopNow() {
       abort.abort();

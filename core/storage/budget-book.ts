@@ -1,6 +1,8 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Scope } from "../chat/error.ts";
+import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { BudgetRow, BudgetWindow } from "./database.ts";
+import { hotStatement } from "./hot-statement.ts";
 import { budgets, budgetWindows } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { windowAt } from "./windows.ts";
@@ -14,7 +16,7 @@ export interface BudgetBook {
   byRef(ref: number): Budget | undefined;
   /** The counters of the window that starts at `startMs`. Change them only inside a transaction, then `touch` them. */
   counters(budget: Budget, startMs: number): Counters;
-  touch(budget: Budget, startMs: number): void;
+  touch(counters: Counters): void;
   row(budget: Budget, atMs: number): BudgetRow;
   /** Writes every touched window. Runs inside the transaction. */
   write(): void;
@@ -33,15 +35,18 @@ export interface Budget {
   readonly createdMs: number;
 }
 export interface Counters {
+  readonly ref: number;
+  readonly startMs: number;
   spentNano: number;
   heldNano: number;
 }
 
-export function budgetBook(database: SqliteDatabase): BudgetBook {
+export function budgetBook(client: SqliteClient, database: SqliteDatabase): BudgetBook {
   let byScope = new Map<string, Budget[]>();
   let byRef = new Map<number, Budget>();
-  let windows = new Map<string, Counters>();
-  let touched = new Map<string, { readonly ref: number; readonly startMs: number }>();
+  /** What has been read, by budget and start of the window. */
+  let windows = new Map<number, Map<number, Counters>>();
+  let touched = new Set<Counters>();
 
   const readWindow = database
     .select({ spentNano: budgetWindows.spentNano, heldNano: budgetWindows.heldNano })
@@ -50,19 +55,21 @@ export function budgetBook(database: SqliteDatabase): BudgetBook {
       and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), eq(budgetWindows.startMs, sql.placeholder("startMs"))),
     )
     .prepare();
-  const writeWindow = database
-    .insert(budgetWindows)
-    .values({
-      budgetRef: sql.placeholder("ref"),
-      startMs: sql.placeholder("startMs"),
-      spentNano: sql.placeholder("spentNano"),
-      heldNano: sql.placeholder("heldNano"),
-    })
-    .onConflictDoUpdate({
-      target: [budgetWindows.budgetRef, budgetWindows.startMs],
-      set: { spentNano: sql`excluded.spent_nano`, heldNano: sql`excluded.held_nano` },
-    })
-    .prepare();
+  const writeWindow = hotStatement(
+    client,
+    database
+      .insert(budgetWindows)
+      .values({
+        budgetRef: sql.placeholder("ref"),
+        startMs: sql.placeholder("startMs"),
+        spentNano: sql.placeholder("spentNano"),
+        heldNano: sql.placeholder("heldNano"),
+      })
+      .onConflictDoUpdate({
+        target: [budgetWindows.budgetRef, budgetWindows.startMs],
+        set: { spentNano: sql`excluded.spent_nano`, heldNano: sql`excluded.held_nano` },
+      }),
+  );
 
   function reload() {
     // Read first: if that throws, the budgets must not be forgotten.
@@ -70,7 +77,7 @@ export function budgetBook(database: SqliteDatabase): BudgetBook {
     byScope = new Map();
     byRef = new Map();
     windows = new Map();
-    touched = new Map();
+    touched = new Set();
     for (const row of rows) {
       add({
         ref: row.ref,
@@ -102,12 +109,13 @@ export function budgetBook(database: SqliteDatabase): BudgetBook {
   }
   reload();
 
-  function counters(budget: Budget, startMs: number): Counters {
-    const name = `${budget.ref}/${startMs}`;
-    const known = windows.get(name);
+  function counters({ ref }: Budget, startMs: number): Counters {
+    const known = windows.get(ref)?.get(startMs);
     if (known) return known;
-    const read = readWindow.all({ ref: budget.ref, startMs })[0] ?? { spentNano: 0, heldNano: 0 };
-    windows.set(name, read);
+    const stored = readWindow.all({ ref, startMs })[0] ?? { spentNano: 0, heldNano: 0 };
+    const read = { ref, startMs, ...stored };
+    const ofBudget = windows.get(ref) ?? new Map<number, Counters>();
+    windows.set(ref, ofBudget.set(startMs, read));
     return read;
   }
 
@@ -118,17 +126,16 @@ export function budgetBook(database: SqliteDatabase): BudgetBook {
     counters,
     inScope: (scope) => byScope.get(scopeKey(scope)) ?? none,
     byRef: (ref) => byRef.get(ref),
-    touch: (budget, startMs) => void touched.set(`${budget.ref}/${startMs}`, { ref: budget.ref, startMs }),
+    touch: (changed) => void touched.add(changed),
     row(budget, atMs) {
       const { startMs, endMs } = windowAt(budget.window, atMs);
       const { ref: _, ...shown } = budget;
-      return { ...shown, windowStartMs: startMs, resetsAtMs: endMs, ...counters(budget, startMs) };
+      const { spentNano, heldNano } = counters(budget, startMs);
+      return { ...shown, windowStartMs: startMs, resetsAtMs: endMs, spentNano, heldNano };
     },
     write() {
-      for (const [name, { ref, startMs }] of touched) {
-        const now = windows.get(name);
-        if (now) writeWindow.run({ ref, startMs, ...now });
-      }
+      for (const { ref, startMs, spentNano, heldNano } of touched)
+        writeWindow.run({ ref, startMs, spentNano, heldNano });
       touched.clear();
     },
   };

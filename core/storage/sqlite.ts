@@ -44,16 +44,17 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     throw error;
   }
   const database = sqliteDatabase(client);
-  const book = budgetBook(database);
+  const book = budgetBook(client, database);
   const labels = labelsOf(database);
   const writer = groupCommit(client, {
     beforeCommit: () => book.write(),
     afterRollback() {
       book.reload();
       labels.reload();
+      ledger.reload();
     },
   });
-  const ledger = ledgerRepository({ database, writer, book, labels, processId: crypto.randomUUID() });
+  const ledger = ledgerRepository({ client, database, writer, book, labels, processId: crypto.randomUUID() });
   return {
     settings: settingRepository(database, writer),
     accounts: accountRepository(database),
@@ -75,7 +76,13 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   };
 }
 
-async function openFile({ path, synchronous, now, onBackup, driver = openSqlite }: SqliteOptions): Promise<SqliteClient> {
+async function openFile({
+  path,
+  synchronous,
+  now,
+  onBackup,
+  driver = openSqlite,
+}: SqliteOptions): Promise<SqliteClient> {
   // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
   writeFileSync(path, "", { mode: 0o600, flag: "a" });
   const client = await driver(path);

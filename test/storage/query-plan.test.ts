@@ -30,7 +30,7 @@ beforeAll(async () => {
   const watched = recording(client);
   statements = watched.statements;
   const database = sqliteDatabase(watched.client);
-  const book = budgetBook(database);
+  const book = budgetBook(client, database);
   const writer = groupCommit(client, { beforeCommit: () => {}, afterRollback: () => {} });
   calls = callRepository(database);
   keys = keyRepository(database, writer, book);
@@ -114,7 +114,7 @@ describe("reports read no table from end to end", () => {
 
   test("a key by its digest", async () => {
     // Prepared once, when the repository is made: the statement itself is asked for again.
-    keyRepository(sqliteDatabase(recordingInto(statements)), groupCommit(client, { beforeCommit() {}, afterRollback() {} }), budgetBook(sqliteDatabase(client)));
+    keyRepository(sqliteDatabase(recordingInto(statements)), groupCommit(client, { beforeCommit() {}, afterRollback() {} }), budgetBook(client, sqliteDatabase(client)));
     expect([...statements].some((sql) => sql.includes('"keys"."digest" = ?'))).toBe(true);
     expect(offences()).toEqual([]);
   });

@@ -1,6 +1,8 @@
 import { getTableColumns, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { Final, Refusal } from "../database.ts";
+import { hotStatement } from "../hot-statement.ts";
 import { attempts, calls, ledger, type openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import type { Labels } from "./labels.ts";
@@ -12,31 +14,30 @@ type CallRow = Omit<typeof calls.$inferSelect, "seq">;
 export interface CallWriter {
   finished(open: OpenCall, final: Omit<Final, "callId">): void;
   refused(refusal: Refusal, keyRef: number | null, accountRef: number): void;
+  /** Forgets the numbers that a rolled-back transaction gave out. */
+  reload(): void;
 }
 
-export function callWriter(database: SqliteDatabase, labels: Labels): CallWriter {
-  const insertCall = database
-    .insert(calls)
-    .values(placeholders(calls, ["seq"]))
-    .returning({ seq: calls.seq })
-    .prepare();
-  const insertAttempt = database.insert(attempts).values(placeholders(attempts)).prepare();
-  const insertCharge = database
-    .insert(ledger)
-    .values(placeholders(ledger, ["seq"]))
-    .prepare();
+export function callWriter(client: SqliteClient, database: SqliteDatabase, labels: Labels): CallWriter {
+  const insertCall = hotStatement(client, database.insert(calls).values(placeholders(calls)));
+  const insertAttempt = hotStatement(client, database.insert(attempts).values(placeholders(attempts)));
+  const insertCharge = hotStatement(client, database.insert(ledger).values(placeholders(ledger, ["seq"])));
+  const lastSeq = () => Number(client.prepare("SELECT max(seq) FROM calls").values()[0]?.[0] ?? 0);
+  let seq = lastSeq();
 
+  /** There is one writer, so the next number is known without asking for it back. */
   const insert = (row: CallRow): number => {
-    const inserted = insertCall.all(row)[0];
-    if (!inserted) throw new Error("the call's row was not written");
-    return inserted.seq;
+    seq += 1;
+    insertCall.run({ ...row, seq });
+    return seq;
   };
 
   return {
+    reload: () => void (seq = lastSeq()),
     finished(open, final) {
       const usage = final.usage;
       const only = final.attempts.length === 1 ? final.attempts[0] : undefined;
-      const seq = insert({
+      const callSeq = insert({
         id: open.id,
         createdMs: open.createdMs,
         finishedMs: final.finishedMs,
@@ -73,7 +74,7 @@ export function callWriter(database: SqliteDatabase, labels: Labels): CallWriter
       if (final.attempts.length > 1)
         final.attempts.forEach((attempt, at) =>
           insertAttempt.run({
-            callSeq: seq,
+            callSeq,
             n: at + 1,
             providerRef: labels.ref(attempt.provider),
             upstreamModelRef: labels.ref(attempt.upstreamModel),
@@ -85,7 +86,7 @@ export function callWriter(database: SqliteDatabase, labels: Labels): CallWriter
       if (final.chargeNano)
         insertCharge.run({
           accountRef: open.accountRef,
-          callSeq: seq,
+          callSeq,
           kind: "charge",
           deltaNano: -final.chargeNano,
           createdMs: final.finishedMs,

@@ -1,8 +1,10 @@
 import { eq, ne, sql } from "drizzle-orm";
 import type { BudgetBook } from "../budget-book.ts";
+import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
 import { fit } from "../fit.ts";
 import type { GroupCommit } from "../group-commit.ts";
+import { hotStatement } from "../hot-statement.ts";
 import { retried } from "../retried.ts";
 import { openCalls, refusalCounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -15,6 +17,7 @@ import { ownerRefs } from "./owner-refs.ts";
 const refusalRowsPerMinute = 60;
 
 export interface LedgerDependencies {
+  readonly client: SqliteClient;
   readonly database: SqliteDatabase;
   readonly writer: GroupCommit;
   readonly book: BudgetBook;
@@ -23,19 +26,23 @@ export interface LedgerDependencies {
   readonly processId: string;
 }
 
+export interface Ledger extends LedgerRepository {
+  /** Final records that could not be written yet; `null` when there are none. */
+  trouble(): string | null;
+  /** After a rollback. */
+  reload(): void;
+}
+
 /** `[budget ref, window start ms, nano]` */
 type StoredHold = readonly [number, number, number];
 
-export function ledgerRepository(dependencies: LedgerDependencies): LedgerRepository & { trouble(): string | null } {
-  const { database, writer, book, labels, processId } = dependencies;
-  const write = callWriter(database, labels);
+export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
+  const { client, database, writer, book, labels, processId } = dependencies;
+  const write = callWriter(client, database, labels);
   const refs = ownerRefs(database);
   const finishes = retried(writer);
-  const insertOpen = database.insert(openCalls).values(placeholders(openCalls)).prepare();
-  const deleteOpen = database
-    .delete(openCalls)
-    .where(eq(openCalls.id, sql.placeholder("id")))
-    .prepare();
+  const insertOpen = hotStatement(client, database.insert(openCalls).values(placeholders(openCalls)));
+  const deleteOpen = hotStatement(client, database.delete(openCalls).where(eq(openCalls.id, sql.placeholder("id"))));
   const countRefusal = preparedRefusalCount(database);
   /** Open calls of this process, as committed. */
   const open = new Map<string, OpenCall>();
@@ -53,8 +60,9 @@ export function ledgerRepository(dependencies: LedgerDependencies): LedgerReposi
     }
     const holds = budgets.map((budget): StoredHold => {
       const { startMs } = windowAt(budget.window, startedMs);
-      book.counters(budget, startMs).heldNano += fitted.nano;
-      book.touch(budget, startMs);
+      const counters = book.counters(budget, startMs);
+      counters.heldNano += fitted.nano;
+      book.touch(counters);
       return [budget.ref, startMs, fitted.nano];
     });
     const heldNano = budgets.length > 0 ? fitted.nano : 0;
@@ -90,13 +98,14 @@ export function ledgerRepository(dependencies: LedgerDependencies): LedgerReposi
       // A fallback may have left the provider whose budget held the call.
       const served = budget.scope.kind !== "provider" || budget.scope.id === final.provider;
       if (served) counters.spentNano += final.chargeNano ?? 0;
-      book.touch(budget, startMs);
+      book.touch(counters);
     }
     write.finished(row, final);
   }
 
   return {
     trouble: () => finishes.trouble(),
+    reload: () => write.reload(),
     async admit(admission) {
       const { result, row } = await writer.run(() => admit(admission));
       if (row) open.set(row.id, row);
