@@ -37,11 +37,12 @@ export function checked<Schema extends TSchema>(schema: Schema, value: unknown):
 /** Query text as the schema's types. A parameter given twice, or unknown, is a mistake that must not pass unseen. */
 export function checkedQuery<Schema extends TSchema>(schema: Schema, query: URLSearchParams): Static<Schema> {
   const properties: Readonly<Record<string, TSchema>> = schema.properties ?? {};
-  const values: Record<string, unknown> = {};
+  // A map, because an object would swallow `__proto__`.
+  const values = new Map<string, unknown>();
   for (const [name, text] of query) {
-    if (Object.hasOwn(values, name)) throw new GatewayError("invalid-request", `${name}: given twice`, { param: name });
+    if (values.has(name)) throw new GatewayError("invalid-request", `${name}: given twice`, { param: name });
     const wantsNumber = properties[name]?.type === "integer";
-    values[name] = wantsNumber && /^-?\d{1,16}$/.test(text) ? Number(text) : text;
+    values.set(name, wantsNumber && /^-?\d{1,16}$/.test(text) ? Number(text) : text);
   }
-  return checked(schema, values);
+  return checked(schema, Object.fromEntries(values));
 }

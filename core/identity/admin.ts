@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { SettingRepository } from "../storage/database.ts";
+import { SecretError } from "./secret.ts";
 
 const tokenSetting = "admin-token";
 const linkSetting = "login-link";
@@ -12,9 +13,12 @@ export interface Admin {
   takeLoginLink(token: string): Promise<boolean>;
 }
 
-/** `given`: `LLM_PROXY_ADMIN_TOKEN`; it holds alone when it is set. Else the hash in the database decides. */
+/**
+ * `given`: `LLM_PROXY_ADMIN_TOKEN`; it holds alone when it is set. Else the hash in the database decides. Throws
+ * `SecretError` for white space, which would let anybody in.
+ */
 export function adminOf(settings: SettingRepository, given: string | undefined): Admin {
-  const own = given === undefined || given === "" ? null : hash(given);
+  const own = given === undefined || given === "" ? null : hash(nonBlank(given));
   return {
     async verify(token) {
       // Read each time: `admin-token --new` may have changed it beside the running process.
@@ -23,6 +27,13 @@ export function adminOf(settings: SettingRepository, given: string | undefined):
     },
     takeLoginLink: (token) => Promise.resolve(settings.take(linkSetting, hash(token))),
   };
+}
+
+/** Without the line end that a file or a shell may have left on it. */
+function nonBlank(given: string): string {
+  const token = given.trim();
+  if (token === "") throw new SecretError("LLM_PROXY_ADMIN_TOKEN is blank: unset it, or set it to a long random text");
+  return token;
 }
 
 /** Makes a random token, keeps its hash and returns it; whatever token there was is void. */

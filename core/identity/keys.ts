@@ -28,6 +28,8 @@ export interface KeysDependencies {
 export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies): Keys {
   const cache = new Map<string, KeyRow>();
   const digests = new Map<string, string>();
+  /** Counts the changes, so that a row read before one is not remembered after it. */
+  let changes = 0;
   const digest = (key: string) => createHmac("sha256", pepper).update(key).digest("hex");
 
   function remember(digested: string, row: KeyRow) {
@@ -42,6 +44,7 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
   return {
     digest,
     forget(id) {
+      changes += 1;
       const digested = digests.get(id);
       if (digested !== undefined) cache.delete(digested);
       digests.delete(id);
@@ -52,9 +55,10 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       if (looks === "damaged") throw invalid();
       const digested = digest(credential);
       const cached = cache.get(digested);
+      const changesBefore = changes;
       const row = cached ?? (await repository.findByDigest(digested));
       if (!row) throw invalid();
-      if (!cached) remember(digested, row);
+      if (!cached && changes === changesBefore) remember(digested, row);
       if (row.revokedMs !== null || (row.expiresMs !== null && row.expiresMs <= now())) throw invalid();
       if (row.cidrs.length > 0 && !isWithin(row.cidrs, addressOf(request))) throw invalid();
       return principalOf(row);

@@ -1,6 +1,6 @@
-import { GatewayError } from "../chat/error.ts";
-import type { Claim, Hold, Principal, Rating } from "../plugin/plugin.ts";
-import type { AdmitResult, BudgetRow } from "../storage/database.ts";
+import { GatewayError, type Scope } from "../chat/error.ts";
+import type { Awaitable, Claim, Hold, Principal } from "../plugin/plugin.ts";
+import type { AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
@@ -39,26 +39,67 @@ export async function admit(
   if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
 
   const scopes = await scopesOf(call, principal, asked, route, services);
-  const budgeted = services.database.budgets.inScope(scopes);
-  const bill = billOf(asked, route, budgeted, services);
+  if (services.rateLimit.length === 0 && Object.keys(principal.limits).length > 0)
+    throw unavailable("the key has limits, and nothing is configured that keeps them");
+  const first = billFor(asked, route, scopes, services);
   const claim: Claim = {
     callId: call.id,
     principal,
     model: asked.envelope.model,
-    expectedTokens: bill.expectedInputTokens + (asked.envelope.maxOutputTokens ?? 0) * asked.envelope.candidates,
+    expectedTokens: first.expectedInputTokens + (asked.envelope.maxOutputTokens ?? 0) * asked.envelope.candidates,
   };
-  const holds: { name: string; kind: "rate-limit" | "billing"; hold: Hold }[] = [];
+  const holds: Taken[] = [];
   try {
     for (const [at, limiter] of services.rateLimit.entries()) {
       const limits = limitsFor(limiter.slot.own, at === 0 ? principal : null, principal);
       if (limits.length === 0) continue;
-      const hold = await closedHook(hookOf(call, services), "rate-limit", limiter.name, () =>
-        limiter.slot.acquire(claim, limits),
-      );
-      holds.push({ name: limiter.name, kind: "rate-limit", hold });
+      holds.push(await take(call, "rate-limit", limiter.name, () => limiter.slot.acquire(claim, limits), services));
     }
-    const authorized = await authorize(call, claim, bill.dearest, services);
-    if (authorized) holds.push(authorized);
+    const { billing } = services;
+    const authorize = billing?.slot.authorize?.bind(billing.slot);
+    const { dearest } = first;
+    if (billing && authorize && dearest)
+      holds.push(await take(call, "billing", billing.name, () => authorize(claim, dearest), services));
+    const { bill, result } = await admitInLedger({ call, principal, asked, route, scopes, first }, services);
+    return { ...granted(call, asked, bill, result), route, holds };
+  } catch (error) {
+    await giveBack(holds, call, services);
+    throw error;
+  }
+}
+
+type Taken = Admitted["holds"][number];
+
+/** A hold that is granted after its deadline belongs to nobody any more: it is given back at once. */
+async function take(
+  call: Call,
+  kind: Taken["kind"],
+  name: string,
+  grant: () => Awaitable<Hold>,
+  services: Services,
+): Promise<Taken> {
+  const release = (late: Hold) => void Promise.resolve(late.release()).catch(() => {});
+  return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, grant, release) };
+}
+
+function billFor(asked: Asked, route: Route, scopes: readonly Scope[], services: Services): Bill {
+  const budgeted = services.database.budgets.inScope(scopes);
+  if (budgeted && !services.billing)
+    throw unavailable("a budget counts the call, and nothing is configured that rates it");
+  return billOf(asked, route, budgeted, services);
+}
+
+interface Applicant {
+  readonly call: Call;
+  readonly principal: Principal;
+  readonly asked: Asked;
+  readonly route: Route;
+  readonly scopes: readonly Scope[];
+  readonly first: Bill;
+}
+
+async function admitInLedger({ call, principal, asked, route, scopes, first }: Applicant, services: Services) {
+  for (let bill = first; ; bill = billFor(asked, route, scopes, services)) {
     const result = await services.database.ledger.admit({
       callId: call.id,
       startedMs: call.startedMs,
@@ -73,13 +114,11 @@ export async function admit(
       upstreamModel: route.targets[0].model,
       scopes,
       need: bill.need,
+      budgeted: bill.budgeted,
       ifInterrupted: bill.ifInterrupted,
     });
-    if (!result.admitted) throw shortBudget(result.budget, result.neededNano, services.now());
-    return { ...granted(call, asked, bill, result, budgeted), route, holds };
-  } catch (error) {
-    await giveBack(holds, call, services);
-    throw error;
+    if (result.admitted) return { bill, result };
+    if (!result.outdated) throw shortBudget(result, asked.envelope.candidates, services.now());
   }
 }
 
@@ -87,20 +126,11 @@ const hookOf = (call: Call, services: Services): HookContext => ({ logger: servi
 
 const unavailable = (message: string) => new GatewayError("unavailable", message, { retryAfterSeconds: 5 });
 
-async function authorize(call: Call, claim: Claim, dearest: Rating | null, services: Services) {
-  const billing = services.billing;
-  const ask = billing?.slot.authorize?.bind(billing.slot);
-  if (!billing || !ask || !dearest) return null;
-  const hold = await closedHook(hookOf(call, services), "billing", billing.name, () => ask(claim, dearest));
-  return { name: billing.name, kind: "billing" as const, hold };
-}
-
 function granted(
   call: Call,
   { envelope }: Asked,
   bill: Bill,
   result: Extract<AdmitResult, { admitted: true }>,
-  budgeted: boolean,
 ): Omit<Admitted, "route" | "holds"> {
   const perCandidate = bill.capTokens === null ? null : Math.floor(result.outputTokens / envelope.candidates);
   const lowered = perCandidate !== null && perCandidate < (envelope.maxOutputTokens ?? Number.POSITIVE_INFINITY);
@@ -115,12 +145,14 @@ function granted(
     maxOutputTokens: lowered ? perCandidate : null,
     inputBoundTokens: bill.inputBoundTokens,
     expectedInputTokens: bill.expectedInputTokens,
-    outputBoundTokens: budgeted && perCandidate !== null ? result.outputTokens : null,
+    outputBoundTokens: bill.budgeted && perCandidate !== null ? result.outputTokens : null,
   };
 }
 
+type ShortResult = Extract<AdmitResult, { budget: unknown }>;
+
 /** Money that is spent comes back only with the window; money that is held, as soon as a call in flight ends. */
-function shortBudget(budget: BudgetRow, neededNano: number, nowMs: number): GatewayError {
+function shortBudget({ budget, neededNano, fittingOutputTokens }: ShortResult, candidates: number, nowMs: number) {
   const { limitNano, spentNano, heldNano, resetsAtMs } = budget;
   const limit = {
     scope: budget.scope,
@@ -128,6 +160,8 @@ function shortBudget(budget: BudgetRow, neededNano: number, nowMs: number): Gate
     used: spentNano,
     held: heldNano,
     needed: neededNano,
+    free: Math.max(limitNano - spentNano - heldNano, 0),
+    fittingMaxOutputTokens: Math.floor(fittingOutputTokens / candidates),
     resetsAt: resetsAtMs,
   };
   const onlyHeld = neededNano <= limitNano - spentNano;
@@ -141,7 +175,7 @@ function shortBudget(budget: BudgetRow, neededNano: number, nowMs: number): Gate
     resetsAtMs === null ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1_000)) };
   return new GatewayError(
     "insufficient-quota",
-    `the budget of the ${budget.scope.kind} does not cover this call: it may cost ${neededNano} nano-USD, ${Math.max(limitNano - spentNano - heldNano, 0)} are free`,
+    `the budget of the ${budget.scope.kind} does not cover this call: it needs ${neededNano} nano-USD, ${limit.free} are free`,
     { code: "insufficient_quota", shouldRetry: false, limit, ...retryAfterSeconds },
   );
 }

@@ -12,6 +12,8 @@ const leastCapTokens = 1_024;
 
 /** What a call may cost at most, and will probably use. */
 export interface Bill {
+  /** A budget counts the call. */
+  readonly budgeted: boolean;
   readonly need: Need;
   readonly dearest: Rating | null;
   readonly ifInterrupted: Admission["ifInterrupted"];
@@ -44,6 +46,7 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
   const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
   const inputNano = most(({ input }) => input?.chargeNano ?? 0);
   return {
+    budgeted,
     dearest,
     capTokens,
     inputBoundTokens,

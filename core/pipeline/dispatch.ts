@@ -49,7 +49,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       last = call.abort.signal.aborted ? call.abort.signal.reason : error;
       // What the attempt left open is closed, whether or not there is another one.
       call.abort.abort(last);
-      if (call.stopped || !mayFallBack(last)) throw last;
+      if (call.stopped || call.clientGone || !mayFallBack(last)) throw last;
     } finally {
       if (attempt.sent) call.attempts.push(attempt.row);
     }

@@ -13,9 +13,16 @@ export interface HookContext {
 
 /**
  * Runs a hook that fails closed: what it throws other than a GatewayError, or that it hangs, becomes `unavailable`, and
- * the plugin is named in the log only. A hook that returns a plain value costs no promise and no timer.
+ * the plugin is named in the log only. A hook that returns a plain value costs no promise and no timer. `onLate` gets what
+ * a hook that hung returns after all.
  */
-export function closedHook<T>(context: HookContext, kind: Kind, name: string, run: () => Awaitable<T>): Awaitable<T> {
+export function closedHook<T>(
+  context: HookContext,
+  kind: Kind,
+  name: string,
+  run: () => Awaitable<T>,
+  onLate: (value: T) => void = () => {},
+): Awaitable<T> {
   const startedMs = performance.now();
   const end = () => {
     const label = `${kind}/${name}`;
@@ -32,8 +39,10 @@ export function closedHook<T>(context: HookContext, kind: Kind, name: string, ru
     end();
     return value;
   }
-  return within(hookTimeoutMs, () => value)
+  const promise = value;
+  return within(hookTimeoutMs, () => promise)
     .catch((error: unknown) => {
+      promise.then(onLate, () => {});
       throw closed(context.logger, kind, name, error);
     })
     .finally(end);

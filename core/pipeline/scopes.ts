@@ -5,7 +5,10 @@ import type { Asked } from "./decode.ts";
 import type { Route } from "./models.ts";
 import type { Services } from "./services.ts";
 
-/** Every scope whose budgets count this call; a provider's for each target it may end at. */
+/**
+ * Every scope whose budgets count this call. A provider's and a model's for each target it may end at: an alias is no way
+ * around the budget of the model behind it.
+ */
 export async function scopesOf(
   call: Call,
   principal: Principal,
@@ -19,10 +22,14 @@ export async function scopesOf(
     throw new GatewayError("forbidden", "the account does not exist");
   }
   const providers = new Set(route.targets.map(({ provider }) => provider));
+  const models = new Set([
+    asked.envelope.model,
+    ...route.targets.flatMap(({ provider, model }) => [`${provider}/${model}`, model]),
+  ]);
   return [
     ...(principal.keyId === null ? [] : [{ kind: "key", id: principal.keyId } as const]),
     ...lineage.map(({ id }) => ({ kind: "account", id }) as const),
-    { kind: "model", id: asked.envelope.model },
+    ...[...models].map((id) => ({ kind: "model", id }) as const),
     ...[...providers].map((id) => ({ kind: "provider", id }) as const),
     { kind: "global", id: "global" },
   ];

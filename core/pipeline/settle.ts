@@ -41,7 +41,6 @@ export async function settle(
   call.onEnd();
   const { usage, source } = usedBy(call, outcome, admitted);
   const rating = ratingOf(usage, outcome, services);
-  const billed = outcome.metered.usage !== null || source === "estimated" || outcome.status === "ok";
   const notes = notesOf(call, outcome, admitted, usage, rating);
   const final: Final = {
     callId: call.id,
@@ -56,7 +55,10 @@ export async function settle(
     finishReason: outcome.metered.finish,
     httpStatus: outcome.httpStatus,
     errorKind: outcome.error?.kind ?? null,
-    attempts: call.attempts.map((attempt, at) => ({ ...attempt, billed: billed && at === call.attempts.length - 1 })),
+    attempts: call.attempts.map((attempt, at) => ({
+      ...attempt,
+      billed: source !== "none" && at === call.attempts.length - 1,
+    })),
     firstByteMs: call.firstByteMs,
     finishedMs: services.now(),
     notes,
@@ -121,7 +123,7 @@ export async function refuse(call: Call, error: GatewayError, services: Services
 
 /**
  * What is charged for: the provider's word when there is one, an explicit 0 included. Without it, a call that failed
- * upstream used nothing; one that was served or cut by us is estimated from what was delivered, never above the hold.
+ * upstream used nothing; one that was served, in part or whole, or that we cut is estimated, never above the hold.
  */
 function usedBy(
   call: Call,
@@ -130,7 +132,8 @@ function usedBy(
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
   if (metered.usage && isCredible(metered.usage.usage))
     return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
-  if (status === "upstream_error" || call.attempts.length === 0) return { usage: null, source: "none" };
+  const served = status === "ok" || metered.complete || metered.contentBytes > 0 || call.stopped !== null;
+  if (status === "upstream_error" || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
   const outputTokens = Math.min(
     expectedOutput(metered.contentBytes),
     admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY,

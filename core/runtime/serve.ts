@@ -32,6 +32,8 @@ async function serveOnBun(options: ServeOptions): Promise<Listening> {
     idleTimeout: idleTimeoutSeconds,
     maxRequestBodySize: options.maxBodyBytes,
     development: false,
+    // Bun shares the port by default outside development: two proxies would answer in turn, each with its own ledger.
+    reusePort: false,
     fetch: options.fetch,
     error: () => new Response(null, { status: 500 }),
   });

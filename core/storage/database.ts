@@ -143,6 +143,8 @@ export interface Admission extends CallStart {
   /** Every scope whose budgets must hold this call. */
   readonly scopes: readonly Scope[];
   readonly need: Need;
+  /** `need` was worked out for a call that a budget counts: its output has a cap. */
+  readonly budgeted: boolean;
   /** What is charged should this process die: the tokens expected of the input, and their price; `null` if unpriced. */
   readonly ifInterrupted: {
     readonly usage: Usage;
@@ -171,7 +173,17 @@ export type AdmitResult =
       readonly outputTokens: number;
       readonly budgets: number;
     }
-  | { readonly admitted: false; readonly budget: BudgetRow; readonly neededNano: number };
+  /** A budget came into scope after the need was worked out without one: work it out again. */
+  | { readonly admitted: false; readonly outdated: true }
+  | {
+      readonly admitted: false;
+      readonly outdated?: false;
+      readonly budget: BudgetRow;
+      /** What would have to be free for this call, with its output's cap as low as it may be. */
+      readonly neededNano: number;
+      /** The cap on the output that would fit now, all candidates together. */
+      readonly fittingOutputTokens: number;
+    };
 
 export interface AttemptRow {
   readonly provider: string;

@@ -3,7 +3,14 @@ import type { Need } from "./database.ts";
 import { windowAt } from "./windows.ts";
 
 /** What to hold on every budget, or the budget that is short. */
-export type Fit = { readonly nano: number; readonly outputTokens: number } | { readonly short: Budget };
+export type Fit = { readonly nano: number; readonly outputTokens: number } | Short;
+export interface Short {
+  readonly short: Budget;
+  /** What would have to be free for this call: with its output's cap as low as it may be. */
+  readonly leastNano: number;
+  /** The cap on the output that would fit now, all candidates together; below what the call accepts. */
+  readonly fittingOutputTokens: number;
+}
 
 /** Fits `need` into the budget with the least room: whole, else with the output's cap lowered, else not at all. */
 export function fit(budgets: readonly Budget[], need: Need, book: BudgetBook, atMs: number): Fit {
@@ -11,14 +18,23 @@ export function fit(budgets: readonly Budget[], need: Need, book: BudgetBook, at
   const tightest = leastFree(budgets, book, atMs);
   if (!tightest || tightest.freeNano >= whole) return { nano: whole, outputTokens: need.outputTokens };
 
-  const short = { short: tightest.budget };
-  if (need.leastOutputTokens >= need.outputTokens || need.outputNano === 0) return short;
-  // The price of the output is linear in its tokens; one nano-USD covers the rounding of its two parts.
-  const roomNano = Math.max(tightest.freeNano - need.inputNano - 1, 0);
-  const outputTokens = Number((BigInt(roomNano) * BigInt(need.outputTokens)) / BigInt(need.outputNano));
-  if (outputTokens < need.leastOutputTokens) return short;
-  const outputNano = Number((BigInt(need.outputNano) * BigInt(outputTokens)) / BigInt(need.outputTokens)) + 1;
-  return { nano: need.inputNano + outputNano, outputTokens };
+  const outputTokens = outputThatFits(need, tightest.freeNano);
+  const mayLower = need.leastOutputTokens < need.outputTokens && need.outputNano > 0;
+  if (!mayLower || outputTokens < need.leastOutputTokens) {
+    const leastNano = mayLower ? need.inputNano + outputPrice(need, need.leastOutputTokens) : whole;
+    return { short: tightest.budget, leastNano, fittingOutputTokens: outputTokens };
+  }
+  return { nano: need.inputNano + outputPrice(need, outputTokens), outputTokens };
+}
+
+/** The price of the output is linear in its tokens; one nano-USD covers the rounding of the two parts of a need. */
+const outputPrice = (need: Need, tokens: number): number =>
+  Number((BigInt(need.outputNano) * BigInt(tokens)) / BigInt(need.outputTokens)) + 1;
+
+function outputThatFits(need: Need, freeNano: number): number {
+  if (need.outputNano === 0) return 0;
+  const roomNano = Math.max(freeNano - need.inputNano - 1, 0);
+  return Math.min(Number((BigInt(roomNano) * BigInt(need.outputTokens)) / BigInt(need.outputNano)), need.outputTokens);
 }
 
 function leastFree(budgets: readonly Budget[], book: BudgetBook, atMs: number) {

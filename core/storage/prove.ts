@@ -59,6 +59,7 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> (
   SELECT coalesce(sum(c.charge_nano), 0) FROM calls c
     LEFT JOIN keys k ON k.ref = c.key_ref JOIN accounts a ON a.ref = c.account_ref
     JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
+    LEFT JOIN labels u ON u.ref = c.upstream_model_ref
   WHERE c.status <> 'refused' AND c.created_ms >= max(w.start_ms, b.created_ms)
     AND c.created_ms < CASE b."window"
       WHEN 'day' THEN w.start_ms + 86400000
@@ -67,7 +68,7 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> (
       ELSE 9007199254740991 END
     AND CASE b.scope_kind
       WHEN 'key' THEN k.id = b.scope_id
-      WHEN 'model' THEN m.text = b.scope_id
+      WHEN 'model' THEN b.scope_id IN (m.text, p.text || '/' || u.text, u.text)
       WHEN 'provider' THEN p.text = b.scope_id
       WHEN 'account' THEN a.ref IN (
         WITH RECURSIVE below(ref) AS (

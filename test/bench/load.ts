@@ -68,7 +68,7 @@ export async function run({ port, requests, calls, concurrency, rate }: Load): P
           const whole = received.byteLength > 0 ? Buffer.concat([received, bytes]) : bytes;
           const end = endOfAnswer(whole);
           socket.data.received = end === null ? whole : whole.subarray(end);
-          if (end !== null) answered(socket, whole.latin1Slice(9, 12) === "200");
+          if (end !== null) answered(socket, whole.toString("latin1", 9, 12) === "200");
         },
         close(socket) {
           if (socket.data?.busy) answered(socket, false);
@@ -105,7 +105,7 @@ const lastChunk = Buffer.from("0\r\n\r\n");
 function endOfAnswer(bytes: Buffer): number | null {
   const headEnd = bytes.indexOf("\r\n\r\n");
   if (headEnd < 0) return null;
-  const head = bytes.latin1Slice(0, headEnd);
+  const head = bytes.toString("latin1", 0, headEnd);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   if (length !== undefined) {
     const end = headEnd + 4 + Number(length);

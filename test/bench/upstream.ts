@@ -44,7 +44,7 @@ function answerAll(socket: Socket<Connection>) {
     const { received } = socket.data;
     const headEnd = received.indexOf("\r\n\r\n");
     if (headEnd < 0) return;
-    const head = received.latin1Slice(0, headEnd).toLowerCase();
+    const head = received.toString("latin1", 0, headEnd).toLowerCase();
     const length = Number(/\r\ncontent-length: *(\d+)/.exec(head)?.[1] ?? 0);
     const end = headEnd + 4 + length;
     if (received.byteLength < end) return;

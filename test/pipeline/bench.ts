@@ -8,7 +8,7 @@ import type { Database, Final } from "../../core/storage/database.ts";
 import { fakeClock, type FakeClock } from "../contract/context.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { anId } from "../contract/storage-samples.ts";
-import { openAt, temporaryFolder } from "../storage/folder.ts";
+import { openAt, rowsOf, temporaryFolder } from "../storage/folder.ts";
 
 export const chat = { dialect: openaiChat, operation: "chat" } as const;
 
@@ -22,6 +22,8 @@ export interface Bench {
   readonly finishes: Final[];
   /** What the streams asked the watch to look after. */
   readonly watched: Set<Watched>;
+  /** Rows of a query, read beside the running database. */
+  readonly sql: <Row>(query: string) => Row[];
 }
 
 export interface BenchOptions extends Partial<Pick<Services, "auth" | "rateLimit" | "transport" | "observers">> {
@@ -39,15 +41,17 @@ export function benches(): (options?: BenchOptions) => Promise<Bench> {
   });
   return async (options = {}) => {
     const clock = fakeClock();
-    const database = await openAt(folder.file(), clock.now);
+    const path = folder.file();
+    const database = await openAt(path, clock.now);
     opened.push(database);
-    return benchOver(database, clock, options);
+    return { ...benchOver(database, clock, options), sql: (query) => rowsOf(path, query) };
   };
 }
 
-function benchOver(database: Database, clock: FakeClock, options: BenchOptions): Bench {
+function benchOver(database: Database, clock: FakeClock, options: BenchOptions): Omit<Bench, "sql"> {
   const logged: string[] = [];
-  const log = (level: string) => (fields: object, message?: string) => void logged.push(JSON.stringify({ level, ...fields, message }));
+  const log = (level: string) => (fields: object, message?: string) =>
+    void logged.push(JSON.stringify({ level, ...fields, message }));
   const finishes: Final[] = [];
   const watched = new Set<Watched>();
   const biller = options.biller === null ? null : { ...priceOf(1, 2), ...options.biller };
@@ -57,14 +61,27 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     database: { ...database, ledger: { ...database.ledger, finish } },
     providers,
     models: modelTable({}, providers, biller),
-    auth: options.auth ?? [{ name: "anybody", slot: { authenticate: () => aPrincipal({ keyId: null, ...options.principal }) } }],
+    auth: options.auth ?? [
+      { name: "anybody", slot: { authenticate: () => aPrincipal({ keyId: null, ...options.principal }) } },
+    ],
     rateLimit: options.rateLimit ?? [],
     billing: biller && { name: "ledger", slot: biller },
     observers: options.observers ?? [],
     transport: options.transport ?? (() => Promise.reject(new Error("no network in tests"))),
-    watch: { add: (stream) => (watched.add(stream), () => void watched.delete(stream)), size: () => watched.size, stop: () => {} },
+    watch: {
+      add: (stream) => (watched.add(stream), () => void watched.delete(stream)),
+      size: () => watched.size,
+      stop: () => {},
+    },
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
-    settings: { maxBodyBytes: 1_000_000, firstByteTimeoutMs: 60_000, idleTimeoutMs: 60_000, disconnectDrainMs: 60_000, maxDrains: 10, ...options.settings },
+    settings: {
+      maxBodyBytes: 1_000_000,
+      firstByteTimeoutMs: 60_000,
+      idleTimeoutMs: 60_000,
+      disconnectDrainMs: 60_000,
+      maxDrains: 10,
+      ...options.settings,
+    },
     keepOpen: () => {},
     now: clock.now,
     newId: anId,
@@ -87,7 +104,11 @@ export const priceOf = (inputNano: number, outputNano: number): Biller => ({
   facts: ({ model }) => ({ model, contextWindow: 100_000, maxOutputTokens: null }),
 });
 
-export const chatRequest = (body: object = {}, headers: Readonly<Record<string, string>> = {}, signal?: AbortSignal): Request =>
+export const chatRequest = (
+  body: object = {},
+  headers: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
+): Request =>
   new Request("http://gateway.test/v1/chat/completions", {
     method: "POST",
     headers: { authorization: "Bearer anything", "content-type": "application/json", ...headers },

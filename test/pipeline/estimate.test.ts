@@ -21,7 +21,9 @@ const samples = recordings("openai-chat").flatMap((recording): Sample[] => {
 describe("the bound on the input", () => {
   test("is above what every recorded provider counted", () => {
     const unbounded = samples.filter(({ input }) => input.unbounded).length;
-    console.log(`${samples.length} recordings with a request and its usage, ${unbounded} of them bounded by the context window`);
+    console.log(
+      `${samples.length} recordings with a request and its usage, ${unbounded} of them bounded by the context window`,
+    );
     const above = samples.flatMap(({ id, input, prompt }) => {
       const bound = inputBound(input, null);
       return prompt > bound ? [{ id, prompt, bound }] : [];
@@ -30,10 +32,16 @@ describe("the bound on the input", () => {
   });
 
   test("is not so wide that it holds a hundred times what a plain text costs", () => {
-    const plain = samples.filter(({ input }) => !input.unbounded && input.images === 0 && input.audioBytes === 0 && input.textBytes > 4_000);
-    const ratios = plain.map(({ input, prompt }) => inputBound(input, null) / prompt).toSorted((left, right) => left - right);
+    const plain = samples.filter(
+      ({ input }) => !input.unbounded && input.images === 0 && input.audioBytes === 0 && input.textBytes > 4_000,
+    );
+    const ratios = plain
+      .map(({ input, prompt }) => inputBound(input, null) / prompt)
+      .toSorted((left, right) => left - right);
     if (ratios.length === 0) return;
-    console.log(`bound ÷ count over ${ratios.length} plain texts above 4 kB: median ${ratios[ratios.length >> 1]?.toFixed(1)}`);
+    console.log(
+      `bound ÷ count over ${ratios.length} plain texts above 4 kB: median ${ratios[ratios.length >> 1]?.toFixed(1)}`,
+    );
     expect(ratios[ratios.length >> 1]).toBeLessThan(20);
   });
 
@@ -57,9 +65,14 @@ describe("the bound on the input", () => {
 
 describe("what is expected", () => {
   test("is never above the bound, and grows with the text", () => {
-    for (const { input } of samples) expect(expectedInput(input, inputBound(input, null))).toBeLessThanOrEqual(inputBound(input, null));
-    expect(expectedInput({ textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false }, 5_024)).toBe(1_000);
-    expect(expectedInput({ textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false }, 500)).toBe(500);
+    for (const { input } of samples)
+      expect(expectedInput(input, inputBound(input, null))).toBeLessThanOrEqual(inputBound(input, null));
+    expect(
+      expectedInput({ textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false }, 5_024),
+    ).toBe(1_000);
+    expect(expectedInput({ textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false }, 500)).toBe(
+      500,
+    );
   });
 
   test("one delivered byte is one token, none is none", () => {

@@ -97,12 +97,12 @@ const budget = (id: string, limitNano: number): Budget => ({
 });
 
 /** Only the counters: `fit` reads nothing else. */
-function bookOf(counters: Readonly<Record<string, Counters>> = {}): BudgetBook {
+function bookOf(counters: Readonly<Record<string, Pick<Counters, "spentNano" | "heldNano">>> = {}): BudgetBook {
   const unused = () => {
     throw new Error("fit only reads counters");
   };
   return {
-    counters: ({ id }) => counters[id] ?? { spentNano: 0, heldNano: 0 },
+    counters: ({ id, ref }, startMs) => ({ ref, startMs, spentNano: 0, heldNano: 0, ...counters[id] }),
     inScope: unused,
     byRef: unused,
     touch: unused,

@@ -16,7 +16,7 @@ describe("the list of calls", () => {
     flying.reverse();
     const seen = await walk(database, {}, limit);
     // Those in flight have no place in the order: as many as a page holds are shown, on the first.
-    expect(seen).toEqual([...flying.slice(0, limit), ...finished]);
+    expect(seen).toEqual([...flying, ...finished]);
     await database.close();
   });
 
@@ -69,7 +69,7 @@ describe("the list of calls", () => {
     await database.close();
   });
 
-  test.each(["x", "-1", "1.5", "1e3", "9".repeat(16), " 1"])("%p is no cursor", async (after) => {
+  test.each(["x", "-1", "1.5", "1e3", "9".repeat(17), "open-", "open-1", " 1"])("%p is no cursor", async (after) => {
     const database = await opened();
     expect(() => database.calls.list({}, { after })).toThrow(/not a cursor/);
     await database.close();

@@ -23,7 +23,9 @@ describe("the final record, while the database is locked by somebody", () => {
     );
     await until("trouble", () => database.trouble() !== null);
     const refused = await Promise.allSettled([database.ledger.admit(anAdmission())]);
-    expect(refused).toMatchObject([{ status: "rejected", reason: { kind: "unavailable", details: { retryAfterSeconds: 5 } } }]);
+    expect(refused).toMatchObject([
+      { status: "rejected", reason: { kind: "unavailable", details: { retryAfterSeconds: 5 } } },
+    ]);
     expect(ended).toBe(0);
     expect(rowsOf(path, "SELECT count(*) AS open FROM open_calls")).toEqual([{ open: 3 }]);
 
@@ -49,7 +51,7 @@ describe("the final record, while the database is locked by somebody", () => {
 
   test("a process that ends meanwhile loses nothing: the next one sweeps the call", async () => {
     const { database, path, release } = await lockedWithOpenCalls(1);
-    void database.ledger.finish(aFinal("call-0")).catch(() => {});
+    void Promise.resolve(database.ledger.finish(aFinal("call-0"))).catch(() => {});
     await until("trouble", () => database.trouble() !== null);
     release();
     // Before the retry comes around.
@@ -62,7 +64,9 @@ describe("the final record, while the database is locked by somebody", () => {
   });
 });
 
-async function lockedWithOpenCalls(calls: number): Promise<{ readonly database: Database; readonly path: string; readonly release: () => void }> {
+async function lockedWithOpenCalls(
+  calls: number,
+): Promise<{ readonly database: Database; readonly path: string; readonly release: () => void }> {
   const path = folder.file();
   const database = await openAt(path);
   await database.budgets.create(aBudget({ limitNano: 1_000_000 }));

@@ -1,5 +1,5 @@
-import { and, count, desc, eq, gte, lt, sql } from "drizzle-orm";
-import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow } from "../database.ts";
+import { and, count, desc, eq, gte, lt, or, sql } from "drizzle-orm";
+import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
 import { accounts, attemptsView, calls, keys, openCalls, usageView } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { labelAliases } from "./label-joins.ts";
@@ -10,16 +10,19 @@ export function callRepository(database: SqliteDatabase): CallRepository {
   return {
     list(filter, query) {
       const limit = pageSize(query);
-      // Calls in flight come before all others, and only on the first page: they have no place in the order yet.
-      const first = query.after === undefined || query.after === null || query.after === "";
-      const flying = first ? openRows(database, filter, limit) : [];
+      const cursor = callCursor(query);
+      // Calls in flight come before all others: they have no number in the order yet.
+      const flying = cursor.flying === null ? [] : openRows(database, filter, cursor.flying, limit + 1);
+      const lastFlying = flying[limit - 1];
+      if (flying.length > limit && lastFlying) return { data: flying.slice(0, limit), next: openCursor(lastFlying) };
       if (filter.status === "open") return { data: flying, next: null };
-      const rows = finishedRows(database, filter, cursorOf(query), limit + 1 - flying.length);
-      // Those in flight fill the page: the next one starts with the newest of the others.
-      if (flying.length === limit) return { data: flying, next: rows[0] ? String(rows[0].seq + 1) : null };
+
+      const room = limit - flying.length;
+      const rows = finishedRows(database, filter, cursor.seq, room + 1);
+      if (room === 0) return { data: flying, next: rows.length > 0 ? String(Number.MAX_SAFE_INTEGER) : null };
       const { data, next } = pageOf(
         rows,
-        limit - flying.length,
+        room,
         (row) => row.seq,
         ({ seq: _, ...row }) => row,
       );
@@ -29,6 +32,26 @@ export function callRepository(database: SqliteDatabase): CallRepository {
     usage: (range) => usageReport(database, range),
     openCount: () => database.select({ open: count() }).from(openCalls).all()[0]?.open ?? 0,
   };
+}
+
+interface CallCursor {
+  /** Open calls below this come next; `null`: the open ones have been listed. */
+  readonly flying: { readonly createdMs: number; readonly id: string } | null;
+  readonly seq: number;
+}
+
+const firstPage: CallCursor = {
+  flying: { createdMs: Number.MAX_SAFE_INTEGER, id: "" },
+  seq: Number.MAX_SAFE_INTEGER,
+};
+
+const openCursor = ({ createdMs, callId }: CallRow): string => `open-${createdMs}-${callId}`;
+
+function callCursor(query: PageQuery): CallCursor {
+  if (query.after === undefined || query.after === null || query.after === "") return firstPage;
+  const open = /^open-(\d{1,16})-([0-9a-z-]{1,64})$/i.exec(query.after);
+  if (open) return { ...firstPage, flying: { createdMs: Number(open[1]), id: open[2] ?? "" } };
+  return { flying: null, seq: cursorOf(query) };
 }
 
 function finishedRows(database: SqliteDatabase, filter: CallFilter, before: number, limit: number) {
@@ -93,10 +116,19 @@ function finishedRows(database: SqliteDatabase, filter: CallFilter, before: numb
 }
 
 /** The few calls in flight, newest first. Not through the view, which would read every finished call as well. */
-function openRows(database: SqliteDatabase, filter: CallFilter, limit: number): CallRow[] {
+function openRows(
+  database: SqliteDatabase,
+  filter: CallFilter,
+  before: { readonly createdMs: number; readonly id: string },
+  limit: number,
+): CallRow[] {
   if (filter.status !== undefined && filter.status !== "open") return [];
   const name = labelAliases();
   const where = and(
+    or(
+      lt(openCalls.createdMs, before.createdMs),
+      and(eq(openCalls.createdMs, before.createdMs), lt(openCalls.id, before.id)),
+    ),
     filter.key === undefined ? undefined : eq(keys.id, filter.key),
     filter.account === undefined ? undefined : eq(accounts.id, filter.account),
     filter.model === undefined ? undefined : eq(name.model.text, filter.model),
@@ -128,7 +160,7 @@ function openRows(database: SqliteDatabase, filter: CallFilter, limit: number): 
     .innerJoin(name.provider, eq(name.provider.ref, openCalls.providerRef))
     .innerJoin(name.upstreamModel, eq(name.upstreamModel.ref, openCalls.upstreamModelRef))
     .where(where)
-    .orderBy(desc(openCalls.createdMs))
+    .orderBy(desc(openCalls.createdMs), desc(openCalls.id))
     .limit(limit)
     .all()
     .map((row) => ({ ...row, ...notYetKnown }));

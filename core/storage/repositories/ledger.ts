@@ -1,5 +1,5 @@
 import { eq, ne, sql } from "drizzle-orm";
-import type { BudgetBook } from "../budget-book.ts";
+import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
 import { fit } from "../fit.ts";
@@ -53,10 +53,12 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     const budgets = admission.scopes
       .flatMap((scope) => book.inScope(scope))
       .filter((budget) => budget.createdMs <= startedMs);
+    if (budgets.length > 0 && !admission.budgeted) return { result: { admitted: false, outdated: true }, row: null };
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {
-      const neededNano = need.inputNano + need.outputNano;
-      return { result: { admitted: false, budget: book.row(fitted.short, startedMs), neededNano }, row: null };
+      const { short, leastNano, fittingOutputTokens } = fitted;
+      const budget = book.row(short, startedMs);
+      return { result: { admitted: false, budget, neededNano: leastNano, fittingOutputTokens }, row: null };
     }
     const holds = budgets.map((budget): StoredHold => {
       const { startMs } = windowAt(budget.window, startedMs);
@@ -95,12 +97,17 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       if (!budget) continue;
       const counters = book.counters(budget, startMs);
       counters.heldNano -= nano;
-      // A fallback may have left the provider whose budget held the call.
-      const served = budget.scope.kind !== "provider" || budget.scope.id === final.provider;
-      if (served) counters.spentNano += final.chargeNano ?? 0;
+      if (counts(budget, row, final)) counters.spentNano += final.chargeNano ?? 0;
       book.touch(counters);
     }
     write.finished(row, final);
+  }
+
+  /** A fallback may have left the provider or model whose budget held the call. `prove` says the same in SQL. */
+  function counts({ scope }: Budget, row: OpenCall, { provider, upstreamModel }: Omit<Final, "callId">): boolean {
+    if (scope.kind === "provider") return scope.id === provider;
+    if (scope.kind !== "model") return true;
+    return [labels.text(row.modelRef), `${provider}/${upstreamModel}`, upstreamModel].includes(scope.id);
   }
 
   return {

@@ -9,7 +9,7 @@ export const pageSize = (query: PageQuery): number => Math.min(Math.max(query.li
 /** Rows below this come next. Always a bound, so that even the first page is an index search. */
 export function cursorOf(query: PageQuery): number {
   if (query.after === undefined || query.after === null || query.after === "") return Number.MAX_SAFE_INTEGER;
-  if (!/^[0-9]{1,15}$/.test(query.after))
+  if (!/^[0-9]{1,16}$/.test(query.after))
     throw new GatewayError("invalid-request", "after: not a cursor of this list", { param: "after" });
   return Number(query.after);
 }

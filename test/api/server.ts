@@ -1,0 +1,98 @@
+import { keyService } from "../../core/api/keys.ts";
+import { adminOf } from "../../core/identity/admin.ts";
+import { keysOf } from "../../core/identity/keys.ts";
+import { routesOf, serverOf, type Route } from "../../core/server.ts";
+import { anId } from "../contract/storage-samples.ts";
+import { type Bench, type BenchOptions, benches } from "../pipeline/bench.ts";
+
+/** The whole surface over a real database, without a socket. */
+export interface Api extends Bench {
+  readonly routes: readonly Route[];
+  readonly send: (method: string, path: string, options?: Sent) => Promise<Response>;
+  /** With the admin token; the status and the parsed body. */
+  readonly admin: (method: string, path: string, body?: unknown) => Promise<Answered>;
+  /** As text, so that what JSON cannot say can be sent. */
+  readonly adminText: (method: string, path: string, text: string) => Promise<Answered>;
+}
+export interface Sent {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+export interface Answered {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Headers;
+  // What an endpoint answers is for the test to say.
+  readonly body: ReturnType<typeof JSON.parse>;
+}
+export interface ApiOptions extends BenchOptions {
+  readonly enforces?: { readonly limits: boolean; readonly budgets: boolean };
+}
+
+export const adminToken = "admin-token-of-these-tests";
+const json = { "content-type": "application/json" };
+
+export function apis(): (options?: ApiOptions) => Promise<Api> {
+  const newBench = benches();
+  return async ({ enforces = { limits: true, budgets: true }, ...options } = {}) => {
+    const bench = await newBench(options);
+    const { database, clock } = bench;
+    const keys = keysOf({
+      repository: database.keys,
+      pepper: Buffer.alloc(32, 1),
+      now: clock.now,
+      addressOf: () => "203.0.113.5",
+    });
+    const auth = [{ name: "api-key", slot: { authenticate: keys.find } }];
+    const services = { ...bench.services, auth };
+    const parts = { database, keys, now: clock.now, newId: anId, enforces };
+    const service = keyService(parts);
+    const admin = adminOf(database.settings, adminToken);
+    const publicUrl = "http://gateway.test";
+    const dependencies: Parameters<typeof serverOf>[0] = {
+      services,
+      troubles: () => [],
+      api: {
+        ...parts,
+        admin,
+        service,
+        logger: services.logger,
+        version: "0.0.0",
+        publicUrl,
+        hasSession: async () => false,
+      },
+      dashboard: {
+        database,
+        publicUrl,
+        now: clock.now,
+        version: "0.0.0",
+        verifyAdminToken: (token) => admin.verify(token),
+        takeLoginLink: (token) => admin.takeLoginLink(token),
+        createKey: ({ expiresMs: _, ...key }) => service.create(key),
+        revokeKey: (id) => service.revoke(id),
+      },
+    };
+    const serve = serverOf(dependencies);
+    const send = async (method: string, path: string, { headers = {}, body }: Sent = {}) =>
+      serve(new Request(`${publicUrl}${path}`, { method, headers, ...(body === undefined ? {} : { body }) }));
+    const adminText = async (method: string, path: string, text: string | undefined): Promise<Answered> => {
+      const headers = { authorization: `Bearer ${adminToken}`, ...(text === undefined ? {} : json) };
+      const response = await send(method, path, { headers, ...(text === undefined ? {} : { body: text }) });
+      const answered = await response.text();
+      return {
+        status: response.status,
+        headers: response.headers,
+        text: answered,
+        body: answered === "" ? null : JSON.parse(answered),
+      };
+    };
+    return {
+      ...bench,
+      services,
+      routes: routesOf(dependencies),
+      send,
+      adminText,
+      admin: (method, path, body) => adminText(method, path, body === undefined ? undefined : JSON.stringify(body)),
+    };
+  };
+}

@@ -1,0 +1,129 @@
+import { describe, expect, test } from "bun:test";
+import { GatewayError, type Authenticator, type Principal } from "llm-proxy/plugin";
+import { authenticate, credentialOf } from "../../core/pipeline/authenticate.ts";
+import { openCall } from "../../core/pipeline/call.ts";
+import { aPrincipal } from "../contract/samples.ts";
+import { benches, chat, chatRequest } from "./bench.ts";
+
+const newBench = benches();
+const key = "sk-llmp-abc";
+
+describe("the credential of a request", () => {
+  test.each([
+    ["a bearer", { authorization: `Bearer ${key}` }],
+    ["the scheme in small letters", { authorization: `bearer ${key}` }],
+    ["the scheme in capitals", { authorization: `BEARER ${key}` }],
+    ["two spaces", { authorization: `Bearer  ${key}` }],
+    ["Anthropic's header", { "x-api-key": key }],
+    ["Azure's header", { "api-key": key }],
+    ["Google's header", { "x-goog-api-key": key }],
+    ["the same in two headers", { authorization: `Bearer ${key}`, "x-api-key": key }],
+    [
+      "the same in all of them",
+      { authorization: `Bearer ${key}`, "x-api-key": key, "api-key": key, "x-goog-api-key": key },
+    ],
+    ["an empty one beside it", { authorization: `Bearer ${key}`, "x-api-key": "" }],
+  ])("is found: %s", (_, headers) => expect(credentialOf(new Headers(headers))).toBe(key));
+
+  test.each([
+    ["nothing", {}],
+    ["empty headers", { "x-api-key": "", "api-key": "" }],
+    ["another header", { "x-auth-token": key }],
+    ["a cookie", { cookie: `key=${key}` }],
+  ])("is none: %s", (_, headers) => expect(credentialOf(new Headers(headers))).toBeNull());
+
+  test.each([
+    ["no scheme", { authorization: key }],
+    ["Basic", { authorization: "Basic YWRtaW46YWRtaW4=" }],
+    ["Token", { authorization: `Token ${key}` }],
+    ["a scheme alone", { authorization: "Bearer" }],
+    ["a scheme and a space", { authorization: "Bearer " }],
+    ["a tab for the space", { authorization: `Bearer\t${key}` }],
+    ["two words", { authorization: `Bearer ${key} more` }],
+    ["two lines in one, as a server joins them", { authorization: `Bearer ${key}, Bearer other` }],
+    ["an empty line", { authorization: "" }],
+    ["two different ones", { authorization: `Bearer ${key}`, "x-api-key": "other" }],
+    ["two different ones, the good one second", { "x-api-key": "other", "api-key": key }],
+    ["the same but for a letter's case", { "x-api-key": key, "api-key": key.toUpperCase() }],
+  ])("is refused: %s", (_, headers) => {
+    const refusal = caught(() => credentialOf(new Headers(headers)));
+    expect(refusal).toMatchObject({ kind: "unauthenticated", status: 401 });
+    expect(String(refusal)).not.toContain(key);
+  });
+
+  test.each([
+    ["a trailing no-break space", `${key}\u00a0`],
+    ["percent-encoding", encodeURIComponent(`${key}=`)],
+    ["one letter less", key.slice(0, -1)],
+  ])("is never mended: %s stays as it came, or is refused", (_, changed) => {
+    for (const headers of [{ authorization: `Bearer ${changed}` }, { "x-api-key": changed }]) {
+      const found = caught(() => credentialOf(new Headers(headers))) ?? credentialOf(new Headers(headers));
+      expect(found).not.toBe(key);
+    }
+  });
+});
+
+describe("who calls", () => {
+  const nobody: Authenticator = { authenticate: () => null };
+  const somebody = (name: string): Authenticator => ({ authenticate: () => aPrincipal({ name }) });
+  const refuses: Authenticator = {
+    authenticate: () => {
+      throw new GatewayError("unauthenticated", "expired");
+    },
+  };
+
+  async function outcome(...slots: Authenticator[]): Promise<Principal | GatewayError> {
+    const { services } = await newBench({ auth: slots.map((slot, at) => ({ name: `auth-${at}`, slot })) });
+    try {
+      return await authenticate(chatRequest(), openCall(chat, services), services);
+    } catch (error) {
+      if (error instanceof GatewayError) return error;
+      throw error;
+    }
+  }
+
+  test("the first instance that knows the credential says so", async () => {
+    expect(await outcome(nobody, somebody("second"), somebody("third"))).toMatchObject({ name: "second" });
+  });
+
+  test("one that knows it and refuses it has the last word", async () => {
+    expect(await outcome(nobody, refuses, somebody("third"))).toMatchObject({
+      kind: "unauthenticated",
+      message: "expired",
+    });
+  });
+
+  test("one that nobody knows is refused, and so is everything where there is no instance", async () => {
+    for (const slots of [[nobody, nobody], []])
+      expect(await outcome(...slots)).toMatchObject({ kind: "unauthenticated", message: "invalid API key" });
+  });
+
+  test("one that fails refuses: the next is not asked instead", async () => {
+    const fails: Authenticator = { authenticate: () => Promise.reject(new Error("no database")) };
+    expect(await outcome(fails, somebody("second"))).toMatchObject({ kind: "unavailable", status: 503 });
+  });
+
+  test.each([
+    ["undefined", undefined],
+    ["true", true],
+    ["a word", "admin"],
+    ["an empty object", {}],
+    ["a list", []],
+    ["no account", { ...aPrincipal(), accountId: undefined }],
+    ["an account that is no text", { ...aPrincipal(), accountId: 5 }],
+    ["no models", { ...aPrincipal(), models: undefined }],
+    ["no limits", { ...aPrincipal(), limits: null }],
+  ])("an instance that answers with %s says nothing: 401", async (_, answer) => {
+    // What a plugin in JavaScript may do.
+    expect(await outcome({ authenticate: () => answer as never })).toMatchObject({ kind: "unauthenticated" });
+  });
+});
+
+function caught(work: () => unknown): unknown {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    return error;
+  }
+}

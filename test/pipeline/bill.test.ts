@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Biller, Target } from "llm-proxy/plugin";
+import { billOf } from "../../core/pipeline/bill.ts";
+import type { RouteTarget } from "../../core/pipeline/models.ts";
+import { benches, priceOf } from "./bench.ts";
+
+const newBench = benches();
+
+test("the hold covers every target, also when its cap is lowered", async () => {
+  const target = fc.record({
+    input: fc.integer({ min: 0, max: 50 }),
+    output: fc.integer({ min: 0, max: 50 }),
+    most: fc.option(fc.integer({ min: 1, max: 20_000 })),
+  });
+  const { services } = await newBench();
+  fc.assert(
+    fc.property(fc.array(target, { minLength: 1, maxLength: 4 }), fc.nat(1_000), (prices, permille) => {
+      const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+      const [first, ...rest] = prices.map((_, at): RouteTarget => ({
+        provider: "mock",
+        vendor: "mock",
+        model: String(at),
+        slot,
+      }));
+      if (!first) return;
+      const at = ({ model }: Target) => prices[Number(model)] ?? { input: 0, output: 0, most: null };
+      const biller: Biller = {
+        ...priceOf(0, 0),
+        rate: (usage, to, atMs) => priceOf(at(to).input, at(to).output).rate(usage, to, atMs),
+        facts: (to) => ({ model: to.model, contextWindow: null, maxOutputTokens: at(to).most }),
+      };
+      const input = { textBytes: 100, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
+      const envelope = {
+        model: "any",
+        stream: false,
+        includeUsage: false,
+        maxOutputTokens: null,
+        candidates: 1,
+        input,
+      };
+      const bill = billOf({ text: "", body: {}, envelope }, { targets: [first, ...rest] }, true, {
+        ...services,
+        billing: { name: "test", slot: biller },
+      });
+      const { need, inputBoundTokens, capTokens } = bill;
+      const lowered = Math.floor((need.outputTokens * permille) / 1_000);
+      const held = need.inputNano + Math.floor((need.outputNano * lowered) / need.outputTokens) + 1;
+      for (const price of prices) {
+        expect(capTokens).toBeLessThanOrEqual(price.most ?? 16_384);
+        expect(held).toBeGreaterThanOrEqual(
+          inputBoundTokens * price.input + Math.min(lowered, price.most ?? lowered) * price.output,
+        );
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { pingMs, watchStreams, type Watch, type Watched } from "../../core/pipeline/watch.ts";
+
+const secondMs = 1_000;
+let nowMs = 0;
+let watch: Watch;
+beforeEach(() => {
+  jest.useFakeTimers();
+  nowMs = 1_000_000;
+  watch = watchStreams(() => nowMs);
+});
+afterEach(() => {
+  watch.stop();
+  jest.useRealTimers();
+});
+
+/** The clock and the timers go together, a second at a time. */
+function pass(seconds: number): void {
+  for (let second = 0; second < seconds; second++) {
+    nowMs += secondMs;
+    jest.advanceTimersByTime(secondMs);
+  }
+}
+
+interface Stream extends Watched {
+  readonly pings: number[];
+  readonly idle: number[];
+}
+function stream(idleTimeoutMs = 600_000): Stream {
+  const pings: number[] = [];
+  const idle: number[] = [];
+  return {
+    lastMs: nowMs,
+    idleTimeoutMs,
+    pings,
+    idle,
+    onSilence: () => void pings.push(nowMs - 1_000_000),
+    onIdle: () => void idle.push(nowMs - 1_000_000),
+  };
+}
+
+describe("the watch over streams", () => {
+  test("tells of silence after 15 s, and again after each further 15 s", () => {
+    const one = stream();
+    watch.add(one);
+    pass(14);
+    expect(one.pings).toEqual([]);
+    pass(40);
+    expect(one.pings).toEqual([pingMs, 2 * pingMs, 3 * pingMs]);
+  });
+
+  test("a byte puts the silence back", () => {
+    const one = stream();
+    watch.add(one);
+    pass(14);
+    one.lastMs = nowMs;
+    pass(14);
+    expect(one.pings).toEqual([]);
+    pass(1);
+    expect(one.pings).toEqual([29_000]);
+  });
+
+  test("tells once that a stream is idle, and then no more of it", () => {
+    const one = stream(20_000);
+    const other = stream();
+    watch.add(one);
+    watch.add(other);
+    pass(100);
+    expect(one.idle).toEqual([20_000]);
+    expect(one.pings).toEqual([15_000]);
+    expect(other.idle).toEqual([]);
+    expect(watch.size()).toBe(1);
+  });
+
+  test("a stream that was taken off hears nothing, also when it goes while others are told", () => {
+    const later = stream(20_000);
+    let leave = () => {};
+    const first: Watched = { ...stream(20_000), onIdle: () => leave() };
+    watch.add(first);
+    leave = watch.add(later);
+    pass(30);
+    expect(later.idle).toEqual([]);
+    expect(watch.size()).toBe(0);
+  });
+
+  test("no streams, no timer; a new one starts it again", () => {
+    expect(jest.getTimerCount()).toBe(0);
+    const leave = watch.add(stream());
+    expect(jest.getTimerCount()).toBe(1);
+    leave();
+    pass(2);
+    expect(jest.getTimerCount()).toBe(0);
+    const one = stream();
+    watch.add(one);
+    watch.add(stream());
+    expect(jest.getTimerCount()).toBe(1);
+    pass(15);
+    expect(one.pings).toHaveLength(1);
+  });
+});
