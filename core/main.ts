@@ -26,20 +26,28 @@ const options = {
   "public-url": { type: "string" },
   json: { type: "boolean" },
   new: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
 } as const;
+
+const usage = `usage: llm-proxy [COMMAND] [OPTIONS]
+commands: ${Object.keys(commands).join(", ")}; none is serve
+options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-url URL  --log-level LEVEL  --json
+          backup FILE  ·  admin-token --new`;
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);
   const parsed = parse(args);
   const command = parsed && commands[parsed.positionals[0] ?? "serve"];
-  if (!parsed || !command) {
-    printError(
-      `usage: llm-proxy [${Object.keys(commands).join("|")}] [--config FILE] [--host H] [--port N] [--data DIR] [--json]`,
-    );
+  const print = (line: string) => void process.stdout.write(`${line}\n`);
+  if (parsed?.values.help) {
+    print(usage);
+    return 0;
+  }
+  const [, ...words] = parsed?.positionals ?? [];
+  if (!parsed || !command || (words.length > 0 && command !== backup)) {
+    printError(usage);
     return 2;
   }
-  const print = (line: string) => void process.stdout.write(`${line}\n`);
-  const [, ...words] = parsed.positionals;
   try {
     return await command({
       flags: parsed.values,

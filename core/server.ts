@@ -57,7 +57,7 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
   const app = new Elysia({ handler: { standardHostname: false }, normalize: false });
   for (const { method, path, handle: answer } of routes)
     app.route(method, path, ({ request, params }) => answer(request, params), { parse: "none" });
-  app.all("*", ({ request }) => unmatched(request, routes, dependencies.api.version), { parse: "none" });
+  app.all("*", ({ request }) => unmatched(request, routes, dependencies.api), { parse: "none" });
   app.onError(({ error, request }) => {
     dependencies.services.logger.error({ error }, "a request failed for a reason of our own");
     return isPage(request)
@@ -74,11 +74,11 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
 }
 
 /** 405 where the path exists with other methods, else 404, as a page or in the dialect of the path. */
-function unmatched(request: Request, routes: readonly Route[], version: string): Response {
+function unmatched(request: Request, routes: readonly Route[], { version, newId }: ApiDependencies): Response {
   const { pathname } = new URL(request.url);
   const allow = routes.filter(({ path }) => matcher(path).test(pathname)).map(({ method }) => method);
   if (isPage(request) && allow.length === 0) return errorPage(request, 404, version);
-  return notFound([...new Set(allow)]);
+  return notFound([...new Set(allow)], newId());
 }
 
 const isPage = (request: Request): boolean => /^https?:\/\/[^/]+\/dashboard(?:[/?#]|$)/.test(request.url);

@@ -3,6 +3,7 @@ import { parseJsonBody } from "../dialects/json-text.ts";
 import type { Admin } from "../identity/admin.ts";
 import { credentialOf } from "../pipeline/authenticate.ts";
 import type { Logger } from "../plugin/plugin.ts";
+import { readBody } from "../runtime/read-body.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
@@ -82,10 +83,17 @@ async function answerOf(
 async function jsonOf(request: Request): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
     throw new GatewayError("unsupported-media-type", "content-type must be application/json");
-  if (Number(request.headers.get("content-length") ?? 0) > maxBodyBytes) throw tooLarge();
-  const bytes = await request.arrayBuffer();
-  if (bytes.byteLength > maxBodyBytes) throw tooLarge();
-  return parseJsonBody(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+  const bytes = await readBody(request, maxBodyBytes);
+  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
+  return parseJsonBody(textOf(bytes));
 }
 
-const tooLarge = () => new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
+  }
+}

@@ -1,6 +1,6 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
-import type { BudgetRow, Database } from "../storage/database.ts";
-import { type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
+import type { Database } from "../storage/database.ts";
+import { budgetAnswer, type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
@@ -87,10 +87,3 @@ function scopeOf(kind: string, id: string | undefined): Scope {
     param: "scopeKind",
   });
 }
-
-const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, ...row }: BudgetRow) => ({
-  ...row,
-  createdAt: createdMs,
-  windowStartsAt: windowStartMs,
-  resetsAt: resetsAtMs,
-});

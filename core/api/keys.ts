@@ -3,7 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
-import type { Database, KeyRow } from "../storage/database.ts";
+import type { BudgetRow, Database, KeyRow } from "../storage/database.ts";
 import { nanoOf } from "./money.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { NewKeySchema, PageQuerySchema } from "./schemas.ts";
@@ -26,7 +26,10 @@ export interface KeyService {
 }
 
 export const keyService = ({ database, keys, now, newId, enforces }: KeyServiceDependencies): KeyService => ({
-  async create(input) {
+  async create(given) {
+    // Here, and not only at the API: the dashboard's form goes through the same rules.
+    const input = checked(NewKeySchema, given);
+    if (input.accountId !== undefined && !(await database.accounts.get(input.accountId))) missing();
     if (input.limits && Object.keys(input.limits).length > 0 && !enforces.limits)
       throw notEnforced("limit", "rate-limit");
     if (input.budget && !enforces.budgets) throw notEnforced("budget", "billing");
@@ -80,7 +83,8 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
     status: 201,
     async answer({ body }) {
       const { row, secret } = await service.create(checked(NewKeySchema, body));
-      return { ...keyAnswer(row), key: secret };
+      const budgets = await database.budgets.list({ scope: { kind: "key", id: row.id } });
+      return { ...keyAnswer(row), budget: budgets.data.map(budgetAnswer)[0] ?? null, key: secret };
     },
   },
   {
@@ -122,6 +126,13 @@ export function missing(): never {
 
 export const notEnforced = (what: "limit" | "budget", section: string): GatewayError =>
   new GatewayError("conflict", `no ${section} plugin is configured: a ${what} would have no effect`);
+
+export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, ...row }: BudgetRow) => ({
+  ...row,
+  createdAt: createdMs,
+  windowStartsAt: windowStartMs,
+  resetsAt: resetsAtMs,
+});
 
 const keyAnswer = ({ models, expiresMs, revokedMs, createdMs, lastUsedMs, ...row }: KeyRow) => ({
   ...row,

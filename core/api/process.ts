@@ -22,11 +22,11 @@ export const readiness = (troubles: readonly string[]): Response =>
         { status: 503, headers: { ...noStore, "retry-after": "5" } },
       );
 
-export function notFound(allow: readonly string[]): Response {
-  if (allow.length === 0) return errorAnswer(new GatewayError("not-found", "no such route"), crypto.randomUUID());
+export function notFound(allow: readonly string[], requestId: string): Response {
+  if (allow.length === 0) return errorAnswer(new GatewayError("not-found", "no such route"), requestId);
   return errorAnswer(
     new GatewayError("method-not-allowed", "the route does not take this method", { allow }),
-    crypto.randomUUID(),
+    requestId,
   );
 }
 

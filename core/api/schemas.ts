@@ -31,7 +31,13 @@ const LimitsSchema = t.Object(
 );
 export const NewKeySchema = t.Object(
   {
-    name: t.String({ minLength: 1, maxLength: 100, description: "Shown in lists and records." }),
+    name: t.String({
+      minLength: 1,
+      maxLength: 100,
+      pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+      expected: "1 to 100 characters, none of them a control character",
+      description: "Shown in lists and records.",
+    }),
     accountId: t.Optional(t.String({ minLength: 1, maxLength: 64, description: "Who pays; default `default`." })),
     models: t.Optional(
       t.Array(t.String({ minLength: 1, maxLength: 256 }), {

@@ -36,7 +36,7 @@ export async function firstStart({
 
   const everything = { name: row.name, keyId: row.id, accountId: row.accountId, models: "all", limits: {} } as const;
   const listed = models.list(everything);
-  const model = listed.find(({ id }) => id === "echo")?.id ?? listed[0]?.id ?? "MODEL";
+  const model = listed.find(({ id }) => id === "echo")?.id ?? listed[0]?.id;
   return [
     "",
     "This is shown once:",
@@ -45,11 +45,17 @@ export async function firstStart({
     ...(token === null ? [] : [`  Admin token               ${token}`]),
     `  First key                 ${secret}`,
     "",
-    "Try it:",
-    "",
-    `  curl -N ${publicUrl}/v1/chat/completions \\`,
-    `    -H 'authorization: Bearer ${secret}' -H 'content-type: application/json' \\`,
-    `    -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Hello from the other side of the proxy"}]}'`,
+    ...(model === undefined ? namelessHint : tryIt(publicUrl, secret, model)),
     "",
   ];
 }
+
+const namelessHint = ["No provider claims a model name: ask for a model as INSTANCE/MODEL, e.g. openai/gpt-5-mini."];
+
+const tryIt = (publicUrl: string, key: string, model: string) => [
+  "Try it:",
+  "",
+  `  curl -N ${publicUrl}/v1/chat/completions \\`,
+  `    -H 'authorization: Bearer ${key}' -H 'content-type: application/json' \\`,
+  `    -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"Hello from the other side of the proxy"}]}'`,
+];

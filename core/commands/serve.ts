@@ -9,7 +9,7 @@ import { createSessions } from "../dashboard/session.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { keysOf } from "../identity/keys.ts";
-import { derivedKey, masterSecret, SecretError } from "../identity/secret.ts";
+import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { modelTable } from "../pipeline/models.ts";
 import type { Services } from "../pipeline/services.ts";
 import { watchStreams } from "../pipeline/watch.ts";
@@ -44,7 +44,7 @@ export const serve: Command = async (input) => {
   const addressOf = (request: Request) => listening?.address(request) ?? null;
   const secret = masterSecret(env, settings.dataDir);
   const keysFor = once((repository: Parameters<typeof keysOf>[0]["repository"]) =>
-    keysOf({ repository, pepper: derivedKey(secret, "api-keys"), now, addressOf }),
+    keysOf({ repository, pepper: derivedKey(secret.value, "api-keys"), now, addressOf }),
   );
 
   const plugins = await setupPlugins(loaded, resolved, {
@@ -73,7 +73,7 @@ export const serve: Command = async (input) => {
       },
       keepOpen: (request) => listening?.keepOpen(request),
       watch: watchStreams(now),
-      transport: fetchTransport,
+      transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
       logger,
       now,
@@ -126,8 +126,6 @@ export const serve: Command = async (input) => {
     listening = await listen({
       host: settings.host,
       port: settings.port,
-      // A little more than our own limit, so that an honest length gets our own 413.
-      maxBodyBytes: settings.maxBodyBytes + 1_024,
       fetch: answer,
     });
     const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);
@@ -178,10 +176,13 @@ function checkDialects({ providers }: Plugins) {
 const secretSetting = "secret-check";
 
 /** With another secret no key would be found: better not to start than to refuse every client. */
-async function checkSecret(settings: SettingRepository, secret: string): Promise<void> {
-  const check = derivedKey(secret, "secret-check").toString("hex");
+async function checkSecret(settings: SettingRepository, secret: MasterSecret): Promise<void> {
+  const check = derivedKey(secret.value, "secret-check").toString("hex");
   const kept = await settings.get(secretSetting);
-  if (kept === null) return settings.set(secretSetting, check);
+  if (kept === null) {
+    secret.keep();
+    return settings.set(secretSetting, check);
+  }
   if (!timingSafeEqual(Buffer.from(kept), Buffer.from(check)))
     throw new SecretError(
       "the master secret is not the one this database was made with: set LLM_PROXY_SECRET, or restore the file `secret`",

@@ -50,6 +50,7 @@ export const ServerSchema = closed(
     ),
     timeouts: closed(
       {
+        connectMs: milliseconds(10_000, "Wait for a connection to a provider that has not answered lately."),
         firstByteMs: milliseconds(600_000, "Wait for the first byte of a provider's answer."),
         idleMs: milliseconds(600_000, "Silence allowed inside a provider's answer."),
         drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),

@@ -16,7 +16,12 @@ export function htmlResponse(markup: Html, { status = 200, headers = {} }: PageO
 
 /** A whole page around `main`. */
 export function page(shell: Omit<Shell, "assets">, main: Html, options: PageOptions = {}): Response {
-  return htmlResponse(layout({ ...shell, assets: assetPaths }, main), options);
+  // Browsers ignore this header over plain http and call it an error in their console; the banner tells such a page.
+  const isolation = shell.banner === null ? isolated : {};
+  return htmlResponse(layout({ ...shell, assets: assetPaths }, main), {
+    ...options,
+    headers: { ...isolation, ...options.headers },
+  });
 }
 
 /** An error as a page, or as a line in the open page when htmx asked. The text is sent as it is: nothing secret in it. */
@@ -54,8 +59,10 @@ export const wantsPart = (request: Request): boolean => request.headers.get("hx-
 
 /** Sends a browser to a path of this site; `path` is never taken from a request as it came. */
 export function redirect(path: string, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(null, { status: 303, headers: { ...pageHeaders, location: path, ...headers } });
+  return new Response(null, { status: 303, headers: { ...pageHeaders, ...isolated, location: path, ...headers } });
 }
+
+const isolated = { "cross-origin-opener-policy": "same-origin" } as const;
 
 const pageHeaders = {
   "content-type": "text/html; charset=utf-8",
@@ -75,7 +82,6 @@ const pageHeaders = {
   "x-content-type-options": "nosniff",
   // Not `no-referrer`: with it browsers send `Origin: null` from our own forms.
   "referrer-policy": "same-origin",
-  "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), geolocation=(), microphone=()",
   "cache-control": "no-store",

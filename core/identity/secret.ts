@@ -10,19 +10,31 @@ export class SecretError extends Error {
 
 const minLength = 16;
 
+export interface MasterSecret {
+  readonly value: string;
+  /** Writes a new one into the data folder; call it once it is known that no other secret belongs there. */
+  keep(): void;
+}
+
 /**
  * The master secret: `LLM_PROXY_SECRET`, else the file `secret` in the data folder, made with mode 0600 at the first
  * start. A secret of white space is refused: it would protect nothing.
  */
-export function masterSecret(env: Readonly<Record<string, string | undefined>>, dataDir: string): string {
+export function masterSecret(env: Readonly<Record<string, string | undefined>>, dataDir: string): MasterSecret {
   const given = env.LLM_PROXY_SECRET;
-  if (given !== undefined && given !== "") return checked(given, "LLM_PROXY_SECRET");
+  const nothing = () => {};
+  if (given !== undefined && given !== "") return { value: checked(given, "LLM_PROXY_SECRET"), keep: nothing };
   const path = join(dataDir, "secret");
-  if (existsSync(path)) return checked(readFileSync(path, "utf8"), "the file `secret` in the data folder");
-  const made = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  writeFileSync(path, `${made}\n`, { mode: 0o600, flag: "wx" });
-  return made;
+  if (existsSync(path))
+    return { value: checked(readFileSync(path, "utf8"), "the file `secret` in the data folder"), keep: nothing };
+  const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+  return {
+    value,
+    keep() {
+      mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+      writeFileSync(path, `${value}\n`, { mode: 0o600, flag: "wx" });
+    },
+  };
 }
 
 function checked(value: string, where: string): string {

@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { JsonObject } from "../chat/json.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
+import { readBody } from "../runtime/read-body.ts";
 import type { Call } from "./call.ts";
 import type { Services } from "./services.ts";
 
@@ -13,16 +14,15 @@ export interface Asked {
 }
 
 export async function decode(request: Request, call: Call, services: Services): Promise<Asked> {
-  refuseByHeaders(request.headers, services.settings.maxBodyBytes);
-  const bytes = await readBody(request, services.settings.maxBodyBytes);
+  refuseByHeaders(request.headers);
+  const bytes = await bodyOf(request, services.settings.maxBodyBytes);
   const text = utf8(bytes);
   const body = parseJsonBody(text);
   return { text, body, envelope: call.endpoint.dialect.readEnvelope(body, bytes.byteLength) };
 }
 
 /** What can be refused before a byte of the body is read. */
-function refuseByHeaders(headers: Headers, maxBytes: number) {
-  if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
+function refuseByHeaders(headers: Headers) {
   const encoding = headers.get("content-encoding");
   if (encoding !== null && encoding.toLowerCase() !== "identity")
     throw new GatewayError("unsupported-media-type", "the body must not be compressed");
@@ -33,14 +33,14 @@ function refuseByHeaders(headers: Headers, maxBytes: number) {
     throw new GatewayError("unsupported-media-type", "the charset must be utf-8");
 }
 
-async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
-  let bytes: Uint8Array;
+async function bodyOf(request: Request, maxBytes: number): Promise<Uint8Array> {
+  let bytes: Uint8Array | null;
   try {
-    bytes = new Uint8Array(await request.arrayBuffer());
+    bytes = await readBody(request, maxBytes);
   } catch (cause) {
     throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
   }
-  if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
+  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);
   return bytes;
 }
 
@@ -54,6 +54,3 @@ function utf8(bytes: Uint8Array): string {
     throw new GatewayError("invalid-request", "the body is not valid UTF-8");
   }
 }
-
-const tooLarge = (maxBytes: number) =>
-  new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);

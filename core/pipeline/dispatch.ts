@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { ModelProvider, UpstreamProvider } from "../plugin/plugin.ts";
+import { ConnectTimeoutError } from "../runtime/connect.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer } from "./answer.ts";
@@ -145,6 +146,8 @@ async function askUpstream(
     response = await services.transport(request, call.abort.signal);
   } catch (cause) {
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
+    if (cause instanceof ConnectTimeoutError)
+      throw new GatewayError("upstream-timeout", "no connection to the provider", { code: "provider_unreachable" });
     // Its message may hold the URL, and with it a key: it stays in the log, masked there.
     throw new GatewayError("upstream-invalid", "the provider could not be reached", {
       code: "provider_unreachable",

@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { isJsonObject } from "../chat/json.ts";
 import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
 import { SseSplitter } from "../dialects/sse.ts";
+import { joined } from "../runtime/read-body.ts";
 import { type Answer, nothingMetered, type Source } from "./answer.ts";
 import { type Redactor, redactor } from "./redact.ts";
 
@@ -40,7 +41,7 @@ export async function relay(
   if (stream && !first.done && startsLikeSse(first.value))
     return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
   const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
-  const body = concat([redact.push(whole), redact.rest()]);
+  const body = joined([redact.push(whole), redact.rest()]);
   return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
 }
 
@@ -60,7 +61,7 @@ function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: R
       const { value } = await read();
       if (value === undefined) {
         ended = true;
-        const last = concat([redact.push(lastFrame(splitter, meter)), redact.rest()]);
+        const last = joined([redact.push(lastFrame(splitter, meter)), redact.rest()]);
         return last.byteLength > 0 ? last : null;
       }
       // Whole frames only: a comment or an error of ours always finds a place between two events.
@@ -68,7 +69,7 @@ function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: R
       const frames = splitter.push(value);
       const shown = frames.filter((frame) => meter.frame(frame));
       const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
-      return redact.push(asReceived ? value : concat(shown.map((frame) => frame.bytes)));
+      return redact.push(asReceived ? value : joined(shown.map((frame) => frame.bytes)));
     },
   };
 }
@@ -92,7 +93,7 @@ async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
     }
     chunks.push(value);
   }
-  return concat(chunks);
+  return joined(chunks);
 }
 
 function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
@@ -104,17 +105,4 @@ function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
   }
   if (!isJsonObject(body)) throw new GatewayError("upstream-invalid", "the provider's answer is not an object");
   return { ...nothingMetered, ...dialect.relay.meterResponse(body) };
-}
-
-function concat(chunks: readonly Uint8Array[]): Uint8Array {
-  const filled = chunks.filter(({ byteLength }) => byteLength > 0);
-  const only = filled[0];
-  if (filled.length === 1 && only) return only;
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
 }

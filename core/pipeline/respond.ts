@@ -187,7 +187,7 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
   }
 }
 
-/** The client has left. What still comes is read for its real usage, as long as the watchdog of `gateway` lets it. */
+/** The client has left. What still comes is read for its real usage, as long as `watchDisconnect` lets it. */
 async function drain(call: Call, { target, first }: Dispatched, source: Source, services: Services): Promise<void> {
   const before = source.metered();
   call.startDrain();

@@ -2,8 +2,6 @@ export interface ServeOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Above this the runtime itself refuses a body, without one of ours. */
-  readonly maxBodyBytes: number;
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }
 export interface Listening {
@@ -30,7 +28,8 @@ async function serveOnBun(options: ServeOptions): Promise<Listening> {
     hostname: options.host,
     port: options.port,
     idleTimeout: idleTimeoutSeconds,
-    maxRequestBodySize: options.maxBodyBytes,
+    // Bun's own refusal has no body: whoever reads one bounds it, and answers in the caller's dialect.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
     // Bun shares the port by default outside development: two proxies would answer in turn, each with its own ledger.
     reusePort: false,

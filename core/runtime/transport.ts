@@ -1,3 +1,5 @@
+import { connectGuard } from "./connect.ts";
+
 /** Sends one request upstream. The one place where requests to providers leave the process. */
 export type Transport = (request: OutboundRequest, signal: AbortSignal) => Promise<Response>;
 
@@ -7,22 +9,35 @@ export interface OutboundRequest {
   readonly body: string;
 }
 
+export interface TransportOptions {
+  readonly connectTimeoutMs: number;
+  readonly now: () => number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
 /**
  * Redirects are not followed: fetch would carry a provider's key header to wherever it points. `signal` is always passed,
- * because without it a client that leaves before the headers leaves the upstream call running.
+ * because without it a client that leaves before the headers leaves the upstream call running. Throws
+ * `ConnectTimeoutError`, or what fetch throws.
  */
-export const fetchTransport: Transport = ({ url, headers, body }, signal) => {
-  const options: RequestInit & { readonly timeout: false } = {
-    method: "POST",
-    headers,
-    body,
-    signal,
-    redirect: "manual",
-    // Older Bun versions end a silent answer after five minutes; our own timeouts decide.
-    timeout: false,
+export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions): Transport {
+  const guard = connectGuard(connectTimeoutMs, now, env);
+  return async ({ url, headers, body }, signal) => {
+    await guard.reach(url, signal);
+    const options: RequestInit & { readonly timeout: false } = {
+      method: "POST",
+      headers,
+      body,
+      signal,
+      redirect: "manual",
+      // Older Bun versions end a silent answer after five minutes; our own timeouts decide.
+      timeout: false,
+    };
+    const response = await fetch(url, options);
+    guard.answered(url);
+    return response;
   };
-  return fetch(url, options);
-};
+}
 
 /** How many requests may be in flight at once on this runtime; `null`: no cap that we know of. */
 export function transportCap(env: Readonly<Record<string, string | undefined>>): number | null {

@@ -136,9 +136,19 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     write() {
       for (const { ref, startMs, spentNano, heldNano } of touched)
         writeWindow.run({ ref, startMs, spentNano, heldNano });
+      // Only now: what is not written yet must not be forgotten. Older windows are read again when a call ends in one.
+      for (const { ref } of touched) prune(windows.get(ref));
       touched.clear();
     },
   };
+}
+
+/** Windows of one budget kept in memory: the current one, and those in which calls in flight began. */
+const maxWindows = 4;
+
+function prune(windows: Map<number, Counters> | undefined): void {
+  if (windows === undefined || windows.size <= maxWindows) return;
+  windows.delete(Math.min(...windows.keys()));
 }
 
 const none: readonly Budget[] = [];

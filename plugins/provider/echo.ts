@@ -9,7 +9,8 @@ export default definePlugin({
   kind: "provider",
   name: "echo",
   api: 1,
-  description: "Streams back the last user message; models echo, slow, fail, fail-midway, tools and reasoning.",
+  description:
+    "Streams back the last user message; models `echo`, `echo/slow`, `echo/fail`, `echo/fail-midway`, `echo/tools`, `echo/reasoning`.",
   config: t.Object(
     {
       tokenDelayMs: t.Integer({

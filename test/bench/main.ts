@@ -27,7 +27,13 @@ interface Figure {
   readonly failed: number;
 }
 
-async function measure(subject: Subject, text: string, count: number, concurrency: number, rate: number | null = null): Promise<Figure> {
+async function measure(
+  subject: Subject,
+  text: string,
+  count: number,
+  concurrency: number,
+  rate: number | null = null,
+): Promise<Figure> {
   const before = subject.pid === null ? 0 : cpuUs(subject.pid);
   const result = await run({ port: subject.port, requests: subject.requests(text), calls: count, concurrency, rate });
   const cpu = subject.pid === null ? null : (cpuUs(subject.pid) - before) / count;
@@ -58,11 +64,15 @@ const figure = (label: string, name: string) => figures.get(`${label}/${name}`);
 
 async function table(label: string, text: string, count: number, concurrency: number, rate: number | null = null) {
   print(`\n${label}: ${count} calls, ${concurrency} connections${rate === null ? "" : `, ${rate} calls/s`}`);
-  print(`${"".padEnd(12)}${["calls/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "failed"].map((name) => name.padStart(9)).join("")}`);
+  print(
+    `${"".padEnd(12)}${["calls/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "failed"].map((name) => name.padStart(9)).join("")}`,
+  );
   for (const subject of subjects) {
     const found = await measure(subject, text, count, concurrency, rate);
     figures.set(`${label}/${subject.name}`, found);
-    print(`${subject.name.padEnd(12)}${column(found.perSecond)}${column(found.p50, 2)}${column(found.p99, 2)}${column(found.p999, 2)}${column(found.cpu, 1)}${column(found.failed)}`);
+    print(
+      `${subject.name.padEnd(12)}${column(found.perSecond)}${column(found.p50, 2)}${column(found.p99, 2)}${column(found.p999, 2)}${column(found.cpu, 1)}${column(found.failed)}`,
+    );
   }
 }
 
@@ -76,22 +86,52 @@ await table("SSE burst", burstBody, Math.ceil(calls / 8), 64);
 await table("SSE paced", pacedBody, 256, 256);
 
 /** A subject's CPU over that of another in the same table. */
-const ratio = (label: string, name: string, over: string) => (figure(label, name)?.cpu ?? Number.NaN) / (figure(label, over)?.cpu ?? Number.NaN);
-const added = (part: "p50" | "p99" | "p999", name: string) => (figure("JSON open loop", name)?.[part] ?? Number.NaN) - (figure("JSON open loop", "direct")?.[part] ?? Number.NaN);
-const row = (what: string, value: string, must: string, aim: string) => print(`${what.padEnd(58)}${value.padStart(14)}${must.padStart(14)}${aim.padStart(12)}`);
+const ratio = (label: string, name: string, over: string) =>
+  (figure(label, name)?.cpu ?? Number.NaN) / (figure(label, over)?.cpu ?? Number.NaN);
+const added = (part: "p50" | "p99" | "p999", name: string) =>
+  (figure("JSON open loop", name)?.[part] ?? Number.NaN) - (figure("JSON open loop", "direct")?.[part] ?? Number.NaN);
+const row = (what: string, value: string, must: string, aim: string) =>
+  print(`${what.padEnd(58)}${value.padStart(14)}${must.padStart(14)}${aim.padStart(12)}`);
 
 print("");
 row("", "measured", "must", "aim");
 row("CPU of a JSON call at 64, proxy / bare", ratio("JSON c64", "proxy", "bare").toFixed(2), "≤ 2.0", "≤ 1.5");
-row("CPU at 256 / at 64, proxy", ((figure("JSON c256", "proxy")?.cpu ?? Number.NaN) / (figure("JSON c64", "proxy")?.cpu ?? Number.NaN)).toFixed(2), "≤ 1.7", "≤ 1.15");
-row("added p50 / p99 / p99.9 at 500/s, proxy, ms", (["p50", "p99", "p999"] as const).map((part) => added(part, "proxy").toFixed(2)).join(" "), "0.5 1.5", "0.3 0.9");
-row("added p50 / p99 / p99.9 at 500/s, bare, ms", (["p50", "p99", "p999"] as const).map((part) => added(part, "bare").toFixed(2)).join(" "), "", "");
-row(`CPU of a stream of ${eventsPerStream} events at once, proxy / bare`, ratio("SSE burst", "proxy", "bare").toFixed(2), "≤ 1.3", "≤ 1.1");
+row(
+  "CPU at 256 / at 64, proxy",
+  ((figure("JSON c256", "proxy")?.cpu ?? Number.NaN) / (figure("JSON c64", "proxy")?.cpu ?? Number.NaN)).toFixed(2),
+  "≤ 1.7",
+  "≤ 1.15",
+);
+row(
+  "added p50 / p99 / p99.9 at 500/s, proxy, ms",
+  (["p50", "p99", "p999"] as const).map((part) => added(part, "proxy").toFixed(2)).join(" "),
+  "0.5 1.5",
+  "0.3 0.9",
+);
+row(
+  "added p50 / p99 / p99.9 at 500/s, bare, ms",
+  (["p50", "p99", "p999"] as const).map((part) => added(part, "bare").toFixed(2)).join(" "),
+  "",
+  "",
+);
+row(
+  `CPU of a stream of ${eventsPerStream} events at once, proxy / bare`,
+  ratio("SSE burst", "proxy", "bare").toFixed(2),
+  "≤ 1.3",
+  "≤ 1.1",
+);
 row("CPU of a paced stream, proxy / bare", ratio("SSE paced", "proxy", "bare").toFixed(2), "≤ 1.3", "≤ 1.1");
 if (nginx) {
   row("CPU of a JSON call at 64, proxy / nginx", ratio("JSON c64", "proxy", "nginx").toFixed(2), "≤ 2.6", "≤ 1.8");
   row("CPU of a paced stream, proxy / nginx", ratio("SSE paced", "proxy", "nginx").toFixed(2), "≤ 1.4", "≤ 1.15");
 }
-for (const subject of subjects) if (subject.pid !== null) row(`memory of ${subject.name}, MB`, rssMb(subject.pid).toFixed(0), subject.name === "proxy" ? "≤ 110" : "", subject.name === "proxy" ? "≤ 90" : "");
+for (const subject of subjects)
+  if (subject.pid !== null)
+    row(
+      `memory of ${subject.name}, MB`,
+      rssMb(subject.pid).toFixed(0),
+      subject.name === "proxy" ? "≤ 110" : "",
+      subject.name === "proxy" ? "≤ 90" : "",
+    );
 for (const subject of subjects) subject.stop();
 process.exit(0);

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../support/poll.ts";
 
 /** One program between the load and the upstream, running. */
 export interface Subject {
@@ -15,7 +16,8 @@ export interface Subject {
 
 const root = join(import.meta.dir, "../..");
 /** Where there are two cores, the subject has one for itself and the load and the upstream share the other. */
-const pin = (core: number): string[] => (navigator.hardwareConcurrency > 1 && existsSync("/usr/bin/taskset") ? ["taskset", "-c", String(core)] : []);
+const pin = (core: number): string[] =>
+  navigator.hardwareConcurrency > 1 && existsSync("/usr/bin/taskset") ? ["taskset", "-c", String(core)] : [];
 export const loadCore = 1;
 const subjectCore = 0;
 
@@ -26,12 +28,24 @@ export const request = (body: string, key = "none"): Buffer =>
 
 export async function startUpstream(): Promise<Subject> {
   const child = start(["bun", "test/bench/upstream.ts"], loadCore);
-  return { name: "direct", port: Number(await firstLine(child)), pid: null, requests: (body) => [request(body)], stop: () => child.kill() };
+  return {
+    name: "direct",
+    port: Number(await firstLine(child)),
+    pid: null,
+    requests: (body) => [request(body)],
+    stop: () => child.kill(),
+  };
 }
 
 export async function startBare(upstreamPort: number): Promise<Subject> {
   const child = start(["bun", "test/bench/bare.ts", String(upstreamPort)], subjectCore);
-  return { name: "bare", port: Number(await firstLine(child)), pid: child.pid, requests: (body) => [request(body)], stop: () => child.kill() };
+  return {
+    name: "bare",
+    port: Number(await firstLine(child)),
+    pid: child.pid,
+    requests: (body) => [request(body)],
+    stop: () => child.kill(),
+  };
 }
 
 /** `null`: not installed. */
@@ -88,10 +102,15 @@ ${billing ? "" : "billing: {}\n"}prices: [{ target: mock/*, input: 1, output: 2 
   );
   const port = freePort();
   const log = join(directory, "log");
-  const child = start(["bun", "core/main.ts", "--config", config, "--data", data, "--port", String(port)], subjectCore, {
-    LLM_PROXY_ADMIN_TOKEN: adminToken,
-    BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
-  }, log);
+  const child = start(
+    ["bun", "core/main.ts", "--config", config, "--data", data, "--port", String(port)],
+    subjectCore,
+    {
+      LLM_PROXY_ADMIN_TOKEN: adminToken,
+      BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
+    },
+    log,
+  );
   await answering(port);
   const made = await Promise.all(Array.from({ length: keys }, (_, at) => createKey(port, at, billing)));
   return {
@@ -134,20 +153,14 @@ async function firstLine(child: { readonly stdout: unknown }): Promise<string> {
   return new TextDecoder().decode(value).trim();
 }
 
-async function answering(port: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+const answering = (port: number): Promise<unknown> =>
+  until(`an answer on port ${port}`, async () => {
     try {
-      const { status } = await fetch(`http://127.0.0.1:${port}/readyz`);
-      if (status !== 503) return;
+      return (await fetch(`http://127.0.0.1:${port}/readyz`)).status !== 503;
     } catch {
-      // Not listening yet.
+      return false;
     }
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50);
-    });
-  }
-  throw new Error(`nothing answers on port ${port}`);
-}
+  });
 
 function freePort(): number {
   const server = Bun.serve({ port: 0, fetch: () => new Response() });

@@ -24,7 +24,9 @@ const answer = JSON.stringify({
   object: "chat.completion",
   created: 1,
   model: "m",
-  choices: [{ index: 0, message: { role: "assistant", content: "x".repeat(1_250) }, logprobs: null, finish_reason: "stop" }],
+  choices: [
+    { index: 0, message: { role: "assistant", content: "x".repeat(1_250) }, logprobs: null, finish_reason: "stop" },
+  ],
   usage,
 });
 const json = Buffer.from(

@@ -31,7 +31,7 @@ describe("defaults", () => {
         port: 8787,
         maxBodyBytes: 67_108_864,
         logLevel: "info",
-        timeouts: { firstByteMs: 600_000, idleMs: 600_000, drainMs: 30_000 },
+        timeouts: { connectMs: 10_000, firstByteMs: 600_000, idleMs: 600_000, drainMs: 30_000 },
         disconnect: { drainMs: 5_000, maxDrains: 200 },
       },
       storage: { sqlite: {} },

@@ -11,30 +11,36 @@ const dataDir = (name: string) => folder.file(name);
 describe("the master secret", () => {
   test("is made once, for its owner alone, and used again", () => {
     const data = dataDir("fresh/data");
-    const made = masterSecret({}, data);
+    const made = kept({}, data);
     expect(Buffer.from(made, "base64url")).toHaveLength(32);
     expect(statSync(join(data, "secret")).mode & 0o777).toBe(0o600);
     expect(statSync(data).mode & 0o777).toBe(0o700);
-    expect(masterSecret({}, data)).toBe(made);
+    expect(kept({}, data)).toBe(made);
     expect(readdirSync(data)).toEqual(["secret"]);
-    expect(masterSecret({}, dataDir("another/data"))).not.toBe(made);
+    expect(kept({}, dataDir("another/data"))).not.toBe(made);
+  });
+
+  test("a new one is not written before it is known to belong there", () => {
+    const data = dataDir("not-kept");
+    masterSecret({}, data);
+    expect(existsSync(data)).toBe(false);
   });
 
   test("from the environment is taken as it is, and no file is written", () => {
     const data = dataDir("given");
-    expect(masterSecret({ LLM_PROXY_SECRET: "a-long-secret-of-my-own" }, data)).toBe("a-long-secret-of-my-own");
+    expect(kept({ LLM_PROXY_SECRET: "a-long-secret-of-my-own" }, data)).toBe("a-long-secret-of-my-own");
     expect(existsSync(join(data, "secret"))).toBe(false);
   });
 
   test("from the environment goes before the file", () => {
     const data = dataDir("both");
-    masterSecret({}, data);
-    expect(masterSecret({ LLM_PROXY_SECRET: "a-long-secret-of-my-own" }, data)).toBe("a-long-secret-of-my-own");
+    kept({}, data);
+    expect(kept({ LLM_PROXY_SECRET: "a-long-secret-of-my-own" }, data)).toBe("a-long-secret-of-my-own");
   });
 
   test("an empty variable is an unset one", () => {
     const data = dataDir("empty");
-    expect(masterSecret({ LLM_PROXY_SECRET: "" }, data)).toBe(masterSecret({}, data));
+    expect(kept({ LLM_PROXY_SECRET: "" }, data)).toBe(kept({}, data));
   });
 
   test.each(["short", "fifteen-letters", "   ", "\n\t\n", " ".repeat(64), `  ${"x".repeat(15)}  `])(
@@ -62,7 +68,7 @@ describe("the master secret", () => {
     const data = dataDir("line-end");
     mkdirSync(data);
     writeFileSync(join(data, "secret"), "a-long-secret-of-my-own\r\n");
-    expect(masterSecret({}, data)).toBe("a-long-secret-of-my-own");
+    expect(kept({}, data)).toBe("a-long-secret-of-my-own");
   });
 
   test("a folder that cannot be written stops the start", () => {
@@ -73,7 +79,7 @@ describe("the master secret", () => {
     const data = dataDir("read-only");
     mkdirSync(data);
     chmodSync(data, 0o500);
-    expect(caught(() => masterSecret({}, data))).toBeInstanceOf(Error);
+    expect(caught(() => kept({}, data))).toBeInstanceOf(Error);
   });
 });
 
@@ -89,6 +95,13 @@ test("a derived key is its purpose's own, and always the same", () => {
   const expanded = createHmac("sha256", extracted).update("llm-proxy api-keys\u0001").digest();
   expect(key.equals(expanded)).toBe(true);
 });
+
+/** As a start uses it that finds nothing against it. */
+function kept(env: Record<string, string>, data: string): string {
+  const secret = masterSecret(env, data);
+  secret.keep();
+  return secret.value;
+}
 
 function caught(work: () => unknown): unknown {
   try {

@@ -93,6 +93,27 @@ describe("a hook that fails closed", () => {
     late.reject(new Error("too late"));
   });
 
+  test("what it grants after that is handed on to be given back, and nothing else is", async () => {
+    jest.useFakeTimers();
+    const late = Promise.withResolvers<string>();
+    const given: string[] = [];
+    const giveBack = (value: string) => void given.push(value);
+    const ended = failure(() => closedHook(context(), "rate-limit", "slow", () => late.promise, giveBack));
+    await Promise.resolve();
+    jest.advanceTimersByTime(5_000);
+    expect(await ended).toMatchObject({ kind: "unavailable" });
+    expect(given).toEqual([]);
+    late.resolve("a hold");
+    await late.promise;
+    await Promise.resolve();
+    expect(given).toEqual(["a hold"]);
+    jest.useRealTimers();
+    expect(await closedHook(context(), "rate-limit", "quick", async () => "a hold in time", giveBack)).toBe(
+      "a hold in time",
+    );
+    expect(given).toEqual(["a hold"]);
+  });
+
   test("timings of several calls of one instance add up", async () => {
     const seen = context();
     await closedHook(seen, "auth", "one", async () => 1);

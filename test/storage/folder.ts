@@ -15,8 +15,11 @@ export function temporaryFolder(): { readonly path: string; readonly file: (name
   return { path, file: (name = `${(made += 1)}.db`) => join(path, name) };
 }
 
-export const openAt = (path: string, now: () => number = () => startMs, onBackup: (path: string) => void = () => {}): Promise<Database> =>
-  openSqliteDatabase({ path, synchronous: "normal", now, onBackup });
+export const openAt = (
+  path: string,
+  now: () => number = () => startMs,
+  onBackup: (path: string) => void = () => {},
+): Promise<Database> => openSqliteDatabase({ path, synchronous: "normal", now, onBackup });
 
 /** Rows of a query, read as a BI tool reads them: over a connection of its own. */
 export function rowsOf<Row>(path: string, query: string): Row[] {

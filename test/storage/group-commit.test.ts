@@ -30,7 +30,11 @@ describe("group commit", () => {
         return [returned, beside.prepare("SELECT count(*) FROM things").values()[0]?.[0]];
       }),
     );
-    expect(counts).toEqual([[10, 3], [20, 3], [30, 3]]);
+    expect(counts).toEqual([
+      [10, 3],
+      [20, 3],
+      [30, 3],
+    ]);
   });
 
   test("one that fails is refused alone; its neighbours are written", async () => {
@@ -45,7 +49,13 @@ describe("group commit", () => {
       writer.run(() => insert(3)),
       writer.run(() => insert(4)),
     ]);
-    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "rejected", "fulfilled"]);
+    expect(results.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+    ]);
     expect(values()).toEqual([1, 3, 4]);
     expect(writer.trouble()).toBeNull();
   });

@@ -11,30 +11,26 @@ const folder = temporaryFolder();
 /** Lines of accounts, nearest first; the third caller has no key. */
 const lines = [["default"], ["user", "team", "default"], ["team", "default"]] as const;
 
-test(
-  "whatever happens, the ledger agrees with plain arithmetic after each step, and proves clean",
-  async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, async (run) => {
-        const subject = await Subject.open();
-        try {
-          for (const step of run) {
-            await subject.take(step);
-            await subject.check();
-          }
-          // In the end all holds are gone.
-          await subject.take({ kind: "restart", policy: "input" });
+test("whatever happens, the ledger agrees with plain arithmetic after each step, and proves clean", async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, async (run) => {
+      const subject = await Subject.open();
+      try {
+        for (const step of run) {
+          await subject.take(step);
           await subject.check();
-          expect(rowsOf(subject.path, "SELECT * FROM v_budget WHERE held_nano <> 0")).toEqual([]);
-        } finally {
-          await subject.database.close();
         }
-      }),
-      { numRuns: 25 },
-    );
-  },
-  60_000,
-);
+        // In the end all holds are gone.
+        await subject.take({ kind: "restart", policy: "input" });
+        await subject.check();
+        expect(rowsOf(subject.path, "SELECT * FROM v_budget WHERE held_nano <> 0")).toEqual([]);
+      } finally {
+        await subject.database.close();
+      }
+    }),
+    { numRuns: 25 },
+  );
+}, 60_000);
 
 /** The real ledger and the model side by side. */
 class Subject {
@@ -48,7 +44,8 @@ class Subject {
     const path = folder.file();
     const subject = new Subject(path, await openAt(path));
     addAccounts(path);
-    for (const [at, line] of lines.slice(0, 2).entries()) await subject.database.keys.create(aKey({ id: `key-${at}`, accountId: line[0] }), null);
+    for (const [at, line] of lines.slice(0, 2).entries())
+      await subject.database.keys.create(aKey({ id: `key-${at}`, accountId: line[0] }), null);
     await subject.database.close();
     subject.database = await openAt(path, subject.now);
     return subject;
@@ -64,7 +61,9 @@ class Subject {
     switch (step.kind) {
       case "budget": {
         const { scope, window, limitNano } = step;
-        this.#model.addBudget(await database.budgets.create(aBudget({ scope, window, limitNano, createdMs: this.now() })));
+        this.#model.addBudget(
+          await database.budgets.create(aBudget({ scope, window, limitNano, createdMs: this.now() })),
+        );
         return;
       }
       case "remove": {
@@ -89,7 +88,10 @@ class Subject {
         const provider = step.fellBack ? last : admission.provider;
         const chargeNano = step.percent === null ? null : Math.ceil(((heldNano || 100) * step.percent) / 100);
         const final = aFinal(admission.callId, { provider, chargeNano, costNano: chargeNano, finishedMs: this.now() });
-        await Promise.all([database.ledger.finish(final), database.ledger.finish({ ...final, chargeNano: 12_345, status: "shutdown" })]);
+        await Promise.all([
+          database.ledger.finish(final),
+          database.ledger.finish({ ...final, chargeNano: 12_345, status: "shutdown" }),
+        ]);
         await database.ledger.finish({ ...final, chargeNano: 54_321 });
         this.#model.finished(ending, provider, chargeNano);
         return;
@@ -116,13 +118,24 @@ class Subject {
       const shown = await this.database.budgets.get(budget.row.id);
       expect(shown).toMatchObject(countersOf(budget, shown?.windowStartMs ?? -1));
     }
-    for (const row of [...rowsOf<BudgetRow>(this.path, "SELECT * FROM v_budget"), ...rowsOf<BudgetRow>(this.path, everyWindow)]) {
+    for (const row of [
+      ...rowsOf<BudgetRow>(this.path, "SELECT * FROM v_budget"),
+      ...rowsOf<BudgetRow>(this.path, everyWindow),
+    ]) {
       const { spentNano, heldNano } = countersOf(model.budgetOf(row.budget_id), row.window_start_ms);
       expect({ spent: row.spent_nano, held: row.held_nano }).toEqual({ spent: spentNano, held: heldNano });
     }
     const sum = model.charges.reduce((total, { chargeNano }) => total + (chargeNano ?? 0), 0);
     expect(rowsOf(this.path, figures)).toEqual([
-      { rows: model.open.length + model.charges.length + model.refused, ids: model.open.length + model.charges.length + model.refused, open: model.open.length, refused: model.refused, charged: sum, entries: 0 - sum, entered: model.charges.filter(({ chargeNano }) => chargeNano).length },
+      {
+        rows: model.open.length + model.charges.length + model.refused,
+        ids: model.open.length + model.charges.length + model.refused,
+        open: model.open.length,
+        refused: model.refused,
+        charged: sum,
+        entries: 0 - sum,
+        entered: model.charges.filter(({ chargeNano }) => chargeNano).length,
+      },
     ]);
     expect(rowsOf(this.path, strayEntries)).toEqual([]);
   }
@@ -167,11 +180,14 @@ const strayEntries = `SELECT * FROM v_ledger l WHERE NOT EXISTS (SELECT 1 FROM v
   WHERE u.call_id = l.call_id AND u.account_id = l.account_id AND u.charge_nano = -l.delta_nano)`;
 
 const keyOf = (at: number): string | null => (at < 2 ? `key-${at}` : null);
-const picked = <Item>(items: readonly Item[], pick: number): Item | undefined => items[pick % Math.max(items.length, 1)];
+const picked = <Item>(items: readonly Item[], pick: number): Item | undefined =>
+  items[pick % Math.max(items.length, 1)];
 
 /** No repository makes accounts yet. */
 function addAccounts(path: string): void {
   const client = new Client(path);
-  client.exec("INSERT INTO accounts (id, parent_ref, name, created_ms) VALUES ('team', 1, 'Team', 0), ('user', 2, 'User', 0)");
+  client.exec(
+    "INSERT INTO accounts (id, parent_ref, name, created_ms) VALUES ('team', 1, 'Team', 0), ('user', 2, 'User', 0)",
+  );
   client.close();
 }

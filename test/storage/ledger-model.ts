@@ -35,7 +35,12 @@ const scopes: readonly Scope[] = [
   ...providers.map((id) => ({ kind: "provider", id }) as const),
 ];
 const need: fc.Arbitrary<Admission["need"]> = fc
-  .record({ inputNano: fc.nat(200), outputNano: fc.nat(400), outputTokens: fc.integer({ min: 1, max: 100 }), least: fc.nat(100) })
+  .record({
+    inputNano: fc.nat(200),
+    outputNano: fc.nat(400),
+    outputTokens: fc.integer({ min: 1, max: 100 }),
+    least: fc.nat(100),
+  })
   .map(({ least, ...rest }) => ({ ...rest, leastOutputTokens: Math.min(Math.max(least, 1), rest.outputTokens) }));
 const call: fc.Arbitrary<AskedCall> = fc.record({
   key: fc.nat(2),
@@ -47,13 +52,47 @@ const call: fc.Arbitrary<AskedCall> = fc.record({
 });
 export const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant("budget" as const), scope: fc.constantFrom(...scopes), window: fc.constantFrom<BudgetWindow[]>("day", "week", "month", "lifetime"), limitNano: fc.integer({ min: 1, max: 4_000 }) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant("budget" as const),
+        scope: fc.constantFrom(...scopes),
+        window: fc.constantFrom<BudgetWindow[]>("day", "week", "month", "lifetime"),
+        limitNano: fc.integer({ min: 1, max: 4_000 }),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), pick: fc.nat() }) },
-    { weight: 8, arbitrary: fc.record({ kind: fc.constant("admit" as const), calls: fc.array(call, { minLength: 1, maxLength: 5 }) }) },
-    { weight: 8, arbitrary: fc.record({ kind: fc.constant("finish" as const), pick: fc.nat(), percent: fc.option(fc.nat(150), { freq: 5 }), fellBack: fc.boolean() }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        kind: fc.constant("admit" as const),
+        calls: fc.array(call, { minLength: 1, maxLength: 5 }),
+      }),
+    },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        kind: fc.constant("finish" as const),
+        pick: fc.nat(),
+        percent: fc.option(fc.nat(150), { freq: 5 }),
+        fellBack: fc.boolean(),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("refuse" as const), key: fc.nat(2) }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.constantFrom(1, 1_000, hourMs, 24 * hourMs, 7 * 24 * hourMs, 31 * 24 * hourMs) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), policy: fc.constantFrom("input" as const, "full" as const, "release" as const) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant("advance" as const),
+        ms: fc.constantFrom(1, 1_000, hourMs, 24 * hourMs, 7 * 24 * hourMs, 31 * 24 * hourMs),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("restart" as const),
+        policy: fc.constantFrom("input" as const, "full" as const, "release" as const),
+      }),
+    },
   ),
   { minLength: 1, maxLength: 50, size: "max" },
 );
@@ -87,7 +126,9 @@ export class LedgerModel {
   admitted(admission: Admission, result: AdmitResult): void {
     const { need: asked, startedMs } = admission;
     const inScope = this.budgets.filter(
-      ({ row }) => row.createdMs <= startedMs && admission.scopes.some(({ kind, id }) => kind === row.scope.kind && id === row.scope.id),
+      ({ row }) =>
+        row.createdMs <= startedMs &&
+        admission.scopes.some(({ kind, id }) => kind === row.scope.kind && id === row.scope.id),
     );
     const free = inScope.map((budget) => freeOf(budget, startedMs));
     const least = Math.min(...free, Number.MAX_SAFE_INTEGER);
@@ -97,7 +138,9 @@ export class LedgerModel {
     if (!result.admitted) {
       if (result.outdated) throw new Error("the model asks with a need for budgets");
       // One nano-USD of slack for each rounding of the two parts of a need.
-      expect(Math.abs(result.neededNano - (mayLower ? priceOf(asked.leastOutputTokens) : whole))).toBeLessThanOrEqual(mayLower ? 1 : 0);
+      expect(Math.abs(result.neededNano - (mayLower ? priceOf(asked.leastOutputTokens) : whole))).toBeLessThanOrEqual(
+        mayLower ? 1 : 0,
+      );
       expect(result.fittingOutputTokens).toBeLessThanOrEqual(asked.outputTokens);
       expect(least).toBeLessThan(whole);
       expect(freeOf(this.budgetOf(result.budget.id), startedMs)).toBe(least);
@@ -105,7 +148,8 @@ export class LedgerModel {
       return;
     }
     expect(result.budgets).toBe(inScope.length);
-    if (least >= whole) expect(result).toMatchObject({ heldNano: inScope.length > 0 ? whole : 0, outputTokens: asked.outputTokens });
+    if (least >= whole)
+      expect(result).toMatchObject({ heldNano: inScope.length > 0 ? whole : 0, outputTokens: asked.outputTokens });
     else {
       expect(result.outputTokens).toBeGreaterThanOrEqual(asked.leastOutputTokens);
       expect(result.heldNano).toBeGreaterThanOrEqual(priceOf(result.outputTokens));
@@ -127,7 +171,8 @@ export class LedgerModel {
     for (const { budget, startMs, nano } of holds) {
       const counters = countersOf(budget, startMs);
       counters.heldNano -= nano;
-      if (budget.row.scope.kind !== "provider" || budget.row.scope.id === provider) counters.spentNano += chargeNano ?? 0;
+      if (budget.row.scope.kind !== "provider" || budget.row.scope.id === provider)
+        counters.spentNano += chargeNano ?? 0;
     }
     this.charges.push({ callId: admission.callId, accountId: admission.accountId, chargeNano });
   }
@@ -135,7 +180,12 @@ export class LedgerModel {
   swept(policy: "input" | "full" | "release"): void {
     for (const call_ of this.open) {
       const expected = call_.admission.ifInterrupted;
-      const chargeNano = policy === "release" ? 0 : policy === "full" && call_.heldNano > 0 ? call_.heldNano : (expected?.chargeNano ?? 0);
+      const chargeNano =
+        policy === "release"
+          ? 0
+          : policy === "full" && call_.heldNano > 0
+            ? call_.heldNano
+            : (expected?.chargeNano ?? 0);
       this.finished(call_, call_.admission.provider, expected && chargeNano);
     }
   }

@@ -7,18 +7,21 @@ const folder = temporaryFolder();
 const opened = () => openAt(folder.file());
 
 describe("the list of calls", () => {
-  test.each([1, 2, 3, 4, 5, 8, 50])("in pages of %d: those in flight first, then all others, each once", async (limit) => {
-    const database = await opened();
-    const finished: string[] = [];
-    for (let at = 0; at < 4; at++) finished.unshift(await finishedCall(database, startMs + at));
-    const flying: string[] = [];
-    for (let at = 0; at < 3; at++) flying.unshift(await openCall(database, startMs - at));
-    flying.reverse();
-    const seen = await walk(database, {}, limit);
-    // Those in flight have no place in the order: as many as a page holds are shown, on the first.
-    expect(seen).toEqual([...flying, ...finished]);
-    await database.close();
-  });
+  test.each([1, 2, 3, 4, 5, 8, 50])(
+    "in pages of %d: those in flight first, then all others, each once",
+    async (limit) => {
+      const database = await opened();
+      const finished: string[] = [];
+      for (let at = 0; at < 4; at++) finished.unshift(await finishedCall(database, startMs + at));
+      const flying: string[] = [];
+      for (let at = 0; at < 3; at++) flying.unshift(await openCall(database, startMs - at));
+      flying.reverse();
+      const seen = await walk(database, {}, limit);
+      // Those in flight have no place in the order: as many as a page holds are shown, on the first.
+      expect(seen).toEqual([...flying, ...finished]);
+      await database.close();
+    },
+  );
 
   test("pages stay whole while calls begin and end", async () => {
     const database = await opened();
@@ -55,7 +58,8 @@ describe("the list of calls", () => {
     expect(await walk(database, { status: "upstream_error" }, 50)).toEqual([done.callId]);
     expect(await walk(database, { status: "open" }, 50)).toEqual([flying.callId]);
     expect(await walk(database, { to: startMs }, 50)).toEqual([]);
-    for (const nobody of [{ key: "x" }, { account: "x" }, { model: "x" }, { provider: "x" }]) expect(await walk(database, nobody, 50)).toEqual([]);
+    for (const nobody of [{ key: "x" }, { account: "x" }, { model: "x" }, { provider: "x" }])
+      expect(await walk(database, nobody, 50)).toEqual([]);
     await database.close();
   });
 
@@ -65,7 +69,14 @@ describe("the list of calls", () => {
     const [listed] = (await database.calls.list({}, {})).data;
     const alone = await database.calls.get(id);
     expect(alone).toMatchObject({ ...listed });
-    expect(listed).toMatchObject({ callId: id, status: "open", source: null, stream: true, durationMs: null, finishedMs: null });
+    expect(listed).toMatchObject({
+      callId: id,
+      status: "open",
+      source: null,
+      stream: true,
+      durationMs: null,
+      finishedMs: null,
+    });
     await database.close();
   });
 
@@ -81,7 +92,8 @@ describe("keys and budgets", () => {
     const database = await opened();
     const key = await database.keys.create(aKey(), null);
     expect(await database.keys.get(key.id)).toMatchObject({ lastUsedMs: null });
-    for (const startedMs of [startMs + 5, startMs + 9]) await database.ledger.refuse(aRefusal({ keyId: key.id, startedMs }));
+    for (const startedMs of [startMs + 5, startMs + 9])
+      await database.ledger.refuse(aRefusal({ keyId: key.id, startedMs }));
     expect(await database.keys.get(key.id)).toMatchObject({ lastUsedMs: startMs + 9 });
     expect((await database.keys.list({})).data).toMatchObject([{ lastUsedMs: startMs + 9 }]);
     await database.close();
@@ -125,9 +137,14 @@ async function finishedCall(database: Database, startedMs: number): Promise<stri
   return id;
 }
 
-async function walk(database: Database, filter: CallFilter, limit: number, between: () => Promise<void> = async () => {}): Promise<string[]> {
+async function walk(
+  database: Database,
+  filter: CallFilter,
+  limit: number,
+  between: () => Promise<void> = async () => {},
+): Promise<string[]> {
   const seen: string[] = [];
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const page: Awaited<ReturnType<Database["calls"]["list"]>> = await database.calls.list(filter, { after, limit });
     expect(page.data.length).toBeLessThanOrEqual(limit);
     seen.push(...page.data.map(({ callId }) => callId));

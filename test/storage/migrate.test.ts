@@ -35,7 +35,10 @@ describe("migrate", () => {
     client.exec("INSERT INTO things VALUES (2)");
     const backup = migrate(client, [first, second], (version) => `${path}.v${version}`);
     expect(backup).toBe(`${path}.v1`);
-    expect(client.prepare("SELECT id, name FROM things").values()).toEqual([[1, "old"], [2, "old"]]);
+    expect(client.prepare("SELECT id, name FROM things").values()).toEqual([
+      [1, "old"],
+      [2, "old"],
+    ]);
     expect(rowsOf(`${path}.v1`, "SELECT * FROM things")).toEqual([{ id: 1 }, { id: 2 }]);
     expect(rowsOf(`${path}.v1`, "PRAGMA user_version")).toEqual([{ user_version: 1 }]);
   });
@@ -111,7 +114,8 @@ describe("opening", () => {
   test("the database and its lock are for their owner alone", async () => {
     const path = folder.file();
     const database = await openAt(path);
-    for (const file of [path, `${path}.lock`, `${path}.lock.pid`]) expect([file, statSync(file).mode & 0o777]).toEqual([file, 0o600]);
+    for (const file of [path, `${path}.lock`, `${path}.lock.pid`])
+      expect([file, statSync(file).mode & 0o777]).toEqual([file, 0o600]);
     await database.close();
   });
 });

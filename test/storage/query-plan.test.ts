@@ -58,7 +58,12 @@ describe("reports read no table from end to end", () => {
     expect(scannedTables(client, "SELECT count(*) FROM v_usage")).toContain("calls");
     expect(scannedTables(client, "SELECT * FROM calls ORDER BY created_ms DESC LIMIT 1")).toEqual(["calls"]);
     expect(scannedTables(client, "SELECT * FROM v_usage WHERE status = 'open'")).toContain("calls");
-    expect(scannedTables(client, "SELECT * FROM labels l JOIN calls c ON c.model_ref = l.ref WHERE c.key_ref = 1 AND l.ref > 3")).toEqual([]);
+    expect(
+      scannedTables(
+        client,
+        "SELECT * FROM labels l JOIN calls c ON c.model_ref = l.ref WHERE c.key_ref = 1 AND l.ref > 3",
+      ),
+    ).toEqual([]);
   });
 
   test("the list of calls, with every filter alone and with every other, first page and later", async () => {
@@ -114,7 +119,11 @@ describe("reports read no table from end to end", () => {
 
   test("a key by its digest", async () => {
     // Prepared once, when the repository is made: the statement itself is asked for again.
-    keyRepository(sqliteDatabase(recordingInto(statements)), groupCommit(client, { beforeCommit() {}, afterRollback() {} }), budgetBook(client, sqliteDatabase(client)));
+    keyRepository(
+      sqliteDatabase(recordingInto(statements)),
+      groupCommit(client, { beforeCommit() {}, afterRollback() {} }),
+      budgetBook(client, sqliteDatabase(client)),
+    );
     expect([...statements].some((sql) => sql.includes('"keys"."digest" = ?'))).toBe(true);
     expect(offences()).toEqual([]);
   });
@@ -157,7 +166,10 @@ describe("indexes", () => {
   test("every declared foreign key leads an index", () => {
     const tables = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").values().flat().map(String);
     const keyed = tables.flatMap((table) =>
-      client.prepare(`SELECT "from" FROM pragma_foreign_key_list('${table}')`).values().map(([column]) => [table, column] as const),
+      client
+        .prepare(`SELECT "from" FROM pragma_foreign_key_list('${table}')`)
+        .values()
+        .map(([column]) => [table, column] as const),
     );
     expect(keyed.length).toBeGreaterThan(0);
     expect(keyed.filter(([table, column]) => !leading(table).includes(String(column)))).toEqual([]);

@@ -22,14 +22,24 @@ describe("refused calls", () => {
     const other = await database.keys.create(aKey(), null);
     await refusing(other.id, 2);
     await refusing(null, 70);
-    expect(rows(path)).toEqual([{ key_id: null, rows: 60 }, { key_id: key, rows: 61 }, { key_id: other.id, rows: 2 }]);
+    expect(rows(path)).toEqual([
+      { key_id: null, rows: 60 },
+      { key_id: key, rows: 61 },
+      { key_id: other.id, rows: 2 },
+    ]);
     expect(counts(path).toSorted((left, right) => left - right)).toEqual([1, 2, 70, 100]);
     await database.close();
   });
 
   test("a row says what was asked and why it was refused, and costs nothing", async () => {
     const { database, path, key } = await opened();
-    const refusal = aRefusal({ keyId: key, model: "unknown/model", httpStatus: 404, errorKind: "model-not-found", notes: { error: "no such model" } });
+    const refusal = aRefusal({
+      keyId: key,
+      model: "unknown/model",
+      httpStatus: 404,
+      errorKind: "model-not-found",
+      notes: { error: "no such model" },
+    });
     await database.ledger.refuse(refusal);
     expect(await database.calls.get(refusal.callId)).toMatchObject({
       status: "refused",
@@ -61,4 +71,5 @@ async function opened() {
 
 const rows = (path: string) =>
   rowsOf(path, "SELECT key_id, count(*) AS rows FROM v_usage WHERE status = 'refused' GROUP BY key_id ORDER BY key_id");
-const counts = (path: string) => rowsOf<{ count: number }>(path, "SELECT count FROM refusal_counts").map(({ count }) => count);
+const counts = (path: string) =>
+  rowsOf<{ count: number }>(path, "SELECT count FROM refusal_counts").map(({ count }) => count);

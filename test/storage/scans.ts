@@ -29,7 +29,7 @@ interface Instruction {
 export function scannedTables(client: SqliteClient, sql: string): string[] {
   const roots = new Map(
     // Both columns are declared so in sqlite_master.
-    (client.prepare("SELECT rootpage, tbl_name FROM sqlite_master WHERE rootpage > 0").values() as [number, string][]),
+    client.prepare("SELECT rootpage, tbl_name FROM sqlite_master WHERE rootpage > 0").values() as [number, string][],
   );
   const program = client.prepare(`EXPLAIN ${sql}`).all() as Instruction[];
   const cursors = new Map<number, string>();

@@ -38,7 +38,9 @@ describe.each(drivers)("through %s", (_, driver) => {
     const insert = client.prepare("INSERT INTO things (value, flag) VALUES (?, ?)");
     const numbers = [0, -1, 2 ** 31, 2 ** 53 - 1, -(2 ** 53 - 1)];
     for (const value of [...numbers, "ü\u{1f600}", null]) insert.run(value, value === 0);
-    expect(client.prepare("SELECT value FROM things ORDER BY id").values()).toEqual([...numbers, "ü\u{1f600}", null].map((value) => [value]));
+    expect(client.prepare("SELECT value FROM things ORDER BY id").values()).toEqual(
+      [...numbers, "ü\u{1f600}", null].map((value) => [value]),
+    );
     expect(client.prepare("SELECT id, flag FROM things WHERE id < ?").all(3)).toEqual([
       { id: 1, flag: 1 },
       { id: 2, flag: 0 },

@@ -35,7 +35,11 @@ describe.each(versions)("version %d", (version) => {
     expect(before.usage.length).toBeGreaterThan(5);
     expect(before.open).toBeGreaterThan(0);
     const backups: string[] = [];
-    const database = await openAt(path, () => startMs + 1_000, (made) => void backups.push(made));
+    const database = await openAt(
+      path,
+      () => startMs + 1_000,
+      (made) => void backups.push(made),
+    );
     expect(backups).toHaveLength(version < current ? 1 : 0);
     expect(await database.ledger.sweep("input", startMs + 1_000)).toBe(before.open);
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
@@ -73,12 +77,16 @@ interface Budget {
 /** What must survive: the records, the entries, the budgets. */
 const figuresOf = (path: string) => ({
   usage: rowsOf<Usage>(path, "SELECT * FROM v_usage WHERE status NOT IN ('open', 'interrupted') ORDER BY call_id"),
-  ledger: rowsOf<object>(path, "SELECT * FROM v_ledger WHERE call_id IN (SELECT call_id FROM v_usage WHERE status <> 'interrupted') ORDER BY seq"),
+  ledger: rowsOf<object>(
+    path,
+    "SELECT * FROM v_ledger WHERE call_id IN (SELECT call_id FROM v_usage WHERE status <> 'interrupted') ORDER BY seq",
+  ),
   budgets: rowsOf<Budget>(path, "SELECT * FROM v_budget ORDER BY budget_id"),
   open: rowsOf<{ n: number }>(path, "SELECT count(*) AS n FROM v_usage WHERE status = 'open'")[0]?.n ?? 0,
 });
 
 const schemaOf = (path: string) =>
-  rowsOf<{ readonly sql: string }>(path, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name").map(
-    (row) => ({ ...row, sql: row.sql.replace(/\s+/g, " ") }),
-  );
+  rowsOf<{ readonly sql: string }>(
+    path,
+    "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name",
+  ).map((row) => ({ ...row, sql: row.sql.replace(/\s+/g, " ") }));

@@ -1,4 +1,4 @@
-import { eq, ne, sql } from "drizzle-orm";
+import { and, eq, lt, ne, sql } from "drizzle-orm";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
@@ -182,5 +182,17 @@ function preparedRefusalCount(database: SqliteDatabase): (keyRef: number, atMs: 
     })
     .returning({ count: refusalCounts.count })
     .prepare();
-  return (keyRef, atMs) => add.all({ keyRef, minute: Math.floor(atMs / 60_000) })[0]?.count ?? 0;
+  const forget = database
+    .delete(refusalCounts)
+    .where(
+      and(eq(refusalCounts.keyRef, sql.placeholder("keyRef")), lt(refusalCounts.minute, sql.placeholder("minute"))),
+    )
+    .prepare();
+  return (keyRef, atMs) => {
+    const minute = Math.floor(atMs / 60_000);
+    const count = add.all({ keyRef, minute })[0]?.count ?? 0;
+    // A new minute: the counts of a day ago are of no use to anybody.
+    if (count === 1) forget.run({ keyRef, minute: minute - 24 * 60 });
+    return count;
+  };
 }

@@ -1,0 +1,49 @@
+import { connect } from "node:net";
+
+/** Nothing accepted a connection in time: the address drops packets, or the host is gone. */
+export class ConnectTimeoutError extends Error {
+  override readonly name = "ConnectTimeoutError";
+}
+
+/** After an answer, an address is taken to be there for so long. */
+const trustedMs = 60_000;
+const maxTrusted = 1_000;
+
+/**
+ * fetch has no timeout for connecting alone, and one for the first byte must be long enough for a model to think. So an
+ * address that has not answered lately is asked for a connection first, which is closed again. Through a forward proxy
+ * (`HTTPS_PROXY` and the like) nothing is asked: the connection would not go where the call goes.
+ */
+export function connectGuard(timeoutMs: number, now: () => number, env: Readonly<Record<string, string | undefined>>) {
+  const proxied = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].some((name) => env[name] || env[name.toLowerCase()]);
+  const trustedUntilMs = new Map<string, number>();
+  return {
+    /** Throws `ConnectTimeoutError`. Any other failure is left for fetch to meet and name. */
+    async reach(url: string, signal: AbortSignal): Promise<void> {
+      if (proxied || (trustedUntilMs.get(url) ?? 0) > now()) return;
+      await reachable(new URL(url), timeoutMs, signal);
+    },
+    answered(url: string) {
+      if (trustedUntilMs.size >= maxTrusted) trustedUntilMs.clear();
+      trustedUntilMs.set(url, now() + trustedMs);
+    },
+  };
+}
+
+const reachable = ({ hostname, port, protocol }: URL, timeoutMs: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const socket = connect({ host, port: Number(port || (protocol === "https:" ? 443 : 80)) });
+    const timer = setTimeout(() => end(new ConnectTimeoutError(`no connection after ${timeoutMs} ms`)), timeoutMs);
+    const onAbort = () => end(null);
+    function end(error: Error | null) {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      socket.destroy();
+      if (error) reject(error);
+      else resolve();
+    }
+    signal.addEventListener("abort", onAbort);
+    socket.once("connect", () => end(null));
+    socket.once("error", () => end(null));
+  });

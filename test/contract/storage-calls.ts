@@ -1,0 +1,130 @@
+import { describe, expect, test } from "bun:test";
+import type { Database } from "../../core/storage/database.ts";
+import { aBudget, aFinal, anAdmission, aRefusal, startMs } from "./storage-samples.ts";
+
+/** The part of the storage contract that is about calls and their money. */
+export function testCalls({
+  database,
+  restart,
+}: {
+  readonly database: () => Database;
+  readonly restart: () => Promise<void>;
+}): void {
+  describe("storage contract: the life of a call", () => {
+    test("admit holds, finish settles, and a second finish changes nothing", async () => {
+      const budget = await database().budgets.create(aBudget());
+      const admission = anAdmission();
+      expect(await database().ledger.admit(admission)).toEqual({
+        admitted: true,
+        heldNano: 100,
+        outputTokens: 40,
+        budgets: 1,
+      });
+      expect(await database().budgets.get(budget.id)).toMatchObject({ spentNano: 0, heldNano: 100 });
+      expect(await database().calls.get(admission.callId)).toMatchObject({
+        status: "open",
+        inputTokens: null,
+        chargeNano: null,
+        heldNano: 100,
+      });
+      await Promise.all([
+        database().ledger.finish(aFinal(admission.callId)),
+        database().ledger.finish(aFinal(admission.callId, { chargeNano: 99, status: "client_aborted" })),
+      ]);
+      await database().ledger.finish(aFinal(admission.callId, { chargeNano: 98 }));
+      expect(await database().budgets.get(budget.id)).toMatchObject({ spentNano: 50, heldNano: 0 });
+      const { total } = await database().calls.usage({ from: 0, to: startMs * 2, groupBy: [] });
+      expect(total).toMatchObject({ calls: 1, chargeNano: 50, costNano: 45, inputTokens: 10, outputTokens: 20 });
+      await proved();
+    });
+
+    test("of many calls at the same time as many are admitted as fit, in all budgets or none", async () => {
+      const tight = await database().budgets.create(aBudget({ limitNano: 1_050 }));
+      const wide = await database().budgets.create(
+        aBudget({ limitNano: 1_000_000, scope: { kind: "model", id: "fast" } }),
+      );
+      const results = await Promise.all(Array.from({ length: 100 }, () => database().ledger.admit(anAdmission())));
+      expect(results.filter(({ admitted }) => admitted)).toHaveLength(10);
+      expect(results.find(({ admitted }) => !admitted)).toMatchObject({
+        neededNano: 100,
+        budget: { id: tight.id, heldNano: 1_000 },
+      });
+      expect(await database().budgets.get(wide.id)).toMatchObject({ heldNano: 1_000 });
+      expect(await database().calls.openCount()).toBe(10);
+      await proved();
+    });
+
+    test("a need that was worked out without the budget that now counts the call is not admitted", async () => {
+      const budget = await database().budgets.create(aBudget());
+      const admission = anAdmission({ budgeted: false });
+      expect(await database().ledger.admit(admission)).toEqual({ admitted: false, outdated: true });
+      expect(await database().calls.openCount()).toBe(0);
+      expect(await database().budgets.get(budget.id)).toMatchObject({ heldNano: 0 });
+    });
+
+    test("no budget in scope: nothing is held", async () => {
+      await database().budgets.create(aBudget({ scope: { kind: "model", id: "other" } }));
+      expect(await database().ledger.admit(anAdmission())).toMatchObject({ admitted: true, heldNano: 0, budgets: 0 });
+    });
+
+    test.each([
+      ["input", 30],
+      ["full", 100],
+      ["release", 0],
+    ] as const)("the next process ends open calls as interrupted, charged by %p", async (policy, chargeNano) => {
+      const budget = await database().budgets.create(aBudget());
+      const finished = anAdmission();
+      const dead = anAdmission();
+      await database().ledger.admit(finished);
+      await database().ledger.finish(aFinal(finished.callId));
+      await database().ledger.admit(dead);
+      await restart();
+      expect(await database().budgets.get(budget.id)).toMatchObject({ spentNano: 50, heldNano: 100 });
+      expect(await database().ledger.sweep(policy, startMs + 9)).toBe(1);
+      expect(await database().ledger.sweep(policy, startMs + 9)).toBe(0);
+      expect(await database().budgets.get(budget.id)).toMatchObject({ spentNano: 50 + chargeNano, heldNano: 0 });
+      const source = policy === "release" ? "none" : "estimated";
+      expect(await database().calls.get(dead.callId)).toMatchObject({
+        status: "interrupted",
+        source,
+        chargeNano,
+        finishedMs: startMs + 9,
+      });
+      await proved();
+    });
+
+    test("a sweep leaves the calls of this process alone", async () => {
+      const admission = anAdmission();
+      await database().ledger.admit(admission);
+      expect(await database().ledger.sweep("input", startMs)).toBe(0);
+      await database().ledger.finish(aFinal(admission.callId));
+      expect(await database().calls.get(admission.callId)).toMatchObject({ status: "ok" });
+    });
+
+    test("lists are newest first and their pages make the whole, once each", async () => {
+      const ids: string[] = [];
+      for (let at = 0; at < 7; at++) {
+        const refusal = aRefusal({ startedMs: startMs + at });
+        await database().ledger.refuse(refusal);
+        ids.unshift(refusal.callId);
+      }
+      const seen: string[] = [];
+      let after: string | null = null;
+      do {
+        const page: Awaited<ReturnType<Database["calls"]["list"]>> = await database().calls.list(
+          {},
+          { after, limit: 3 },
+        );
+        seen.push(...page.data.map(({ callId }) => callId));
+        after = page.next;
+      } while (after !== null);
+      expect(seen).toEqual(ids);
+    });
+
+    async function proved() {
+      const wrong = (await database().prove()).filter(({ ok }) => !ok);
+      expect(wrong).toEqual([]);
+      expect(await database().trouble()).toBeNull();
+    }
+  });
+}
