@@ -2,7 +2,7 @@
 export const uuidv7 = (nowMs: number): string =>
   "Bun" in globalThis ? Bun.randomUUIDv7("hex", nowMs) : portableUuidv7(nowMs);
 
-export function portableUuidv7(nowMs: number): string {
+function portableUuidv7(nowMs: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(10));
   const time = Math.floor(nowMs).toString(16).padStart(12, "0");
   // The version and the variant take the place of the first four bits of `rand_a` and the first two of `rand_b`.
