@@ -132,7 +132,8 @@ function granted(
   bill: Bill,
   result: Extract<AdmitResult, { admitted: true }>,
 ): Omit<Admitted, "route" | "holds"> {
-  const perCandidate = bill.capTokens === null ? null : Math.floor(result.outputTokens / envelope.candidates);
+  const perCandidate =
+    bill.capTokens === null || !bill.budgeted ? null : Math.floor(result.outputTokens / envelope.candidates);
   const lowered = perCandidate !== null && perCandidate < (envelope.maxOutputTokens ?? Number.POSITIVE_INFINITY);
   if (lowered)
     call.warnings.push(
@@ -145,7 +146,7 @@ function granted(
     maxOutputTokens: lowered ? perCandidate : null,
     inputBoundTokens: bill.inputBoundTokens,
     expectedInputTokens: bill.expectedInputTokens,
-    outputBoundTokens: bill.budgeted && perCandidate !== null ? result.outputTokens : null,
+    outputBoundTokens: perCandidate === null ? null : result.outputTokens,
   };
 }
 

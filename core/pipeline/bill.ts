@@ -27,48 +27,60 @@ export interface Bill {
 export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, services: Services): Bill {
   const biller = services.billing?.slot ?? null;
   const now = services.now();
-  const capTokens = envelope.maxOutputTokens ?? (budgeted ? uncapped(route, biller) : null);
-  const outputTokens = (capTokens ?? 0) * envelope.candidates;
-  const parts = route.targets.map((target) => {
-    const inputTokens = inputBound(envelope.input, biller?.facts?.(target)?.contextWindow ?? null);
-    const rate = (usage: Usage) => rated(biller, usage, target, now, budgeted);
-    const input = rate({ ...noUsage, inputTokens });
-    const whole = rate({ ...noUsage, inputTokens, outputTokens });
-    return { inputTokens, input, whole };
-  });
-  const most = (of: (part: (typeof parts)[number]) => number) =>
-    parts.reduce((found, part) => Math.max(found, of(part)), 0);
-  const dearest = parts.reduce<Rating | null>(
-    (found, { whole }) => (whole && whole.chargeNano >= (found?.chargeNano ?? 0) ? whole : found),
-    null,
+  const inputs = route.targets.map((target) =>
+    inputBound(envelope.input, biller?.facts?.(target)?.contextWindow ?? null),
   );
-  const inputBoundTokens = most(({ inputTokens }) => inputTokens);
+  const inputBoundTokens = Math.max(...inputs);
   const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
-  const inputNano = most(({ input }) => input?.chargeNano ?? 0);
-  return {
+  const expected = route.targets.map((target) =>
+    rated(biller, { ...noUsage, inputTokens: expectedInputTokens }, target, now, budgeted, false),
+  );
+  const bill = {
     budgeted,
-    dearest,
-    capTokens,
     inputBoundTokens,
     expectedInputTokens,
-    ifInterrupted: interruptedCharge(biller, route.targets[0], expectedInputTokens, now),
+    ifInterrupted: expected[0] ? interruption(expected[0], expectedInputTokens) : null,
+  };
+  // Nobody asks what the call may cost at most: that it has a price is all there is to know.
+  if (!budgeted && !biller?.authorize) return { ...bill, dearest: null, capTokens: null, need: noNeed };
+
+  const capTokens = Math.min(envelope.maxOutputTokens ?? uncapped(route, biller), maxCapTokens);
+  const outputTokens = capTokens * envelope.candidates;
+  const parts = route.targets.map((target, at) => {
+    const rate = (usage: Usage) => rated(biller, usage, target, now, budgeted, true);
+    const inputTokens = inputs[at] ?? inputBoundTokens;
+    return {
+      input: rate({ ...noUsage, inputTokens }),
+      whole: rate({ ...noUsage, inputTokens, outputTokens }),
+    };
+  });
+  const inputNano = Math.max(...parts.map(({ input }) => input?.chargeNano ?? 0));
+  const wholeNano = Math.max(...parts.map(({ whole }) => whole?.chargeNano ?? 0));
+  return {
+    ...bill,
+    dearest: parts.find(({ whole }) => whole?.chargeNano === wholeNano)?.whole ?? null,
+    capTokens,
     need: {
       inputNano,
-      outputNano: Math.max(most(({ whole }) => whole?.chargeNano ?? 0) - inputNano, 0),
+      outputNano: Math.max(wholeNano - inputNano, 0),
       outputTokens,
       leastOutputTokens: Math.min(leastCapTokens * envelope.candidates, outputTokens),
     },
   };
 }
 
+const noNeed: Need = { inputNano: 0, outputNano: 0, outputTokens: 0, leastOutputTokens: 0 };
+
+/** No model writes so much; a larger cap is held for as this one, and sent as this one. */
+const maxCapTokens = 10_000_000;
+
 /**
  * The cap of a call that a budget holds for and that set none itself. One for all targets, within what each of them can
  * do: the hold is lowered in proportion to it, and it is sent to whichever target is tried.
  */
-function uncapped(route: Route, biller: Biller | null): number | null {
-  if (!biller) return null;
-  const most = route.targets.map((target) => biller.facts?.(target)?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
-  return Math.min(biller.policy.uncappedOutputTokens, ...most);
+function uncapped(route: Route, biller: Biller | null): number {
+  const most = route.targets.map((target) => biller?.facts?.(target)?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+  return Math.min(biller?.policy.uncappedOutputTokens ?? maxCapTokens, ...most);
 }
 
 /** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */
@@ -78,10 +90,11 @@ function rated(
   target: RouteTarget,
   atMs: number,
   budgeted: boolean,
+  dearest: boolean,
 ): Rating | null {
   if (!biller) return null;
   try {
-    return biller.rate(usage, target, atMs, { dearest: true });
+    return biller.rate(usage, target, atMs, { dearest });
   } catch (error) {
     if (isUnpriced(error) && biller.policy.unpriced === "allow" && !budgeted) return null;
     throw error;
@@ -91,19 +104,9 @@ function rated(
 export const isUnpriced = (error: unknown): boolean =>
   error instanceof GatewayError && error.details.code === "unpriced_model";
 
-function interruptedCharge(
-  biller: Biller | null,
-  target: RouteTarget,
-  inputTokens: number,
-  atMs: number,
-): Bill["ifInterrupted"] {
-  if (!biller) return null;
-  const usage = { ...noUsage, inputTokens };
-  try {
-    const { costNano, chargeNano, priceVersion } = biller.rate(usage, target, atMs);
-    return { usage, costNano, chargeNano, priceVersion };
-  } catch (error) {
-    if (isUnpriced(error)) return null;
-    throw error;
-  }
-}
+const interruption = ({ costNano, chargeNano, priceVersion }: Rating, inputTokens: number): Bill["ifInterrupted"] => ({
+  usage: { ...noUsage, inputTokens },
+  costNano,
+  chargeNano,
+  priceVersion,
+});

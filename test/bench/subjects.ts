@@ -18,10 +18,10 @@ const root = join(import.meta.dir, "../..");
 /** Where there are two cores, the subject has one for itself and the load and the upstream share the other. */
 const pin = (core: number): string[] =>
   navigator.hardwareConcurrency > 1 && existsSync("/usr/bin/taskset") ? ["taskset", "-c", String(core)] : [];
-export const loadCore = 1;
+const loadCore = 1;
 const subjectCore = 0;
 
-export const request = (body: string, key = "none"): Buffer =>
+const request = (body: string, key = "none"): Buffer =>
   Buffer.from(
     `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
