@@ -3,32 +3,42 @@ import { openaiChat } from "../dialects/openai-chat/index.ts";
 import { authenticate } from "../pipeline/authenticate.ts";
 import { openCall } from "../pipeline/call.ts";
 import type { ListedModel } from "../pipeline/models.ts";
+import type { Principal } from "../plugin/plugin.ts";
 import type { Services } from "../pipeline/services.ts";
 import { errorAnswer } from "./process.ts";
 
 /** `GET /v1/models`: what the caller may call, in OpenAI's shape. */
 export const listModels = (request: Request, services: Services): Promise<Response> =>
-  answer(request, services, (models) => ({ object: "list", data: models.map(entry) }));
+  answer(request, services, (principal) => ({
+    object: "list",
+    data: services.models.list(principal).map(entry),
+  }));
 
-/** `GET /v1/models/*`: the id comes raw or with `%2F`. A model the caller may not use looks like one that does not exist. */
+/**
+ * `GET /v1/models/*`: the id comes raw or with `%2F`. Knows every model that can be called, also those that no list names
+ * (`instance/any`). A model the caller may not use looks like one that does not exist.
+ */
 export const getModel = (request: Request, path: string, services: Services): Promise<Response> =>
-  answer(request, services, (models) => {
+  answer(request, services, (principal) => {
     const id = decoded(path);
-    const model = models.find((listed) => listed.id === id);
-    if (!model) throw new GatewayError("model-not-found", "no such model");
-    return entry(model);
+    const listed = services.models.list(principal).find((model) => model.id === id);
+    return entry(listed ?? { id, ownedBy: ownerOf(id, principal, services) });
   });
 
-async function answer(
-  request: Request,
-  services: Services,
-  body: (models: readonly ListedModel[]) => object,
-): Promise<Response> {
+function ownerOf(id: string, principal: Principal, services: Services): string {
+  try {
+    return services.models.resolve(id, principal, services.random).targets[0].provider;
+  } catch {
+    throw new GatewayError("model-not-found", "no such model");
+  }
+}
+
+async function answer(request: Request, services: Services, body: (principal: Principal) => object): Promise<Response> {
   // Not a call: it costs nothing and leaves no record; only its id and hook timings are used.
   const call = openCall({ dialect: openaiChat, operation: "chat" }, services);
   try {
     const principal = await authenticate(request, call, services);
-    return Response.json(body(services.models.list(principal)), {
+    return Response.json(body(principal), {
       headers: { "cache-control": "no-store", "x-request-id": call.id },
     });
   } catch (error) {

@@ -49,21 +49,30 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       if (digested !== undefined) cache.delete(digested);
       digests.delete(id);
     },
-    async find(credential, request) {
+    find(credential, request) {
       const looks = inspectKey(credential);
       if (looks === "not-ours") return null;
       if (looks === "damaged") throw invalid();
       const digested = digest(credential);
       const cached = cache.get(digested);
-      const changesBefore = changes;
-      const row = cached ?? (await repository.findByDigest(digested));
-      if (!row) throw invalid();
-      if (!cached && changes === changesBefore) remember(digested, row);
-      if (row.revokedMs !== null || (row.expiresMs !== null && row.expiresMs <= now())) throw invalid();
-      if (row.cidrs.length > 0 && !isWithin(row.cidrs, addressOf(request))) throw invalid();
-      return principalOf(row);
+      // No promise for a key that is known: this is on the path of every call.
+      return cached ? admitted(cached, request) : read(digested, request);
     },
   };
+
+  async function read(digested: string, request: Request): Promise<Principal> {
+    const changesBefore = changes;
+    const row = await repository.findByDigest(digested);
+    if (!row) throw invalid();
+    if (changes === changesBefore) remember(digested, row);
+    return admitted(row, request);
+  }
+
+  function admitted(row: KeyRow, request: Request): Principal {
+    if (row.revokedMs !== null || (row.expiresMs !== null && row.expiresMs <= now())) throw invalid();
+    if (row.cidrs.length > 0 && !isWithin(row.cidrs, addressOf(request))) throw invalid();
+    return principalOf(row);
+  }
 }
 
 /** Unknown, expired, revoked, from elsewhere: all alike, so that nothing can be learned by trying. */

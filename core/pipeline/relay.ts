@@ -3,7 +3,7 @@ import { isJsonObject } from "../chat/json.ts";
 import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
 import { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import { type Answer, nothingMetered, type Source } from "./answer.ts";
+import { type Answer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
 import { type Redactor, redactor } from "./redact.ts";
 
 /** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
@@ -25,8 +25,11 @@ export async function relay(
   { stream, hideUsage, secrets }: RelayOptions,
 ): Promise<Answer> {
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
-  const reader = response.body.getReader();
   const redact = redactor(secrets);
+  if (!stream && isSmall(response.headers))
+    return wholeAnswer(new Uint8Array(await response.arrayBuffer()), dialect, redact);
+
+  const reader = response.body.getReader();
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
   if (isStream) return { kind: "stream", source: relaySource(() => reader.read(), dialect, hideUsage, redact) };
 
@@ -41,7 +44,15 @@ export async function relay(
   if (stream && !first.done && startsLikeSse(first.value))
     return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
   const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
-  const body = joined([redact.push(whole), redact.rest()]);
+  return wholeAnswer(whole, dialect, redact);
+}
+
+/** Of a length that is known and bounded, so that it can be read in one piece, which is the cheapest way. */
+const isSmall = (headers: Headers): boolean =>
+  headers.get("content-encoding") === null && Number(headers.get("content-length") ?? Infinity) <= maxAnswerBytes;
+
+function wholeAnswer(bytes: Uint8Array, dialect: Dialect, redact: Redactor): WholeAnswer {
+  const body = joined([redact.push(bytes), redact.rest()]);
   return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
 }
 

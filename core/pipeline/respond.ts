@@ -31,8 +31,8 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
     },
     services,
   );
-  headers.set("content-type", answer.contentType);
-  if (costNano !== null) headers.set("x-llm-proxy-cost-usd", usd(costNano));
+  headers["content-type"] = answer.contentType;
+  if (costNano !== null) headers["x-llm-proxy-cost-usd"] = usd(costNano);
   // The two types of a body that `Response` takes as they are.
   return new Response(answer.body as string | Uint8Array<ArrayBuffer>, { headers });
 }
@@ -41,38 +41,40 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
 export function respondError(call: Call, error: GatewayError): Response {
   const { details } = error;
   const headers = headersOf(call, null);
-  headers.set("content-type", "application/json");
-  if (details.retryAfterSeconds !== undefined) headers.set("retry-after", String(details.retryAfterSeconds));
-  if (details.shouldRetry === false) headers.set("x-should-retry", "false");
+  headers["content-type"] = "application/json";
+  if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
+  if (details.shouldRetry === false) headers["x-should-retry"] = "false";
   return new Response(JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error))), {
     status: error.status,
     headers,
   });
 }
 
-function headersOf(call: Call, dispatched: Dispatched | null): Headers {
-  const headers = new Headers({
+/** A plain object: `Response` copies it once, a `Headers` twice. */
+type HeaderFields = Record<string, string>;
+
+function headersOf(call: Call, dispatched: Dispatched | null): HeaderFields {
+  const headers: HeaderFields = {
     "x-request-id": call.id,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-  });
-  for (const { hold } of call.admitted?.holds ?? [])
-    for (const [name, value] of Object.entries(hold.headers ?? {})) headers.set(name, value);
-  if (call.attempts.length > 0) headers.set("x-llm-proxy-attempts", String(call.attempts.length));
+  };
+  for (const { hold } of call.admitted?.holds ?? []) Object.assign(headers, hold.headers);
+  if (call.attempts.length > 0) headers["x-llm-proxy-attempts"] = String(call.attempts.length);
   if (dispatched) {
-    headers.set("x-llm-proxy-provider", dispatched.target.provider);
-    headers.set("x-llm-proxy-model", headerText(dispatched.target.model));
+    headers["x-llm-proxy-provider"] = dispatched.target.provider;
+    headers["x-llm-proxy-model"] = headerText(dispatched.target.model);
   }
-  if (call.warnings.length > 0) headers.set("x-llm-proxy-warnings", headerText(call.warnings.join("; ")));
+  if (call.warnings.length > 0) headers["x-llm-proxy-warnings"] = headerText(call.warnings.join("; "));
   return headers;
 }
 
-function streamed(headers: Headers): Headers {
-  headers.set("content-type", "text/event-stream; charset=utf-8");
+const streamed = (headers: HeaderFields): HeaderFields => ({
+  ...headers,
+  "content-type": "text/event-stream; charset=utf-8",
   // Proxies in front must not hold events back.
-  headers.set("x-accel-buffering", "no");
-  return headers;
-}
+  "x-accel-buffering": "no",
+});
 
 // ── the stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,7 +17,7 @@ CREATE TABLE `attempts` (
 	`status` integer,
 	`billed` integer NOT NULL,
 	PRIMARY KEY(`call_seq`, `n`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `budget_windows` (
 	`budget_ref` integer NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE `budget_windows` (
 	`held_nano` integer NOT NULL,
 	PRIMARY KEY(`budget_ref`, `start_ms`),
 	FOREIGN KEY (`budget_ref`) REFERENCES `budgets`(`ref`) ON UPDATE no action ON DELETE no action
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `budgets` (
 	`ref` integer PRIMARY KEY NOT NULL,
@@ -137,7 +137,7 @@ CREATE TABLE `open_calls` (
 	`held_nano` integer NOT NULL,
 	`if_interrupted` text,
 	`process` text NOT NULL
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `plugin_state` (
 	`namespace` text NOT NULL,
@@ -145,26 +145,26 @@ CREATE TABLE `plugin_state` (
 	`value` text NOT NULL,
 	`expires_ms` integer,
 	PRIMARY KEY(`namespace`, `key`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `refusal_counts` (
 	`key_ref` integer NOT NULL,
 	`minute` integer NOT NULL,
 	`count` integer NOT NULL,
 	PRIMARY KEY(`key_ref`, `minute`)
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `sessions` (
 	`digest` text PRIMARY KEY NOT NULL,
 	`role` text NOT NULL,
 	`created_ms` integer NOT NULL,
 	`expires_ms` integer NOT NULL
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `settings` (
 	`name` text PRIMARY KEY NOT NULL,
 	`value` text NOT NULL
-);
+) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE VIEW `v_attempts` AS 
 select c.id as call_id, 1 as n, p.text as provider, m.text as upstream_model, c.upstream_id, c.upstream_status as status,

@@ -23,7 +23,8 @@ export default definePlugin({
     {
       unpriced: t.Union([t.Literal("refuse"), t.Literal("allow")], {
         default: "refuse",
-        description: "Calls to a model without a price: refuse them, or let them pass with an unknown cost.",
+        description:
+          "Calls to a model without a price: refuse them, or let them pass with an unknown cost; under a budget they are refused either way.",
       }),
       interrupted: t.Union([t.Literal("input"), t.Literal("full"), t.Literal("release")], {
         default: "input",

@@ -191,6 +191,8 @@ test("models: the list has every name the config gives, and each can be fetched"
   expect(ids.some((id) => id === "bare-model" || id === "mock/bare-model")).toBe(true);
   expect(new Set(ids).size).toBe(ids.length);
   for (const id of ids.slice(0, 20)) expect((await client.models.retrieve(id)).id).toBe(id);
+  // Can be called, though no list names it.
+  expect(await client.models.retrieve("echo/slow")).toMatchObject({ id: "echo/slow", owned_by: "echo" });
   const missing: unknown = await client.models.retrieve("nobody/knows-this").catch((error: unknown) => error);
   expect(missing).toBeInstanceOf(OpenAI.NotFoundError);
 });
