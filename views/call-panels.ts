@@ -64,7 +64,7 @@ function tokens(call: CallModel): Html {
 
 const cost = (call: CallModel): Html => html`${
   call.lines.length > 0 &&
-  html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">Price</th></tr></thead>
+  html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD per million</th></tr></thead>
       <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
 }
   ${facts([

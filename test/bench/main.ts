@@ -5,10 +5,12 @@ import { cpuUs, rssMb } from "./process-stat.ts";
 import { startBare, startNginx, startProxy, startUpstream, type Subject } from "./subjects.ts";
 
 /**
- * `bun run bench [--calls N] [--quick]`: what a call costs, beside a bare relay and nginx in the same run. Only ratios of
+ * `bun run bench [--calls N] [--quick] [--only "JSON c64"]`: what a call costs, beside a bare relay and nginx in the same run. Only ratios of
  * one run mean anything: the machine is shared. Never asserts; the targets stand beside the figures.
  */
-const { values } = parseArgs({ options: { calls: { type: "string" }, quick: { type: "boolean" } } });
+const { values } = parseArgs({
+  options: { calls: { type: "string" }, quick: { type: "boolean" }, only: { type: "string" } },
+});
 const calls = Number(values.calls ?? (values.quick ? 4_000 : 20_000));
 
 const message = { role: "user", content: "y".repeat(900) };
@@ -63,6 +65,7 @@ const figures = new Map<string, Figure>();
 const figure = (label: string, name: string) => figures.get(`${label}/${name}`);
 
 async function table(label: string, text: string, count: number, concurrency: number, rate: number | null = null) {
+  if (values.only !== undefined && values.only !== label) return;
   print(`\n${label}: ${count} calls, ${concurrency} connections${rate === null ? "" : `, ${rate} calls/s`}`);
   print(
     `${"".padEnd(12)}${["calls/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "failed"].map((name) => name.padStart(9)).join("")}`,
