@@ -1,4 +1,5 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
+import type { Envelope } from "../dialects/dialect.ts";
 import type { Awaitable, Claim, Hold, Principal } from "../plugin/plugin.ts";
 import type { AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
@@ -18,9 +19,8 @@ export interface Admitted {
   readonly heldNano: number;
   /** The cap on one candidate's output that must be sent upstream; `null`: the request's own stands. */
   readonly maxOutputTokens: number | null;
-  readonly inputBoundTokens: number;
   readonly expectedInputTokens: number;
-  /** The most output the hold covers, all candidates; `null`: nothing bounds it. */
+  /** The most output that the hold, or else the caller's own cap, lets pass, all candidates; `null`: nothing bounds it. */
   readonly outputBoundTokens: number | null;
 }
 
@@ -46,7 +46,7 @@ export async function admit(
     callId: call.id,
     principal,
     model: asked.envelope.model,
-    expectedTokens: first.expectedInputTokens + (asked.envelope.maxOutputTokens ?? 0) * asked.envelope.candidates,
+    expectedTokens: first.expectedInputTokens + (capOf(asked.envelope) ?? 0),
   };
   const holds: Taken[] = [];
   try {
@@ -144,11 +144,13 @@ function granted(
   return {
     heldNano: result.heldNano,
     maxOutputTokens: lowered ? perCandidate : null,
-    inputBoundTokens: bill.inputBoundTokens,
     expectedInputTokens: bill.expectedInputTokens,
-    outputBoundTokens: perCandidate === null ? null : result.outputTokens,
+    outputBoundTokens: perCandidate === null ? capOf(envelope) : result.outputTokens,
   };
 }
+
+const capOf = ({ maxOutputTokens, candidates }: Envelope): number | null =>
+  maxOutputTokens === null ? null : maxOutputTokens * candidates;
 
 type ShortResult = Extract<AdmitResult, { budget: unknown }>;
 

@@ -175,6 +175,12 @@ describe("reports of usage", () => {
       expect(row.output_tokens).toBeGreaterThan(100);
       expect(row.output_tokens).toBeLessThanOrEqual(600);
     });
+
+    test(`none at all, ${JSON.stringify(more)}: never estimated above the caller's own cap`, async () => {
+      const asked = { ...more, max_completion_tokens: 7 };
+      const { row } = await ask(answers({ usage: null, text: "word ".repeat(400) }), asked);
+      expect(row).toMatchObject({ source: "estimated", output_tokens: 7 });
+    });
   }
 
   test("what the client says of usage, and text that looks like usage, count nothing", async () => {
