@@ -1,15 +1,25 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { eventsPerStream } from "./upstream.ts";
 import { percentile, run } from "./load.ts";
 import { cpuUs, rssMb } from "./process-stat.ts";
+import { seed } from "./seed.ts";
 import { startBare, startNginx, startProxy, startUpstream, type Subject } from "./subjects.ts";
 
 /**
- * `bun run bench [--calls N] [--quick] [--only "JSON c64"]`: what a call costs, beside a bare relay and nginx in the same run. Only ratios of
+ * `bun run bench [--calls N] [--quick] [--only "JSON c64"] [--seed CALLS] [--keys N]`: what a call costs, beside a bare relay and nginx in the same run. Only ratios of
  * one run mean anything: the machine is shared. Never asserts; the targets stand beside the figures.
  */
 const { values } = parseArgs({
-  options: { calls: { type: "string" }, quick: { type: "boolean" }, only: { type: "string" } },
+  options: {
+    calls: { type: "string" },
+    quick: { type: "boolean" },
+    only: { type: "string" },
+    seed: { type: "string" },
+    keys: { type: "string" },
+  },
 });
 const calls = Number(values.calls ?? (values.quick ? 4_000 : 20_000));
 
@@ -58,7 +68,15 @@ const nginx = await startNginx(upstream.port);
 if (nginx) subjects.push(nginx);
 else print("nginx: skipped, not installed");
 const shared = { upstreamPort: upstream.port, keys: 10 };
-subjects.push(await startProxy({ ...shared, name: "proxy", billing: true }));
+const scratch = mkdtempSync(join(tmpdir(), "llm-proxy-bench-seed-"));
+const stored = { calls: Number(values.seed ?? 0), keys: Number(values.keys ?? 0) };
+if (stored.calls + stored.keys > 0) {
+  print(`filling the database: ${stored.calls} calls, ${stored.keys} keys`);
+  await seed(join(scratch, "data"), stored);
+}
+const startedMs = performance.now();
+subjects.push(await startProxy({ ...shared, name: "proxy", billing: true, dataDir: join(scratch, "data") }));
+print(`proxy: ready, with its keys, ${(performance.now() - startedMs).toFixed(0)} ms after its start`);
 subjects.push(await startProxy({ ...shared, name: "no billing", billing: false }));
 
 const figures = new Map<string, Figure>();
@@ -93,8 +111,11 @@ const ratio = (label: string, name: string, over: string) =>
   (figure(label, name)?.cpu ?? Number.NaN) / (figure(label, over)?.cpu ?? Number.NaN);
 const added = (part: "p50" | "p99" | "p999", name: string) =>
   (figure("JSON open loop", name)?.[part] ?? Number.NaN) - (figure("JSON open loop", "direct")?.[part] ?? Number.NaN);
-const row = (what: string, value: string, must: string, aim: string) =>
-  print(`${what.padEnd(58)}${value.padStart(14)}${must.padStart(14)}${aim.padStart(12)}`);
+function row(what: string, value: string, must: string, aim: string) {
+  // Of a table that `--only` left out.
+  if (value.includes("NaN")) return;
+  print(`${what.padEnd(58)}${value.padStart(18)}${must.padStart(14)}${aim.padStart(12)}`);
+}
 
 print("");
 row("", "measured", "must", "aim");
@@ -137,4 +158,5 @@ for (const subject of subjects)
       subject.name === "proxy" ? "≤ 90" : "",
     );
 for (const subject of subjects) subject.stop();
+rmSync(scratch, { recursive: true, force: true });
 process.exit(0);
