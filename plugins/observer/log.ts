@@ -81,4 +81,16 @@ const short = (text: string | null): string | null => text && printable(text, ma
  * In the words of a client, a provider or an operator. Masked before it is cut, so that no cut hides where a secret
  * began; the first cut only bounds the work.
  */
-const clean = (text: string | null): string | null => text && short(maskSecrets(text.slice(0, 16 * maxTextLength)));
+function clean(text: string | null): string | null {
+  if (text === null) return null;
+  const known = cleaned.get(text);
+  if (known !== undefined) return known;
+  const made = short(maskSecrets(text.slice(0, 16 * maxTextLength)));
+  if (cleaned.size >= maxCleaned) cleaned.clear();
+  if (made !== null && text.length <= maxTextLength) cleaned.set(text, made);
+  return made;
+}
+
+/** The same few models, providers and keys stand in all lines: masking them anew costs more than the rest of a line. */
+const cleaned = new Map<string, string>();
+const maxCleaned = 1_000;
