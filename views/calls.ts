@@ -11,7 +11,7 @@ export interface CallListModel {
   /** Cursor of the next page; `null` at the end. */
   readonly next: string | null;
 }
-/** Empty: any. */
+/** Empty is no filter. */
 export interface CallListFilter {
   readonly model: string;
   readonly provider: string;

@@ -52,7 +52,7 @@ export const NewKeySchema = t.Object(
     cidrs: t.Optional(
       t.Array(t.String({ maxLength: 64 }), {
         maxItems: 100,
-        description: "Networks it may be used from, e.g. `10.0.0.0/8`. Absent: any.",
+        description: "Networks it may be used from, e.g. `10.0.0.0/8`. Absent: everywhere.",
       }),
     ),
     budget: t.Optional(

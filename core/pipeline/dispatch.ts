@@ -156,7 +156,7 @@ async function askUpstream(
   }
   attempt.row = { ...attempt.row, status: response.status };
   const secrets = secretsIn(request.headers);
-  if (response.status !== 200) throw await upstreamError(response, dialect, secrets);
+  if (response.status !== 200) throw await upstreamError(response, dialect, secrets, services.now());
   try {
     return await relay(response, dialect, { stream: envelope.stream, hideUsage: addUsage, secrets });
   } catch (error) {

@@ -17,9 +17,10 @@ export async function upstreamError(
   response: Response,
   dialect: Dialect,
   secrets: readonly string[],
+  nowMs: number,
 ): Promise<GatewayError> {
   const { status } = response;
-  const wait = retryAfterSeconds(response.headers.get("retry-after"));
+  const wait = retryAfterSeconds(response.headers.get("retry-after"), nowMs);
   const vendor = clean(await vendorError(response, dialect), secrets);
   if (refusals.has(status))
     return new GatewayError("upstream-refused", vendor.message, { status, ...refusal(vendor), ...wait });
@@ -100,9 +101,9 @@ const refusal = ({ type, code, param }: VendorError): ErrorDetails => ({
 });
 
 /** RFC 9110 §10.2.3: seconds, or a date. Anything else is no advice. */
-function retryAfterSeconds(header: string | null): { readonly retryAfterSeconds?: number } {
+function retryAfterSeconds(header: string | null, nowMs: number): { readonly retryAfterSeconds?: number } {
   if (header === null) return {};
-  const seconds = /^\d{1,9}$/.test(header.trim()) ? Number(header) : (Date.parse(header) - Date.now()) / 1_000;
+  const seconds = /^\d{1,9}$/.test(header.trim()) ? Number(header) : (Date.parse(header) - nowMs) / 1_000;
   if (!Number.isFinite(seconds)) return {};
   return { retryAfterSeconds: Math.min(Math.max(Math.ceil(seconds), 1), maxRetryAfterSeconds) };
 }

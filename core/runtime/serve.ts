@@ -1,6 +1,6 @@
 export interface ServeOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 takes a free one. */
   readonly port: number;
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }

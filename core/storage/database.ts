@@ -71,7 +71,7 @@ export interface KeyRow {
   readonly last4: string;
   readonly models: readonly string[] | "all";
   readonly limits: Limits;
-  /** Addresses the key may be used from; empty: any. */
+  /** Networks the key may be used from; empty is no restriction. */
   readonly cidrs: readonly string[];
   readonly expiresMs: number | null;
   readonly revokedMs: number | null;

@@ -54,6 +54,16 @@ function callCursor(query: PageQuery): CallCursor {
   return { flying: null, seq: cursorOf(query) };
 }
 
+/** The columns that a finished call and one in flight both take from the labels. */
+const namesOf = (name: ReturnType<typeof labelAliases>) => ({
+  principal: name.principal.text,
+  dialect: name.dialect.text,
+  operation: name.operation.text,
+  model: name.model.text,
+  provider: name.provider.text,
+  upstreamModel: name.upstreamModel.text,
+});
+
 function finishedRows(database: SqliteDatabase, filter: CallFilter, before: number, limit: number) {
   const name = labelAliases();
   const where = and(
@@ -74,12 +84,7 @@ function finishedRows(database: SqliteDatabase, filter: CallFilter, before: numb
       callId: calls.id,
       accountId: accounts.id,
       keyId: keys.id,
-      principal: name.principal.text,
-      dialect: name.dialect.text,
-      operation: name.operation.text,
-      model: name.model.text,
-      provider: name.provider.text,
-      upstreamModel: name.upstreamModel.text,
+      ...namesOf(name),
       status: calls.status,
       source: calls.source,
       inputTokens: calls.inputTokens,
@@ -141,12 +146,7 @@ function openRows(
       callId: openCalls.id,
       accountId: accounts.id,
       keyId: keys.id,
-      principal: name.principal.text,
-      dialect: name.dialect.text,
-      operation: name.operation.text,
-      model: name.model.text,
-      provider: name.provider.text,
-      upstreamModel: name.upstreamModel.text,
+      ...namesOf(name),
       stream: openCalls.stream,
       createdMs: openCalls.createdMs,
     })
