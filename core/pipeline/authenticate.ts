@@ -23,18 +23,18 @@ const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];
 /** One extractor for all dialects. Two different credentials in one request are none: neither may win. */
 export function credentialOf(headers: Headers): string | null {
   const authorization = headers.get("authorization");
-  const found = new Set<string>();
+  let found: string | null = null;
   if (authorization !== null) {
-    const bearer = /^bearer +(\S+)$/i.exec(authorization)?.[1];
-    if (bearer === undefined) throw new GatewayError("unauthenticated", "invalid API key");
-    found.add(bearer);
+    found = /^bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
+    if (found === null) throw new GatewayError("unauthenticated", "invalid API key");
   }
   for (const name of keyHeaders) {
     const value = headers.get(name);
-    if (value !== null && value !== "") found.add(value);
+    if (value === null || value === "" || value === found) continue;
+    if (found !== null) throw new GatewayError("unauthenticated", "more than one API key given");
+    found = value;
   }
-  if (found.size > 1) throw new GatewayError("unauthenticated", "more than one API key given");
-  return found.values().next().value ?? null;
+  return found;
 }
 
 /** A plugin is code from elsewhere: anything but a whole principal is a refusal, never a guess. */

@@ -14,8 +14,15 @@ export interface Asked {
 }
 
 export async function decode(request: Request, call: Call, services: Services): Promise<Asked> {
+  const { maxBodyBytes } = services.settings;
   refuseByHeaders(request.headers);
-  const bytes = await bodyOf(request, services.settings.maxBodyBytes);
+  let bytes: Uint8Array | null;
+  try {
+    bytes = await readBody(request, maxBodyBytes);
+  } catch (cause) {
+    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
+  }
+  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
   const text = utf8(bytes);
   const body = parseJsonBody(text);
   return { text, body, envelope: call.endpoint.dialect.readEnvelope(body, bytes.byteLength) };
@@ -26,22 +33,13 @@ function refuseByHeaders(headers: Headers) {
   const encoding = headers.get("content-encoding");
   if (encoding !== null && encoding.toLowerCase() !== "identity")
     throw new GatewayError("unsupported-media-type", "the body must not be compressed");
-  const type = /^application\/(?:[\w.+-]+\+)?json\s*(?:;(.*))?$/i.exec(headers.get("content-type")?.trim() ?? "");
+  const given = headers.get("content-type");
+  if (given === "application/json") return;
+  const type = /^application\/(?:[\w.+-]+\+)?json\s*(?:;(.*))?$/i.exec(given?.trim() ?? "");
   if (!type) throw new GatewayError("unsupported-media-type", "content-type must be application/json");
   const charset = /charset\s*=\s*"?([\w-]+)/i.exec(type[1] ?? "")?.[1];
   if (charset !== undefined && charset.toLowerCase() !== "utf-8" && charset.toLowerCase() !== "utf8")
     throw new GatewayError("unsupported-media-type", "the charset must be utf-8");
-}
-
-async function bodyOf(request: Request, maxBytes: number): Promise<Uint8Array> {
-  let bytes: Uint8Array | null;
-  try {
-    bytes = await readBody(request, maxBytes);
-  } catch (cause) {
-    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
-  }
-  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);
-  return bytes;
 }
 
 // A byte order mark is not JSON (RFC 8259 §8.1): kept, so that the parser refuses it.

@@ -10,18 +10,28 @@ export interface Redactor {
 const mask = Buffer.from("***");
 const nothing = new Uint8Array(0);
 
+/** Secrets, as the bytes to look for. */
+export type Needles = readonly Buffer[];
+
+/** An answer that is in hand as a whole, with every secret replaced; the same array where it holds none. */
+export function redacted(whole: Uint8Array, needles: Needles): Uint8Array {
+  let bytes = asBuffer(whole);
+  for (const needle of needles) bytes = replaceAll(bytes, needle);
+  return bytes;
+}
+
 /**
  * A provider that repeats our credential in an answer must not hand it to the client. Bytes are held back only while
  * they could be the start of a secret that the next chunk completes; all others pass at once and unchanged.
  */
-export function redactor(secrets: readonly string[]): Redactor {
-  const needles = secrets.map((secret) => Buffer.from(secret));
+export function redactor(needles: Needles): Redactor {
   let held: Uint8Array = nothing;
   return {
     push(chunk) {
       let bytes = asBuffer(held.byteLength > 0 ? Buffer.concat([held, chunk]) : chunk);
       for (const needle of needles) bytes = replaceAll(bytes, needle);
-      const keep = Math.max(0, ...needles.map((needle) => openTail(bytes, needle)));
+      let keep = 0;
+      for (const needle of needles) keep = Math.max(keep, openTail(bytes, needle));
       held = keep > 0 ? bytes.subarray(bytes.byteLength - keep) : nothing;
       return keep > 0 ? bytes.subarray(0, bytes.byteLength - keep) : bytes;
     },
@@ -34,11 +44,37 @@ export function redactor(secrets: readonly string[]): Redactor {
 }
 
 /** The credentials among an upstream request's headers, as a provider would repeat them. */
-export const secretsIn = (headers: Readonly<Record<string, string>>): readonly string[] =>
-  Object.entries(headers)
-    .filter(([name]) => /authorization|cookie|key|token|secret/i.test(name))
-    .map(([, value]) => value.replace(/^(?:bearer|basic) +/i, ""))
-    .filter((secret) => secret.length >= 8);
+export function secretsIn(headers: Readonly<Record<string, string>>): Needles {
+  const needles: Buffer[] = [];
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || !mayBeSecret(name)) continue;
+    const needle = needleOf(value);
+    if (needle.byteLength >= leastSecretBytes) needles.push(needle);
+  }
+  return needles;
+}
+
+/** Shorter ones would be found everywhere. */
+const leastSecretBytes = 8;
+
+const mayBeSecret = remembered((name) => /authorization|cookie|key|token|secret/i.test(name));
+const needleOf = remembered((value) => Buffer.from(value.replace(/^(?:bearer|basic) +/i, "")));
+
+/** Every call to a provider carries the same few headers. */
+function remembered<Made>(make: (text: string) => Made): (text: string) => Made {
+  const known = new Map<string, Made>();
+  return (text) => {
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    if (known.size >= maxRemembered) known.clear();
+    const made = make(text);
+    known.set(text, made);
+    return made;
+  };
+}
+
+const maxRemembered = 1_000;
 
 function replaceAll(bytes: Buffer, needle: Buffer): Buffer {
   let at = bytes.indexOf(needle);

@@ -4,7 +4,7 @@ import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
 import { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
 import { type Answer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
-import { type Redactor, redactor } from "./redact.ts";
+import { type Needles, redacted, type Redactor, redactor } from "./redact.ts";
 
 /** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
 const maxAnswerBytes = 128 * 1024 * 1024;
@@ -15,7 +15,7 @@ interface RelayOptions {
   /** Drop the usage chunk that only we asked for. */
   readonly hideUsage: boolean;
   /** What the provider may know of us and the client must not. */
-  readonly secrets: readonly string[];
+  readonly secrets: Needles;
 }
 
 /** The upstream's own bytes, metered as they pass. */
@@ -24,11 +24,11 @@ export async function relay(
   dialect: Dialect,
   { stream, hideUsage, secrets }: RelayOptions,
 ): Promise<Answer> {
+  // Before anything asks for `body`, which makes a stream of it.
+  if (!stream && isSmall(response.headers)) return wholeAnswer(await response.bytes(), dialect, secrets);
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
-  const redact = redactor(secrets);
-  if (!stream && isSmall(response.headers))
-    return wholeAnswer(new Uint8Array(await response.arrayBuffer()), dialect, redact);
 
+  const redact = redactor(secrets);
   const reader = response.body.getReader();
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
   if (isStream) return { kind: "stream", source: relaySource(() => reader.read(), dialect, hideUsage, redact) };
@@ -44,22 +44,23 @@ export async function relay(
   if (stream && !first.done && startsLikeSse(first.value))
     return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
   const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
-  return wholeAnswer(whole, dialect, redact);
+  return wholeAnswer(whole, dialect, secrets);
 }
 
 /** Of a length that is known and bounded, so that it can be read in one piece, which is the cheapest way. */
 const isSmall = (headers: Headers): boolean =>
   headers.get("content-encoding") === null && Number(headers.get("content-length") ?? Infinity) <= maxAnswerBytes;
 
-function wholeAnswer(bytes: Uint8Array, dialect: Dialect, redact: Redactor): WholeAnswer {
-  const body = joined([redact.push(bytes), redact.rest()]);
+function wholeAnswer(bytes: Uint8Array, dialect: Dialect, secrets: Needles): WholeAnswer {
+  if (bytes.byteLength === 0) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
+  const body = redacted(bytes, secrets);
   return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
 }
 
 type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
 
 const startsLikeSse = (bytes: Uint8Array): boolean =>
-  /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(new TextDecoder().decode(bytes.subarray(0, 64)));
+  /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(decoder.decode(bytes.subarray(0, 64)));
 
 function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: Redactor): Source {
   const splitter = new SseSplitter();
@@ -107,10 +108,12 @@ async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
   return joined(chunks);
 }
 
+const decoder = new TextDecoder();
+
 function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
   let body: unknown;
   try {
-    body = JSON.parse(new TextDecoder().decode(bytes));
+    body = JSON.parse(decoder.decode(bytes));
   } catch {
     throw new GatewayError("upstream-invalid", "the provider's answer is not JSON");
   }

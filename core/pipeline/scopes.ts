@@ -21,18 +21,23 @@ export async function scopesOf(
     services.logger.error({ callId: call.id }, "an auth plugin named an account that does not exist");
     throw new GatewayError("forbidden", "the account does not exist");
   }
-  const providers = new Set(route.targets.map(({ provider }) => provider));
-  const models = new Set([
-    asked.envelope.model,
-    ...route.targets.flatMap(({ provider, model }) => [`${provider}/${model}`, model]),
-  ]);
-  return [
-    ...(principal.keyId === null ? [] : [{ kind: "key", id: principal.keyId } as const]),
-    ...lineage.map(({ id }) => ({ kind: "account", id }) as const),
-    ...[...models].map((id) => ({ kind: "model", id }) as const),
-    ...[...providers].map((id) => ({ kind: "provider", id }) as const),
-    { kind: "global", id: "global" },
-  ];
+  const scopes: Scope[] = [];
+  if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
+  for (const { id } of lineage) scopes.push({ kind: "account", id });
+  add(scopes, "model", asked.envelope.model);
+  for (const { provider, model } of route.targets) {
+    add(scopes, "model", `${provider}/${model}`);
+    add(scopes, "model", model);
+    add(scopes, "provider", provider);
+  }
+  scopes.push({ kind: "global", id: "global" });
+  return scopes;
+}
+
+/** A budget counts a call once, however many of the call's names it has. */
+function add(scopes: Scope[], kind: Scope["kind"], id: string) {
+  for (const scope of scopes) if (scope.kind === kind && scope.id === id) return;
+  scopes.push({ kind, id });
 }
 
 type OwnLimits = { readonly scope: "key" | "account" | "global"; readonly limits: Limits };

@@ -2,6 +2,7 @@ import { type ErrorDetails, GatewayError } from "../chat/error.ts";
 import type { Json } from "../chat/json.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import type { Dialect, VendorError } from "../dialects/dialect.ts";
+import type { Needles } from "./redact.ts";
 
 /** Longest error body that is read; more says nothing more. */
 const maxErrorBytes = 64 * 1_024;
@@ -16,7 +17,7 @@ const refusals = new Set([400, 404, 409, 413, 422, 429]);
 export async function upstreamError(
   response: Response,
   dialect: Dialect,
-  secrets: readonly string[],
+  secrets: Needles,
   nowMs: number,
 ): Promise<GatewayError> {
   const { status } = response;
@@ -82,9 +83,9 @@ async function readText(response: Response): Promise<string> {
   return text;
 }
 
-function clean(vendor: VendorError, secrets: readonly string[]): VendorError {
+function clean(vendor: VendorError, secrets: Needles): VendorError {
   const scrub = (text: string, maxLength: number) =>
-    printable(maskSecrets(secrets.reduce((left, secret) => left.replaceAll(secret, "***"), text)), maxLength);
+    printable(maskSecrets(secrets.reduce((left, secret) => left.replaceAll(secret.toString(), "***"), text)), maxLength);
   const short = (text: string | null) => (text === null ? null : scrub(text, 200));
   return {
     message: scrub(vendor.message, maxMessageLength) || "the provider refused the request",

@@ -2,12 +2,14 @@
  * The whole body of a request; `null`: larger than `maxBytes`. Reads no further than that, whether or not the request
  * says its length, so that a body without end costs no more memory than an honest one.
  */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array | null> {
+export function readBody(request: Request, maxBytes: number): Promise<Uint8Array | null> {
   const length = request.headers.get("content-length");
-  if (length !== null && Number(length) > maxBytes) return null;
+  if (length === null) return readUpTo(request, maxBytes);
   // With a length the server reads exactly so much, and the runtime's own way is the cheapest.
-  if (length !== null) return new Uint8Array(await request.arrayBuffer());
+  return Number(length) > maxBytes ? Promise.resolve(null) : request.bytes();
+}
 
+async function readUpTo(request: Request, maxBytes: number): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body ?? []) {

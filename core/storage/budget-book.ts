@@ -42,7 +42,7 @@ export interface Counters {
 }
 
 export function budgetBook(client: SqliteClient, database: SqliteDatabase): BudgetBook {
-  let byScope = new Map<string, Budget[]>();
+  let byScope = new Map<Scope["kind"], Map<string, readonly Budget[]>>();
   let byRef = new Map<number, Budget>();
   /** What has been read, by budget and start of the window. */
   let windows = new Map<number, Map<number, Counters>>();
@@ -91,20 +91,27 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     }
   }
 
+  const inScope = ({ kind, id }: Scope): readonly Budget[] => byScope.get(kind)?.get(id) ?? none;
+
+  function put({ kind, id }: Scope, found: readonly Budget[]) {
+    let ofKind = byScope.get(kind);
+    if (!ofKind) byScope.set(kind, (ofKind = new Map()));
+    if (found.length > 0) ofKind.set(id, found);
+    else ofKind.delete(id);
+  }
+
   function add(budget: Budget) {
-    const scope = scopeKey(budget.scope);
     byRef.set(budget.ref, budget);
-    byScope.set(scope, [...(byScope.get(scope) ?? []), budget]);
+    put(budget.scope, [...inScope(budget.scope), budget]);
   }
 
   function remove(ref: number) {
     const budget = byRef.get(ref);
     if (!budget) return;
-    const scope = scopeKey(budget.scope);
     byRef.delete(ref);
-    byScope.set(
-      scope,
-      (byScope.get(scope) ?? []).filter((other) => other.ref !== ref),
+    put(
+      budget.scope,
+      inScope(budget.scope).filter((other) => other.ref !== ref),
     );
   }
   reload();
@@ -124,7 +131,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     remove,
     reload,
     counters,
-    inScope: (scope) => byScope.get(scopeKey(scope)) ?? none,
+    inScope,
     byRef: (ref) => byRef.get(ref),
     touch: (changed) => void touched.add(changed),
     row(budget, atMs) {
@@ -152,4 +159,3 @@ function prune(windows: Map<number, Counters> | undefined): void {
 }
 
 const none: readonly Budget[] = [];
-const scopeKey = (scope: Scope) => `${scope.kind}:${scope.id}`;

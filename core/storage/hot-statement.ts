@@ -18,7 +18,14 @@ export function hotStatement(client: SqliteClient, query: { toSQL(): Pick<Query,
   const { sql, params } = query.toSQL();
   const names = params.map(placeholderName);
   const statement = client.prepare(sql);
-  const bind = (row: Row) => names.map((name, at) => (name === null ? params[at] : row[name]));
+  const bind = (row: Row) => {
+    const values: unknown[] = [];
+    for (let at = 0; at < names.length; at++) {
+      const name = names[at];
+      values.push(name === null || name === undefined ? params[at] : row[name]);
+    }
+    return values;
+  };
   return {
     run: (row) => void statement.run(...bind(row)),
     value: (row) => statement.values(...bind(row))[0]?.[0],

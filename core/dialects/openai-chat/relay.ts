@@ -1,10 +1,11 @@
+import { Buffer } from "node:buffer";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { FrameTemplate } from "./frame-template.ts";
 import { editRequest } from "./edit-request.ts";
 import { decodeError } from "./error.ts";
-import { type FrameScan, scanDelta, utf8Length } from "./frame-scan.ts";
+import { type FrameScan, scanDelta } from "./frame-scan.ts";
 import { isGiven, readUsage } from "./stream.ts";
 import { decodeUsage, isInterimUsage } from "./usage.ts";
 
@@ -155,11 +156,7 @@ function callBytes(call: JsonObject): number {
 
 /** Of a string, or of all strings in a list of parts. */
 function textBytes(value: Json | undefined): number {
-  if (typeof value === "string") {
-    let bytes = 0;
-    for (let i = 0; i < value.length; i++) bytes += utf8Length(value.charCodeAt(i));
-    return bytes;
-  }
+  if (typeof value === "string") return Buffer.byteLength(value);
   if (!isJsonArray(value)) return 0;
   return objects(value).reduce((sum, part) => sum + textBytes(part["text"]) + textBytes(part["thinking"]), 0);
 }

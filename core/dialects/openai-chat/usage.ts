@@ -112,7 +112,9 @@ class Counts {
 
   /** Vendors give one part under several names, and 0 under those they do not mean. */
   largest(...values: (Json | undefined)[]): number {
-    return Math.max(0, ...values.filter((value) => value !== undefined).map((value) => this.count(value)));
+    let most = 0;
+    for (const value of values) if (value !== undefined) most = Math.max(most, this.count(value));
+    return most;
   }
 
   details(value: Json | undefined): JsonObject {

@@ -50,9 +50,9 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   function admit(admission: Admission): { readonly result: AdmitResult; readonly row: OpenCall | null } {
     const { need, startedMs } = admission;
     // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
-    const budgets = admission.scopes
-      .flatMap((scope) => book.inScope(scope))
-      .filter((budget) => budget.createdMs <= startedMs);
+    const budgets: Budget[] = [];
+    for (const scope of admission.scopes)
+      for (const budget of book.inScope(scope)) if (budget.createdMs <= startedMs) budgets.push(budget);
     if (budgets.length > 0 && !admission.budgeted) return { result: { admitted: false, outdated: true }, row: null };
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {
