@@ -13,9 +13,11 @@ import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../ide
 import { modelTable } from "../pipeline/models.ts";
 import type { Services } from "../pipeline/services.ts";
 import { watchStreams } from "../pipeline/watch.ts";
+import { loopWatchdog } from "../pipeline/watchdog.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
+import { watchLoop } from "../runtime/loop-lag.ts";
 import { type Listening, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
@@ -38,6 +40,7 @@ export const serve: Command = async (input) => {
 
   const logger = processLogger(settings.logLevel);
   surviveStrayErrors(logger);
+  const lag = watchLoop({ clock: () => performance.now(), onSample: loopWatchdog(logger) });
   const now = Date.now;
   const newId = () => uuidv7(now());
   let listening: Listening | null = null;
@@ -149,6 +152,7 @@ export const serve: Command = async (input) => {
 
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
   } finally {
+    lag.stop();
     await plugins.dispose();
   }
   return 0;

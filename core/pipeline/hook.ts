@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { within } from "../plugin/deadline.ts";
 import type { Awaitable, Kind, Logger } from "../plugin/plugin.ts";
+import { blockedMs, hookBlocked, hookOpened } from "./watchdog.ts";
 
 /** Longest a hook of a plugin may take before its policy applies. It cannot stop a loop that never yields. */
 const hookTimeoutMs = 5_000;
@@ -24,28 +25,42 @@ export function closedHook<T>(
   onLate: (value: T) => void = () => {},
 ): Awaitable<T> {
   const startedMs = performance.now();
-  const end = () => {
-    const label = `${kind}/${name}`;
-    context.timings[label] = (context.timings[label] ?? 0) + performance.now() - startedMs;
-  };
   let value: Awaitable<T>;
   try {
     value = run();
   } catch (error) {
-    end();
+    returned(context, kind, name, startedMs);
     throw closed(context.logger, kind, name, error);
   }
   if (!(value instanceof Promise)) {
-    end();
+    returned(context, kind, name, startedMs);
     return value;
   }
   const promise = value;
+  returned(context, kind, name, startedMs);
+  const calledMs = performance.now();
+  const ended = hookOpened(kind, name);
   return within(hookTimeoutMs, () => promise)
     .catch((error: unknown) => {
       promise.then(onLate, () => {});
       throw closed(context.logger, kind, name, error);
     })
-    .finally(end);
+    .finally(() => {
+      ended();
+      count(context, kind, name, performance.now() - calledMs);
+    });
+}
+
+/** What a hook does before it returns, a promise or not, it does on everybody's time. */
+function returned(context: HookContext, kind: Kind, name: string, startedMs: number): void {
+  const tookMs = performance.now() - startedMs;
+  count(context, kind, name, tookMs);
+  if (tookMs > blockedMs) hookBlocked(context.logger, kind, name, tookMs);
+}
+
+function count({ timings }: HookContext, kind: Kind, name: string, tookMs: number): void {
+  const label = `${kind}/${name}`;
+  timings[label] = (timings[label] ?? 0) + tookMs;
 }
 
 function closed(logger: Logger, kind: Kind, name: string, error: unknown): GatewayError {

@@ -11,6 +11,7 @@ import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
+import { blockedMs, hookBlocked } from "./watchdog.ts";
 
 /** How a call went, as the stage that saw its end tells it. */
 export interface Outcome {
@@ -231,8 +232,11 @@ function tellObservers(record: CallRecord, services: Services) {
   for (const { name, slot } of services.observers) {
     const failed = (error: unknown) =>
       services.logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
+    const startedMs = performance.now();
     try {
       const told = slot.callEnded(record);
+      const tookMs = performance.now() - startedMs;
+      if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
       if (told instanceof Promise) void within(observerTimeoutMs, () => told).catch(failed);
     } catch (error) {
       failed(error);

@@ -1,0 +1,41 @@
+/** How late the event loop runs its timers, in ms: what every call waits beyond its own work. */
+export interface LoopLag {
+  /** The newest sample, and the worst one of the last half to whole minute. */
+  read(): { readonly lastMs: number; readonly maxMs: number };
+  stop(): void;
+}
+
+export interface LoopLagOptions {
+  /** Monotonic, in ms. */
+  readonly clock: () => number;
+  /** Called with each sample, `sampleMs` apart on an idle loop. */
+  readonly onSample?: (lagMs: number) => void;
+}
+
+export const sampleMs = 100;
+const windowMs = 30_000;
+
+/** One timer, ten times a second; it does not keep the process alive. */
+export function watchLoop({ clock, onSample }: LoopLagOptions): LoopLag {
+  let lastMs = 0;
+  /** The worst of this window and of the one before: a reader that comes each 15 s misses no stall. */
+  let worst = 0;
+  let worstBefore = 0;
+  let windowStart = clock();
+  let sampledAt = windowStart;
+
+  const timer = setInterval(() => {
+    const at = clock();
+    lastMs = Math.max(0, at - sampledAt - sampleMs);
+    sampledAt = at;
+    if (at - windowStart >= windowMs) {
+      worstBefore = worst;
+      worst = 0;
+      windowStart = at;
+    }
+    worst = Math.max(worst, lastMs);
+    onSample?.(lastMs);
+  }, sampleMs);
+  timer.unref();
+  return { read: () => ({ lastMs, maxMs: Math.max(worst, worstBefore) }), stop: () => clearInterval(timer) };
+}
