@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { clearTimeout, setTimeout } from "node:timers";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
@@ -18,6 +19,7 @@ import { namespaceOf } from "./repositories/namespace.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
+import { type StorageThread, storageThread } from "./storage-thread.ts";
 
 export interface SqliteOptions {
   readonly path: string;
@@ -27,10 +29,22 @@ export interface SqliteOptions {
   readonly onBackup: (path: string) => void;
   /** Opens the file; default: with the driver of this runtime. */
   readonly driver?: (path: string) => Promise<SqliteClient>;
+  /** Work beside the serving thread, for a process that serves; without it everything happens on this thread. */
+  readonly threads?: ThreadOptions;
 }
 
-/** How long a write waits for another process's. Short: it blocks the event loop. */
+export interface ThreadOptions {
+  /** A thread died or could not be started; another one is on its way. */
+  readonly onDeath: (error: Error) => void;
+  /** After the database is open, how long until the threads start. Default 1,000: the boot comes first. */
+  readonly afterMs?: number;
+}
+
+/** How long a write waits for another's. Short: it blocks the event loop. */
 const busyTimeoutMs = 250;
+/** SQLite's own default, in pages: the writer copies its log itself while no thread does. */
+const autoCheckpointPages = 1_000;
+const threadsAfterMs = 1_000;
 
 /** Opens, locks and migrates. Throws `StorageError` or `LockedError` with a message for the operator. */
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
@@ -54,6 +68,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ledger.reload();
     },
   });
+  const upkeep = options.threads && checkpointThread(client, options.path, options.threads);
   const ledger = ledgerRepository({ client, database, writer, book, labels, processId: crypto.randomUUID() });
   return {
     settings: settingRepository(database, writer),
@@ -66,12 +81,35 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     namespace: (name) => namespaceOf(database, writer, name, options.now),
     trouble: () => writer.trouble() ?? ledger.trouble(),
     prove: () => prove(client),
-    close() {
+    async close() {
       writer.close();
+      await upkeep?.stop();
       // Everything into the one file, so that a copy of it is a whole copy.
       client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       client.close();
       release();
+    },
+  };
+}
+
+function checkpointThread(client: SqliteClient, path: string, options: ThreadOptions): StorageThread {
+  let thread: StorageThread | null = null;
+  const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
+  const start = setTimeout(() => {
+    thread = storageThread({
+      entry: new URL("thread.ts", import.meta.url),
+      work: { path },
+      onReady: () => autoCheckpoint(0),
+      onDeath(error) {
+        autoCheckpoint(autoCheckpointPages);
+        options.onDeath(error);
+      },
+    });
+  }, options.afterMs ?? threadsAfterMs).unref();
+  return {
+    async stop() {
+      clearTimeout(start);
+      await thread?.stop();
     },
   };
 }

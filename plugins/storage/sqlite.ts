@@ -30,6 +30,9 @@ export default definePlugin({
         synchronous,
         now,
         onBackup: (backup) => logger.info({ backup }, "the database was copied before its upgrade"),
+        threads: {
+          onDeath: (error) => logger.error({ error }, "a thread of the storage ended; another one is started"),
+        },
       }),
   }),
 });

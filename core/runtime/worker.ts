@@ -1,0 +1,50 @@
+import { parentPort, Worker, workerData } from "node:worker_threads";
+
+/** A second thread of this process that runs one file. It never keeps the process alive. */
+export interface Thread {
+  post(message: unknown): void;
+  /** Ends it at once; `onEnd` is still told. A statement that runs in it runs to its end. */
+  kill(): void;
+}
+
+export interface ThreadEvents {
+  onMessage(message: unknown): void;
+  /** Once, however it ended; `null`: by itself. */
+  onEnd(error: Error | null): void;
+}
+
+/** Throws where the runtime has no threads. `data` is copied to the thread. */
+export function startThread(entry: URL, data: unknown, { onMessage, onEnd }: ThreadEvents): Thread {
+  const worker = new Worker(entry, { workerData: data });
+  let ended = false;
+  const end = (error: Error | null) => {
+    if (ended) return;
+    ended = true;
+    onEnd(error);
+  };
+  worker.on("message", onMessage);
+  worker.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
+  worker.on("exit", (code) => end(code === 0 ? null : new Error(`exit code ${code}`)));
+  worker.unref();
+  return { post: (message) => worker.postMessage(message), kill: () => void worker.terminate() };
+}
+
+/** The other end, for the file that the thread runs. */
+export interface ThreadPort {
+  readonly data: unknown;
+  post(message: unknown): void;
+  onMessage(listen: (message: unknown) => void): void;
+  /** Lets the thread end: nothing more arrives. */
+  close(): void;
+}
+
+export function threadPort(): ThreadPort {
+  const port = parentPort;
+  if (port === null) throw new Error("this file is run by a thread only");
+  return {
+    data: workerData,
+    post: (message) => port.postMessage(message),
+    onMessage: (listen) => void port.on("message", listen),
+    close: () => port.close(),
+  };
+}

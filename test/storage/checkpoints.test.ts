@@ -1,0 +1,161 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { openSqlite } from "../../core/runtime/sqlite.ts";
+import type { Database } from "../../core/storage/database.ts";
+import { checkpointsOf } from "../../core/storage/checkpoints.ts";
+import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
+import { storageThread } from "../../core/storage/storage-thread.ts";
+import { startMs } from "../contract/storage-samples.ts";
+import { until } from "../support/poll.ts";
+import { rowsOf, temporaryFolder } from "./folder.ts";
+
+const folder = temporaryFolder();
+const logBytes = (path: string) => statSync(`${path}-wal`).size;
+
+/** A file in WAL mode that copies nothing by itself, and what fills its log. */
+async function written() {
+  const path = folder.file();
+  const client = await openSqlite(path);
+  client.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE things (value)");
+  const insert = client.prepare("INSERT INTO things VALUES (?)");
+  const write = (rows: number) => {
+    for (let row = 0; row < rows; row++) insert.run("x".repeat(2_000));
+  };
+  return { path, client, write };
+}
+
+/** Rows in the database file itself, without its log. */
+function copiedRows(path: string): number {
+  const copy = folder.file();
+  Bun.spawnSync(["cp", path, copy]);
+  return rowsOf<{ n: number }>(copy, "SELECT count(*) AS n FROM things")[0]?.n ?? 0;
+}
+
+describe("checkpoints", () => {
+  test("each tick copies what was written since the last", async () => {
+    const { path, client, write } = await written();
+    const checkpoints = await checkpointsOf(path);
+    for (const rows of [1, 2, 3]) {
+      write(10);
+      checkpoints.tick();
+      expect(copiedRows(path)).toBe(rows * 10);
+    }
+    checkpoints.close();
+    client.close();
+  });
+
+  test("the log grows on while it is small, so that the writer need not wait for the disk", async () => {
+    const { path, client, write } = await written();
+    const checkpoints = await checkpointsOf(path);
+    let last = 0;
+    for (let tick = 0; tick < 5; tick++) {
+      write(10);
+      checkpoints.tick();
+      expect(logBytes(path)).toBeGreaterThan(last);
+      last = logBytes(path);
+    }
+    checkpoints.close();
+    client.close();
+  });
+
+  test("a large log is emptied, but not before a reader that holds it has gone", async () => {
+    const { path, client, write } = await written();
+    const maxBytes = 200_000;
+    const checkpoints = await checkpointsOf(path, maxBytes);
+    const reader = await openSqlite(path, { readonly: true });
+    write(1);
+    checkpoints.tick();
+    reader.exec("BEGIN");
+    expect(reader.prepare("SELECT count(*) FROM things").values()).toEqual([[1]]);
+    write(200);
+    for (let tick = 0; tick < 3; tick++) checkpoints.tick();
+    expect(logBytes(path)).toBeGreaterThan(maxBytes);
+    // It still sees what it saw, and nobody who writes had to wait for it.
+    expect(reader.prepare("SELECT count(*) FROM things").values()).toEqual([[1]]);
+    reader.exec("COMMIT");
+    checkpoints.tick();
+    expect(logBytes(path)).toBeLessThan(maxBytes);
+    expect(copiedRows(path)).toBe(201);
+    write(1);
+    checkpoints.tick();
+    expect(copiedRows(path)).toBe(202);
+    for (const open of [checkpoints, reader, client]) open.close();
+  });
+
+  test("without a log there is nothing to do", async () => {
+    const checkpoints = await checkpointsOf(folder.file());
+    checkpoints.tick();
+    checkpoints.close();
+  });
+});
+
+describe("the thread", () => {
+  const opened = new Set<Database>();
+  afterAll(async () => {
+    for (const database of opened) await database.close();
+  });
+
+  test("copies the log while the database serves, and lets go when it closes", async () => {
+    const path = folder.file();
+    const deaths: Error[] = [];
+    const database = await openSqliteDatabase({
+      path,
+      synchronous: "normal",
+      now: () => startMs,
+      onBackup: () => {},
+      threads: { onDeath: (error) => void deaths.push(error), afterMs: 0 },
+    });
+    opened.add(database);
+    await database.settings.set("name", "in the log");
+    await until("the setting in the file itself", () => {
+      const copy = folder.file();
+      Bun.spawnSync(["cp", path, copy]);
+      return rowsOf(copy, "SELECT * FROM settings WHERE name = 'name'").length === 1;
+    });
+    await database.close();
+    opened.delete(database);
+    expect(deaths).toEqual([]);
+    // With a reader left in the thread, the last checkpoint could not have emptied it.
+    expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
+  });
+
+  test("one that dies is reported and followed by another, until it is stopped", async () => {
+    const deaths: string[] = [];
+    let ready = 0;
+    const thread = storageThread({
+      entry: new URL("dying-thread.ts", import.meta.url),
+      work: { path: "anywhere" },
+      firstPauseMs: 1,
+      onReady: () => (ready += 1),
+      onDeath: (error) => void deaths.push(error.message),
+    });
+    await until("three deaths", () => deaths.length >= 3);
+    await thread.stop();
+    const [dead] = deaths;
+    expect(dead).toContain("this thread dies");
+    expect(ready).toBeGreaterThanOrEqual(2);
+  });
+
+  test("one that cannot start is reported", async () => {
+    const deaths: string[] = [];
+    const thread = storageThread({
+      entry: new URL("no-such-thread.ts", import.meta.url),
+      work: { path: "anywhere" },
+      firstPauseMs: 60_000,
+      onReady: () => {},
+      onDeath: (error) => void deaths.push(error.message),
+    });
+    await until("the death", () => deaths.length === 1);
+    await thread.stop();
+  });
+
+  test("does not keep a process alive", async () => {
+    const child = Bun.spawn(["bun", "test/storage/idle-thread.ts", folder.file()], {
+      cwd: `${import.meta.dir}/../..`,
+      stdout: "pipe",
+    });
+    const output = await new Response(child.stdout).text();
+    expect(await child.exited).toBe(0);
+    expect(output).toBe("ready\n");
+  });
+});

@@ -1,0 +1,18 @@
+import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
+import { storageThread } from "../../core/storage/storage-thread.ts";
+
+/** A process that starts a thread of the storage and then has nothing more to do. */
+const path = process.argv[2] ?? "";
+const database = await openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: () => {} });
+const { promise, resolve } = Promise.withResolvers<void>();
+const alive = setInterval(() => {}, 1_000);
+storageThread({
+  entry: new URL("../../core/storage/thread.ts", import.meta.url),
+  work: { path },
+  onReady: resolve,
+  onDeath: (error) => process.stdout.write(`${error.message}\n`),
+});
+await promise;
+clearInterval(alive);
+process.stdout.write("ready\n");
+void database;
