@@ -27,47 +27,46 @@ export interface Bill {
 export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, services: Services): Bill {
   const biller = services.billing?.slot ?? null;
   const now = services.now();
-  const inputs = route.targets.map((target) =>
-    inputBound(envelope.input, biller?.facts?.(target)?.contextWindow ?? null),
-  );
-  const inputBoundTokens = Math.max(...inputs);
+  const bounds = route.targets.map((target) => inputBound(envelope.input, contextWindowOf(biller, target)));
+  const inputBoundTokens = Math.max(...bounds);
   const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
-  const expected = route.targets.map((target) =>
-    rated(biller, { ...noUsage, inputTokens: expectedInputTokens }, target, now, budgeted, false),
-  );
+  const usage = { ...noUsage, inputTokens: expectedInputTokens };
+  // Each is rated, so that a target without a price is met now and not after a fallback.
+  const [expected = null] = route.targets.map((target) => rated(biller, usage, target, now, budgeted, false));
   const bill = {
     budgeted,
     inputBoundTokens,
     expectedInputTokens,
-    ifInterrupted: expected[0] ? interruption(expected[0], expectedInputTokens) : null,
+    ifInterrupted: expected && interruption(expected, expectedInputTokens),
   };
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
   if (!budgeted && !biller?.authorize) return { ...bill, dearest: null, capTokens: null, need: noNeed };
 
   const capTokens = Math.min(envelope.maxOutputTokens ?? uncapped(route, biller), maxCapTokens);
   const outputTokens = capTokens * envelope.candidates;
-  const parts = route.targets.map((target, at) => {
-    const rate = (usage: Usage) => rated(biller, usage, target, now, budgeted, true);
-    const inputTokens = inputs[at] ?? inputBoundTokens;
-    return {
-      input: rate({ ...noUsage, inputTokens }),
-      whole: rate({ ...noUsage, inputTokens, outputTokens }),
-    };
-  });
-  const inputNano = Math.max(...parts.map(({ input }) => input?.chargeNano ?? 0));
-  const wholeNano = Math.max(...parts.map(({ whole }) => whole?.chargeNano ?? 0));
+  let dearest: Rating | null = null;
+  let inputNano = 0;
+  for (const [at, target] of route.targets.entries()) {
+    const inputTokens = bounds[at] ?? inputBoundTokens;
+    const input = rated(biller, { ...noUsage, inputTokens }, target, now, budgeted, true);
+    const whole = rated(biller, { ...noUsage, inputTokens, outputTokens }, target, now, budgeted, true);
+    inputNano = Math.max(inputNano, input?.chargeNano ?? 0);
+    if (whole && (!dearest || whole.chargeNano > dearest.chargeNano)) dearest = whole;
+  }
   return {
     ...bill,
-    dearest: parts.find(({ whole }) => whole?.chargeNano === wholeNano)?.whole ?? null,
+    dearest,
     capTokens,
     need: {
       inputNano,
-      outputNano: Math.max(wholeNano - inputNano, 0),
+      outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
       outputTokens,
       leastOutputTokens: Math.min(leastCapTokens * envelope.candidates, outputTokens),
     },
   };
 }
+
+const contextWindowOf = (biller: Biller | null, target: RouteTarget) => biller?.facts?.(target)?.contextWindow ?? null;
 
 const noNeed: Need = { inputNano: 0, outputNano: 0, outputTokens: 0, leastOutputTokens: 0 };
 

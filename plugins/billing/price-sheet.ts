@@ -1,4 +1,4 @@
-import { type Decimal, formatDecimal } from "./decimal.ts";
+import { type Decimal, decimals, formatDecimal } from "./decimal.ts";
 
 /** The classes that every token of a call falls into, each into exactly one. */
 export const inputClasses = [
@@ -17,10 +17,17 @@ export type Item = TokenClass | "request";
 /** USD per million of the item. */
 export interface Price {
   readonly value: Decimal;
+  /** The same in nano-USD, for arithmetic without big integers; NaN for a price that is no whole number of them. */
+  readonly nano: number;
   /** The same, for people. */
   readonly text: string;
 }
-export const priceOf = (value: Decimal): Price => ({ value, text: formatDecimal(value) });
+export const priceOf = (value: Decimal): Price => ({
+  value,
+  nano: value % perNano === 0n ? Number(value / perNano) : Number.NaN,
+  text: formatDecimal(value),
+});
+const perNano = 10n ** BigInt(decimals - 9);
 
 /** A price that depends on how long the whole input is; the tier it falls in prices all tokens, not those above. */
 export interface Tariff {

@@ -47,19 +47,36 @@ export function dearestCostOf(usage: Usage, dearest: Dearest): Cost | null {
 }
 
 const classes = [...inputClasses, ...outputClasses] as const;
+
+function sum(charges: readonly Charge[]): Cost | null {
+  const lines: RatingLine[] = [];
+  // In nano-USD times the million tokens that a price buys.
+  let total = 0;
+  for (const { item, quantity, price } of charges) {
+    if (price === null) return null;
+    total += quantity * price.nano;
+    lines.push({ item, quantity, price: price.text });
+  }
+  // No part is negative, so a sum that is exact has only exact parts.
+  return { costNano: Number.isSafeInteger(total) ? wholeNano(total) : exactNano(charges), lines };
+}
+
+const million = 1_000_000;
+
+/** By the remainder, because a quotient of this size is not exact to a millionth. */
+function wholeNano(total: number): number {
+  const rest = total % million;
+  return (total - rest) / million + (rest > 0 ? 1 : 0);
+}
+
 /** A price of 1 is 10^`decimals` and buys a million; 1 USD is 10^9 nano-USD. */
 const perNano = 10n ** BigInt(decimals + 6 - 9);
 
-function sum(charges: readonly Charge[]): Cost | null {
+function exactNano(charges: readonly Charge[]): number {
   let total: Decimal = 0n;
-  const lines: RatingLine[] = [];
-  for (const { item, quantity, price } of charges) {
-    if (price === null) return null;
-    total += BigInt(quantity) * price.value;
-    lines.push({ item, quantity, price: price.text });
-  }
+  for (const { quantity, price } of charges) total += BigInt(quantity) * (price?.value ?? 0n);
   const nano = divideRoundingUp(total, perNano);
   if (nano > BigInt(Number.MAX_SAFE_INTEGER))
     throw new GatewayError("internal", "The cost of this call is too large to be recorded.");
-  return { costNano: Number(nano), lines };
+  return Number(nano);
 }
