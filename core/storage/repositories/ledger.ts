@@ -36,6 +36,12 @@ export interface Ledger extends LedgerRepository {
 /** `[budget ref, window start ms, nano]` */
 type StoredHold = readonly [number, number, number];
 
+/** A call in flight, as its row has it. */
+interface Opened {
+  readonly row: OpenCall;
+  readonly holds: readonly StoredHold[];
+}
+
 export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   const { client, database, writer, book, labels, processId } = dependencies;
   const write = callWriter(client, database, labels);
@@ -45,20 +51,20 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   const deleteOpen = hotStatement(client, database.delete(openCalls).where(eq(openCalls.id, sql.placeholder("id"))));
   const countRefusal = preparedRefusalCount(database);
   /** Open calls of this process, as committed. */
-  const open = new Map<string, OpenCall>();
+  const open = new Map<string, Opened>();
 
-  function admit(admission: Admission): { readonly result: AdmitResult; readonly row: OpenCall | null } {
+  function admit(admission: Admission): { readonly result: AdmitResult; readonly opened: Opened | null } {
     const { need, startedMs } = admission;
     // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
     const budgets: Budget[] = [];
     for (const scope of admission.scopes)
       for (const budget of book.inScope(scope)) if (budget.createdMs <= startedMs) budgets.push(budget);
-    if (budgets.length > 0 && !admission.budgeted) return { result: { admitted: false, outdated: true }, row: null };
+    if (budgets.length > 0 && !admission.budgeted) return { result: { admitted: false, outdated: true }, opened: null };
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {
       const { short, leastNano, fittingOutputTokens } = fitted;
       const budget = book.row(short, startedMs);
-      return { result: { admitted: false, budget, neededNano: leastNano, fittingOutputTokens }, row: null };
+      return { result: { admitted: false, budget, neededNano: leastNano, fittingOutputTokens }, opened: null };
     }
     const holds = budgets.map((budget): StoredHold => {
       const { startMs } = windowAt(budget.window, startedMs);
@@ -86,13 +92,16 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       process: processId,
     };
     insertOpen.run(row);
-    return { result: { admitted: true, heldNano, outputTokens: fitted.outputTokens, budgets: budgets.length }, row };
+    return {
+      result: { admitted: true, heldNano, outputTokens: fitted.outputTokens, budgets: budgets.length },
+      opened: { row, holds },
+    };
   }
 
-  function close(row: OpenCall, final: Omit<Final, "callId">) {
+  function close({ row, holds }: Opened, final: Omit<Final, "callId">) {
     deleteOpen.run({ id: row.id });
-    // In the window the call was admitted in, whenever it ends. The column is written by `admit` only.
-    for (const [ref, startMs, nano] of JSON.parse(row.holds) as StoredHold[]) {
+    // In the window the call was admitted in, whenever it ends.
+    for (const [ref, startMs, nano] of holds) {
       const budget = book.byRef(ref);
       if (!budget) continue;
       const counters = book.counters(budget, startMs);
@@ -114,16 +123,16 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     trouble: () => finishes.trouble(),
     reload: () => write.reload(),
     async admit(admission) {
-      const { result, row } = await writer.run(() => admit(admission));
-      if (row) open.set(row.id, row);
+      const { result, opened } = await writer.run(() => admit(admission));
+      if (opened) open.set(admission.callId, opened);
       return result;
     },
     async finish(final) {
-      const row = open.get(final.callId);
-      if (!row) return;
+      const opened = open.get(final.callId);
+      if (!opened) return;
       // Gone from memory at once: whatever races to end the call a second time finds nothing to end.
       open.delete(final.callId);
-      await finishes.run(() => close(row, final));
+      await finishes.run(() => close(opened, final));
     },
     async refuse(refusal) {
       await writer.run(() => {
@@ -135,7 +144,11 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     sweep: (policy, nowMs) =>
       writer.run(() => {
         const dead = database.select().from(openCalls).where(ne(openCalls.process, processId)).all();
-        for (const row of dead) close(row, interrupted(row, policy, nowMs, labels));
+        for (const row of dead) {
+          // The column is written by `admit` only.
+          const holds = JSON.parse(row.holds) as readonly StoredHold[];
+          close({ row, holds }, interrupted(row, policy, nowMs, labels));
+        }
         return dead.length;
       }),
   };
