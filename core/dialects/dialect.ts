@@ -99,6 +99,15 @@ export interface SseFrame {
   readonly data: string | null;
   /** The `event:` field; `null` when absent. */
   readonly event: string | null;
+  /** The same bytes to compare with, which needs no decoding. */
+  readonly raw: RawText;
+}
+
+/** Bytes as Latin-1, one UTF-16 unit a byte: those of `text` from `start` up to `end`. */
+export interface RawText {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** What the meter saw of an answer so far. */

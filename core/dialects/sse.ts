@@ -1,5 +1,6 @@
+import { Buffer } from "node:buffer";
 import { GatewayError } from "../chat/error.ts";
-import type { SseFrame } from "./dialect.ts";
+import type { RawText, SseFrame } from "./dialect.ts";
 
 const defaultMaxFrameBytes = 4 * 1024 * 1024;
 
@@ -29,19 +30,24 @@ export class SseSplitter {
   }
 
   /** The frames that `chunk` completes. Throws `upstream-invalid` when one is too large. */
-  push(chunk: Uint8Array): SseFrame[] {
+  push(chunk: Uint8Array): ReceivedFrame[] {
     const buffered = this.#length > 0;
     if (buffered) this.#append(chunk);
     const bytes = buffered ? this.#buffer.subarray(0, this.#length) : chunk;
 
-    const frames: SseFrame[] = [];
+    const frames: ReceivedFrame[] = [];
     let start = 0;
     // Searched for once, not once a frame: most streams have no CR at all.
     let nextCr = bytes.indexOf(CR, this.#at);
     for (;;) {
+      // From a boundary on, the usual chunk has whole frames with LF ends only.
+      if (nextCr < 0 && this.#previous === none && this.#at === start && start < bytes.length) {
+        start = this.#takeWhole(bytes, start, frames);
+        break;
+      }
       const end = this.#endOfFrame(bytes, nextCr);
       if (end < 0) break;
-      frames.push(this.#frame(bytes.subarray(start, end)));
+      frames.push(this.#frame(bytes, start, end));
       start = end;
       this.#at = end;
       this.#lineStart = end;
@@ -57,11 +63,26 @@ export class SseSplitter {
    */
   rest(): SseFrame | null {
     if (this.#length === 0) return null;
-    const frame = this.#frame(this.#buffer.slice(0, this.#length));
+    const frame = this.#frame(this.#buffer.slice(0, this.#length), 0, this.#length);
     this.#length = 0;
     this.#at = 0;
     this.#lineStart = 0;
     return frame;
+  }
+
+  /** Takes the frames from `from` on, a boundary with no CR behind it, and returns where the unfinished one starts. */
+  #takeWhole(bytes: Uint8Array, from: number, frames: ReceivedFrame[]): number {
+    const text = latin1(bytes);
+    let start = from;
+    while (start < text.length) {
+      const end = endOfWhole(text, start);
+      if (end < 0) break;
+      frames.push(this.#frame(bytes, start, end, text));
+      start = end;
+    }
+    this.#at = text.length;
+    this.#lineStart = Math.max(start, text.lastIndexOf("\n") + 1);
+    return start;
   }
 
   /**
@@ -105,9 +126,9 @@ export class SseSplitter {
     }
   }
 
-  #frame(bytes: Uint8Array): SseFrame {
-    if (bytes.length > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
-    return new ReceivedFrame(bytes);
+  #frame(bytes: Uint8Array, start: number, end: number, text: string | null = null): ReceivedFrame {
+    if (end - start > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
+    return new ReceivedFrame(bytes, start, end, text);
   }
 
   #append(chunk: Uint8Array): void {
@@ -133,6 +154,19 @@ export class SseSplitter {
   }
 }
 
+/** The frames' bytes in order, in as few pieces as the memory they came in allows. */
+export function piecesOf(frames: readonly ReceivedFrame[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let piece: ReceivedFrame | null = null;
+  for (const frame of frames) {
+    const longer: ReceivedFrame | null = piece && piece.with(frame);
+    if (piece && !longer) pieces.push(piece.bytes);
+    piece = longer ?? frame;
+  }
+  if (piece) pieces.push(piece.bytes);
+  return pieces;
+}
+
 const LF = 0x0a;
 const CR = 0x0d;
 const none = 0;
@@ -143,13 +177,24 @@ type LineEnd = typeof none | typeof openCr | typeof CR;
 const tooLarge = (maxFrameBytes: number) =>
   new GatewayError("upstream-invalid", `The provider sent an event of more than ${maxFrameBytes} bytes.`);
 
-/** Decodes its fields when they are asked for: a frame that is only passed on costs nothing. */
+/** Stands for bytes of a chunk, and decodes them when they are asked for: a frame that is only passed on costs nothing. */
 class ReceivedFrame implements SseFrame {
-  readonly bytes: Uint8Array;
+  readonly #source: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+  readonly #text: string | null;
   #fields: Fields | null = null;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+  /** `text`: all of `source` as Latin-1, where that is at hand. */
+  constructor(source: Uint8Array, start: number, end: number, text: string | null) {
+    this.#source = source;
+    this.#start = start;
+    this.#end = end;
+    this.#text = text;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#source.subarray(this.#start, this.#end);
   }
 
   get data(): string | null {
@@ -159,7 +204,29 @@ class ReceivedFrame implements SseFrame {
   get event(): string | null {
     return (this.#fields ??= readFields(this.bytes)).event;
   }
+
+  get raw(): RawText {
+    if (this.#text !== null) return { text: this.#text, start: this.#start, end: this.#end };
+    const text = latin1(this.bytes);
+    return { text, start: 0, end: text.length };
+  }
+
+  /** Both as one frame, where `next` follows in the same memory. */
+  with(next: ReceivedFrame): ReceivedFrame | null {
+    if (next.#source !== this.#source || next.#start !== this.#end) return null;
+    return new ReceivedFrame(this.#source, this.#start, next.#end, this.#text);
+  }
 }
+
+/** Where the frame ends that starts at `start`, in text without CR; -1: not yet. A blank line of its own is a frame. */
+function endOfWhole(text: string, start: number): number {
+  if (text.charCodeAt(start) === LF) return start + 1;
+  const lastLine = text.indexOf("\n\n", start);
+  return lastLine < 0 ? -1 : lastLine + 2;
+}
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 
 interface Fields {
   readonly data: string | null;

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { isJsonObject } from "../chat/json.ts";
 import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
-import { SseSplitter } from "../dialects/sse.ts";
+import { piecesOf, SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
 import { type Answer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
 import { type Needles, redacted, type Redactor, redactor } from "./redact.ts";
@@ -81,7 +81,7 @@ function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: R
       const frames = splitter.push(value);
       const shown = frames.filter((frame) => meter.frame(frame));
       const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
-      return redact.push(asReceived ? value : joined(shown.map((frame) => frame.bytes)));
+      return redact.push(asReceived ? value : joined(piecesOf(shown)));
     },
   };
 }

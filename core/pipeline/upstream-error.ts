@@ -85,7 +85,10 @@ async function readText(response: Response): Promise<string> {
 
 function clean(vendor: VendorError, secrets: Needles): VendorError {
   const scrub = (text: string, maxLength: number) =>
-    printable(maskSecrets(secrets.reduce((left, secret) => left.replaceAll(secret.toString(), "***"), text)), maxLength);
+    printable(
+      maskSecrets(secrets.reduce((left, secret) => left.replaceAll(secret.toString(), "***"), text)),
+      maxLength,
+    );
   const short = (text: string | null) => (text === null ? null : scrub(text, 200));
   return {
     message: scrub(vendor.message, maxMessageLength) || "the provider refused the request",

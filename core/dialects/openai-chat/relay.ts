@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
-import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import type { Metered, RawText, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { FrameTemplate } from "./frame-template.ts";
 import { editRequest } from "./edit-request.ts";
 import { decodeError } from "./error.ts";
@@ -48,6 +48,12 @@ class ChunkMeter implements StreamMeter {
   }
 
   frame(frame: SseFrame): boolean {
+    const { raw } = frame;
+    const fitting = this.#template.contentBytes(raw);
+    if (fitting >= 0) {
+      this.#contentBytes += fitting;
+      return true;
+    }
     const { data } = frame;
     if (data === null || data === "") return true;
     if (data.startsWith("[DONE]")) {
@@ -55,12 +61,8 @@ class ChunkMeter implements StreamMeter {
       return true;
     }
     if (frame.event !== "error") {
-      const fitting = this.#template.contentBytes(data);
-      if (fitting >= 0) {
-        this.#contentBytes += fitting;
-        return true;
-      }
-      if (!this.#scanChunk(data) && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
+      const worthParsing = this.#scanChunk(data, raw);
+      if (!worthParsing && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
     }
     const chunk = parsed(data);
     if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
@@ -81,7 +83,7 @@ class ChunkMeter implements StreamMeter {
   }
 
   /** Counts the content; whether the chunk is worth parsing. */
-  #scanChunk(data: string): boolean {
+  #scanChunk(data: string, raw: RawText): boolean {
     if (this.#deltaAt < 0 || !data.startsWith(delta, this.#deltaAt)) this.#deltaAt = data.indexOf(delta);
     if (this.#deltaAt < 0) return true;
     scanDelta(data, this.#deltaAt + delta.length, this.#scan);
@@ -89,7 +91,7 @@ class ChunkMeter implements StreamMeter {
     this.#contentBytes += bytes;
     // Some vendors put these ahead of the delta, where the scan does not look.
     if (notable || notableFields.some((field) => tells(data, data.lastIndexOf(field, this.#deltaAt)))) return true;
-    if (valueStart >= 0 && this.#upstreamId !== null) this.#template.learn(data, valueStart, valueEnd);
+    if (valueStart >= 0 && this.#upstreamId !== null) this.#template.learn(data, valueStart, valueEnd, raw);
     return false;
   }
 
