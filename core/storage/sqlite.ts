@@ -1,6 +1,5 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { clearTimeout, setTimeout } from "node:timers";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
@@ -19,7 +18,7 @@ import { namespaceOf } from "./repositories/namespace.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
-import { type StorageThread, storageThread } from "./storage-thread.ts";
+import { storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
 export interface SqliteOptions {
   readonly path: string;
@@ -33,18 +32,8 @@ export interface SqliteOptions {
   readonly threads?: ThreadOptions;
 }
 
-export interface ThreadOptions {
-  /** A thread died or could not be started; another one is on its way. */
-  readonly onDeath: (error: Error) => void;
-  /** After the database is open, how long until the threads start. Default 1,000: the boot comes first. */
-  readonly afterMs?: number;
-}
-
 /** How long a write waits for another's. Short: it blocks the event loop. */
 const busyTimeoutMs = 250;
-/** SQLite's own default, in pages: the writer copies its log itself while no thread does. */
-const autoCheckpointPages = 1_000;
-const threadsAfterMs = 1_000;
 
 /** Opens, locks and migrates. Throws `StorageError` or `LockedError` with a message for the operator. */
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
@@ -68,48 +57,26 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ledger.reload();
     },
   });
-  const upkeep = options.threads && checkpointThread(client, options.path, options.threads);
+  const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
   const ledger = ledgerRepository({ client, database, writer, book, labels, processId: crypto.randomUUID() });
   return {
     settings: settingRepository(database, writer),
     accounts: accountRepository(database),
-    keys: keyRepository(database, writer, book),
+    keys: { ...keyRepository(database, writer, book), ...threads?.keys },
     budgets: budgetRepository(database, writer, book, options.now),
-    calls: callRepository(database),
+    calls: { ...callRepository(database), ...threads?.calls },
     sessions: sessionRepository(database, writer),
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),
     trouble: () => writer.trouble() ?? ledger.trouble(),
-    prove: () => prove(client),
+    prove: () => (threads ? threads.prove() : prove(client)),
     async close() {
       writer.close();
-      await upkeep?.stop();
+      await threads?.stop();
       // Everything into the one file, so that a copy of it is a whole copy.
       client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       client.close();
       release();
-    },
-  };
-}
-
-function checkpointThread(client: SqliteClient, path: string, options: ThreadOptions): StorageThread {
-  let thread: StorageThread | null = null;
-  const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
-  const start = setTimeout(() => {
-    thread = storageThread({
-      entry: new URL("thread.ts", import.meta.url),
-      work: { path },
-      onReady: () => autoCheckpoint(0),
-      onDeath(error) {
-        autoCheckpoint(autoCheckpointPages);
-        options.onDeath(error);
-      },
-    });
-  }, options.afterMs ?? threadsAfterMs).unref();
-  return {
-    async stop() {
-      clearTimeout(start);
-      await thread?.stop();
     },
   };
 }

@@ -1,12 +1,7 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
-import type { Database } from "../../core/storage/database.ts";
 import { checkpointsOf } from "../../core/storage/checkpoints.ts";
-import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
-import { storageThread } from "../../core/storage/storage-thread.ts";
-import { startMs } from "../contract/storage-samples.ts";
-import { until } from "../support/poll.ts";
 import { rowsOf, temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
@@ -86,76 +81,5 @@ describe("checkpoints", () => {
     const checkpoints = await checkpointsOf(folder.file());
     checkpoints.tick();
     checkpoints.close();
-  });
-});
-
-describe("the thread", () => {
-  const opened = new Set<Database>();
-  afterAll(async () => {
-    for (const database of opened) await database.close();
-  });
-
-  test("copies the log while the database serves, and lets go when it closes", async () => {
-    const path = folder.file();
-    const deaths: Error[] = [];
-    const database = await openSqliteDatabase({
-      path,
-      synchronous: "normal",
-      now: () => startMs,
-      onBackup: () => {},
-      threads: { onDeath: (error) => void deaths.push(error), afterMs: 0 },
-    });
-    opened.add(database);
-    await database.settings.set("name", "in the log");
-    await until("the setting in the file itself", () => {
-      const copy = folder.file();
-      Bun.spawnSync(["cp", path, copy]);
-      return rowsOf(copy, "SELECT * FROM settings WHERE name = 'name'").length === 1;
-    });
-    await database.close();
-    opened.delete(database);
-    expect(deaths).toEqual([]);
-    // With a reader left in the thread, the last checkpoint could not have emptied it.
-    expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
-  });
-
-  test("one that dies is reported and followed by another, until it is stopped", async () => {
-    const deaths: string[] = [];
-    let ready = 0;
-    const thread = storageThread({
-      entry: new URL("dying-thread.ts", import.meta.url),
-      work: { path: "anywhere" },
-      firstPauseMs: 1,
-      onReady: () => (ready += 1),
-      onDeath: (error) => void deaths.push(error.message),
-    });
-    await until("three deaths", () => deaths.length >= 3);
-    await thread.stop();
-    const [dead] = deaths;
-    expect(dead).toContain("this thread dies");
-    expect(ready).toBeGreaterThanOrEqual(2);
-  });
-
-  test("one that cannot start is reported", async () => {
-    const deaths: string[] = [];
-    const thread = storageThread({
-      entry: new URL("no-such-thread.ts", import.meta.url),
-      work: { path: "anywhere" },
-      firstPauseMs: 60_000,
-      onReady: () => {},
-      onDeath: (error) => void deaths.push(error.message),
-    });
-    await until("the death", () => deaths.length === 1);
-    await thread.stop();
-  });
-
-  test("does not keep a process alive", async () => {
-    const child = Bun.spawn(["bun", "test/storage/idle-thread.ts", folder.file()], {
-      cwd: `${import.meta.dir}/../..`,
-      stdout: "pipe",
-    });
-    const output = await new Response(child.stdout).text();
-    expect(await child.exited).toBe(0);
-    expect(output).toBe("ready\n");
   });
 });

@@ -1,7 +1,8 @@
 import { threadPort } from "../../core/runtime/worker.ts";
 
-/** A thread that gets ready and dies. */
-threadPort().post("ready");
-setTimeout(() => {
+/** A thread that gets ready and dies of the first thing it hears. */
+const port = threadPort();
+port.onMessage(() => {
   throw new Error("this thread dies");
-}, 1);
+});
+port.post({ ready: true });

@@ -1,3 +1,5 @@
+import { openSqlite } from "../../core/runtime/sqlite.ts";
+import { readsOf } from "../../core/storage/reads.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { storageThread } from "../../core/storage/storage-thread.ts";
 
@@ -6,12 +8,14 @@ const path = process.argv[2] ?? "";
 const database = await openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: () => {} });
 const { promise, resolve } = Promise.withResolvers<void>();
 const alive = setInterval(() => {}, 1_000);
-storageThread({
+const thread = storageThread({
   entry: new URL("../../core/storage/thread.ts", import.meta.url),
-  work: { path },
+  work: { path, checkpoints: true },
+  instead: readsOf(await openSqlite(path)),
   onReady: resolve,
   onDeath: (error) => process.stdout.write(`${error.message}\n`),
 });
+thread.start();
 await promise;
 clearInterval(alive);
 process.stdout.write("ready\n");

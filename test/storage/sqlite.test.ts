@@ -1,27 +1,42 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { openNode, openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import type { Database } from "../../core/storage/database.ts";
-import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
+import { openSqliteDatabase, type SqliteOptions } from "../../core/storage/sqlite.ts";
 import { testStorage } from "../contract/storage.ts";
 import { temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
-const drivers: readonly (readonly [string, (path: string) => Promise<SqliteClient>])[] = [
-  ["bun:sqlite", openSqlite],
-  ["node:sqlite", (path) => openNode(path, false)],
+const threads = {
+  onDeath(error: Error) {
+    throw error;
+  },
+  afterMs: 0,
+};
+const drivers: readonly (readonly [string, (path: string) => Promise<SqliteClient>, Partial<SqliteOptions>])[] = [
+  ["bun:sqlite", openSqlite, {}],
+  ["node:sqlite", (path) => openNode(path, false), {}],
+  ["bun:sqlite with its threads", openSqlite, { threads }],
 ];
 
-describe.each(drivers)("through %s", (_, driver) => {
+describe.each(drivers)("through %s", (_, driver, more) => {
   const opened = new Set<Database>();
   let path = "";
 
   const open = async (now: () => number) => {
-    const database = await openSqliteDatabase({ path, synchronous: "normal", now, onBackup: () => {}, driver });
+    const database = await openSqliteDatabase({
+      path,
+      synchronous: "normal",
+      now,
+      onBackup: () => {},
+      driver,
+      ...more,
+    });
     opened.add(database);
     return { ...database, close: () => (opened.delete(database), database.close()) };
   };
-  afterAll(async () => {
+  afterEach(async () => {
     for (const database of opened) await database.close();
+    opened.clear();
   });
 
   testStorage({

@@ -1,35 +1,52 @@
 import { desc, eq, lt, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { BudgetBook } from "../budget-book.ts";
-import type { KeyRepository, KeyRow } from "../database.ts";
+import type { KeyRepository, KeyRow, Page, PageQuery } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { insertBudget } from "./budgets.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 
-export function keyRepository(database: SqliteDatabase, writer: GroupCommit, book: BudgetBook): KeyRepository {
-  const columns = {
-    ref: keys.ref,
-    id: keys.id,
-    accountId: accounts.id,
-    name: keys.name,
-    prefix: keys.prefix,
-    last4: keys.last4,
-    models: keys.models,
-    limits: keys.limits,
-    cidrs: keys.cidrs,
-    expiresMs: keys.expiresMs,
-    revokedMs: keys.revokedMs,
-    createdMs: keys.createdMs,
-    lastUsedMs: sql<number | null>`(select max(c.created_ms) from calls c where c.key_ref = ${keys.ref}
+/** The columns of a key, with the time of its last call. */
+const columns = {
+  ref: keys.ref,
+  id: keys.id,
+  accountId: accounts.id,
+  name: keys.name,
+  prefix: keys.prefix,
+  last4: keys.last4,
+  models: keys.models,
+  limits: keys.limits,
+  cidrs: keys.cidrs,
+  expiresMs: keys.expiresMs,
+  revokedMs: keys.revokedMs,
+  createdMs: keys.createdMs,
+  lastUsedMs: sql<number | null>`(select max(c.created_ms) from calls c where c.key_ref = ${keys.ref}
       and c.seq = (select max(n.seq) from calls n where n.key_ref = ${keys.ref}))`,
-  };
+};
+
+export function keyReads(database: SqliteDatabase) {
   const select = () => database.select(columns).from(keys).innerJoin(accounts, eq(accounts.ref, keys.accountRef));
-  const get = (id: string): KeyRow | null => {
-    const row = select().where(eq(keys.id, id)).all()[0];
-    return row ? shown(row) : null;
+  return {
+    get(id: string): KeyRow | null {
+      const row = select().where(eq(keys.id, id)).all()[0];
+      return row ? shown(row) : null;
+    },
+    list(query: PageQuery): Page<KeyRow> {
+      const limit = pageSize(query);
+      const rows = select()
+        .where(lt(keys.ref, cursorOf(query)))
+        .orderBy(desc(keys.ref))
+        .limit(limit + 1)
+        .all();
+      return pageOf(rows, limit, (row) => row.ref, shown);
+    },
   };
+}
+
+export function keyRepository(database: SqliteDatabase, writer: GroupCommit, book: BudgetBook): KeyRepository {
+  const reads = keyReads(database);
   // On the path of every call whose key is not cached: without the look-up of its last use.
   const findByDigest = database
     .select({ ...columns, lastUsedMs: sql<number | null>`null` })
@@ -39,7 +56,7 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
     .prepare();
 
   return {
-    get,
+    ...reads,
     findByDigest(digest) {
       const row = findByDigest.all({ digest })[0];
       return row ? shown(row) : null;
@@ -72,15 +89,6 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
         const { digest: _, ...row } = key;
         return { ...row, revokedMs: null, lastUsedMs: null };
       }),
-    list(query) {
-      const limit = pageSize(query);
-      const rows = select()
-        .where(lt(keys.ref, cursorOf(query)))
-        .orderBy(desc(keys.ref))
-        .limit(limit + 1)
-        .all();
-      return pageOf(rows, limit, (row) => row.ref, shown);
-    },
     revoke: (id, atMs) =>
       writer.run(() => {
         database
@@ -88,7 +96,7 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
           .set({ revokedMs: sql`coalesce(${keys.revokedMs}, ${atMs})` })
           .where(eq(keys.id, id))
           .run();
-        return get(id);
+        return reads.get(id);
       }),
   };
 }

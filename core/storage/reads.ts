@@ -1,0 +1,29 @@
+import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { CallFilter } from "./database.ts";
+import { prove } from "./prove.ts";
+import { callRepository } from "./repositories/calls.ts";
+import { keyReads } from "./repositories/keys.ts";
+import { sqliteDatabase } from "./sqlite-database.ts";
+
+/** What pages, lists and proofs read, by name: the thread that serves asks another one for it. */
+export function readsOf(client: SqliteClient) {
+  const database = sqliteDatabase(client);
+  const calls = callRepository(database);
+  const keys = keyReads(database);
+  return {
+    "calls.list": calls.list,
+    "calls.get": calls.get,
+    "calls.usage": calls.usage,
+    "calls.openCount": calls.openCount,
+    "keys.list": keys.list,
+    "keys.get": keys.get,
+    prove: () => prove(client),
+  };
+}
+export type Reads = ReturnType<typeof readsOf>;
+export type ReadName = keyof Reads;
+export type Answer<Name extends ReadName> = Awaited<ReturnType<Reads[Name]>>;
+
+/** One index leads to every row of these lists; any other may look at many rows that do not fit before one that does. */
+export const isQuickList = ({ from, to, ...filter }: CallFilter): boolean =>
+  from === undefined && to === undefined && Object.values(filter).filter((value) => value !== undefined).length <= 1;

@@ -1,0 +1,78 @@
+import { clearTimeout, setTimeout } from "node:timers";
+import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { CallRepository, Database, KeyRepository } from "./database.ts";
+import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
+import { type StorageThread, storageThread } from "./storage-thread.ts";
+
+export interface ThreadOptions {
+  /** A thread died or could not be started; another one is on its way. */
+  readonly onDeath: (error: Error) => void;
+  /** After the database is open, how long until the log is copied by a thread. Default 1,000: the boot comes first. */
+  readonly afterMs?: number;
+}
+
+/** The threads beside the serving one, and what they answer in its place. */
+export interface StorageThreads {
+  readonly calls: CallRepository;
+  readonly keys: Pick<KeyRepository, "list" | "get">;
+  readonly prove: Database["prove"];
+  stop(): Promise<void>;
+}
+
+/** SQLite's own default, in pages: the writer copies its log itself while no thread does. */
+const autoCheckpointPages = 1_000;
+const threadsAfterMs = 1_000;
+
+/**
+ * Two threads. `upkeep` copies the log, makes the reports and walks far; `pages` has the quick reads, which must not wait
+ * for those, and is started by the first of them. `flush` commits what was asked for: a read sees it.
+ */
+export function storageThreads(
+  client: SqliteClient,
+  path: string,
+  options: ThreadOptions,
+  flush: () => void,
+): StorageThreads {
+  const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
+  const common = { entry: new URL("thread.ts", import.meta.url), instead: readsOf(client) };
+  const upkeep = storageThread({
+    ...common,
+    work: { path, checkpoints: true },
+    onReady: () => autoCheckpoint(0),
+    onDeath(error) {
+      autoCheckpoint(autoCheckpointPages);
+      options.onDeath(error);
+    },
+  });
+  const pages = storageThread({
+    ...common,
+    work: { path, checkpoints: false },
+    onReady: () => {},
+    onDeath: options.onDeath,
+  });
+  const start = setTimeout(() => upkeep.start(), options.afterMs ?? threadsAfterMs).unref();
+
+  const read =
+    <Name extends ReadName>(thread: StorageThread, name: Name) =>
+    (...values: Parameters<Reads[Name]>): Promise<Answer<Name>> => {
+      flush();
+      return thread.ask(name, ...values);
+    };
+  const quickList = read(pages, "calls.list");
+  const farList = read(upkeep, "calls.list");
+
+  return {
+    calls: {
+      list: (filter, query) => (isQuickList(filter) ? quickList : farList)(filter, query),
+      get: read(pages, "calls.get"),
+      usage: read(upkeep, "calls.usage"),
+      openCount: read(pages, "calls.openCount"),
+    },
+    keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
+    prove: read(upkeep, "prove"),
+    async stop() {
+      clearTimeout(start);
+      await Promise.all([upkeep.stop(), pages.stop()]);
+    },
+  };
+}
