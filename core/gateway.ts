@@ -17,6 +17,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   services.open.add(call);
   const leave = watchDisconnect(request, call, services);
   try {
+    services.overload.admitCall();
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
     const asked = await decode(request, call, services); //                                 bytes        → Asked
     call.envelope = asked.envelope;

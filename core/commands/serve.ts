@@ -12,12 +12,14 @@ import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { modelTable } from "../pipeline/models.ts";
 import type { Services } from "../pipeline/services.ts";
+import { watchOverload } from "../pipeline/overload.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { loopWatchdog } from "../pipeline/watchdog.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
 import { watchLoop } from "../runtime/loop-lag.ts";
+import { collectGarbage, processMemory } from "../runtime/memory.ts";
 import { type Listening, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
@@ -38,10 +40,30 @@ export const serve: Command = async (input) => {
     if (kind === "guardrail" || kind === "cache")
       throw new ConfigError([loaded.source.problem([kind, name], `this version runs no ${kind} plugins`, "key")]);
 
+  const now = Date.now;
   const logger = processLogger(settings.logLevel);
   surviveStrayErrors(logger);
-  const lag = watchLoop({ clock: () => performance.now(), onSample: loopWatchdog(logger) });
-  const now = Date.now;
+  const watch = watchStreams(now);
+  const memory = processMemory();
+  const { maxMemoryBytes, ...overloadSettings } = settings.overload;
+  const overload = watchOverload({
+    ...overloadSettings,
+    memory: { ...memory, limitBytes: Math.min(memory.limitBytes, maxMemoryBytes ?? Infinity) },
+    heldStreams: watch.held,
+    collectGarbage,
+    onChange: (reason) =>
+      reason === null
+        ? logger.info({ shed: overload.shed }, "new calls are taken again")
+        : logger.warn({ reason }, "new calls are refused"),
+  });
+  const watchdog = loopWatchdog(logger);
+  const lag = watchLoop({
+    clock: () => performance.now(),
+    onSample: (lagMs) => {
+      watchdog(lagMs);
+      overload.sample(lagMs);
+    },
+  });
   const newId = () => uuidv7(now());
   let listening: Listening | null = null;
   const addressOf = (request: Request) => listening?.address(request) ?? null;
@@ -71,11 +93,14 @@ export const serve: Command = async (input) => {
         maxBodyBytes: settings.maxBodyBytes,
         firstByteTimeoutMs: settings.timeouts.firstByteMs,
         idleTimeoutMs: settings.timeouts.idleMs,
+        stallTimeoutMs: settings.timeouts.stallMs,
         disconnectDrainMs: settings.disconnect.drainMs,
         maxDrains: settings.disconnect.maxDrains,
       },
       keepOpen: (request) => listening?.keepOpen(request),
-      watch: watchStreams(now),
+      closeIdle: (request) => listening?.closeIdle(request),
+      watch,
+      overload,
       transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
       logger,
@@ -98,6 +123,7 @@ export const serve: Command = async (input) => {
           ...(ready ? [] : ["starting"]),
           ...(services.draining.value ? ["shutting down"] : []),
           ...(trouble === null ? [] : [trouble]),
+          ...(overload.calls === null ? [] : [overload.calls]),
         ];
       },
       api: {

@@ -53,9 +53,29 @@ export const ServerSchema = closed(
         connectMs: milliseconds(10_000, "Wait for a connection to a provider that has not answered lately."),
         firstByteMs: milliseconds(600_000, "Wait for the first byte of a provider's answer."),
         idleMs: milliseconds(600_000, "Silence allowed inside a provider's answer."),
+        stallMs: milliseconds(60_000, "A client that takes nothing of a stream for this long has left."),
         drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),
       },
       "Limits on waiting, in milliseconds.",
+    ),
+    overload: closed(
+      {
+        maxBufferedBytes: t.Integer({
+          minimum: 1_048_576,
+          default: 268_435_456,
+          description:
+            "Memory for clients that do not read their streams (2 MiB each), and as much for request bodies on their way; beyond it new ones get 503.",
+        }),
+        maxLoopLagMs: milliseconds(500, "An event loop that stays this late takes no new call: 503."),
+        maxMemoryBytes: t.Optional(
+          t.Integer({
+            minimum: 134_217_728,
+            description:
+              "No new call is taken near this much memory: 503. Default: the limit of the control group, or what the machine has.",
+          }),
+        ),
+      },
+      "When new calls are refused, so that those that run can end.",
     ),
     disconnect: closed(
       {

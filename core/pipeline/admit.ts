@@ -36,6 +36,7 @@ export async function admit(
   services: Services,
 ): Promise<Admitted> {
   if (services.draining.value) throw unavailable("the proxy is shutting down");
+  if (asked.envelope.stream) services.overload.admitStream();
   if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
 
   const scopes = await scopesOf(call, principal, asked, route, services);

@@ -18,6 +18,8 @@ export interface Call {
   principal: Principal | null;
   envelope: Envelope | null;
   admitted: Admitted | null;
+  /** Counted against the memory for bodies until the answer begins. */
+  heldBodyBytes: number;
   readonly attempts: AttemptRow[];
   readonly warnings: string[];
   readonly timings: Record<string, number>;
@@ -44,6 +46,7 @@ export const openCall = (endpoint: Endpoint, services: Services): Call => {
     principal: null,
     envelope: null,
     admitted: null,
+    heldBodyBytes: 0,
     attempts: [],
     warnings: [],
     timings: {},

@@ -18,8 +18,12 @@ export async function decode(request: Request, call: Call, services: Services): 
   refuseByHeaders(request.headers);
   let bytes: Uint8Array | null;
   try {
-    bytes = await readBody(request, maxBodyBytes);
+    bytes = await readBody(request, maxBodyBytes, (more) => {
+      services.overload.holdBody(more);
+      call.heldBodyBytes += more;
+    });
   } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
     throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
   }
   if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);

@@ -25,6 +25,7 @@ export function watchDisconnect(request: Request, call: Call, services: Services
     clearTimeout(timer);
     services.drains.delete(call);
     services.open.delete(call);
+    services.closeIdle(request);
   };
   const gone = () => {
     if (call.ended) return;
@@ -34,5 +35,8 @@ export function watchDisconnect(request: Request, call: Call, services: Services
     else cut();
   };
   request.signal.addEventListener("abort", gone, { once: true });
-  return () => request.signal.removeEventListener("abort", gone);
+  return () => {
+    request.signal.removeEventListener("abort", gone);
+    if (call.heldBodyBytes > 0) services.overload.releaseBody(call.heldBodyBytes);
+  };
 }

@@ -3,6 +3,7 @@ import type { ErrorBody } from "../dialects/dialect.ts";
 import type { Source } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Dispatched } from "./dispatch.ts";
+import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 import { type Outcome, settle } from "./settle.ts";
 import { faultOf } from "./upstream-error.ts";
@@ -15,7 +16,7 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   if (answer.kind === "stream") {
     if (!call.clientGone)
       return new Response(streamOf(call, dispatched, answer.source, services), { headers: streamed(headers) });
-    await drain(call, dispatched, answer.source, services);
+    await drain(call, { target, isEmpty: dispatched.first === null }, answer.source, services);
     return new Response(null, { headers });
   }
   const fault = answer.metered.fault ? faultOf(answer.metered.fault) : null;
@@ -85,68 +86,76 @@ const ping = new TextEncoder().encode(": ping\n\n");
  * before the stream closes: whoever saw the end finds an exact row.
  */
 function streamOf(call: Call, dispatched: Dispatched, source: Source, services: Services): ReadableStream<Uint8Array> {
-  const { first } = dispatched;
-  let pending: Uint8Array | null = first;
+  // Not `dispatched` itself: it holds the first bytes, which must not live as long as the stream.
+  const { target } = dispatched;
+  const isEmpty = dispatched.first === null;
+  let pending = dispatched.first;
   let waiting: ReadableStreamDefaultController<Uint8Array> | null = null;
   let body: ReadableStreamDefaultController<Uint8Array> | null = null;
   const watched = {
     lastMs: services.now(),
     idleTimeoutMs: services.settings.idleTimeoutMs,
-    onIdle() {
-      if (waiting)
-        call.abort.abort(
-          new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
-        );
-      else stalled();
+    stallTimeoutMs: services.settings.stallTimeoutMs,
+    get isHeld() {
+      return waiting === null;
     },
+    onIdle() {
+      call.abort.abort(
+        new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
+      );
+    },
+    onStalled,
     onSilence() {
       waiting?.enqueue(ping);
     },
   };
   const unwatch = services.watch.add(watched);
-  const next = () => (first === null ? Promise.resolve(null) : source.next());
+  const next = () => (isEmpty ? Promise.resolve(null) : source.next());
 
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (pending) {
-        controller.enqueue(pending);
-        pending = null;
-        return;
-      }
-      waiting = controller;
-      try {
-        for (;;) {
-          const bytes = await next();
-          watched.lastMs = services.now();
-          if (call.clientGone) return;
-          if (bytes === null) break;
-          if (bytes.byteLength === 0) continue;
-          controller.enqueue(bytes);
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (pending) {
+          controller.enqueue(pending);
+          pending = null;
           return;
         }
-      } catch (error) {
-        if (call.clientGone) return;
-        const { complete, usage } = source.metered();
-        if (complete && usage) await endWhole(controller);
-        else await endBroken(error, controller);
-        return;
-      } finally {
-        waiting = null;
-      }
-      await endWhole(controller);
+        waiting = controller;
+        try {
+          for (;;) {
+            const bytes = await next();
+            watched.lastMs = services.now();
+            if (call.clientGone) return;
+            if (bytes === null) break;
+            if (bytes.byteLength === 0) continue;
+            controller.enqueue(bytes);
+            return;
+          }
+        } catch (error) {
+          if (call.clientGone) return;
+          const { complete, usage } = source.metered();
+          if (complete && usage) await endWhole(controller);
+          else await endBroken(error, controller);
+          return;
+        } finally {
+          waiting = null;
+        }
+        await endWhole(controller);
+      },
+      start: (controller) => void (body = controller),
+      cancel: leave,
     },
-    start: (controller) => void (body = controller),
-    cancel: leave,
-  });
+    { highWaterMark: 0 },
+  );
 
   async function leave() {
     unwatch();
     call.clientGone = true;
-    await drain(call, dispatched, source, services);
+    await drain(call, { target, isEmpty }, source, services);
   }
 
   /** Nothing came because the client takes nothing: it counts as one that has left, or it would hold its money for ever. */
-  function stalled() {
+  function onStalled() {
     body?.error(new Error("the client reads nothing"));
     void leave();
   }
@@ -185,16 +194,21 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
   }
 
   function outcome(status: Outcome["status"], error: GatewayError | null): Outcome {
-    return { status, httpStatus: 200, target: dispatched.target, metered: source.metered(), ...(error && { error }) };
+    return { status, httpStatus: 200, target, metered: source.metered(), ...(error && { error }) };
   }
 }
 
 /** The client has left. What still comes is read for its real usage, as long as `watchDisconnect` lets it. */
-async function drain(call: Call, { target, first }: Dispatched, source: Source, services: Services): Promise<void> {
+async function drain(
+  call: Call,
+  { target, isEmpty }: { readonly target: RouteTarget; readonly isEmpty: boolean },
+  source: Source,
+  services: Services,
+): Promise<void> {
   const before = source.metered();
   call.startDrain();
   try {
-    if (first !== null) while ((await source.next()) !== null);
+    if (!isEmpty) while ((await source.next()) !== null);
   } catch {
     // Cut by the end of the drain, or by the upstream: what was metered until then counts.
   }

@@ -5,6 +5,7 @@ import type { Transport } from "../runtime/transport.ts";
 import type { Database } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { Models } from "./models.ts";
+import type { Overload } from "./overload.ts";
 import type { Watch } from "./watch.ts";
 
 /** What the stages work with. Made once at start; nothing in it belongs to a single call. */
@@ -18,10 +19,13 @@ export interface Services {
   readonly observers: readonly Instance<Observer>[];
   readonly transport: Transport;
   readonly watch: Watch;
+  readonly overload: Overload;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
   /** The request has arrived whole: from here on silence on its connection is the provider's, not the client's. */
   readonly keepOpen: (request: Request) => void;
+  /** The answer is ready: silence on the connection is the client's again. */
+  readonly closeIdle: (request: Request) => void;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly newId: () => string;
@@ -41,6 +45,8 @@ export interface GatewaySettings {
   readonly firstByteTimeoutMs: number;
   /** Between two chunks of an answer. */
   readonly idleTimeoutMs: number;
+  /** How long a client may take nothing of a stream. */
+  readonly stallTimeoutMs: number;
   /** How long an answer is still read, for its usage, after the client has left; 0: not at all. */
   readonly disconnectDrainMs: number;
   /** How many such answers at once; beyond it the upstream is aborted at once. */

@@ -3,49 +3,83 @@ export interface Watch {
   add(stream: Watched): () => void;
   /** Streams open now. */
   size(): number;
+  /** Those of them whose client had taken nothing for a second when they were last looked at. */
+  held(): number;
   stop(): void;
 }
 export interface Watched {
   /** When bytes last moved, in epoch ms. */
   lastMs: number;
+  /** Silence allowed to the provider. */
   readonly idleTimeoutMs: number;
-  /** No byte for `idleTimeoutMs`. */
+  /** How long the client may take nothing. */
+  readonly stallTimeoutMs: number;
+  /** The client has bytes that it does not take; else it waits for the provider. */
+  readonly isHeld: boolean;
+  /** The provider sent no byte for `idleTimeoutMs`. */
   onIdle(): void;
+  /** The client took no byte for `stallTimeoutMs`. */
+  onStalled(): void;
   /** No byte for a while, and the client may be told that we live. Called once a period of silence of `pingMs`. */
   onSilence(): void;
 }
 
 export const pingMs = 15_000;
 const tickMs = 1_000;
+/** A client that took nothing for so long is not merely slow by a turn. */
+const heldAfterMs = 1_000;
+
+/** What the watch itself has seen of a stream, in epoch ms. */
+interface Seen {
+  pingedMs: number;
+  /** The provider's silence counts from when its client last had something to take: it was not asked before. */
+  heldMs: number;
+}
 
 export function watchStreams(now: () => number): Watch {
-  const streams = new Map<Watched, { pingedMs: number }>();
+  const streams = new Map<Watched, Seen>();
   let timer: ReturnType<typeof setInterval> | undefined;
+  let held = 0;
 
   function tick() {
     const atMs = now();
-    for (const [stream, state] of streams) {
-      if (atMs - stream.lastMs >= stream.idleTimeoutMs) {
-        streams.delete(stream);
-        stream.onIdle();
-        continue;
-      }
-      const silentMs = atMs - Math.max(stream.lastMs, state.pingedMs);
-      if (silentMs < pingMs) continue;
-      state.pingedMs = atMs;
-      stream.onSilence();
-    }
+    held = 0;
+    for (const [stream, seen] of streams) if (isOver(stream, seen, atMs)) streams.delete(stream);
     if (streams.size === 0) stop();
   }
+
+  /** Looks at one stream; whether it is to be forgotten. */
+  function isOver(stream: Watched, seen: Seen, atMs: number): boolean {
+    const unmovedMs = atMs - stream.lastMs;
+    if (stream.isHeld) {
+      seen.heldMs = atMs;
+      if (unmovedMs >= heldAfterMs) held += 1;
+      if (unmovedMs < stream.stallTimeoutMs) return false;
+      stream.onStalled();
+      return true;
+    }
+    if (atMs - Math.max(stream.lastMs, seen.heldMs) >= stream.idleTimeoutMs) {
+      stream.onIdle();
+      return true;
+    }
+    if (atMs - Math.max(stream.lastMs, seen.heldMs, seen.pingedMs) >= pingMs) {
+      seen.pingedMs = atMs;
+      stream.onSilence();
+    }
+    return false;
+  }
+
   function stop() {
     clearInterval(timer);
     timer = undefined;
+    held = 0;
   }
   return {
     stop,
     size: () => streams.size,
+    held: () => held,
     add(stream) {
-      streams.set(stream, { pingedMs: 0 });
+      streams.set(stream, { pingedMs: 0, heldMs: 0 });
       timer ??= setInterval(tick, tickMs);
       return () => void streams.delete(stream);
     },

@@ -1,20 +1,31 @@
+/** Smaller ones are many, and together no more than what the runtime itself needs for them. */
+const largeBytes = 256 * 1024;
+
 /**
  * The whole body of a request; `null`: larger than `maxBytes`. Reads no further than that, whether or not the request
  * says its length, so that a body without end costs no more memory than an honest one.
+ * `hold` is told of what is worth counting before it is read, and throws when there is no room for it.
  */
-export function readBody(request: Request, maxBytes: number): Promise<Uint8Array | null> {
+export function readBody(
+  request: Request,
+  maxBytes: number,
+  hold: (bytes: number) => void = () => {},
+): Promise<Uint8Array | null> {
   const length = request.headers.get("content-length");
-  if (length === null) return readUpTo(request, maxBytes);
+  if (length === null) return readUpTo(request, maxBytes, hold);
+  if (Number(length) > maxBytes) return Promise.resolve(null);
+  if (Number(length) >= largeBytes) hold(Number(length));
   // With a length the server reads exactly so much, and the runtime's own way is the cheapest.
-  return Number(length) > maxBytes ? Promise.resolve(null) : request.bytes();
+  return request.bytes();
 }
 
-async function readUpTo(request: Request, maxBytes: number): Promise<Uint8Array | null> {
+async function readUpTo(request: Request, maxBytes: number, hold: (bytes: number) => void): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) return null;
+    hold(chunk.byteLength);
     chunks.push(chunk);
   }
   return joined(chunks);

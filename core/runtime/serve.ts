@@ -8,6 +8,8 @@ export interface Listening {
   readonly port: number;
   /** Silence on this request's connection no longer cuts it: a model may think for minutes. */
   keepOpen(request: Request): void;
+  /** Silence cuts it again: `keepOpen` holds for the connection, whatever requests it carries afterwards. */
+  closeIdle(request: Request): void;
   /** The peer's address; `null` where the runtime does not tell. */
   address(request: Request): string | null;
   /** Accepts no more connections; resolves when those open have ended. */
@@ -39,6 +41,7 @@ async function serveOnBun(options: ServeOptions): Promise<Listening> {
   return {
     port: server.port ?? options.port,
     keepOpen: (request) => server.timeout(request, 0),
+    closeIdle: (request) => server.timeout(request, idleTimeoutSeconds),
     address: (request) => server.requestIP(request)?.address ?? null,
     stop: () => server.stop(),
     stopNow: () => server.stop(true),
@@ -76,6 +79,7 @@ async function serveOnDeno(options: ServeOptions): Promise<Listening> {
     port: server.addr.port,
     // Deno cuts no silent connection.
     keepOpen: () => {},
+    closeIdle: () => {},
     address: (request) => addresses.get(request) ?? null,
     stop: () => server.shutdown(),
     async stopNow() {

@@ -2,6 +2,7 @@ import { afterAll } from "bun:test";
 import { GatewayError, type Biller, type Principal, type Provider, type Usage } from "llm-proxy/plugin";
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
+import { watchOverload } from "../../core/pipeline/overload.ts";
 import type { Services } from "../../core/pipeline/services.ts";
 import type { Watched } from "../../core/pipeline/watch.ts";
 import type { Database, Final } from "../../core/storage/database.ts";
@@ -71,18 +72,22 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     watch: {
       add: (stream) => (watched.add(stream), () => void watched.delete(stream)),
       size: () => watched.size,
+      held: () => 0,
       stop: () => {},
     },
+    overload: calmOverload(),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     settings: {
       maxBodyBytes: 1_000_000,
       firstByteTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
+      stallTimeoutMs: 60_000,
       disconnectDrainMs: 60_000,
       maxDrains: 10,
       ...options.settings,
     },
     keepOpen: () => {},
+    closeIdle: () => {},
     now: clock.now,
     newId: anId,
     random: () => 0,
@@ -114,4 +119,15 @@ export const chatRequest = (
     headers: { authorization: "Bearer anything", "content-type": "application/json", ...headers },
     body: JSON.stringify({ model: "mock/one", messages: [{ role: "user", content: "hello" }], ...body }),
     ...(signal && { signal }),
+  });
+
+/** Memory without end and a loop that is never late. */
+const calmOverload = () =>
+  watchOverload({
+    memory: { limitBytes: 1e12, usedBytes: () => 0 },
+    heldStreams: () => 0,
+    maxBufferedBytes: 1e9,
+    maxLoopLagMs: 1e6,
+    collectGarbage: () => {},
+    onChange: () => {},
   });

@@ -75,7 +75,8 @@ describe("a client that reads nothing", () => {
     for (let piece = 0; piece < 5; piece++) stream.source.say("y".repeat(400));
     await turns();
     const [watched] = world.watched;
-    watched?.onIdle();
+    expect(watched?.isHeld).toBe(true);
+    watched?.onStalled();
     await until("the record", () => world.finishes.length > 0 && world.services.open.size === 0);
     const row = await stream.row();
     expect(row).toMatchObject({ status: "client_aborted", source: "estimated" });

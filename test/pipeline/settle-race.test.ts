@@ -24,6 +24,7 @@ const happenings = {
   leave: ({ reader }) => reader.cancel(),
   stop: ({ call }) => stopCall(call, new GatewayError("unavailable", "the proxy is shutting down")),
   idle: () => {},
+  stalled: () => {},
   silence: () => {},
   pause: () => turns(1),
 } satisfies Record<string, (stream: StartedStream) => unknown>;
@@ -49,6 +50,7 @@ test("however the ends of a stream race, the call gets exactly one record and no
       for (const name of script) {
         const looked = watched && world.watched.has(watched) ? watched : null;
         if (name === "idle") looked?.onIdle();
+        if (name === "stalled") looked?.onStalled();
         if (name === "silence") looked?.onSilence();
         const happened: unknown = happenings[name](stream);
         if (name === "pause") await happened;

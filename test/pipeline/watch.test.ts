@@ -23,13 +23,20 @@ function pass(seconds: number): void {
 }
 
 interface Stream extends Watched {
+  isHeld: boolean;
   readonly pings: number[];
   readonly idle: number[];
+  readonly stalls: number[];
 }
 function stream(idleTimeoutMs = 600_000): Stream {
   const pings: number[] = [];
   const idle: number[] = [];
+  const stalls: number[] = [];
   return {
+    isHeld: false,
+    stallTimeoutMs: 60_000,
+    stalls,
+    onStalled: () => void stalls.push(nowMs - 1_000_000),
     lastMs: nowMs,
     idleTimeoutMs,
     pings,
@@ -96,5 +103,42 @@ describe("the watch over streams", () => {
     expect(jest.getTimerCount()).toBe(1);
     pass(15);
     expect(one.pings).toHaveLength(1);
+  });
+
+  test("tells once that a client takes nothing, and neither pings it nor blames the provider", () => {
+    const one = stream(20_000);
+    one.isHeld = true;
+    watch.add(one);
+    pass(100);
+    expect(one).toMatchObject({ stalls: [60_000], idle: [], pings: [] });
+    expect(watch.size()).toBe(0);
+  });
+
+  test("the provider's silence counts from when the client took what it had", () => {
+    const one = stream(20_000);
+    one.isHeld = true;
+    watch.add(one);
+    pass(30);
+    one.isHeld = false;
+    pass(19);
+    expect(one.idle).toEqual([]);
+    pass(1);
+    expect(one).toMatchObject({ stalls: [], idle: [50_000] });
+  });
+
+  test("counts the clients that have taken nothing for a second", () => {
+    const [one, other] = [stream(), stream()];
+    one.isHeld = true;
+    other.isHeld = true;
+    watch.add(one);
+    watch.add(other);
+    watch.add(stream());
+    expect(watch.held()).toBe(0);
+    pass(1);
+    expect(watch.held()).toBe(2);
+    one.lastMs = nowMs;
+    other.isHeld = false;
+    pass(1);
+    expect(watch.held()).toBe(1);
   });
 });

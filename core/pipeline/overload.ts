@@ -1,0 +1,102 @@
+import { GatewayError } from "../chat/error.ts";
+import type { Memory } from "../runtime/memory.ts";
+
+/**
+ * Says no before the process dies of a yes. A sample of memory and loop lag, some times a second, sets two fields; a
+ * call reads them. What has begun is never cut for it.
+ */
+export interface Overload {
+  /** Why no call is taken now, as the operator may read it; `null`: calls are taken. */
+  readonly calls: string | null;
+  /** The same for streams: also when those open hold too much for clients that do not read. */
+  readonly streams: string | null;
+  /** Calls refused since the start. */
+  readonly shed: number;
+  /** Throws 503 when no call is taken. */
+  admitCall(): void;
+  admitStream(): void;
+  /**
+   * A request body takes memory until it is sent on. Throws 503 when all of them together would take too much; a single
+   * one always fits. Whoever holds it gives the same number back to `releaseBody`.
+   */
+  holdBody(bytes: number): void;
+  releaseBody(bytes: number): void;
+  /** Takes a sample of how late the loop is. */
+  sample(lagMs: number): void;
+}
+
+export interface OverloadOptions {
+  readonly memory: Memory;
+  /** Streams whose client takes nothing. */
+  readonly heldStreams: () => number;
+  readonly maxBufferedBytes: number;
+  readonly maxLoopLagMs: number;
+  readonly collectGarbage: () => void;
+  /** New calls or streams begin or cease to be refused. */
+  readonly onChange: (reason: string | null) => void;
+}
+
+/** What the runtime keeps of a stream whose client stalls, measured: its receive buffers and the chunk on its way out. */
+const heldStreamBytes = 2 * 1024 * 1024;
+/** A body lies in memory as bytes, as text and as what was parsed of it. */
+const bodyCopies = 3;
+/** A lag, or its end, must last for so many samples: one long turn of the loop is over when it is seen. */
+const lastingSamples = 3;
+const garbageEvery = 10;
+
+export function watchOverload(options: OverloadOptions): Overload {
+  const { memory, heldStreams, maxBufferedBytes, maxLoopLagMs, collectGarbage, onChange } = options;
+  const reserveBytes = Math.min(Math.max(memory.limitBytes * 0.1, 16 * 1024 * 1024), 256 * 1024 * 1024);
+  let bodyBytes = 0;
+  let isFull = false;
+  let isSlow = false;
+  let samples = 0;
+  /** In a row on the other side of what `isSlow` says. */
+  let turning = 0;
+
+  const overload = {
+    calls: null as string | null,
+    streams: null as string | null,
+    shed: 0,
+    admitCall() {
+      if (overload.calls !== null) throw refusal();
+    },
+    admitStream() {
+      if (overload.streams !== null) throw refusal();
+    },
+    holdBody(bytes: number) {
+      if (bodyBytes > 0 && (bodyBytes + bytes) * bodyCopies > maxBufferedBytes) throw refusal();
+      bodyBytes += bytes;
+    },
+    releaseBody(bytes: number) {
+      bodyBytes -= bytes;
+    },
+    sample(lagMs: number) {
+      samples += 1;
+      const freeBytes = memory.limitBytes - memory.usedBytes();
+      isFull = freeBytes < (isFull ? 2 * reserveBytes : reserveBytes);
+      // The runtime keeps pages that it no longer needs, and would look full for ever.
+      if (isFull && samples % garbageEvery === 0) collectGarbage();
+      turning = (isSlow ? lagMs < maxLoopLagMs / 2 : lagMs >= maxLoopLagMs) ? turning + 1 : 0;
+      if (turning >= lastingSamples) {
+        isSlow = !isSlow;
+        turning = 0;
+      }
+      const before = overload.streams;
+      overload.calls = isFull ? "memory is almost used up" : isSlow ? "the event loop is too far behind" : null;
+      overload.streams =
+        overload.calls ??
+        (heldStreams() * heldStreamBytes >= maxBufferedBytes ? "clients do not read the streams they have" : null);
+      if (overload.streams !== before) onChange(overload.streams);
+    },
+  };
+
+  function refusal(): GatewayError {
+    overload.shed += 1;
+    return new GatewayError("unavailable", "the proxy has too much to do; try again soon", {
+      code: "overloaded",
+      retryAfterSeconds: 2,
+    });
+  }
+  return overload;
+}

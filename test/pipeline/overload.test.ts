@@ -1,0 +1,114 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { type Overload, watchOverload } from "../../core/pipeline/overload.ts";
+
+const mib = 1024 * 1024;
+let used = 0;
+let held = 0;
+let collected = 0;
+const changes: (string | null)[] = [];
+let overload: Overload;
+beforeEach(() => {
+  used = 100 * mib;
+  held = 0;
+  collected = 0;
+  changes.length = 0;
+  overload = watchOverload({
+    memory: { limitBytes: 1_000 * mib, usedBytes: () => used },
+    heldStreams: () => held,
+    maxBufferedBytes: 30 * mib,
+    maxLoopLagMs: 500,
+    collectGarbage: () => void collected++,
+    onChange: (reason) => void changes.push(reason),
+  });
+});
+const sample = (lagMs: number, times = 1) => {
+  for (let time = 0; time < times; time++) overload.sample(lagMs);
+};
+const refused = { kind: "unavailable", status: 503, details: { code: "overloaded", retryAfterSeconds: 2 } };
+
+describe("memory", () => {
+  test("below its reserve no call is taken, and none until twice the reserve is free", () => {
+    used = 890 * mib;
+    sample(0);
+    expect(overload.calls).toBeNull();
+    overload.admitCall();
+    used = 901 * mib;
+    sample(0);
+    expect(thrownBy(() => overload.admitCall())).toMatchObject(refused);
+    expect(thrownBy(() => overload.admitStream())).toMatchObject(refused);
+    expect(overload.shed).toBe(2);
+    used = 850 * mib;
+    sample(0);
+    expect(overload.calls).not.toBeNull();
+    used = 799 * mib;
+    sample(0);
+    overload.admitCall();
+    expect(changes).toEqual(["memory is almost used up", null]);
+  });
+
+  test("that is full is asked to give back what is not needed, now and then", () => {
+    sample(0, 30);
+    expect(collected).toBe(0);
+    used = 950 * mib;
+    sample(0, 30);
+    expect(collected).toBe(3);
+  });
+});
+
+describe("a loop that is behind", () => {
+  test("takes no call when it stays so, and again when it has caught up for a while", () => {
+    sample(500, 2);
+    expect(overload.calls).toBeNull();
+    sample(500);
+    expect(overload.calls).not.toBeNull();
+    sample(400, 10);
+    sample(100, 2);
+    expect(overload.calls).not.toBeNull();
+    sample(100);
+    expect(overload.calls).toBeNull();
+    expect(changes).toHaveLength(2);
+  });
+
+  test("one long turn is over when it is seen", () => {
+    sample(9_000);
+    sample(0);
+    sample(9_000, 2);
+    expect(changes).toEqual([]);
+  });
+});
+
+describe("streams that nobody reads", () => {
+  test("beyond their memory no stream is taken, but calls are", () => {
+    held = 14;
+    sample(0);
+    overload.admitStream();
+    held = 15;
+    sample(0);
+    overload.admitCall();
+    expect(thrownBy(() => overload.admitStream())).toMatchObject(refused);
+    held = 0;
+    sample(0);
+    overload.admitStream();
+  });
+});
+
+describe("bodies", () => {
+  test("share their memory, and one that is too large for it is taken alone", () => {
+    overload.holdBody(50 * mib);
+    expect(thrownBy(() => overload.holdBody(1))).toMatchObject(refused);
+    overload.releaseBody(50 * mib);
+    for (let body = 0; body < 10; body++) overload.holdBody(mib);
+    expect(thrownBy(() => overload.holdBody(mib))).toMatchObject(refused);
+    overload.releaseBody(mib);
+    overload.holdBody(mib);
+  });
+});
+
+function thrownBy(work: () => void): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
