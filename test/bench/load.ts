@@ -21,9 +21,9 @@ export interface Result {
 }
 
 interface Connection {
-  received: Buffer;
   startedMs: number;
   busy: boolean;
+  answer: Answer;
 }
 
 export async function run({ port, requests, calls, concurrency, rate }: Load): Promise<Result> {
@@ -57,26 +57,20 @@ export async function run({ port, requests, calls, concurrency, rate }: Load): P
       else send(socket, plannedMs);
     }
   }
-  const open = () =>
-    connect<Connection>({
-      hostname: "127.0.0.1",
-      port,
-      socket: {
-        open: (socket) => void (socket.data = { received: Buffer.alloc(0), startedMs: 0, busy: false }),
-        data(socket, bytes) {
-          const { received } = socket.data;
-          const whole = received.byteLength > 0 ? Buffer.concat([received, bytes]) : bytes;
-          const end = endOfAnswer(whole);
-          socket.data.received = end === null ? whole : whole.subarray(end);
-          if (end !== null) answered(socket, whole.toString("latin1", 9, 12) === "200");
-        },
-        close(socket) {
-          if (socket.data?.busy) answered(socket, false);
-        },
-      },
-    });
+  const handlers = {
+    open: (socket: Socket<Connection>) => void (socket.data = { startedMs: 0, busy: false, answer: new Answer() }),
+    data(socket: Socket<Connection>, bytes: Buffer) {
+      const status = socket.data.answer.take(bytes);
+      if (status !== null) answered(socket, status === 200);
+    },
+    close(socket: Socket<Connection>) {
+      if (socket.data?.busy) answered(socket, false);
+    },
+  };
 
-  const sockets = await Promise.all(Array.from({ length: concurrency }, open));
+  const sockets = await Promise.all(
+    Array.from({ length: concurrency }, () => connect<Connection>({ hostname: "127.0.0.1", port, socket: handlers })),
+  );
   const startMs = performance.now();
   let timer: ReturnType<typeof setInterval> | undefined;
   if (rate === null) for (const socket of sockets) if (sent < calls) send(socket, performance.now());
@@ -99,20 +93,63 @@ export async function run({ port, requests, calls, concurrency, rate }: Load): P
   return { calls, failed, seconds: (performance.now() - startMs) / 1_000, latencies: latencies.sort() };
 }
 
+/** Finds where each answer of one connection ends. An answer is never followed by another one before its request. */
+class Answer {
+  /** Of an answer whose head has not ended, or the last bytes of a chunked one. */
+  #kept: Buffer | null = null;
+  /** 0: the head has not come. */
+  #status = 0;
+  /** Bytes still to come; `null`: chunked. */
+  #missing: number | null = 0;
+  /** Length and status of the last answer that came in one piece: the next is most often the same. */
+  #usual = 0;
+
+  /** The status once the answer has ended; `null` before. */
+  take(bytes: Buffer): number | null {
+    if (this.#status === 0 && this.#kept === null && bytes.byteLength === this.#usual && is200(bytes)) return 200;
+    return this.#status === 0 ? this.#head(bytes) : this.#rest(bytes);
+  }
+
+  #head(bytes: Buffer): number | null {
+    const whole: Buffer = this.#kept === null ? bytes : Buffer.concat([this.#kept, bytes]);
+    const headEnd = whole.indexOf("\r\n\r\n");
+    if (headEnd < 0) {
+      this.#kept = Buffer.from(whole);
+      return null;
+    }
+    const head = whole.toString("latin1", 0, headEnd);
+    const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+    const one = this.#kept === null;
+    this.#kept = null;
+    this.#status = Number(head.slice(9, 12));
+    this.#missing = length === undefined ? null : headEnd + 4 + Number(length);
+    const status = this.#rest(whole);
+    if (one && status === 200 && length !== undefined) this.#usual = bytes.byteLength;
+    return status;
+  }
+
+  #rest(bytes: Buffer): number | null {
+    let over: boolean;
+    if (this.#missing === null) {
+      const tail: Buffer =
+        this.#kept !== null && bytes.byteLength < lastChunk.byteLength ? Buffer.concat([this.#kept, bytes]) : bytes;
+      over = tail.subarray(-lastChunk.byteLength).equals(lastChunk);
+      this.#kept = over ? null : Buffer.from(tail.subarray(-lastChunk.byteLength));
+    } else {
+      this.#missing -= bytes.byteLength;
+      over = this.#missing <= 0;
+    }
+    if (!over) return null;
+    const status = this.#status;
+    this.#status = 0;
+    return status;
+  }
+}
+
 const lastChunk = Buffer.from("0\r\n\r\n");
 
-/** Where the first answer in `bytes` ends; `null`: not yet. An answer is never followed by another one before its request. */
-function endOfAnswer(bytes: Buffer): number | null {
-  const headEnd = bytes.indexOf("\r\n\r\n");
-  if (headEnd < 0) return null;
-  const head = bytes.toString("latin1", 0, headEnd);
-  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (length !== undefined) {
-    const end = headEnd + 4 + Number(length);
-    return bytes.byteLength >= end ? end : null;
-  }
-  return bytes.subarray(-lastChunk.byteLength).equals(lastChunk) ? bytes.byteLength : null;
-}
+/** `HTTP/1.1 200`, seen at its digits alone. */
+const is200 = (bytes: Buffer): boolean => bytes[9] === 0x32 && bytes[10] === 0x30 && bytes[11] === 0x30;
 
 /** `sorted` in milliseconds; `part` in [0, 1]. */
 export const percentile = (sorted: Float64Array, part: number): number =>

@@ -1,162 +1,118 @@
+import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { eventsPerStream } from "./upstream.ts";
-import { percentile, run } from "./load.ts";
-import { cpuUs, rssMb } from "./process-stat.ts";
+import { type Figure, figuresOf, warmUp } from "./figures.ts";
+import { rssMb } from "./process-stat.ts";
+import { reportText } from "./report.ts";
 import { seed } from "./seed.ts";
-import { startBare, startNginx, startProxy, startUpstream, type Subject } from "./subjects.ts";
+import { type ProxyOptions, startProxy } from "./proxy.ts";
+import type { Subject } from "./spawn.ts";
+import { startBare, startNginx, startUpstream } from "./subjects.ts";
+import { tables, tableText } from "./tables.ts";
 
 /**
- * `bun run bench [--calls N] [--quick] [--only "JSON c64"] [--seed CALLS] [--keys N]`: what a call costs, beside a bare relay and nginx in the same run. Only ratios of
- * one run mean anything: the machine is shared. Never asserts; the targets stand beside the figures.
+ * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--seed CALLS] [--keys N]`: what a call costs, beside a
+ * bare relay and nginx in the same run. Only ratios of one run mean anything: the machine is shared. Never asserts; the
+ * targets stand beside the figures.
  */
 const { values } = parseArgs({
   options: {
     calls: { type: "string" },
-    quick: { type: "boolean" },
-    only: { type: "string" },
-    seed: { type: "string" },
-    keys: { type: "string" },
+    rounds: { type: "string" },
+    quick: { type: "boolean", default: false },
+    only: { type: "string", multiple: true, default: [] },
+    seed: { type: "string", default: "0" },
+    keys: { type: "string", default: "0" },
   },
 });
-const calls = Number(values.calls ?? (values.quick ? 4_000 : 20_000));
-
-const message = { role: "user", content: "y".repeat(900) };
-const body = (more: object) => JSON.stringify({ model: "mock/m", ...more, messages: [message] });
-const jsonBody = body({});
-const burstBody = body({ stream: true });
-const pacedBody = body({ stream: true, user: "paced" });
-
-interface Figure {
-  readonly perSecond: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly p999: number;
-  /** µs of the subject for one call; `null` for the upstream itself. */
-  readonly cpu: number | null;
-  readonly failed: number;
-}
-
-async function measure(
-  subject: Subject,
-  text: string,
-  count: number,
-  concurrency: number,
-  rate: number | null = null,
-): Promise<Figure> {
-  const before = subject.pid === null ? 0 : cpuUs(subject.pid);
-  const result = await run({ port: subject.port, requests: subject.requests(text), calls: count, concurrency, rate });
-  const cpu = subject.pid === null ? null : (cpuUs(subject.pid) - before) / count;
-  return {
-    perSecond: count / result.seconds,
-    p50: percentile(result.latencies, 0.5),
-    p99: percentile(result.latencies, 0.99),
-    p999: percentile(result.latencies, 0.999),
-    cpu,
-    failed: result.failed,
-  };
+const rounds = Number(values.rounds ?? 3);
+const idleMs = values.quick ? 3_000 : 20_000;
+const stored = { calls: Number(values.seed), keys: Number(values.keys) };
+const all = tables({
+  calls: Number(values.calls ?? (values.quick ? 2_000 : 10_000)),
+  rounds,
+  slowRounds: values.quick ? 1 : rounds,
+});
+const chosen = all.filter(({ label }) => values.only.length === 0 || values.only.includes(label));
+if (chosen.length === 0) {
+  process.stderr.write(`no such table; there are ${all.map(({ label }) => `"${label}"`).join(", ")}\n`);
+  process.exit(2);
 }
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
-const column = (value: number | null, digits = 0) => (value === null ? "–" : value.toFixed(digits)).padStart(9);
-
-const upstream = await startUpstream();
-const subjects: Subject[] = [upstream, await startBare(upstream.port)];
-const nginx = await startNginx(upstream.port);
-if (nginx) subjects.push(nginx);
-else print("nginx: skipped, not installed");
-const shared = { upstreamPort: upstream.port, keys: 10 };
-const scratch = mkdtempSync(join(tmpdir(), "llm-proxy-bench-seed-"));
-const stored = { calls: Number(values.seed ?? 0), keys: Number(values.keys ?? 0) };
-if (stored.calls + stored.keys > 0) {
-  print(`filling the database: ${stored.calls} calls, ${stored.keys} keys`);
-  await seed(join(scratch, "data"), stored);
+const scratch = mkdtempSync(join(tmpdir(), "llm-proxy-bench-data-"));
+const subjects: Subject[] = [];
+try {
+  await bench();
+} finally {
+  for (const subject of subjects) subject.stop();
+  rmSync(scratch, { recursive: true, force: true });
 }
-const startedMs = performance.now();
-subjects.push(await startProxy({ ...shared, name: "proxy", billing: true, dataDir: join(scratch, "data") }));
-print(`proxy: ready, with its keys, ${(performance.now() - startedMs).toFixed(0)} ms after its start`);
-subjects.push(await startProxy({ ...shared, name: "no billing", billing: false }));
-
-const figures = new Map<string, Figure>();
-const figure = (label: string, name: string) => figures.get(`${label}/${name}`);
-
-async function table(label: string, text: string, count: number, concurrency: number, rate: number | null = null) {
-  if (values.only !== undefined && values.only !== label) return;
-  print(`\n${label}: ${count} calls, ${concurrency} connections${rate === null ? "" : `, ${rate} calls/s`}`);
-  print(
-    `${"".padEnd(12)}${["calls/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "failed"].map((name) => name.padStart(9)).join("")}`,
-  );
-  for (const subject of subjects) {
-    const found = await measure(subject, text, count, concurrency, rate);
-    figures.set(`${label}/${subject.name}`, found);
-    print(
-      `${subject.name.padEnd(12)}${column(found.perSecond)}${column(found.p50, 2)}${column(found.p99, 2)}${column(found.p999, 2)}${column(found.cpu, 1)}${column(found.failed)}`,
-    );
-  }
-}
-
-for (const subject of subjects) await measure(subject, jsonBody, Math.min(calls, 4_000), 32);
-await table("JSON c1", jsonBody, Math.ceil(calls / 10), 1);
-await table("JSON c16", jsonBody, calls, 16);
-await table("JSON c64", jsonBody, calls, 64);
-await table("JSON c256", jsonBody, calls, 256);
-await table("JSON open loop", jsonBody, Math.ceil(calls / 8), 64, 500);
-await table("SSE burst", burstBody, Math.ceil(calls / 8), 64);
-await table("SSE paced", pacedBody, 256, 256);
-
-/** A subject's CPU over that of another in the same table. */
-const ratio = (label: string, name: string, over: string) =>
-  (figure(label, name)?.cpu ?? Number.NaN) / (figure(label, over)?.cpu ?? Number.NaN);
-const added = (part: "p50" | "p99" | "p999", name: string) =>
-  (figure("JSON open loop", name)?.[part] ?? Number.NaN) - (figure("JSON open loop", "direct")?.[part] ?? Number.NaN);
-function row(what: string, value: string, must: string, aim: string) {
-  // Of a table that `--only` left out.
-  if (value.includes("NaN")) return;
-  print(`${what.padEnd(58)}${value.padStart(18)}${must.padStart(14)}${aim.padStart(12)}`);
-}
-
-print("");
-row("", "measured", "must", "aim");
-row("CPU of a JSON call at 64, proxy / bare", ratio("JSON c64", "proxy", "bare").toFixed(2), "≤ 2.0", "≤ 1.5");
-row(
-  "CPU at 256 / at 64, proxy",
-  ((figure("JSON c256", "proxy")?.cpu ?? Number.NaN) / (figure("JSON c64", "proxy")?.cpu ?? Number.NaN)).toFixed(2),
-  "≤ 1.7",
-  "≤ 1.15",
-);
-row(
-  "added p50 / p99 / p99.9 at 500/s, proxy, ms",
-  (["p50", "p99", "p999"] as const).map((part) => added(part, "proxy").toFixed(2)).join(" "),
-  "0.5 1.5",
-  "0.3 0.9",
-);
-row(
-  "added p50 / p99 / p99.9 at 500/s, bare, ms",
-  (["p50", "p99", "p999"] as const).map((part) => added(part, "bare").toFixed(2)).join(" "),
-  "",
-  "",
-);
-row(
-  `CPU of a stream of ${eventsPerStream} events at once, proxy / bare`,
-  ratio("SSE burst", "proxy", "bare").toFixed(2),
-  "≤ 1.3",
-  "≤ 1.1",
-);
-row("CPU of a paced stream, proxy / bare", ratio("SSE paced", "proxy", "bare").toFixed(2), "≤ 1.3", "≤ 1.1");
-if (nginx) {
-  row("CPU of a JSON call at 64, proxy / nginx", ratio("JSON c64", "proxy", "nginx").toFixed(2), "≤ 2.6", "≤ 1.8");
-  row("CPU of a paced stream, proxy / nginx", ratio("SSE paced", "proxy", "nginx").toFixed(2), "≤ 1.4", "≤ 1.15");
-}
-for (const subject of subjects)
-  if (subject.pid !== null)
-    row(
-      `memory of ${subject.name}, MB`,
-      rssMb(subject.pid).toFixed(0),
-      subject.name === "proxy" ? "≤ 110" : "",
-      subject.name === "proxy" ? "≤ 90" : "",
-    );
-for (const subject of subjects) subject.stop();
-rmSync(scratch, { recursive: true, force: true });
 process.exit(0);
+
+async function bench(): Promise<void> {
+  const upstream = await startUpstream();
+  subjects.push(upstream, await startBare(upstream.port));
+  const nginx = await startNginx(upstream.port);
+  if (nginx) subjects.push(nginx);
+  else print("nginx: skipped, not installed");
+  const shared = { upstreamPort: upstream.port, keys: 10 };
+  const dataDir = join(scratch, "proxy");
+  await addProxy({ ...shared, name: "proxy", billing: true, dataDir });
+  await addProxy({ ...shared, name: "no billing", billing: false, dataDir: join(scratch, "free") });
+  if (stored.calls + stored.keys > 0) await addSeeded(shared);
+  const afterStart = memoryNow();
+
+  await warmUp(subjects, values.quick ? 8_000 : 40_000);
+  const measured = new Map<string, ReadonlyMap<string, Figure>>();
+  for (const table of chosen) {
+    const figures = await figuresOf(table, subjects);
+    measured.set(table.label, figures);
+    print(tableText(table, figures));
+  }
+
+  const afterLoad = memoryNow();
+  await pause(idleMs);
+  const afterIdle = memoryNow();
+  const memory = new Map(
+    [...afterStart].map(([name, afterStartMb]) => [
+      name,
+      { afterStartMb, afterLoadMb: afterLoad.get(name) ?? 0, afterIdleMb: afterIdle.get(name) ?? 0 },
+    ]),
+  );
+  print(`\n${reportText(measured, { memory, holdToActual: holdToActual(dataDir), seededCalls: stored.calls })}`);
+}
+
+/** The proxy again, with everything on, in front of a database that has had a life. */
+async function addSeeded(shared: Pick<ProxyOptions, "upstreamPort" | "keys">): Promise<void> {
+  const dataDir = join(scratch, "seeded");
+  const startedMs = performance.now();
+  await seed(dataDir, stored);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  print(`filled a database with ${stored.calls} calls and ${stored.keys} keys in ${seconds.toFixed(1)} s`);
+  await addProxy({ ...shared, name: "seeded", billing: true, dataDir });
+}
+
+async function addProxy(options: ProxyOptions): Promise<void> {
+  const proxy = await startProxy(options);
+  subjects.push(proxy);
+  print(`${options.name}: ready ${proxy.readyMs.toFixed(0)} ms after its start`);
+}
+
+function memoryNow(): Map<string, number> {
+  return new Map(subjects.flatMap(({ name, pid }) => (pid === null ? [] : [[name, rssMb(pid)] as const])));
+}
+
+function holdToActual(dataDir: string): number {
+  const database = new Database(join(dataDir, "llm-proxy.db"), { readonly: true });
+  const [row] = database
+    .query<{ ratio: number | null }, []>(
+      "SELECT sum(held_nano) * 1.0 / sum(charge_nano) AS ratio FROM calls WHERE charge_nano > 0",
+    )
+    .all();
+  database.close();
+  return row?.ratio ?? Number.NaN;
+}
