@@ -1,5 +1,7 @@
 import { Elysia } from "elysia";
 import { type ApiDependencies, adminRoutes } from "./api/admin.ts";
+import { entranceOf } from "./api/entrance.ts";
+import { metricsRoute } from "./api/metrics.ts";
 import { getModel, listModels } from "./api/models.ts";
 import { errorAnswer, health, home, isWellFormedHost, notFound, readiness } from "./api/process.ts";
 import { errorPage } from "./dashboard/page.ts";
@@ -8,6 +10,7 @@ import { dashboardRoutes } from "./dashboard/routes.ts";
 import { openaiChat } from "./dialects/openai-chat/index.ts";
 import { handle } from "./gateway.ts";
 import type { Services } from "./pipeline/services.ts";
+import type { LoopLag } from "./runtime/loop-lag.ts";
 
 /** Who may use a route. Each handler checks for itself; the list is what is promised, and tests compare the two. */
 export type Access = "public" | "key" | "admin" | "session";
@@ -26,12 +29,13 @@ export interface ServerDependencies {
   readonly dashboard: DashboardDependencies;
   /** Why the process cannot serve now; empty: it can. */
   readonly troubles: () => readonly string[];
+  readonly lag: Pick<LoopLag, "read">;
 }
 
 const chat = { dialect: openaiChat, operation: "chat" } as const;
 
 /** Every route of the process. */
-export const routesOf = ({ services, api, dashboard, troubles }: ServerDependencies): readonly Route[] => [
+export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDependencies): readonly Route[] => [
   { method: "GET", path: "/", access: "public", handle: home },
   { method: "HEAD", path: "/", access: "public", handle: () => new Response(null) },
   { method: "GET", path: "/healthz", access: "public", handle: health },
@@ -46,6 +50,7 @@ export const routesOf = ({ services, api, dashboard, troubles }: ServerDependenc
     handle: (request, params) => getModel(request, params["*"] ?? "", services),
   },
 
+  metricsRoute({ services, entrance: entranceOf(api), lag, troubles, version: api.version }),
   ...adminRoutes(api),
   ...dashboardRoutes(dashboard),
 ];

@@ -16,5 +16,5 @@ export const builtins: Readonly<Record<Kind, Readonly<Record<string, () => Promi
   billing: { ledger: () => import("./billing/ledger.ts") },
   guardrail: {},
   cache: {},
-  observer: { log: () => import("./observer/log.ts") },
+  observer: { log: () => import("./observer/log.ts"), prometheus: () => import("./observer/prometheus.ts") },
 };

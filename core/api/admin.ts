@@ -1,24 +1,17 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
-import type { Admin } from "../identity/admin.ts";
-import { credentialOf } from "../pipeline/authenticate.ts";
-import type { Logger } from "../plugin/plugin.ts";
 import { readBody } from "../runtime/read-body.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
+import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
 import { openapi } from "./openapi.ts";
-import { errorAnswer } from "./process.ts";
 import type { ApiRoute } from "./route.ts";
 
-export interface ApiDependencies extends KeyServiceDependencies {
-  readonly admin: Admin;
+export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
   readonly service: KeyService;
-  readonly logger: Logger;
   readonly version: string;
   readonly publicUrl: string;
-  /** A signed-in person of the dashboard; may read what pages read. */
-  readonly hasSession: (request: Request) => Promise<boolean>;
 }
 
 /** What the admin API takes in one body. */
@@ -26,23 +19,10 @@ const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind the admin token, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
-  const { database, service, now, hasSession, logger, newId } = dependencies;
+  const { database, service, now } = dependencies;
+  const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
   const routes = [...keyRoutes(service, database), ...budgetRoutes(dependencies), ...callRoutes(database, now)];
   const description = openapi(routes, dependencies);
-
-  async function guarded(mayEnter: () => Promise<boolean>, answer: () => Promise<Response>): Promise<Response> {
-    try {
-      if (!(await mayEnter())) throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
-      return await answer();
-    } catch (error) {
-      if (!(error instanceof GatewayError)) logger.error({ error }, "a request of the admin API failed");
-      return errorAnswer(error, newId());
-    }
-  }
-  const isAdmin = async (request: Request) => {
-    const token = credentialOf(request.headers);
-    return token !== null && (await dependencies.admin.verify(token));
-  };
 
   return [
     ...routes.map((route) => ({
@@ -61,7 +41,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
       access: "admin" as const,
       handle: (request: Request) =>
         guarded(
-          async () => (await isAdmin(request)) || (await hasSession(request)),
+          () => isKnown(request),
           async () => Response.json(description, { headers: noStore }),
         ),
     },

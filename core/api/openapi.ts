@@ -11,6 +11,7 @@ export function openapi(
     const path = route.path.replace(/:(\w+)/g, "{$1}");
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
   }
+  paths["/metrics"] = { get: metrics };
   return {
     openapi: "3.1.0",
     info: { title: "LLM Proxy admin API", version },
@@ -20,6 +21,21 @@ export function openapi(
     components: { securitySchemes: { adminToken: { type: "http", scheme: "bearer" } } },
   };
 }
+
+const refused = {
+  description: "Refused; `error.message` says why.",
+  content: { "application/json": { schema: { type: "object", required: ["error"] } } },
+};
+
+/** The one that answers no JSON, and is no route of `/api`. */
+const metrics = {
+  summary: "The process and its calls as metrics, in the text format of Prometheus.",
+  parameters: [],
+  responses: {
+    200: { description: "Done.", content: { "text/plain": { schema: { type: "string" } } } },
+    default: refused,
+  },
+};
 
 function operation({ path, summary, query, body, status }: ApiRoute) {
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
@@ -36,10 +52,7 @@ function operation({ path, summary, query, body, status }: ApiRoute) {
     ...(body && { requestBody: { required: true, content: { "application/json": { schema: plain(body) } } } }),
     responses: {
       [status]: { description: "Done.", content: { "application/json": { schema: { type: "object" } } } },
-      default: {
-        description: "Refused; `error.message` says why.",
-        content: { "application/json": { schema: { type: "object", required: ["error"] } } },
-      },
+      default: refused,
     },
   };
 }

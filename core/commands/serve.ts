@@ -11,6 +11,7 @@ import { adminOf } from "../identity/admin.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { modelTable } from "../pipeline/models.ts";
+import { namedModels } from "../pipeline/named-models.ts";
 import type { Services } from "../pipeline/services.ts";
 import { watchOverload } from "../pipeline/overload.ts";
 import { watchStreams } from "../pipeline/watch.ts";
@@ -78,6 +79,13 @@ export const serve: Command = async (input) => {
     fetch: (request) => fetch(request, { redirect: "manual" }),
     now,
     keys: (database) => keysFor(database.keys),
+    named: (provider, model) => named(provider, model),
+  });
+  const named = namedModels({
+    aliases: loaded.config.models,
+    prices: loaded.config.prices,
+    providers: plugins.providers,
+    biller: plugins.billing?.slot ?? null,
   });
   try {
     checkDialects(plugins);
@@ -117,6 +125,7 @@ export const serve: Command = async (input) => {
     const service = keyService(keyParts);
     const answer = serverOf({
       services,
+      lag,
       troubles: () => {
         const trouble = database.trouble();
         return [

@@ -219,6 +219,7 @@ const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
   costNano: end.costNano,
   chargeNano: end.chargeNano,
   attempts: call.attempts.length,
+  tries: call.attempts,
   stream: call.envelope?.stream ?? false,
   startedMs: call.startedMs,
   firstByteMs: call.firstByteMs,

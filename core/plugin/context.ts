@@ -1,5 +1,5 @@
 import type { Database } from "../storage/database.ts";
-import type { Awaitable, Context, Contexts, KeyLookup, Kind, Logger, PriceRow } from "./plugin.ts";
+import type { Awaitable, Context, Contexts, KeyLookup, Kind, Logger, NamedModels, PriceRow } from "./plugin.ts";
 
 /** What the process lends to plugins. */
 export interface Host {
@@ -11,6 +11,8 @@ export interface Host {
   readonly now: () => number;
   /** The keys in the database, for `auth`. */
   readonly keys: (database: Database) => KeyLookup;
+  /** Which models have a name, for `observer`. Asked only when all plugins are set up. */
+  readonly named: NamedModels;
   /** How long one `setup`, `open` or clean-up may take; default 10 s. */
   readonly deadlineMs?: number;
 }
@@ -49,6 +51,7 @@ export function pluginContext(
     onDispose,
   };
   if (kind === "auth") return { ...context, keys: host.keys(database) };
+  if (kind === "observer") return { ...context, named: host.named };
   if (kind === "billing") return { ...context, prices };
   return context;
 }

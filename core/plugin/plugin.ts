@@ -80,8 +80,11 @@ export interface Contexts {
   billing: Context & { readonly prices: readonly PriceRow[] };
   guardrail: Context;
   cache: Context;
-  observer: Context;
+  /** `named` tells the names of models that an operator knows from words that clients made up. */
+  observer: Context & { readonly named: NamedModels };
 }
+/** Who names this model of a provider: the operator's file, the provider's own list or the price book; `null`: nobody. */
+export type NamedModels = (provider: string, model: string) => "file" | "book" | null;
 
 export interface Logger {
   debug(fields: object, message?: string): void;
@@ -294,6 +297,33 @@ export interface ResponseCache {
 export interface Observer {
   /** Once per call, refused ones too, after the last byte. A throw is logged and changes nothing. */
   callEnded(record: CallRecord): Awaitable<void>;
+  /**
+   * What this instance adds to `/metrics`. Core renders it, and leaves out a metric whose name is malformed or taken.
+   * Counted as calls end, it only has to be listed here: listing runs on everybody's time.
+   */
+  metrics?(): Iterable<Metric>;
+  /** Opens `/metrics` to whoever reaches the port; else it takes the admin token or a session. */
+  readonly openMetrics?: boolean;
+}
+/** One metric, in the terms of Prometheus. */
+export interface Metric {
+  /** `[a-zA-Z_:][a-zA-Z0-9_:]*`; a counter's ends in `_total`, and units are in it: `_seconds`, `_bytes`. */
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly series: Iterable<MetricSeries>;
+}
+export interface MetricSeries {
+  /** Keep the object from scrape to scrape: core makes its text once. Values are bounded in number, and no secret. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** A bigint where a sum can leave 2^53. */
+  readonly value: number | bigint | Buckets;
+}
+/** What a histogram counted: `counts[n]` values of at most `bounds[n]` and above the bound before; the last is the rest. */
+export interface Buckets {
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+  readonly sum: number;
 }
 /** No prompt, no answer, no secret. */
 export interface CallRecord {
@@ -316,6 +346,8 @@ export interface CallRecord {
   readonly costNano: number | null;
   readonly chargeNano: number | null;
   readonly attempts: number;
+  /** Each of them: the HTTP status, `null` when no answer came or the provider is not asked over HTTP. */
+  readonly tries: readonly { readonly provider: string; readonly status: number | null }[];
   readonly stream: boolean;
   readonly startedMs: number;
   /** From the start to the first byte of the answer. */

@@ -18,6 +18,8 @@ export interface BudgetBook {
   counters(budget: Budget, startMs: number): Counters;
   touch(counters: Counters): void;
   row(budget: Budget, atMs: number): BudgetRow;
+  /** Held on all budgets together, in nano-USD. */
+  heldNano(): number;
   /** Writes every touched window. Runs inside the transaction. */
   write(): void;
   add(budget: Budget): void;
@@ -95,7 +97,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
 
   function put({ kind, id }: Scope, found: readonly Budget[]) {
     let ofKind = byScope.get(kind);
-    if (!ofKind) byScope.set(kind, (ofKind = new Map()));
+    if (!ofKind) byScope.set(kind, (ofKind = new Map<string, readonly Budget[]>()));
     if (found.length > 0) ofKind.set(id, found);
     else ofKind.delete(id);
   }
@@ -139,6 +141,12 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       const { ref: _, ...shown } = budget;
       const { spentNano, heldNano } = counters(budget, startMs);
       return { ...shown, windowStartMs: startMs, resetsAtMs: endMs, spentNano, heldNano };
+    },
+    heldNano() {
+      let sum = 0;
+      // By budget: the windows of a removed one stay as its last calls left them.
+      for (const ref of byRef.keys()) for (const { heldNano } of windows.get(ref)?.values() ?? []) sum += heldNano;
+      return sum;
     },
     write() {
       for (const { ref, startMs, spentNano, heldNano } of touched)

@@ -19,9 +19,20 @@ export interface Database {
   namespace(name: string): Namespace;
   /** `null`: can serve. Otherwise why not, in words for `/readyz`. */
   trouble(): string | null;
+  /** What waits and what is held now, from memory: it is read at every scrape of `/metrics`. */
+  load(): DatabaseLoad;
   /** The equalities of the ledger, proved by sums over all rows; for `doctor`. Slow on purpose. */
   prove(): Awaitable<readonly Proof[]>;
   close(): Awaitable<void>;
+}
+
+export interface DatabaseLoad {
+  /** Works that wait for the next commit. */
+  readonly commitsWaiting: number;
+  /** Final records that wait for a storage that fails. */
+  readonly finalsWaiting: number;
+  /** Held on all budgets together; a call that several budgets count is held on each. */
+  readonly heldNano: number;
 }
 
 export interface Page<Row> {

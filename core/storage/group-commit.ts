@@ -18,6 +18,8 @@ export interface GroupCommit {
   close(): void;
   /** The last failure of a whole commit, until one succeeds; `null` when storage works. */
   trouble(): string | null;
+  /** Works that wait for the next commit. */
+  waiting(): number;
 }
 
 export interface GroupCommitHooks {
@@ -120,6 +122,7 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
       clearTimeout(probe);
     },
     trouble: () => trouble,
+    waiting: () => waiting.length,
     run: (work) =>
       new Promise((resolve, reject) => {
         if (waiting.length === 0) setImmediate(flush);

@@ -36,7 +36,11 @@ export function retried(writer: GroupCommit) {
     }
   }
 
-  return { run, trouble: () => (waiting > 0 ? `${waiting} final records wait for storage` : null) };
+  return {
+    run,
+    waiting: () => waiting,
+    trouble: () => (waiting > 0 ? `${waiting} final records wait for storage` : null),
+  };
 }
 
 const isUnavailable = (error: unknown): boolean => error instanceof GatewayError && error.kind === "unavailable";

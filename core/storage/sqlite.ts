@@ -69,6 +69,11 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),
     trouble: () => writer.trouble() ?? ledger.trouble(),
+    load: () => ({
+      commitsWaiting: writer.waiting(),
+      finalsWaiting: ledger.finalsWaiting(),
+      heldNano: book.heldNano(),
+    }),
     prove: () => (threads ? threads.prove() : prove(client)),
     async close() {
       writer.close();

@@ -13,6 +13,7 @@ export function batched(stream: TextStream, onDropped: (lines: number) => void) 
   let lines = "";
   let waiting = 0;
   let dropped = 0;
+  let droppedEver = 0;
 
   function flush(): void {
     const text = lines;
@@ -30,11 +31,16 @@ export function batched(stream: TextStream, onDropped: (lines: number) => void) 
     write(line: string): void {
       if (waiting + lines.length > maxWaiting) {
         dropped += 1;
+        droppedEver += 1;
         return;
       }
       if (lines === "") setImmediate(flush);
       lines += line;
     },
+    /** UTF-16 units that wait for the reader. */
+    waiting: () => waiting + lines.length,
+    /** Lines that no reader will see. */
+    dropped: () => droppedEver,
     /** Resolves when the stream has taken everything. */
     close: () =>
       new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 import { definePlugin, t } from "llm-proxy/plugin";
-import type { CallRecord, Observer } from "llm-proxy/plugin";
+import type { CallRecord, Metric, Observer } from "llm-proxy/plugin";
 import { maskSecrets, printable } from "../../core/chat/mask.ts";
 import { batched } from "./batched.ts";
 
@@ -24,7 +24,7 @@ export default definePlugin({
       await lines.close();
       process.stdout.off("error", ignore);
     });
-    return logTo(lines);
+    return { ...logTo(lines), metrics: () => metricsOf(lines) };
   },
 });
 
@@ -32,6 +32,23 @@ export default definePlugin({
 export const logTo = (lines: { write(line: string): void }): Observer => ({
   callEnded: (record) => lines.write(`${JSON.stringify(lineOf(record))}\n`),
 });
+
+const noLabels = {};
+
+const metricsOf = (lines: { waiting(): number; dropped(): number }): readonly Metric[] => [
+  {
+    name: "llm_proxy_log_waiting_characters",
+    type: "gauge",
+    help: "Log lines of calls that wait for the reader of stdout.",
+    series: [{ labels: noLabels, value: lines.waiting() }],
+  },
+  {
+    name: "llm_proxy_log_dropped_lines_total",
+    type: "counter",
+    help: "Log lines of calls that were lost, because the reader of stdout was too slow.",
+    series: [{ labels: noLabels, value: lines.dropped() }],
+  },
+];
 
 function levelOf({ status, errorKind }: CallRecord): "info" | "warn" | "error" {
   if (errorKind === "internal") return "error";
@@ -72,6 +89,7 @@ const lineOf = (record: CallRecord): object => ({
   durationMs: record.durationMs,
   warnings: record.warnings.length > 0 ? record.warnings.slice(0, maxWarnings).map(clean) : record.warnings,
   ...(record.warnings.length > maxWarnings && { moreWarnings: record.warnings.length - maxWarnings }),
+  // eslint-disable-next-line id-denylist -- pino names it so, in the lines beside these.
   msg: "call",
 });
 

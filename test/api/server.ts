@@ -52,6 +52,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const dependencies: Parameters<typeof serverOf>[0] = {
       services,
       troubles: () => [],
+      lag: { read: () => ({ lastMs: 1, maxMs: 20 }) },
       api: {
         ...parts,
         admin,

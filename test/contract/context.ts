@@ -23,7 +23,11 @@ export interface Seen {
 /** A context for any kind, with nothing of the outside world behind it: `fetch` records and fails. */
 export function fakeContext(
   clock: FakeClock = fakeClock(),
-): Contexts[Kind] & Contexts["auth"] & Contexts["billing"] & Contexts["storage"] & { readonly seen: Seen } {
+): Contexts[Kind] &
+  Contexts["auth"] &
+  Contexts["billing"] &
+  Contexts["storage"] &
+  Contexts["observer"] & { readonly seen: Seen } {
   const cleanups: (() => Awaitable<void>)[] = [];
   const fetched: Request[] = [];
   const logged: string[] = [];
@@ -34,6 +38,7 @@ export function fakeContext(
     dataDir: "data",
     prices: [],
     keys: { find: () => null },
+    named: (provider, model) => (provider === model ? "file" : null),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     storage: memoryNamespace(clock.now),
     now: clock.now,

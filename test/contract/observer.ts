@@ -84,6 +84,7 @@ const records: readonly CallRecord[] = [
     costNano: null,
     chargeNano: null,
     attempts: 0,
+    tries: [],
     firstByteMs: null,
   }),
 ];

@@ -77,6 +77,7 @@ export const aCallRecord = (changed: Partial<CallRecord> = {}): CallRecord => ({
   costNano: 0,
   chargeNano: 0,
   attempts: 1,
+  tries: [{ provider: "echo", status: null }],
   stream: true,
   startedMs: 1_800_000_000_000,
   firstByteMs: 5,

@@ -18,6 +18,7 @@ export function recordingHost(events: string[], more: Partial<Host> = {}): Host 
     fetch: () => Promise.reject(new Error("no network in tests")),
     now: () => 1_000,
     keys: () => ({ find: () => null }),
+    named: () => null,
     ...more,
   };
 }

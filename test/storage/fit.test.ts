@@ -107,6 +107,7 @@ function bookOf(counters: Readonly<Record<string, Pick<Counters, "spentNano" | "
     byRef: unused,
     touch: unused,
     row: unused,
+    heldNano: unused,
     write: unused,
     add: unused,
     remove: unused,

@@ -29,6 +29,7 @@ export interface LedgerDependencies {
 export interface Ledger extends LedgerRepository {
   /** Final records that could not be written yet; `null` when there are none. */
   trouble(): string | null;
+  finalsWaiting(): number;
   /** After a rollback. */
   reload(): void;
 }
@@ -121,6 +122,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
 
   return {
     trouble: () => finishes.trouble(),
+    finalsWaiting: () => finishes.waiting(),
     reload: () => write.reload(),
     async admit(admission) {
       const { result, opened } = await writer.run(() => admit(admission));

@@ -1,0 +1,84 @@
+import type { Buckets, Metric, MetricSeries } from "../plugin/plugin.ts";
+
+/** The text format of Prometheus. */
+export const expositionType = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Series that are rendered in one go; between them the loop serves whoever waits. */
+const seriesPerTurn = 100;
+
+/**
+ * Renders metrics and adds their names to `taken`. One whose name is taken or not of the format is left out, with a
+ * comment that says so: one plugin must not make the whole page unreadable.
+ */
+export async function exposition(metrics: Iterable<Metric>, taken: Set<string>): Promise<string> {
+  const parts: string[] = [];
+  let sinceTurn = 0;
+  for (const { name, type, help, series } of metrics) {
+    if (!isName(name) || namesOf(name, type).some((each) => taken.has(each))) {
+      parts.push(`# left out, its name is ${isName(name) ? "taken" : "malformed"}: ${JSON.stringify(name)}\n`);
+      continue;
+    }
+    for (const each of namesOf(name, type)) taken.add(each);
+    parts.push(`# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`);
+    for (const one of series) {
+      parts.push(textOf(name, one));
+      if (++sinceTurn % seriesPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  return parts.join("");
+}
+
+/** A histogram takes the names of its parts too. */
+const namesOf = (name: string, type: Metric["type"]): readonly string[] =>
+  type === "histogram" ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
+
+const isName = (name: string): boolean => /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+
+function textOf(name: string, { labels, value }: MetricSeries): string {
+  const pairs = pairsOf(labels);
+  if (typeof value !== "object") return `${name}${braced(pairs)} ${numberText(value)}\n`;
+  return histogramText(name, pairs, value);
+}
+
+function histogramText(name: string, pairs: string, { bounds, counts, sum }: Buckets): string {
+  const before = pairs === "" ? `${name}_bucket{le="` : `${name}_bucket{${pairs},le="`;
+  let text = "";
+  let below = 0;
+  for (const [at, bound] of bounds.entries()) {
+    below += counts[at] ?? 0;
+    text += `${before}${bound}"} ${below}\n`;
+  }
+  below += counts[bounds.length] ?? 0;
+  return `${text}${before}+Inf"} ${below}\n${name}_sum${braced(pairs)} ${numberText(sum)}\n${name}_count${braced(pairs)} ${below}\n`;
+}
+
+const braced = (pairs: string): string => (pairs === "" ? "" : `{${pairs}}`);
+
+/** A label's text is the dearest part of its line, and the same at every scrape. */
+const known = new WeakMap<MetricSeries["labels"], string>();
+
+function pairsOf(labels: MetricSeries["labels"]): string {
+  let pairs = known.get(labels);
+  if (pairs === undefined) {
+    pairs = Object.entries(labels)
+      .filter(([name]) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && name !== "le")
+      .map(([name, value]) => `${name}="${escapedLabel(value)}"`)
+      .join(",");
+    known.set(labels, pairs);
+  }
+  return pairs;
+}
+
+const escapedHelp = (text: string): string => wellFormed(text).replace(/\\/g, "\\\\").replace(/\n/g, "\\n");
+
+const escapedLabel = (text: string): string => escapedHelp(text).replace(/"/g, '\\"');
+
+/** Half a surrogate pair has no UTF-8; a bare CR ends a line for readers that are not strict. */
+const wellFormed = (text: string): string => String(text).toWellFormed().replace(/\r/g, " ");
+
+/** Digits in full as long as they are exact; the format has its own words for what is no number. */
+function numberText(value: number | bigint): string {
+  if (value === Infinity) return "+Inf";
+  if (value === -Infinity) return "-Inf";
+  return String(value);
+}

@@ -1,0 +1,66 @@
+import type { Services } from "../pipeline/services.ts";
+import type { Observer } from "../plugin/plugin.ts";
+import type { Instance } from "../plugin/slots.ts";
+import type { Entrance } from "./entrance.ts";
+import { exposition, expositionType } from "./exposition.ts";
+import { type ProcessMetricsInput, processMetrics } from "./process-metrics.ts";
+
+export interface MetricsDependencies extends Pick<ProcessMetricsInput, "lag" | "troubles"> {
+  readonly services: ProcessMetricsInput["services"] & Pick<Services, "observers" | "logger">;
+  readonly entrance: Entrance;
+  readonly version: string;
+}
+
+/**
+ * `GET /metrics`: the gauges of the process, then what observers counted. Without an observer that counts it still
+ * answers, and says in a comment what is missing.
+ */
+export function metricsRoute({ services, entrance, lag, troubles, version }: MetricsDependencies) {
+  const { observers } = services;
+  const isOpen = observers.some(({ slot }) => slot.openMetrics === true);
+
+  async function answer(isKnown: boolean): Promise<Response> {
+    const taken = new Set<string>();
+    let text = await exposition(processMetrics({ services, lag, troubles, version: isKnown ? version : null }), taken);
+    for (const observer of observers) text += await listed(observer, taken, services);
+    if (!taken.has("llm_proxy_calls_total")) text += notCounted;
+    return new Response(text, { headers });
+  }
+
+  return {
+    method: "GET" as const,
+    path: "/metrics",
+    access: isOpen ? ("public" as const) : ("admin" as const),
+    handle: (request: Request) =>
+      isOpen
+        ? // Whoever cannot be known is a stranger, and strangers may read.
+          entrance.answered(async () => answer(await entrance.isKnown(request).catch(() => false)))
+        : entrance.guarded(
+            () => entrance.isKnown(request),
+            () => answer(true),
+          ),
+  };
+}
+
+const headers = {
+  "content-type": expositionType,
+  "cache-control": "no-store",
+  vary: "Cookie, Authorization",
+  "x-content-type-options": "nosniff",
+};
+
+const notCounted = "# Calls, tokens and cost are not counted: the observer section of the config has no prometheus.\n";
+
+/** Observers fail open: the metrics of one that throws are missing, and the log says why. */
+async function listed(
+  { name, slot }: Instance<Observer>,
+  taken: Set<string>,
+  { logger }: Pick<Services, "logger">,
+): Promise<string> {
+  try {
+    return slot.metrics ? await exposition(slot.metrics(), taken) : "";
+  } catch (error) {
+    logger.warn({ plugin: `observer/${name}`, error }, "an observer could not list its metrics");
+    return "";
+  }
+}

@@ -1,0 +1,62 @@
+import type { Services } from "../pipeline/services.ts";
+import type { Metric } from "../plugin/plugin.ts";
+import type { LoopLag } from "../runtime/loop-lag.ts";
+import { processUsage } from "../runtime/process-usage.ts";
+
+export interface ProcessMetricsInput {
+  readonly services: Pick<Services, "open" | "drains" | "watch" | "database">;
+  readonly lag: Pick<LoopLag, "read">;
+  readonly troubles: () => readonly string[];
+  /** `null` for a reader who has shown no credential. */
+  readonly version: string | null;
+}
+
+/** What the process knows of itself without counting anything while it serves: read at the scrape. */
+export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
+  const { database, open, drains, watch } = services;
+  const { commitsWaiting, finalsWaiting, heldNano } = database.load();
+  const { lastMs, maxMs } = lag.read();
+  const usage = processUsage();
+  return [
+    gauge("llm_proxy_ready", "1: /readyz says 200.", troubles().length === 0 ? 1 : 0),
+    gauge(
+      "llm_proxy_storage_trouble",
+      "1: storage cannot be written, so no call is admitted.",
+      flag(database.trouble()),
+    ),
+    gauge("llm_proxy_open_calls", "Calls in flight, those included that are not admitted yet.", open.size),
+    gauge("llm_proxy_open_streams", "Streams that are being sent.", watch.size()),
+    gauge("llm_proxy_drains", "Answers still read for their usage, after their client has left.", drains.size),
+    gauge("llm_proxy_held_nano_usd", "Held on all budgets by calls in flight, in 1e-9 USD.", heldNano),
+    gauge("llm_proxy_commits_waiting", "Writes that wait for the next commit.", commitsWaiting),
+    gauge("llm_proxy_final_records_waiting", "Final records that wait for a storage that fails.", finalsWaiting),
+    gauge("llm_proxy_event_loop_lag_seconds", "How late the newest timer ran.", lastMs / 1_000),
+    gauge("llm_proxy_event_loop_lag_max_seconds", "How late the latest ran in the last 30 to 60 s.", maxMs / 1_000),
+    gauge("llm_proxy_heap_used_bytes", "JavaScript heap in use.", usage.heapUsedBytes),
+    single("counter", "process_cpu_seconds_total", "User and system CPU time.", usage.cpuSeconds),
+    gauge("process_resident_memory_bytes", "Resident memory.", usage.rssBytes),
+    gauge("process_start_time_seconds", "Start of the process since the epoch.", usage.startedSeconds),
+    ...(usage.openFds === null ? [] : [gauge("process_open_fds", "Open file descriptors.", usage.openFds)]),
+    ...(version === null ? [] : [buildInfo(version)]),
+  ];
+}
+
+const flag = (trouble: string | null): number => (trouble === null ? 0 : 1);
+
+const noLabels = {};
+
+const single = (type: "counter" | "gauge", name: string, help: string, value: number): Metric => ({
+  name,
+  type,
+  help,
+  series: [{ labels: noLabels, value }],
+});
+
+const gauge = (name: string, help: string, value: number): Metric => single("gauge", name, help, value);
+
+const buildInfo = (version: string): Metric => ({
+  name: "llm_proxy_build_info",
+  type: "gauge",
+  help: "Always 1; the version is in its label.",
+  series: [{ labels: { version }, value: 1 }],
+});
