@@ -4,7 +4,7 @@ import type { LoopLag } from "../runtime/loop-lag.ts";
 import { processUsage } from "../runtime/process-usage.ts";
 
 export interface ProcessMetricsInput {
-  readonly services: Pick<Services, "open" | "drains" | "watch" | "database">;
+  readonly services: Pick<Services, "open" | "drains" | "watch" | "overload" | "database">;
   readonly lag: Pick<LoopLag, "read">;
   readonly troubles: () => readonly string[];
   /** `null` for a reader who has shown no credential. */
@@ -13,7 +13,7 @@ export interface ProcessMetricsInput {
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
 export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
-  const { database, open, drains, watch } = services;
+  const { database, open, drains, watch, overload } = services;
   const { commitsWaiting, finalsWaiting, heldNano } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
@@ -26,6 +26,8 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
     ),
     gauge("llm_proxy_open_calls", "Calls in flight, those included that are not admitted yet.", open.size),
     gauge("llm_proxy_open_streams", "Streams that are being sent.", watch.size()),
+    gauge("llm_proxy_stalled_streams", "Those of them whose client takes nothing.", watch.held()),
+    single("counter", "llm_proxy_shed_calls_total", "Calls refused because there was too much to do.", overload.shed),
     gauge("llm_proxy_drains", "Answers still read for their usage, after their client has left.", drains.size),
     gauge("llm_proxy_held_nano_usd", "Held on all budgets by calls in flight, in 1e-9 USD.", heldNano),
     gauge("llm_proxy_commits_waiting", "Writes that wait for the next commit.", commitsWaiting),

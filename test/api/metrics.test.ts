@@ -24,7 +24,16 @@ describe("/metrics", () => {
     expect(value("llm_proxy_ready")).toBe(1);
     expect(value("llm_proxy_event_loop_lag_seconds")).toBe(0.001);
     expect(value("llm_proxy_event_loop_lag_max_seconds")).toBe(0.02);
-    for (const name of ["open_calls", "open_streams", "drains", "held_nano_usd", "storage_trouble", "commits_waiting"])
+    for (const name of [
+      "open_calls",
+      "open_streams",
+      "stalled_streams",
+      "shed_calls_total",
+      "drains",
+      "held_nano_usd",
+      "storage_trouble",
+      "commits_waiting",
+    ])
       expect([name, value(`llm_proxy_${name}`)]).toEqual([name, 0]);
     for (const name of [
       "llm_proxy_heap_used_bytes",
