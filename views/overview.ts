@@ -6,8 +6,8 @@ import { money, name } from "./text.ts";
 import { tile } from "./tile.ts";
 
 export interface OverviewModel {
-  readonly today: Sum;
-  readonly month: Sum;
+  readonly today: Sum & Ends;
+  readonly month: Sum & Ends;
   readonly open: number;
   /** Oldest first. */
   readonly spendByDay: readonly Bar[];
@@ -19,11 +19,19 @@ export interface OverviewModel {
 }
 export interface Sum {
   readonly calls: number;
-  readonly errors: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly costNano: number;
   readonly chargeNano: number;
+}
+/** Calls that did not end well, by whose doing it was. */
+export interface Ends {
+  /** The provider failed, or the process stopped or died. */
+  readonly failed: number;
+  /** Never sent: a limit, a budget, a bad request. */
+  readonly refused: number;
+  /** The client went away before the end. */
+  readonly left: number;
 }
 export interface Ranked extends Sum {
   readonly name: string;
@@ -47,10 +55,16 @@ const figures = ({
   month,
 }: OverviewModel): Html => html`<section class="tiles" aria-label="Today and the last 30 days">
   ${tile("Spend today", money(today.costNano), html`${money(month.costNano)} in 30 days${charged(month)}`)}
-  ${tile("Calls today", html`${count(today.calls)}`, html`${count(month.calls)} in 30 days`)}
+  ${tile("Calls today", html`${count(today.calls)}`, html`${count(month.calls)} in 30 days${apart(today)}`)}
   ${tile("Tokens today", html`${count(today.inputTokens + today.outputTokens)}`, html`${count(month.inputTokens + month.outputTokens)} in 30 days`)}
-  ${tile("Errors today", html`${count(today.errors)}`, html`${today.calls > 0 && html`${share(today.errors, today.calls)} of calls; `}${count(month.errors)} in 30 days`, today.errors > 0 ? "bad" : "")}
+  ${tile("Failed today", html`${count(today.failed)}`, html`${today.calls > 0 && html`${share(today.failed, today.calls)} of calls; `}${count(month.failed)} in 30 days`, today.failed > 0 ? "bad" : "")}
 </section>`;
+
+/** What did not end well and is nobody's failure. */
+const apart = ({ refused, left }: Ends): Html | null =>
+  refused + left === 0
+    ? null
+    : html`; of today's, ${[refused > 0 && `${count(refused)} refused`, left > 0 && `${count(left)} left by the client`].filter(Boolean).join(", ")}`;
 
 /** Cost is what the providers bill, charge what the accounts are billed; one figure is enough while they agree. */
 const charged = ({ costNano, chargeNano }: Sum): Html | null =>

@@ -1,13 +1,13 @@
 import type { Bar } from "../../views/chart.ts";
 import { clock, count, day, usd } from "../../views/format.ts";
-import { overview, type Ranked } from "../../views/overview.ts";
-import type { GroupField, UsageGroup } from "../storage/database.ts";
+import { type Ends, overview, type Ranked } from "../../views/overview.ts";
+import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
 import { guard } from "./guard.ts";
 import { callLines, keyNames } from "./names.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
 import type { Sessions } from "./session.ts";
 
-/** Spend, calls, tokens and errors; today and the last 30 days, both in UTC. */
+/** Spend, calls, tokens and how calls ended; today and the last 30 days, both in UTC. */
 export function overviewRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
   const { database, now } = dependencies;
   const { calls } = database;
@@ -20,8 +20,8 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
         const today = Math.floor(now() / dayMs) * dayMs;
         const range = { from: today - 29 * dayMs, to: today + dayMs };
         const [hours, days, byModel, byKey, open, recent] = await Promise.all([
-          calls.usage({ from: today, to: today + dayMs, groupBy: ["hour"] }),
-          calls.usage({ ...range, groupBy: ["day"] }),
+          calls.usage({ from: today, to: today + dayMs, groupBy: ["hour", "status"] }),
+          calls.usage({ ...range, groupBy: ["day", "status"] }),
           calls.usage({ ...range, groupBy: ["model"] }),
           calls.usage({ ...range, groupBy: ["key"] }),
           calls.openCount(),
@@ -37,8 +37,8 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
           "Overview",
           "overview",
           overview({
-            today: hours.total,
-            month: days.total,
+            today: { ...hours.total, ...endsOf(hours.data) },
+            month: { ...days.total, ...endsOf(days.data) },
             open,
             spendByDay: times(range.from, dayMs, 30).map((startMs) => spendBar(startMs, at(days.data, "day", startMs))),
             callsByHour: times(today, hourMs, 24).map((startMs) => callsBar(startMs, at(hours.data, "hour", startMs))),
@@ -61,25 +61,50 @@ const dayMs = 24 * hourMs;
 const times = (firstMs: number, stepMs: number, length: number): readonly number[] =>
   Array.from({ length }, (_, index) => firstMs + index * stepMs);
 
-const at = (groups: readonly UsageGroup[], field: GroupField, startMs: number): UsageGroup | undefined =>
-  groups.find((group) => group.group[field] === startMs);
+const at = (groups: readonly UsageGroup[], field: GroupField, startMs: number): readonly UsageGroup[] =>
+  groups.filter((group) => group.group[field] === startMs);
 
-function spendBar(startMs: number, group: UsageGroup | undefined): Bar {
+function spendBar(startMs: number, groups: readonly UsageGroup[]): Bar {
+  const value = total(groups, "costNano");
+  return { label: day(startMs), value, detail: `${usd(value)}, ${callsIn(groups)}` };
+}
+
+function callsBar(startMs: number, groups: readonly UsageGroup[]): Bar {
+  const { failed, refused, left } = endsOf(groups);
+  const told = [
+    [failed, "failed"],
+    [refused, "refused"],
+    [left, "left by the client"],
+  ] as const;
+  const detail = told.filter(([calls]) => calls > 0).map(([calls, how]) => `, ${count(calls)} ${how}`);
   return {
-    label: day(startMs),
-    value: group?.costNano ?? 0,
-    detail: `${usd(group?.costNano ?? 0)}, ${callsIn(group)}`,
+    label: clock(startMs),
+    value: total(groups, "calls"),
+    bad: failed,
+    detail: callsIn(groups) + detail.join(""),
   };
 }
 
-function callsBar(startMs: number, group: UsageGroup | undefined): Bar {
-  const errors = group?.errors ?? 0;
-  const detail = errors === 0 ? callsIn(group) : `${callsIn(group)}, ${count(errors)} with an error`;
-  return { label: clock(startMs), value: group?.calls ?? 0, bad: errors, detail };
+const total = (groups: readonly UsageGroup[], field: "calls" | "costNano"): number =>
+  groups.reduce((sum, group) => sum + group[field], 0);
+
+function endsOf(groups: readonly UsageGroup[]): Ends {
+  const ended = (...statuses: readonly CallStatus[]) =>
+    total(
+      groups.filter(({ group }) => statuses.some((status) => status === group.status)),
+      "calls",
+    );
+  return {
+    failed: ended("upstream_error", "interrupted", "shutdown"),
+    refused: ended("refused"),
+    left: ended("client_aborted"),
+  };
 }
 
-const callsIn = (group: UsageGroup | undefined): string =>
-  group?.calls === 1 ? "1 call" : `${count(group?.calls ?? 0)} calls`;
+function callsIn(groups: readonly UsageGroup[]): string {
+  const calls = total(groups, "calls");
+  return calls === 1 ? "1 call" : `${count(calls)} calls`;
+}
 
 /** The six that cost most; calls decide among equals. */
 const dearest = (groups: readonly UsageGroup[]): readonly UsageGroup[] =>

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { CallStatus } from "../../core/storage/database.ts";
 import { seed, callRow } from "./seed.ts";
 import { keyRow, newSecret, site, startMs } from "./site.ts";
 import { signedIn } from "./visitor.ts";
@@ -40,9 +41,32 @@ describe("overview", () => {
     });
     const shown = text(await (await (await signedIn(one)).get("/dashboard")).text());
     expect(shown).toContain("Spend today $3.000000003 $15.000000003 in 30 days");
-    expect(shown).toContain("Calls today 3 5 in 30 days");
+    expect(shown).toContain("Calls today 3 5 in 30 days; of today's, 1 refused Tokens");
     expect(shown).toContain("Tokens today 30 60 in 30 days");
-    expect(shown).toContain("Errors today 1 33.3 % of calls; 1 in 30 days");
+    expect(shown).toContain("Failed today 0 0.0 % of calls; 0 in 30 days Spend");
+  });
+
+  test("tells who ended a call that did not end well: the provider or we, a limit, or the client", async () => {
+    const ended = (n: number, status: CallStatus, createdMs = startMs) => callRow(n, { createdMs, status });
+    const one = site({
+      seed: {
+        calls: [
+          ended(1, "ok"),
+          ended(2, "upstream_error"),
+          ended(3, "interrupted"),
+          ended(4, "shutdown"),
+          ended(5, "refused"),
+          ended(6, "client_aborted"),
+          ended(7, "client_aborted"),
+          ended(8, "ok"),
+          ended(9, "upstream_error", startMs - 3 * 86_400_000),
+        ],
+      },
+    });
+    const page = await (await (await signedIn(one)).get("/dashboard")).text();
+    expect(text(page)).toContain("Failed today 3 37.5 % of calls; 4 in 30 days Spend");
+    expect(text(page)).toContain("Calls today 8 9 in 30 days; of today's, 1 refused, 2 left by the client");
+    expect(page).toContain("8 calls, 3 failed, 1 refused, 2 left by the client");
   });
 
   test("has a bar for each day and hour, also of an empty database", async () => {

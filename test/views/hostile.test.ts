@@ -123,7 +123,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     }),
 };
 
-const sum = { calls: 3, errors: 1, inputTokens: 10, outputTokens: 20, costNano: 4, chargeNano: 4 };
+const sum = { calls: 3, failed: 1, refused: 1, left: 0, inputTokens: 10, outputTokens: 20, costNano: 4, chargeNano: 4 };
 const line = (text: string) => ({
   callId: "c1",
   createdMs: 0,

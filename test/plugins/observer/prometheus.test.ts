@@ -165,6 +165,33 @@ describe("series", () => {
   };
 });
 
+test("a call and a scrape at the most series cost what is printed", async () => {
+  const observer = callMetrics(() => "book", false);
+  const ends = [
+    { status: "ok" },
+    { status: "client_aborted" },
+    { status: "upstream_error", httpStatus: 502, errorKind: "upstream-invalid" },
+    { status: "upstream_error", httpStatus: 504, errorKind: "upstream-timeout" },
+  ];
+  const records = Array.from({ length: 1_200 }, (_, at) =>
+    ends.map((end) =>
+      aCallRecord({ provider: `provider-${at % 10}`, upstreamModel: `a-model-${at}`, costNano: at, ...end }),
+    ),
+  ).flat();
+  for (let round = 0; round < 20; round++) for (const record of records) void observer.callEnded(record);
+  const startedMs = performance.now();
+  for (let round = 0; round < 20; round++) for (const record of records) void observer.callEnded(record);
+  const nanoseconds = ((performance.now() - startedMs) * 1e6) / (20 * records.length);
+  await scraped(observer);
+  const scrapeMs = performance.now();
+  const text = await exposition(observer.metrics?.() ?? [], new Set());
+  const tookMs = performance.now() - scrapeMs;
+  console.log(
+    `a call: ${nanoseconds.toFixed(0)} ns; a scrape of ${text.split("\n").length} lines, ${(text.length / 1e6).toFixed(1)} MB: ${tookMs.toFixed(1)} ms`,
+  );
+  expect(models(parseExposition(text), "llm_proxy_cost_nano_usd_total")).toHaveLength(1_010);
+});
+
 test("`public` opens /metrics; it is closed by default, and other options are errors", async () => {
   expect((await setUp(prometheus, {}, fakeContext())).openMetrics).toBe(false);
   expect((await setUp(prometheus, { public: true }, fakeContext())).openMetrics).toBe(true);
