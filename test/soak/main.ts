@@ -1,0 +1,35 @@
+import { parseArgs } from "node:util";
+import { aborts } from "./aborts.ts";
+import { idle } from "./idle.ts";
+import { kill9 } from "./kill9.ts";
+import { memory } from "./memory.ts";
+import type { Soak } from "./soak.ts";
+import { stalled } from "./stalled.ts";
+
+/** `bun run soak NAME [--count N] [--minutes N]`: prints its figures, and exits with 1 when something that must hold does not. */
+const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }> = new Map([
+  ["idle", { soak: idle, count: 9_000 }],
+  ["stalled", { soak: stalled, count: 200 }],
+  ["aborts", { soak: aborts, count: 10_000 }],
+  ["kill9", { soak: kill9, count: 100 }],
+  ["memory", { soak: memory, count: 1_000_000 }],
+]);
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { count: { type: "string" }, minutes: { type: "string", default: "1" } },
+});
+const chosen = soaks.get(positionals[0] ?? "");
+if (!chosen || positionals.length !== 1) {
+  process.stderr.write(`bun run soak NAME [--count N] [--minutes N]; NAME is one of ${[...soaks.keys()].join(", ")}\n`);
+  process.exit(2);
+}
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+const broken = await chosen.soak({
+  count: Number(values.count ?? chosen.count),
+  minutes: Number(values.minutes),
+  print,
+});
+for (const rule of broken) print(`BROKEN: ${rule}`);
+if (broken.length === 0) print("all that must hold holds");
+process.exit(broken.length === 0 ? 0 : 1);

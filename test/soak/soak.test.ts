@@ -1,0 +1,14 @@
+import { expect, test } from "bun:test";
+import { aborts } from "./aborts.ts";
+import { idle } from "./idle.ts";
+
+/** What `bun run soak` does at length, made small. */
+const small = { minutes: 0, print: console.log };
+
+test("1,000 silent streams: none is cut", async () => {
+  expect(await idle({ ...small, count: 1_000 })).toEqual([]);
+}, 60_000);
+
+test("300 clients that leave at random points: each has its record, and nothing stays open", async () => {
+  expect(await aborts({ ...small, count: 300 })).toEqual([]);
+}, 60_000);
