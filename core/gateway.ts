@@ -5,7 +5,7 @@ import { authenticate } from "./pipeline/authenticate.ts";
 import { type Call, openCall } from "./pipeline/call.ts";
 import { decode } from "./pipeline/decode.ts";
 import { dispatch } from "./pipeline/dispatch.ts";
-import { watchDisconnect } from "./pipeline/disconnect.ts";
+import { stopWaiting } from "./pipeline/disconnect.ts";
 import type { Route, RouteTarget } from "./pipeline/models.ts";
 import { respond, respondError } from "./pipeline/respond.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
@@ -13,9 +13,8 @@ import { refuse, settle } from "./pipeline/settle.ts";
 
 /** One client call from first byte to last. The order of these lines is the order of the pipeline. */
 export async function handle(request: Request, endpoint: Endpoint, services: Services): Promise<Response> {
-  const call = openCall(endpoint, services);
+  const call = openCall(request, endpoint, services);
   services.open.add(call);
-  const leave = watchDisconnect(request, call, services);
   try {
     services.overload.admitCall();
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
@@ -29,7 +28,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   } catch (thrown) {
     return await fail(call, thrown, services);
   } finally {
-    leave();
+    stopWaiting(call, services);
   }
 }
 

@@ -35,7 +35,7 @@ function ownerOf(id: string, principal: Principal, services: Services): string {
 
 async function answer(request: Request, services: Services, body: (principal: Principal) => object): Promise<Response> {
   // Not a call: it costs nothing and leaves no record; only its id and hook timings are used.
-  const call = openCall({ dialect: openaiChat, operation: "chat" }, services);
+  const call = openCall(null, { dialect: openaiChat, operation: "chat" }, services);
   try {
     const principal = await authenticate(request, call, services);
     return Response.json(body(principal), {

@@ -10,6 +10,7 @@ import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
+import { watchClients } from "../pipeline/disconnect.ts";
 import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import type { Services } from "../pipeline/services.ts";
@@ -185,7 +186,9 @@ export const serve: Command = async (input) => {
       "ready",
     );
 
+    const unwatchClients = watchClients(services);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
+    unwatchClients();
   } finally {
     lag.stop();
     await plugins.dispose();

@@ -29,13 +29,15 @@ export interface Call {
   clientGone: boolean;
   /** Has got its final record: whatever comes later changes nothing. */
   ended: boolean;
-  /** Starts the time that is left for reading an answer nobody waits for. Set by `watchDisconnect`. */
-  startDrain: () => void;
-  /** Takes the call off every list it is on. Set by `watchDisconnect`. */
-  onEnd: () => void;
+  /** Whose connection it came on; `null`: not over HTTP. */
+  readonly request: Request | null;
+  /** Tells whether the client has left; `null` once the answer is on its way. */
+  client: AbortSignal | null;
+  /** Ends the reading of an answer nobody waits for. */
+  drainTimer: ReturnType<typeof setTimeout> | null;
 }
 
-export const openCall = (endpoint: Endpoint, services: Services): Call => {
+export const openCall = (request: Request | null, endpoint: Endpoint, services: Services): Call => {
   const startedMs = services.now();
   return {
     id: services.newId(),
@@ -53,8 +55,9 @@ export const openCall = (endpoint: Endpoint, services: Services): Call => {
     firstByteMs: null,
     clientGone: false,
     ended: false,
-    startDrain: () => {},
-    onEnd: () => {},
+    request,
+    client: request?.signal ?? null,
+    drainTimer: null,
   };
 };
 

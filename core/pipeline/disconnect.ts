@@ -4,39 +4,64 @@ import type { Services } from "./services.ts";
 
 /**
  * What happens when the client leaves: the upstream is still read for a while, because its usage is what it will bill,
- * then aborted. One rule for every moment: before the answer, between its bytes, and for whole answers. Returns the
- * end of the watch over the request; a stream goes on being watched through its `cancel`.
+ * then aborted. One rule for every moment: before the answer, between its bytes, and for whole answers. A stream tells
+ * by its `cancel`; until there is one, `lookForLeavers` sees it.
  */
-export function watchDisconnect(request: Request, call: Call, services: Services): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const cut = () => stopCall(call, new GatewayError("upstream-invalid", "the client left", { code: "client_left" }));
 
-  call.startDrain = () => {
-    const { disconnectDrainMs, maxDrains } = services.settings;
-    if (timer !== undefined || call.ended) return;
-    if (disconnectDrainMs === 0 || services.drains.size >= maxDrains) {
-      cut();
-      return;
-    }
-    services.drains.add(call);
-    timer = setTimeout(cut, disconnectDrainMs);
-  };
-  call.onEnd = () => {
-    clearTimeout(timer);
-    services.drains.delete(call);
-    services.open.delete(call);
-    services.closeIdle(request);
-  };
-  const gone = () => {
-    if (call.ended) return;
-    call.clientGone = true;
-    // Nothing has been sent upstream yet: there is no usage to wait for.
-    if (call.admitted) call.startDrain();
-    else cut();
-  };
-  request.signal.addEventListener("abort", gone, { once: true });
-  return () => {
-    request.signal.removeEventListener("abort", gone);
-    if (call.heldBodyBytes > 0) services.overload.releaseBody(call.heldBodyBytes);
-  };
+const lookMs = 50;
+
+/**
+ * Looks at all requests that wait for an answer, every 50 ms: a listener on each costs more than reading its body.
+ * Returns the end.
+ */
+export function watchClients(services: Services): () => void {
+  const timer = setInterval(() => lookForLeavers(services), lookMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
+
+export function lookForLeavers(services: Services): void {
+  for (const call of services.open) if (call.client?.aborted === true) clientLeft(call, services);
+}
+
+/** From here on the answer is on its way, or has been refused. */
+export function stopWaiting(call: Call, services: Services): void {
+  call.client = null;
+  if (call.heldBodyBytes > 0) services.overload.releaseBody(call.heldBodyBytes);
+}
+
+function clientLeft(call: Call, services: Services): void {
+  if (call.ended || call.clientGone) return;
+  if (!call.admitted) return leaveUnsent(call);
+  call.clientGone = true;
+  startDrain(call, services);
+}
+
+/** Nothing of it is upstream: there is no usage to wait for. */
+export function leaveUnsent(call: Call): void {
+  call.clientGone = true;
+  cut(call);
+}
+
+/** Starts the time that is left for reading an answer nobody waits for. */
+export function startDrain(call: Call, services: Services): void {
+  const { disconnectDrainMs, maxDrains } = services.settings;
+  if (call.drainTimer !== null || call.ended) return;
+  if (disconnectDrainMs === 0 || services.drains.size >= maxDrains) {
+    cut(call);
+    return;
+  }
+  services.drains.add(call);
+  call.drainTimer = setTimeout(() => cut(call), disconnectDrainMs);
+}
+
+/** Takes the call off every list it is on. */
+export function leaveLists(call: Call, services: Services): void {
+  if (call.drainTimer !== null) clearTimeout(call.drainTimer);
+  services.drains.delete(call);
+  services.open.delete(call);
+  if (call.request) services.closeIdle(call.request);
+}
+
+const cut = (call: Call) =>
+  stopCall(call, new GatewayError("upstream-invalid", "the client left", { code: "client_left" }));

@@ -7,6 +7,7 @@ import type { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
+import { leaveUnsent } from "./disconnect.ts";
 import { closedHook } from "./hook.ts";
 import type { RouteTarget } from "./models.ts";
 import { secretsIn } from "./redact.ts";
@@ -31,6 +32,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   let last: unknown;
   for (const [at, target] of targets.entries()) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
+    if (call.client?.aborted === true) leaveUnsent(call);
     if (call.stopped) throw call.stopped;
     if (call.abort.signal.aborted) call.abort = new AbortController();
     const row = {

@@ -2,6 +2,7 @@ import { type ErrorDetails, GatewayError } from "../chat/error.ts";
 import type { ErrorBody } from "../dialects/dialect.ts";
 import type { Source } from "./answer.ts";
 import type { Call } from "./call.ts";
+import { startDrain } from "./disconnect.ts";
 import type { Dispatched } from "./dispatch.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
@@ -198,7 +199,7 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
   }
 }
 
-/** The client has left. What still comes is read for its real usage, as long as `watchDisconnect` lets it. */
+/** The client has left. What still comes is read for its real usage, as long as `startDrain` lets it. */
 async function drain(
   call: Call,
   { target, isEmpty }: { readonly target: RouteTarget; readonly isEmpty: boolean },
@@ -206,7 +207,7 @@ async function drain(
   services: Services,
 ): Promise<void> {
   const before = source.metered();
-  call.startDrain();
+  startDrain(call, services);
   try {
     if (!isEmpty) while ((await source.next()) !== null);
   } catch {

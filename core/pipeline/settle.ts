@@ -6,6 +6,7 @@ import type { CallRecord, Rating } from "../plugin/plugin.ts";
 import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
+import { leaveLists } from "./disconnect.ts";
 import { expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
@@ -39,7 +40,7 @@ export async function settle(
   const { admitted } = call;
   if (call.ended || !admitted) return { costNano: null };
   call.ended = true;
-  call.onEnd();
+  leaveLists(call, services);
   const { usage, source } = usedBy(call, outcome, admitted);
   const rating = ratingOf(usage, outcome, services);
   const notes = notesOf(call, outcome, admitted, usage, rating);
@@ -79,7 +80,7 @@ export async function settle(
 export async function refuse(call: Call, error: GatewayError, services: Services): Promise<void> {
   if (call.ended) return;
   call.ended = true;
-  call.onEnd();
+  leaveLists(call, services);
   const { principal, envelope } = call;
   const finishedMs = services.now();
   if (principal) {

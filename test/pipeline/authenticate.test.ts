@@ -75,7 +75,7 @@ describe("who calls", () => {
   async function outcome(...slots: Authenticator[]): Promise<Principal | GatewayError> {
     const { services } = await newBench({ auth: slots.map((slot, at) => ({ name: `auth-${at}`, slot })) });
     try {
-      return await authenticate(chatRequest(), openCall(chat, services), services);
+      return await authenticate(chatRequest(), openCall(null, chat, services), services);
     } catch (error) {
       if (error instanceof GatewayError) return error;
       throw error;

@@ -3,7 +3,6 @@ import { noUsage } from "llm-proxy/plugin";
 import { admit } from "../../core/pipeline/admit.ts";
 import { nothingMetered, type Source } from "../../core/pipeline/answer.ts";
 import { type Call, openCall } from "../../core/pipeline/call.ts";
-import { watchDisconnect } from "../../core/pipeline/disconnect.ts";
 import { respond } from "../../core/pipeline/respond.ts";
 import type { Metered } from "../../core/dialects/dialect.ts";
 import { aPrincipal } from "../contract/samples.ts";
@@ -91,9 +90,8 @@ export interface StartedStream {
 /** A call that was admitted and whose answer has begun: `first` is on its way to the client. */
 export async function startStream(bench: Bench, first = "one"): Promise<StartedStream> {
   const { services } = bench;
-  const call = openCall(chat, services);
+  const call = openCall(chatRequest(), chat, services);
   services.open.add(call);
-  watchDisconnect(chatRequest(), call, services);
   const text = JSON.stringify({
     model: "mock/one",
     stream: true,
