@@ -107,7 +107,7 @@ async function askModel(
   attempt.sent = true;
   try {
     const events = slot.chat(request, { callId: call.id, model: target.model, signal: call.abort.signal });
-    return await fromEvents(events, dialect, asked.envelope, call.abort.signal);
+    return await fromEvents(events, dialect, asked.envelope, call.abort.signal, target.provider);
   } catch (error) {
     throw modelFault(error);
   }

@@ -3,6 +3,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { ChatEvent, ChatStream } from "../chat/event.ts";
 import type { Dialect, Metered } from "../dialects/dialect.ts";
 import { type Answer, nothingMetered, type Source } from "./answer.ts";
+import { hookOpened } from "./watchdog.ts";
 
 /** An answer that comes as canonical events: encoded in the client's dialect, streamed or collected as it asked. */
 export async function fromEvents(
@@ -10,9 +11,10 @@ export async function fromEvents(
   dialect: Dialect,
   asked: { readonly stream: boolean; readonly includeUsage: boolean },
   signal: AbortSignal,
+  provider: string,
 ): Promise<Answer> {
   const meter = eventMeter();
-  const metered = abortable(events, signal, meter.see);
+  const metered = abortable(events, signal, meter.see, provider);
   if (asked.stream) return { kind: "stream", source: eventSource(metered, dialect, asked.includeUsage, meter.result) };
   const response = await collect(metered);
   return {
@@ -37,7 +39,12 @@ function eventSource(events: ChatStream, dialect: Dialect, includeUsage: boolean
 }
 
 /** A plugin may not look at its signal: whoever waits for it is let go all the same. */
-async function* abortable(events: ChatStream, signal: AbortSignal, see: (event: ChatEvent) => void): ChatStream {
+async function* abortable(
+  events: ChatStream,
+  signal: AbortSignal,
+  see: (event: ChatEvent) => void,
+  provider: string,
+): ChatStream {
   const iterator = events[Symbol.asyncIterator]();
   const aborted = new Promise<never>((_, reject) => {
     // The reason of every abort of ours is a GatewayError.
@@ -47,6 +54,7 @@ async function* abortable(events: ChatStream, signal: AbortSignal, see: (event: 
   });
   // Nobody may be waiting when it rejects.
   aborted.catch(() => {});
+  const hookEnded = hookOpened("provider", provider);
   let done = false;
   try {
     while (true) {
@@ -59,6 +67,7 @@ async function* abortable(events: ChatStream, signal: AbortSignal, see: (event: 
       yield next.value;
     }
   } finally {
+    hookEnded();
     if (!done) void iterator.return?.()?.then(undefined, () => {});
   }
 }

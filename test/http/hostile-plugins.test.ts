@@ -1,0 +1,114 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { call, chat } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { gate, until } from "../support/poll.ts";
+import { sendRaw } from "../support/raw.ts";
+import { allUsage, usageOf } from "../support/rows.ts";
+import { stalled } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+import { frames, newUpstreamId } from "../support/openai-answers.ts";
+
+const file = join(import.meta.dir, "..", "fixtures", "plugins", "hostile.ts");
+const setup = await setUp({
+  providers: `  hostile: { use: "${file}" }`,
+  config: [
+    `  - { target: hostile/*, input: 1, output: 2 }`,
+    `observer: { log: {}, hostile: { use: "${file}" } }`,
+    "server: { disconnect: { drainMs: 200 } }",
+  ].join("\n"),
+});
+const { gateway, upstream, key } = setup;
+const { pid } = gateway;
+afterEach(async () => {
+  expect(gateway.pid).toBe(pid);
+  await invariants(setup);
+});
+afterAll(setup.stop);
+
+const ask = (model: string, stream = true) => call(gateway, key.key, chat(`hostile/${model}`, { stream }));
+const logged = (text: string) => until(text, () => gateway.log().includes(text));
+
+/** A stream through another provider, which must come whole whatever happens beside it. */
+async function besides(work: () => Promise<void>): Promise<void> {
+  const end = gate();
+  const id = newUpstreamId();
+  const [first = "", ...rest] = frames(id, { text: "one two" });
+  upstream.on(id, (exchange) => {
+    exchange.upstreamId = id;
+    return stalled(first, end.opened, rest.join(""))(exchange);
+  });
+  const beside = call(gateway, key.key, chat(`mock/${id}`, { stream: true }));
+  await until("the stream beside has begun", () => upstream.requestsFor(id).length > 0);
+  await work();
+  end.open();
+  expect((await beside).text).toEndWith("data: [DONE]\n\n");
+}
+
+describe("errors that nobody handles", () => {
+  for (const where of ["provider", "observer"] as const)
+    test(`of a ${where}: in the log, and nothing else`, () =>
+      besides(async () => {
+        const reply = await ask(where === "provider" ? "floats" : "observer-floats");
+        expect(reply.text).toEndWith("data: [DONE]\n\n");
+        await logged(`${where}: a floating rejection`);
+        await logged(`${where}: in a timer`);
+        await logged(`${where}: in a microtask`);
+      }));
+
+  for (const model of ["observer-throws", "observer-rejects"])
+    test(`${model}: the call is served, and the plugin is named in the log`, () =>
+      besides(async () => {
+        expect((await ask(model)).text).toEndWith("data: [DONE]\n\n");
+        await logged(model === "observer-throws" ? "observer: at once" : "observer: later");
+        expect(gateway.log()).toContain('"plugin":"observer/hostile"');
+      }));
+
+  test("in the middle of a stream: an error event, no [DONE], and a record", () =>
+    besides(async () => {
+      const reply = await ask("pull-throws");
+      expect(reply.text).toContain("Hello");
+      expect(reply.text).not.toContain("[DONE]");
+      expect(reply.text).not.toContain("in pull");
+      expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", cost_nano: 0 });
+    }));
+
+  for (const model of ["cancel-throws", "cancel-rejects"])
+    test(`${model}: the client's leaving is recorded all the same`, () =>
+      besides(async () => {
+        for (let time = 0; time < 5; time++)
+          await sendRaw(gateway.url, {
+            path: "/v1/chat/completions",
+            headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json" },
+            body: JSON.stringify(chat(`hostile/${model}`, { stream: true })),
+            leaveWhen: (received) => received.includes(" and on"),
+          });
+        await until("five records", () => {
+          const rows = allUsage(gateway).filter((row) => row.model === `hostile/${model}`);
+          return rows.length === 5 && rows.every(({ status }) => status === "client_aborted");
+        });
+      }));
+});
+
+describe("a plugin that blocks the loop", () => {
+  test("before it returns, it is named", async () => {
+    await ask("observer-computes");
+    const line = await until("the line", () => lineWith('"blockedMs"'));
+    expect(line).toMatchObject({ level: "warn", plugin: "observer/hostile" });
+  });
+
+  test("inside its stream, it is among the hooks that were open", async () => {
+    await ask("computes");
+    const line = await until("the line", () => lineWith("provider/hostile"));
+    expect(line).toMatchObject({ level: "warn", hooks: expect.arrayContaining(["provider/hostile"]) });
+  });
+});
+
+/** The first line of the log with this text and a lag or a block in it. */
+function lineWith(text: string): unknown {
+  const line = gateway
+    .log()
+    .split("\n")
+    .find((each) => each.includes(text) && /"(?:blockedMs|lagMs)"/.test(each));
+  return line && JSON.parse(line);
+}
