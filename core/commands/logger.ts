@@ -1,17 +1,51 @@
-import { pino } from "pino";
+import { type DestinationStream, type LoggerOptions, pino } from "pino";
 import { maskSecrets, printable } from "../chat/mask.ts";
+import { floodGate } from "../chat/flood.ts";
 import type { Logger } from "../plugin/plugin.ts";
 
-/** The process's own log: one JSON line an event on standard output, without secrets. */
-export function processLogger(level: string): Logger & { child(fields: object): Logger } {
-  return pino({
+/** Of one event: its later lines would say the same, and a plugin that fails for each call must not fill the disk. */
+const linesPerSecond = 20;
+/** Events are told apart by their text; a plugin's text may hold anything. */
+const maxGates = 1_000;
+
+/**
+ * The process's own log: one JSON line an event on standard output, without secrets. Of lines with the same text only the
+ * first `linesPerSecond` are written; how many were not is told later.
+ */
+export function processLogger(
+  level: string,
+  now: () => number,
+  destination?: DestinationStream,
+): Logger & { child(fields: object): Logger } {
+  const gates = new Map<string, () => boolean>();
+  const mayPass = (text: string): boolean => {
+    let passes = gates.get(text);
+    if (!passes) {
+      if (gates.size >= maxGates) gates.clear();
+      const onSkipped = (lines: number) => logger.warn({ lines, of: text }, skippedText);
+      passes = floodGate({ perSecond: linesPerSecond, now, onSkipped });
+      gates.set(text, passes);
+    }
+    return passes();
+  };
+  const options: LoggerOptions = {
     level,
+    hooks: {
+      logMethod(args, write) {
+        const text: unknown = args[1];
+        if (typeof text !== "string" || text === skippedText || mayPass(text)) write.apply(this, args);
+      },
+    },
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { error: describeError },
-  });
+  };
+  const logger = destination ? pino(options, destination) : pino(options);
+  return logger;
 }
+
+const skippedText = "lines with the same text were left out";
 
 /** Name, code and message only: a fetch error carries the whole URL in other properties, and with it perhaps a key. */
 function describeError(error: unknown): object {

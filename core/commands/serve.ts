@@ -43,7 +43,7 @@ export const serve: Command = async (input) => {
       throw new ConfigError([loaded.source.problem([kind, name], `this version runs no ${kind} plugins`, "key")]);
 
   const now = Date.now;
-  const logger = processLogger(settings.logLevel);
+  const logger = processLogger(settings.logLevel, now);
   surviveStrayErrors(logger);
   const watch = watchStreams(now);
   const memory = processMemory();
@@ -165,6 +165,7 @@ export const serve: Command = async (input) => {
     listening = await listen({
       host: settings.host,
       port: settings.port,
+      idleTimeoutMs: settings.timeouts.clientMs,
       fetch: answer,
     });
     const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);

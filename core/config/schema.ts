@@ -53,6 +53,13 @@ export const ServerSchema = closed(
         connectMs: milliseconds(10_000, "Wait for a connection to a provider that has not answered lately."),
         firstByteMs: milliseconds(600_000, "Wait for the first byte of a provider's answer."),
         idleMs: milliseconds(600_000, "Silence allowed inside a provider's answer."),
+        clientMs: t.Integer({
+          minimum: 1_000,
+          maximum: 255_000,
+          default: 10_000,
+          description:
+            "Silence allowed to a client that has not sent its whole request, or keeps its connection for the next one.",
+        }),
         stallMs: milliseconds(60_000, "A client that takes nothing of a stream for this long has left."),
         drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),
       },

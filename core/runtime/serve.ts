@@ -2,6 +2,8 @@ export interface ServeOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Silence after which a connection without `keepOpen` is cut, rounded up to seconds; at most 255 s. */
+  readonly idleTimeoutMs: number;
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }
 export interface Listening {
@@ -18,18 +20,16 @@ export interface Listening {
   stopNow(): Promise<void>;
 }
 
-/** Seconds of silence after which a connection without `keepOpen` is cut: the guard against clients that never finish. */
-const idleTimeoutSeconds = 30;
-
 /** Throws when the address is taken. */
 export const serve = (options: ServeOptions): Promise<Listening> =>
   "Bun" in globalThis ? serveOnBun(options) : serveOnDeno(options);
 
 async function serveOnBun(options: ServeOptions): Promise<Listening> {
+  const idleTimeout = Math.ceil(options.idleTimeoutMs / 1_000);
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
-    idleTimeout: idleTimeoutSeconds,
+    idleTimeout,
     // Bun's own refusal has no body: whoever reads one bounds it, and answers in the caller's dialect.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
@@ -41,7 +41,7 @@ async function serveOnBun(options: ServeOptions): Promise<Listening> {
   return {
     port: server.port ?? options.port,
     keepOpen: (request) => server.timeout(request, 0),
-    closeIdle: (request) => server.timeout(request, idleTimeoutSeconds),
+    closeIdle: (request) => server.timeout(request, idleTimeout),
     address: (request) => server.requestIP(request)?.address ?? null,
     stop: () => server.stop(),
     stopNow: () => server.stop(true),

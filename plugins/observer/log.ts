@@ -1,19 +1,23 @@
 import { definePlugin, t } from "llm-proxy/plugin";
 import type { CallRecord, Metric, Observer } from "llm-proxy/plugin";
 import { maskSecrets, printable } from "../../core/chat/mask.ts";
+import { floodGate } from "../../core/chat/flood.ts";
 import { batched } from "./batched.ts";
 
 /** UTF-16 units of one text, at most 768 bytes of UTF-8. With at most 19 of them a line stays below 16 KiB. */
 const maxTextLength = 256;
 const maxWarnings = 8;
+/** A refused call costs its sender nothing: lines for each would let a stranger fill the disk. */
+const refusedPerSecond = 100;
 
 export default definePlugin({
   kind: "observer",
   name: "log",
   api: 1,
-  description: "One JSON line a call to stdout; no prompt, no answer, secrets masked.",
+  description:
+    "One JSON line a call to stdout, of refused ones at most 100 a second; no prompt, no answer, secrets masked.",
   config: t.Object({}, { additionalProperties: false }),
-  setup(_options, { onDispose, logger }) {
+  setup(_options, { onDispose, logger, now }) {
     const lines = batched(process.stdout, (dropped) =>
       logger.warn({ dropped }, "the reader of stdout was too slow for the log"),
     );
@@ -24,13 +28,17 @@ export default definePlugin({
       await lines.close();
       process.stdout.off("error", ignore);
     });
-    return { ...logTo(lines), metrics: () => metricsOf(lines) };
+    const onSkipped = (skipped: number) => logger.info({ skipped }, "refused calls were left out of the log");
+    const gate = floodGate({ perSecond: refusedPerSecond, now, onSkipped });
+    return { ...logTo(lines, gate), metrics: () => metricsOf(lines) };
   },
 });
 
 /** Lines of pino's own form, but made without it: it costs more than all else that observes a call. */
-export const logTo = (lines: { write(line: string): void }): Observer => ({
-  callEnded: (record) => lines.write(`${JSON.stringify(lineOf(record))}\n`),
+export const logTo = (lines: { write(line: string): void }, mayLogRefused: () => boolean): Observer => ({
+  callEnded(record) {
+    if (record.status !== "refused" || mayLogRefused()) lines.write(`${JSON.stringify(lineOf(record))}\n`);
+  },
 });
 
 const noLabels = {};

@@ -7,7 +7,7 @@ import { aCallRecord } from "../../contract/samples.ts";
 
 const create = () => {
   const lines: string[] = [];
-  return { observer: logTo({ write: (line) => void lines.push(line) }), written: () => lines };
+  return { observer: logTo({ write: (line) => void lines.push(line) }, () => true), written: () => lines };
 };
 const lineFor = async (record: Partial<CallRecord>): Promise<string> => {
   const { observer, written } = create();
