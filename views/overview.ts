@@ -1,6 +1,6 @@
 import { callTable, type CallLine } from "./call-table.ts";
 import { chart, type Bar } from "./chart.ts";
-import { count, share, usd } from "./format.ts";
+import { count, duration, share, usd } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { money, name } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -9,6 +9,8 @@ export interface OverviewModel {
   readonly today: Sum & Ends;
   readonly month: Sum & Ends;
   readonly open: number;
+  /** Of today's good calls, in ms: half and 95 % of them took at most this; `null`: longer than any bucket. */
+  readonly latency: { readonly p50: number | null; readonly p95: number | null } | null;
   /** Oldest first. */
   readonly spendByDay: readonly Bar[];
   /** 24 bars, from midnight UTC. */
@@ -53,12 +55,16 @@ export const overview = (
 const figures = ({
   today,
   month,
+  latency,
 }: OverviewModel): Html => html`<section class="tiles" aria-label="Today and the last 30 days">
   ${tile("Spend today", money(today.costNano), html`${money(month.costNano)} in 30 days${charged(month)}`)}
   ${tile("Calls today", html`${count(today.calls)}`, html`${count(month.calls)} in 30 days${apart(today)}`)}
   ${tile("Tokens today", html`${count(today.inputTokens + today.outputTokens)}`, html`${count(month.inputTokens + month.outputTokens)} in 30 days`)}
   ${tile("Failed today", html`${count(today.failed)}`, html`${today.calls > 0 && html`${share(today.failed, today.calls)} of calls; `}${count(month.failed)} in 30 days`, today.failed > 0 ? "bad" : "")}
+  ${latency && tile("Latency today", html`≤ ${took(latency.p50)}`, html`95 % of the good calls ≤ ${took(latency.p95)}`)}
 </section>`;
+
+const took = (ms: number | null): string => (ms === null ? "∞" : duration(ms));
 
 /** What did not end well and is nobody's failure. */
 const apart = ({ refused, left }: Ends): Html | null =>

@@ -5,11 +5,12 @@ import { type Settings, settingsFrom } from "../config/settings.ts";
 import { newAdminToken } from "../identity/admin.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import type { Proof } from "../storage/database.ts";
 import { groupCommit } from "../storage/group-commit.ts";
 import { StorageError, schemaVersion } from "../storage/migrate.ts";
 import { prove } from "../storage/prove.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
-import { openSqliteDatabase } from "../storage/sqlite.ts";
+import { latestSchemaVersion, openSqliteDatabase } from "../storage/sqlite.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
 
@@ -17,7 +18,14 @@ import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
 export const doctor: Command = async (input) => {
   const client = await openReadonly(input);
   try {
-    const proofs = prove(client);
+    if (schemaVersion(client) !== latestSchemaVersion)
+      throw new StorageError(
+        `the database has schema version ${schemaVersion(client)}, this program proves ${latestSchemaVersion}: ` +
+          "bring it up to date with `migrate` first",
+      );
+    let proofs: readonly Proof[] = [];
+    // All from one moment, though calls go on.
+    client.transaction(() => void (proofs = prove(client))).deferred();
     const ok = proofs.every((proof) => proof.ok);
     if (input.flags.json) input.print(JSON.stringify({ ok, schemaVersion: schemaVersion(client), checks: proofs }));
     else

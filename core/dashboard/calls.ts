@@ -70,7 +70,12 @@ function toCallFilter({ model, provider, status, key }: CallListFilter): CallFil
 /** What was used in the last week, and the newest keys; the form takes any other model or provider by typing. */
 async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs: number): Promise<CallChoices> {
   const [used, keys] = await Promise.all([
-    database.calls.usage({ from: nowMs - weekMs, to: nowMs + 1, groupBy: ["provider", "model"] }),
+    // From the start of a day, which whole days of the rollups answer.
+    database.calls.usage({
+      from: Math.floor(nowMs / dayMs) * dayMs - 7 * dayMs,
+      to: nowMs + 1,
+      groupBy: ["provider", "model"],
+    }),
     database.keys.list({ limit: 200 }),
   ]);
   const options = new Map(keys.data.map((key) => [key.id, `${key.name} (…${key.last4})`]));
@@ -88,4 +93,4 @@ async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs
   };
 }
 
-const weekMs = 7 * 24 * 3_600_000;
+const dayMs = 24 * 3_600_000;

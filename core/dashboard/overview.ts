@@ -19,11 +19,12 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
       handle: guard(dependencies, sessions, async (visit) => {
         const today = Math.floor(now() / dayMs) * dayMs;
         const range = { from: today - 29 * dayMs, to: today + dayMs };
-        const [hours, days, byModel, byKey, open, recent] = await Promise.all([
+        const [hours, days, byModel, byKey, latency, open, recent] = await Promise.all([
           calls.usage({ from: today, to: today + dayMs, groupBy: ["hour", "status"] }),
           calls.usage({ ...range, groupBy: ["day", "status"] }),
           calls.usage({ ...range, groupBy: ["model"] }),
           calls.usage({ ...range, groupBy: ["key"] }),
+          calls.latency({ from: today, to: today + dayMs }),
           calls.openCount(),
           calls.list({}, { limit: 8 }),
         ]);
@@ -40,6 +41,7 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
             today: { ...hours.total, ...endsOf(hours.data) },
             month: { ...days.total, ...endsOf(days.data) },
             open,
+            latency: latency.durationMs,
             spendByDay: times(range.from, dayMs, 30).map((startMs) => spendBar(startMs, at(days.data, "day", startMs))),
             callsByHour: times(today, hourMs, 24).map((startMs) => callsBar(startMs, at(hours.data, "hour", startMs))),
             models: models.map((group): Ranked => ({ ...group, name: idOf(group, "model") ?? "" })),

@@ -319,6 +319,18 @@ export interface UsageGroup extends UsageSum {
   /** Present when grouped by it: key id or `null`, account id, model, provider, status, start of the day or hour in ms. */
   readonly group: Readonly<Partial<Record<GroupField, string | number | null>>>;
 }
+/** Upper bounds of buckets, so a little above the true figure; `null`: beyond the last one. */
+export interface Quantiles {
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+/** Of calls with status `ok`; `null`: there is none. */
+export interface Latency {
+  readonly durationMs: Quantiles | null;
+  /** Until the first byte. */
+  readonly ttftMs: Quantiles | null;
+}
 export interface CallRepository {
   list(filter: CallFilter, query: PageQuery): Awaitable<Page<CallRow>>;
   get(callId: string): Awaitable<CallDetail | null>;
@@ -327,6 +339,8 @@ export interface CallRepository {
     readonly data: readonly UsageGroup[];
     readonly total: UsageSum;
   }>;
+  /** How long the calls admitted in `[from, to)` took. */
+  latency(range: { readonly from: number; readonly to: number }): Awaitable<Latency>;
   /** Open calls now. */
   openCount(): Awaitable<number>;
 }

@@ -32,6 +32,11 @@ export function prove(client: SqliteClient): readonly Proof[] {
       "calls differ from their ledger entries",
     ),
     differing(
+      "the rollups, with the calls that are not folded yet, add up to the records",
+      count(rolledUpDiffer),
+      "of the rollup tables differ",
+    ),
+    differing(
       "no budget window is negative",
       count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"),
       "windows",
@@ -76,6 +81,25 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> (
           UNION SELECT child.ref FROM accounts child JOIN below ON child.parent_ref = below.ref)
         SELECT ref FROM below)
       ELSE 1 END)`;
+
+const rolledUp = ["totals_hourly", "totals_daily", "usage_hourly", "usage_daily"];
+const rolledSums =
+  "calls, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano, charge_nano".split(
+    ", ",
+  );
+
+/** How many rollup tables are not the sum of the calls up to the watermark. */
+const rolledUpDiffer = `
+WITH records AS MATERIALIZED (
+  SELECT ${rolledSums.map((sum) => (sum === "calls" ? "count(*) AS calls" : `coalesce(sum(${sum}), 0) AS ${sum}`)).join(", ")}
+  FROM calls WHERE seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'rollups'), 0))
+SELECT ${rolledUp
+  .map(
+    (table) => `
+  (SELECT ${rolledSums.map((sum) => `r.${sum} <> records.${sum}`).join(" OR ")} FROM records,
+    (SELECT ${rolledSums.map((sum) => `coalesce(sum(${sum}), 0) AS ${sum}`).join(", ")} FROM ${table}) r)`,
+  )
+  .join(" + ")}`;
 
 const proof = (name: string, ok: boolean, repair: () => string): Proof => ({ name, ok, detail: ok ? "" : repair() });
 

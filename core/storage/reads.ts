@@ -3,6 +3,7 @@ import type { CallFilter } from "./database.ts";
 import { prove } from "./prove.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { keyReads } from "./repositories/keys.ts";
+import { type FoldSize, nextFold } from "./rollup-fold.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 
 /** What pages, lists and proofs read, by name: the thread that serves asks another one for it. */
@@ -17,6 +18,8 @@ export function readsOf(client: SqliteClient) {
     "calls.openCount": calls.openCount,
     "keys.list": keys.list,
     "keys.get": keys.get,
+    "calls.latency": calls.latency,
+    "rollups.next": (size: FoldSize) => nextFold(database, size),
     prove: () => prove(client),
   };
 }

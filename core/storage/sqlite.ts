@@ -5,7 +5,7 @@ import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
-import { groupCommit } from "./group-commit.ts";
+import { type GroupCommit, groupCommit } from "./group-commit.ts";
 import { migrate, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
@@ -17,8 +17,10 @@ import { ledgerRepository } from "./repositories/ledger.ts";
 import { namespaceOf } from "./repositories/namespace.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
-import { sqliteDatabase } from "./sqlite-database.ts";
-import { storageThreads, type ThreadOptions } from "./storage-threads.ts";
+import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
+import { rollupWriter } from "./rollup-writer.ts";
+import { type SqliteDatabase, sqliteDatabase } from "./sqlite-database.ts";
+import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
 export interface SqliteOptions {
   readonly path: string;
@@ -31,6 +33,8 @@ export interface SqliteOptions {
   /** Work beside the serving thread, for a process that serves; without it everything happens on this thread. */
   readonly threads?: ThreadOptions;
 }
+
+export const latestSchemaVersion = sqliteMigrations.length;
 
 /** How long a write waits for another's. Short: it blocks the event loop. */
 const busyTimeoutMs = 250;
@@ -58,6 +62,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     },
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
+  const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
   const ledger = ledgerRepository({ client, database, writer, book, labels, processId: crypto.randomUUID() });
   return {
     settings: settingRepository(database, writer),
@@ -76,6 +81,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     }),
     prove: () => (threads ? threads.prove() : prove(client)),
     async close() {
+      folding?.stop();
       writer.close();
       await threads?.stop();
       // Everything into the one file, so that a copy of it is a whole copy.
@@ -84,6 +90,23 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       release();
     },
   };
+}
+
+function startFolding(
+  client: SqliteClient,
+  database: SqliteDatabase,
+  writer: GroupCommit,
+  next: StorageThreads["nextFold"],
+  everyMs?: number,
+): RollupLoop {
+  const changed = client.prepare("SELECT total_changes()");
+  return rollupLoop({
+    writer,
+    rollups: rollupWriter(client, database),
+    next,
+    changes: () => changed.values()[0]?.[0],
+    ...(everyMs !== undefined && { everyMs }),
+  });
 }
 
 async function openFile({

@@ -2,6 +2,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { CallRepository, Database, KeyRepository } from "./database.ts";
 import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
+import type { Fold, FoldSize } from "./rollup-fold.ts";
 import { type StorageThread, storageThread } from "./storage-thread.ts";
 
 export interface ThreadOptions {
@@ -9,6 +10,8 @@ export interface ThreadOptions {
   readonly onDeath: (error: Error) => void;
   /** After the database is open, how long until the log is copied by a thread. Default 1,000: the boot comes first. */
   readonly afterMs?: number;
+  /** How often what is new is folded into the rollups. Default 1,000. */
+  readonly foldEveryMs?: number;
 }
 
 /** The threads beside the serving one, and what they answer in its place. */
@@ -16,6 +19,7 @@ export interface StorageThreads {
   readonly calls: CallRepository;
   readonly keys: Pick<KeyRepository, "list" | "get">;
   readonly prove: Database["prove"];
+  readonly nextFold: (size: FoldSize) => Promise<Fold | null>;
   stop(): Promise<void>;
 }
 
@@ -66,10 +70,12 @@ export function storageThreads(
       list: (filter, query) => (isQuickList(filter) ? quickList : farList)(filter, query),
       get: read(pages, "calls.get"),
       usage: read(upkeep, "calls.usage"),
+      latency: read(upkeep, "calls.latency"),
       openCount: read(pages, "calls.openCount"),
     },
     keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
     prove: read(upkeep, "prove"),
+    nextFold: (size) => upkeep.ask("rollups.next", size),
     async stop() {
       clearTimeout(start);
       await Promise.all([upkeep.stop(), pages.stop()]);

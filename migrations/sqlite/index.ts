@@ -1,4 +1,5 @@
 import first from "./0000_first.sql" with { type: "text" };
+import rollups from "./0001_rollups.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
-export const sqliteMigrations: readonly string[] = [first];
+export const sqliteMigrations: readonly string[] = [first, rollups];

@@ -43,7 +43,9 @@ describe("overview", () => {
     expect(shown).toContain("Spend today $3.000000003 $15.000000003 in 30 days");
     expect(shown).toContain("Calls today 3 5 in 30 days; of today's, 1 refused Tokens");
     expect(shown).toContain("Tokens today 30 60 in 30 days");
-    expect(shown).toContain("Failed today 0 0.0 % of calls; 0 in 30 days Spend");
+    expect(shown).toContain(
+      "Failed today 0 0.0 % of calls; 0 in 30 days Latency today ≤ 6.45 s 95 % of the good calls ≤ 12.60 s Spend",
+    );
   });
 
   test("tells who ended a call that did not end well: the provider or we, a limit, or the client", async () => {
@@ -64,7 +66,7 @@ describe("overview", () => {
       },
     });
     const page = await (await (await signedIn(one)).get("/dashboard")).text();
-    expect(text(page)).toContain("Failed today 3 37.5 % of calls; 4 in 30 days Spend");
+    expect(text(page)).toContain("Failed today 3 37.5 % of calls; 4 in 30 days Latency");
     expect(text(page)).toContain("Calls today 8 9 in 30 days; of today's, 1 refused, 2 left by the client");
     expect(page).toContain("8 calls, 3 failed, 1 refused, 2 left by the client");
   });

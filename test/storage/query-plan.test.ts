@@ -6,7 +6,9 @@ import { groupCommit } from "../../core/storage/group-commit.ts";
 import { callRepository } from "../../core/storage/repositories/calls.ts";
 import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
+import { nextFold } from "../../core/storage/rollup-fold.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
+import { startMs } from "../contract/storage-samples.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
 import { planOf, recording, scannedTables } from "./scans.ts";
 
@@ -104,7 +106,33 @@ describe("reports read no table from end to end", () => {
     for (const field of fields) await calls.usage({ from: 1, to: 9, groupBy: [field] });
     await calls.usage({ from: 1, to: 9, groupBy: [] });
     await calls.usage({ from: 1, to: 9, groupBy: fields });
+    // With whole hours and days in it.
+    for (const field of fields) await calls.usage({ from: 1, to: startMs, groupBy: [field] });
+    await calls.usage({ from: 1, to: startMs, groupBy: ["hour", "key"] });
+    for (const table of ["usage_hourly", "usage_daily", "totals_hourly", "totals_daily"])
+      expect([...statements].filter((sql) => sql.includes(`from "${table}"`))).not.toEqual([]);
     expect(offences()).toEqual([]);
+  });
+
+  test("latency over a range, and the next calls to fold", async () => {
+    await calls.latency({ from: 1, to: startMs });
+    nextFold(sqliteDatabase(recordingInto(statements)), { calls: 10, groups: 10 });
+    expect([...statements].some((sql) => sql.includes("latency_hourly"))).toBe(true);
+    expect(offences()).toEqual([]);
+  });
+
+  test("what is not folded yet is found by its number, the edges of a range by their time", async () => {
+    client.exec(`INSERT INTO calls (id, created_ms, finished_ms, account_ref, principal_ref, dialect_ref, operation_ref, model_ref,
+      status, source, stream, held_nano, attempt_count) VALUES ('one', 5, 6, 1, 1, 1, 1, 1, 'ok', 'none', 0, 0, 0)`);
+    await calls.usage({ from: 3, to: 5, groupBy: [] });
+    client.exec("DELETE FROM calls");
+    const plans = [...statements]
+      .filter((sql) => /count\(\*\).* from "calls"/.test(sql))
+      .flatMap((sql) => planOf(client, sql));
+    expect(plans.filter((detail) => detail.includes("calls")).toSorted()).toEqual([
+      "SEARCH calls USING INDEX calls_created (created_ms>? AND created_ms<?)",
+      "SEARCH calls USING INTEGER PRIMARY KEY (rowid>?)",
+    ]);
   });
 
   test("keys and budgets", async () => {

@@ -8,6 +8,7 @@ import type {
   KeyRow,
   Page,
   PageQuery,
+  Quantiles,
   SessionRow,
   UsageGroup,
   UsageSum,
@@ -111,6 +112,13 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         }));
         return { data, total: sum(counted) };
       },
+      latency({ from, to }) {
+        const good = calls.filter((call) => call.status === "ok" && call.createdMs >= from && call.createdMs < to);
+        return {
+          durationMs: quantiles(good.map((call) => call.durationMs)),
+          ttftMs: quantiles(good.map((call) => call.ttftMs)),
+        };
+      },
       openCount: () => calls.filter((call) => call.status === "open").length,
     },
     sessions: {
@@ -154,6 +162,12 @@ function groupValue(call: CallDetail, field: GroupField): string | number | null
   return { key: call.keyId, account: call.accountId, model: call.model, provider: call.provider, status: call.status }[
     field
   ];
+}
+
+function quantiles(values: readonly (number | null)[]): Quantiles | null {
+  const known = values.filter((value) => value !== null).toSorted((left, right) => left - right);
+  const at = (part: number) => known[Math.ceil(known.length * part) - 1] ?? null;
+  return known.length === 0 ? null : { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 function sum(calls: readonly CallDetail[]): UsageSum {

@@ -32,6 +32,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       today: sum,
       month: { ...sum, chargeNano: 5 },
       open: 1,
+      latency: { p50: 100, p95: null },
       spendByDay: [{ label: text, value: 3, bad: 1, detail: text }],
       callsByHour: [],
       models: [{ ...sum, name: text }],

@@ -3,6 +3,7 @@ import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, Cal
 import { accounts, attemptsView, calls, keys, openCalls, usageView } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { labelAliases } from "./label-joins.ts";
+import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { usageReport } from "./usage-report.ts";
 
@@ -30,6 +31,7 @@ export function callRepository(database: SqliteDatabase): CallRepository {
     },
     get: (callId) => detail(database, callId),
     usage: (range) => usageReport(database, range),
+    latency: (range) => latencyReport(database, range),
     openCount: () => database.select({ open: count() }).from(openCalls).all()[0]?.open ?? 0,
   };
 }

@@ -1,57 +1,192 @@
-import { and, eq, gte, lt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { and, asc, desc, gt, gte, inArray, lt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { CallRepository, GroupField, UsageGroup, UsageSum } from "../database.ts";
-import { accounts, calls, keys } from "../schema/sqlite.ts";
+import { rangeParts, type Span } from "../range-parts.ts";
+import { dayMs, hourMs, orZero, startOf, sum, watermarkOf } from "../rollup-fold.ts";
+import { accounts, calls, keys, labels, totalsDaily, totalsHourly, usageDaily, usageHourly } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { labelAliases } from "./label-joins.ts";
 
 type Range = Parameters<CallRepository["usage"]>[0];
 
-const sums = {
-  calls: sql<number>`count(*)`,
-  errors: sql<number>`sum(${calls.status} <> 'ok')`,
-  inputTokens: sum(calls.inputTokens),
-  outputTokens: sum(calls.outputTokens),
-  cacheReadTokens: sum(calls.cacheReadTokens),
-  cacheWriteTokens: sum(calls.cacheWriteTokens),
-  reasoningTokens: sum(calls.reasoningTokens),
-  costNano: sum(calls.costNano),
-  chargeNano: sum(calls.chargeNano),
-};
-
-/** Sums of finished and refused calls admitted in `[from, to)`. The total is the sum of the groups, so they always agree. */
+/**
+ * Sums of finished and refused calls admitted in `[from, to)`: the rollups for whole days and hours, and from the calls
+ * themselves what no whole hour holds and what is not folded yet. Exact at every moment. The total is the sum of the
+ * groups, so they always agree.
+ */
 export function usageReport(
   database: SqliteDatabase,
   { from, to, groupBy }: Range,
 ): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } {
-  const name = labelAliases();
-  const expressions: Record<GroupField, SQL<string | number | null>> = {
-    key: sql`${keys.id}`,
-    account: sql`${accounts.id}`,
-    model: sql`${name.model.text}`,
-    provider: sql`${name.provider.text}`,
-    status: sql`${calls.status}`,
-    day: sql`${calls.createdMs} / 86400000 * 86400000`,
-    hour: sql`${calls.createdMs} / 3600000 * 3600000`,
-  };
-  const chosen = groupBy.map((field) => expressions[field]);
-  const query = database
-    .select({ ...sums, group: sql<string>`json_array(${sql.join(chosen, sql`, `)})` })
-    .from(calls)
-    .innerJoin(accounts, eq(accounts.ref, calls.accountRef))
-    .leftJoin(keys, eq(keys.ref, calls.keyRef))
-    .innerJoin(name.model, eq(name.model.ref, calls.modelRef))
-    .leftJoin(name.provider, eq(name.provider.ref, calls.providerRef))
-    .where(and(gte(calls.createdMs, from), lt(calls.createdMs, to)));
-  const rows = (chosen.length > 0 ? query.groupBy(...chosen).orderBy(...chosen) : query).all();
-
-  const data = rows
-    .filter((row) => row.calls > 0)
-    .map(({ group, ...figures }): UsageGroup => {
-      // Written two lines above as an array with one value a field, in this order.
-      const values = JSON.parse(group) as (string | number | null)[];
-      return { ...figures, group: Object.fromEntries(groupBy.map((field, at) => [field, values[at] ?? null])) };
-    });
+  const byOwner = groupBy.some((field) => field === "key" || field === "account");
+  const [hourly, daily] = byOwner ? [usageHourly, usageDaily] : [totalsHourly, totalsDaily];
+  const range = widened(database, { from, to });
+  const parts = rangeParts(range, !groupBy.includes("hour"));
+  const watermark = watermarkOf(database);
+  const found = [
+    ...parts.days.flatMap((span) => rolledSums(database, daily, span, groupBy)),
+    ...parts.hours.flatMap((span) => rolledSums(database, hourly, span, groupBy)),
+    // The plus keeps SQLite from choosing the index over `seq` here, and that over the time in the next.
+    ...parts.rest.flatMap((span) =>
+      callSums(database, and(within(calls.createdMs, span), lte(sql`+${calls.seq}`, watermark)), groupBy),
+    ),
+    ...callSums(database, and(within(sql`+${calls.createdMs}`, range), gt(calls.seq, watermark)), groupBy),
+  ];
+  const data = named(database, groupBy, merged(found));
   return { data, total: data.reduce<UsageSum>(add, nothing) };
+}
+
+export const within = (column: SQLWrapper, { from, to }: Span): SQL => sql`${column} >= ${from} and ${column} < ${to}`;
+
+/**
+ * The range as far as there are calls. An end beyond the last call becomes a whole day's, so that a range up to now
+ * needs no calls of the hour that is running.
+ */
+export function widened(database: SqliteDatabase, { from, to }: Span): Span {
+  const exists = (where: SQL, order: SQL) =>
+    database.select({ seq: calls.seq }).from(calls).where(where).orderBy(order).limit(1).all().length > 0;
+  // Each from its own bound on, which is a search of the index and not a walk from its end.
+  return {
+    from: exists(lt(calls.createdMs, from), desc(calls.createdMs)) ? from : Math.floor(from / dayMs) * dayMs,
+    to: exists(gte(calls.createdMs, to), asc(calls.createdMs)) ? to : Math.ceil(to / dayMs) * dayMs,
+  };
+}
+
+interface Found extends UsageSum {
+  /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
+  readonly group: string;
+}
+
+type Rolled = typeof totalsHourly | typeof usageHourly | typeof totalsDaily | typeof usageDaily;
+
+function rolledSums(database: SqliteDatabase, table: Rolled, span: Span, groupBy: readonly GroupField[]): Found[] {
+  const none = sql`0`;
+  const fields: Record<GroupField, SQLWrapper> = {
+    key: "keyRef" in table ? table.keyRef : none,
+    account: "accountRef" in table ? table.accountRef : none,
+    model: table.modelRef,
+    provider: table.providerRef,
+    status: table.status,
+    day: startOf(table.startMs, dayMs),
+    hour: table.startMs,
+  };
+  const chosen = groupBy.map((field) => sql`${fields[field]}`);
+  const query = database
+    .select({
+      group: listOf(chosen),
+      calls: sum(table.calls),
+      errors: sum(sql`case when ${table.status} <> 'ok' then ${table.calls} end`),
+      inputTokens: sum(table.inputTokens),
+      outputTokens: sum(table.outputTokens),
+      cacheReadTokens: sum(table.cacheReadTokens),
+      cacheWriteTokens: sum(table.cacheWriteTokens),
+      reasoningTokens: sum(table.reasoningTokens),
+      costNano: sum(table.costNano),
+      chargeNano: sum(table.chargeNano),
+    })
+    .from(table)
+    .where(within(table.startMs, span));
+  return (chosen.length > 0 ? query.groupBy(...chosen) : query).all();
+}
+
+function callSums(database: SqliteDatabase, where: SQL | undefined, groupBy: readonly GroupField[]): Found[] {
+  const fields: Record<GroupField, SQLWrapper> = {
+    key: orZero(calls.keyRef),
+    // With a plus: the index that has them in order would be read from end to end.
+    account: sql`+${calls.accountRef}`,
+    model: sql`+${calls.modelRef}`,
+    provider: orZero(calls.providerRef),
+    status: sql`+${calls.status}`,
+    day: startOf(calls.createdMs, dayMs),
+    hour: startOf(calls.createdMs, hourMs),
+  };
+  const chosen = groupBy.map((field) => sql`${fields[field]}`);
+  const query = database
+    .select({
+      group: listOf(chosen),
+      calls: sql<number>`count(*)`,
+      errors: sum(sql`${calls.status} <> 'ok'`),
+      inputTokens: sum(calls.inputTokens),
+      outputTokens: sum(calls.outputTokens),
+      cacheReadTokens: sum(calls.cacheReadTokens),
+      cacheWriteTokens: sum(calls.cacheWriteTokens),
+      reasoningTokens: sum(calls.reasoningTokens),
+      costNano: sum(calls.costNano),
+      chargeNano: sum(calls.chargeNano),
+    })
+    .from(calls)
+    .where(where);
+  return (chosen.length > 0 ? query.groupBy(...chosen) : query).all();
+}
+
+const listOf = (chosen: readonly SQL[]): SQL<string> => sql<string>`json_array(${sql.join([...chosen], sql`, `)})`;
+
+function merged(found: readonly Found[]): Found[] {
+  const groups = new Map<string, Found>();
+  for (const row of found) {
+    if (row.calls === 0) continue;
+    const known = groups.get(row.group);
+    groups.set(row.group, known ? { ...add(known, row), group: row.group } : row);
+  }
+  return [...groups.values()];
+}
+
+/** References become what they stand for, in the order of the values. */
+function named(database: SqliteDatabase, groupBy: readonly GroupField[], found: readonly Found[]): UsageGroup[] {
+  // `listOf` wrote it, with one value a field, in this order.
+  const rows = found.map(({ group, ...figures }) => ({ figures, values: JSON.parse(group) as (string | number)[] }));
+  const names = groupBy.map((field, at) => {
+    const table = tables[field];
+    if (table === null) return null;
+    return namesOf(database, table, new Set(rows.map(({ values }) => Number(values[at]))));
+  });
+  return rows
+    .map(({ figures, values }) => ({ figures, shown: values.map((value, at) => nameIn(names[at], value)) }))
+    .toSorted((left, right) => compared(left.shown, right.shown))
+    .map(({ figures, shown }) => ({
+      ...figures,
+      group: Object.fromEntries(groupBy.map((field, at) => [field, shown[at] ?? null])),
+    }));
+}
+
+const keyNames = { table: keys, ref: keys.ref, name: keys.id };
+const accountNames = { table: accounts, ref: accounts.ref, name: accounts.id };
+const labelNames = { table: labels, ref: labels.ref, name: labels.text };
+type Names = typeof keyNames | typeof accountNames | typeof labelNames;
+const tables: Record<GroupField, Names | null> = {
+  key: keyNames,
+  account: accountNames,
+  model: labelNames,
+  provider: labelNames,
+  status: null,
+  day: null,
+  hour: null,
+};
+
+/** So many references a query: SQLite takes 32,766 values in one. */
+const refsPerQuery = 1_000;
+
+function namesOf(database: SqliteDatabase, { table, ref, name }: Names, refs: ReadonlySet<number>) {
+  const wanted = [...refs].filter((one) => one !== 0);
+  const found = new Map<number, string>();
+  for (let at = 0; at < wanted.length; at += refsPerQuery) {
+    const some = inArray(ref, wanted.slice(at, at + refsPerQuery));
+    for (const row of database.select({ ref, name }).from(table).where(some).all()) found.set(row.ref, row.name);
+  }
+  return found;
+}
+
+/** 0 stands for none. */
+const nameIn = (names: ReadonlyMap<number, string> | null | undefined, value: string | number) =>
+  names ? (names.get(Number(value)) ?? null) : value;
+
+function compared(left: readonly (string | number | null)[], right: readonly (string | number | null)[]): number {
+  for (const [at, one] of left.entries()) {
+    const other = right[at] ?? null;
+    if (one === other) continue;
+    if (one === null) return -1;
+    if (other === null) return 1;
+    return one < other ? -1 : 1;
+  }
+  return 0;
 }
 
 const nothing: UsageSum = {
@@ -77,7 +212,3 @@ const add = (total: UsageSum, row: UsageSum): UsageSum => ({
   costNano: total.costNano + row.costNano,
   chargeNano: total.chargeNano + row.chargeNano,
 });
-
-function sum(column: SQLWrapper) {
-  return sql<number>`coalesce(sum(${column}), 0)`;
-}

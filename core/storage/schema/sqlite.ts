@@ -176,6 +176,66 @@ export const attempts = sqliteTable(
   (table) => [primaryKey({ columns: [table.callSeq, table.n] })],
 );
 
+// ── rollups: sums over `calls` up to the watermark; reports add the calls after it ────────────────────────────────────
+
+/** Which calls the rollups hold: those with a `seq` up to this one. */
+export const watermarks = sqliteTable("watermarks", { name: text("name").primaryKey(), seq: integer("seq").notNull() });
+
+const sums = () => ({
+  calls: integer("calls").notNull(),
+  inputTokens: integer("input_tokens").notNull(),
+  outputTokens: integer("output_tokens").notNull(),
+  cacheReadTokens: integer("cache_read_tokens").notNull(),
+  cacheWriteTokens: integer("cache_write_tokens").notNull(),
+  reasoningTokens: integer("reasoning_tokens").notNull(),
+  costNano: integer("cost_nano").notNull(),
+  chargeNano: integer("charge_nano").notNull(),
+});
+/** Start of the hour or day (UTC) that the calls were admitted in. */
+const start = () => ({ startMs: integer("start_ms").notNull() });
+const owners = () => ({
+  accountRef: integer("account_ref").notNull(),
+  /** 0: without a key. */
+  keyRef: integer("key_ref").notNull(),
+});
+const kinds = () => ({
+  modelRef: integer("model_ref").notNull(),
+  /** 0: without a provider. */
+  providerRef: integer("provider_ref").notNull(),
+  status: text("status").notNull(),
+});
+
+export const totalsHourly = sqliteTable("totals_hourly", { ...start(), ...kinds(), ...sums() }, (table) => [
+  primaryKey({ columns: [table.startMs, table.modelRef, table.providerRef, table.status] }),
+]);
+export const totalsDaily = sqliteTable("totals_daily", { ...start(), ...kinds(), ...sums() }, (table) => [
+  primaryKey({ columns: [table.startMs, table.modelRef, table.providerRef, table.status] }),
+]);
+export const usageHourly = sqliteTable("usage_hourly", { ...start(), ...owners(), ...kinds(), ...sums() }, (table) => [
+  primaryKey({
+    columns: [table.startMs, table.accountRef, table.keyRef, table.modelRef, table.providerRef, table.status],
+  }),
+]);
+export const usageDaily = sqliteTable("usage_daily", { ...start(), ...owners(), ...kinds(), ...sums() }, (table) => [
+  primaryKey({
+    columns: [table.startMs, table.accountRef, table.keyRef, table.modelRef, table.providerRef, table.status],
+  }),
+]);
+
+/** How many good calls took how long, by provider. */
+export const latencyHourly = sqliteTable(
+  "latency_hourly",
+  {
+    ...start(),
+    measure: text("measure", { enum: ["duration", "ttft"] }).notNull(),
+    providerRef: integer("provider_ref").notNull(),
+    /** The bucket: at most this long, and longer than the next smaller one. */
+    upToMs: integer("up_to_ms").notNull(),
+    calls: integer("calls").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.startMs, table.measure, table.providerRef, table.upToMs] })],
+);
+
 /** Append-only. Charges are negative, credits positive. */
 export const ledger = sqliteTable(
   "ledger",

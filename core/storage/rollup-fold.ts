@@ -1,0 +1,128 @@
+import { and, asc, eq, gt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { calls, type latencyHourly, type usageHourly, watermarks } from "./schema/sqlite.ts";
+import type { SqliteDatabase } from "./sqlite-database.ts";
+
+export const hourMs = 3_600_000;
+export const dayMs = 24 * hourMs;
+
+/** The name of the rollups' row in `watermarks`. */
+export const rollups = "rollups";
+
+export type UsageSumRow = typeof usageHourly.$inferSelect;
+export type LatencyRow = typeof latencyHourly.$inferSelect;
+
+/** What the calls with a `seq` in `(from, through]` add to the rollups. Calls never change, so it can be worked out anywhere. */
+export interface Fold {
+  readonly from: number;
+  readonly through: number;
+  /** By hour; the days and the totals are sums of these. */
+  readonly usage: readonly UsageSumRow[];
+  readonly latency: readonly LatencyRow[];
+  /** There were calls beyond `through`. */
+  readonly more: boolean;
+}
+
+/** How much the writer gets to do at once: it holds up the process meanwhile. */
+export interface FoldSize {
+  readonly calls: number;
+  /** More groups than this halve the number of calls, until one call is left. */
+  readonly groups: number;
+}
+
+export const watermarkOf = (database: SqliteDatabase): number =>
+  database.select({ seq: watermarks.seq }).from(watermarks).where(eq(watermarks.name, rollups)).all()[0]?.seq ?? 0;
+
+/** The next fold; `null`: the rollups hold every call. */
+export function nextFold(database: SqliteDatabase, { calls: most, groups }: FoldSize): Fold | null {
+  const from = watermarkOf(database);
+  const seqs = database
+    .select({ seq: calls.seq })
+    .from(calls)
+    .where(gt(calls.seq, from))
+    .orderBy(asc(calls.seq))
+    .limit(most + 1)
+    .all()
+    .map(({ seq }) => seq);
+  for (let count = Math.min(most, seqs.length); ; count = Math.floor(count / 2)) {
+    const through = seqs[count - 1];
+    if (through === undefined) return null;
+    const usage = usageRows(database, from, through);
+    if (usage.length > groups && count > 1) continue;
+    return { from, through, usage, latency: latencyRows(database, from, through), more: seqs.length > count };
+  }
+}
+
+function usageRows(database: SqliteDatabase, from: number, through: number): UsageSumRow[] {
+  const keys = {
+    startMs: startOf(calls.createdMs, hourMs),
+    accountRef: calls.accountRef,
+    keyRef: orZero(calls.keyRef),
+    modelRef: calls.modelRef,
+    providerRef: orZero(calls.providerRef),
+    status: calls.status,
+  };
+  return database
+    .select({
+      ...keys,
+      calls: sql<number>`count(*)`,
+      inputTokens: sum(calls.inputTokens),
+      outputTokens: sum(calls.outputTokens),
+      cacheReadTokens: sum(calls.cacheReadTokens),
+      cacheWriteTokens: sum(calls.cacheWriteTokens),
+      reasoningTokens: sum(calls.reasoningTokens),
+      costNano: sum(calls.costNano),
+      chargeNano: sum(calls.chargeNano),
+    })
+    .from(calls)
+    .where(and(gt(calls.seq, from), lte(calls.seq, through)))
+    .groupBy(...Object.values(keys))
+    .all();
+}
+
+function latencyRows(database: SqliteDatabase, from: number, through: number): LatencyRow[] {
+  const where = and(gt(calls.seq, from), lte(calls.seq, through));
+  return (["duration", "ttft"] as const).flatMap((measure) => {
+    const keys = {
+      startMs: startOf(calls.createdMs, hourMs),
+      providerRef: orZero(calls.providerRef),
+      upToMs: bucketOf(took[measure]),
+    };
+    return database
+      .select({ ...keys, calls: sql<number>`count(*)` })
+      .from(calls)
+      .where(and(where, isTimed(measure)))
+      .groupBy(...Object.values(keys))
+      .all()
+      .map((row) => ({ ...row, measure }));
+  });
+}
+
+// ── expressions that the reports share ────────────────────────────────────────────────────────────────────────────────
+
+export const startOf = (column: SQLWrapper, unitMs: number): SQL<number> =>
+  sql<number>`${column} / ${sql.raw(String(unitMs))} * ${sql.raw(String(unitMs))}`;
+export const orZero = (column: SQLWrapper): SQL<number> => sql<number>`coalesce(${column}, 0)`;
+export const sum = (value: SQLWrapper): SQL<number> => sql<number>`coalesce(sum(${value}), 0)`;
+
+export type Measure = LatencyRow["measure"];
+
+export const took: Readonly<Record<Measure, SQL<number>>> = {
+  duration: sql<number>`(${calls.finishedMs} - ${calls.createdMs})`,
+  ttft: sql<number>`${calls.ttftMs}`,
+};
+/** How long a call took says something of the provider only if the call went well. */
+export const isTimed = (measure: Measure): SQL =>
+  measure === "duration" ? sql`${calls.status} = 'ok'` : sql`${calls.status} = 'ok' and ${calls.ttftMs} is not null`;
+
+/** Upper bounds in ms. Changing them needs a new table: what is folded stays as it is. */
+const buckets = [
+  5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 7_500, 10_000,
+  15_000, 20_000, 30_000, 45_000, 60_000, 90_000, 120_000, 180_000, 300_000, 600_000, 3_600_000,
+];
+/** The bucket beyond the last bound. */
+export const endlessMs = Number.MAX_SAFE_INTEGER;
+
+export const bucketOf = (value: SQLWrapper): SQL<number> => {
+  const when = buckets.map((bound) => sql`when ${value} <= ${sql.raw(String(bound))} then ${sql.raw(String(bound))}`);
+  return sql<number>`case ${sql.join(when, sql` `)} else ${sql.raw(String(endlessMs))} end`;
+};

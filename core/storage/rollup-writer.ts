@@ -1,0 +1,107 @@
+import { sql } from "drizzle-orm";
+import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import type { SqliteClient } from "../runtime/sqlite.ts";
+import { type HotStatement, hotStatement, type Row } from "./hot-statement.ts";
+import { placeholders } from "./repositories/call-writer.ts";
+import { dayMs, type Fold, rollups, type UsageSumRow, watermarkOf } from "./rollup-fold.ts";
+import { latencyHourly, totalsDaily, totalsHourly, usageDaily, usageHourly, watermarks } from "./schema/sqlite.ts";
+import type { SqliteDatabase } from "./sqlite-database.ts";
+
+/** Adds folds to the rollups. Inside a transaction. */
+export interface RollupWriter {
+  /** `false`: the rollups have moved on since, and nothing was done. */
+  add(fold: Fold): boolean;
+}
+
+export function rollupWriter(client: SqliteClient, database: SqliteDatabase): RollupWriter {
+  const adding = <Table extends SQLiteTable>(table: Table, target: SQLiteColumn[], sums: readonly string[]) =>
+    hotStatement(
+      client,
+      database
+        .insert(table)
+        // One placeholder a column, by its own name, which is what the table's insert model asks for.
+        .values(placeholders(table) as never)
+        .onConflictDoUpdate({
+          target,
+          set: Object.fromEntries(sums.map((name) => [name, added(table, name)])) as never,
+        }),
+    );
+  const ofTotals = (table: typeof totalsHourly | typeof totalsDaily) =>
+    adding(table, [table.startMs, table.modelRef, table.providerRef, table.status], sumNames);
+  const ofUsage = (table: typeof usageHourly | typeof usageDaily) =>
+    adding(
+      table,
+      [table.startMs, table.accountRef, table.keyRef, table.modelRef, table.providerRef, table.status],
+      sumNames,
+    );
+  const statements = {
+    totalsHourly: ofTotals(totalsHourly),
+    totalsDaily: ofTotals(totalsDaily),
+    usageHourly: ofUsage(usageHourly),
+    usageDaily: ofUsage(usageDaily),
+    latency: adding(
+      latencyHourly,
+      [latencyHourly.startMs, latencyHourly.measure, latencyHourly.providerRef, latencyHourly.upToMs],
+      ["calls"],
+    ),
+  };
+  const move = hotStatement(
+    client,
+    database
+      .insert(watermarks)
+      .values({ name: rollups, seq: sql.placeholder("seq") })
+      .onConflictDoUpdate({ target: watermarks.name, set: { seq: sql`excluded.seq` } }),
+  );
+
+  return {
+    add(fold) {
+      if (watermarkOf(database) !== fold.from) return false;
+      const daily = fold.usage.map((row) => ({ ...row, startMs: Math.floor(row.startMs / dayMs) * dayMs }));
+      runAll(statements.usageHourly, fold.usage);
+      runAll(statements.usageDaily, merged(daily, usageKey));
+      runAll(statements.totalsHourly, merged(fold.usage, totalsKey));
+      runAll(statements.totalsDaily, merged(daily, totalsKey));
+      runAll(statements.latency, fold.latency);
+      move.run({ seq: fold.through });
+      return true;
+    },
+  };
+}
+
+const sumNames = [
+  "calls",
+  "inputTokens",
+  "outputTokens",
+  "cacheReadTokens",
+  "cacheWriteTokens",
+  "reasoningTokens",
+  "costNano",
+  "chargeNano",
+] as const;
+
+function added(table: SQLiteTable, name: string) {
+  // Every name is a column of every table that is summed.
+  const column = (table as unknown as Readonly<Record<string, SQLiteColumn>>)[name];
+  if (column === undefined) throw new Error(`no column ${name}`);
+  return sql`${column} + excluded.${sql.identifier(column.name)}`;
+}
+
+const usageKey = (row: UsageSumRow) =>
+  `${row.startMs} ${row.accountRef} ${row.keyRef} ${row.modelRef} ${row.providerRef} ${row.status}`;
+const totalsKey = (row: UsageSumRow) => `${row.startMs} ${row.modelRef} ${row.providerRef} ${row.status}`;
+
+/** Rows with the same key as one: fewer to write. */
+function merged(rows: readonly UsageSumRow[], keyOf: (row: UsageSumRow) => string): UsageSumRow[] {
+  const found = new Map<string, Record<(typeof sumNames)[number], number> & UsageSumRow>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    const sums = found.get(key);
+    if (!sums) found.set(key, { ...row });
+    else for (const name of sumNames) sums[name] += row[name];
+  }
+  return [...found.values()];
+}
+
+function runAll(statement: HotStatement, rows: readonly Row[]): void {
+  for (const row of rows) statement.run(row);
+}
