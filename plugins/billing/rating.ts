@@ -37,13 +37,18 @@ export function costOf(usage: Usage, sheet: PriceSheet): Cost | null {
   return sum(charges);
 }
 
-/** The most that a call within these totals can cost, however its tokens split. `null`: a side that is used has no price. */
-export function dearestCostOf(usage: Usage, dearest: Dearest): Cost | null {
-  const charges: Charge[] = [];
-  if (usage.inputTokens > 0) charges.push({ item: "input", quantity: usage.inputTokens, price: dearest.input });
-  if (usage.outputTokens > 0) charges.push({ item: "output", quantity: usage.outputTokens, price: dearest.output });
-  if (dearest.request !== null) charges.push({ item: "request", quantity: 1, price: dearest.request });
-  return sum(charges);
+/**
+ * The most that a call within these totals can cost, however its tokens split. `null`: a side that is used has no price.
+ * Without lines: it is asked several times a call, and nobody is shown it.
+ */
+export function dearestCostOf({ inputTokens, outputTokens }: Usage, { input, output, request }: Dearest): Cost | null {
+  if ((inputTokens > 0 && input === null) || (outputTokens > 0 && output === null)) return null;
+  const nano =
+    (input ? inputTokens * input.nano : 0) + (output ? outputTokens * output.nano : 0) + (request?.nano ?? 0);
+  if (Number.isSafeInteger(nano)) return { costNano: wholeNano(nano), lines: [] };
+  const total =
+    BigInt(inputTokens) * (input?.value ?? 0n) + BigInt(outputTokens) * (output?.value ?? 0n) + (request?.value ?? 0n);
+  return { costNano: exactNano(total), lines: [] };
 }
 
 const classes = [...inputClasses, ...outputClasses] as const;
@@ -51,14 +56,17 @@ const classes = [...inputClasses, ...outputClasses] as const;
 function sum(charges: readonly Charge[]): Cost | null {
   const lines: RatingLine[] = [];
   // In nano-USD times the million tokens that a price buys.
-  let total = 0;
+  let nano = 0;
   for (const { item, quantity, price } of charges) {
     if (price === null) return null;
-    total += quantity * price.nano;
+    nano += quantity * price.nano;
     lines.push({ item, quantity, price: price.text });
   }
   // No part is negative, so a sum that is exact has only exact parts.
-  return { costNano: Number.isSafeInteger(total) ? wholeNano(total) : exactNano(charges), lines };
+  if (Number.isSafeInteger(nano)) return { costNano: wholeNano(nano), lines };
+  let total: Decimal = 0n;
+  for (const { quantity, price } of charges) total += BigInt(quantity) * (price?.value ?? 0n);
+  return { costNano: exactNano(total), lines };
 }
 
 const million = 1_000_000;
@@ -72,9 +80,7 @@ function wholeNano(total: number): number {
 /** A price of 1 is 10^`decimals` and buys a million; 1 USD is 10^9 nano-USD. */
 const perNano = 10n ** BigInt(decimals + 6 - 9);
 
-function exactNano(charges: readonly Charge[]): number {
-  let total: Decimal = 0n;
-  for (const { quantity, price } of charges) total += BigInt(quantity) * (price?.value ?? 0n);
+function exactNano(total: Decimal): number {
   const nano = divideRoundingUp(total, perNano);
   if (nano > BigInt(Number.MAX_SAFE_INTEGER))
     throw new GatewayError("internal", "The cost of this call is too large to be recorded.");

@@ -8,7 +8,7 @@ import type { SqliteDatabase } from "../sqlite-database.ts";
 import type { Labels } from "./labels.ts";
 
 export type OpenCall = typeof openCalls.$inferSelect;
-type CallRow = Omit<typeof calls.$inferSelect, "seq">;
+type CallRow = typeof calls.$inferSelect;
 
 /** Inserts final records. Everything runs inside the caller's transaction. */
 export interface CallWriter {
@@ -27,9 +27,8 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
 
   /** There is one writer, so the next number is known without asking for it back. */
   const insert = (row: CallRow): number => {
-    seq += 1;
-    insertCall.run({ ...row, seq });
-    return seq;
+    insertCall.run(row);
+    return row.seq;
   };
 
   return {
@@ -38,6 +37,7 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
       const usage = final.usage;
       const only = final.attempts.length === 1 ? final.attempts[0] : undefined;
       const callSeq = insert({
+        seq: ++seq,
         id: open.id,
         createdMs: open.createdMs,
         finishedMs: final.finishedMs,
@@ -95,6 +95,7 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
     refused(refusal, keyRef, accountRef) {
       insert({
         ...nothingUsed,
+        seq: ++seq,
         id: refusal.callId,
         createdMs: refusal.startedMs,
         finishedMs: refusal.finishedMs,
