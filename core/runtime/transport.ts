@@ -1,4 +1,5 @@
 import { connectGuard } from "./connect.ts";
+import { decoded } from "./decoded.ts";
 
 /** Sends one request upstream. The one place where requests to providers leave the process. */
 export type Transport = (request: OutboundRequest, signal: AbortSignal) => Promise<Response>;
@@ -24,18 +25,21 @@ export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions)
   const guard = connectGuard(connectTimeoutMs, now, env);
   return async ({ url, headers, body }, signal) => {
     await guard.reach(url, signal);
-    const options: RequestInit & { readonly timeout: false } = {
+    const options: RequestInit & { readonly timeout: false; readonly decompress: false } = {
       method: "POST",
-      headers,
+      // What comes compressed all the same is decoded here, within bounds.
+      headers: { "accept-encoding": "identity", ...headers },
       body,
       signal,
       redirect: "manual",
       // Older Bun versions end a silent answer after five minutes; our own timeouts decide.
       timeout: false,
+      decompress: false,
     };
     const response = await fetch(url, options);
     guard.answered(url);
-    return response;
+    // Deno knows no `decompress` and has decoded already.
+    return response.headers.has("content-encoding") && "Bun" in globalThis ? decoded(response) : response;
   };
 }
 
