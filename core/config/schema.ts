@@ -56,9 +56,9 @@ export const ServerSchema = closed(
         clientMs: t.Integer({
           minimum: 1_000,
           maximum: 255_000,
-          default: 10_000,
+          default: 75_000,
           description:
-            "Silence allowed to a client that has not sent its whole request, or keeps its connection for the next one.",
+            "Silence allowed to a client with a body on its way, or between two requests on its connection; longer than a balancer keeps one idle.",
         }),
         stallMs: milliseconds(60_000, "A client that takes nothing of a stream for this long has left."),
         drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),

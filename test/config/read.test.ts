@@ -35,7 +35,7 @@ describe("defaults", () => {
           connectMs: 10_000,
           firstByteMs: 600_000,
           idleMs: 600_000,
-          clientMs: 10_000,
+          clientMs: 75_000,
           stallMs: 60_000,
           drainMs: 30_000,
         },
