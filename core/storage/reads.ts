@@ -3,7 +3,7 @@ import type { CallFilter } from "./database.ts";
 import { prove } from "./prove.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { keyReads } from "./repositories/keys.ts";
-import { type FoldSize, nextFold } from "./rollup-fold.ts";
+import { foldReader } from "./rollup-fold.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 
 /** What pages, lists and proofs read, by name: the thread that serves asks another one for it. */
@@ -19,7 +19,7 @@ export function readsOf(client: SqliteClient) {
     "keys.list": keys.list,
     "keys.get": keys.get,
     "calls.latency": calls.latency,
-    "rollups.next": (size: FoldSize) => nextFold(database, size),
+    "rollups.next": foldReader(database),
     prove: () => prove(client),
   };
 }

@@ -32,27 +32,39 @@ export interface FoldSize {
 export const watermarkOf = (database: SqliteDatabase): number =>
   database.select({ seq: watermarks.seq }).from(watermarks).where(eq(watermarks.name, rollups)).all()[0]?.seq ?? 0;
 
-/** The next fold; `null`: the rollups hold every call. */
-export function nextFold(database: SqliteDatabase, { calls: most, groups }: FoldSize): Fold | null {
-  const from = watermarkOf(database);
-  const seqs = database
+/** Works out the next fold; `null`: the rollups hold every call. */
+export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold | null {
+  const nextSeqs = database
     .select({ seq: calls.seq })
     .from(calls)
-    .where(gt(calls.seq, from))
+    .where(gt(calls.seq, sql.placeholder("from")))
     .orderBy(asc(calls.seq))
-    .limit(most + 1)
-    .all()
-    .map(({ seq }) => seq);
-  for (let count = Math.min(most, seqs.length); ; count = Math.floor(count / 2)) {
-    const through = seqs[count - 1];
-    if (through === undefined) return null;
-    const usage = usageRows(database, from, through);
-    if (usage.length > groups && count > 1) continue;
-    return { from, through, usage, latency: latencyRows(database, from, through), more: seqs.length > count };
-  }
+    .limit(sql.placeholder("limit"))
+    .prepare();
+  const usage = usageQuery(database);
+  const [duration, ttft] = [latencyQuery(database, "duration"), latencyQuery(database, "ttft")];
+
+  return ({ calls: most, groups }) => {
+    const from = watermarkOf(database);
+    const seqs = nextSeqs.all({ from, limit: most + 1 }).map(({ seq }) => seq);
+    for (let count = Math.min(most, seqs.length); ; count = Math.floor(count / 2)) {
+      const through = seqs[count - 1];
+      if (through === undefined) return null;
+      const span = { from, through };
+      const rows = usage.all(span);
+      if (rows.length > groups && count > 1) continue;
+      const latency = [
+        ...duration.all(span).map((row): LatencyRow => ({ ...row, measure: "duration" })),
+        ...ttft.all(span).map((row): LatencyRow => ({ ...row, measure: "ttft" })),
+      ];
+      return { from, through, usage: rows, latency, more: seqs.length > count };
+    }
+  };
 }
 
-function usageRows(database: SqliteDatabase, from: number, through: number): UsageSumRow[] {
+const inFold = () => and(gt(calls.seq, sql.placeholder("from")), lte(calls.seq, sql.placeholder("through")));
+
+function usageQuery(database: SqliteDatabase) {
   const keys = {
     startMs: startOf(calls.createdMs, hourMs),
     accountRef: calls.accountRef,
@@ -74,27 +86,23 @@ function usageRows(database: SqliteDatabase, from: number, through: number): Usa
       chargeNano: sum(calls.chargeNano),
     })
     .from(calls)
-    .where(and(gt(calls.seq, from), lte(calls.seq, through)))
+    .where(inFold())
     .groupBy(...Object.values(keys))
-    .all();
+    .prepare();
 }
 
-function latencyRows(database: SqliteDatabase, from: number, through: number): LatencyRow[] {
-  const where = and(gt(calls.seq, from), lte(calls.seq, through));
-  return (["duration", "ttft"] as const).flatMap((measure) => {
-    const keys = {
-      startMs: startOf(calls.createdMs, hourMs),
-      providerRef: orZero(calls.providerRef),
-      upToMs: bucketOf(took[measure]),
-    };
-    return database
-      .select({ ...keys, calls: sql<number>`count(*)` })
-      .from(calls)
-      .where(and(where, isTimed(measure)))
-      .groupBy(...Object.values(keys))
-      .all()
-      .map((row) => ({ ...row, measure }));
-  });
+function latencyQuery(database: SqliteDatabase, measure: Measure) {
+  const keys = {
+    startMs: startOf(calls.createdMs, hourMs),
+    providerRef: orZero(calls.providerRef),
+    upToMs: bucketOf(took[measure]),
+  };
+  return database
+    .select({ ...keys, calls: sql<number>`count(*)` })
+    .from(calls)
+    .where(and(inFold(), isTimed(measure)))
+    .groupBy(...Object.values(keys))
+    .prepare();
 }
 
 // ── expressions that the reports share ────────────────────────────────────────────────────────────────────────────────

@@ -19,8 +19,9 @@ export interface RollupLoopOptions {
 
 /** How far the rollups may be behind the calls. */
 const everyMs = 1_000;
-/** Writing a fold of this size takes 2 to 3 ms, all at once. */
+/** At most this is written at once; it takes 2 to 3 ms. */
 const foldSize: FoldSize = { calls: 2_000, groups: 250 };
+const fewestCalls = 100;
 
 /** Keeps the rollups up to date: the sums are made by a thread, the one writer only adds them, one small fold at a time. */
 export function rollupLoop({
@@ -32,6 +33,8 @@ export function rollupLoop({
 }: RollupLoopOptions): RollupLoop {
   let stopped = false;
   let seen: unknown;
+  /** Calls to ask for: as many as make about half the groups that may be written, by the last fold. */
+  let calls = fewestCalls;
   let timer = setTimeout(turn, pauseMs).unref();
 
   function turn() {
@@ -49,12 +52,14 @@ export function rollupLoop({
   async function step(): Promise<boolean> {
     const now = changes();
     if (now === seen) return false;
-    const fold = await next(foldSize);
+    const fold = await next({ ...foldSize, calls });
     if (fold === null) {
       seen = now;
       return false;
     }
     if (stopped) return false;
+    const few = fold.usage.length <= foldSize.groups / 2;
+    calls = few ? Math.min(calls * 2, foldSize.calls) : Math.max(Math.floor(calls / 2), fewestCalls);
     await writer.run(() => rollups.add(fold));
     return fold.more;
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Figure, figuresOf, warmUp } from "./figures.ts";
+import { benchPages } from "./pages.ts";
 import { rssMb } from "./process-stat.ts";
 import { reportText } from "./report.ts";
 import { seed } from "./seed.ts";
@@ -14,7 +15,7 @@ import { startBare, startNginx, startUpstream } from "./subjects.ts";
 import { tables, tableText } from "./tables.ts";
 
 /**
- * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--seed CALLS] [--keys N]`: what a call costs, beside a
+ * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--seed CALLS] [--keys N] [--pages]`: what a call costs, beside a
  * bare relay and nginx in the same run. Only ratios of one run mean anything: the machine is shared. Never asserts; the
  * targets stand beside the figures.
  */
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     seed: { type: "string", default: "0" },
     keys: { type: "string", default: "0" },
+    // Instead: what the pages and reports take over the seeded database.
+    pages: { type: "boolean", default: false },
   },
 });
 const rounds = Number(values.rounds ?? 3);
@@ -46,7 +49,8 @@ const print = (line: string) => void process.stdout.write(`${line}\n`);
 const scratch = mkdtempSync(join(tmpdir(), "llm-proxy-bench-data-"));
 const subjects: Subject[] = [];
 try {
-  await bench();
+  if (values.pages) await benchPages(join(scratch, "seeded"), stored, print);
+  else await bench();
 } finally {
   for (const subject of subjects) subject.stop();
   rmSync(scratch, { recursive: true, force: true });

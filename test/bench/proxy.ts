@@ -19,7 +19,7 @@ export interface Proxy extends Subject {
   readonly readyMs: number;
 }
 
-const adminToken = "bench-admin-token-of-this-run";
+export const adminToken = "bench-admin-token-of-this-run";
 
 export async function startProxy({ name, upstreamPort, billing, keys, dataDir }: ProxyOptions): Promise<Proxy> {
   const directory = mkdtempSync(join(tmpdir(), "llm-proxy-bench-"));

@@ -6,6 +6,7 @@ import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 
 const callsPerStatement = 100_000;
 const keysPerTurn = 1_000;
+const usedKeys = 200;
 const spreadMs = 90 * 86_400_000;
 
 export interface Seed {
@@ -13,7 +14,7 @@ export interface Seed {
   readonly keys: number;
 }
 
-/** Fills a new data folder with finished calls of the last 90 days, their charges, and keys that nobody uses. */
+/** Fills a new data folder with finished calls of the last 90 days, their charges, and keys, of which the first two hundred made them. */
 export async function seed(dataDir: string, { calls, keys }: Seed): Promise<void> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, "llm-proxy.db");
@@ -32,10 +33,10 @@ export async function seed(dataDir: string, { calls, keys }: Seed): Promise<void
       }),
     );
   await database.close();
-  if (calls > 0) await seedCalls(path, calls, nowMs);
+  if (calls > 0) await seedCalls(path, calls, Math.min(keys, usedKeys), nowMs);
 }
 
-async function seedCalls(path: string, calls: number, nowMs: number): Promise<void> {
+async function seedCalls(path: string, calls: number, keys: number, nowMs: number): Promise<void> {
   const client = await openSqlite(path);
   client.exec(
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144; PRAGMA temp_store = MEMORY;",
@@ -60,11 +61,11 @@ async function seedCalls(path: string, calls: number, nowMs: number): Promise<vo
   const account = Number(client.prepare("SELECT ref FROM accounts WHERE id = 'default'").values()[0]?.[0]);
   const insert = client.prepare(`
     WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)
-    INSERT INTO calls (seq, id, created_ms, finished_ms, account_ref, principal_ref, dialect_ref, operation_ref, model_ref,
+    INSERT INTO calls (seq, id, created_ms, finished_ms, account_ref, key_ref, principal_ref, dialect_ref, operation_ref, model_ref,
       provider_ref, upstream_model_ref, status, source, input_tokens, cache_read_tokens, cache_write_tokens,
       cache_write_1h_tokens, output_tokens, reasoning_tokens, cost_nano, charge_nano, finish_ref, stream, ttft_ms,
       http_status, held_nano, attempt_count, upstream_id, upstream_status)
-    SELECT i, printf('seeded-%012d', i), ? + i * ?, ? + i * ? + 900, ${account}, ${refs.principal}, ${refs.dialect},
+    SELECT i, printf('seeded-%012d', i), ? + i * ?, ? + i * ? + 900, ${account}, ${keys > 0 ? `1 + i % ${keys}` : "NULL"}, ${refs.principal}, ${refs.dialect},
       ${refs.operation}, ${models[0]} + i % ${models.length}, ${refs.provider}, ${models[0]} + i % ${models.length},
       CASE WHEN i % 50 = 0 THEN 'upstream_error' ELSE 'ok' END, 'provider', 300, 0, 0, 0, 200, 0, 700000, 700000,
       ${refs.finish}, i % 2, 120, 200, 0, 1, printf('up-%d', i), 200 FROM n`);

@@ -6,7 +6,7 @@ import { groupCommit } from "../../core/storage/group-commit.ts";
 import { callRepository } from "../../core/storage/repositories/calls.ts";
 import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
-import { nextFold } from "../../core/storage/rollup-fold.ts";
+import { foldReader } from "../../core/storage/rollup-fold.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
 import { startMs } from "../contract/storage-samples.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
@@ -116,7 +116,7 @@ describe("reports read no table from end to end", () => {
 
   test("latency over a range, and the next calls to fold", async () => {
     await calls.latency({ from: 1, to: startMs });
-    nextFold(sqliteDatabase(recordingInto(statements)), { calls: 10, groups: 10 });
+    foldReader(sqliteDatabase(recordingInto(statements)))({ calls: 10, groups: 10 });
     expect([...statements].some((sql) => sql.includes("latency_hourly"))).toBe(true);
     expect(offences()).toEqual([]);
   });
@@ -124,7 +124,8 @@ describe("reports read no table from end to end", () => {
   test("what is not folded yet is found by its number, the edges of a range by their time", async () => {
     client.exec(`INSERT INTO calls (id, created_ms, finished_ms, account_ref, principal_ref, dialect_ref, operation_ref, model_ref,
       status, source, stream, held_nano, attempt_count) VALUES ('one', 5, 6, 1, 1, 1, 1, 1, 'ok', 'none', 0, 0, 0)`);
-    await calls.usage({ from: 3, to: 5, groupBy: [] });
+    // A new one: what it asks for is prepared once.
+    await callRepository(sqliteDatabase(recordingInto(statements))).usage({ from: 3, to: 5, groupBy: [] });
     client.exec("DELETE FROM calls");
     const plans = [...statements]
       .filter((sql) => /count\(\*\).* from "calls"/.test(sql))

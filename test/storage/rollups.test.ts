@@ -4,7 +4,7 @@ import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import type { GroupField } from "../../core/storage/database.ts";
 import { prove } from "../../core/storage/prove.ts";
 import { type Reads, readsOf } from "../../core/storage/reads.ts";
-import { nextFold } from "../../core/storage/rollup-fold.ts";
+import { foldReader } from "../../core/storage/rollup-fold.ts";
 import { rollupWriter } from "../../core/storage/rollup-writer.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
@@ -88,22 +88,22 @@ describe("rollups", () => {
   test("a fold counts once: made twice from the same calls, the second does nothing", async () => {
     const subject = await started();
     insertCall(subject.client, fc.sample(rolledCall, { numRuns: 1, seed: 1 })[0] ?? never());
-    const fold = nextFold(subject.database, { calls: 10, groups: 10 }) ?? never();
+    const fold = foldReader(subject.database)({ calls: 10, groups: 10 }) ?? never();
     expect(subject.writer.add(fold)).toBe(true);
     expect(subject.writer.add(fold)).toBe(false);
     subject.provesClean();
-    expect(nextFold(subject.database, { calls: 10, groups: 10 })).toBeNull();
+    expect(foldReader(subject.database)({ calls: 10, groups: 10 })).toBeNull();
     subject.client.close();
   });
 
   test("a fold is as small as asked for, and one call at least", async () => {
     const subject = await started();
     for (const call of fc.sample(rolledCall, { numRuns: 64, seed: 2 })) insertCall(subject.client, call);
-    const fold = nextFold(subject.database, { calls: 1_000, groups: 5 }) ?? never();
+    const fold = foldReader(subject.database)({ calls: 1_000, groups: 5 }) ?? never();
     expect(fold.usage.length).toBeLessThanOrEqual(5);
     expect(fold.more).toBe(true);
-    expect(nextFold(subject.database, { calls: 1_000, groups: 0 })).toMatchObject({ from: 0, through: 1 });
-    expect(nextFold(subject.database, { calls: 64, groups: 1_000 })).toMatchObject({ through: 64, more: false });
+    expect(foldReader(subject.database)({ calls: 1_000, groups: 0 })).toMatchObject({ from: 0, through: 1 });
+    expect(foldReader(subject.database)({ calls: 64, groups: 1_000 })).toMatchObject({ through: 64, more: false });
     subject.client.close();
   });
 
@@ -197,7 +197,7 @@ async function started() {
     },
     /** Whether there was anything to fold. A lost one dies before its commit. */
     fold(size: { readonly calls: number; readonly groups: number }, lost = false): boolean {
-      const fold = nextFold(parts.database, size);
+      const fold = foldReader(parts.database)(size);
       parts.client
         .transaction(() => {
           if (fold) expect(parts.writer.add(fold)).toBe(true);

@@ -5,7 +5,7 @@ import type { SqliteDatabase } from "../sqlite-database.ts";
 import { labelAliases } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
-import { usageReport } from "./usage-report.ts";
+import { usageReports } from "./usage-report.ts";
 
 export function callRepository(database: SqliteDatabase): CallRepository {
   return {
@@ -30,7 +30,7 @@ export function callRepository(database: SqliteDatabase): CallRepository {
       return { data: [...flying, ...data], next };
     },
     get: (callId) => detail(database, callId),
-    usage: (range) => usageReport(database, range),
+    usage: usageReports(database),
     latency: (range) => latencyReport(database, range),
     openCount: () => database.select({ open: count() }).from(openCalls).all()[0]?.open ?? 0,
   };

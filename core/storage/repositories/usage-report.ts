@@ -1,4 +1,4 @@
-import { and, asc, desc, gt, gte, inArray, lt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { CallRepository, GroupField, UsageGroup, UsageSum } from "../database.ts";
 import { rangeParts, type Span } from "../range-parts.ts";
 import { dayMs, hourMs, orZero, startOf, sum, watermarkOf } from "../rollup-fold.ts";
@@ -12,29 +12,63 @@ type Range = Parameters<CallRepository["usage"]>[0];
  * themselves what no whole hour holds and what is not folded yet. Exact at every moment. The total is the sum of the
  * groups, so they always agree.
  */
-export function usageReport(
-  database: SqliteDatabase,
-  { from, to, groupBy }: Range,
-): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } {
-  const byOwner = groupBy.some((field) => field === "key" || field === "account");
-  const [hourly, daily] = byOwner ? [usageHourly, usageDaily] : [totalsHourly, totalsDaily];
-  const range = widened(database, { from, to });
-  const parts = rangeParts(range, !groupBy.includes("hour"));
-  const watermark = watermarkOf(database);
-  const found = [
-    ...parts.days.flatMap((span) => rolledSums(database, daily, span, groupBy)),
-    ...parts.hours.flatMap((span) => rolledSums(database, hourly, span, groupBy)),
-    // The plus keeps SQLite from choosing the index over `seq` here, and that over the time in the next.
-    ...parts.rest.flatMap((span) =>
-      callSums(database, and(within(calls.createdMs, span), lte(sql`+${calls.seq}`, watermark)), groupBy),
-    ),
-    ...callSums(database, and(within(sql`+${calls.createdMs}`, range), gt(calls.seq, watermark)), groupBy),
-  ];
-  const data = named(database, groupBy, merged(found));
-  return { data, total: data.reduce<UsageSum>(add, nothing) };
+export function usageReports(database: SqliteDatabase) {
+  const queries = queriesOf(database);
+  return ({ from, to, groupBy }: Range): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+    const byOwner = groupBy.some((field) => field === "key" || field === "account");
+    const [hourly, daily] = byOwner
+      ? (["usageHourly", "usageDaily"] as const)
+      : (["totalsHourly", "totalsDaily"] as const);
+    const range = widened(database, { from, to });
+    const parts = rangeParts(range, !groupBy.includes("hour"));
+    const watermark = watermarkOf(database);
+    const found = [
+      ...parts.days.flatMap((span) => queries(daily, groupBy).all({ ...span })),
+      ...parts.hours.flatMap((span) => queries(hourly, groupBy).all({ ...span })),
+      ...parts.rest.flatMap((span) => queries("rest", groupBy).all({ ...span, watermark })),
+      ...queries("tail", groupBy).all({ ...range, watermark }),
+    ];
+    const data = named(database, groupBy, merged(found));
+    return { data, total: data.reduce<UsageSum>(add, nothing) };
+  };
 }
 
-export const within = (column: SQLWrapper, { from, to }: Span): SQL => sql`${column} >= ${from} and ${column} < ${to}`;
+/** Building a query costs more than many a report: they are kept, by what they sum and how they group. */
+function queriesOf(database: SqliteDatabase) {
+  const kept = new Map<string, SumQuery>();
+  return (source: Source, groupBy: readonly GroupField[]): SumQuery => {
+    const key = `${source} ${groupBy.join()}`;
+    const known = kept.get(key);
+    if (known) return known;
+    const query =
+      source === "rest" || source === "tail"
+        ? callSums(database, unrolled[source], groupBy)
+        : rolledSums(database, rolled[source], groupBy);
+    if (kept.size >= maxQueries) kept.clear();
+    kept.set(key, query);
+    return query;
+  };
+}
+
+const maxQueries = 200;
+const rolled = { usageHourly, usageDaily, totalsHourly, totalsDaily };
+type Source = keyof typeof rolled | "rest" | "tail";
+interface SumQuery {
+  all(values: Readonly<Record<string, number>>): Found[];
+}
+
+const asked = { from: sql.placeholder("from"), to: sql.placeholder("to") };
+const watermarked = sql.placeholder("watermark");
+/** Calls that are folded but in no whole hour of the range, and those that are not folded. */
+const unrolled = {
+  // The plus keeps SQLite from choosing the index over `seq` here, and that over the time in the next.
+  rest: sql`${within(calls.createdMs, asked)} and +${calls.seq} <= ${watermarked}`,
+  tail: sql`${within(sql`+${calls.createdMs}`, asked)} and ${calls.seq} > ${watermarked}`,
+};
+
+export function within(column: SQLWrapper, { from, to }: Record<keyof Span, number | Placeholder>): SQL {
+  return sql`${column} >= ${from} and ${column} < ${to}`;
+}
 
 /**
  * The range as far as there are calls. An end beyond the last call becomes a whole day's, so that a range up to now
@@ -55,9 +89,9 @@ interface Found extends UsageSum {
   readonly group: string;
 }
 
-type Rolled = typeof totalsHourly | typeof usageHourly | typeof totalsDaily | typeof usageDaily;
+type Rolled = (typeof rolled)[keyof typeof rolled];
 
-function rolledSums(database: SqliteDatabase, table: Rolled, span: Span, groupBy: readonly GroupField[]): Found[] {
+function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly GroupField[]): SumQuery {
   const none = sql`0`;
   const fields: Record<GroupField, SQLWrapper> = {
     key: "keyRef" in table ? table.keyRef : none,
@@ -83,11 +117,11 @@ function rolledSums(database: SqliteDatabase, table: Rolled, span: Span, groupBy
       chargeNano: sum(table.chargeNano),
     })
     .from(table)
-    .where(within(table.startMs, span));
-  return (chosen.length > 0 ? query.groupBy(...chosen) : query).all();
+    .where(within(table.startMs, asked));
+  return (chosen.length > 0 ? query.groupBy(...chosen) : query).prepare();
 }
 
-function callSums(database: SqliteDatabase, where: SQL | undefined, groupBy: readonly GroupField[]): Found[] {
+function callSums(database: SqliteDatabase, where: SQL, groupBy: readonly GroupField[]): SumQuery {
   const fields: Record<GroupField, SQLWrapper> = {
     key: orZero(calls.keyRef),
     // With a plus: the index that has them in order would be read from end to end.
@@ -114,7 +148,7 @@ function callSums(database: SqliteDatabase, where: SQL | undefined, groupBy: rea
     })
     .from(calls)
     .where(where);
-  return (chosen.length > 0 ? query.groupBy(...chosen) : query).all();
+  return (chosen.length > 0 ? query.groupBy(...chosen) : query).prepare();
 }
 
 const listOf = (chosen: readonly SQL[]): SQL<string> => sql<string>`json_array(${sql.join([...chosen], sql`, `)})`;
