@@ -101,7 +101,7 @@ describe("a stream of odd pieces", () => {
       sent = frames(exchange.upstreamId, { text, promptTokens: 3, completionTokens: 5 }, true).join("");
       const stream = await openStream(exchange);
       for (let at = 0; at < sent.length; at += 4_096) {
-        const bytes = [...sent.slice(at, at + 4_096)].map((byte) => `1\r\n${byte}\r\n`).join("");
+        const bytes = sent.slice(at, at + 4_096).replace(/[^]/g, "1\r\n$&\r\n");
         await exchange.write(bytes);
       }
       await stream.end();
