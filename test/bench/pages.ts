@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { until } from "../support/poll.ts";
 import { percentile } from "./load.ts";
 import { cpuUs, rssMb } from "./process-stat.ts";
@@ -18,7 +19,7 @@ export async function benchPages(dataDir: string, stored: Seed, print: (line: st
     const folding = await watched(proxy, () => untilFolded(dataDir, stored.calls));
     print(`rollups made in ${folding.seconds.toFixed(1)} s; /healthz meanwhile: ${times(folding.waits)}`);
     const cpuBefore = cpuUs(proxy.pid);
-    await Bun.sleep(5_000);
+    await pause(5_000);
     print(
       `idle: ${((cpuUs(proxy.pid) - cpuBefore) / 50_000).toFixed(2)} % of a core, ${rssMb(proxy.pid).toFixed(0)} MB`,
     );
@@ -64,7 +65,7 @@ async function watched(proxy: Proxy, work: () => Promise<unknown>) {
       const askedMs = performance.now();
       await (await fetch(`${origin(proxy)}/healthz`)).text();
       waits.push(performance.now() - askedMs);
-      await Bun.sleep(1);
+      await pause(1);
     }
   })();
   await work();
