@@ -8,7 +8,7 @@ import { type Random, seeded } from "../support/random.ts";
 import { sendRaw } from "../support/raw.ts";
 import { allUsage, openCalls } from "../support/rows.ts";
 import { setUp, type Setup } from "../support/setup.ts";
-import { doctor, rssMb, type Soak, unhandled } from "./soak.ts";
+import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
 
 const width = 64;
 /** Longer than any answer: the latest abort comes after the end. */
@@ -20,7 +20,7 @@ const mostWaitMs = 20;
 export const aborts: Soak = async ({ count, print }) => {
   const random = seeded("aborts");
   const setup = await setUp({
-    config: "server: { disconnect: { drainMs: 500 } }",
+    config: `server: { ${neverShed}, disconnect: { drainMs: 500 } }`,
     key: { name: "leaving", budget: { usd: 1_000_000, window: "lifetime" } },
   });
   try {

@@ -6,7 +6,7 @@ import { type RawAnswer, sendRaw } from "../support/raw.ts";
 import { allUsage } from "../support/rows.ts";
 import { stalled } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
-import { rssMb, type Soak, tooFewFiles, unhandled, watchMemory } from "./soak.ts";
+import { neverShed, rssMb, type Soak, tooFewFiles, unhandled, watchMemory } from "./soak.ts";
 
 /** What the proxy may need for 9,000 of them; for fewer it may need no less. */
 const mostMb = 256;
@@ -18,7 +18,7 @@ export const idle: Soak = async (size) => {
   const lacking = tooFewFiles(2 * count + 500);
   if (lacking.length > 0) return lacking;
   const setup = await setUp({
-    config: `server: { timeouts: { idleMs: ${Math.ceil((minutes + 10) * 60_000)} } }`,
+    config: `server: { ${neverShed}, timeouts: { idleMs: ${Math.ceil((minutes + 10) * 60_000)} } }`,
     key: { name: "idle", budget: { usd: 1_000_000, window: "lifetime" } },
   });
   try {

@@ -5,7 +5,7 @@ import { until } from "../support/poll.ts";
 import { seeded } from "../support/random.ts";
 import { allBudgets, allUsage, openCalls } from "../support/rows.ts";
 import { type Setup, setUp } from "../support/setup.ts";
-import { doctor, type Soak } from "./soak.ts";
+import { doctor, neverShed, type Soak } from "./soak.ts";
 
 const clients = 24;
 const usage = { promptTokens: 17, completionTokens: 4 };
@@ -13,7 +13,10 @@ const usage = { promptTokens: 17, completionTokens: 4 };
 /** kill -9 at random moments under load: whatever a client saw to its end is in the ledger, once, with its exact usage. */
 export const kill9: Soak = async ({ count, print }) => {
   const random = seeded("kill -9");
-  const setup = await setUp({ key: { name: "killed", budget: { usd: 1_000_000, window: "lifetime" } } });
+  const setup = await setUp({
+    config: `server: { ${neverShed} }`,
+    key: { name: "killed", budget: { usd: 1_000_000, window: "lifetime" } },
+  });
   try {
     const { gateway } = setup;
     setup.upstream.on("fast", answers(usage));

@@ -3,7 +3,7 @@ import { bodies } from "../bench/shape.ts";
 import { request } from "../bench/spawn.ts";
 import { startUpstream } from "../bench/subjects.ts";
 import { startGateway } from "../support/process.ts";
-import { doctor, rssMb, type Soak, unhandled } from "./soak.ts";
+import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
 
 const steps = 10;
 const connections = 64;
@@ -16,7 +16,7 @@ const flat = 1.1;
 export const memory: Soak = async ({ count, print }) => {
   const upstream = await startUpstream();
   const gateway = await startGateway({
-    config: `provider: { mock: { use: openai-compatible, baseUrl: "http://127.0.0.1:${upstream.port}/v1", apiKey: none } }\nprices: [{ target: mock/*, input: 1, output: 2 }]\n`,
+    config: `provider: { mock: { use: openai-compatible, baseUrl: "http://127.0.0.1:${upstream.port}/v1", apiKey: none } }\nserver: { ${neverShed} }\nprices: [{ target: mock/*, input: 1, output: 2 }]\n`,
   });
   try {
     const budget = { usd: 1_000_000, window: "day" };

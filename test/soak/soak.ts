@@ -16,6 +16,9 @@ export interface Size {
 /** Runs in a process of its own beside the proxy; gives each rule that did not hold, in words. */
 export type Soak = (size: Size) => Promise<readonly string[]>;
 
+/** Of `server:`, for soaks that have no question about it: where others use the machine too, it stops any process for a second. */
+export const neverShed = "overload: { maxLoopLagMs: 60000 }";
+
 export const rssMb = (gateway: Gateway): number => residentBytes(gateway.pid) / 1_048_576;
 
 /** Prints the proxy's memory in even steps over `minutes`, and gives the most that it was in MB. */

@@ -17,7 +17,7 @@ export const stalled: Soak = async (size) => {
       "server:",
       `  timeouts: { stallMs: ${Math.ceil((minutes + 10) * 60_000)} }`,
       "  disconnect: { drainMs: 200 }",
-      `  overload: { maxBufferedBytes: ${count * 2 * 1024 * 1024} }`,
+      `  overload: { maxBufferedBytes: ${count * 2 * 1024 * 1024}, maxLoopLagMs: 60000 }`,
     ].join("\n"),
   });
   try {
