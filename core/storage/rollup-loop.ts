@@ -33,7 +33,7 @@ export function rollupLoop({
 }: RollupLoopOptions): RollupLoop {
   let stopped = false;
   let seen: unknown;
-  /** Calls to ask for: as many as make about half the groups that may be written, by the last fold. */
+  /** Calls to ask for: as many as make no more groups than may be written, by the last folds. */
   let calls = fewestCalls;
   let timer = setTimeout(turn, pauseMs).unref();
 
@@ -58,8 +58,11 @@ export function rollupLoop({
       return false;
     }
     if (stopped) return false;
+    // Twice as many while that fits; what was too many is not tried again.
     const few = fold.usage.length <= foldSize.groups / 2;
-    calls = few ? Math.min(calls * 2, foldSize.calls) : Math.max(Math.floor(calls / 2), fewestCalls);
+    calls = few
+      ? Math.min(calls * 2, foldSize.calls)
+      : Math.max(Math.min(calls, fold.through - fold.from), fewestCalls);
     await writer.run(() => rollups.add(fold));
     return fold.more;
   }

@@ -12,7 +12,7 @@ import { type Seed, seed } from "./seed.ts";
  * have waited meanwhile: `/healthz` is asked for all the time.
  */
 export async function benchPages(dataDir: string, stored: Seed, print: (line: string) => void): Promise<void> {
-  await seed(dataDir, stored);
+  await seed(dataDir, { ...stored, unfolded: true });
   const proxy = await startProxy({ name: "seeded", upstreamPort: 9, billing: true, keys: 0, dataDir });
   try {
     print(`${stored.calls} calls, ${stored.keys} keys: ready ${proxy.readyMs.toFixed(0)} ms after the start`);

@@ -2,20 +2,27 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
 import { uuidv7 } from "../../core/runtime/uuid.ts";
+import { foldReader } from "../../core/storage/rollup-fold.ts";
+import { rollupWriter } from "../../core/storage/rollup-writer.ts";
+import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 
 const callsPerStatement = 100_000;
 const keysPerTurn = 1_000;
 const usedKeys = 200;
+/** Far more at once than a serving process may. */
+const foldSize = { calls: 100_000, groups: 1_000_000 };
 const spreadMs = 90 * 86_400_000;
 
 export interface Seed {
   readonly calls: number;
   readonly keys: number;
+  /** Whether the calls are left for the first start to fold into the rollups, as after an upgrade. Default: no. */
+  readonly unfolded?: boolean;
 }
 
 /** Fills a new data folder with finished calls of the last 90 days, their charges, and keys, of which the first two hundred made them. */
-export async function seed(dataDir: string, { calls, keys }: Seed): Promise<void> {
+export async function seed(dataDir: string, { calls, keys, unfolded = false }: Seed): Promise<void> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, "llm-proxy.db");
   const database = await openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: () => {} });
@@ -34,6 +41,7 @@ export async function seed(dataDir: string, { calls, keys }: Seed): Promise<void
     );
   await database.close();
   if (calls > 0) await seedCalls(path, calls, Math.min(keys, usedKeys), nowMs);
+  if (calls > 0 && !unfolded) await foldCalls(path);
 }
 
 async function seedCalls(path: string, calls: number, keys: number, nowMs: number): Promise<void> {
@@ -81,6 +89,21 @@ async function seedCalls(path: string, calls: number, keys: number, nowMs: numbe
     client.exec("COMMIT");
   }
   for (const [, sql] of indexes) client.exec(String(sql));
+  client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  client.close();
+}
+
+async function foldCalls(path: string): Promise<void> {
+  const client = await openSqlite(path);
+  client.exec("PRAGMA synchronous = OFF;");
+  const database = sqliteDatabase(client);
+  const next = foldReader(database);
+  const rollups = rollupWriter(client, database);
+  for (let fold = next(foldSize); fold !== null; fold = next(foldSize)) {
+    client.exec("BEGIN");
+    rollups.add(fold);
+    client.exec("COMMIT");
+  }
   client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   client.close();
 }
