@@ -27,13 +27,13 @@ export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions)
     await guard.reach(url, signal);
     const options: RequestInit & { readonly timeout: false; readonly decompress: false } = {
       method: "POST",
-      // What comes compressed all the same is decoded here, within bounds.
-      headers: { "accept-encoding": "identity", ...headers },
+      headers,
       body,
       signal,
       redirect: "manual",
       // Older Bun versions end a silent answer after five minutes; our own timeouts decide.
       timeout: false,
+      // Asks for no compression; what comes compressed all the same is decoded below, within bounds.
       decompress: false,
     };
     const response = await fetch(url, options);
