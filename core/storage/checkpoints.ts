@@ -7,6 +7,7 @@ export const checkpointEveryMs = 200;
 const maxLogBytes = 64 * 1024 * 1024;
 /** Emptying holds up the writer while it copies what is left: not before so little is left, in pages. */
 const maxLeftPages = 2_000;
+const passesBefore = 4;
 
 export interface Checkpoints {
   /** One look at the log; cheap while nothing is written. */
@@ -53,7 +54,9 @@ export async function checkpointsOf(path: string, maxBytes = maxLogBytes): Promi
       const large = log.bytes > maxBytes;
       if (large) letGo();
       else hold();
-      const left = pagesLeft(passive);
+      let left = pagesLeft(passive);
+      // Each pass leaves what was written during it: the less is left to copy while the writer waits, the better.
+      for (let pass = 1; large && left > 0 && pass < passesBefore; pass++) left = pagesLeft(passive);
       behind = left > 0;
       if (large) behind = left > maxLeftPages || pagesLeft(truncate) > 0 || logBytes(path) > maxBytes;
       seen = log.id;
