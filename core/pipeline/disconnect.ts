@@ -20,7 +20,7 @@ export function watchClients(services: Services): () => void {
   return () => clearInterval(timer);
 }
 
-export function lookForLeavers(services: Services): void {
+function lookForLeavers(services: Services): void {
   for (const call of services.open) if (call.client?.aborted === true) clientLeft(call, services);
 }
 
