@@ -48,14 +48,24 @@ if (chosen.length === 0) {
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 const scratch = mkdtempSync(join(tmpdir(), "llm-proxy-bench-data-"));
 const subjects: Subject[] = [];
+// A database of ten million calls must not stay behind when a run is given up.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    cleanUp();
+    process.exit(1);
+  });
 try {
   if (values.pages) await benchPages(join(scratch, "seeded"), stored, print);
   else await bench();
 } finally {
+  cleanUp();
+}
+process.exit(0);
+
+function cleanUp(): void {
   for (const subject of subjects) subject.stop();
   rmSync(scratch, { recursive: true, force: true });
 }
-process.exit(0);
 
 async function bench(): Promise<void> {
   const upstream = await startUpstream();
