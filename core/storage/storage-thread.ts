@@ -34,8 +34,8 @@ const firstPauseMs = 1_000;
 const maxPauseMs = 60_000;
 /** How long `stop` waits for what the thread is doing. */
 const stopMs = 2_000;
-/** A page that takes longer has lost its reader. */
-const deadlineMs = 15_000;
+/** Below the 10 s after which the server closes a connection that is silent: who asks gets an answer. */
+const deadlineMs = 8_000;
 const maxWaiting = 200;
 
 interface Waiting {
