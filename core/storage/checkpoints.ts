@@ -3,11 +3,14 @@ import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 
 /** How often a write-ahead log that grew is copied into the database file. */
 export const checkpointEveryMs = 200;
-/** A log larger than this is emptied, as soon as no reader needs it. */
+/** A log that holds more than this starts anew, as soon as no reader needs it. */
 const maxLogBytes = 64 * 1024 * 1024;
-/** Emptying holds up the writer while it copies what is left: not before so little is left, in pages. */
-const maxLeftPages = 2_000;
-const passesBefore = 4;
+/** The file of a log that grew to so many times that, because of a reader, is also cut: freeing its blocks takes a while. */
+const cutAbove = 2;
+/** Starting anew holds up the writer while the rest is copied: not before so little is left, in pages. */
+const maxLeftPages = 64;
+/** Passes in a row that leave less each time. */
+const maxPasses = 8;
 
 export interface Checkpoints {
   /** One look at the log; cheap while nothing is written. */
@@ -29,9 +32,13 @@ export async function checkpointsOf(path: string, maxBytes = maxLogBytes): Promi
   // Rather no emptying now than a writer that waits while this waits for readers.
   client.exec("PRAGMA busy_timeout = 0");
   const passive = client.prepare("PRAGMA wal_checkpoint(PASSIVE)");
-  const truncate = client.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+  const restart = client.prepare("PRAGMA wal_checkpoint(RESTART)");
+  const cut = client.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
+  const pageBytes = Number(client.prepare("PRAGMA page_size").values()[0]?.[0] ?? 4_096);
   const look = reader.prepare("SELECT 1 FROM sqlite_master LIMIT 1");
   let seen = "";
+  /** What the log held at the last look: its file may be longer, from earlier. */
+  let filledBytes = 0;
   let reading = false;
   /** Something was left over, though the log has not changed since. */
   let behind = false;
@@ -51,14 +58,17 @@ export async function checkpointsOf(path: string, maxBytes = maxLogBytes): Promi
     tick() {
       const log = logOf(path);
       if (log === null || (log.id === seen && !behind)) return;
-      const large = log.bytes > maxBytes;
+      const large = filledBytes > maxBytes;
       if (large) letGo();
       else hold();
-      let left = pagesLeft(passive);
-      // Each pass leaves what was written during it: the less is left to copy while the writer waits, the better.
-      for (let pass = 1; large && left > 0 && pass < passesBefore; pass++) left = pagesLeft(passive);
-      behind = left > 0;
-      if (large) behind = left > maxLeftPages || pagesLeft(truncate) > 0 || logBytes(path) > maxBytes;
+      let copied = copy(passive);
+      if (large) {
+        for (let pass = 1; pass < maxPasses && copied.leftPages > maxLeftPages; pass++) copied = copy(passive);
+        if (copied.leftPages <= maxLeftPages) copied = copy(log.bytes > cutAbove * maxBytes ? cut : restart);
+      }
+      const anew = large && copied.leftPages === 0;
+      filledBytes = anew ? 0 : copied.pages * pageBytes;
+      behind = copied.leftPages > 0 || (!anew && filledBytes > maxBytes);
       seen = log.id;
     },
     close() {
@@ -69,9 +79,9 @@ export async function checkpointsOf(path: string, maxBytes = maxLogBytes): Promi
 }
 
 /** A checkpoint answers `[blocked, pages in the log, pages copied]`. */
-function pagesLeft(checkpoint: ReturnType<SqliteClient["prepare"]>): number {
-  const [blocked, all, copied] = checkpoint.values()[0] ?? [];
-  return Math.max(Number(all) - Number(copied), Number(blocked));
+function copy(checkpoint: ReturnType<SqliteClient["prepare"]>) {
+  const [blocked, pages, copied] = checkpoint.values()[0] ?? [];
+  return { pages: Number(pages), leftPages: Math.max(Number(pages) - Number(copied), Number(blocked)) };
 }
 
 /** `null`: there is no log yet. Its time changes with every write, its size only while it grows. */
@@ -79,5 +89,3 @@ function logOf(path: string): { readonly id: string; readonly bytes: number } | 
   const stat = statSync(`${path}-wal`, { throwIfNoEntry: false });
   return stat === undefined ? null : { id: `${stat.mtimeMs} ${stat.size}`, bytes: stat.size };
 }
-
-const logBytes = (path: string): number => logOf(path)?.bytes ?? 0;

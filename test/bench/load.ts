@@ -78,7 +78,7 @@ export async function run({ port, requests, calls, concurrency, rate }: Load): P
     idle.push(...sockets);
     let planned = 0;
     timer = setInterval(() => {
-      const due = Math.min(calls, Math.floor(((performance.now() - startMs) / 1_000) * rate));
+      const due = Math.min(calls, 1 + Math.floor(((performance.now() - startMs) / 1_000) * rate));
       for (; planned < due; planned++) {
         const plannedMs = startMs + (planned / rate) * 1_000;
         const socket = idle.pop();
