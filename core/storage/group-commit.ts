@@ -37,6 +37,9 @@ interface Job {
 
 /** While nothing can be written, how often that is tried, so that trouble ends without a call that dares. */
 const probePauseMs = 500;
+/** How long works wait for a lock that somebody else holds, and how often it is tried meanwhile. */
+const maxLockWaitMs = 250;
+const lockPauseMs = 1;
 
 export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): GroupCommit {
   const begin = client.prepare("BEGIN IMMEDIATE");
@@ -46,6 +49,9 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
   let probe: NodeJS.Timeout | undefined;
   /** Memory holds what a transaction did that is gone. */
   let stale = false;
+  /** Since when somebody else holds the lock; `null`: nobody does. */
+  let lockedSinceMs: number | null = null;
+  let again: NodeJS.Timeout | undefined;
 
   /** The values in order, or a throw with nothing written. */
   function transact(jobs: readonly Job[]): unknown[] {
@@ -81,9 +87,15 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
     try {
       const values = transact(jobs);
       trouble = null;
+      lockedSinceMs = null;
       // `resolve` belongs to the promise of this very job, whose type `run` fixed.
       jobs.forEach((job, at) => job.resolve(values[at] as never));
     } catch (error) {
+      if (isLocked(error) && mayWait()) {
+        waiting = [...jobs, ...waiting];
+        again ??= setTimeout(tryLock, lockPauseMs);
+        return;
+      }
       if (isStorageFailure(error)) {
         refuseAll(jobs, error);
         return;
@@ -95,6 +107,17 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
       }
       jobs[0]?.reject(error);
     }
+  }
+
+  /** A checkpoint holds the lock for some milliseconds; SQLite's own way to wait would hold up the event loop meanwhile. */
+  function mayWait(): boolean {
+    lockedSinceMs ??= performance.now();
+    return performance.now() - lockedSinceMs < maxLockWaitMs;
+  }
+
+  function tryLock() {
+    again = undefined;
+    flush();
   }
 
   /** All at once: one after the other, each would block the process until its own attempt gives up. */
@@ -118,8 +141,11 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
   return {
     flush,
     close() {
+      client.exec(`PRAGMA busy_timeout = ${maxLockWaitMs}`);
+      lockedSinceMs = 0;
       flush();
       clearTimeout(probe);
+      clearTimeout(again);
     },
     trouble: () => trouble,
     waiting: () => waiting.length,
@@ -130,6 +156,11 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
       }),
   };
 }
+
+/** Only ever at the start of a transaction: in WAL mode nothing but the write lock is waited for. */
+const isLocked = (error: unknown): boolean =>
+  error instanceof Error &&
+  (("code" in error && String(error.code).startsWith("SQLITE_BUSY")) || error.message.includes("database is locked"));
 
 /** Told apart from a mistake in one work (a constraint, say), which does not mean that nothing can be written. */
 const isStorageFailure = (error: unknown): boolean => {

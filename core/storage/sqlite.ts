@@ -36,7 +36,7 @@ export interface SqliteOptions {
 
 export const latestSchemaVersion = sqliteMigrations.length;
 
-/** How long a write waits for another's. Short: it blocks the event loop. */
+/** How long the boot waits for another process. */
 const busyTimeoutMs = 250;
 
 /** Opens, locks and migrates. Throws `StorageError` or `LockedError` with a message for the operator. */
@@ -133,6 +133,8 @@ async function openFile({
     client
       .prepare("INSERT INTO accounts (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
       .run(defaultAccount, "Default", now());
+    // From here on whoever writes waits by itself, without holding up the event loop.
+    client.exec("PRAGMA busy_timeout = 0");
     return client;
   } catch (error) {
     client.close();
