@@ -1,46 +1,19 @@
 import { Buffer } from "node:buffer";
 
-/** Passes bytes on with every secret replaced. */
-export interface Redactor {
-  push(chunk: Uint8Array): Uint8Array;
-  /** What was held back because it could have been the start of a secret. */
-  rest(): Uint8Array;
-}
-
 const mask = Buffer.from("***");
-const nothing = new Uint8Array(0);
 
 /** Secrets, as the bytes to look for. */
 export type Needles = readonly Buffer[];
 
-/** An answer that is in hand as a whole, with every secret replaced; the same array where it holds none. */
+/**
+ * A provider that repeats our credential in an answer must not hand it to the client: every secret in it is replaced.
+ * The same bytes where it holds none. Of a stream, `whole` are whole events.
+ */
 export function redacted(whole: Uint8Array, needles: Needles): Uint8Array {
+  if (needles.length === 0) return whole;
   let bytes = asBuffer(whole);
   for (const needle of needles) bytes = replaceAll(bytes, needle);
   return bytes;
-}
-
-/**
- * A provider that repeats our credential in an answer must not hand it to the client. Bytes are held back only while
- * they could be the start of a secret that the next chunk completes; all others pass at once and unchanged.
- */
-export function redactor(needles: Needles): Redactor {
-  let held: Uint8Array = nothing;
-  return {
-    push(chunk) {
-      let bytes = asBuffer(held.byteLength > 0 ? Buffer.concat([held, chunk]) : chunk);
-      for (const needle of needles) bytes = replaceAll(bytes, needle);
-      let keep = 0;
-      for (const needle of needles) keep = Math.max(keep, openTail(bytes, needle));
-      held = keep > 0 ? bytes.subarray(bytes.byteLength - keep) : nothing;
-      return keep > 0 ? bytes.subarray(0, bytes.byteLength - keep) : bytes;
-    },
-    rest() {
-      const last = held;
-      held = nothing;
-      return last;
-    },
-  };
 }
 
 /** The credentials among an upstream request's headers, as a provider would repeat them. */
@@ -86,18 +59,6 @@ function replaceAll(bytes: Buffer, needle: Buffer): Buffer {
     from = at + needle.byteLength;
   }
   return Buffer.concat([...parts, bytes.subarray(from)]);
-}
-
-/** How many bytes at the end are a beginning of `needle`. */
-function openTail(bytes: Buffer, needle: Buffer): number {
-  const first = needle[0];
-  if (first === undefined) return 0;
-  let at = bytes.indexOf(first, Math.max(0, bytes.byteLength - needle.byteLength + 1));
-  for (; at >= 0; at = bytes.indexOf(first, at + 1)) {
-    const length = bytes.byteLength - at;
-    if (needle.compare(bytes, at, bytes.byteLength, 0, length) === 0) return length;
-  }
-  return 0;
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>

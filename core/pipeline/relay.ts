@@ -4,7 +4,7 @@ import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
 import { piecesOf, SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
 import { type Answer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
-import { type Needles, redacted, type Redactor, redactor } from "./redact.ts";
+import { type Needles, redacted } from "./redact.ts";
 
 /** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
 const maxAnswerBytes = 128 * 1024 * 1024;
@@ -28,10 +28,9 @@ export async function relay(
   if (!stream && isSmall(response.headers)) return wholeAnswer(await response.bytes(), dialect, secrets);
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
 
-  const redact = redactor(secrets);
   const reader = response.body.getReader();
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-  if (isStream) return { kind: "stream", source: relaySource(() => reader.read(), dialect, hideUsage, redact) };
+  if (isStream) return { kind: "stream", source: relaySource(() => reader.read(), dialect, hideUsage, secrets) };
 
   // Some vendors stream under another type, or none: then the first bytes tell.
   const first = await reader.read();
@@ -42,7 +41,7 @@ export async function relay(
     return next;
   };
   if (stream && !first.done && startsLikeSse(first.value))
-    return { kind: "stream", source: relaySource(read, dialect, hideUsage, redact) };
+    return { kind: "stream", source: relaySource(read, dialect, hideUsage, secrets) };
   const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
   return wholeAnswer(whole, dialect, secrets);
 }
@@ -62,7 +61,7 @@ type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array 
 const startsLikeSse = (bytes: Uint8Array): boolean =>
   /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(decoder.decode(bytes.subarray(0, 64)));
 
-function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: Redactor): Source {
+function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, secrets: Needles): Source {
   const splitter = new SseSplitter();
   const meter = dialect.relay.meterStream({ hideUsage });
   let ended = false;
@@ -73,15 +72,16 @@ function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, redact: R
       const { value } = await read();
       if (value === undefined) {
         ended = true;
-        const last = joined([redact.push(lastFrame(splitter, meter)), redact.rest()]);
-        return last.byteLength > 0 ? last : null;
+        const last = lastFrame(splitter, meter);
+        return last.byteLength > 0 ? redacted(last, secrets) : null;
       }
-      // Whole frames only: a comment or an error of ours always finds a place between two events.
+      // Whole frames only: a comment or an error of ours always finds a place between two events, and a secret, which
+      // has no line end, is never cut in two.
       const carried = !splitter.atBoundary;
       const frames = splitter.push(value);
       const shown = frames.filter((frame) => meter.frame(frame));
       const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
-      return redact.push(asReceived ? value : joined(piecesOf(shown)));
+      return redacted(asReceived ? value : joined(piecesOf(shown)), secrets);
     },
   };
 }
