@@ -41,7 +41,12 @@ const probePauseMs = 500;
 const maxLockWaitMs = 250;
 const lockPauseMs = 1;
 
-export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): GroupCommit {
+/** `clock`: monotonic, in ms. */
+export function groupCommit(
+  client: SqliteClient,
+  hooks: GroupCommitHooks,
+  clock: () => number = () => performance.now(),
+): GroupCommit {
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
   let waiting: Job[] = [];
@@ -92,10 +97,13 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
       jobs.forEach((job, at) => job.resolve(values[at] as never));
     } catch (error) {
       if (isLocked(error) && mayWait()) {
-        waiting = [...jobs, ...waiting];
+        // Nothing else can have come to wait since `flush`, but what was put back before, which is earlier in line.
+        waiting.push(...jobs);
         again ??= setTimeout(tryLock, lockPauseMs);
         return;
       }
+      // While it is held past that time, who comes next is refused at once; the end of the lock ends that.
+      if (!isLocked(error)) lockedSinceMs = null;
       if (isStorageFailure(error)) {
         refuseAll(jobs, error);
         return;
@@ -111,8 +119,8 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
 
   /** A checkpoint holds the lock for some milliseconds; SQLite's own way to wait would hold up the event loop meanwhile. */
   function mayWait(): boolean {
-    lockedSinceMs ??= performance.now();
-    return performance.now() - lockedSinceMs < maxLockWaitMs;
+    lockedSinceMs ??= clock();
+    return clock() - lockedSinceMs < maxLockWaitMs;
   }
 
   function tryLock() {
@@ -142,7 +150,7 @@ export function groupCommit(client: SqliteClient, hooks: GroupCommitHooks): Grou
     flush,
     close() {
       client.exec(`PRAGMA busy_timeout = ${maxLockWaitMs}`);
-      lockedSinceMs = 0;
+      lockedSinceMs = Number.NEGATIVE_INFINITY;
       flush();
       clearTimeout(probe);
       clearTimeout(again);

@@ -131,6 +131,45 @@ describe("a database that cannot be written", () => {
     expect(writer.trouble()).toBeNull();
   });
 
+  test("a work that fails after a wait leaves the next wait its whole time", async () => {
+    let nowMs = 0;
+    const { writer, path, insert, values } = await bench(() => nowMs);
+    await writer.run(() => insert(1));
+    const first = lockedBySomebody(path);
+    const twice = writer.run(() => insert(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    first();
+    expect(await twice.catch(String)).toContain("UNIQUE");
+    nowMs = 1_000;
+    const second = lockedBySomebody(path);
+    const later = writer.run(() => insert(2));
+    await new Promise((resolve) => setImmediate(resolve));
+    second();
+    await later;
+    expect(values()).toEqual([1, 2]);
+    expect(writer.trouble()).toBeNull();
+  });
+
+  test("works that are put back one by one keep their order", async () => {
+    const { writer, path, hooks, insert, values } = await bench();
+    const order: number[] = [];
+    let release: (() => void) | null = null;
+    // The lock is taken between the transaction that one of them spoils and the ones that each gets for itself.
+    hooks.afterRollback = () => {
+      if (release !== null) return;
+      release = lockedBySomebody(path);
+      setImmediate(release);
+    };
+    const spoils = writer.run(() => {
+      throw new Error("no");
+    });
+    const works = [1, 2, 3].map((value) => writer.run(() => (insert(value), order.push(value))));
+    const [spoiled] = await Promise.allSettled([spoils, ...works]);
+    expect(spoiled).toMatchObject({ status: "rejected", reason: { message: "no" } });
+    expect(order.slice(-3)).toEqual([1, 2, 3]);
+    expect(values()).toEqual([1, 2, 3]);
+  });
+
   test("trouble ends by itself when the database can be written again, without a call that dares", async () => {
     const { writer, path, insert } = await bench();
     const release = lockedBySomebody(path);
@@ -151,17 +190,18 @@ interface Bench {
   readonly values: () => unknown[];
 }
 
-async function bench(): Promise<Bench> {
+async function bench(clock = () => performance.now()): Promise<Bench> {
   const path = folder.file();
   const client = await openSqlite(path);
   client.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = WAL; CREATE TABLE things (id integer PRIMARY KEY);");
   const ran = { begun: 0, committed: 0 };
   const log: string[] = [];
   const hooks = { beforeCommit: () => void log.push("write"), afterRollback: () => void log.push("reload") };
-  const writer = groupCommit(counting(client, ran), {
-    beforeCommit: () => hooks.beforeCommit(),
-    afterRollback: () => hooks.afterRollback(),
-  });
+  const writer = groupCommit(
+    counting(client, ran),
+    { beforeCommit: () => hooks.beforeCommit(), afterRollback: () => hooks.afterRollback() },
+    clock,
+  );
   const statement = client.prepare("INSERT INTO things VALUES (?)");
   cleanups.push(() => client.close());
   return {
