@@ -1,7 +1,7 @@
 import { GatewayError } from "./error.ts";
 import type { ChatEvent, ChatStream, Finish } from "./event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "./json.ts";
-import type { Part } from "./request.ts";
+import type { Citation, Part } from "./request.ts";
 import type { Candidate, ChatResponse } from "./response.ts";
 
 /** The whole answer that a stream of events adds up to. Throws `upstream-invalid` when they break the grammar. */
@@ -52,10 +52,17 @@ type BlockEvent = Exclude<ChatEvent, { type: "response-start" | "response-end" }
 
 /** Text is kept in pieces: joining on each delta would copy long answers over and over. */
 interface Block {
-  readonly kind: "text" | "reasoning" | "refusal" | "tool-input";
+  readonly kind: "text" | "reasoning" | "refusal" | "tool-input" | "whole";
   readonly pieces: string[];
   readonly part: (text: string) => Part;
-  end: JsonObject | null;
+  end: BlockEnd | null;
+}
+/** What the `…-end` event adds to the part. */
+interface BlockEnd {
+  readonly signature?: string | undefined;
+  readonly encrypted?: string | undefined;
+  readonly citations?: readonly Citation[] | undefined;
+  readonly extensions?: JsonObject | undefined;
 }
 interface Draft {
   readonly blocks: Block[];
@@ -93,16 +100,26 @@ function addToCandidate(draft: Draft, event: BlockEvent): void {
     case "tool-input-delta":
       openBlock(draft, event, "tool-input").pieces.push(event.text);
       return;
-    case "text-end":
-      return end(draft, event, "text", { signature: event.signature, citations: event.citations });
+    case "text-end": {
+      const { signature, citations, extensions } = event;
+      return end(draft, event, "text", { signature, citations, extensions });
+    }
     case "reasoning-end": {
       const { signature, encrypted, extensions } = event;
       return end(draft, event, "reasoning", { signature, encrypted, extensions });
     }
     case "refusal-end":
-      return end(draft, event, "refusal", {});
-    case "tool-input-end":
-      return end(draft, event, "tool-input", { signature: event.signature });
+      return end(draft, event, "refusal", { extensions: event.extensions });
+    case "tool-input-end": {
+      const { signature, extensions } = event;
+      return end(draft, event, "tool-input", { signature, extensions });
+    }
+    case "media":
+      return start(draft, event, { kind: "whole", pieces: [], end: {}, part: () => event.part });
+    case "other": {
+      const { extensions } = event;
+      return start(draft, event, { kind: "whole", pieces: [], end: {}, part: () => ({ type: "other", extensions }) });
+    }
     case "candidate-end":
       if (draft.blocks.some((block) => block.end === null)) throw broken(event, "before the end of a block");
       draft.finish = event.finish;
@@ -121,18 +138,22 @@ function openBlock(draft: Draft, event: BlockEvent & { index: number }, kind: Bl
   return block;
 }
 
-function end(draft: Draft, event: BlockEvent & { index: number }, kind: Block["kind"], fields: JsonObject): void {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  openBlock(draft, event, kind).end = Object.fromEntries(given);
+function end(draft: Draft, event: BlockEvent & { index: number }, kind: Block["kind"], fields: BlockEnd): void {
+  openBlock(draft, event, kind).end = fields;
 }
 
 function candidateOf(draft: Draft): Candidate {
   return {
-    parts: draft.blocks.map((block) => ({ ...block.part(block.pieces.join("")), ...block.end })),
+    parts: draft.blocks.map(partOf),
     finish: draft.finish ?? { reason: "other", raw: null },
     ...(draft.logprobs.length === 0 ? {} : { logprobs: joinLogprobs(draft.logprobs) }),
     ...(draft.extensions === null ? {} : { extensions: draft.extensions }),
   };
+}
+
+function partOf({ part, pieces, end: fields }: Block): Part {
+  const given = Object.entries(fields ?? {}).filter(([, value]) => value !== undefined);
+  return { ...part(pieces.join("")), ...Object.fromEntries(given) };
 }
 
 /** Deltas carry lists, or objects of lists (`content`, `refusal`), for their own tokens; they are appended. */

@@ -1,15 +1,23 @@
 import type { Json, JsonObject } from "./json.ts";
+import type { Citation, MediaPart } from "./request.ts";
 import type { ReportedUsage } from "./usage.ts";
 
 /**
- * An answer as it comes. Grammar: one `response-start`; then blocks, each `…-start`, any `…-delta`, `…-end`, and never
- * two open blocks of the same `index` in one candidate; a `candidate-end` for each candidate; one `response-end` last.
+ * An answer as it comes. Grammar: one `response-start`; then blocks, each `…-start`, any `…-delta`, `…-end`, or one event
+ * that is the whole block (`media`, `other`), and never two open blocks of the same `index` in one candidate; a
+ * `candidate-end` for each candidate; one `response-end` last. Blocks may overlap in time: parallel tool calls do.
  */
 export type ChatEvent =
   | { readonly type: "response-start"; readonly id: string; readonly model: string; readonly createdMs: number }
   | ({ readonly type: "text-start" } & At)
+  /** `logprobs` as in `Candidate`, of the tokens of this delta. */
   | ({ readonly type: "text-delta"; readonly text: string; readonly logprobs?: Json } & At)
-  | ({ readonly type: "text-end"; readonly signature?: string; readonly citations?: readonly Json[] } & At)
+  | ({
+      readonly type: "text-end";
+      readonly signature?: string;
+      readonly citations?: readonly Citation[];
+      readonly extensions?: JsonObject;
+    } & At)
   | ({ readonly type: "reasoning-start" } & At)
   | ({ readonly type: "reasoning-delta"; readonly text: string } & At)
   | ({
@@ -20,10 +28,14 @@ export type ChatEvent =
     } & At)
   | ({ readonly type: "refusal-start" } & At)
   | ({ readonly type: "refusal-delta"; readonly text: string } & At)
-  | ({ readonly type: "refusal-end" } & At)
+  | ({ readonly type: "refusal-end"; readonly extensions?: JsonObject } & At)
   | ({ readonly type: "tool-input-start"; readonly id: string; readonly name: string; readonly custom?: boolean } & At)
   | ({ readonly type: "tool-input-delta"; readonly text: string } & At)
-  | ({ readonly type: "tool-input-end"; readonly signature?: string } & At)
+  | ({ readonly type: "tool-input-end"; readonly signature?: string; readonly extensions?: JsonObject } & At)
+  /** An image, audio clip or file that the model made, whole. */
+  | ({ readonly type: "media"; readonly part: MediaPart } & At)
+  /** A block that only the provider's dialect has a word for, as `OtherPart`. */
+  | ({ readonly type: "other"; readonly extensions: JsonObject } & At)
   | {
       readonly type: "candidate-end";
       readonly candidate: number;

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "./json.ts";
+import type { JsonObject } from "./json.ts";
 
 /** A chat call in no vendor's words. Dialects decode to it and encode from it; nothing in it names a protocol. */
 export interface ChatRequest {
@@ -25,6 +25,11 @@ export interface ChatRequest {
   readonly reasoning: Reasoning | null;
   /** How many alternatives to report for each token; `null`: no log probabilities. */
   readonly logprobs: number | null;
+  /**
+   * What the call cannot do without and only a target of the client's own dialect can give: stored state, a tool that the
+   * provider runs. Translation refuses the call and names it; everything else that cannot be said becomes a warning.
+   */
+  readonly nativeOnly: readonly NativeOnly[];
   /** The client's own id of its end user, passed on for abuse detection. */
   readonly user: string | null;
   readonly metadata: Readonly<Record<string, string>>;
@@ -34,6 +39,13 @@ export interface ChatRequest {
    * in every other `extensions`: an object per dialect, under the dialect's name, so that no other dialect writes it out.
    */
   readonly extensions: JsonObject;
+}
+
+export interface NativeOnly {
+  /** The field at fault in the client's dialect, e.g. `previous_response_id` or `tools[2]`. */
+  readonly param: string;
+  /** What it is, to stand in an error: `a stored response`, `the tool web_search`. */
+  readonly what: string;
 }
 
 interface Extensible {
@@ -57,10 +69,22 @@ interface Cacheable extends Extensible {
 export interface TextPart extends Cacheable {
   readonly type: "text";
   readonly text: string;
-  readonly citations?: readonly Json[];
+  readonly citations?: readonly Citation[];
   /** A thought signature that a vendor put on this text. */
   readonly signature?: string;
 }
+/** Where a text, or a piece of it, has its words from. `extensions` keep the dialect's own form, whole. */
+export interface Citation extends Extensible {
+  /** `null`: not a page of the web but a document of the request. */
+  readonly url: string | null;
+  readonly title: string | null;
+  /** The words cited. */
+  readonly quote: string | null;
+  /** What of the text it supports, as UTF-16 offsets; `null` where the vendor does not say. */
+  readonly start: number | null;
+  readonly end: number | null;
+}
+
 /** An image, audio clip or document: inline, by address, or by the vendor's file id. */
 export interface MediaPart extends Cacheable {
   readonly type: "media";
@@ -78,9 +102,12 @@ export interface MediaPart extends Cacheable {
 export interface ReasoningPart extends Extensible {
   readonly type: "reasoning";
   readonly text: string;
-  /** Proof of origin that the vendor wants back unchanged on the next turn. */
+  /**
+   * Proof of origin that the vendor wants back unchanged on the next turn. Here and in every other part: opaque, written
+   * out as it is. Whose it is, the translation marks and checks, so no codec has to.
+   */
   readonly signature?: string;
-  /** Encrypted reasoning; `text` is empty then. */
+  /** Reasoning that only its vendor can read, besides or instead of `text`. */
   readonly encrypted?: string;
 }
 export interface ToolCallPart extends Cacheable {
@@ -116,19 +143,23 @@ export type Tool =
       /** JSON Schema of the arguments. */
       readonly parameters: JsonObject | null;
       readonly strict: boolean | null;
-    } & Extensible)
+    } & Cacheable)
   /** Takes free text, perhaps held to a grammar. */
   | ({
       readonly type: "custom";
       readonly name: string;
       readonly description: string | null;
       readonly format: JsonObject | null;
-    } & Extensible)
-  /** Run by the provider itself; only a target of the same dialect can take it. */
-  | { readonly type: "server"; readonly definition: JsonObject };
+    } & Cacheable)
+  /** Run by the provider itself; only a target of the same dialect can take it, so it is among `nativeOnly` too. */
+  | { readonly type: "server"; readonly dialect: string; readonly definition: JsonObject };
 
 export type ToolChoice =
-  | { readonly type: "auto" | "none" | "required" }
+  | {
+      readonly type: "auto" | "none" | "required";
+      /** Only these of the tools, by name; absent: all. */
+      readonly allowed?: readonly string[];
+    }
   | { readonly type: "tool"; readonly name: string; readonly custom?: boolean };
 
 export type OutputFormat =
@@ -143,7 +174,10 @@ export type OutputFormat =
     };
 
 export interface Reasoning {
-  /** `none`, `minimal`, `low`, `medium`, `high`, …: a vendor's own word is kept. */
+  /** `none` (off), `minimal`, `low`, `medium`, `high`, …: a vendor's own word is kept. */
   readonly effort: string | null;
+  /** 0: off; -1: as much as the model finds right; `null`: not said. */
   readonly budgetTokens: number | null;
+  /** Whether the client wants to read it (a summary, the thoughts); `null`: not said. */
+  readonly show: boolean | null;
 }

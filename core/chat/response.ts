@@ -17,6 +17,7 @@ export interface ChatResponse {
 export interface Candidate {
   readonly parts: readonly Part[];
   readonly finish: Finish;
+  /** As openai-chat has it, which every vendor's can be told in: `{content: [{token, logprob, bytes, top_logprobs}], refusal}`. */
   readonly logprobs?: Json;
   /** As `ChatResponse.extensions`. */
   readonly extensions?: JsonObject;

@@ -1,4 +1,5 @@
 import type { ErrorDetails, ErrorKind } from "../chat/error.ts";
+import type { EmbeddingsRequest, EmbeddingsResponse, TokenCount } from "../chat/embeddings.ts";
 import type { ChatEvent } from "../chat/event.ts";
 import type { Json, JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
@@ -14,22 +15,22 @@ export type Operation = "chat" | "embeddings" | "count-tokens" | "images" | "aud
  */
 export interface Dialect {
   readonly name: DialectName;
+  /** What the translation must know of targets and clients that speak it. */
+  readonly traits: Traits;
   /** What the pipeline must know before sending. `bytes`: length of the body. Throws `invalid-request` naming `param`. */
-  readEnvelope(body: JsonObject, bytes: number): Envelope;
+  readEnvelope(body: JsonObject, bytes: number, path?: InPath): Envelope;
   /** Throws `invalid-request` naming `param` for what the protocol does not allow. */
-  decodeRequest(body: JsonObject): ChatRequest;
+  decodeRequest(body: JsonObject, path?: InPath): ChatRequest;
   /** The request for a target that speaks this dialect. `model` is the target's. What cannot be said becomes a warning. */
-  encodeRequest(
-    request: ChatRequest,
-    model: string,
-  ): { readonly body: JsonObject; readonly warnings: readonly string[] };
+  encodeRequest(request: ChatRequest, model: string): Encoded;
   /** Throws `upstream-invalid` when the body is not an answer of this protocol. */
   decodeResponse(body: JsonObject): ChatResponse;
-  encodeResponse(response: ChatResponse): JsonObject;
+  /** `asked`: the request it answers, for protocols that repeat its settings. */
+  encodeResponse(response: ChatResponse, asked?: ChatRequest): JsonObject;
   /** A fresh decoder for one stream: SSE data in, canonical events out. */
   decodeStream(): StreamDecoder;
-  /** A fresh encoder for one stream: canonical events in, SSE text out. */
-  encodeStream(options: { readonly includeUsage: boolean }): StreamEncoder;
+  /** A fresh encoder for one stream: canonical events in, SSE text out. `asked` as for `encodeResponse`. */
+  encodeStream(options: { readonly includeUsage: boolean; readonly asked?: ChatRequest }): StreamEncoder;
   /** What a provider meant by a non-200 body or an error event; tolerant of every shape vendors use. */
   decodeError(body: Json): VendorError;
   /** The body of an error answer, in this protocol's own shape. */
@@ -37,6 +38,48 @@ export interface Dialect {
   /** The terminal SSE text of a stream that failed after its first byte; no `[DONE]` follows. */
   encodeStreamError(error: ErrorBody): string;
   readonly relay: Relay;
+  /** What it has besides chat. */
+  readonly operations: Operations;
+}
+
+/** What the path of a request says in dialects whose bodies do not (Gemini). */
+export interface InPath {
+  readonly model: string;
+  readonly stream: boolean;
+}
+
+/** The body for a target, and what of the request it does not say, each a short sentence. */
+export interface Encoded {
+  readonly body: JsonObject;
+  readonly warnings: readonly string[];
+}
+
+export interface Traits {
+  /** Tools that take free text exist; where not, the translation makes them functions with one string. */
+  readonly customTools: boolean;
+  /** Its clients send signatures and encrypted reasoning back as they got them; where not, the vault keeps them. */
+  readonly keepsSignatures: boolean;
+  /** What names of tools, and ids of calls in a request, must look like; the translation shortens what does not fit. */
+  readonly toolName: RegExp;
+  readonly toolCallId: RegExp;
+  /** Headers of the client that belong to the protocol and go to a target that speaks it too. Lower case. */
+  readonly requestHeaders: readonly string[];
+}
+
+export interface Operations {
+  readonly embeddings?: OperationCodec<EmbeddingsRequest, EmbeddingsResponse>;
+  readonly "count-tokens"?: OperationCodec<ChatRequest, TokenCount>;
+}
+
+/** As the methods of the same names in `Dialect`, for an operation that is answered in one piece. */
+export interface OperationCodec<Asked, Answered> {
+  readEnvelope(body: JsonObject, bytes: number, path?: InPath): Envelope;
+  editRequest(source: string, edit: RequestEdit): string;
+  decodeRequest(body: JsonObject, path?: InPath): Asked;
+  encodeRequest(request: Asked, model: string): Encoded;
+  decodeResponse(body: JsonObject): Answered;
+  encodeResponse(response: Answered, asked: Asked): JsonObject;
+  meterResponse(body: JsonObject): Metered;
 }
 
 /** What routing, admission and the relay read from a request. Parsed once, from headers down, never re-serialised. */
@@ -77,6 +120,7 @@ export interface Relay {
 }
 
 export interface RequestEdit {
+  /** The target's name of the model; a protocol that has it in the path leaves the body alone. */
   readonly model: string;
   /** Ask the upstream to report usage at the end of the stream. */
   readonly includeUsage: boolean;
@@ -136,6 +180,8 @@ export interface StreamDecoder {
 export interface StreamEncoder {
   /** SSE text, terminated by its blank line; several frames or none. `response-end` brings the protocol's own terminator. */
   step(event: ChatEvent): string;
+  /** As `encodeStreamError`, where the protocol's error depends on what was said before. */
+  error?(error: ErrorBody): string;
 }
 
 /** An error as a vendor worded it. Fields a vendor leaves out are `null`. */

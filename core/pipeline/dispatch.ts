@@ -140,6 +140,8 @@ async function askUpstream(
       model: target.model,
       body,
       stream: envelope.stream,
+      framing: call.endpoint.framing ?? "sse",
+      clientHeaders: protocolHeaders(call),
     }),
   );
   attempt.sent = true;
@@ -170,6 +172,15 @@ async function askUpstream(
           cause: error,
         });
   }
+}
+
+function protocolHeaders({ request, endpoint }: Call): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const name of endpoint.dialect.traits.requestHeaders) {
+    const value = request?.headers.get(name) ?? null;
+    if (value !== null) found[name] = value;
+  }
+  return found;
 }
 
 /** Skips what is hidden or empty: the first byte is one that the client will see. */

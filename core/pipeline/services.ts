@@ -1,4 +1,4 @@
-import type { Dialect, Operation } from "../dialects/dialect.ts";
+import type { Dialect, InPath, Operation } from "../dialects/dialect.ts";
 import type { Authenticator, Biller, Logger, Observer, Provider, RateLimiter } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { Transport } from "../runtime/transport.ts";
@@ -57,4 +57,8 @@ export interface GatewaySettings {
 export interface Endpoint {
   readonly dialect: Dialect;
   readonly operation: Operation;
+  /** What the path said of the call; absent: the body says it. */
+  readonly inPath?: InPath;
+  /** How events are framed for the client; absent: `sse`. Gemini's clients may ask for one JSON array instead. */
+  readonly framing?: "sse" | "json-array";
 }

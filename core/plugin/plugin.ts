@@ -125,6 +125,10 @@ export interface Attempt {
   /** JSON text in `dialect`, ready to send. */
   readonly body: string;
   readonly stream: boolean;
+  /** How a stream is to be framed; other than `sse` only where the client asked so and speaks `dialect` itself (Gemini). */
+  readonly framing: "sse" | "json-array";
+  /** The client's headers that belong to the protocol (`anthropic-beta`), when it speaks `dialect` itself. Lower case. */
+  readonly clientHeaders: Readonly<Record<string, string>>;
 }
 export interface UpstreamRequest {
   readonly url: string;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { collect, Collector } from "../../core/chat/collect.ts";
 import { GatewayError } from "../../core/chat/error.ts";
 import type { ChatEvent } from "../../core/chat/event.ts";
+import type { Citation } from "../../core/chat/request.ts";
 
 const start: ChatEvent = { type: "response-start", id: "i", model: "m", createdMs: 5 };
 const end: ChatEvent = { type: "response-end", usage: null };
@@ -11,6 +12,8 @@ const done = (candidate = 0): ChatEvent => ({
   candidate,
   finish: { reason: "stop", raw: "stop" },
 });
+
+const cited: Citation = { url: "https://a.example", title: "A", quote: null, start: 0, end: 1 };
 
 async function* stream(events: readonly ChatEvent[]) {
   yield* events;
@@ -34,7 +37,7 @@ test("events add up to the answer, candidates by their number", async () => {
       { type: "tool-input-end", ...at(2) },
       { type: "tool-input-end", ...at(1), signature: "t" },
       { type: "text-delta", ...at(0, 1), text: "y", logprobs: { content: [2], refusal: null } },
-      { type: "text-end", ...at(0, 1), citations: ["c"] },
+      { type: "text-end", ...at(0, 1), citations: [cited] },
       done(1),
       { type: "refusal-start", ...at(3) },
       { type: "refusal-delta", ...at(3), text: "no" },
@@ -61,7 +64,7 @@ test("events add up to the answer, candidates by their number", async () => {
       },
       {
         finish: { reason: "stop", raw: "stop" },
-        parts: [{ type: "text", text: "xy", citations: ["c"] }],
+        parts: [{ type: "text", text: "xy", citations: [cited] }],
         logprobs: { content: [1, 2], refusal: null },
       },
     ],

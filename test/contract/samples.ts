@@ -39,6 +39,7 @@ export const aChatRequest = (changed: Partial<ChatRequest> = {}): ChatRequest =>
   format: { type: "text" },
   reasoning: null,
   logprobs: null,
+  nativeOnly: [],
   user: null,
   metadata: {},
   serviceTier: null,
@@ -55,6 +56,8 @@ export const anAttempt = (changed: Partial<Attempt> = {}): Attempt => {
     model,
     body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] }),
     stream: false,
+    framing: "sse",
+    clientHeaders: {},
     ...changed,
   };
 };

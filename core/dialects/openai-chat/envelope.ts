@@ -98,7 +98,8 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
 const objects = (value: Json | undefined): readonly JsonObject[] =>
   isJsonArray(value) ? value.filter(isJsonObject) : [];
 
-const isPlainTool = (tool: JsonObject) =>
+/** One that the client runs. */
+export const isPlainTool = (tool: JsonObject) =>
   tool["type"] === "function" ||
   tool["type"] === "custom" ||
   (tool["type"] === undefined && isJsonObject(tool["function"]));

@@ -10,6 +10,15 @@ import { decodeStream } from "./stream.ts";
 /** OpenAI's Chat Completions, and the many protocols that call themselves compatible with it. */
 export const openaiChat: Dialect = {
   name: "openai-chat",
+  traits: {
+    customTools: true,
+    keepsSignatures: false,
+    // https://platform.openai.com/docs/api-reference/chat/create: names of functions have at most 64 characters.
+    toolName: /^[a-zA-Z0-9_-]{1,64}$/,
+    // "string too long. Expected a string with maximum length 40": its answer to longer ones.
+    toolCallId: /^.{1,40}$/s,
+    requestHeaders: ["openai-beta"],
+  },
   readEnvelope,
   decodeRequest,
   encodeRequest,
@@ -21,4 +30,5 @@ export const openaiChat: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
+  operations: {},
 };

@@ -1,7 +1,8 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
+import type { Citation, MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
+import { decodeAnnotations, encodeAnnotations } from "./citations.ts";
 import { keep, kept } from "./kept.ts";
 import { type ContentPart, decodeContent, encodePart } from "./parts.ts";
 import { decodeReasoning, encodeReasoning, encodeThinking, isInContent, reasoningKeys } from "./reasoning.ts";
@@ -50,7 +51,7 @@ export function decodeAnswer(message: JsonObject, path: string): { parts: readon
   const isLegacyCall = isJsonObject(legacy) && legacy["name"] !== "";
   const parts: readonly Part[] = [
     ...decodeReasoning(message),
-    ...(cited ? withCitations(content, annotations) : content),
+    ...(cited ? withCitations(content, decodeAnnotations(annotations)) : content),
     ...(refusal === null || refusal === "" ? [] : [{ type: "refusal" as const, text: refusal }]),
     ...(audio === null ? [] : [audio]),
     ...calls,
@@ -83,7 +84,7 @@ function encodeAnswer(parts: readonly Part[], warn: (what: string) => void): Jso
   const calls = parts.filter((part) => part.type === "tool-call");
   const refusal = parts.flatMap((part) => (part.type === "refusal" ? part.text : [])).join("");
   const audio = parts.find(isAudio);
-  const citations = parts.flatMap((part) => (part.type === "text" ? (part.citations ?? []) : []));
+  const citations = encodeAnnotations(parts.flatMap((part) => (part.type === "text" ? (part.citations ?? []) : [])));
   const content = parts.filter(
     (part) =>
       part.type === "text" || part.type === "other" || isThinking(part) || (part.type === "media" && !isAudio(part)),
@@ -147,7 +148,7 @@ function encodeResult(result: ToolResultPart, name: string | undefined, warn: (w
 }
 
 /** The audio of an answer: whole in a response, by its id in a later request. */
-function decodeAudio(audio: Json | undefined): MediaPart | null {
+export function decodeAudio(audio: Json | undefined): MediaPart | null {
   if (!isJsonObject(audio)) return null;
   const { data, id } = audio;
   if (typeof data === "string" && data !== "") {
@@ -158,7 +159,7 @@ function decodeAudio(audio: Json | undefined): MediaPart | null {
   return { type: "media", kind: "audio", mediaType: null, source: { by: "id", id }, ...keep({ audio }) };
 }
 
-function withCitations(content: readonly ContentPart[], citations: readonly Json[]): readonly ContentPart[] {
+function withCitations(content: readonly ContentPart[], citations: readonly Citation[]): readonly ContentPart[] {
   const last = content.findLastIndex((part) => part.type === "text");
   return content.map((part, i) => (i === last && part.type === "text" ? { ...part, citations } : part));
 }

@@ -1,8 +1,17 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { ChatRequest, OutputFormat, Reasoning, ToolChoice } from "../../chat/request.ts";
+import type { ChatRequest, NativeOnly, OutputFormat, Reasoning, ToolChoice } from "../../chat/request.ts";
+import { effortOf } from "../../chat/reasoning.ts";
 import { foreignFields, isEmpty, without } from "../extensions.ts";
 import { invalid, readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
-import { maxEntries, maxMessages, maxTools, outputCapFields, readCandidates, readEnvelope } from "./envelope.ts";
+import {
+  maxEntries,
+  maxMessages,
+  maxTools,
+  isPlainTool,
+  outputCapFields,
+  readCandidates,
+  readEnvelope,
+} from "./envelope.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { decodeMessage, encodeMessage } from "./messages.ts";
 import { decodeTool, decodeToolChoice, encodeTool, encodeToolChoice } from "./tools.ts";
@@ -62,6 +71,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     format: format ?? { type: "text" },
     reasoning: decodeReasoningOptions(body, reasoning ?? {}),
     logprobs: logprobs === true ? (readNumber(body["top_logprobs"], "top_logprobs") ?? 0) : null,
+    nativeOnly: nativeOnlyOf(body),
     user: readString(body["user"], "user"),
     metadata,
     serviceTier: readString(body["service_tier"], "service_tier"),
@@ -111,6 +121,18 @@ export function encodeRequest(
   return { body, warnings: [...warnings] };
 }
 
+/** What asks the provider to run something of its own, or to go on from something that it has stored. */
+function nativeOnlyOf(body: JsonObject): readonly NativeOnly[] {
+  const tools = (isJsonArray(body["tools"]) ? body["tools"] : []).flatMap((tool, i): readonly NativeOnly[] => {
+    if (!isJsonObject(tool) || isPlainTool(tool)) return [];
+    const name = typeof tool["type"] === "string" ? tool["type"].slice(0, 64) : "that the provider runs";
+    return [{ param: `tools[${i}]`, what: `the tool ${name}` }];
+  });
+  return isNothing(body["web_search_options"])
+    ? tools
+    : [...tools, { param: "web_search_options", what: "the provider's web search" }];
+}
+
 const plainFields = [
   "model",
   "messages",
@@ -138,12 +160,13 @@ const given = (field: string, value: Json): JsonObject => (value === null ? {} :
 const isNothing = (value: Json | undefined) => value === undefined || value === null;
 
 function encodeTools(request: ChatRequest, isLegacy: boolean): JsonObject {
-  const tools = request.tools.map(encodeTool);
+  const tools = request.tools.map(encodeTool).filter((tool) => tool !== null);
   const choice = request.toolChoice;
+  const isCustom = (called: string) => request.tools.some((tool) => tool.type === "custom" && tool.name === called);
   if (!isLegacy) {
     return {
       ...(tools.length === 0 ? {} : { tools }),
-      ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice) }),
+      ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice, isCustom) }),
     };
   }
   const functions = tools.map((tool) => tool["function"] ?? {});
@@ -196,7 +219,9 @@ function decodeReasoningOptions(body: JsonObject, options: JsonObject): Reasonin
   const effort =
     readString(body["reasoning_effort"], "reasoning_effort") ?? readString(options["effort"], "reasoning.effort");
   const budgetTokens = readNumber(options["max_tokens"], "reasoning.max_tokens");
-  return effort === null && budgetTokens === null ? null : { effort, budgetTokens };
+  // OpenRouter: `exclude` thinks all the same, and does not tell.
+  const show = options["exclude"] === true ? false : null;
+  return effort === null && budgetTokens === null && show === null ? null : { effort, budgetTokens, show };
 }
 
 const reasoningKeys = new Set(["effort", "max_tokens"]);
@@ -209,13 +234,9 @@ function encodeReasoningOptions(reasoning: Reasoning | null, more: Json | undefi
 
 function encodeEffort(reasoning: Reasoning | null, warn: (what: string) => void): JsonObject {
   if (reasoning === null) return {};
-  const { effort, budgetTokens } = reasoning;
-  if (budgetTokens !== null) warn("a budget of reasoning tokens");
-  return given("reasoning_effort", effort ?? effortOf(budgetTokens ?? 0));
+  if (reasoning.budgetTokens !== null && reasoning.budgetTokens > 0) warn("a budget of reasoning tokens");
+  return given("reasoning_effort", effortOf(reasoning));
 }
-
-/** The nearest word for a budget that has none. */
-const effortOf = (budgetTokens: number) => (budgetTokens <= 2_048 ? "low" : budgetTokens <= 16_384 ? "medium" : "high");
 
 function readStop(value: Json | undefined): readonly string[] {
   if (value === undefined || value === null) return [];

@@ -1,8 +1,11 @@
 import type { ChatEvent } from "../../chat/event.ts";
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonObject, type JsonObject } from "../../chat/json.ts";
+import type { Citation } from "../../chat/request.ts";
 import { isEmpty, keepRest } from "../extensions.ts";
+import { decodeAnnotations, encodeAnnotations } from "./citations.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
+import { decodeAudio } from "./messages.ts";
 import { closeProse, noReasoning, type Prose, proseDeltas, type ReasoningState, say } from "./stream-prose.ts";
 import { addToTool, endTools, toolDeltas, type ToolState } from "./stream-tools.ts";
 
@@ -16,7 +19,7 @@ export interface CandidateState {
   /** The open block of text, reasoning or refusal; tools stay open to the end, because their pieces may interleave. */
   readonly prose: Prose | null;
   readonly reasoning: ReasoningState;
-  readonly citations: readonly Json[];
+  readonly citations: readonly Citation[];
   readonly tools: readonly ToolState[];
   readonly audio: JsonObject;
   /** The vendor's first word; `null` until one came. */
@@ -53,7 +56,8 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
   let next = finish === state.finish && kept === state.kept ? state : { ...state, finish, kept };
   const { audio, annotations } = delta;
   if (isJsonObject(audio)) next = { ...next, audio: joinAudio(state.audio, audio) };
-  if (isJsonArray(annotations)) next = { ...next, citations: [...state.citations, ...annotations] };
+  const citations = decodeAnnotations(annotations);
+  if (citations.length > 0) next = { ...next, citations: [...state.citations, ...citations] };
   for (const piece of proseDeltas(delta, choice["logprobs"])) next = say(next, piece, events);
   const calls = toolDeltas(delta);
   if (calls.length > 0) next = closeProse(next, events);
@@ -65,9 +69,11 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
 export function endCandidate(state: CandidateState, isDone: boolean): readonly ChatEvent[] {
   const events: ChatEvent[] = [];
   const closed = endTools(closeProse(state, events), events);
+  const audio = isEmpty(closed.audio) ? null : decodeAudio(closed.audio);
+  if (audio !== null) events.push({ type: "media", candidate: closed.candidate, index: closed.nextIndex, part: audio });
   const message = {
-    ...(isEmpty(closed.audio) ? {} : { audio: closed.audio }),
-    ...(closed.citations.length === 0 ? {} : { annotations: closed.citations }),
+    ...(audio !== null || isEmpty(closed.audio) ? {} : { audio: closed.audio }),
+    ...(closed.citations.length === 0 ? {} : { annotations: encodeAnnotations(closed.citations) }),
   };
   events.push({
     type: "candidate-end",

@@ -2,8 +2,10 @@ import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import { without } from "../extensions.ts";
 import type { StreamEncoder } from "../dialect.ts";
+import { encodeAnnotations } from "./citations.ts";
 import { encodeFinish } from "./finish.ts";
 import { kept } from "./kept.ts";
+import { encodeAudio, isAudio } from "./messages.ts";
 import { encodeDetail } from "./reasoning.ts";
 import { encodeCreated, usageFields } from "./response.ts";
 import { signatureFields } from "./tools.ts";
@@ -78,7 +80,10 @@ function encodeEvent(state: CandidateState, event: BlockEvent): readonly [Candid
     case "text-delta":
       return [state, [{ delta: { content: event.text }, logprobs: event.logprobs ?? null }]];
     case "text-end":
-      return [state, event.citations === undefined ? [] : [{ delta: { annotations: event.citations } }]];
+      return [
+        state,
+        event.citations === undefined ? [] : [{ delta: { annotations: encodeAnnotations(event.citations) } }],
+      ];
     case "reasoning-delta":
       return [state, [{ delta: { reasoning_content: event.text } }]];
     case "reasoning-end": {
@@ -96,10 +101,14 @@ function encodeEvent(state: CandidateState, event: BlockEvent): readonly [Candid
       return [state, endTool(state, event)];
     case "candidate-end":
       return [state, [...extras(event), { finish_reason: encodeFinish(event.finish, isLegacyCall(state)) }]];
+    case "media":
+      // No other kind has a place in an answer of this protocol.
+      return [state, isAudio(event.part) ? [{ delta: { audio: encodeAudio(event.part) } }] : []];
     case "text-start":
     case "reasoning-start":
     case "refusal-start":
     case "refusal-end":
+    case "other":
       return [state, []];
   }
 }
@@ -145,7 +154,7 @@ function endTool(state: CandidateState, event: ChatEvent & { type: "tool-input-e
 
 const isLegacyCall = (state: CandidateState) => state.tools.some((tool) => tool.isLegacy);
 
-/** Audio and citations that belong to no block. */
+/** Citations that belong to no block. */
 function extras(event: ChatEvent & { type: "candidate-end" }): readonly { readonly delta: Json }[] {
   const { message } = kept(event);
   return isJsonObject(message) ? [{ delta: message }] : [];

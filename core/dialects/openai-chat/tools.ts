@@ -1,8 +1,8 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Tool, ToolCallPart, ToolChoice } from "../../chat/request.ts";
 import { isEmpty, without } from "../extensions.ts";
 import { invalid, readBoolean, readObject, readString } from "../fields.ts";
-import { keep, kept } from "./kept.ts";
+import { dialectName, keep, kept } from "./kept.ts";
 
 /** Tools of type `function` (the type may be left out, as Mistral allows) and `custom`; any other runs at the provider. */
 export function decodeTool(tool: JsonObject, path: string): Tool {
@@ -13,7 +13,7 @@ export function decodeTool(tool: JsonObject, path: string): Tool {
     return { type: "custom", ...named(custom, `${path}.custom`), format, ...keepRest(tool, "custom", customKeys) };
   }
   if (type !== "function" && !(type === undefined && isJsonObject(tool["function"]))) {
-    return { type: "server", definition: tool };
+    return { type: "server", dialect: dialectName, definition: tool };
   }
   const definition = readObject(tool["function"], `${path}.function`) ?? {};
   return {
@@ -25,8 +25,9 @@ export function decodeTool(tool: JsonObject, path: string): Tool {
   };
 }
 
-export function encodeTool(tool: Tool): JsonObject {
-  if (tool.type === "server") return tool.definition;
+/** `null`: a tool that another protocol's provider runs. */
+export function encodeTool(tool: Tool): JsonObject | null {
+  if (tool.type === "server") return tool.dialect === dialectName ? tool.definition : null;
   const { [tool.type]: inner, ...outer } = kept(tool);
   const more = isJsonObject(inner) ? inner : {};
   const description = tool.description === null ? {} : { description: tool.description };
@@ -48,6 +49,7 @@ export function decodeToolChoice(choice: Json | undefined): ToolChoice | null {
   if (choice === "auto" || choice === "none" || choice === "required") return { type: choice };
   if (choice === "any") return { type: "required" }; // Mistral
   if (!isJsonObject(choice)) return null;
+  if (choice["type"] === "allowed_tools") return decodeAllowed(choice["allowed_tools"]);
   const { name } = isJsonObject(choice["function"]) ? choice["function"] : choice;
   if (typeof name === "string" && (choice["type"] ?? "function") === "function") return { type: "tool", name };
   const custom = choice["custom"];
@@ -55,7 +57,28 @@ export function decodeToolChoice(choice: Json | undefined): ToolChoice | null {
   return { type: "tool", name: custom["name"], custom: true };
 }
 
-export function encodeToolChoice(choice: ToolChoice): Json {
+/** `{mode: "auto" | "required", tools: [{type: "function", function: {name}}]}`. */
+function decodeAllowed(allowed: Json | undefined): ToolChoice | null {
+  if (!isJsonObject(allowed) || !isJsonArray(allowed["tools"])) return null;
+  const { mode } = allowed;
+  const names = allowed["tools"].map((tool) =>
+    isJsonObject(tool) ? nameOf(tool["function"] ?? tool["custom"]) : null,
+  );
+  if ((mode !== "auto" && mode !== "required") || !names.every((name) => name !== null)) return null;
+  return { type: mode, allowed: names };
+}
+
+const nameOf = (tool: Json | undefined): string | null =>
+  isJsonObject(tool) && typeof tool["name"] === "string" ? tool["name"] : null;
+
+/** `isCustom` tells the kind of a tool by its name. */
+export function encodeToolChoice(choice: ToolChoice, isCustom: (name: string) => boolean): Json {
+  if (choice.type !== "tool" && choice.allowed) {
+    const tools = choice.allowed.map((name) =>
+      isCustom(name) ? { type: "custom", custom: { name } } : { type: "function", function: { name } },
+    );
+    return { type: "allowed_tools", allowed_tools: { mode: choice.type, tools } };
+  }
   if (choice.type !== "tool") return choice.type;
   if (choice.custom) return { type: "custom", custom: { name: choice.name } };
   return { type: "function", function: { name: choice.name } };

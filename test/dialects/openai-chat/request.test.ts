@@ -46,10 +46,10 @@ describe("the client's own spelling goes back", () => {
   });
   test("of reasoning, with the effort of now", () => {
     const { extensions, reasoning } = decode({ reasoning: { effort: "high", max_tokens: 900, exclude: true } });
-    expect(reasoning).toEqual({ effort: "high", budgetTokens: 900 });
-    const { body } = encode({ extensions, reasoning: { effort: "low", budgetTokens: null } });
+    expect(reasoning).toEqual({ effort: "high", budgetTokens: 900, show: false });
+    const { body } = encode({ extensions, reasoning: { effort: "low", budgetTokens: null, show: null } });
     expect(body["reasoning"]).toEqual({ effort: "low", exclude: true });
-    expect(encode({ reasoning: { effort: "low", budgetTokens: null } }).body).toMatchObject({
+    expect(encode({ reasoning: { effort: "low", budgetTokens: null, show: null } }).body).toMatchObject({
       reasoning_effort: "low",
     });
   });
@@ -66,7 +66,7 @@ describe("what another protocol said and this one cannot", () => {
     const cached: Part = { type: "text", text: "a", cache: { ttl: "5m" } };
     const { body, warnings } = encode({
       extensions: { "anthropic-messages": { context_management: {} }, "anthropic-messages/spelling": ["system"] },
-      reasoning: { effort: null, budgetTokens: 20_000 },
+      reasoning: { effort: null, budgetTokens: 20_000, show: null },
       messages: [
         { role: "user", parts: [cached, cached, { type: "other", extensions: { gemini: { executableCode: {} } } }] },
       ],

@@ -142,6 +142,8 @@ describe("decoding", () => {
 
   test("signatures, encrypted reasoning, citations, log probabilities and audio arrive", () => {
     const logprobs = { content: [{ token: "a", logprob: -1 }], refusal: null };
+    const page = { url: "https://a.example", title: "A", start_index: 0, end_index: 2 };
+    const note = { type: "url_citation", url_citation: page };
     const { response } = decode(
       delta({ reasoning_details: [{ type: "reasoning.text", text: "hm", index: 0 }] }),
       delta({
@@ -151,7 +153,7 @@ describe("decoding", () => {
         ],
       }),
       chunk([{ index: 0, delta: { content: "a" }, logprobs }]),
-      chunk([{ index: 0, delta: { content: "b", annotations: [{ type: "url_citation" }] }, logprobs }]),
+      chunk([{ index: 0, delta: { content: "b", annotations: [note] }, logprobs }]),
       delta({ audio: { id: "au", data: "AA", transcript: "a" } }),
       delta({ audio: { data: "BB", transcript: "b", expires_at: 9 } }, "stop"),
       "[DONE]",
@@ -160,12 +162,19 @@ describe("decoding", () => {
     expect(candidate?.parts).toMatchObject([
       { type: "reasoning", text: "hm", signature: "sig" },
       { type: "reasoning", text: "", encrypted: "enc" },
-      { type: "text", text: "ab", citations: [{ type: "url_citation" }] },
+      { type: "text", text: "ab", citations: [{ url: "https://a.example", title: "A", start: 0, end: 2 }] },
+      { type: "media", kind: "audio", source: { by: "data", base64: "AABB" } },
     ]);
     expect(candidate?.logprobs).toEqual({ content: [...logprobs.content, ...logprobs.content], refusal: null });
     const message = openaiChat.encodeResponse(response)["choices"];
     expect(message).toMatchObject([
-      { message: { content: "ab", audio: { id: "au", data: "AABB", transcript: "ab", expires_at: 9 } } },
+      {
+        message: {
+          content: "ab",
+          annotations: [note],
+          audio: { id: "au", data: "AABB", transcript: "ab", expires_at: 9 },
+        },
+      },
     ]);
   });
 

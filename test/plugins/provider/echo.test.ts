@@ -205,7 +205,7 @@ describe("tools", () => {
     for (const changed of [
       {},
       { tools, toolChoice: { type: "none" } as const },
-      { tools: [{ type: "server", definition: {} } as const] },
+      { tools: [{ type: "server", dialect: "openai-chat", definition: {} } as const] },
     ])
       expect((await answer({ ...say("hi"), ...changed }, "tools")).text).toBe("hi");
   });
