@@ -5,7 +5,7 @@ import { json } from "./scripts.ts";
 /** One request that reached the scripted upstream, and what became of it. */
 export class Exchange {
   readonly request: HttpMessage;
-  /** The `model` of the JSON body; empty when there is none. */
+  /** The model that Gemini's paths name, or else the `model` of the JSON body; empty when there is none. */
   readonly model: string;
   /** The id that the script put into its answer; `null` when it put none. */
   upstreamId: string | null = null;
@@ -21,7 +21,7 @@ export class Exchange {
 
   constructor(request: HttpMessage, socket: Socket) {
     this.request = request;
-    this.model = modelOf(request.body);
+    this.model = modelInPath(request) || modelOf(request.body);
     this.#socket = socket;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.over = promise;
@@ -158,6 +158,9 @@ const listen = (server: Server): Promise<number> =>
       if (typeof address === "object" && address) resolve(address.port);
     });
   });
+
+const modelInPath = ({ start }: HttpMessage): string =>
+  decodeURIComponent(/\/models\/([^? ]+):\w+[? ]/.exec(start)?.[1] ?? "");
 
 function modelOf(body: Buffer): string {
   try {
