@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import { codecOf } from "../dialects/codec.ts";
 import type { ModelProvider, UpstreamProvider } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
 import type { AttemptRow } from "../storage/database.ts";
@@ -125,7 +126,9 @@ async function askUpstream(
   const { dialect, operation } = call.endpoint;
   const { envelope } = asked;
   const addUsage = envelope.stream && !envelope.includeUsage && slot.refusesStreamOptions !== true;
-  const body = dialect.relay.editRequest(asked.text, {
+  const codec = codecOf(dialect, operation);
+  if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
+  const body = codec.editRequest(asked.text, {
     model: target.model,
     includeUsage: addUsage,
     maxOutputTokens: admitted.maxOutputTokens,
@@ -162,7 +165,7 @@ async function askUpstream(
   const secrets = secretsIn(request.headers);
   if (response.status !== 200) throw await upstreamError(response, dialect, secrets, services.now());
   try {
-    return await relay(response, dialect, { stream: envelope.stream, hideUsage: addUsage, secrets });
+    return await relay(response, dialect, { codec, stream: envelope.stream, hideUsage: addUsage, secrets });
   } catch (error) {
     if (call.abort.signal.aborted) throw call.abort.signal.reason;
     throw error instanceof GatewayError

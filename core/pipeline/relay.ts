@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { isJsonObject } from "../chat/json.ts";
+import type { WireCodec } from "../dialects/codec.ts";
 import type { Dialect, Metered, StreamMeter } from "../dialects/dialect.ts";
 import { piecesOf, SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
@@ -10,6 +11,8 @@ import { type Needles, redacted } from "./redact.ts";
 const maxAnswerBytes = 128 * 1024 * 1024;
 
 interface RelayOptions {
+  /** Of the operation. */
+  readonly codec: WireCodec;
   /** The client asked for a stream. */
   readonly stream: boolean;
   /** Drop the usage chunk that only we asked for. */
@@ -22,10 +25,10 @@ interface RelayOptions {
 export async function relay(
   response: Response,
   dialect: Dialect,
-  { stream, hideUsage, secrets }: RelayOptions,
+  { codec, stream, hideUsage, secrets }: RelayOptions,
 ): Promise<Answer> {
   // Before anything asks for `body`, which makes a stream of it.
-  if (!stream && isSmall(response.headers)) return wholeAnswer(await response.bytes(), dialect, secrets);
+  if (!stream && isSmall(response.headers)) return wholeAnswer(await response.bytes(), codec, secrets);
   if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
 
   const reader = response.body.getReader();
@@ -43,17 +46,17 @@ export async function relay(
   if (stream && !first.done && startsLikeSse(first.value))
     return { kind: "stream", source: relaySource(read, dialect, hideUsage, secrets) };
   const whole = await readWhole(read, () => void reader.cancel().catch(() => {}));
-  return wholeAnswer(whole, dialect, secrets);
+  return wholeAnswer(whole, codec, secrets);
 }
 
 /** Of a length that is known and bounded, so that it can be read in one piece, which is the cheapest way. */
 const isSmall = (headers: Headers): boolean =>
   headers.get("content-encoding") === null && Number(headers.get("content-length") ?? Infinity) <= maxAnswerBytes;
 
-function wholeAnswer(bytes: Uint8Array, dialect: Dialect, secrets: Needles): WholeAnswer {
+function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): WholeAnswer {
   if (bytes.byteLength === 0) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
   const body = redacted(bytes, secrets);
-  return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, dialect) };
+  return { kind: "whole", body, contentType: "application/json", metered: meterWhole(body, codec) };
 }
 
 type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
@@ -110,7 +113,7 @@ async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
 
 const decoder = new TextDecoder();
 
-function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
+function meterWhole(bytes: Uint8Array, codec: WireCodec): Metered {
   let body: unknown;
   try {
     body = JSON.parse(decoder.decode(bytes));
@@ -118,5 +121,5 @@ function meterWhole(bytes: Uint8Array, dialect: Dialect): Metered {
     throw new GatewayError("upstream-invalid", "the provider's answer is not JSON");
   }
   if (!isJsonObject(body)) throw new GatewayError("upstream-invalid", "the provider's answer is not an object");
-  return { ...nothingMetered, ...dialect.relay.meterResponse(body) };
+  return { ...nothingMetered, ...codec.meterResponse(body) };
 }
