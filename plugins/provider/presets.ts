@@ -1,9 +1,11 @@
-import { definePlugin, t } from "llm-proxy/plugin";
-import { openAICompatible, shared } from "./openai-compatible.ts";
+import { type DialectName, definePlugin, t } from "llm-proxy/plugin";
+import { type HttpOptions, httpProvider, optionsOf } from "./http.ts";
 
 interface Preset {
-  /** What the vendor's documentation tells users of the OpenAI SDK to set. */
+  /** What the vendor's documentation tells users of its SDK to set, or of OpenAI's where it has none of its own. */
   readonly baseUrl: string;
+  /** `openai-chat` where absent. */
+  readonly dialects?: readonly DialectName[];
   /** Id in the price data where it has the vendor; else our own, for the rows of `prices:`. */
   readonly vendor: string;
   /** A server of one's own, that may ask for no key. */
@@ -12,12 +14,32 @@ interface Preset {
   readonly streamOptions?: false;
   /** `max_tokens` where absent: the older name, which every compatible server understands. */
   readonly maxOutputTokensField?: "max_completion_tokens";
+  readonly versions?: HttpOptions["versions"];
 }
 
 /** Vendors that differ from each other by these fields only. What needs behaviour is a plugin of its own. */
 export const presets = {
   // Newer models refuse max_tokens: https://platform.openai.com/docs/api-reference/chat/create
-  openai: { baseUrl: "https://api.openai.com/v1", vendor: "openai", maxOutputTokensField: "max_completion_tokens" },
+  openai: {
+    baseUrl: "https://api.openai.com/v1",
+    vendor: "openai",
+    dialects: ["openai-chat", "openai-responses"],
+    maxOutputTokensField: "max_completion_tokens",
+  },
+  // Its layer for OpenAI's SDK: https://platform.claude.com/docs/en/api/openai-sdk
+  anthropic: {
+    baseUrl: "https://api.anthropic.com",
+    vendor: "anthropic",
+    dialects: ["anthropic-messages"],
+    versions: { "openai-chat": "v1" },
+  },
+  // Its layer for OpenAI's SDK: https://ai.google.dev/gemini-api/docs/openai
+  google: {
+    baseUrl: "https://generativelanguage.googleapis.com",
+    vendor: "google",
+    dialects: ["gemini"],
+    versions: { "openai-chat": "v1beta/openai" },
+  },
   // max_tokens is deprecated: https://console.groq.com/docs/api-reference
   groq: { baseUrl: "https://api.groq.com/openai/v1", vendor: "groq", maxOutputTokensField: "max_completion_tokens" },
   // 422 "Extra inputs are not permitted" for stream_options: https://github.com/openai/openai-agents-python/issues/442
@@ -65,12 +87,20 @@ export const presets = {
   "llama-cpp": { baseUrl: "http://127.0.0.1:8080/v1", vendor: "llama-cpp", keyOptional: true },
 } as const satisfies Record<string, Preset>;
 
-export default Object.entries<Preset>(presets).map(([name, preset]) =>
-  definePlugin({
+const apis: Readonly<Record<DialectName, string>> = {
+  "openai-chat": "OpenAI-compatible API",
+  "openai-responses": "Responses API",
+  "anthropic-messages": "Messages API",
+  gemini: "Gemini API",
+};
+
+export default Object.entries<Preset>(presets).map(([name, preset]) => {
+  const dialects = preset.dialects ?? ["openai-chat"];
+  return definePlugin({
     kind: "provider",
     name,
     api: 1,
-    description: `The OpenAI-compatible API at ${preset.baseUrl}.`,
+    description: `The ${dialects.map((dialect) => apis[dialect]).join(" and ")} at ${preset.baseUrl}.`,
     config: t.Object(
       {
         apiKey: preset.keyOptional ? t.Optional(apiKey({})) : apiKey({ minLength: 1 }),
@@ -79,20 +109,21 @@ export default Object.entries<Preset>(presets).map(([name, preset]) =>
           default: preset.baseUrl,
           description: "For a proxy, a mirror or another region.",
         }),
-        ...shared,
+        ...optionsOf(dialects),
       },
       { additionalProperties: false },
     ),
     setup: (options) =>
-      openAICompatible({
+      httpProvider({
         ...options,
         vendor: preset.vendor,
         streamOptions: preset.streamOptions ?? true,
         maxOutputTokensField: preset.maxOutputTokensField ?? "max_tokens",
+        ...(preset.versions && { versions: preset.versions }),
       }),
-  }),
-);
+  });
+});
 
 function apiKey(options: { readonly minLength?: number }) {
-  return t.String({ ...options, writeOnly: true, description: "Sent as a bearer token." });
+  return t.String({ ...options, writeOnly: true, description: "Sent in the header that the protocol has for it." });
 }

@@ -196,6 +196,18 @@ describe("files of the repository", () => {
     expect((await resolvePlugins(loaded, builtins)).length).toBeGreaterThan(5);
   });
 
+  test("so does all that it shows behind a #", async () => {
+    const shown = readText("llm-proxy.example.yaml").replace(/^  # ([\w-]+: \{)/gm, "  $1");
+    const env = Object.fromEntries(shown.matchAll(/\$\{(\w+)\}/g).map(([, name]) => [name, "a-value"]));
+    const text = shown.replace(/\$\{file:[^}]+\}/g, "a-secret");
+    const loaded = await readConfig({ path: "llm-proxy.example.yaml", text, env });
+    const { acme, ...builtIn } = loaded.config.provider;
+    expect(acme).toBeDefined();
+    const config = { ...loaded.config, provider: builtIn };
+    const used = (await resolvePlugins({ ...loaded, config }, builtins)).map(({ plugin }) => plugin.name);
+    for (const name of ["openai", "anthropic", "google", "openai-compatible"]) expect(used).toContain(name);
+  });
+
   test("the JSON schema and the README's reference are what plugins/generate.ts writes", async () => {
     for (const [name, text] of await generatedFiles())
       expect(readText(name) === text ? name : `${name} is not current`).toBe(name);

@@ -94,19 +94,38 @@ function testUpstream(
       }
     });
 
+    test("a model's name leads nowhere else", async () => {
+      const provider = await create(fakeContext());
+      for (const dialect of provider.dialects) {
+        const plain = new URL((await provider.request(anAttempt({ dialect, model: "plain-model" }))).url);
+        const [before = ""] = plain.pathname.split("plain-model");
+        for (const model of hostileModels) {
+          const url = await urlOf(provider, anAttempt({ dialect, model }));
+          if (url === null) continue;
+          const { origin, pathname, search, hash } = new URL(url);
+          expect({ model, origin, search, hash }).toEqual({
+            model,
+            origin: plain.origin,
+            search: plain.search,
+            hash: "",
+          });
+          expect(pathname.startsWith(before)).toBe(true);
+          expect(pathname.split("/").length).toBeGreaterThanOrEqual(plain.pathname.split("/").length);
+        }
+      }
+    });
+
+    test("an operation that it does not offer is refused as the request's fault", async () => {
+      const refused = await outcomes(await create(fakeContext()));
+      for (const error of refused) expect(error).toMatchObject({ kind: "invalid-request" });
+    });
+
     test("the credentials are in no log line and no error", async () => {
       const context = fakeContext();
-      const provider = await create(context);
-      const operations = ["chat", "embeddings", "count-tokens", "images", "audio", "moderation", "rerank"] as const;
-      for (const operation of operations) {
-        const outcome = await Promise.try(() =>
-          provider.request(anAttempt({ operation, dialect: provider.dialects[0] })),
-        ).catch((error: unknown) => error);
-        if (!(outcome instanceof Error)) continue;
-        expect(outcome).toBeInstanceOf(GatewayError);
-        for (const secret of secrets) expect(outcome.message).not.toContain(secret);
-      }
-      for (const secret of secrets) expect(context.seen.logged.join("\n")).not.toContain(secret);
+      const refused = await outcomes(await create(context));
+      for (const secret of secrets)
+        for (const text of [...refused.map(({ message }) => message), ...context.seen.logged])
+          expect(text).not.toContain(secret);
     });
 
     test.each(golden.map(({ attempt, request }) => [attempt.dialect, attempt, request] as const))(
@@ -117,6 +136,46 @@ function testUpstream(
       },
     );
   });
+}
+
+const operations = ["chat", "embeddings", "count-tokens", "images", "audio", "moderation", "rerank"] as const;
+const hostileModels = [
+  "../x",
+  "a/../../x",
+  "a/../../../x",
+  "./x",
+  "/x",
+  "x/",
+  "x?a=b",
+  "x#b",
+  "%2e%2e/x",
+  "..%2fx",
+  "a\\..\\x",
+  "\ud800",
+];
+
+/** `null`: it refuses the attempt. */
+async function urlOf(provider: UpstreamProvider, attempt: Attempt): Promise<string | null> {
+  try {
+    return (await provider.request(attempt)).url;
+  } catch (error) {
+    if (error instanceof GatewayError) return null;
+    throw error;
+  }
+}
+
+/** What it refuses of every operation in every dialect it speaks. Anything thrown but a GatewayError fails. */
+async function outcomes(provider: UpstreamProvider): Promise<readonly GatewayError[]> {
+  const refused: GatewayError[] = [];
+  for (const dialect of provider.dialects)
+    for (const operation of operations)
+      try {
+        await provider.request(anAttempt({ operation, dialect }));
+      } catch (error) {
+        if (!(error instanceof GatewayError)) throw error;
+        refused.push(error);
+      }
+  return refused;
 }
 
 function testModel(create: (context: Context) => Promise<ModelProvider>, { model, unknownModel }: ModelContract): void {

@@ -81,7 +81,11 @@ describe("openai-compatible", () => {
     [{ headers: { "Content-Length": "secret" } }, "content-length"],
     [{ headers: { "X-Team": "secret", "x-team": "secret" } }, "x-team"],
     [{ apiKey: "secret", headers: { Authorization: "secret" } }, "authorization"],
+    [{ apiKey: "secret", dialects: ["gemini"], headers: { "X-Goog-Api-Key": "secret" } }, "x-goog-api-key"],
     [{ unknown: "secret" }, "/unknown"],
+    [{ dialects: [] }, "/dialects"],
+    [{ dialects: ["gemini", "gemini"] }, "/dialects"],
+    [{ dialects: ["secret"] }, "/dialects"],
     [{ maxOutputTokensField: "secret" }, "/maxOutputTokensField"],
   ])("%j is refused by name, without its value", async (options, named) => {
     const error = await create(options).catch((thrown: unknown) => thrown);
@@ -117,8 +121,9 @@ describe("openai-compatible", () => {
     });
   });
 
-  test("offers chat only", async () => {
+  test("offers what its protocol has", async () => {
     const provider = await create({});
-    expect(() => provider.request(anAttempt({ operation: "embeddings" }))).toThrow("does not offer embeddings");
+    expect((await provider.request(anAttempt({ operation: "embeddings" }))).url).toBe(`${baseUrl}/embeddings`);
+    expect(() => provider.request(anAttempt({ operation: "rerank" }))).toThrow("does not offer rerank");
   });
 });
