@@ -8,7 +8,14 @@ import type { ReportedUsage } from "./usage.ts";
  * `candidate-end` for each candidate; one `response-end` last. Blocks may overlap in time: parallel tool calls do.
  */
 export type ChatEvent =
-  | { readonly type: "response-start"; readonly id: string; readonly model: string; readonly createdMs: number }
+  | {
+      readonly type: "response-start";
+      readonly id: string;
+      readonly model: string;
+      readonly createdMs: number;
+      /** What the vendor said of the answer before it began, for its own dialect alone; `response-end` has the last word. */
+      readonly extensions?: JsonObject;
+    }
   | ({ readonly type: "text-start" } & At)
   /** `logprobs` as in `Candidate`, of the tokens of this delta. */
   | ({ readonly type: "text-delta"; readonly text: string; readonly logprobs?: Json } & At)

@@ -1,6 +1,7 @@
 import type { Dialect } from "../dialect.ts";
 import { readEnvelope } from "./envelope.ts";
-import { decodeError, encodeError, encodeStreamError } from "./error.ts";
+import { decodeError } from "../vendor-error.ts";
+import { encodeError, encodeStreamError } from "./error.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";

@@ -4,7 +4,7 @@ import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, RawText, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { FrameTemplate } from "./frame-template.ts";
 import { editRequest } from "./edit-request.ts";
-import { decodeError } from "./error.ts";
+import { decodeError } from "../vendor-error.ts";
 import { type FrameScan, scanDelta } from "./frame-scan.ts";
 import { isGiven, readUsage } from "./stream.ts";
 import { decodeUsage, isInterimUsage } from "./usage.ts";

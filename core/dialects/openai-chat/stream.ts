@@ -4,7 +4,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
-import { decodeError } from "./error.ts";
+import { decodeError } from "../vendor-error.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
 import { type CandidateState, decodeChoice, endCandidate, newCandidate } from "./stream-candidate.ts";

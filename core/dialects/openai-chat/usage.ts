@@ -1,13 +1,13 @@
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage, Usage } from "../../chat/usage.ts";
+import { Counts } from "../counts.ts";
 
 /**
  * What an OpenAI-style `usage` object says; `null` when it is no object or names no count at all.
  *
  * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those.
  * - `completion_tokens` includes reasoning, unless `total_tokens` is the sum of all three (xAI); then it is added.
- * - A number that cannot be true is brought into range and marked: below 0 is 0, a fraction is rounded up, a string of
- *   digits is its number, more than 2^53 - 1 is that, anything else is 0; a part is never above its total.
+ * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
  */
 export function decodeUsage(usage: Json | undefined, serviceTier?: Json): ReportedUsage | null {
   if (!isJsonObject(usage)) return null;
@@ -15,7 +15,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
   const read = new Counts();
 
   const total = usage["total_tokens"] === undefined ? null : read.count(usage["total_tokens"]);
-  const { prompt, completion } = read.totals(usage["prompt_tokens"], usage["completion_tokens"], total);
+  const { prompt, completion } = totals(read, usage["prompt_tokens"], usage["completion_tokens"], total);
 
   const promptDetails = read.details(usage["prompt_tokens_details"]);
   const completionDetails = read.details(usage["completion_tokens_details"]);
@@ -86,46 +86,14 @@ export const encodeUsage = ({ usage }: ReportedUsage): JsonObject => ({
 
 const totalFields = ["prompt_tokens", "completion_tokens", "total_tokens"];
 
-/** Reads numbers a vendor wrote, and remembers whether one had to be corrected. */
-class Counts {
-  anomalous = false;
-
-  count(value: Json | undefined): number {
-    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-    this.anomalous = true;
-    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
-    if (typeof number !== "number" || !(number > 0)) return 0;
-    return Math.min(Math.ceil(number), Number.MAX_SAFE_INTEGER);
+/** A total that the vendor left out follows from the others: embeddings have no `completion_tokens`. */
+function totals(read: Counts, prompt: Json | undefined, completion: Json | undefined, total: number | null) {
+  if (prompt === undefined && completion !== undefined && total !== null) {
+    const output = read.count(completion);
+    return { prompt: Math.max(total - output, 0), completion: output };
   }
-
-  /** One that the vendor left out follows from the total: embeddings have no `completion_tokens`. */
-  totals(prompt: Json | undefined, completion: Json | undefined, total: number | null) {
-    if (prompt === undefined && completion !== undefined && total !== null) {
-      const output = this.count(completion);
-      return { prompt: Math.max(total - output, 0), completion: output };
-    }
-    const input = prompt === undefined && total !== null ? total : this.count(prompt);
-    if (prompt === undefined) this.anomalous = true;
-    if (completion === undefined && total !== null) return { prompt: input, completion: Math.max(total - input, 0) };
-    return { prompt: input, completion: this.count(completion) };
-  }
-
-  /** Vendors give one part under several names, and 0 under those they do not mean. */
-  largest(...values: (Json | undefined)[]): number {
-    let most = 0;
-    for (const value of values) if (value !== undefined) most = Math.max(most, this.count(value));
-    return most;
-  }
-
-  details(value: Json | undefined): JsonObject {
-    if (isJsonObject(value)) return value;
-    if (value !== undefined && value !== null) this.anomalous = true;
-    return {};
-  }
-
-  clamp(value: number, most: number): number {
-    if (value <= most) return value;
-    this.anomalous = true;
-    return most;
-  }
+  const input = prompt === undefined && total !== null ? total : read.count(prompt);
+  if (prompt === undefined) read.anomalous = true;
+  if (completion === undefined && total !== null) return { prompt: input, completion: Math.max(total - input, 0) };
+  return { prompt: input, completion: read.count(completion) };
 }

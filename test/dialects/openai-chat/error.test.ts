@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Json } from "../../../core/chat/json.ts";
-import { decodeError, encodeError } from "../../../core/dialects/openai-chat/error.ts";
+import { encodeError } from "../../../core/dialects/openai-chat/error.ts";
+import { decodeError } from "../../../core/dialects/vendor-error.ts";
 
 describe("decodeError reads what vendors send", () => {
   const none = { type: null, code: null, param: null };

@@ -1,0 +1,37 @@
+import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+
+/**
+ * Reads numbers a vendor wrote, and remembers whether one had to be corrected. A number that cannot be true is brought
+ * into range: below 0 is 0, a fraction is rounded up, a string of digits is its number, more than 2^53 - 1 is that,
+ * anything else is 0.
+ */
+export class Counts {
+  anomalous = false;
+
+  count(value: Json | undefined): number {
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+    this.anomalous = true;
+    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
+    if (typeof number !== "number" || !(number > 0)) return 0;
+    return Math.min(Math.ceil(number), Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Vendors give one part under several names, and 0 under those they do not mean. */
+  largest(...values: (Json | undefined)[]): number {
+    let most = 0;
+    for (const value of values) if (value !== undefined) most = Math.max(most, this.count(value));
+    return most;
+  }
+
+  details(value: Json | undefined): JsonObject {
+    if (isJsonObject(value)) return value;
+    if (value !== undefined && value !== null) this.anomalous = true;
+    return {};
+  }
+
+  clamp(value: number, most: number): number {
+    if (value <= most) return value;
+    this.anomalous = true;
+    return most;
+  }
+}
