@@ -1,6 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
 import type { DialectName } from "../../core/dialects/dialect.ts";
 import { SdkReader } from "../support/sdk-summaries.ts";
+import { framesOf } from "../support/wire.ts";
+import { wireFaults } from "../support/wirecheck.ts";
 import { spokenStream, spokenWhole, type Turn } from "../support/spoken.ts";
 
 const reader = await SdkReader.start();
@@ -34,4 +36,11 @@ for (const dialect of names) {
       });
     });
   }
+  test(`${dialect}: the vendor's own schema finds nothing wrong with it`, async () => {
+    const whole: unknown = JSON.parse(spokenWhole(dialect, turn));
+    expect(await wireFaults(`${dialect}/response`, whole)).toEqual([]);
+    for (const { data } of framesOf(spokenStream(dialect, turn)))
+      // No schema has the ping.
+      if (data !== null && data["type"] !== "ping") expect(await wireFaults(`${dialect}/event`, data)).toEqual([]);
+  });
 }
