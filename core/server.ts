@@ -2,12 +2,13 @@ import { Elysia } from "elysia";
 import { type ApiDependencies, adminRoutes } from "./api/admin.ts";
 import { entranceOf } from "./api/entrance.ts";
 import { metricsRoute } from "./api/metrics.ts";
-import { getModel, listModels } from "./api/models.ts";
-import { errorAnswer, health, home, isWellFormedHost, notFound, readiness } from "./api/process.ts";
+import { dialectOf } from "./api/caller.ts";
+import { callPaths, geminiEndpoint } from "./api/endpoints.ts";
+import { getModel, listModels, unknownMethod } from "./api/models.ts";
+import { errorAnswer, health, home, isWellFormedHost, notFound, readiness, upgradeRefused } from "./api/process.ts";
 import { errorPage } from "./dashboard/page.ts";
 import type { DashboardDependencies } from "./dashboard/route.ts";
 import { dashboardRoutes } from "./dashboard/routes.ts";
-import { openaiChat } from "./dialects/openai-chat/index.ts";
 import { handle } from "./gateway.ts";
 import type { Services } from "./pipeline/services.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
@@ -32,8 +33,6 @@ export interface ServerDependencies {
   readonly lag: Pick<LoopLag, "read">;
 }
 
-const chat = { dialect: openaiChat, operation: "chat" } as const;
-
 /** Every route of the process. */
 export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDependencies): readonly Route[] => [
   { method: "GET", path: "/", access: "public", handle: home },
@@ -41,14 +40,31 @@ export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDepe
   { method: "GET", path: "/healthz", access: "public", handle: health },
   { method: "GET", path: "/readyz", access: "public", handle: () => readiness(troubles()) },
 
-  { method: "POST", path: "/v1/chat/completions", access: "key", handle: (request) => handle(request, chat, services) },
-  { method: "GET", path: "/v1/models", access: "key", handle: (request) => listModels(request, services) },
-  {
-    method: "GET",
-    path: "/v1/models/*",
+  ...callPaths.map(({ path, endpoint }): Route => ({
+    method: "POST",
+    path,
     access: "key",
-    handle: (request, params) => getModel(request, params["*"] ?? "", services),
-  },
+    handle: (request) => handle(request, endpoint, services),
+  })),
+  ...["/v1/models", "/v1beta/models"].flatMap((path): readonly Route[] => [
+    { method: "GET", path, access: "key", handle: (request) => listModels(request, services) },
+    {
+      method: "GET",
+      path: `${path}/*`,
+      access: "key",
+      handle: (request, params) => getModel(request, params["*"] ?? "", services),
+    },
+    // Gemini's method stands behind the last colon of the path. Two parameters there would not start.
+    {
+      method: "POST",
+      path: `${path}/*`,
+      access: "key",
+      handle: (request, params) => {
+        const endpoint = geminiEndpoint(params["*"] ?? "", request.url);
+        return endpoint ? handle(request, endpoint, services) : unknownMethod(request, services);
+      },
+    },
+  ]),
 
   metricsRoute({ services, entrance: entranceOf(api), lag, troubles, version: api.version }),
   ...adminRoutes(api),
@@ -67,7 +83,7 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
     dependencies.services.logger.error({ error }, "a request failed for a reason of our own");
     return isPage(request)
       ? errorPage(request, 500, dependencies.api.version)
-      : errorAnswer(error, dependencies.services.newId());
+      : errorAnswer(error, dependencies.services.newId(), dialectOf(request));
   });
   app.compile();
   return (request) => {
@@ -83,7 +99,10 @@ function unmatched(request: Request, routes: readonly Route[], { version, newId 
   const { pathname } = new URL(request.url);
   const allow = routes.filter(({ path }) => matcher(path).test(pathname)).map(({ method }) => method);
   if (isPage(request) && allow.length === 0) return errorPage(request, 404, version);
-  return notFound([...new Set(allow)], newId());
+  const wantsSocket = /^websocket$/i.test(request.headers.get("upgrade") ?? "");
+  if (wantsSocket && pathname.startsWith("/v1/") && allow.includes("POST"))
+    return upgradeRefused(newId(), dialectOf(request));
+  return notFound([...new Set(allow)], pathname, newId(), dialectOf(request));
 }
 
 const isPage = (request: Request): boolean => /^https?:\/\/[^/]+\/dashboard(?:[/?#]|$)/.test(request.url);

@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import type { Dialect } from "../dialects/dialect.ts";
 import { openaiChat } from "../dialects/openai-chat/index.ts";
 
 /** Routes about the process itself, and the errors of paths that belong to no dialect. */
@@ -22,23 +23,53 @@ export const readiness = (troubles: readonly string[]): Response =>
         { status: 503, headers: { ...noStore, "retry-after": "5" } },
       );
 
-export function notFound(allow: readonly string[], requestId: string): Response {
-  if (allow.length === 0) return errorAnswer(new GatewayError("not-found", "no such route"), requestId);
-  return errorAnswer(
-    new GatewayError("method-not-allowed", "the route does not take this method", { allow }),
+/** What other gateways and the vendors have at these paths, and this version has not. */
+const later: readonly (readonly [path: RegExp, what: string])[] = [
+  [/^\/v1\/completions$/, "legacy completions"],
+  [/^\/v1\/images(?:\/|$)/, "images"],
+  [/^\/v1\/audio(?:\/|$)/, "audio"],
+  [/^\/v1\/moderations$/, "moderation"],
+  [/^\/v1\/rerank$/, "rerank"],
+  [/^\/v1\/responses\//, "stored responses"],
+  [/^\/v1\/realtime(?:\/|$)/, "realtime sessions"],
+  [/^\/v1\/(?:messages\/)?batches(?:\/|$)/, "batches"],
+  [/^\/v1(?:beta)?\/files(?:\/|$)/, "files"],
+  [/^\/v1beta\/cachedContents(?:\/|$)/, "cached contents"],
+];
+
+/** 405 where `allow` names methods that the path has, else 404. */
+export function notFound(allow: readonly string[], path: string, requestId: string, dialect: Dialect): Response {
+  if (allow.length > 0) {
+    const error = new GatewayError("method-not-allowed", "the route does not take this method", { allow });
+    return errorAnswer(error, requestId, dialect);
+  }
+  const what = later.find(([pattern]) => pattern.test(path))?.[1];
+  const message = what === undefined ? "no such route" : `this version does not offer ${what}`;
+  return errorAnswer(new GatewayError("not-found", message), requestId, dialect);
+}
+
+/** RFC 9110 §15.5.22. Told so at once, agents go on over HTTP; after any other status Codex tries seven times. */
+export function upgradeRefused(requestId: string, dialect: Dialect): Response {
+  const answer = errorAnswer(
+    new GatewayError("method-not-allowed", "no WebSocket here: send a POST"),
     requestId,
+    dialect,
   );
+  answer.headers.set("upgrade", "HTTP/1.1");
+  answer.headers.set("connection", "Upgrade");
+  return new Response(answer.body, { status: 426, headers: answer.headers });
 }
 
 /** What is not a GatewayError is ours to know and not the client's. */
-export function errorAnswer(thrown: unknown, requestId: string): Response {
+export function errorAnswer(thrown: unknown, requestId: string, dialect: Dialect = openaiChat): Response {
   const error = thrown instanceof GatewayError ? thrown : new GatewayError("internal", "Internal error.");
   const headers = new Headers({ ...noStore, "content-type": "application/json", "x-request-id": requestId });
+  if (dialect.traits.requestIdHeader !== undefined) headers.set(dialect.traits.requestIdHeader, requestId);
   if (error.details.allow) headers.set("allow", error.details.allow.join(", "));
   if (error.details.retryAfterSeconds !== undefined)
     headers.set("retry-after", String(error.details.retryAfterSeconds));
   const { cause: _, ...details } = error.details;
-  const body = openaiChat.encodeError({
+  const body = dialect.encodeError({
     kind: error.kind,
     status: error.status,
     message: error.message,

@@ -64,6 +64,8 @@ export interface Traits {
   readonly toolCallId: RegExp;
   /** Headers of the client that belong to the protocol and go to a target that speaks it too. Lower case. */
   readonly requestHeaders: readonly string[];
+  /** Where its SDK looks for the id of an answer, beside `x-request-id`. Lower case. */
+  readonly requestIdHeader?: string;
 }
 
 export interface Operations {

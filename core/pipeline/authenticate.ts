@@ -6,7 +6,8 @@ import type { Services } from "./services.ts";
 
 /** The first instance that knows the credential says who calls. Needs no body, so a stranger costs next to nothing. */
 export async function authenticate(request: Request, call: Call, services: Services): Promise<Principal> {
-  const credential = credentialOf(request.headers);
+  const fromQuery = call.endpoint.dialect.name === "gemini" ? queryKeys(request.url) : [];
+  const credential = credentialOf(request.headers, fromQuery);
   if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
   const context = { logger: services.logger, timings: call.timings };
   for (const { name, slot } of services.auth) {
@@ -20,21 +21,30 @@ export async function authenticate(request: Request, call: Call, services: Servi
 
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];
 
-/** One extractor for all dialects. Two different credentials in one request are none: neither may win. */
-export function credentialOf(headers: Headers): string | null {
+/** Gemini's clients may put their key into the address: `?key=`. It goes no further, neither upstream nor into a log. */
+const queryKeys = (url: string): readonly string[] =>
+  url.includes("?") ? new URL(url).searchParams.getAll("key") : [];
+
+/**
+ * One extractor for all dialects. Two different credentials in one request are none: neither may win.
+ * `others`: those that came elsewhere than in a header.
+ */
+export function credentialOf(headers: Headers, others: readonly string[] = []): string | null {
   const authorization = headers.get("authorization");
   let found: string | null = null;
   if (authorization !== null) {
     found = /^bearer +(\S+)$/i.exec(authorization)?.[1] ?? null;
     if (found === null) throw new GatewayError("unauthenticated", "invalid API key");
   }
-  for (const name of keyHeaders) {
-    const value = headers.get(name);
-    if (value === null || value === "" || value === found) continue;
-    if (found !== null) throw new GatewayError("unauthenticated", "more than one API key given");
-    found = value;
-  }
+  for (const name of keyHeaders) found = agreed(found, headers.get(name));
+  for (const value of others) found = agreed(found, value);
   return found;
+}
+
+function agreed(found: string | null, value: string | null): string | null {
+  if (value === null || value === "" || value === found) return found;
+  if (found !== null) throw new GatewayError("unauthenticated", "more than one API key given");
+  return value;
 }
 
 /** A plugin is code from elsewhere: anything but a whole principal is a refusal, never a guess. */

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { JsonObject } from "../chat/json.ts";
+import { codecOf } from "../dialects/codec.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
@@ -16,6 +17,9 @@ export interface Asked {
 export async function decode(request: Request, call: Call, services: Services): Promise<Asked> {
   const { maxBodyBytes } = services.settings;
   refuseByHeaders(request.headers);
+  const { dialect, operation, inPath } = call.endpoint;
+  const codec = codecOf(dialect, operation);
+  if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
   let bytes: Uint8Array | null;
   try {
     bytes = await readBody(request, maxBodyBytes, (more) => {
@@ -29,7 +33,7 @@ export async function decode(request: Request, call: Call, services: Services): 
   if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
   const text = utf8(bytes);
   const body = parseJsonBody(text);
-  return { text, body, envelope: call.endpoint.dialect.readEnvelope(body, bytes.byteLength) };
+  return { text, body, envelope: codec.readEnvelope(body, bytes.byteLength, inPath) };
 }
 
 /** What can be refused before a byte of the body is read. */

@@ -61,6 +61,8 @@ function headersOf(call: Call, dispatched: Dispatched | null): HeaderFields {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
   };
+  const { requestIdHeader } = call.endpoint.dialect.traits;
+  if (requestIdHeader !== undefined) headers[requestIdHeader] = call.id;
   for (const { hold } of call.admitted?.holds ?? []) Object.assign(headers, hold.headers);
   if (call.attempts.length > 0) headers["x-llm-proxy-attempts"] = String(call.attempts.length);
   if (dispatched) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { GatewayError, type Authenticator, type Principal } from "llm-proxy/plugin";
 import { authenticate, credentialOf } from "../../core/pipeline/authenticate.ts";
+import type { Dialect } from "../../core/dialects/dialect.ts";
 import { openCall } from "../../core/pipeline/call.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { benches, chat, chatRequest } from "./bench.ts";
@@ -51,6 +52,18 @@ describe("the credential of a request", () => {
     expect(String(refusal)).not.toContain(key);
   });
 
+  test("one from elsewhere than a header counts like them", () => {
+    const bearer = new Headers({ authorization: `Bearer ${key}` });
+    expect(credentialOf(new Headers(), [key])).toBe(key);
+    expect(credentialOf(bearer, [key])).toBe(key);
+    expect(credentialOf(bearer, [""])).toBe(key);
+    for (const [headers, others] of [
+      [bearer, ["other"]],
+      [new Headers(), [key, "other"]],
+    ] as const)
+      expect(() => credentialOf(headers, others)).toThrow("more than one API key given");
+  });
+
   test.each([
     ["a trailing no-break space", `${key}\u00a0`],
     ["percent-encoding", encodeURIComponent(`${key}=`)],
@@ -84,6 +97,24 @@ describe("who calls", () => {
 
   test("the first instance that knows the credential says so", async () => {
     expect(await outcome(nobody, somebody("second"), somebody("third"))).toMatchObject({ name: "second" });
+  });
+
+  test("the address may carry the credential on Gemini's paths, and on no other", async () => {
+    const seen: string[] = [];
+    const authenticator: Authenticator = { authenticate: (found) => (seen.push(found), aPrincipal()) };
+    const { services } = await newBench({ auth: [{ name: "auth", slot: authenticator }] });
+    const outcomeOf = (dialect: Dialect, query: string) =>
+      authenticate(
+        new Request(`http://gateway.test/any${query}`),
+        openCall(null, { ...chat, dialect }, services),
+        services,
+      ).catch((error: unknown) => String(error));
+    const gemini: Dialect = { ...chat.dialect, name: "gemini" };
+    await outcomeOf(gemini, `?alt=sse&key=${key}`);
+    expect(seen).toEqual([key]);
+    expect(await outcomeOf(chat.dialect, `?key=${key}`)).toContain("no API key given");
+    expect(await outcomeOf(gemini, `?key=${key}&key=other`)).toContain("more than one API key given");
+    expect(await outcomeOf(gemini, "?key=")).toContain("no API key given");
   });
 
   test("one that knows it and refuses it has the last word", async () => {
