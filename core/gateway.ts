@@ -42,7 +42,7 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
         status: call.clientGone ? "client_aborted" : call.stopped ? "shutdown" : "upstream_error",
         httpStatus: error.status,
         target: lastTried(call, call.admitted.route),
-        metered: nothingMetered,
+        metered: call.spoilt ?? nothingMetered,
         error,
       },
       services,

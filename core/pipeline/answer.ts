@@ -1,7 +1,10 @@
-import type { Metered } from "../dialects/dialect.ts";
+import type { GatewayError } from "../chat/error.ts";
+import type { ErrorBody, Metered } from "../dialects/dialect.ts";
 
-/** What `dispatch` brings back: a provider has begun to answer, nothing has gone to the client yet. */
-export type Answer = WholeAnswer | StreamedAnswer;
+/** What an attempt brings back: nothing of it has gone to the client yet. */
+export type Answer = BegunAnswer | FailedAnswer;
+/** What `dispatch` brings back: a provider has begun to answer. */
+export type BegunAnswer = WholeAnswer | StreamedAnswer;
 
 export interface WholeAnswer {
   readonly kind: "whole";
@@ -14,11 +17,23 @@ export interface StreamedAnswer {
   readonly source: Source;
 }
 
+/** A 200 that holds an error, or no answer at all; what it used counts nevertheless. */
+export interface FailedAnswer {
+  readonly kind: "failed";
+  readonly error: GatewayError;
+  readonly metered: Metered;
+}
+
 /** Bytes for the client, and what the meter has seen of the answer they came from. */
 export interface Source {
   /** The next whole events, perhaps none at all (a hidden one); `null` at the end. Throws when the upstream fails. */
   next(): Promise<Uint8Array | null>;
   metered(): Metered;
+  /**
+   * The terminal event for a failure after the first byte. Absent where the bytes are the provider's own: then a fault that
+   * they tell needs no second event of ours, and any other one is the dialect's `encodeStreamError`.
+   */
+  fail?(error: ErrorBody): string;
 }
 
 export const nothingMetered: Metered = {

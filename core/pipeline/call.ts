@@ -1,5 +1,5 @@
 import type { GatewayError } from "../chat/error.ts";
-import type { Envelope } from "../dialects/dialect.ts";
+import type { Envelope, Metered } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
@@ -21,6 +21,8 @@ export interface Call {
   /** Counted against the memory for bodies until the answer begins. */
   heldBodyBytes: number;
   readonly attempts: AttemptRow[];
+  /** What the last attempt had told of itself when it failed; `null`: nothing. */
+  spoilt: Metered | null;
   readonly warnings: string[];
   readonly timings: Record<string, number>;
   /** From `startedMs` to the first byte of the answer. */
@@ -50,6 +52,7 @@ export const openCall = (request: Request | null, endpoint: Endpoint, services: 
     admitted: null,
     heldBodyBytes: 0,
     attempts: [],
+    spoilt: null,
     warnings: [],
     timings: {},
     firstByteMs: null,

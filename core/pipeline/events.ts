@@ -1,32 +1,42 @@
 import { collect } from "../chat/collect.ts";
 import { GatewayError } from "../chat/error.ts";
 import type { ChatEvent, ChatStream } from "../chat/event.ts";
-import type { Dialect, Metered } from "../dialects/dialect.ts";
-import { type Answer, nothingMetered, type Source } from "./answer.ts";
+import type { ChatRequest } from "../chat/request.ts";
+import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
+import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
 import { hookOpened } from "./watchdog.ts";
+
+interface EventsOptions {
+  /** The client's. */
+  readonly dialect: Dialect;
+  readonly asked: ChatRequest;
+  readonly envelope: Envelope;
+  readonly signal: AbortSignal;
+  /** Whose events they are. */
+  readonly provider: string;
+}
 
 /** An answer that comes as canonical events: encoded in the client's dialect, streamed or collected as it asked. */
 export async function fromEvents(
   events: ChatStream,
-  dialect: Dialect,
-  asked: { readonly stream: boolean; readonly includeUsage: boolean },
-  signal: AbortSignal,
-  provider: string,
-): Promise<Answer> {
+  { dialect, asked, envelope, signal, provider }: EventsOptions,
+): Promise<BegunAnswer> {
   const meter = eventMeter();
   const metered = abortable(events, signal, meter.see, provider);
-  if (asked.stream) return { kind: "stream", source: eventSource(metered, dialect, asked.includeUsage, meter.result) };
+  if (envelope.stream) {
+    const encoder = dialect.encodeStream({ includeUsage: envelope.includeUsage, asked });
+    return { kind: "stream", source: eventSource(metered, dialect, encoder, meter.result) };
+  }
   const response = await collect(metered);
   return {
     kind: "whole",
-    body: JSON.stringify(dialect.encodeResponse(response)),
+    body: JSON.stringify(dialect.encodeResponse(response, asked)),
     contentType: "application/json",
     metered: meter.result(),
   };
 }
 
-function eventSource(events: ChatStream, dialect: Dialect, includeUsage: boolean, metered: () => Metered): Source {
-  const encoder = dialect.encodeStream({ includeUsage });
+function eventSource(events: ChatStream, dialect: Dialect, encoder: StreamEncoder, metered: () => Metered): Source {
   const bytes = new TextEncoder();
   const iterator = events[Symbol.asyncIterator]();
   return {
@@ -35,6 +45,7 @@ function eventSource(events: ChatStream, dialect: Dialect, includeUsage: boolean
       const { done, value } = await iterator.next();
       return done ? null : bytes.encode(encoder.step(value));
     },
+    fail: (error) => encoder.error?.(error) ?? dialect.encodeStreamError(error),
   };
 }
 

@@ -184,11 +184,13 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
     // Whoever broke it off, nothing more is read: the upstream's connection must not stay open for it.
     call.abort.abort(error);
     // A fault that the provider has told in its own words needs no second one of ours.
-    const told = source.metered().fault !== null;
+    const isTold = source.fail === undefined && source.metered().fault !== null;
     await settle(call, outcome(call.stopped ? "shutdown" : "upstream_error", error), services);
-    if (!told) {
+    if (!isTold) {
       try {
-        controller.enqueue(new TextEncoder().encode(call.endpoint.dialect.encodeStreamError(bodyOf(call, error))));
+        const told = bodyOf(call, error);
+        const text = source.fail?.(told) ?? call.endpoint.dialect.encodeStreamError(told);
+        controller.enqueue(new TextEncoder().encode(text));
       } catch {
         // The client left while the record was written.
       }

@@ -50,8 +50,8 @@ export const mayFallBack = (error: unknown): boolean =>
     (error.kind === "upstream-refused" && error.details.status === 429));
 
 /** An error inside a 200 answer, in the words of the vendor. */
-export const faultOf = (vendor: VendorError): GatewayError =>
-  new GatewayError("upstream-invalid", clean(vendor, []).message, { code: "provider_error" });
+export const faultOf = (vendor: VendorError, secrets: Needles = []): GatewayError =>
+  new GatewayError("upstream-invalid", clean(vendor, secrets).message, { code: "provider_error" });
 
 async function vendorError(response: Response, dialect: Dialect): Promise<VendorError> {
   const text = await readText(response);

@@ -1,0 +1,20 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { ChatRequest } from "../../chat/request.ts";
+import type { DialectName } from "../../dialects/dialect.ts";
+
+const notCarried = "not_carried";
+
+/** Throws for what only a target of the client's own dialect can give; everything less becomes a warning later. */
+export function refuseNativeOnly(request: ChatRequest, client: DialectName): void {
+  const [first] = request.nativeOnly;
+  if (first === undefined) return;
+  throw new GatewayError(
+    "invalid-request",
+    `'${first.param}' asks for ${first.what}, which this model's provider cannot be asked for: it needs a provider that speaks ${client}`,
+    { code: notCarried, param: first.param },
+  );
+}
+
+/** The request was not sent, because this target cannot carry it; another one may. */
+export const isNotCarried = (error: unknown): boolean =>
+  error instanceof GatewayError && error.details.code === notCarried;

@@ -1,0 +1,145 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { ChatEvent } from "../../chat/event.ts";
+import type { ChatRequest } from "../../chat/request.ts";
+import type { Dialect, ErrorBody, Metered, SseFrame, StreamEncoder } from "../../dialects/dialect.ts";
+import { SseSplitter } from "../../dialects/sse.ts";
+import type { Source } from "../answer.ts";
+import { type Needles, redacted } from "../redact.ts";
+import { faultOf } from "../upstream-error.ts";
+import type { Read } from "../upstream-body.ts";
+
+/** Turns an event of the target into those that the client is to get. */
+export type EventMap = (event: ChatEvent, emit: (event: ChatEvent) => void) => void;
+
+export interface Translation {
+  readonly client: Dialect;
+  readonly target: Dialect;
+  /** What the client asked, as it asked it. */
+  readonly asked: ChatRequest;
+  readonly includeUsage: boolean;
+  readonly map: EventMap;
+  /** What the provider may know of us and the client must not. */
+  readonly secrets: Needles;
+}
+
+/** The target's stream in the client's dialect, event by event; metered by what the target sent, as the relay does. */
+export class TranslatedSource implements Source {
+  readonly #read: Read;
+  readonly #translation: Translation;
+  readonly #splitter = new SseSplitter();
+  readonly #meter;
+  readonly #decoder;
+  readonly #encoder: StreamEncoder;
+  /** What the current piece has become so far. */
+  #text = "";
+  /** The client has, or is about to get, more than the opening of an answer. */
+  #hasSaid = false;
+  /** The terminal event is told: nothing may follow. */
+  #isEnded = false;
+  #isOver = false;
+  /** To be thrown when what came before it is delivered. */
+  #failure: Error | null = null;
+
+  constructor(read: Read, encoder: StreamEncoder, translation: Translation) {
+    const { target } = translation;
+    this.#read = read;
+    this.#translation = translation;
+    this.#meter = target.relay.meterStream({ hideUsage: false });
+    this.#decoder = target.decodeStream();
+    this.#encoder = encoder;
+  }
+
+  async next(): Promise<Uint8Array | null> {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#isOver) return null;
+    this.#text = "";
+    try {
+      const { value } = await this.#read();
+      if (value === undefined) this.#finish();
+      else this.#take(value);
+    } catch (error) {
+      this.#isOver = true;
+      // What follows the terminal event, if only the end of the connection, is nobody's business.
+      if (!this.#isEnded && !this.#endsAllTheSame(error)) {
+        this.#failure = this.#inOurWords(error);
+        if (!this.#hasSaid) throw this.#failure;
+      }
+    }
+    if (this.#isOver && this.#text === "" && this.#failure === null) return null;
+    return redacted(utf8.encode(this.#text), this.#translation.secrets);
+  }
+
+  /** Complete is what the client was told the end of, whatever the meter thinks. */
+  metered(): Metered {
+    return { ...this.#meter.result(), complete: this.#isEnded };
+  }
+
+  fail(error: ErrorBody): string {
+    return this.#encoder.error?.(error) ?? this.#translation.client.encodeStreamError(error);
+  }
+
+  #take(bytes: Uint8Array): void {
+    for (const frame of this.#splitter.push(bytes)) {
+      if (this.#isEnded) return;
+      this.#frame(frame);
+    }
+  }
+
+  #frame(frame: SseFrame): void {
+    this.#meter.frame(frame);
+    const { data } = frame;
+    if (data === null) return;
+    for (const event of this.#decoder.step(data, frame.event)) this.#translation.map(event, this.#say);
+  }
+
+  readonly #say = (event: ChatEvent): void => {
+    this.#text += this.#encoder.step(event);
+    if (event.type === "response-end") this.#isEnded = true;
+    else if (event.type !== "response-start") this.#hasSaid = true;
+    if (event.type !== "candidate-end" || event.finish.reason !== "error") return;
+    // Some vendors tell a fault as the reason of the end.
+    const { fault } = this.#meter.result();
+    if (fault !== null) throw faultOf(fault, this.#translation.secrets);
+  };
+
+  /** The connection has come to its end. */
+  #finish(): void {
+    this.#isOver = true;
+    if (this.#isEnded) return;
+    const rest = this.#splitter.rest();
+    if (rest !== null) this.#takeRest(rest);
+    const { events, complete } = this.#decoder.end();
+    if (!complete) throw brokenOff();
+    for (const event of events) this.#translation.map(event, this.#say);
+  }
+
+  /** A last frame without its blank line counts, unless it was cut off in the middle. */
+  #takeRest(rest: SseFrame): void {
+    try {
+      this.#frame(rest);
+    } catch (error) {
+      if (this.#meter.result().fault !== null) throw error;
+    }
+  }
+
+  /** The answer and its usage were there when the connection broke: only its formal end is missing. */
+  #endsAllTheSame(error: unknown): boolean {
+    const { complete, usage, fault } = this.#meter.result();
+    if (!complete || usage === null || fault !== null || error instanceof GatewayError) return false;
+    const end = this.#decoder.end();
+    if (!end.complete) return false;
+    for (const event of end.events) this.#translation.map(event, this.#say);
+    return true;
+  }
+
+  #inOurWords(error: unknown): Error {
+    const { fault } = this.#meter.result();
+    if (fault !== null) return faultOf(fault, this.#translation.secrets);
+    return error instanceof Error ? error : brokenOff();
+  }
+}
+
+const utf8 = new TextEncoder();
+
+const brokenOff = () =>
+  new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" });

@@ -1,0 +1,62 @@
+import { GatewayError } from "../chat/error.ts";
+import { joined } from "../runtime/read-body.ts";
+
+/** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
+const maxAnswerBytes = 128 * 1024 * 1024;
+
+export type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+
+/** The body of a 200 answer: in one piece, or to be read as server-sent events. */
+export type UpstreamBody =
+  { readonly kind: "whole"; readonly bytes: Uint8Array } | { readonly kind: "events"; readonly read: Read };
+
+/** `stream`: the call asked for a stream. What comes decides: vendors stream unasked, and answer streams with one piece. */
+export async function upstreamBody(response: Response, stream: boolean): Promise<UpstreamBody> {
+  // Before anything asks for `body`, which makes a stream of it.
+  if (!stream && isSmall(response.headers)) return whole(await response.bytes());
+  if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
+
+  const reader = response.body.getReader();
+  const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
+  if (isStream) return { kind: "events", read: () => reader.read() };
+
+  // Some vendors stream under another type, or none: then the first bytes tell.
+  const first = await reader.read();
+  let unread: typeof first | null = first;
+  const read = () => {
+    const next = unread ? Promise.resolve(unread) : reader.read();
+    unread = null;
+    return next;
+  };
+  if (stream && !first.done && startsLikeSse(first.value)) return { kind: "events", read };
+  return whole(await readWhole(read, () => void reader.cancel().catch(() => {})));
+}
+
+/** Whether bytes that came under another type are server-sent events. */
+export const startsLikeSse = (bytes: Uint8Array): boolean =>
+  /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(decoder.decode(bytes.subarray(0, 64)));
+
+const decoder = new TextDecoder();
+
+/** Of a length that is known and bounded, so that it can be read in one piece, which is the cheapest way. */
+const isSmall = (headers: Headers): boolean =>
+  headers.get("content-encoding") === null && Number(headers.get("content-length") ?? Infinity) <= maxAnswerBytes;
+
+function whole(bytes: Uint8Array): UpstreamBody {
+  if (bytes.byteLength === 0) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
+  return { kind: "whole", bytes };
+}
+
+async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for (let { value } = await read(); value !== undefined; { value } = await read()) {
+    bytes += value.byteLength;
+    if (bytes > maxAnswerBytes) {
+      cancel();
+      throw new GatewayError("upstream-invalid", "the provider's answer is too large");
+    }
+    chunks.push(value);
+  }
+  return joined(chunks);
+}
