@@ -16,7 +16,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   const call = openCall(request, endpoint, services);
   services.open.add(call);
   try {
-    services.overload.admitCall();
+    services.overload.admitCall(services.open.size);
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
     const asked = await decode(request, call, services); //                                 bytes        → Asked
     call.envelope = asked.envelope;

@@ -73,6 +73,12 @@ export const ServerSchema = closed(
           description:
             "Memory for clients that do not read their streams (2 MiB each), and as much for request bodies on their way; beyond it new ones get 503.",
         }),
+        maxCalls: t.Integer({
+          minimum: 1,
+          default: 20_000,
+          description:
+            "Calls that may run at once, streams among them; beyond it new ones get 503. Low: those taken stay fast in any rush.",
+        }),
         maxLoopLagMs: milliseconds(500, "An event loop that stays this late takes no new call: 503."),
         maxMemoryBytes: t.Optional(
           t.Integer({

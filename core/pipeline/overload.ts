@@ -12,8 +12,8 @@ export interface Overload {
   readonly streams: string | null;
   /** Calls refused since the start. */
   readonly shed: number;
-  /** Throws 503 when no call is taken. */
-  admitCall(): void;
+  /** Throws 503 when no call is taken. `open`: calls that run, this one among them. */
+  admitCall(open: number): void;
   admitStream(): void;
   /**
    * A request body takes memory until it is sent on. Throws 503 when all of them together would take too much; a single
@@ -31,6 +31,8 @@ export interface OverloadOptions {
   readonly heldStreams: () => number;
   readonly maxBufferedBytes: number;
   readonly maxLoopLagMs: number;
+  /** Calls that may run at once. */
+  readonly maxCalls: number;
   readonly collectGarbage: () => void;
   /** New calls or streams begin or cease to be refused. */
   readonly onChange: (reason: string | null) => void;
@@ -43,9 +45,11 @@ const bodyCopies = 3;
 /** A lag, or its end, must last for so many samples: one long turn of the loop is over when it is seen. */
 const lastingSamples = 3;
 const garbageEvery = 10;
+/** So many samples after the last call that was one too many, it is told that calls are taken again. */
+const crowdedSamples = 10;
 
 export function watchOverload(options: OverloadOptions): Overload {
-  const { memory, heldStreams, maxBufferedBytes, maxLoopLagMs, collectGarbage, onChange } = options;
+  const { memory, heldStreams, maxBufferedBytes, maxLoopLagMs, maxCalls, collectGarbage, onChange } = options;
   const reserveBytes = Math.min(Math.max(memory.limitBytes * 0.1, 16 * 1024 * 1024), 256 * 1024 * 1024);
   let bodyBytes = 0;
   let isFull = false;
@@ -53,13 +57,19 @@ export function watchOverload(options: OverloadOptions): Overload {
   let samples = 0;
   /** In a row on the other side of what `isSlow` says. */
   let turning = 0;
+  /** Samples for which calls still count as too many. */
+  let crowded = 0;
+  let told: string | null = null;
 
   const overload = {
     calls: null as string | null,
     streams: null as string | null,
     shed: 0,
-    admitCall() {
+    admitCall(open: number) {
       if (overload.calls !== null) throw refusal();
+      if (open <= maxCalls) return;
+      crowded = crowdedSamples;
+      throw refusal();
     },
     admitStream() {
       if (overload.streams !== null) throw refusal();
@@ -82,12 +92,14 @@ export function watchOverload(options: OverloadOptions): Overload {
         isSlow = !isSlow;
         turning = 0;
       }
-      const before = overload.streams;
       overload.calls = isFull ? "memory is almost used up" : isSlow ? "the event loop is too far behind" : null;
       overload.streams =
         overload.calls ??
         (heldStreams() * heldStreamBytes >= maxBufferedBytes ? "clients do not read the streams they have" : null);
-      if (overload.streams !== before) onChange(overload.streams);
+      crowded = Math.max(crowded - 1, 0);
+      const reason = overload.streams ?? (crowded > 0 ? "as many calls run as may" : null);
+      if (reason !== told) onChange(reason);
+      told = reason;
     },
   };
 

@@ -1,8 +1,10 @@
 import { GatewayError } from "../chat/error.ts";
 import { joined } from "../runtime/read-body.ts";
 
-/** A whole answer larger than this is no answer of a language model; the cap also stops a decompression bomb. */
+/** A whole answer larger than this is no answer of a language model. */
 const maxAnswerBytes = 128 * 1024 * 1024;
+/** One that does not say its length may be a decompression bomb, and lies in memory in pieces until its end. */
+const maxUntoldBytes = 64 * 1024 * 1024;
 
 export type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
 
@@ -52,7 +54,7 @@ async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
   let bytes = 0;
   for (let { value } = await read(); value !== undefined; { value } = await read()) {
     bytes += value.byteLength;
-    if (bytes > maxAnswerBytes) {
+    if (bytes > maxUntoldBytes) {
       cancel();
       throw new GatewayError("upstream-invalid", "the provider's answer is too large");
     }

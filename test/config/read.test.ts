@@ -39,7 +39,7 @@ describe("defaults", () => {
           stallMs: 60_000,
           drainMs: 30_000,
         },
-        overload: { maxBufferedBytes: 268_435_456, maxLoopLagMs: 500 },
+        overload: { maxBufferedBytes: 268_435_456, maxCalls: 20_000, maxLoopLagMs: 500 },
         disconnect: { drainMs: 5_000, maxDrains: 200 },
       },
       storage: { sqlite: {} },

@@ -68,7 +68,7 @@ describe("half a gigabyte in half a megabyte", () => {
         expect([502, 503]).toContain(reply.status);
         errorOf(reply.text);
         expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", cost_nano: 0 });
-        expect(reply.moreMb).toBeLessThan(250);
+        expect(reply.moreMb).toBeLessThan(128);
       });
   }
 });

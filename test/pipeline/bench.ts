@@ -128,6 +128,7 @@ const calmOverload = () =>
     heldStreams: () => 0,
     maxBufferedBytes: 1e9,
     maxLoopLagMs: 1e6,
+    maxCalls: 1e6,
     collectGarbage: () => {},
     onChange: () => {},
   });

@@ -17,6 +17,7 @@ beforeEach(() => {
     heldStreams: () => held,
     maxBufferedBytes: 30 * mib,
     maxLoopLagMs: 500,
+    maxCalls: 100,
     collectGarbage: () => void collected++,
     onChange: (reason) => void changes.push(reason),
   });
@@ -31,10 +32,10 @@ describe("memory", () => {
     used = 890 * mib;
     sample(0);
     expect(overload.calls).toBeNull();
-    overload.admitCall();
+    overload.admitCall(1);
     used = 901 * mib;
     sample(0);
-    expect(thrownBy(() => overload.admitCall())).toMatchObject(refused);
+    expect(thrownBy(() => overload.admitCall(1))).toMatchObject(refused);
     expect(thrownBy(() => overload.admitStream())).toMatchObject(refused);
     expect(overload.shed).toBe(2);
     used = 850 * mib;
@@ -42,7 +43,7 @@ describe("memory", () => {
     expect(overload.calls).not.toBeNull();
     used = 799 * mib;
     sample(0);
-    overload.admitCall();
+    overload.admitCall(1);
     expect(changes).toEqual(["memory is almost used up", null]);
   });
 
@@ -77,6 +78,21 @@ describe("a loop that is behind", () => {
   });
 });
 
+describe("calls at once", () => {
+  test("beyond their number none is taken until one ends, and the operator is told once", () => {
+    overload.admitCall(100);
+    expect(thrownBy(() => overload.admitCall(101))).toMatchObject(refused);
+    overload.admitCall(100);
+    expect(overload.shed).toBe(1);
+    sample(0, 5);
+    expect(thrownBy(() => overload.admitCall(101))).toMatchObject(refused);
+    sample(0, 9);
+    expect(changes).toEqual(["as many calls run as may"]);
+    sample(0);
+    expect(changes).toEqual(["as many calls run as may", null]);
+  });
+});
+
 describe("streams that nobody reads", () => {
   test("beyond their memory no stream is taken, but calls are", () => {
     held = 14;
@@ -84,7 +100,7 @@ describe("streams that nobody reads", () => {
     overload.admitStream();
     held = 15;
     sample(0);
-    overload.admitCall();
+    overload.admitCall(1);
     expect(thrownBy(() => overload.admitStream())).toMatchObject(refused);
     held = 0;
     sample(0);
