@@ -1,6 +1,6 @@
-import { Buffer } from "node:buffer";
 import { GatewayError } from "../chat/error.ts";
-import type { RawText, SseFrame } from "./dialect.ts";
+import type { SseFrame } from "./dialect.ts";
+import { type Fields, latin1, ReceivedFrame } from "./received-frame.ts";
 
 const defaultMaxFrameBytes = 4 * 1024 * 1024;
 
@@ -128,7 +128,7 @@ export class SseSplitter {
 
   #frame(bytes: Uint8Array, start: number, end: number, text: string | null = null): ReceivedFrame {
     if (end - start > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
-    return new ReceivedFrame(bytes, start, end, text);
+    return new ReceivedFrame(readFields, bytes, start, end, text);
   }
 
   #append(chunk: Uint8Array): void {
@@ -154,19 +154,6 @@ export class SseSplitter {
   }
 }
 
-/** The frames' bytes in order, in as few pieces as the memory they came in allows. */
-export function piecesOf(frames: readonly ReceivedFrame[]): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  let piece: ReceivedFrame | null = null;
-  for (const frame of frames) {
-    const longer: ReceivedFrame | null = piece && piece.with(frame);
-    if (piece && !longer) pieces.push(piece.bytes);
-    piece = longer ?? frame;
-  }
-  if (piece) pieces.push(piece.bytes);
-  return pieces;
-}
-
 const LF = 0x0a;
 const CR = 0x0d;
 const none = 0;
@@ -177,60 +164,11 @@ type LineEnd = typeof none | typeof openCr | typeof CR;
 const tooLarge = (maxFrameBytes: number) =>
   new GatewayError("upstream-invalid", `The provider sent an event of more than ${maxFrameBytes} bytes.`);
 
-/** Stands for bytes of a chunk, and decodes them when they are asked for: a frame that is only passed on costs nothing. */
-class ReceivedFrame implements SseFrame {
-  readonly #source: Uint8Array;
-  readonly #start: number;
-  readonly #end: number;
-  readonly #text: string | null;
-  #fields: Fields | null = null;
-
-  /** `text`: all of `source` as Latin-1, where that is at hand. */
-  constructor(source: Uint8Array, start: number, end: number, text: string | null) {
-    this.#source = source;
-    this.#start = start;
-    this.#end = end;
-    this.#text = text;
-  }
-
-  get bytes(): Uint8Array {
-    return this.#source.subarray(this.#start, this.#end);
-  }
-
-  get data(): string | null {
-    return (this.#fields ??= readFields(this.bytes)).data;
-  }
-
-  get event(): string | null {
-    return (this.#fields ??= readFields(this.bytes)).event;
-  }
-
-  get raw(): RawText {
-    if (this.#text !== null) return { text: this.#text, start: this.#start, end: this.#end };
-    const text = latin1(this.bytes);
-    return { text, start: 0, end: text.length };
-  }
-
-  /** Both as one frame, where `next` follows in the same memory. */
-  with(next: ReceivedFrame): ReceivedFrame | null {
-    if (next.#source !== this.#source || next.#start !== this.#end) return null;
-    return new ReceivedFrame(this.#source, this.#start, next.#end, this.#text);
-  }
-}
-
 /** Where the frame ends that starts at `start`, in text without CR; -1: not yet. A blank line of its own is a frame. */
 function endOfWhole(text: string, start: number): number {
   if (text.charCodeAt(start) === LF) return start + 1;
   const lastLine = text.indexOf("\n\n", start);
   return lastLine < 0 ? -1 : lastLine + 2;
-}
-
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-
-interface Fields {
-  readonly data: string | null;
-  readonly event: string | null;
 }
 
 const decoder = new TextDecoder(); // Drops a BOM at the start, as the rules ask of the first frame.
