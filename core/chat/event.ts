@@ -36,7 +36,14 @@ export type ChatEvent =
   | ({ readonly type: "refusal-start" } & At)
   | ({ readonly type: "refusal-delta"; readonly text: string } & At)
   | ({ readonly type: "refusal-end"; readonly extensions?: JsonObject } & At)
-  | ({ readonly type: "tool-input-start"; readonly id: string; readonly name: string; readonly custom?: boolean } & At)
+  | ({
+      readonly type: "tool-input-start";
+      readonly id: string;
+      readonly name: string;
+      readonly custom?: boolean;
+      /** As of `response-start`; `tool-input-end` has the last word. */
+      readonly extensions?: JsonObject;
+    } & At)
   | ({ readonly type: "tool-input-delta"; readonly text: string } & At)
   | ({ readonly type: "tool-input-end"; readonly signature?: string; readonly extensions?: JsonObject } & At)
   /** An image, audio clip or file that the model made, whole. */

@@ -221,7 +221,8 @@ export function encodeSse(dialect: Dialect, events: readonly ChatEvent[]): strin
 
 /**
  * What an answer says, without the vendor's own fields and words. Whole answers have no order between reasoning and the
- * rest, a function that is called without arguments is called with `{}`, and no protocol has a word for `other`.
+ * rest, a function that is called without arguments is called with `{}`, input is text in some protocols and an object in
+ * others, and no protocol has a word for `other`.
  */
 export const said = ({ id, model, candidates }: ChatResponse) => ({
   id,
@@ -232,10 +233,19 @@ export const said = ({ id, model, candidates }: ChatResponse) => ({
       ...parts.filter(({ type }) => type === "reasoning"),
       ...parts.filter(({ type }) => type !== "reasoning"),
     ].map(({ extensions: _extensions, ...part }: Part & { extensions?: JsonObject }) =>
-      part.type === "tool-call" ? { ...part, input: part.input || "{}" } : part,
+      part.type === "tool-call" ? { ...part, input: inputOf(part.input) } : part,
     ),
   })),
 });
+
+/** Without the white space that a model puts between its words; free text, and what is no JSON, as it is. */
+function inputOf(input: string): string {
+  try {
+    return JSON.stringify(JSON.parse(input || "{}"));
+  } catch {
+    return input;
+  }
+}
 
 /** UTF-8 bytes of all text, reasoning, refusals and tool input. */
 function contentBytes(response: ChatResponse): number {

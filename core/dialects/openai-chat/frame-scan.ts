@@ -1,4 +1,5 @@
 import { endOfString } from "../json-text.ts";
+import { utf8Bytes } from "../text-bytes.ts";
 
 /** What a chunk with a delta holds, without parsing it. */
 export interface FrameScan {
@@ -60,7 +61,6 @@ export function scanDelta(data: string, from: number, into: FrameScan): void {
 }
 
 const quote = 0x22;
-const backslash = 0x5c;
 const colon = 0x3a;
 const brace = 0x7b;
 const bytesFields: ReadonlySet<string> = new Set(["content", "arguments", "input", "refusal"]);
@@ -70,32 +70,4 @@ function skipSpace(data: string, from: number): number {
   let at = from;
   while (data.charCodeAt(at) <= 0x20) at++;
   return at;
-}
-
-/** UTF-8 length of a JSON string's content that stands between `from` and `to`, escapes decoded. */
-export function utf8Bytes(data: string, from: number, to: number): number {
-  let bytes = 0;
-  for (let i = from; i < to; i++) {
-    let c = data.charCodeAt(i);
-    if (c === backslash) {
-      i++;
-      if (data.charCodeAt(i) !== letterU) {
-        bytes++;
-        continue;
-      }
-      c = Number.parseInt(data.slice(i + 1, i + 5), 16);
-      i += 4;
-    }
-    bytes += utf8Length(c);
-  }
-  return bytes;
-}
-
-const letterU = 0x75;
-
-/** Of one UTF-16 unit: half of a pair is 2 of its 4 bytes. */
-function utf8Length(unit: number): number {
-  if (unit < 0x80) return 1;
-  if (unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff)) return 2;
-  return 3;
 }

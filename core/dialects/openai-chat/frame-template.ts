@@ -1,6 +1,6 @@
 import { endOfString } from "../json-text.ts";
 import type { RawText } from "../dialect.ts";
-import { utf8Bytes } from "./frame-scan.ts";
+import { contentBytes } from "../text-bytes.ts";
 
 /**
  * Most chunks of a stream are byte for byte the one before, but for the piece of content and OpenAI's padding. One that
@@ -44,18 +44,4 @@ export class FrameTemplate {
   }
 }
 
-/** Of a JSON string's content, one unit a byte: only escapes stand for another number of bytes than their own. */
-function contentBytes(raw: string, from: number, to: number): number {
-  let bytes = to - from;
-  for (let at = from; at < to; at++) {
-    if (raw.charCodeAt(at) !== backslash) continue;
-    const length = raw.charCodeAt(at + 1) === letterU ? 6 : 2;
-    bytes += utf8Bytes(raw, at, at + length) - length;
-    at += length - 1;
-  }
-  return bytes;
-}
-
-const backslash = 0x5c;
-const letterU = 0x75;
 const maxMisfits = 16;

@@ -1,0 +1,54 @@
+import { isJsonObject, type JsonObject } from "../../chat/json.ts";
+import type { OutputFormat } from "../../chat/request.ts";
+import { without } from "../extensions.ts";
+import type { ModelTraits } from "./models.ts";
+import { constrained } from "./schema.ts";
+
+/** `output_config.format`; `rest` is the `output_config` without what has a canonical name here. */
+export function decodeFormat(config: JsonObject): { readonly format: OutputFormat; readonly rest: JsonObject } {
+  const { format } = config;
+  if (!isJsonObject(format) || format["type"] !== "json_schema" || !isJsonObject(format["schema"])) return text(config);
+  const known = Object.keys(format).length === 2;
+  if (!known) return text(config);
+  const { schema } = format;
+  return {
+    format: { type: "json-schema", name: "", description: null, schema, strict: true },
+    rest: without(config, formatKeys),
+  };
+}
+
+/** For a client that spoke this dialect. */
+export const encodeOwnFormat = (format: OutputFormat): JsonObject =>
+  format.type === "json-schema" ? { format: { type: "json_schema", schema: format.schema } } : {};
+
+/**
+ * What makes the model answer in the format: a field of `output_config`, or a sentence for the system prompt where the
+ * protocol has no word for JSON of any shape, the model none for schemas, or the schema is more than it takes.
+ */
+export function encodeFormat(
+  format: OutputFormat,
+  model: ModelTraits,
+  warn: (sentence: string) => void,
+): { readonly config: JsonObject; readonly instruction: string | null } {
+  if (format.type === "text") return { config: {}, instruction: null };
+  if (format.type === "json") {
+    warn("anthropic-messages has no JSON mode; asked for in the system prompt");
+    return { config: {}, instruction: jsonInstruction };
+  }
+  const taken = model.structured ? constrained(format.schema) : null;
+  if (taken === null) {
+    warn("this JSON schema cannot be enforced by anthropic-messages with this model; asked for in the system prompt");
+    const schema = JSON.stringify(format.schema);
+    const described = format.description === null ? "" : ` It is: ${format.description}`;
+    return { config: {}, instruction: `${jsonInstruction} It must fit this JSON schema: ${schema}${described}` };
+  }
+  if (taken.lost) warn("anthropic-messages cannot enforce every rule of the JSON schema; told to the model instead");
+  return { config: { format: { type: "json_schema", schema: taken.schema } }, instruction: null };
+}
+
+/** Parsers take the whole text, so a fence around it breaks them. */
+const jsonInstruction =
+  "Answer with one JSON object and nothing else: no words before or after it and no code fence around it.";
+
+const text = (rest: JsonObject) => ({ format: { type: "text" } as const, rest });
+const formatKeys = new Set(["format"]);

@@ -1,0 +1,36 @@
+import type { Dialect } from "../dialect.ts";
+import { decodeError } from "../vendor-error.ts";
+import { countTokens } from "./count-tokens.ts";
+import { readEnvelope } from "./envelope.ts";
+import { encodeError, encodeStreamError } from "./error.ts";
+import { dialectName } from "./kept.ts";
+import { relay } from "./relay.ts";
+import { decodeRequest, encodeRequest } from "./request.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { encodeStream } from "./stream-encode.ts";
+import { decodeStream } from "./stream.ts";
+
+/** Anthropic's Messages, and what vendors offer as compatible with it. */
+export const anthropicMessages: Dialect = {
+  name: dialectName,
+  traits: {
+    customTools: false,
+    keepsSignatures: true,
+    // The patterns that its 400s name for tools[].name and tool_use.id.
+    toolName: /^[a-zA-Z0-9_-]{1,128}$/,
+    toolCallId: /^[a-zA-Z0-9_-]+$/,
+    requestHeaders: ["anthropic-beta", "anthropic-version"],
+  },
+  readEnvelope,
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  decodeStream,
+  encodeStream,
+  decodeError,
+  encodeError,
+  encodeStreamError,
+  relay,
+  operations: { "count-tokens": countTokens },
+};
