@@ -20,6 +20,7 @@ export const anthropicMessages: Dialect = {
     toolName: /^[a-zA-Z0-9_-]{1,128}$/,
     toolCallId: /^[a-zA-Z0-9_-]+$/,
     requestHeaders: ["anthropic-beta", "anthropic-version"],
+    requestIdHeader: "request-id",
   },
   readEnvelope,
   decodeRequest,
