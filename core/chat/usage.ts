@@ -1,5 +1,5 @@
 /**
- * What one call used, in tokens. Every field is an integer ≥ 0.
+ * What one call used, in tokens. Every field is an integer ≥ 0; an absent one is 0.
  * A part is always contained in its total, whatever the vendor reports, so totals are never the sum of all fields.
  */
 export interface Usage {
@@ -18,6 +18,11 @@ export interface Usage {
   readonly inputAudioTokens: number;
   readonly cacheReadAudioTokens: number;
   readonly outputAudioTokens: number;
+  /** Part of the input that was images, where the vendor tells. */
+  readonly inputImageTokens?: number;
+  readonly outputImageTokens?: number;
+  /** Searches of the web that the provider ran for the call and bills by the piece; no tokens. */
+  readonly webSearches?: number;
 }
 
 export const noUsage: Usage = {

@@ -1,5 +1,5 @@
 import { Value } from "@sinclair/typebox/value";
-import type { PriceRow } from "../plugin/plugin.ts";
+import type { PriceRow, PriceSet } from "../plugin/plugin.ts";
 import type { Alias, Config, Instances } from "./config.ts";
 import { decimalOf } from "./decimal.ts";
 import { type ConfigFile, defaultInstances, pluginSections, ServerSchema } from "./schema.ts";
@@ -51,19 +51,38 @@ function aliasOf(alias: NonNullable<ConfigFile["models"]>[string]): Alias {
   };
 }
 
-function priceOf(row: NonNullable<ConfigFile["prices"]>[number]): PriceRow {
-  const { target, contextWindow, maxOutputTokens, ...prices } = row;
-  const { input, output, ...others } = prices;
-  const decimals = Object.fromEntries(Object.entries(others).map(([item, price]) => [item, decimal(price)]));
+type PriceEntry = Omit<NonNullable<ConfigFile["prices"]>[number], "target">;
+type SetEntry = Omit<PriceEntry, "serviceTiers" | "contextWindow" | "maxOutputTokens">;
+
+function priceOf({ target, ...entry }: NonNullable<ConfigFile["prices"]>[number]): PriceRow {
+  return { target, ...pricesOf(entry) };
+}
+
+/** Prices as they were checked, every one as the decimal that it says. */
+function pricesOf({ serviceTiers, contextWindow, maxOutputTokens, ...set }: PriceEntry): Omit<PriceRow, "target"> {
   return {
-    target,
-    input: decimal(input),
-    output: decimal(output),
-    ...decimals,
+    ...setOf(set),
+    ...(serviceTiers && {
+      serviceTiers: Object.fromEntries(Object.entries(serviceTiers).map(([tier, its]) => [tier, setOf(its)])),
+    }),
     ...(contextWindow === undefined ? {} : { contextWindow }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
   };
 }
+
+function setOf({ contextTiers, input, output, ...others }: SetEntry): PriceSet {
+  return {
+    input: decimal(input),
+    output: decimal(output),
+    ...decimals(others),
+    ...(contextTiers && { contextTiers: contextTiers.map(({ above, ...its }) => ({ ...decimals(its), above })) }),
+  };
+}
+
+const decimals = (prices: Readonly<Record<string, number | string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(prices).flatMap(([item, price]) => (price === undefined ? [] : [[item, decimal(price)]])),
+  );
 
 function decimal(value: number | string): string {
   const text = decimalOf(value);

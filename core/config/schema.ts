@@ -168,6 +168,55 @@ const decimal = (description: string) =>
   );
 const tokens = (description: string) => t.Integer({ minimum: 1, maximum: 1_000_000_000, description });
 
+const items = {
+  input: decimal("Input, USD per million tokens."),
+  output: decimal("Output, USD per million tokens."),
+  cacheRead: t.Optional(decimal("Input read from the provider's cache.")),
+  cacheWrite: t.Optional(decimal("Input written to the provider's cache for 5 minutes.")),
+  cacheWrite1h: t.Optional(decimal("Input written to the provider's cache for 1 hour.")),
+  reasoning: t.Optional(decimal("Reasoning, where it is priced apart from output.")),
+  inputAudio: t.Optional(decimal("Audio in the input.")),
+  outputAudio: t.Optional(decimal("Audio in the output.")),
+  inputImage: t.Optional(decimal("Images in the input, where the vendor counts their tokens apart.")),
+  outputImage: t.Optional(decimal("Images in the output.")),
+  request: t.Optional(decimal("USD per call.")),
+  webSearch: t.Optional(decimal("USD per search of the web that the provider runs.")),
+};
+const contextTiers = t.Optional(
+  t.Array(
+    t.Object(
+      { ...t.Partial(t.Object(items)).properties, above: tokens("Tokens of input that must be exceeded.") },
+      {
+        additionalProperties: false,
+      },
+    ),
+    {
+      maxItems: 20,
+      description: "Prices of the whole call when its input is longer than `above`; what is left out keeps its price.",
+    },
+  ),
+);
+
+/** The prices of a target, without the target. */
+const priceFields = {
+  ...items,
+  contextTiers,
+  serviceTiers: t.Optional(
+    t.Record(
+      t.String({ pattern: "^[a-z][a-z0-9_-]{0,39}$" }),
+      t.Object({ ...items, contextTiers }, { additionalProperties: false }),
+      {
+        additionalProperties: false,
+        expectedName: "the name of a service tier in lower case, e.g. batch",
+        description:
+          "Prices by service tier: `batch`, `flex`, `priority` or what the vendor calls it. `flex` and `batch` stand in for each other; a tier without prices has the standard ones.",
+      },
+    ),
+  ),
+  contextWindow: t.Optional(tokens("Tokens of input and output together.")),
+  maxOutputTokens: t.Optional(tokens("Most tokens of output that the model can write.")),
+};
+
 export const PriceSchema = t.Object(
   {
     target: t.String({
@@ -175,17 +224,7 @@ export const PriceSchema = t.Object(
       expected: "`instance/model`, or `instance/` and `*` for any rest",
       description: "`instance/model`; `*` at the end matches any rest.",
     }),
-    input: decimal("Input, USD per million tokens."),
-    output: decimal("Output, USD per million tokens."),
-    cacheRead: t.Optional(decimal("Input read from the provider's cache.")),
-    cacheWrite: t.Optional(decimal("Input written to the provider's cache for 5 minutes.")),
-    cacheWrite1h: t.Optional(decimal("Input written to the provider's cache for 1 hour.")),
-    reasoning: t.Optional(decimal("Reasoning, where it is priced apart from output.")),
-    inputAudio: t.Optional(decimal("Audio in the input.")),
-    outputAudio: t.Optional(decimal("Audio in the output.")),
-    request: t.Optional(decimal("USD per call.")),
-    contextWindow: t.Optional(tokens("Tokens of input and output together.")),
-    maxOutputTokens: t.Optional(tokens("Most tokens of output that the model can write.")),
+    ...priceFields,
   },
   { additionalProperties: false },
 );

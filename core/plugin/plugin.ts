@@ -261,6 +261,8 @@ export interface RatingLine {
   readonly quantity: number;
   /** USD per million, a decimal. */
   readonly price: string;
+  /** The service tier whose own price this is; absent: the standard price. */
+  readonly tier?: string;
 }
 export interface ModelFacts {
   readonly model: string;
@@ -268,9 +270,8 @@ export interface ModelFacts {
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
 }
-/** One row of the file's `prices:`; USD per million tokens, as decimals. `target` is `instance/model`, `*` matches any rest. */
-export interface PriceRow {
-  readonly target: string;
+/** What has a price of its own: classes of tokens, in USD per million, and what is paid by the piece. Decimals. */
+export interface ItemPrices {
   readonly input: string;
   readonly output: string;
   readonly cacheRead?: string;
@@ -279,8 +280,22 @@ export interface PriceRow {
   readonly reasoning?: string;
   readonly inputAudio?: string;
   readonly outputAudio?: string;
+  readonly inputImage?: string;
+  readonly outputImage?: string;
   /** USD per call. */
   readonly request?: string;
+  /** USD per search of the web. */
+  readonly webSearch?: string;
+}
+export interface PriceSet extends ItemPrices {
+  /** In effect for the whole call when its input has more than `above` tokens; an item that is left out keeps its price. */
+  readonly contextTiers?: readonly (Partial<ItemPrices> & { readonly above: number })[];
+}
+/** One row of the file's `prices:`. `target` is `instance/model`, `*` matches any rest. */
+export interface PriceRow extends PriceSet {
+  readonly target: string;
+  /** By the name of the tier that served the call, e.g. `batch`; fees by the piece that it leaves out are the row's. */
+  readonly serviceTiers?: Readonly<Record<string, PriceSet>>;
   readonly contextWindow?: number;
   readonly maxOutputTokens?: number;
 }

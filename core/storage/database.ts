@@ -227,7 +227,12 @@ export interface Final {
 /** What a page shows of one call beyond its columns. */
 export interface CallNotes {
   readonly warnings?: readonly string[];
-  readonly lines?: readonly { readonly item: string; readonly quantity: number; readonly price: string }[];
+  readonly lines?: readonly {
+    readonly item: string;
+    readonly quantity: number;
+    readonly price: string;
+    readonly tier?: string;
+  }[];
   /** Message the client got. */
   readonly error?: string;
   /** The provider's usage was not credible and was corrected. */

@@ -11,12 +11,14 @@ const tokenKeys: Readonly<Record<string, Item>> = {
   cache_write_1h_mtok: "cacheWrite1h",
   input_audio_mtok: "inputAudio",
   cache_audio_read_mtok: "cacheReadAudio",
+  input_image_mtok: "inputImage",
   output_mtok: "output",
   output_reasoning_mtok: "reasoning",
   output_audio_mtok: "outputAudio",
+  output_image_mtok: "outputImage",
 };
-/** USD per thousand calls. */
-const requestKey = "requests_kcount";
+/** USD per thousand. */
+const pieceKeys: Readonly<Record<string, Item>> = { requests_kcount: "request", web_searches_kcount: "webSearch" };
 
 export function periodsOf(prices: ModelInfo["prices"]): readonly Period[] {
   if (!Array.isArray(prices)) return [{ when: { type: "always" }, sheet: sheetOf(prices) }];
@@ -27,9 +29,10 @@ function sheetOf(prices: ModelPrice): PriceSheet | null {
   const tariffs: Partial<Record<Item, Tariff>> = {};
   for (const [key, price] of Object.entries(prices)) {
     const item = tokenKeys[key];
+    const piece = pieceKeys[key];
     if (price === undefined) continue;
     if (item !== undefined) tariffs[item] = tariffOf(price, 1n);
-    if (key === requestKey) tariffs.request = tariffOf(price, 1000n);
+    if (piece !== undefined) tariffs[piece] = tariffOf(price, 1000n);
   }
   return completeSheet(tariffs);
 }

@@ -12,6 +12,7 @@ import { longestModelName } from "./model-match.ts";
 import { openPriceBook, type PriceBook } from "./price-book.ts";
 import { dearestAt, type Period, sheetAt } from "./price-period.ts";
 import { type Cost, costOf, dearestCostOf } from "./rating.ts";
+import { sheetOfTier } from "./service-tier.ts";
 
 /** Rates by the price book: the operator's `prices:` first, then the bundled data. Charges what the provider bills. */
 export default definePlugin({
@@ -49,7 +50,6 @@ export default definePlugin({
   },
 });
 
-/** `serviceTier` changes nothing: neither the bundled data nor `prices:` tells tiers of service apart. */
 function rate(book: PriceBook, usage: Usage, target: Target, atMs: number, options: RateOptions): Rating {
   const listing = book.find(target);
   const cost = listing === null ? null : costIn(listing.periods, usage, atMs, options);
@@ -62,8 +62,10 @@ function costIn(periods: readonly Period[], usage: Usage, atMs: number, options:
     const dearest = dearestAt(periods, atMs);
     return dearest && dearestCostOf(usage, dearest);
   }
-  const sheet = sheetAt(periods, atMs);
-  return sheet && costOf(usage, sheet);
+  const standard = sheetAt(periods, atMs);
+  if (standard === null) return null;
+  const { sheet, tier } = sheetOfTier(standard, options.serviceTier);
+  return costOf(usage, sheet, tier);
 }
 
 const unpriced = (model: string): GatewayError =>

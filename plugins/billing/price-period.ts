@@ -1,4 +1,4 @@
-import { type Dearest, dearer, type PriceSheet } from "./price-sheet.ts";
+import { type Dearest, dearerSides, type PriceSheet } from "./price-sheet.ts";
 
 const dayMs = 86_400_000;
 
@@ -44,9 +44,3 @@ function fits(when: Period["when"], atMs: number): boolean {
   if (when.endMs < when.startMs) return timeMs >= when.startMs || timeMs < when.endMs;
   return timeMs >= when.startMs && timeMs < when.endMs;
 }
-
-const dearerSides = (left: Dearest, right: Dearest): Dearest => ({
-  input: dearer(left.input, right.input),
-  output: dearer(left.output, right.output),
-  request: dearer(left.request, right.request),
-});

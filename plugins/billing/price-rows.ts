@@ -1,7 +1,15 @@
 import { createHash } from "node:crypto";
-import type { PriceRow } from "llm-proxy/plugin";
+import type { ItemPrices, PriceRow, PriceSet } from "llm-proxy/plugin";
 import { type Decimal, parseDecimal } from "./decimal.ts";
-import { completeSheet, flat, type Item, type PriceSheet, type Tariff } from "./price-sheet.ts";
+import {
+  completeSheet,
+  type Item,
+  type Piece,
+  priceOf,
+  type PriceSheet,
+  type Tariff,
+  type Tariffs,
+} from "./price-sheet.ts";
 
 /** A row of the operator's own prices, ready to use. */
 export interface OwnPrice {
@@ -16,8 +24,7 @@ export interface OwnPrices {
   find(target: string): OwnPrice | null;
 }
 
-type PricedField = Exclude<keyof PriceRow, "target" | "contextWindow" | "maxOutputTokens">;
-const pricedFields: readonly PricedField[] = [
+const pricedItems = [
   "input",
   "output",
   "cacheRead",
@@ -26,15 +33,20 @@ const pricedFields: readonly PricedField[] = [
   "reasoning",
   "inputAudio",
   "outputAudio",
+  "inputImage",
+  "outputImage",
   "request",
-];
+  "webSearch",
+] as const satisfies readonly (keyof ItemPrices)[];
+/** By the piece a price is USD for one, all others are USD per million. */
+const pieces: ReadonlySet<string> = new Set<Piece>(["request", "webSearch"]);
 
 /** Throws `Error` with the place of the first bad price, e.g. `prices[2].cacheRead: …`. */
 export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
   const exact = new Map<string, OwnPrice>();
   const prefixes: { readonly prefix: string; readonly price: OwnPrice }[] = [];
   for (const [index, row] of rows.entries()) {
-    const price = ownPriceOf(row, `prices[${index}]`);
+    const price = ownPriceOf(row, `prices[${index}]`, "config");
     if (row.target.endsWith("*")) prefixes.push({ prefix: row.target.slice(0, -1), price });
     else if (!exact.has(row.target)) exact.set(row.target, price);
   }
@@ -44,24 +56,43 @@ export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
   };
 }
 
-function ownPriceOf(row: PriceRow, place: string): OwnPrice {
-  const tariffs: Partial<Record<Item, Tariff>> = {};
-  for (const field of pricedFields) {
-    const text = row[field];
-    if (text === undefined) continue;
-    const price = readPrice(text, `${place}.${field}`);
-    // A call has its price in USD, all else per million.
-    tariffs[field] = flat(field === "request" ? price * 1_000_000n : price);
-  }
-  const sheet = completeSheet(tariffs);
+/** `place`: where the row stands, for the message of a bad price. */
+function ownPriceOf(row: PriceRow, place: string, source: "config" | "database"): OwnPrice {
+  const tiers = Object.entries(row.serviceTiers ?? {}).map(
+    ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`)] as const,
+  );
+  const tariffs = tariffsOf(row, place);
+  const sheet = completeSheet(tariffs, new Map(tiers));
   if (sheet === null) throw new Error(`${place}: neither input nor output has a price`);
   return {
-    version: `config:${digest(row.target, tariffs)}`,
+    version: `${source}:${digest([row.target, textsOf(tariffs), ...tiers.map(([name, its]) => [name, textsOf(its)])])}`,
     sheet,
     contextWindow: row.contextWindow ?? null,
     maxOutputTokens: row.maxOutputTokens ?? null,
   };
 }
+
+function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string): Tariffs {
+  const tariffs: Partial<Record<Item, Tariff>> = {};
+  const ascending = contextTiers
+    .map((tier, index) => ({ tier, place: `${place}.contextTiers[${index}]` }))
+    .toSorted((left, right) => left.tier.above - right.tier.above);
+  for (const item of pricedItems) {
+    const base = prices[item];
+    const tiers = ascending.flatMap(({ tier, place: at }) => {
+      const text = tier[item];
+      return text === undefined
+        ? []
+        : [{ above: tier.above, price: priceOf(readPrice(text, `${at}.${item}`) * unit(item)) }];
+    });
+    if (base !== undefined) tariffs[item] = { base: priceOf(readPrice(base, `${place}.${item}`) * unit(item)), tiers };
+    else if (tiers.length > 0)
+      throw new Error(`${place}.contextTiers: ${item} has a price there, and none for shorter inputs`);
+  }
+  return tariffs;
+}
+
+const unit = (item: Item): bigint => (pieces.has(item) ? 1_000_000n : 1n);
 
 function readPrice(text: string, place: string): Decimal {
   try {
@@ -71,11 +102,15 @@ function readPrice(text: string, place: string): Decimal {
   }
 }
 
-/** Over the values, not their spelling: `0.50` and `0.5` are one price. */
-function digest(target: string, tariffs: Readonly<Partial<Record<Item, Tariff>>>): string {
-  const prices = pricedFields.map((field) => tariffs[field]?.base.text ?? null);
-  return createHash("sha256")
-    .update(JSON.stringify([target, ...prices]))
-    .digest("hex")
-    .slice(0, 12);
-}
+/** The values, not their spelling: `0.50` and `0.5` are one price. */
+const textsOf = (tariffs: Tariffs) =>
+  pricedItems.map((item) => {
+    const tariff = tariffs[item];
+    if (tariff === undefined) return null;
+    return tariff.tiers.length === 0
+      ? tariff.base.text
+      : [tariff.base.text, ...tariff.tiers.map(({ above, price }) => [above, price.text])];
+  });
+
+const digest = (values: unknown): string =>
+  createHash("sha256").update(JSON.stringify(values)).digest("hex").slice(0, 12);

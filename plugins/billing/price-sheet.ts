@@ -8,11 +8,14 @@ export const inputClasses = [
   "cacheWrite1h",
   "inputAudio",
   "cacheReadAudio",
+  "inputImage",
 ] as const;
-export const outputClasses = ["output", "reasoning", "outputAudio"] as const;
+export const outputClasses = ["output", "reasoning", "outputAudio", "outputImage"] as const;
 export type TokenClass = (typeof inputClasses)[number] | (typeof outputClasses)[number];
-/** What can have a price: a class of tokens, or the call itself. */
-export type Item = TokenClass | "request";
+/** What is paid by the piece: the call itself, and searches that the provider ran for it. */
+export type Piece = "request" | "webSearch";
+/** What can have a price. */
+export type Item = TokenClass | Piece;
 
 /** USD per million of the item. */
 export interface Price {
@@ -37,6 +40,8 @@ export interface Tariff {
 }
 export const flat = (value: Decimal): Tariff => ({ base: priceOf(value), tiers: [] });
 
+export type Tariffs = Readonly<Partial<Record<Item, Tariff>>>;
+
 /** What one model costs at one time. */
 export interface PriceSheet {
   /** `null`: tokens of this class have no price. */
@@ -45,6 +50,10 @@ export interface PriceSheet {
   readonly reasoningApart: boolean;
   /** Per call; `null`: none. */
   readonly request: Tariff | null;
+  /** Per search; `null`: none. */
+  readonly webSearch: Tariff | null;
+  /** Sheets of the service tiers that have prices of their own, which have no tiers themselves. */
+  readonly serviceTiers: ReadonlyMap<string, PriceSheet>;
   readonly dearest: Dearest;
 }
 /** The highest price of any class on a side, in any tier. `null`: none on that side has a price. */
@@ -52,10 +61,14 @@ export interface Dearest {
   readonly input: Price | null;
   readonly output: Price | null;
   readonly request: Price | null;
+  readonly webSearch: Price | null;
 }
 
-/** Fills the classes without a price of their own from the general one. `null`: tokens have no price at all. */
-export function completeSheet(given: Readonly<Partial<Record<Item, Tariff>>>): PriceSheet | null {
+/**
+ * Fills the classes without a price of their own from the general one. A service tier leaves what is paid by the piece to
+ * the standard sheet. `null`: tokens have no price at all.
+ */
+export function completeSheet(given: Tariffs, tiers: ReadonlyMap<string, Tariffs> = noTiers): PriceSheet | null {
   const input = given.input ?? null;
   const output = given.output ?? null;
   const cacheWrite = given.cacheWrite ?? input;
@@ -66,18 +79,30 @@ export function completeSheet(given: Readonly<Partial<Record<Item, Tariff>>>): P
     cacheWrite1h: given.cacheWrite1h ?? cacheWrite,
     inputAudio: given.inputAudio ?? input,
     cacheReadAudio: given.cacheReadAudio ?? given.cacheRead ?? given.inputAudio ?? input,
+    inputImage: given.inputImage ?? input,
     output,
     reasoning: given.reasoning ?? output,
     outputAudio: given.outputAudio ?? output,
+    outputImage: given.outputImage ?? output,
   };
-  const dearest: Dearest = {
+  const { request = null, webSearch = null } = given;
+  const serviceTiers = new Map<string, PriceSheet>();
+  for (const [name, its] of tiers) {
+    const sheet = completeSheet({ ...(request && { request }), ...(webSearch && { webSearch }), ...its });
+    if (sheet !== null) serviceTiers.set(name, sheet);
+  }
+  let dearest: Dearest = {
     input: dearestOf(inputClasses.map((name) => tariffs[name])),
     output: dearestOf(outputClasses.map((name) => tariffs[name])),
-    request: dearestOf([given.request ?? null]),
+    request: dearestOf([request]),
+    webSearch: dearestOf([webSearch]),
   };
+  for (const sheet of serviceTiers.values()) dearest = dearerSides(dearest, sheet.dearest);
   if (dearest.input === null && dearest.output === null) return null;
-  return { tariffs, reasoningApart: given.reasoning !== undefined, request: given.request ?? null, dearest };
+  return { tariffs, reasoningApart: given.reasoning !== undefined, request, webSearch, serviceTiers, dearest };
 }
+
+const noTiers: ReadonlyMap<string, Tariffs> = new Map();
 
 export function priceAt(tariff: Tariff, inputTokens: number): Price {
   let price = tariff.base;
@@ -85,7 +110,14 @@ export function priceAt(tariff: Tariff, inputTokens: number): Price {
   return price;
 }
 
-export function dearer(left: Price | null, right: Price | null): Price | null {
+export const dearerSides = (left: Dearest, right: Dearest): Dearest => ({
+  input: dearer(left.input, right.input),
+  output: dearer(left.output, right.output),
+  request: dearer(left.request, right.request),
+  webSearch: dearer(left.webSearch, right.webSearch),
+});
+
+function dearer(left: Price | null, right: Price | null): Price | null {
   if (left === null) return right;
   if (right === null) return left;
   return right.value > left.value ? right : left;

@@ -24,7 +24,7 @@ interface Charge {
 }
 
 /** What was used, at the tier that the whole input falls in. `null`: a class that was used has no price. */
-export function costOf(usage: Usage, sheet: PriceSheet): Cost | null {
+export function costOf(usage: Usage, sheet: PriceSheet, tier: string | null = null): Cost | null {
   const tokens = splitTokens(usage, sheet.reasoningApart);
   const charges: Charge[] = [];
   for (const item of classes) {
@@ -34,33 +34,46 @@ export function costOf(usage: Usage, sheet: PriceSheet): Cost | null {
   }
   if (sheet.request !== null)
     charges.push({ item: "request", quantity: 1, price: priceAt(sheet.request, usage.inputTokens) });
-  return sum(charges);
+  const { webSearches = 0 } = usage;
+  // Without a price: most vendors count searches that cost nothing by themselves.
+  if (webSearches > 0 && sheet.webSearch !== null)
+    charges.push({ item: "webSearch", quantity: webSearches, price: priceAt(sheet.webSearch, usage.inputTokens) });
+  return sum(charges, tier);
 }
 
 /**
  * The most that a call within these totals can cost, however its tokens split. `null`: a side that is used has no price.
  * Without lines: it is asked several times a call, and nobody is shown it.
  */
-export function dearestCostOf({ inputTokens, outputTokens }: Usage, { input, output, request }: Dearest): Cost | null {
+export function dearestCostOf(
+  { inputTokens, outputTokens, webSearches = 0 }: Usage,
+  { input, output, request, webSearch }: Dearest,
+): Cost | null {
   if ((inputTokens > 0 && input === null) || (outputTokens > 0 && output === null)) return null;
   const nano =
-    (input ? inputTokens * input.nano : 0) + (output ? outputTokens * output.nano : 0) + (request?.nano ?? 0);
+    (input ? inputTokens * input.nano : 0) +
+    (output ? outputTokens * output.nano : 0) +
+    (request?.nano ?? 0) +
+    (webSearches > 0 ? webSearches * (webSearch?.nano ?? 0) : 0);
   if (Number.isSafeInteger(nano)) return { costNano: wholeNano(nano), lines: [] };
   const total =
-    BigInt(inputTokens) * (input?.value ?? 0n) + BigInt(outputTokens) * (output?.value ?? 0n) + (request?.value ?? 0n);
+    BigInt(inputTokens) * (input?.value ?? 0n) +
+    BigInt(outputTokens) * (output?.value ?? 0n) +
+    (request?.value ?? 0n) +
+    BigInt(webSearches) * (webSearch?.value ?? 0n);
   return { costNano: exactNano(total), lines: [] };
 }
 
 const classes = [...inputClasses, ...outputClasses] as const;
 
-function sum(charges: readonly Charge[]): Cost | null {
+function sum(charges: readonly Charge[], tier: string | null): Cost | null {
   const lines: RatingLine[] = [];
   // In nano-USD times the million tokens that a price buys.
   let nano = 0;
   for (const { item, quantity, price } of charges) {
     if (price === null) return null;
     nano += quantity * price.nano;
-    lines.push({ item, quantity, price: price.text });
+    lines.push({ item, quantity, price: price.text, ...(tier !== null && { tier }) });
   }
   // No part is negative, so a sum that is exact has only exact parts.
   if (Number.isSafeInteger(nano)) return { costNano: wholeNano(nano), lines };

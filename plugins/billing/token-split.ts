@@ -13,18 +13,23 @@ export function splitTokens(usage: Usage, reasoningApart: boolean): Readonly<Rec
   const fresh = usage.inputTokens - cacheWrites - cacheReads;
   // The audio of the input counts the cached audio too.
   const inputAudio = within(usage.inputAudioTokens - cacheReadAudio, fresh);
+  const inputImage = within(usage.inputImageTokens ?? 0, fresh - inputAudio);
   const outputAudio = within(usage.outputAudioTokens, usage.outputTokens);
-  const reasoning = reasoningApart ? within(usage.reasoningTokens, usage.outputTokens - outputAudio) : 0;
+  const outputImage = within(usage.outputImageTokens ?? 0, usage.outputTokens - outputAudio);
+  const text = usage.outputTokens - outputAudio - outputImage;
+  const reasoning = reasoningApart ? within(usage.reasoningTokens, text) : 0;
   return {
-    input: fresh - inputAudio,
+    input: fresh - inputAudio - inputImage,
     cacheRead: cacheReads - cacheReadAudio,
     cacheWrite: cacheWrites - cacheWrite1h,
     cacheWrite1h,
     inputAudio,
     cacheReadAudio,
-    output: usage.outputTokens - outputAudio - reasoning,
+    inputImage,
+    output: text - reasoning,
     reasoning,
     outputAudio,
+    outputImage,
   };
 }
 

@@ -43,6 +43,8 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
     inputTokens - cacheReadTokens,
   );
   const inputAudioTokens = read.clamp(read.largest(promptDetails["audio_tokens"]), inputTokens);
+  const inputImageTokens = read.clamp(read.largest(promptDetails["image_tokens"]), inputTokens);
+  const outputImageTokens = read.clamp(read.largest(completionDetails["image_tokens"]), outputTokens);
   const cachedDetails = read.details(promptDetails["cached_tokens_details"]);
   const counted: Usage = {
     inputTokens,
@@ -57,6 +59,8 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
       Math.min(cacheReadTokens, inputAudioTokens),
     ),
     outputAudioTokens: read.clamp(read.largest(completionDetails["audio_tokens"]), outputTokens),
+    ...(inputImageTokens > 0 && { inputImageTokens }),
+    ...(outputImageTokens > 0 && { outputImageTokens }),
   };
   const tier = usage["service_tier"] ?? serviceTier;
   return { usage: counted, anomalous: read.anomalous, ...(typeof tier === "string" ? { serviceTier: tier } : {}) };
