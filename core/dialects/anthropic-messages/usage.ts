@@ -27,6 +27,7 @@ export function decodeUsage(usage: Json | undefined): ReportedUsage | null {
   const outputTokens = sum(({ output }) => output);
   const cacheReadTokens = sum(({ read: fromCache }) => fromCache);
   const cacheWriteTokens = sum(({ write }) => write);
+  const webSearches = read.largest(read.details(usage["server_tool_use"])["web_search_requests"]);
   const counted: Usage = {
     inputTokens,
     outputTokens,
@@ -43,6 +44,7 @@ export function decodeUsage(usage: Json | undefined): ReportedUsage | null {
     inputAudioTokens: 0,
     cacheReadAudioTokens: 0,
     outputAudioTokens: 0,
+    ...(webSearches > 0 && { webSearches }),
   };
   const tier = usage["service_tier"];
   return { usage: counted, anomalous: read.anomalous, ...(typeof tier === "string" ? { serviceTier: tier } : {}) };
@@ -68,6 +70,7 @@ export function encodeUsage(usage: ReportedUsage | null, raw: Json | undefined):
 /** Fields in the order Anthropic sends them. */
 function freshUsage({ usage, serviceTier }: ReportedUsage): JsonObject {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, cacheWrite1hTokens, reasoningTokens } = usage;
+  const { webSearches = 0 } = usage;
   return {
     input_tokens: Math.max(inputTokens - cacheReadTokens - cacheWriteTokens, 0),
     cache_creation_input_tokens: cacheWriteTokens,
@@ -77,6 +80,7 @@ function freshUsage({ usage, serviceTier }: ReportedUsage): JsonObject {
       ephemeral_1h_input_tokens: cacheWrite1hTokens,
     },
     output_tokens: outputTokens,
+    ...(webSearches > 0 ? { server_tool_use: { web_search_requests: webSearches, web_fetch_requests: 0 } } : {}),
     ...(reasoningTokens > 0 ? { output_tokens_details: { thinking_tokens: reasoningTokens } } : {}),
     service_tier: serviceTier !== undefined && tiers.has(serviceTier) ? serviceTier : "standard",
   };
