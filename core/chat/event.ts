@@ -16,7 +16,7 @@ export type ChatEvent =
       /** What the vendor said of the answer before it began, for its own dialect alone; `response-end` has the last word. */
       readonly extensions?: JsonObject;
     }
-  | ({ readonly type: "text-start" } & At)
+  | ({ readonly type: "text-start" } & Start)
   /** `logprobs` as in `Candidate`, of the tokens of this delta. */
   | ({ readonly type: "text-delta"; readonly text: string; readonly logprobs?: Json } & At)
   | ({
@@ -25,7 +25,7 @@ export type ChatEvent =
       readonly citations?: readonly Citation[];
       readonly extensions?: JsonObject;
     } & At)
-  | ({ readonly type: "reasoning-start" } & At)
+  | ({ readonly type: "reasoning-start" } & Start)
   | ({ readonly type: "reasoning-delta"; readonly text: string } & At)
   | ({
       readonly type: "reasoning-end";
@@ -33,7 +33,7 @@ export type ChatEvent =
       readonly encrypted?: string;
       readonly extensions?: JsonObject;
     } & At)
-  | ({ readonly type: "refusal-start" } & At)
+  | ({ readonly type: "refusal-start" } & Start)
   | ({ readonly type: "refusal-delta"; readonly text: string } & At)
   | ({ readonly type: "refusal-end"; readonly extensions?: JsonObject } & At)
   | ({
@@ -41,9 +41,7 @@ export type ChatEvent =
       readonly id: string;
       readonly name: string;
       readonly custom?: boolean;
-      /** As of `response-start`; `tool-input-end` has the last word. */
-      readonly extensions?: JsonObject;
-    } & At)
+    } & Start)
   | ({ readonly type: "tool-input-delta"; readonly text: string } & At)
   | ({ readonly type: "tool-input-end"; readonly signature?: string; readonly extensions?: JsonObject } & At)
   /** An image, audio clip or file that the model made, whole. */
@@ -63,6 +61,11 @@ interface At {
   readonly candidate: number;
   /** Which block of that answer, from 0, dense. */
   readonly index: number;
+}
+
+interface Start extends At {
+  /** What the vendor said of the block before it began, for its own dialect alone; the `…-end` has the last word. */
+  readonly extensions?: JsonObject;
 }
 
 export interface Finish {

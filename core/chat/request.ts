@@ -125,7 +125,7 @@ export interface ToolResultPart extends Cacheable {
   readonly parts: readonly (TextPart | MediaPart | OtherPart)[];
   readonly isError: boolean;
 }
-export interface RefusalPart {
+export interface RefusalPart extends Extensible {
   readonly type: "refusal";
   readonly text: string;
 }

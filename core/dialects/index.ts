@@ -1,8 +1,9 @@
 import { anthropicMessages } from "./anthropic-messages/index.ts";
 import type { Dialect, DialectName } from "./dialect.ts";
 import { openaiChat } from "./openai-chat/index.ts";
+import { openaiResponses } from "./openai-responses/index.ts";
 
 /** The dialects that are spoken, by name. */
 export const dialects: ReadonlyMap<DialectName, Dialect> = new Map(
-  [openaiChat, anthropicMessages].map((dialect) => [dialect.name, dialect]),
+  [openaiChat, openaiResponses, anthropicMessages].map((dialect) => [dialect.name, dialect]),
 );

@@ -1,0 +1,29 @@
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { Citation } from "../../chat/request.ts";
+import { keep, kept } from "./kept.ts";
+
+/** `annotations` of a text: `{type: "url_citation", url, title, start_index, end_index}`, `file_citation` and others. */
+export const decodeAnnotations = (annotations: Json | undefined): readonly Citation[] =>
+  isJsonArray(annotations) ? annotations.filter(isJsonObject).map(decodeAnnotation) : [];
+
+/** A citation of something that is no page has no word here, unless it came from here. */
+export const encodeAnnotations = (citations: readonly Citation[]): readonly JsonObject[] =>
+  citations.flatMap((citation): readonly JsonObject[] => {
+    const own = kept(citation);
+    if (own["type"] !== undefined) return [own];
+    const { url, title, start, end } = citation;
+    if (url === null) return [];
+    return [{ type: "url_citation", start_index: start ?? 0, end_index: end ?? 0, url, title: title ?? "" }];
+  });
+
+const decodeAnnotation = (annotation: JsonObject): Citation => ({
+  url: text(annotation["url"]),
+  title: text(annotation["title"]) ?? text(annotation["filename"]),
+  quote: null,
+  start: offset(annotation["start_index"]),
+  end: offset(annotation["end_index"]),
+  ...keep(annotation),
+});
+
+const text = (value: Json | undefined): string | null => (typeof value === "string" ? value : null);
+const offset = (value: Json | undefined): number | null => (typeof value === "number" ? value : null);

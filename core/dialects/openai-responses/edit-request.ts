@@ -1,0 +1,27 @@
+import type { RequestEdit } from "../dialect.ts";
+import { type Edit, type Member, objectMembers, splice } from "../json-text.ts";
+
+/** Splices the edit into the client's text; `source` is a JSON object with a `model`. Usage is always reported. */
+export function editRequest(source: string, { model, maxOutputTokens }: RequestEdit): string {
+  const members = objectMembers(source);
+  const named = members.find(({ key }) => key === "model");
+  if (named === undefined) throw new Error("editRequest needs a body that readEnvelope accepted");
+  const edits: Edit[] = [];
+  // The same name is left as the client wrote it, escapes and all.
+  if (JSON.parse(source.slice(named.valueStart, named.valueEnd)) !== model) {
+    edits.push(replace(named, JSON.stringify(model)));
+  }
+  if (maxOutputTokens !== null) {
+    const cap = members.find(({ key }) => key === outputCapField);
+    if (cap !== undefined) edits.push(replace(cap, String(maxOutputTokens)));
+    else {
+      const at = named.keyStart;
+      edits.push({ start: at, end: at, text: `"${outputCapField}":${maxOutputTokens},` });
+    }
+  }
+  return splice(source, edits);
+}
+
+export const outputCapField = "max_output_tokens";
+
+const replace = ({ valueStart, valueEnd }: Member, text: string): Edit => ({ start: valueStart, end: valueEnd, text });

@@ -1,0 +1,124 @@
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { Envelope, InputMeasure } from "../dialect.ts";
+import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
+import { outputCapField } from "./edit-request.ts";
+
+/** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
+export const maxItems = 20_000;
+export const maxTools = 2_000;
+const maxEntries = 10_000;
+const maxModelLength = 256;
+const maxToolNameLength = 1_024;
+const maxOutputTokens = 2 ** 31;
+
+/** Checks what the gateway acts on and leaves everything else to the provider. */
+export function readEnvelope(body: JsonObject, bytes: number): Envelope {
+  const model = readString(body["model"], "model") ?? missing("model");
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
+  if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
+    throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
+  }
+  checkCounts(body);
+  return {
+    model,
+    stream: readBoolean(body["stream"], "stream") ?? false,
+    includeUsage: true,
+    maxOutputTokens: readInteger(body[outputCapField], outputCapField, 1, maxOutputTokens),
+    candidates: 1,
+    input: measure(body, bytes),
+  };
+}
+
+/** What the provider has stored, which may be all of the input there is. */
+const storedFields = ["previous_response_id", "conversation", "prompt"];
+
+function checkCounts(body: JsonObject): void {
+  const { input } = body;
+  const isStored = storedFields.some((field) => isGiven(body[field]));
+  if ((input === undefined || input === null) && !isStored) missing("input");
+  if (typeof input !== "string") {
+    const items = readObjects(input, "input", maxItems);
+    if (items?.length === 0 && !isStored) throw invalid("input", "must not be empty");
+  }
+  readString(body["instructions"], "instructions");
+  readObjects(body["tools"], "tools", maxTools)?.forEach(({ name }, i) => {
+    if (typeof name === "string" && name.length > maxToolNameLength) {
+      throw invalid(`tools[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
+    }
+  });
+  const metadata = readObject(body["metadata"], "metadata");
+  if (Object.keys(metadata ?? {}).length > maxEntries) {
+    throw invalid("metadata", `must have at most ${maxEntries} entries`);
+  }
+}
+
+type Found = { -readonly [K in keyof InputMeasure]: InputMeasure[K] };
+
+function measure(body: JsonObject, bytes: number): InputMeasure {
+  const found: Found = { textBytes: bytes, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
+  measureTools(body["tools"], found);
+  if (storedFields.some((field) => isGiven(body[field]))) found.unbounded = true;
+  for (const item of objects(body["input"])) measureItem(item, found);
+  return found;
+}
+
+function measureTools(tools: Json | undefined, found: Found): void {
+  for (const tool of objects(tools)) {
+    if (isPlainTool(tool)) found.functionTools++;
+    else if (tool["type"] === "namespace") measureTools(tool["tools"], found);
+    else found.unbounded = true;
+  }
+}
+
+/** One that the client runs. */
+export const isPlainTool = ({ type }: JsonObject) => type === "function" || type === "custom";
+
+function measureItem(item: JsonObject, found: Found): void {
+  switch (item["type"] ?? "message") {
+    case "message":
+      for (const part of objects(item["content"])) measurePart(part, found);
+      break;
+    case "function_call":
+    case "custom_tool_call":
+      break;
+    case "function_call_output":
+    case "custom_tool_call_output":
+      for (const part of objects(item["output"])) measurePart(part, found);
+      break;
+    case "reasoning":
+      // Without its encrypted content it stands for what the provider has stored under its id.
+      if (typeof item["encrypted_content"] !== "string" && typeof item["id"] === "string") found.unbounded = true;
+      break;
+    default: // Stored items, and tools that the provider ran: their content is not here.
+      found.unbounded = true;
+  }
+}
+
+function measurePart(part: JsonObject, found: Found): void {
+  const { type } = part;
+  if (typeof type === "string" && textParts.has(type)) return;
+  if (type === "input_image") {
+    const { image_url: url } = part;
+    found.images++;
+    if (typeof url !== "string" || !url.startsWith("data:")) return;
+    // A document in its place would have no bound that its bytes show.
+    if (url.startsWith("data:image/")) found.textBytes -= url.length;
+    else found.unbounded = true;
+    return;
+  }
+  if (type === "input_audio" && isJsonObject(part["input_audio"])) {
+    const { data } = part["input_audio"];
+    if (typeof data !== "string") return;
+    found.textBytes -= data.length;
+    found.audioBytes += Math.ceil((data.length * 3) / 4);
+    return;
+  }
+  found.unbounded = true;
+}
+
+/** Content parts that are text: their bytes bound their tokens. */
+const textParts: ReadonlySet<string> = new Set(["input_text", "output_text", "text", "refusal", "reasoning_text"]);
+
+const objects = (value: Json | undefined): readonly JsonObject[] =>
+  isJsonArray(value) ? value.filter(isJsonObject) : [];
+const isGiven = (value: Json | undefined) => value !== undefined && value !== null;

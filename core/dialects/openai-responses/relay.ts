@@ -1,0 +1,116 @@
+import { Buffer } from "node:buffer";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage } from "../../chat/usage.ts";
+import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import { decodeError } from "../vendor-error.ts";
+import { editRequest } from "./edit-request.ts";
+import { finishWord } from "./finish.ts";
+import { separator } from "./reasoning.ts";
+import { decodeUsage } from "./usage.ts";
+
+export const relay: Relay = { editRequest, meterResponse, meterStream: () => new EventMeter() };
+
+function meterResponse(body: JsonObject): Metered {
+  const fault = faultOf(body);
+  return {
+    usage: decodeUsage(body["usage"], body["service_tier"]),
+    finish: finishWord(body),
+    upstreamId: word(body["id"]),
+    contentBytes: outputBytes(body["output"]),
+    complete: fault === null,
+    fault,
+  };
+}
+
+class EventMeter implements StreamMeter {
+  #usage: ReportedUsage | null = null;
+  #finish: string | null = null;
+  #upstreamId: string | null = null;
+  #contentBytes = 0;
+  #complete = false;
+  #fault: VendorError | null = null;
+
+  frame(frame: SseFrame): boolean {
+    const { data, event } = frame;
+    if (data === null || data === "") return true;
+    const told = parsed(data);
+    if (isJsonObject(told)) this.#read(told, word(told["type"]) ?? event ?? "");
+    else if (event === "error") this.#fault ??= decodeError(told ?? null);
+    return true;
+  }
+
+  result(): Metered {
+    return {
+      usage: this.#usage,
+      finish: this.#finish,
+      upstreamId: this.#upstreamId,
+      contentBytes: this.#contentBytes,
+      complete: this.#complete && this.#fault === null,
+      fault: this.#fault,
+    };
+  }
+
+  #read(told: JsonObject, type: string): void {
+    const { response, delta } = told;
+    if (typeof delta === "string") this.#contentBytes += Buffer.byteLength(delta);
+    if (type === "error" || (told["type"] === undefined && isJsonObject(told["error"]))) {
+      this.#fault ??= decodeError(told);
+    }
+    if (!isJsonObject(response)) return;
+    this.#upstreamId ??= word(response["id"]);
+    this.#usage = decodeUsage(response["usage"], response["service_tier"]) ?? this.#usage;
+    if (!ends.has(type)) return;
+    this.#finish = finishWord(response);
+    this.#fault ??= type === "response.failed" ? decodeError(response) : null;
+    this.#complete = type !== "response.failed";
+    // What is repeated in full is exact: some vendors say arguments only whole.
+    this.#contentBytes = outputBytes(response["output"]) || this.#contentBytes;
+  }
+}
+
+const ends = new Set(["response.completed", "response.incomplete", "response.failed", "response.cancelled"]);
+
+function parsed(data: string): Json | undefined {
+  try {
+    // JSON.parse returns JSON values.
+    return JSON.parse(data) as Json;
+  } catch {
+    return undefined; // It is passed on as it came, and says nothing.
+  }
+}
+
+function faultOf(body: JsonObject): VendorError | null {
+  if (isJsonObject(body["error"])) return decodeError(body);
+  return body["status"] === "failed" ? { ...decodeError(null), code: "failed" } : null;
+}
+
+/** UTF-8 bytes of what the model said: texts, refusals, reasoning and the input of tools. */
+function outputBytes(output: Json | undefined): number {
+  return objects(output).reduce((sum, item) => sum + itemBytes(item), 0);
+}
+
+function itemBytes(item: JsonObject): number {
+  switch (item["type"]) {
+    case "reasoning": {
+      const summary = joinedBytes(item["summary"]);
+      return summary > 0 ? summary : joinedBytes(item["content"]);
+    }
+    case "message":
+      return objects(item["content"]).reduce(
+        (sum, part) => sum + textBytes(part["text"]) + textBytes(part["refusal"]),
+        0,
+      );
+    default:
+      return textBytes(item["arguments"]) + textBytes(item["input"]) + textBytes(item["code"]);
+  }
+}
+
+function joinedBytes(list: Json | undefined): number {
+  const sizes = objects(list).map((part) => textBytes(part["text"]));
+  return sizes.reduce((sum, size) => sum + size, 0) + separator.length * Math.max(sizes.length - 1, 0);
+}
+
+const textBytes = (value: Json | undefined): number => (typeof value === "string" ? Buffer.byteLength(value) : 0);
+const objects = (value: Json | undefined): readonly JsonObject[] =>
+  isJsonArray(value) ? value.filter(isJsonObject) : [];
+const word = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);

@@ -1,0 +1,143 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { ChatEvent } from "../../chat/event.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { StreamDecoder } from "../dialect.ts";
+import { without } from "../extensions.ts";
+import { decodeError } from "../vendor-error.ts";
+import { decodeFinish } from "./finish.ts";
+import { keep } from "./kept.ts";
+import { decodeCreated } from "./response.ts";
+import {
+  addAnnotation,
+  addDelta,
+  addItem,
+  finishItem,
+  finishItems,
+  type Output,
+  noOutput,
+  openPart,
+} from "./stream-items.ts";
+import { decodeUsage } from "./usage.ts";
+
+/** What is known of a stream so far. Never changed in place. */
+interface StreamState {
+  readonly started: boolean;
+  /** The answer came to its end; nothing follows. */
+  readonly ended: boolean;
+  readonly output: Output;
+}
+
+const initialState: StreamState = { started: false, ended: false, output: noOutput };
+
+type Step = readonly [StreamState, readonly ChatEvent[]];
+
+/** One frame's data. What an event is, its `type` says; the `event:` line repeats it, and some vendors leave it out. */
+function step(state: StreamState, data: string, event: string | null): Step {
+  if (state.ended || data.trim() === "" || data.trim() === "[DONE]") return [state, []];
+  const frame = readFrame(data);
+  const type = typeof frame["type"] === "string" ? frame["type"] : (event ?? "");
+  if (type === "error" || type === "response.failed" || (frame["type"] === undefined && isJsonObject(frame["error"]))) {
+    throw streamFault(frame);
+  }
+  const events: ChatEvent[] = [];
+  const started = state.started ? state : start(state, frame["response"], type, events);
+  if (type === "response.completed" || type === "response.incomplete" || type === "response.cancelled") {
+    return finish(started, frame["response"], events);
+  }
+  const output = addToOutput(started.output, type, frame, events);
+  return [output === started.output ? started : { ...started, output }, events];
+}
+
+export function decodeStream(): StreamDecoder {
+  let state = initialState;
+  return {
+    step(data, event) {
+      const [next, events] = step(state, data, event);
+      state = next;
+      return events;
+    },
+    end() {
+      const { ended, started } = state;
+      if (ended || !started) return { events: [], complete: ended };
+      const events: ChatEvent[] = [];
+      [state] = finish(state, undefined, events);
+      return { events, complete: false };
+    },
+  };
+}
+
+function addToOutput(output: Output, type: string, frame: JsonObject, events: ChatEvent[]): Output {
+  switch (type) {
+    case "response.output_text.delta":
+    case "response.refusal.delta":
+    case "response.reasoning_summary_text.delta":
+    case "response.reasoning_text.delta":
+    case "response.function_call_arguments.delta":
+    case "response.custom_tool_call_input.delta":
+      return addDelta(output, type, frame, events);
+    case "response.output_item.added":
+      return addItem(output, frame, events);
+    case "response.content_part.added":
+      return openPart(output, frame, events);
+    case "response.output_text.annotation.added":
+      return addAnnotation(output, frame);
+    case "response.output_item.done":
+      return finishItem(output, frame, events);
+    default: // Progress of tools that the provider runs, and repetitions of what came in pieces.
+      return output;
+  }
+}
+
+/** A stream that was joined late, or whose vendor leaves the beginning out, begins with its first word. */
+function start(state: StreamState, response: Json | undefined, type: string, events: ChatEvent[]): StreamState {
+  if (!isJsonObject(response) && !type.startsWith("response.")) return state;
+  const { id, model, created_at: created, ...own } = isJsonObject(response) ? response : {};
+  events.push({
+    type: "response-start",
+    id: isWord(id) ? id : "",
+    model: isWord(model) ? model : "",
+    createdMs: decodeCreated(created),
+    ...keep(without(own, headKeys)),
+  });
+  return { ...state, started: true };
+}
+
+/** Closes what is open. `response`: the whole answer, as the last event repeats it. */
+function finish(state: StreamState, response: Json | undefined, events: ChatEvent[]): Step {
+  const whole = isJsonObject(response) ? response : {};
+  const output = finishItems(state.output, whole["output"], events);
+  events.push({ type: "candidate-end", candidate: 0, finish: decodeFinish(whole, output.hasCalls) });
+  const usage = decodeUsage(whole["usage"], whole["service_tier"]);
+  events.push({ type: "response-end", usage, ...keep(without(whole, wholeKeys)) });
+  return [{ ...state, ended: true, output }, events];
+}
+
+function readFrame(data: string): JsonObject {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(data);
+  } catch {
+    throw notAnEvent(); // The engine's message would quote the answer.
+  }
+  if (!isJsonObject(frame)) throw notAnEvent();
+  return frame;
+}
+
+const notAnEvent = () =>
+  new GatewayError("upstream-invalid", "The provider's stream has an event that is not one of a response.", {
+    code: "invalid_answer",
+  });
+
+function streamFault(frame: JsonObject): GatewayError {
+  const { response } = frame;
+  const fault = decodeError(isJsonObject(response) ? response : frame);
+  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
+    ...(fault.code === null ? {} : { code: fault.code }),
+    cause: fault,
+  });
+}
+
+const isWord = (value: Json | undefined): value is string => typeof value === "string" && value !== "";
+
+const headKeys = new Set(["object", "output", "usage"]);
+const wholeKeys = new Set(["id", "object", "created_at", "model", "output"]);
