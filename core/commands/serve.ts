@@ -15,6 +15,7 @@ import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import type { Services } from "../pipeline/services.ts";
 import { watchOverload } from "../pipeline/overload.ts";
+import { createVault } from "../pipeline/vault.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { loopWatchdog } from "../pipeline/watchdog.ts";
 import { resolvePlugins } from "../plugin/load.ts";
@@ -110,6 +111,12 @@ export const serve: Command = async (input) => {
       closeIdle: (request) => listening?.closeIdle(request),
       watch,
       overload,
+      vault: createVault({
+        key: derivedKey(secret.value, "signatures"),
+        storage: database.namespace("core/signatures"),
+        logger,
+        now,
+      }),
       transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
       logger,

@@ -45,5 +45,5 @@ function checked(value: string, where: string): string {
 }
 
 /** A key of its own for each purpose, so that none helps against another (RFC 5869). */
-export const derivedKey = (secret: string, purpose: "api-keys" | "secret-check"): Buffer =>
+export const derivedKey = (secret: string, purpose: "api-keys" | "secret-check" | "signatures"): Buffer =>
   Buffer.from(hkdfSync("sha256", secret, "", `llm-proxy ${purpose}`, 32));

@@ -4,14 +4,16 @@ import type { ModelProvider } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer, BegunAnswer } from "./answer.ts";
-import { askUpstream, type Order } from "./ask-upstream.ts";
+import { askUpstream } from "./ask-upstream.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
 import { leaveUnsent } from "./disconnect.ts";
 import type { RouteTarget } from "./models.ts";
+import type { Order } from "./order.ts";
 import type { Services } from "./services.ts";
-import { isNotCarried } from "./translate/native-only.ts";
+import { isNotCarried, refuseNativeOnly } from "./translate/native-only.ts";
+import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { mayFallBack } from "./upstream-error.ts";
 
 /** An answer has begun, its first bytes in hand, from the target that is to be billed. */
@@ -87,6 +89,10 @@ class Attempt {
 async function begin(order: Order, attempt: Attempt): Promise<Pick<Dispatched, "answer" | "first">> {
   const { call, target } = order;
   const { slot } = target;
+  if (!offers(slot, call.endpoint.operation)) {
+    attempt.warn([countIsEstimated]);
+    return { answer: unasked(order), first: null };
+  }
   const answer = "chat" in slot ? await askModel(order, slot, attempt) : await askUpstream(order, slot, attempt);
   if (answer.kind === "stream") return beginStream(call, answer, attempt);
   attempt.answered(answer.metered.upstreamId);
@@ -117,6 +123,7 @@ async function askModel(
   attempt: Attempt,
 ): Promise<Answer> {
   const original = request();
+  refuseNativeOnly(original, call.endpoint.dialect.name);
   const { maxOutputTokens } = admitted;
   attempt.sent();
   try {

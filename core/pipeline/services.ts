@@ -6,6 +6,7 @@ import type { Database } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { Models } from "./models.ts";
 import type { Overload } from "./overload.ts";
+import type { Vault } from "./vault.ts";
 import type { Watch } from "./watch.ts";
 
 /** What the stages work with. Made once at start; nothing in it belongs to a single call. */
@@ -18,6 +19,7 @@ export interface Services {
   readonly billing: Instance<Biller> | null;
   readonly observers: readonly Instance<Observer>[];
   readonly transport: Transport;
+  readonly vault: Vault;
   readonly watch: Watch;
   readonly overload: Overload;
   readonly logger: Logger;

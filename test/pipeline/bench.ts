@@ -76,6 +76,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
       stop: () => {},
     },
     overload: calmOverload(),
+    vault: { keep: () => {}, find: () => null },
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     settings: {
       maxBodyBytes: 1_000_000,

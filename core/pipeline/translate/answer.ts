@@ -37,14 +37,15 @@ interface Decoded {
   readonly metered: Metered;
 }
 
-function decoded(bytes: Uint8Array, { target, map, secrets }: Translation): Decoded | FailedAnswer {
+function decoded(bytes: Uint8Array, { target, restore, secrets }: Translation): Decoded | FailedAnswer {
   const body = parseAnswer(bytes);
   const metered = { ...nothingMetered, ...target.relay.meterResponse(body) };
   const { fault } = metered;
   if (fault !== null && metered.contentBytes === 0) return { kind: "failed", error: faultOf(fault, secrets), metered };
   try {
     const collector = new Collector();
-    for (const event of eventsOf(target.decodeResponse(body))) map(event, (mapped) => collector.add(mapped));
+    const emit = restore((event) => collector.add(event));
+    for (const event of eventsOf(target.decodeResponse(body))) emit(event);
     return { kind: "decoded", response: collector.response(), metered };
   } catch (error) {
     return failed(error, metered);

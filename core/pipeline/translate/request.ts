@@ -1,17 +1,59 @@
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
+import type { Vault } from "../vault.ts";
+import { withoutBillingHeader } from "./billing-header.ts";
+import { withFittingIds } from "./call-ids.ts";
+import { withFunctionsOnly } from "./custom-tools.ts";
+import { keepReasoning, withKeptReasoning } from "./kept-reasoning.ts";
 import { refuseNativeOnly } from "./native-only.ts";
-import type { EventMap } from "./stream.ts";
+import { markSignatures, withOwnSignatures } from "./signatures.ts";
+import type { Emit } from "./stream.ts";
+import { withFittingNames } from "./tool-names.ts";
+
+export interface Parties {
+  readonly client: Dialect;
+  readonly target: Dialect;
+  /** Whose call it is. */
+  readonly accountId: string;
+  readonly vault: Vault;
+  /** For answers that say neither who they are nor when they began. */
+  readonly opening: { readonly id: string; readonly createdMs: number };
+}
 
 export interface TranslatedRequest {
   readonly request: ChatRequest;
-  readonly warnings: readonly string[];
-  /** Undoes in the answer what was done to the request. */
-  readonly map: EventMap;
+  /** Undoes in the answer what was done to the request; as in `Translation`. */
+  readonly restore: (emit: Emit) => Emit;
 }
 
-/** The request as a target of another dialect can take it. Throws `not_carried` when none can. */
-export function translateRequest(asked: ChatRequest, client: Dialect, _target: Dialect): TranslatedRequest {
+/** The request as a target of another dialect can take it. Throws `not_carried` when it cannot. */
+export async function translateRequest(asked: ChatRequest, parties: Parties): Promise<TranslatedRequest> {
+  const { client, target, accountId, vault, opening } = parties;
   refuseNativeOnly(asked, client.name);
-  return { request: asked, warnings: [], map: (event, emit) => emit(event) };
+  // The client has no place for what the target signs, so we keep it.
+  const keeps = !client.traits.keepsSignatures && target.traits.keepsSignatures;
+  const plain = withOwnSignatures(withoutBillingHeader(asked), client.name, target);
+  const signed = keeps ? await withKeptReasoning(plain, vault, accountId, target.name) : plain;
+  const { request: plainTools, restore: unwrap } = target.traits.customTools
+    ? { request: signed, restore: null }
+    : withFunctionsOnly(signed);
+  const { request: named, restore: rename } = withFittingNames(plainTools, target.traits.toolName);
+  const keep = keeps ? keepReasoning(vault, accountId, target.name) : null;
+  const mark = markSignatures(target.name);
+  return {
+    request: withFittingIds(named, target.traits.toolCallId),
+    // Read from the inside out, an event goes through them from the last to the first.
+    restore: (emit) =>
+      [mark, keep, unwrap, rename].reduce((inner, step) => step?.(inner) ?? inner, withOpening(opening, emit)),
+  };
 }
+
+/** Not every protocol gives an answer an id and a time; those that do, make clients rely on them. */
+const withOpening =
+  ({ id, createdMs }: Parties["opening"], emit: Emit): Emit =>
+  (event) =>
+    emit(
+      event.type === "response-start"
+        ? { ...event, id: event.id || id, createdMs: event.createdMs || createdMs }
+        : event,
+    );

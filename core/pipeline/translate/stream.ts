@@ -8,8 +8,7 @@ import { type Needles, redacted } from "../redact.ts";
 import { faultOf } from "../upstream-error.ts";
 import type { Read } from "../upstream-body.ts";
 
-/** Turns an event of the target into those that the client is to get. */
-export type EventMap = (event: ChatEvent, emit: (event: ChatEvent) => void) => void;
+export type Emit = (event: ChatEvent) => void;
 
 export interface Translation {
   readonly client: Dialect;
@@ -17,7 +16,8 @@ export interface Translation {
   /** What the client asked, as it asked it. */
   readonly asked: ChatRequest;
   readonly includeUsage: boolean;
-  readonly map: EventMap;
+  /** Stands before what takes the client's events, and makes them of the target's. Once for each stream: it has a state. */
+  readonly restore: (emit: Emit) => Emit;
   /** What the provider may know of us and the client must not. */
   readonly secrets: Needles;
 }
@@ -30,6 +30,7 @@ export class TranslatedSource implements Source {
   readonly #meter;
   readonly #decoder;
   readonly #encoder: StreamEncoder;
+  readonly #emit: Emit;
   /** What the current piece has become so far. */
   #text = "";
   /** The client has, or is about to get, more than the opening of an answer. */
@@ -47,6 +48,7 @@ export class TranslatedSource implements Source {
     this.#meter = target.relay.meterStream({ hideUsage: false });
     this.#decoder = target.decodeStream();
     this.#encoder = encoder;
+    this.#emit = translation.restore((event) => this.#say(event));
   }
 
   async next(): Promise<Uint8Array | null> {
@@ -89,10 +91,10 @@ export class TranslatedSource implements Source {
     this.#meter.frame(frame);
     const { data } = frame;
     if (data === null) return;
-    for (const event of this.#decoder.step(data, frame.event)) this.#translation.map(event, this.#say);
+    for (const event of this.#decoder.step(data, frame.event)) this.#emit(event);
   }
 
-  readonly #say = (event: ChatEvent): void => {
+  #say(event: ChatEvent): void {
     this.#text += this.#encoder.step(event);
     if (event.type === "response-end") this.#isEnded = true;
     else if (event.type !== "response-start") this.#hasSaid = true;
@@ -100,7 +102,7 @@ export class TranslatedSource implements Source {
     // Some vendors tell a fault as the reason of the end.
     const { fault } = this.#meter.result();
     if (fault !== null) throw faultOf(fault, this.#translation.secrets);
-  };
+  }
 
   /** The connection has come to its end. */
   #finish(): void {
@@ -110,7 +112,7 @@ export class TranslatedSource implements Source {
     if (rest !== null) this.#takeRest(rest);
     const { events, complete } = this.#decoder.end();
     if (!complete) throw brokenOff();
-    for (const event of events) this.#translation.map(event, this.#say);
+    for (const event of events) this.#emit(event);
   }
 
   /** A last frame without its blank line counts, unless it was cut off in the middle. */
@@ -128,7 +130,7 @@ export class TranslatedSource implements Source {
     if (!complete || usage === null || fault !== null || error instanceof GatewayError) return false;
     const end = this.#decoder.end();
     if (!end.complete) return false;
-    for (const event of end.events) this.#translation.map(event, this.#say);
+    for (const event of end.events) this.#emit(event);
     return true;
   }
 

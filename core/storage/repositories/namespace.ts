@@ -1,9 +1,12 @@
-import { and, eq, gt, isNull, or } from "drizzle-orm";
+import { and, eq, gt, inArray, isNull, lte, or } from "drizzle-orm";
 import type { Json } from "../../chat/json.ts";
 import type { Namespace } from "../../plugin/plugin.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { pluginState } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+
+/** How many rows a write with a lifetime looks at, to remove those whose own has ended. */
+const sweptPerWrite = 8;
 
 /** The state of one plugin instance; other instances cannot name its keys. */
 export function namespaceOf(
@@ -30,9 +33,32 @@ export function namespaceOf(
       .onConflictDoUpdate({ target: [pluginState.namespace, pluginState.key], set: row })
       .run();
   };
+  let sweptUpTo = "";
+  /** A few rows further than the last time, round and round: no write waits long, and what has ended does not pile up. */
+  const sweep = () => {
+    const keys = database
+      .select({ key: pluginState.key })
+      .from(pluginState)
+      .where(and(eq(pluginState.namespace, namespace), gt(pluginState.key, sweptUpTo)))
+      .orderBy(pluginState.key)
+      .limit(sweptPerWrite)
+      .all()
+      .map(({ key }) => key);
+    sweptUpTo = keys.length < sweptPerWrite ? "" : (keys.at(-1) ?? "");
+    const ended = and(inArray(pluginState.key, keys), lte(pluginState.expiresMs, now()));
+    if (keys.length > 0)
+      database
+        .delete(pluginState)
+        .where(and(eq(pluginState.namespace, namespace), ended))
+        .run();
+  };
   return {
     get: (key) => read(key) ?? null,
-    set: (key, value, options) => writer.run(() => write(key, value, options?.ttlMs)),
+    set: (key, value, options) =>
+      writer.run(() => {
+        if (options?.ttlMs !== undefined) sweep();
+        write(key, value, options?.ttlMs);
+      }),
     add: (key, delta, options) =>
       writer.run(() => {
         const before = read(key) ?? 0;

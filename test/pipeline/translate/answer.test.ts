@@ -37,7 +37,7 @@ const ask = (client: Dialect, response: Response, stream = true): Promise<Answer
     target: openaiChat,
     asked: openaiChat.decodeRequest({ model: "m", stream, messages: [{ role: "user", content: "hi" }] }),
     includeUsage: true,
-    map: (event, emit) => emit(event),
+    restore: (emit) => emit,
     secrets: [Buffer.from("sk-secret-of-ours")],
   });
 

@@ -1,0 +1,72 @@
+import { codecOf, type WireCodec } from "../dialects/codec.ts";
+import type { Dialect } from "../dialects/dialect.ts";
+import { dialects } from "../dialects/index.ts";
+import type { Awaitable, UpstreamProvider } from "../plugin/plugin.ts";
+import type { Answer } from "./answer.ts";
+import type { Call } from "./call.ts";
+import type { Order } from "./order.ts";
+import type { Needles } from "./redact.ts";
+import { relay } from "./relay.ts";
+import { translatedChat } from "./translate/chat.ts";
+import { translatedOperation } from "./translate/operation.ts";
+import { mayHoldMarks, withOwnSignatures } from "./translate/signatures.ts";
+
+/** What one attempt says to its target, and how its answer is read. */
+export interface Message {
+  /** The one that the target is spoken to in. */
+  readonly dialect: Dialect;
+  readonly body: string;
+  readonly framing: "sse" | "json-array";
+  readonly clientHeaders: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+  read(response: Response, secrets: Needles): Promise<Answer>;
+}
+
+/** The client's own bytes where the target speaks its dialect; else a translation into the first one that serves. */
+export function messageFor(order: Order, slot: UpstreamProvider): Awaitable<Message> {
+  const { dialect, operation } = order.call.endpoint;
+  const codec = codecOf(dialect, operation);
+  if (codec !== null && slot.dialects.includes(dialect.name)) return relayed(order, slot, codec);
+  const spoken = slot.dialects.flatMap((name) => dialects.get(name) ?? []);
+  return operation === "chat" ? translatedChat(order, slot, spoken) : translatedOperation(order, spoken);
+}
+
+function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Message {
+  const { call, asked, admitted, target } = order;
+  const { dialect, framing = "sse" } = call.endpoint;
+  const { stream, includeUsage } = asked.envelope;
+  const hideUsage = stream && !includeUsage && slot.refusesStreamOptions !== true;
+  const body = codec.editRequest(mayHoldMarks(asked.text) ? withoutMarks(order) : asked.text, {
+    model: target.model,
+    includeUsage: hideUsage,
+    maxOutputTokens: admitted.maxOutputTokens,
+    maxOutputTokensField: slot.maxOutputTokensField ?? defaultCapField,
+  });
+  return {
+    dialect,
+    body,
+    framing,
+    clientHeaders: protocolHeaders(call),
+    warnings: nothing,
+    read: (response, secrets) => relay(response, dialect, { codec, stream, hideUsage, secrets }),
+  };
+}
+
+const nothing: readonly string[] = [];
+const defaultCapField = "max_completion_tokens";
+
+/** A turn before this one was answered by a target of another dialect, whose signatures this one would refuse. */
+function withoutMarks({ call, asked, target, request }: Order): string {
+  const { dialect, operation } = call.endpoint;
+  if (operation !== "chat") return asked.text;
+  return JSON.stringify(dialect.encodeRequest(withOwnSignatures(request(), dialect.name, dialect), target.model).body);
+}
+
+function protocolHeaders({ request, endpoint }: Call): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const name of endpoint.dialect.traits.requestHeaders) {
+    const value = request?.headers.get(name) ?? null;
+    if (value !== null) found[name] = value;
+  }
+  return found;
+}

@@ -1,0 +1,17 @@
+import type { ChatRequest } from "../chat/request.ts";
+import type { Admitted } from "./admit.ts";
+import type { Call } from "./call.ts";
+import type { Asked } from "./decode.ts";
+import type { RouteTarget } from "./models.ts";
+import type { Services } from "./services.ts";
+
+/** What is known of a call when one of its targets is tried. */
+export interface Order {
+  readonly call: Call;
+  readonly asked: Asked;
+  readonly admitted: Admitted;
+  readonly target: RouteTarget;
+  readonly services: Services;
+  /** The chat request in canonical form, decoded once a call and only where it is needed. */
+  readonly request: () => ChatRequest;
+}

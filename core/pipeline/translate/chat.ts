@@ -1,0 +1,51 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { ChatRequest } from "../../chat/request.ts";
+import type { Dialect } from "../../dialects/dialect.ts";
+import type { UpstreamProvider } from "../../plugin/plugin.ts";
+import type { Message } from "../message.ts";
+import type { Order } from "../order.ts";
+import { translatedAnswer } from "./answer.ts";
+import { translateRequest } from "./request.ts";
+
+/** A chat call in the first dialect that the target speaks. */
+export async function translatedChat(
+  { call, asked, admitted, target, services, request }: Order,
+  slot: UpstreamProvider,
+  [spoken]: readonly Dialect[],
+): Promise<Message> {
+  if (spoken === undefined) throw new GatewayError("internal", "a provider of no dialect that is known");
+  const client = call.endpoint.dialect;
+  const { stream, includeUsage } = asked.envelope;
+  const original = request();
+  const accountId = call.principal?.accountId ?? "";
+  const opening = { id: call.id, createdMs: services.now() };
+  const parties = { client, target: spoken, accountId, vault: services.vault, opening };
+  const { request: carried, restore } = await translateRequest(original, parties);
+  const maxOutputTokens = admitted.maxOutputTokens ?? carried.maxOutputTokens;
+  const { body, warnings } = encoded({ ...carried, maxOutputTokens }, spoken, target.model, slot);
+  return {
+    dialect: spoken,
+    body,
+    framing: "sse",
+    clientHeaders: {},
+    warnings,
+    read: (response, secrets) =>
+      translatedAnswer(response, stream, { client, target: spoken, asked: original, includeUsage, restore, secrets }),
+  };
+}
+
+/** With what belongs to the upstream and not to its dialect: its name of the cap, and whether it can be asked for usage. */
+function encoded(request: ChatRequest, spoken: Dialect, model: string, slot: UpstreamProvider) {
+  const { maxOutputTokens, stream } = request;
+  const field = spoken.name === "openai-chat" ? slot.maxOutputTokensField : undefined;
+  const asksForUsage = stream && slot.refusesStreamOptions !== true;
+  const isNamed = field !== undefined && maxOutputTokens !== null;
+  const { body, warnings } = spoken.encodeRequest(
+    { ...request, maxOutputTokens: isNamed ? null : maxOutputTokens },
+    model,
+  );
+  const text = JSON.stringify(body);
+  if (!asksForUsage && !isNamed) return { body: text, warnings };
+  const edit = { model, includeUsage: asksForUsage, maxOutputTokens: isNamed ? maxOutputTokens : null };
+  return { body: spoken.relay.editRequest(text, { ...edit, maxOutputTokensField: field ?? "" }), warnings };
+}

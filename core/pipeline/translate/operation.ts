@@ -1,0 +1,96 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { Json, JsonObject } from "../../chat/json.ts";
+import { codecOf } from "../../dialects/codec.ts";
+import type { Dialect, Operation, OperationCodec } from "../../dialects/dialect.ts";
+import { dialects } from "../../dialects/index.ts";
+import type { Provider } from "../../plugin/plugin.ts";
+import { type Answer, nothingMetered, type WholeAnswer } from "../answer.ts";
+import type { Message } from "../message.ts";
+import type { Order } from "../order.ts";
+import { type Needles, redacted } from "../redact.ts";
+import { parseAnswer } from "../relay.ts";
+import { upstreamBody } from "../upstream-body.ts";
+import { faultOf } from "../upstream-error.ts";
+
+/** A call that is answered in one piece, in the first of the target's dialects that has its operation. */
+export function translatedOperation(order: Order, spoken: readonly Dialect[]): Message {
+  const { dialect: client, operation } = order.call.endpoint;
+  for (const dialect of spoken) {
+    const message =
+      operation === "embeddings"
+        ? between(order, dialect, client.operations.embeddings, dialect.operations.embeddings)
+        : operation === "count-tokens"
+          ? between(order, dialect, client.operations["count-tokens"], dialect.operations["count-tokens"])
+          : null;
+    if (message !== null) return message;
+  }
+  throw new GatewayError("internal", "an operation that the provider was not to be asked for");
+}
+
+/** Whether some dialect of the provider has the words; the provider itself may refuse all the same. */
+export const offers = (slot: Provider, operation: Operation): boolean =>
+  operation === "chat" ||
+  (!("chat" in slot) &&
+    slot.dialects.some((name) => {
+      const dialect = dialects.get(name);
+      return dialect !== undefined && codecOf(dialect, operation) !== null;
+    }));
+
+/** The answer without asking: a count can be estimated, nothing else can. No attempt is made, and nothing is charged. */
+export function unasked({ call, asked, admitted }: Order): WholeAnswer {
+  const { dialect, operation, inPath } = call.endpoint;
+  const codec = operation === "count-tokens" ? dialect.operations[operation] : undefined;
+  if (codec === undefined)
+    throw new GatewayError("invalid-request", `this model's provider does not offer ${operation}`, {
+      code: "operation_not_offered",
+    });
+  const count = { inputTokens: admitted.expectedInputTokens, extensions: {} };
+  const body = codec.encodeResponse(count, codec.decodeRequest(asked.body, inPath));
+  return { ...wholeJson(body, []), metered: { ...nothingMetered, complete: true } };
+}
+
+export const countIsEstimated =
+  "the number of tokens is an estimate, because the model's provider has no way to count them";
+
+function between<Asked, Answered>(
+  { call, asked: { body }, target }: Order,
+  dialect: Dialect,
+  client: OperationCodec<Asked, Answered> | undefined,
+  spoken: OperationCodec<Asked, Answered> | undefined,
+): Message | null {
+  if (client === undefined || spoken === undefined) return null;
+  const asked = client.decodeRequest(body, call.endpoint.inPath);
+  const encoded = spoken.encodeRequest(asked, target.model);
+  return {
+    dialect,
+    body: JSON.stringify(encoded.body),
+    framing: "sse",
+    clientHeaders: {},
+    warnings: encoded.warnings,
+    read: (response, secrets) =>
+      answerOf(response, secrets, spoken, (answered) => client.encodeResponse(answered, asked)),
+  };
+}
+
+async function answerOf<Asked, Answered>(
+  response: Response,
+  secrets: Needles,
+  spoken: OperationCodec<Asked, Answered>,
+  encode: (answered: Answered) => JsonObject,
+): Promise<Answer> {
+  const received = await upstreamBody(response, false);
+  if (received.kind === "events") throw new GatewayError("upstream-invalid", "the provider's answer is not JSON");
+  const body = parseAnswer(received.bytes);
+  const metered = { ...nothingMetered, ...spoken.meterResponse(body) };
+  if (metered.fault !== null) return { kind: "failed", error: faultOf(metered.fault, secrets), metered };
+  return { ...wholeJson(encode(spoken.decodeResponse(body)), secrets), metered };
+}
+
+const utf8 = new TextEncoder();
+
+const wholeJson = (body: Json, secrets: Needles) =>
+  ({
+    kind: "whole",
+    body: redacted(utf8.encode(JSON.stringify(body)), secrets),
+    contentType: "application/json",
+  }) as const;
