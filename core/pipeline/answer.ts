@@ -1,5 +1,6 @@
 import type { GatewayError } from "../chat/error.ts";
 import type { ErrorBody, Metered } from "../dialects/dialect.ts";
+import type { Framing } from "../dialects/framing.ts";
 
 /** What an attempt brings back: nothing of it has gone to the client yet. */
 export type Answer = BegunAnswer | FailedAnswer;
@@ -14,6 +15,8 @@ export interface WholeAnswer {
 }
 export interface StreamedAnswer {
   readonly kind: "stream";
+  /** Absent: server-sent events. */
+  readonly framing?: Framing;
   readonly source: Source;
 }
 
@@ -30,8 +33,8 @@ export interface Source {
   next(): Promise<Uint8Array | null>;
   metered(): Metered;
   /**
-   * The terminal event for a failure after the first byte. Absent where the bytes are the provider's own: then a fault that
-   * they tell needs no second event of ours, and any other one is the dialect's `encodeStreamError`.
+   * What ends the stream after a failure. Absent where the bytes are the provider's own events: then a fault that they tell
+   * needs no second event of ours, and any other one is the dialect's `encodeStreamError`.
    */
   fail?(error: ErrorBody): string;
 }

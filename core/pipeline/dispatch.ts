@@ -134,6 +134,7 @@ async function askModel(
     });
     return await fromEvents(events, {
       dialect: call.endpoint.dialect,
+      framing: call.endpoint.framing ?? "sse",
       asked: original,
       envelope: asked.envelope,
       signal: call.abort.signal,

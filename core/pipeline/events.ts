@@ -3,12 +3,14 @@ import { GatewayError } from "../chat/error.ts";
 import type { ChatEvent, ChatStream } from "../chat/event.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
+import { framed, type Framing } from "../dialects/framing.ts";
 import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
 import { hookOpened } from "./watchdog.ts";
 
 interface EventsOptions {
   /** The client's. */
   readonly dialect: Dialect;
+  readonly framing: Framing;
   readonly asked: ChatRequest;
   readonly envelope: Envelope;
   readonly signal: AbortSignal;
@@ -19,13 +21,13 @@ interface EventsOptions {
 /** An answer that comes as canonical events: encoded in the client's dialect, streamed or collected as it asked. */
 export async function fromEvents(
   events: ChatStream,
-  { dialect, asked, envelope, signal, provider }: EventsOptions,
+  { dialect, framing, asked, envelope, signal, provider }: EventsOptions,
 ): Promise<BegunAnswer> {
   const meter = eventMeter();
   const metered = abortable(events, signal, meter.see, provider);
   if (envelope.stream) {
-    const encoder = dialect.encodeStream({ includeUsage: envelope.includeUsage, asked });
-    return { kind: "stream", source: eventSource(metered, dialect, encoder, meter.result) };
+    const encoder = framed(dialect.encodeStream({ includeUsage: envelope.includeUsage, asked }), dialect, framing);
+    return { kind: "stream", framing, source: eventSource(metered, dialect, encoder, meter.result) };
   }
   const response = await collect(metered);
   return {

@@ -1,5 +1,6 @@
 import { codecOf, type WireCodec } from "../dialects/codec.ts";
 import type { Dialect } from "../dialects/dialect.ts";
+import type { Framing } from "../dialects/framing.ts";
 import { dialects } from "../dialects/index.ts";
 import type { Awaitable, UpstreamProvider } from "../plugin/plugin.ts";
 import type { Answer } from "./answer.ts";
@@ -7,16 +8,19 @@ import type { Call } from "./call.ts";
 import type { Order } from "./order.ts";
 import type { Needles } from "./redact.ts";
 import { relay } from "./relay.ts";
+import { translatedAnswer } from "./translate/answer.ts";
 import { translatedChat } from "./translate/chat.ts";
 import { translatedOperation } from "./translate/operation.ts";
 import { mayHoldMarks, withOwnSignatures } from "./translate/signatures.ts";
+import type { Emit } from "./translate/stream.ts";
+import { upstreamBody } from "./upstream-body.ts";
 
 /** What one attempt says to its target, and how its answer is read. */
 export interface Message {
   /** The one that the target is spoken to in. */
   readonly dialect: Dialect;
   readonly body: string;
-  readonly framing: "sse" | "json-array";
+  readonly framing: Framing;
   readonly clientHeaders: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
   read(response: Response, secrets: Needles): Promise<Answer>;
@@ -48,10 +52,17 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     framing,
     clientHeaders: protocolHeaders(call),
     warnings: nothing,
-    read: (response, secrets) => relay(response, dialect, { codec, stream, hideUsage, secrets }),
+    async read(response, secrets) {
+      const received = await upstreamBody(response, stream);
+      const asRead = received.kind === "whole" || received.framing === framing;
+      if (asRead) return relay(received, dialect, { codec, hideUsage, secrets });
+      const parties = { client: dialect, target: dialect, asked: order.request(), restore: unchanged };
+      return translatedAnswer(received, stream, { ...parties, includeUsage, framing, secrets });
+    },
   };
 }
 
+const unchanged = (emit: Emit): Emit => emit;
 const nothing: readonly string[] = [];
 const defaultCapField = "max_completion_tokens";
 

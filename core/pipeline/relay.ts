@@ -2,18 +2,18 @@ import { GatewayError } from "../chat/error.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { WireCodec } from "../dialects/codec.ts";
 import type { Dialect, StreamMeter } from "../dialects/dialect.ts";
+import { splitterOf } from "../dialects/framing.ts";
+import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf } from "../dialects/received-frame.ts";
-import { SseSplitter } from "../dialects/sse.ts";
+import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import { type Answer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
+import { type BegunAnswer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
 import { type Needles, redacted } from "./redact.ts";
-import { type Read, upstreamBody } from "./upstream-body.ts";
+import type { UpstreamBody, UpstreamEvents } from "./upstream-body.ts";
 
 interface RelayOptions {
   /** Of the operation. */
   readonly codec: WireCodec;
-  /** The client asked for a stream. */
-  readonly stream: boolean;
   /** Drop the usage chunk that only we asked for. */
   readonly hideUsage: boolean;
   /** What the provider may know of us and the client must not. */
@@ -21,14 +21,9 @@ interface RelayOptions {
 }
 
 /** The upstream's own bytes, metered as they pass. */
-export async function relay(
-  response: Response,
-  dialect: Dialect,
-  { codec, stream, hideUsage, secrets }: RelayOptions,
-): Promise<Answer> {
-  const body = await upstreamBody(response, stream);
+export function relay(body: UpstreamBody, dialect: Dialect, { codec, hideUsage, secrets }: RelayOptions): BegunAnswer {
   if (body.kind === "whole") return wholeAnswer(body.bytes, codec, secrets);
-  return { kind: "stream", source: relaySource(body.read, dialect, hideUsage, secrets) };
+  return { kind: "stream", framing: body.framing, source: relaySource(body, dialect, hideUsage, secrets) };
 }
 
 function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): WholeAnswer {
@@ -51,11 +46,16 @@ export function parseAnswer(bytes: Uint8Array): JsonObject {
   return body;
 }
 
-function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, secrets: Needles): Source {
-  const splitter = new SseSplitter();
+function relaySource(
+  { framing, read }: UpstreamEvents,
+  dialect: Dialect,
+  hideUsage: boolean,
+  secrets: Needles,
+): Source {
+  const splitter = splitterOf(framing);
   const meter = dialect.relay.meterStream({ hideUsage });
   let ended = false;
-  return {
+  const source: Source = {
     metered: () => meter.result(),
     async next() {
       if (ended) return null;
@@ -74,12 +74,31 @@ function relaySource(read: Read, dialect: Dialect, hideUsage: boolean, secrets: 
       return redacted(asReceived ? value : joined(piecesOf(shown)), secrets);
     },
   };
+  if (!(splitter instanceof JsonArraySplitter)) return source;
+  return {
+    ...source,
+    fail: (error) => arrayEnd(splitter, meter.result().fault === null ? dialect.encodeStreamError(error) : ""),
+  };
+}
+
+/** An array must be closed, whatever became of the answer. */
+function arrayEnd({ stage }: JsonArraySplitter, error: string): string {
+  const writer = new JsonArrayWriter(stage);
+  return writer.write(error) + writer.end();
 }
 
 /** A last frame without its blank line: SDKs read it, so it counts, unless it was cut off in the middle. */
-function lastFrame(splitter: SseSplitter, meter: StreamMeter): Uint8Array {
+function lastFrame(splitter: SseSplitter | JsonArraySplitter, meter: StreamMeter): Uint8Array {
   const rest = splitter.rest();
   const shown = rest !== null && meter.frame(rest);
   const { complete, fault } = meter.result();
+  if (splitter instanceof JsonArraySplitter) {
+    // Half an element is dropped: it would not parse.
+    return (complete || fault !== null) && splitter.stage === "open"
+      ? utf8.encode(arrayEnd(splitter, ""))
+      : new Uint8Array(0);
+  }
   return shown && (complete || fault !== null) ? rest.bytes : new Uint8Array(0);
 }
+
+const utf8 = new TextEncoder();

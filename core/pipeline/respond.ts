@@ -1,6 +1,7 @@
 import { type ErrorDetails, GatewayError } from "../chat/error.ts";
 import type { ErrorBody } from "../dialects/dialect.ts";
-import type { Source } from "./answer.ts";
+import type { Framing } from "../dialects/framing.ts";
+import type { Source, StreamedAnswer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { startDrain } from "./disconnect.ts";
 import type { Dispatched } from "./dispatch.ts";
@@ -16,7 +17,7 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   const headers = headersOf(call, dispatched);
   if (answer.kind === "stream") {
     if (!call.clientGone)
-      return new Response(streamOf(call, dispatched, answer.source, services), { headers: streamed(headers) });
+      return new Response(streamOf(call, dispatched, answer, services), { headers: streamed(headers, answer.framing) });
     await drain(call, { target, isEmpty: dispatched.first === null }, answer.source, services);
     return new Response(null, { headers });
   }
@@ -73,9 +74,9 @@ function headersOf(call: Call, dispatched: Dispatched | null): HeaderFields {
   return headers;
 }
 
-const streamed = (headers: HeaderFields): HeaderFields => ({
+const streamed = (headers: HeaderFields, framing: Framing = "sse"): HeaderFields => ({
   ...headers,
-  "content-type": "text/event-stream; charset=utf-8",
+  "content-type": framing === "sse" ? "text/event-stream; charset=utf-8" : "application/json; charset=UTF-8",
   // Proxies in front must not hold events back.
   "x-accel-buffering": "no",
 });
@@ -88,7 +89,12 @@ const ping = new TextEncoder().encode(": ping\n\n");
  * Pull-based, so that a slow client slows the upstream instead of filling memory. However it ends, the call is settled
  * before the stream closes: whoever saw the end finds an exact row.
  */
-function streamOf(call: Call, dispatched: Dispatched, source: Source, services: Services): ReadableStream<Uint8Array> {
+function streamOf(
+  call: Call,
+  dispatched: Dispatched,
+  { source, framing = "sse" }: StreamedAnswer,
+  services: Services,
+): ReadableStream<Uint8Array> {
   // Not `dispatched` itself: it holds the first bytes, which must not live as long as the stream.
   const { target } = dispatched;
   const isEmpty = dispatched.first === null;
@@ -109,7 +115,8 @@ function streamOf(call: Call, dispatched: Dispatched, source: Source, services: 
     },
     onStalled,
     onSilence() {
-      waiting?.enqueue(ping);
+      // An array has no place for a comment.
+      if (framing === "sse") waiting?.enqueue(ping);
     },
   };
   const unwatch = services.watch.add(watched);

@@ -1,4 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
+import type { Framing } from "../dialects/framing.ts";
+import { startsLikeArray } from "../dialects/json-array.ts";
 import { joined } from "../runtime/read-body.ts";
 
 /** A whole answer larger than this is no answer of a language model. */
@@ -6,11 +8,15 @@ const maxAnswerBytes = 128 * 1024 * 1024;
 /** One that does not say its length may be a decompression bomb, and lies in memory in pieces until its end. */
 const maxUntoldBytes = 64 * 1024 * 1024;
 
-export type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
 
-/** The body of a 200 answer: in one piece, or to be read as server-sent events. */
-export type UpstreamBody =
-  { readonly kind: "whole"; readonly bytes: Uint8Array } | { readonly kind: "events"; readonly read: Read };
+/** The body of a 200 answer: in one piece, or to be read as a stream of events. */
+export type UpstreamBody = { readonly kind: "whole"; readonly bytes: Uint8Array } | UpstreamEvents;
+export interface UpstreamEvents {
+  readonly kind: "events";
+  readonly framing: Framing;
+  readonly read: Read;
+}
 
 /** `stream`: the call asked for a stream. What comes decides: vendors stream unasked, and answer streams with one piece. */
 export async function upstreamBody(response: Response, stream: boolean): Promise<UpstreamBody> {
@@ -20,7 +26,7 @@ export async function upstreamBody(response: Response, stream: boolean): Promise
 
   const reader = response.body.getReader();
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-  if (isStream) return { kind: "events", read: () => reader.read() };
+  if (isStream) return { kind: "events", framing: "sse", read: () => reader.read() };
 
   // Some vendors stream under another type, or none: then the first bytes tell.
   const first = await reader.read();
@@ -30,7 +36,10 @@ export async function upstreamBody(response: Response, stream: boolean): Promise
     unread = null;
     return next;
   };
-  if (stream && !first.done && startsLikeSse(first.value)) return { kind: "events", read };
+  if (stream && !first.done) {
+    if (startsLikeSse(first.value)) return { kind: "events", framing: "sse", read };
+    if (startsLikeArray(first.value)) return { kind: "events", framing: "json-array", read };
+  }
   return whole(await readWhole(read, () => void reader.cancel().catch(() => {})));
 }
 

@@ -111,7 +111,10 @@ export function createVault({ key, storage, logger, now, maxBytes = defaultMaxBy
         if (!(value instanceof Promise)) return fetched(accountId, callId, place, value);
         return within(findTimeoutMs, () => value).then(
           (found) => fetched(accountId, callId, place, found),
-          (error: unknown) => (failed(error), null),
+          (error: unknown) => {
+            failed(error);
+            return null;
+          },
         );
       } catch (error) {
         failed(error);

@@ -98,7 +98,7 @@ describe("bounds", () => {
     const { storage, asked } = fakeStorage();
     const { vault } = vaultOver(storage, { maxBytes: 3_000 });
     for (const id of ["one", "two", "three"]) vault.keep("a", id, { text: "x".repeat(400) });
-    vault.find("a", "one");
+    expect(vault.find("a", "one")).not.toBeNull();
     vault.keep("a", "four", { text: "x".repeat(400) });
     expect(asked.gets).toBe(0);
     expect(vault.find("a", "one")).not.toBeNull();

@@ -2,25 +2,23 @@ import { Collector } from "../../chat/collect.ts";
 import { GatewayError } from "../../chat/error.ts";
 import type { ChatResponse } from "../../chat/response.ts";
 import type { Metered, StreamEncoder } from "../../dialects/dialect.ts";
+import { framed } from "../../dialects/framing.ts";
 import { type Answer, type FailedAnswer, nothingMetered } from "../answer.ts";
 import { parseAnswer } from "../relay.ts";
 import { type Needles, redacted } from "../redact.ts";
 import { faultOf } from "../upstream-error.ts";
-import { type Read, startsLikeSse, upstreamBody } from "../upstream-body.ts";
+import { startsLikeSse, type UpstreamBody, type UpstreamEvents } from "../upstream-body.ts";
 import { eventsOf } from "./replay.ts";
 import { type Translation, TranslatedSource } from "./stream.ts";
 
 /** A 200 answer of the target in the client's dialect, streamed or whole as the client asked, whichever way it came. */
-export async function translatedAnswer(response: Response, stream: boolean, translation: Translation): Promise<Answer> {
-  const { client, asked, includeUsage, secrets } = translation;
-  const body = await upstreamBody(response, stream);
-  if (stream && body.kind === "events") {
-    const encoder = client.encodeStream({ includeUsage, asked });
-    return { kind: "stream", source: new TranslatedSource(body.read, encoder, translation) };
-  }
+export async function translatedAnswer(body: UpstreamBody, stream: boolean, translation: Translation): Promise<Answer> {
+  const { client, asked, secrets, framing } = translation;
+  if (stream && body.kind === "events")
+    return { kind: "stream", framing, source: new TranslatedSource(body, encoderFor(translation), translation) };
   const answer =
     body.kind === "events"
-      ? await collected(body.read, translation)
+      ? await collected(body, translation)
       : startsLikeSse(body.bytes)
         ? await collected(onceRead(body.bytes), translation)
         : decoded(body.bytes, translation);
@@ -29,6 +27,9 @@ export async function translatedAnswer(response: Response, stream: boolean, tran
     ? replayed(answer, translation)
     : wholeAnswer(answer, client.encodeResponse(answer.response, asked), secrets);
 }
+
+const encoderFor = ({ client, asked, includeUsage, framing }: Translation): StreamEncoder =>
+  framed(client.encodeStream({ includeUsage, asked }), client, framing);
 
 interface Decoded {
   readonly kind: "decoded";
@@ -53,7 +54,7 @@ function decoded(bytes: Uint8Array, { target, restore, secrets }: Translation): 
 }
 
 /** A stream that nobody asked for, or that came under another type. */
-async function collected(read: Read, translation: Translation): Promise<Decoded | FailedAnswer> {
+async function collected(events: UpstreamEvents, translation: Translation): Promise<Decoded | FailedAnswer> {
   const collector = new Collector();
   const intoCollector: StreamEncoder = {
     step(event) {
@@ -61,7 +62,7 @@ async function collected(read: Read, translation: Translation): Promise<Decoded 
       return "";
     },
   };
-  const source = new TranslatedSource(read, intoCollector, translation);
+  const source = new TranslatedSource(events, intoCollector, translation);
   try {
     while ((await source.next()) !== null);
     return { kind: "decoded", response: collector.response(), metered: source.metered() };
@@ -75,28 +76,30 @@ function failed(error: unknown, metered: Metered): FailedAnswer {
   throw error;
 }
 
-const onceRead = (bytes: Uint8Array): Read => {
+function onceRead(bytes: Uint8Array): UpstreamEvents {
   let unread: Uint8Array | undefined = bytes;
-  return () => {
+  const read = () => {
     const value = unread;
     unread = undefined;
     return Promise.resolve({ done: value === undefined, value });
   };
-};
+  return { kind: "events", framing: "sse", read };
+}
 
 function wholeAnswer({ metered }: Decoded, body: unknown, secrets: Needles): Answer {
-  const bytes = redacted(encoder.encode(JSON.stringify(body)), secrets);
+  const bytes = redacted(utf8.encode(JSON.stringify(body)), secrets);
   return { kind: "whole", body: bytes, contentType: "application/json", metered };
 }
 
 /** A stream of an answer that came in one piece. */
-function replayed({ response, metered }: Decoded, { client, asked, includeUsage, secrets }: Translation): Answer {
-  const stream = client.encodeStream({ includeUsage, asked });
+function replayed({ response, metered }: Decoded, translation: Translation): Answer {
+  const encoder = encoderFor(translation);
   let text = "";
-  for (const event of eventsOf(response)) text += stream.step(event);
-  let unread: Uint8Array | null = redacted(encoder.encode(text), secrets);
+  for (const event of eventsOf(response)) text += encoder.step(event);
+  let unread: Uint8Array | null = redacted(utf8.encode(text), translation.secrets);
   return {
     kind: "stream",
+    framing: translation.framing,
     source: {
       metered: () => metered,
       next() {
@@ -104,9 +107,9 @@ function replayed({ response, metered }: Decoded, { client, asked, includeUsage,
         unread = null;
         return Promise.resolve(bytes);
       },
-      fail: (error) => stream.error?.(error) ?? client.encodeStreamError(error),
+      fail: (error) => encoder.error?.(error) ?? translation.client.encodeStreamError(error),
     },
   };
 }
 
-const encoder = new TextEncoder();
+const utf8 = new TextEncoder();

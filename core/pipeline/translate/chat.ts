@@ -4,6 +4,7 @@ import type { Dialect } from "../../dialects/dialect.ts";
 import type { UpstreamProvider } from "../../plugin/plugin.ts";
 import type { Message } from "../message.ts";
 import type { Order } from "../order.ts";
+import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
 import { translateRequest } from "./request.ts";
 
@@ -14,7 +15,7 @@ export async function translatedChat(
   [spoken]: readonly Dialect[],
 ): Promise<Message> {
   if (spoken === undefined) throw new GatewayError("internal", "a provider of no dialect that is known");
-  const client = call.endpoint.dialect;
+  const { dialect: client, framing = "sse" } = call.endpoint;
   const { stream, includeUsage } = asked.envelope;
   const original = request();
   const accountId = call.principal?.accountId ?? "";
@@ -29,8 +30,10 @@ export async function translatedChat(
     framing: "sse",
     clientHeaders: {},
     warnings,
-    read: (response, secrets) =>
-      translatedAnswer(response, stream, { client, target: spoken, asked: original, includeUsage, restore, secrets }),
+    async read(response, secrets) {
+      const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
+      return translatedAnswer(await upstreamBody(response, stream), stream, translation);
+    },
   };
 }
 

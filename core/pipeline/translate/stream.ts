@@ -2,11 +2,11 @@ import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect, ErrorBody, Metered, SseFrame, StreamEncoder } from "../../dialects/dialect.ts";
-import { SseSplitter } from "../../dialects/sse.ts";
+import { type Framing, splitterOf } from "../../dialects/framing.ts";
 import type { Source } from "../answer.ts";
 import { type Needles, redacted } from "../redact.ts";
 import { faultOf } from "../upstream-error.ts";
-import type { Read } from "../upstream-body.ts";
+import type { UpstreamEvents } from "../upstream-body.ts";
 
 export type Emit = (event: ChatEvent) => void;
 
@@ -16,6 +16,8 @@ export interface Translation {
   /** What the client asked, as it asked it. */
   readonly asked: ChatRequest;
   readonly includeUsage: boolean;
+  /** How the client wants its events. */
+  readonly framing: Framing;
   /** Stands before what takes the client's events, and makes them of the target's. Once for each stream: it has a state. */
   readonly restore: (emit: Emit) => Emit;
   /** What the provider may know of us and the client must not. */
@@ -24,9 +26,9 @@ export interface Translation {
 
 /** The target's stream in the client's dialect, event by event; metered by what the target sent, as the relay does. */
 export class TranslatedSource implements Source {
-  readonly #read: Read;
+  readonly #read: UpstreamEvents["read"];
   readonly #translation: Translation;
-  readonly #splitter = new SseSplitter();
+  readonly #splitter;
   readonly #meter;
   readonly #decoder;
   readonly #encoder: StreamEncoder;
@@ -41,9 +43,10 @@ export class TranslatedSource implements Source {
   /** To be thrown when what came before it is delivered. */
   #failure: Error | null = null;
 
-  constructor(read: Read, encoder: StreamEncoder, translation: Translation) {
+  constructor(events: UpstreamEvents, encoder: StreamEncoder, translation: Translation) {
     const { target } = translation;
-    this.#read = read;
+    this.#read = events.read;
+    this.#splitter = splitterOf(events.framing);
     this.#translation = translation;
     this.#meter = target.relay.meterStream({ hideUsage: false });
     this.#decoder = target.decodeStream();

@@ -2,9 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../../../core/chat/error.ts";
 import type { Dialect } from "../../../core/dialects/dialect.ts";
 import { dialects } from "../../../core/dialects/index.ts";
+import type { Framing } from "../../../core/dialects/framing.ts";
 import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
 import type { Answer, Source } from "../../../core/pipeline/answer.ts";
 import { translatedAnswer } from "../../../core/pipeline/translate/answer.ts";
+import { upstreamBody } from "../../../core/pipeline/upstream-body.ts";
 import { dataOf } from "../../support/clients.ts";
 import { chunk, completion, frame, frames } from "../../support/openai-answers.ts";
 
@@ -31,12 +33,13 @@ function responseOf(body: Body, contentType: string): Response {
 
 const events = (body: Body) => responseOf(body, "text/event-stream");
 
-const ask = (client: Dialect, response: Response, stream = true): Promise<Answer> =>
-  translatedAnswer(response, stream, {
+const ask = async (client: Dialect, response: Response, stream = true, framing: Framing = "sse"): Promise<Answer> =>
+  translatedAnswer(await upstreamBody(response, stream), stream, {
     client,
     target: openaiChat,
     asked: openaiChat.decodeRequest({ model: "m", stream, messages: [{ role: "user", content: "hi" }] }),
     includeUsage: true,
+    framing,
     restore: (emit) => emit,
     secrets: [Buffer.from("sk-secret-of-ours")],
   });
