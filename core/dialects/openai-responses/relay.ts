@@ -27,6 +27,7 @@ class EventMeter implements StreamMeter {
   #finish: string | null = null;
   #upstreamId: string | null = null;
   #contentBytes = 0;
+  #ended = false;
   #complete = false;
   #fault: VendorError | null = null;
 
@@ -51,6 +52,7 @@ class EventMeter implements StreamMeter {
   }
 
   #read(told: JsonObject, type: string): void {
+    if (this.#ended) return; // As for the decoder, nothing follows the end.
     const { response, delta } = told;
     if (typeof delta === "string") this.#contentBytes += Buffer.byteLength(delta);
     if (type === "error" || (told["type"] === undefined && isJsonObject(told["error"]))) {
@@ -60,6 +62,7 @@ class EventMeter implements StreamMeter {
     this.#upstreamId ??= word(response["id"]);
     this.#usage = decodeUsage(response["usage"], response["service_tier"]) ?? this.#usage;
     if (!ends.has(type)) return;
+    this.#ended = true;
     this.#finish = finishWord(response);
     this.#fault ??= type === "response.failed" ? decodeError(response) : null;
     this.#complete = type !== "response.failed";
