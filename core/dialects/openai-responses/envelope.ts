@@ -58,6 +58,9 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
   const found: Found = { textBytes: bytes, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
   measureTools(body["tools"], found);
   if (storedFields.some((field) => isGiven(body[field]))) found.unbounded = true;
+  const { reasoning } = body;
+  const mode = isJsonObject(reasoning) ? (reasoning["mode"] ?? "standard") : "standard";
+  if (mode !== "standard") found.unbounded = true; // Thinks in several runs, each of which reads the input.
   for (const item of objects(body["input"])) measureItem(item, found);
   return found;
 }
