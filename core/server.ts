@@ -17,7 +17,7 @@ import type { LoopLag } from "./runtime/loop-lag.ts";
 export type Access = "public" | "key" | "admin" | "session";
 
 export interface Route {
-  readonly method: "GET" | "POST" | "DELETE" | "HEAD";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "HEAD";
   /** In Elysia's notation: `:name` is a segment, `*` the rest. */
   readonly path: string;
   readonly access: Access;

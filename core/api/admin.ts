@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
+import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
@@ -21,7 +22,12 @@ const maxBodyBytes = 1024 * 1024;
 export function adminRoutes(dependencies: ApiDependencies) {
   const { database, service, now } = dependencies;
   const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
-  const routes = [...keyRoutes(service, database), ...budgetRoutes(dependencies), ...callRoutes(database, now)];
+  const routes = [
+    ...keyRoutes(service, database),
+    ...accountRoutes(dependencies),
+    ...budgetRoutes(dependencies),
+    ...callRoutes(database, now),
+  ];
   const description = openapi(routes, dependencies);
 
   return [

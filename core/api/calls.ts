@@ -36,10 +36,15 @@ export const callRoutes = (database: Database, now: () => number): readonly ApiR
     body: null,
     status: 200,
     async answer({ query }) {
-      const { from = 0, to = now() + 1, groupBy } = checkedQuery(UsageQuerySchema, query);
+      const { from = 0, to = now() + 1, groupBy, under } = checkedQuery(UsageQuerySchema, query);
       // The schema's pattern admits these names only.
       const fields = (groupBy === undefined ? [] : groupBy.split(",")) as GroupField[];
-      const { data, total } = await database.calls.usage({ from, to, groupBy: [...new Set(fields)] });
+      const { data, total } = await database.calls.usage({
+        from,
+        to,
+        groupBy: [...new Set(fields)],
+        ...(under !== undefined && { under }),
+      });
       return { data: data.map(({ group, ...sums }) => ({ ...group, ...sums })), total };
     },
   },

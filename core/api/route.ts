@@ -6,7 +6,7 @@ import { steps } from "../config/problem.ts";
 
 /** One operation of the admin API: how it is described at `/openapi.json` and how it is answered. */
 export interface ApiRoute {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   /** In Elysia's notation, e.g. `/api/keys/:id`. */
   readonly path: string;
   readonly summary: string;

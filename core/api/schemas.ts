@@ -12,6 +12,14 @@ const millis = (description: string) =>
     t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }),
   );
 const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
+const label = (description: string) =>
+  t.String({
+    minLength: 1,
+    maxLength: 100,
+    pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+    expected: "1 to 100 characters, none of them a control character",
+    description,
+  });
 
 const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
   expected: "an amount in USD",
@@ -31,13 +39,7 @@ const LimitsSchema = t.Object(
 );
 export const NewKeySchema = t.Object(
   {
-    name: t.String({
-      minLength: 1,
-      maxLength: 100,
-      pattern: "^[^\\u0000-\\u001f\\u007f]+$",
-      expected: "1 to 100 characters, none of them a control character",
-      description: "Shown in lists and records.",
-    }),
+    name: label("Shown in lists and records."),
     accountId: t.Optional(t.String({ minLength: 1, maxLength: 64, description: "Who pays; default `default`." })),
     models: t.Optional(
       t.Array(t.String({ minLength: 1, maxLength: 256 }), {
@@ -60,6 +62,21 @@ export const NewKeySchema = t.Object(
     ),
     limits: t.Optional(LimitsSchema),
   },
+  closed,
+);
+const parentId = t.Optional(
+  t.Union([t.String({ minLength: 1, maxLength: 64 }), t.Null()], {
+    expected: "the id of an account, or null",
+    description: "The account it is right under; `null`: none.",
+  }),
+);
+export const NewAccountSchema = t.Object({ name: label("Shown in lists and reports."), parentId }, closed);
+export const AccountChangeSchema = t.Object(
+  { name: t.Optional(label("Shown in lists and reports.")), parentId },
+  { ...closed, minProperties: 1 },
+);
+export const AccountsQuerySchema = t.Object(
+  { ...pageQuery, parentId: name("Only accounts right under this one; `none`: only those without a parent.") },
   closed,
 );
 export const NewBudgetSchema = t.Object(
@@ -119,6 +136,7 @@ export const UsageQuerySchema = t.Object(
   {
     from: millis("Admitted at or after; default 0."),
     to: millis("Admitted before; default now."),
+    under: name("Only calls of this account and of those below it now."),
     groupBy: t.Optional(
       t.String({
         pattern: "^(key|account|model|provider|status|day|hour)(,(key|account|model|provider|status|day|hour))*$",

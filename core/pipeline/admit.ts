@@ -99,8 +99,9 @@ interface Applicant {
   readonly first: Bill;
 }
 
-async function admitInLedger({ call, principal, asked, route, scopes, first }: Applicant, services: Services) {
-  for (let bill = first; ; bill = billFor(asked, route, scopes, services)) {
+async function admitInLedger({ call, principal, asked, route, ...first }: Applicant, services: Services) {
+  let { scopes, first: bill } = first;
+  for (;;) {
     const result = await services.database.ledger.admit({
       callId: call.id,
       startedMs: call.startedMs,
@@ -120,6 +121,8 @@ async function admitInLedger({ call, principal, asked, route, scopes, first }: A
     });
     if (result.admitted) return { bill, result };
     if (!result.outdated) throw shortBudget(result, asked.envelope.candidates, services.now());
+    scopes = await scopesOf(call, principal, asked, route, services);
+    bill = billFor(asked, route, scopes, services);
   }
 }
 

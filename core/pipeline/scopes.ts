@@ -16,7 +16,7 @@ export async function scopesOf(
   route: Route,
   services: Services,
 ): Promise<Scope[]> {
-  const lineage = await services.database.accounts.lineage(principal.accountId);
+  const lineage = await services.database.accounts.lineage(principal.accountId, call.startedMs);
   if (lineage.length === 0) {
     services.logger.error({ callId: call.id }, "an auth plugin named an account that does not exist");
     throw new GatewayError("forbidden", "the account does not exist");

@@ -67,10 +67,33 @@ export interface AccountRow {
   readonly name: string;
   readonly createdMs: number;
 }
+export interface AccountSummary extends AccountRow {
+  /** Accounts right below it. */
+  readonly children: number;
+  /** Its own keys that are not revoked. */
+  readonly keys: number;
+}
 export interface AccountRepository {
-  get(id: string): Awaitable<AccountRow | null>;
-  /** The account and its parents, nearest first; empty for an unknown id. */
-  lineage(id: string): Awaitable<readonly AccountRow[]>;
+  get(id: string): Awaitable<AccountSummary | null>;
+  /** `parentId`: only those right below it; `null`: only roots. */
+  list(query: PageQuery & { readonly parentId?: string | null }): Awaitable<Page<AccountSummary>>;
+  /**
+   * The account and what it is under, nearest first, as calls count that start at `atMs`; empty for an unknown id.
+   * Answers from memory: it is asked on every call.
+   */
+  lineage(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
+  /** Throws `not-found` for an unknown parent and `invalid-request` when it would be too deep; so does `change`. */
+  create(account: AccountRow): Awaitable<AccountSummary>;
+  /**
+   * Moves it with all below it, for calls that start from then on; those in flight end where they were admitted.
+   * `null`: no such account. Throws `invalid-request` when it would be below itself.
+   */
+  change(
+    id: string,
+    change: { readonly name?: string; readonly parentId?: string | null },
+  ): Awaitable<AccountSummary | null>;
+  /** `false`: no such account. Throws `conflict` for `default` and while it has accounts, keys or budgets. */
+  remove(id: string): Awaitable<boolean>;
 }
 
 export interface KeyRow {
@@ -184,7 +207,10 @@ export type AdmitResult =
       readonly outputTokens: number;
       readonly budgets: number;
     }
-  /** A budget came into scope after the need was worked out without one: work it out again. */
+  /**
+   * A budget came into scope after the need was worked out without one, or the account was moved after the scopes were:
+   * work them out again.
+   */
   | { readonly admitted: false; readonly outdated: true }
   | {
       readonly admitted: false;
@@ -339,8 +365,13 @@ export interface Latency {
 export interface CallRepository {
   list(filter: CallFilter, query: PageQuery): Awaitable<Page<CallRow>>;
   get(callId: string): Awaitable<CallDetail | null>;
-  /** Finished and refused calls admitted in `[from, to)`. */
-  usage(range: { readonly from: number; readonly to: number; readonly groupBy: readonly GroupField[] }): Awaitable<{
+  /** Finished and refused calls admitted in `[from, to)`. `under`: only of this account and of those below it now. */
+  usage(range: {
+    readonly from: number;
+    readonly to: number;
+    readonly groupBy: readonly GroupField[];
+    readonly under?: string;
+  }): Awaitable<{
     readonly data: readonly UsageGroup[];
     readonly total: UsageSum;
   }>;

@@ -62,7 +62,7 @@ const spentDiffers = `
 SELECT count(*) FROM budgets b JOIN budget_windows w ON w.budget_ref = b.ref
 WHERE b.removed_ms IS NULL AND w.spent_nano <> (
   SELECT coalesce(sum(c.charge_nano), 0) FROM calls c
-    LEFT JOIN keys k ON k.ref = c.key_ref JOIN accounts a ON a.ref = c.account_ref
+    LEFT JOIN keys k ON k.ref = c.key_ref
     JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
     LEFT JOIN labels u ON u.ref = c.upstream_model_ref
   WHERE c.status <> 'refused' AND c.created_ms >= max(w.start_ms, b.created_ms)
@@ -75,11 +75,10 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> (
       WHEN 'key' THEN k.id = b.scope_id
       WHEN 'model' THEN b.scope_id IN (m.text, p.text || '/' || u.text, u.text)
       WHEN 'provider' THEN p.text = b.scope_id
-      WHEN 'account' THEN a.ref IN (
-        WITH RECURSIVE below(ref) AS (
-          SELECT ref FROM accounts WHERE id = b.scope_id
-          UNION SELECT child.ref FROM accounts child JOIN below ON child.parent_ref = below.ref)
-        SELECT ref FROM below)
+      WHEN 'account' THEN EXISTS (
+        SELECT 1 FROM account_lines l JOIN accounts above ON above.ref = l.ancestor_ref
+        WHERE l.account_ref = c.account_ref AND above.id = b.scope_id
+          AND l.from_ms <= c.created_ms AND c.created_ms < coalesce(l.until_ms, 9007199254740991))
       ELSE 1 END)`;
 
 const rolledUp = ["totals_hourly", "totals_daily", "usage_hourly", "usage_daily"];

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import { accountTree } from "./account-tree.ts";
 import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
@@ -52,21 +53,23 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   }
   const database = sqliteDatabase(client);
   const book = budgetBook(client, database);
+  const tree = accountTree(database);
   const labels = labelsOf(database);
   const writer = groupCommit(client, {
     beforeCommit: () => book.write(),
     afterRollback() {
       book.reload();
+      tree.forget();
       labels.reload();
       ledger.reload();
     },
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
-  const ledger = ledgerRepository({ client, database, writer, book, labels, processId: crypto.randomUUID() });
+  const ledger = ledgerRepository({ client, database, writer, book, tree, labels, processId: crypto.randomUUID() });
   return {
     settings: settingRepository(database, writer),
-    accounts: accountRepository(database),
+    accounts: accountRepository(database, writer, tree, options.now),
     keys: { ...keyRepository(database, writer, book), ...threads?.keys },
     budgets: budgetRepository(database, writer, book, options.now),
     calls: { ...callRepository(database), ...threads?.calls },
@@ -133,6 +136,8 @@ async function openFile({
     client
       .prepare("INSERT INTO accounts (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
       .run(defaultAccount, "Default", now());
+    client.exec(`INSERT INTO account_lines (account_ref, ancestor_ref, distance, from_ms)
+      SELECT ref, ref, 0, 0 FROM accounts WHERE id = '${defaultAccount}' ON CONFLICT DO NOTHING`);
     // From here on whoever writes waits by itself, without holding up the event loop.
     client.exec("PRAGMA busy_timeout = 0");
     return client;

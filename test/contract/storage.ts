@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { Awaitable } from "llm-proxy/plugin";
 import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
+import { testAccounts } from "./storage-accounts.ts";
 import { testCalls } from "./storage-calls.ts";
 import { aBudget, aKey, startMs } from "./storage-samples.ts";
 
@@ -94,8 +95,8 @@ export function testStorage({ open, reopen }: StorageContract): void {
     });
 
     test("the account default is there from the start, and is its own line", async () => {
-      expect((await database.accounts.lineage("default")).map(({ id }) => id)).toEqual(["default"]);
-      expect(await database.accounts.lineage("nobody")).toEqual([]);
+      expect((await database.accounts.lineage("default", startMs)).map(({ id }) => id)).toEqual(["default"]);
+      expect(await database.accounts.lineage("nobody", startMs)).toEqual([]);
       expect(await database.accounts.get("nobody")).toBeNull();
     });
 
@@ -136,6 +137,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
     });
   });
 
+  testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCalls({ database: () => database, restart });
 }
 

@@ -1,15 +1,14 @@
-import { Database as Client } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { noUsage } from "llm-proxy/plugin";
 import type { Admission, Database } from "../../core/storage/database.ts";
 import { aBudget, aFinal, aKey, anAdmission, aRefusal } from "../contract/storage-samples.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
-import { type AskedCall, countersOf, LedgerModel, type Step, steps } from "./ledger-model.ts";
+import { type AskedCall, countersOf, firstParents, LedgerModel, type Step, steps } from "./ledger-model.ts";
 
 const folder = temporaryFolder();
-/** Lines of accounts, nearest first; the third caller has no key. */
-const lines = [["default"], ["user", "team", "default"], ["team", "default"]] as const;
+/** Whose calls they are; the third caller has no key. */
+const callers = ["default", "user", "team"] as const;
 
 test("whatever happens, the ledger agrees with plain arithmetic after each step, and proves clean", async () => {
   await fc.assert(
@@ -28,7 +27,7 @@ test("whatever happens, the ledger agrees with plain arithmetic after each step,
         await subject.database.close();
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 25, endOnFailure: true },
   );
 }, 60_000);
 
@@ -43,9 +42,10 @@ class Subject {
   static async open(): Promise<Subject> {
     const path = folder.file();
     const subject = new Subject(path, await openAt(path));
-    addAccounts(path);
-    for (const [at, line] of lines.slice(0, 2).entries())
-      await subject.database.keys.create(aKey({ id: `key-${at}`, accountId: line[0] }), null);
+    for (const [id, parentId] of Object.entries(firstParents))
+      if (id !== "default") await subject.database.accounts.create({ id, parentId, name: id, createdMs: 0 });
+    for (const [at, accountId] of callers.slice(0, 2).entries())
+      await subject.database.keys.create(aKey({ id: `key-${at}`, accountId }), null);
     await subject.database.close();
     subject.database = await openAt(path, subject.now);
     return subject;
@@ -73,6 +73,17 @@ class Subject {
         this.#model.budgets = this.#model.budgets.filter((other) => other !== removed);
         return;
       }
+      case "move": {
+        const { id, parentId } = step;
+        const moved = await settled(() => database.accounts.change(id, { parentId }));
+        if (parentId !== null && this.#model.line(parentId, Number.MAX_SAFE_INTEGER).includes(id)) {
+          expect(moved).toMatchObject({ kind: "invalid-request" });
+          return;
+        }
+        expect(moved).toMatchObject({ id, parentId });
+        this.#model.moved(id, parentId, this.now());
+        return;
+      }
       case "admit": {
         const admissions = step.calls.map((call) => this.#admission(call));
         // All at once: they share one transaction, in this order.
@@ -98,7 +109,7 @@ class Subject {
       }
       case "refuse":
         await database.ledger.refuse(aRefusal({ startedMs: this.now(), keyId: keyOf(step.key) }));
-        this.#model.refused += 1;
+        this.#model.refused.push(this.now());
         return;
       case "advance":
         this.#clock.nowMs += step.ms;
@@ -128,10 +139,10 @@ class Subject {
     const sum = model.charges.reduce((total, { chargeNano }) => total + (chargeNano ?? 0), 0);
     expect(rowsOf(this.path, figures)).toEqual([
       {
-        rows: model.open.length + model.charges.length + model.refused,
-        ids: model.open.length + model.charges.length + model.refused,
+        rows: model.open.length + model.charges.length + model.refused.length,
+        ids: model.open.length + model.charges.length + model.refused.length,
         open: model.open.length,
-        refused: model.refused,
+        refused: model.refused.length,
         charged: sum,
         entries: 0 - sum,
         entered: model.charges.filter(({ chargeNano }) => chargeNano).length,
@@ -142,11 +153,12 @@ class Subject {
 
   #admission({ key, model, providers, lagMs, need, priced }: AskedCall): Admission {
     const keyId = keyOf(key);
-    const line = lines[key] ?? lines[0];
+    const accountId = callers[key] ?? callers[0];
+    const startedMs = this.now() - lagMs;
     const chargeNano = Math.min(need.inputNano, 30);
     return anAdmission({
-      startedMs: this.now() - lagMs,
-      accountId: line[0],
+      startedMs,
+      accountId,
       keyId,
       model,
       provider: providers[0] ?? "",
@@ -154,7 +166,7 @@ class Subject {
       ifInterrupted: priced ? { usage: noUsage, costNano: chargeNano, chargeNano, priceVersion: "book" } : null,
       scopes: [
         ...(keyId === null ? [] : [{ kind: "key", id: keyId } as const]),
-        ...line.map((id) => ({ kind: "account", id }) as const),
+        ...this.#model.line(accountId, startedMs).map((id) => ({ kind: "account", id }) as const),
         { kind: "model", id: model },
         ...providers.map((id) => ({ kind: "provider", id }) as const),
         { kind: "global", id: "global" },
@@ -183,11 +195,11 @@ const keyOf = (at: number): string | null => (at < 2 ? `key-${at}` : null);
 const picked = <Item>(items: readonly Item[], pick: number): Item | undefined =>
   items[pick % Math.max(items.length, 1)];
 
-/** No repository makes accounts yet. */
-function addAccounts(path: string): void {
-  const client = new Client(path);
-  client.exec(
-    "INSERT INTO accounts (id, parent_ref, name, created_ms) VALUES ('team', 1, 'Team', 0), ('user', 2, 'User', 0)",
-  );
-  client.close();
+/** What it comes to: the value, or what is thrown. */
+async function settled(work: () => unknown): Promise<unknown> {
+  try {
+    return await work();
+  } catch (error) {
+    return error;
+  }
 }

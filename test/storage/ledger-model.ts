@@ -9,6 +9,7 @@ type Scope = Admission["scopes"][number];
 export type Step =
   | { readonly kind: "budget"; readonly scope: Scope; readonly window: BudgetWindow; readonly limitNano: number }
   | { readonly kind: "remove"; readonly pick: number }
+  | { readonly kind: "move"; readonly id: string; readonly parentId: string | null }
   | { readonly kind: "admit"; readonly calls: readonly AskedCall[] }
   | { readonly kind: "finish"; readonly pick: number; readonly percent: number | null; readonly fellBack: boolean }
   | { readonly kind: "refuse"; readonly key: number }
@@ -27,10 +28,13 @@ export interface AskedCall {
 const hourMs = 3_600_000;
 const providers = ["first", "second"];
 const models = ["fast", "smart"];
+/** The tree that each run starts with. */
+export const firstParents = { default: null, team: "default", user: "team", org: null, unit: "org" } as const;
+const accountIds = Object.keys(firstParents);
 const scopes: readonly Scope[] = [
   { kind: "global", id: "global" },
   ...["key-0", "key-1"].map((id) => ({ kind: "key", id }) as const),
-  ...["default", "team", "user"].map((id) => ({ kind: "account", id }) as const),
+  ...accountIds.map((id) => ({ kind: "account", id }) as const),
   ...models.map((id) => ({ kind: "model", id }) as const),
   ...providers.map((id) => ({ kind: "provider", id }) as const),
 ];
@@ -62,6 +66,14 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
       }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), pick: fc.nat() }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant("move" as const),
+        id: fc.constantFrom(...accountIds),
+        parentId: fc.option(fc.constantFrom(...accountIds), { freq: 5 }),
+      }),
+    },
     {
       weight: 8,
       arbitrary: fc.record({
@@ -97,6 +109,10 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 1, maxLength: 50, size: "max" },
 );
 
+interface Place {
+  readonly fromMs: number;
+  readonly parentId: string | null;
+}
 interface Counters {
   spentNano: number;
   heldNano: number;
@@ -116,7 +132,28 @@ export class LedgerModel {
   budgets: Budget[] = [];
   open: Open[] = [];
   readonly charges: { readonly callId: string; readonly accountId: string; readonly chargeNano: number | null }[] = [];
-  refused = 0;
+  /** When refused calls started. */
+  readonly refused: number[] = [];
+  /** When admitted calls started. */
+  readonly #started: number[] = [];
+  /** Where each account was, from when on. */
+  readonly #places = new Map<string, Place[]>(
+    Object.entries(firstParents).map(([id, parentId]) => [id, [{ fromMs: 0, parentId }]]),
+  );
+
+  /** The account and what it was under for a call that started then, nearest first. */
+  line(id: string, atMs: number): string[] {
+    const parentId = this.#places.get(id)?.findLast(({ fromMs }) => fromMs <= atMs)?.parentId ?? null;
+    return parentId === null ? [id] : [id, ...this.line(parentId, atMs)];
+  }
+
+  moved(id: string, parentId: string | null, nowMs: number): void {
+    const places = this.#places.get(id) ?? [];
+    if (places.at(-1)?.parentId === parentId) return;
+    // No call that has started counts otherwise than it was admitted.
+    const fromMs = [...this.#started, ...this.refused].includes(nowMs) ? nowMs + 1 : nowMs;
+    this.#places.set(id, [...places.filter((place) => place.fromMs < fromMs), { fromMs, parentId }]);
+  }
 
   addBudget(row: BudgetRow): void {
     this.budgets.push({ row, windows: new Map() });
@@ -162,6 +199,7 @@ export class LedgerModel {
       counters.heldNano += nano;
       expect(counters.spentNano + counters.heldNano).toBeLessThanOrEqual(budget.row.limitNano);
     }
+    this.#started.push(startedMs);
     this.open.push({ admission, holds, heldNano: nano });
   }
 

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
+import { accountTree } from "../../core/storage/account-tree.ts";
 import { budgetBook } from "../../core/storage/budget-book.ts";
 import type { CallFilter, CallRepository, GroupField, KeyRepository } from "../../core/storage/database.ts";
 import { groupCommit } from "../../core/storage/group-commit.ts";
+import { accountRepository } from "../../core/storage/repositories/accounts.ts";
 import { callRepository } from "../../core/storage/repositories/calls.ts";
 import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
@@ -24,6 +26,7 @@ let statements: Set<string>;
 let calls: CallRepository;
 let keys: KeyRepository;
 let budgets: ReturnType<typeof budgetRepository>;
+let accounts: ReturnType<typeof accountRepository>;
 
 beforeAll(async () => {
   const path = folder.file();
@@ -36,6 +39,7 @@ beforeAll(async () => {
   const writer = groupCommit(client, { beforeCommit: () => {}, afterRollback: () => {} });
   calls = callRepository(database);
   keys = keyRepository(database, writer, book);
+  accounts = accountRepository(database, writer, accountTree(database), Date.now);
   budgets = budgetRepository(database, writer, book, Date.now);
 });
 afterAll(() => client.close());
@@ -146,6 +150,18 @@ describe("reports read no table from end to end", () => {
     expect(offences()).toEqual([]);
   });
 
+  test("accounts, above all the line of one", async () => {
+    // Where an account with children is found by them, and not by all there are.
+    await accounts.list({});
+    await accounts.list({ after: "9", parentId: "a" });
+    await accounts.list({ parentId: null });
+    await accounts.get("id");
+    await accounts.lineage("default", 1);
+    await accounts.change("default", { name: "Default" });
+    await calls.usage({ from: 1, to: startMs, groupBy: ["hour", "account"], under: "default" });
+    expect(offences()).toEqual([]);
+  });
+
   test("a key by its digest", async () => {
     // Prepared once, when the repository is made: the statement itself is asked for again.
     keyRepository(
@@ -177,6 +193,8 @@ describe("reports read no table from end to end", () => {
 describe("indexes", () => {
   test.each([
     ["accounts", "parent_ref"],
+    ["account_lines", "account_ref"],
+    ["account_lines", "ancestor_ref"],
     ["keys", "account_ref"],
     ["calls", "account_ref"],
     ["calls", "key_ref"],

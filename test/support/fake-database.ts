@@ -1,5 +1,6 @@
 import type {
   AccountRow,
+  AccountSummary,
   BudgetRow,
   CallDetail,
   CallFilter,
@@ -39,7 +40,15 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const budgets = [...(seed.budgets ?? [])];
   const calls = [...(seed.calls ?? [])];
   const sessions = new Map<string, SessionRow>();
-  const account = (id: string): AccountRow | null => accounts.find((row) => row.id === id) ?? null;
+  const account = (id: string): AccountSummary | null => {
+    const row = accounts.find((one) => one.id === id);
+    return row ? summary(row) : null;
+  };
+  const summary = (row: AccountRow): AccountSummary => ({
+    ...row,
+    children: accounts.filter(({ parentId }) => parentId === row.id).length,
+    keys: keys.filter((key_) => key_.accountId === row.id && key_.revokedMs === null).length,
+  });
   const key = (id: string): KeyRow | null => keys.find((row) => row.id === id) ?? null;
 
   return {
@@ -51,6 +60,27 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         for (let row = account(id); row !== null; row = row.parentId === null ? null : account(row.parentId))
           line.push(row);
         return line;
+      },
+      list: ({ parentId, ...query }) =>
+        paged(
+          newestFirst(accounts.filter((row) => parentId === undefined || row.parentId === parentId)).map(summary),
+          (row) => row.id,
+          query,
+        ),
+      create(row) {
+        accounts.push(row);
+        return summary(row);
+      },
+      change(id, change) {
+        const at = accounts.findIndex((row) => row.id === id);
+        const row = accounts[at];
+        if (row === undefined) return null;
+        return summary((accounts[at] = { ...row, ...change }));
+      },
+      remove(id) {
+        const at = accounts.findIndex((row) => row.id === id);
+        if (at >= 0) accounts.splice(at, 1);
+        return at >= 0;
       },
     },
     keys: {

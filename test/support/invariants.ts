@@ -12,6 +12,8 @@ export interface Expectations {
   readonly unreached?: number;
   /** The process was killed in between: what it did upstream for calls that died with it has no attempt. */
   readonly killed?: boolean;
+  /** What accounts are under, by id; else each is alone. */
+  readonly above?: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
@@ -29,7 +31,7 @@ export async function invariants(
     ...attemptsMatch(gateway, upstream, expected),
     ...ledgerMatches(gateway, rows),
     ...costsMatch(rows, expected.price ?? defaultPrice),
-    ...budgetsMatch(allBudgets(gateway), rows),
+    ...budgetsMatch(allBudgets(gateway), rows, expected.above ?? {}),
     ...noSecrets(gateway),
     ...databaseSound(gateway),
     ...(await alive(gateway)),
@@ -118,14 +120,19 @@ function costsMatch(rows: readonly UsageRow[], price: { readonly input: number; 
   });
 }
 
-function budgetsMatch(budgets: readonly BudgetState[], rows: readonly UsageRow[]): string[] {
+function budgetsMatch(
+  budgets: readonly BudgetState[],
+  rows: readonly UsageRow[],
+  above: NonNullable<Expectations["above"]>,
+): string[] {
   return budgets.flatMap((budget) => {
     const broken: string[] = [];
     if (budget.held_nano !== 0) broken.push(`I5: budget ${budget.budget_id} holds ${budget.held_nano} at rest`);
     if (budget.spent_nano + budget.held_nano > budget.limit_nano)
       broken.push(`I5: budget ${budget.budget_id} is over its limit`);
     const inScope = rows.filter(
-      (row) => row.created_ms >= budget.window_start_ms && scopeOf(row, budget.scope_kind) === budget.scope_id,
+      (row) =>
+        row.created_ms >= budget.window_start_ms && scopesOf(row, budget.scope_kind, above).includes(budget.scope_id),
     );
     const spent = sum(inScope.map((row) => row.charge_nano));
     if (spent !== budget.spent_nano)
@@ -134,8 +141,10 @@ function budgetsMatch(budgets: readonly BudgetState[], rows: readonly UsageRow[]
   });
 }
 
-const scopeOf = (row: UsageRow, kind: string): string | null =>
-  kind === "key" ? row.key_id : kind === "account" ? row.account_id : null;
+function scopesOf(row: UsageRow, kind: string, above: NonNullable<Expectations["above"]>): readonly string[] {
+  if (kind === "key") return row.key_id === null ? [] : [row.key_id];
+  return kind === "account" ? [row.account_id, ...(above[row.account_id] ?? [])] : [];
+}
 
 /** Looks for every secret of the test in the log and in the database files, in plain text. */
 function noSecrets(gateway: Gateway): string[] {

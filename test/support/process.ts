@@ -22,6 +22,7 @@ export interface GatewayOptions {
 
 export interface NewKeyBody {
   readonly name?: string;
+  readonly accountId?: string;
   readonly models?: readonly string[];
   readonly expiresAt?: number;
   readonly budget?: { readonly usd: number | string; readonly window: string };

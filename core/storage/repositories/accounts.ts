@@ -1,44 +1,129 @@
-import { eq } from "drizzle-orm";
-import type { AccountRepository, AccountRow } from "../database.ts";
-import { accounts } from "../schema/sqlite.ts";
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
+import { GatewayError } from "../../chat/error.ts";
+import type { AccountTree } from "../account-tree.ts";
+import type { AccountRepository, AccountSummary } from "../database.ts";
+import { freshMoment } from "../fresh-moment.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import { accounts, budgets, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { cursorOf, pageOf, pageSize } from "./page.ts";
 
 /** The account every key without another belongs to. */
 export const defaultAccount = "default";
 
-/** Deeper trees are refused where accounts are made; the bound keeps a damaged tree from looping. */
-const maxDepth = 8;
+/** Levels of the tree, the root's and the lowest one's included. */
+const maxLevels = 8;
 
-export function accountRepository(database: SqliteDatabase): AccountRepository {
-  /** Asked on every call. Accounts are made in this process only, and their place in the tree does not change. */
-  const lineages = new Map<string, readonly AccountRow[]>();
-  const byRef = (ref: number) => database.select().from(accounts).where(eq(accounts.ref, ref)).all()[0];
-  const byId = (id: string) => database.select().from(accounts).where(eq(accounts.id, id)).all()[0];
+export function accountRepository(
+  database: SqliteDatabase,
+  writer: GroupCommit,
+  tree: AccountTree,
+  now: () => number,
+): AccountRepository {
+  const parent = alias(accounts, "parent");
+  const child = alias(accounts, "child");
+  const select = () =>
+    database
+      .select({
+        ref: accounts.ref,
+        id: accounts.id,
+        parentId: parent.id,
+        name: accounts.name,
+        createdMs: accounts.createdMs,
+        children: sql<number>`(select count(*) from ${accounts} "child"
+          where ${child.parentRef} = ${accounts.ref} and ${child.removedMs} is null)`,
+        keys: sql<number>`(select count(*) from ${keys}
+          where ${keys.accountRef} = ${accounts.ref} and ${keys.revokedMs} is null)`,
+      })
+      .from(accounts)
+      .leftJoin(parent, eq(parent.ref, accounts.parentRef));
+  const one = (id: string) =>
+    select()
+      .where(and(eq(accounts.id, id), isNull(accounts.removedMs)))
+      .all()[0];
+  const parentOf = (id: string) => one(id) ?? refuse("not-found", "no such object");
+  const budgetsOn = (id: string): boolean =>
+    database
+      .select({ ref: budgets.ref })
+      .from(budgets)
+      .where(and(eq(budgets.scopeKind, "account"), eq(budgets.scopeId, id), isNull(budgets.removedMs)))
+      .limit(1)
+      .all().length > 0;
 
-  const shown = (row: typeof accounts.$inferSelect): AccountRow => ({
-    id: row.id,
-    parentId: row.parentRef === null ? null : (byRef(row.parentRef)?.id ?? null),
-    name: row.name,
-    createdMs: row.createdMs,
-  });
+  function get(id: string): AccountSummary | null {
+    const row = one(id);
+    return row ? shown(row) : null;
+  }
+
+  /** Whether the account, with all below it, may be under the parent. */
+  function checkPlace(levels: number, parentRef: number) {
+    if (tree.depth(parentRef) + levels > maxLevels)
+      refuse("invalid-request", `parentId: accounts are at most ${maxLevels} levels deep`, "parentId");
+  }
+
   return {
-    get(id) {
-      const row = byId(id);
-      return row ? shown(row) : null;
+    get,
+    lineage: (id, atMs) => tree.lineage(id, atMs),
+    list({ parentId, ...query }) {
+      const limit = pageSize(query);
+      const within =
+        parentId === undefined ? undefined : parentId === null ? isNull(accounts.parentRef) : eq(parent.id, parentId);
+      const rows = select()
+        .where(and(lt(accounts.ref, cursorOf(query)), isNull(accounts.removedMs), within))
+        .orderBy(desc(accounts.ref))
+        .limit(limit + 1)
+        .all();
+      return pageOf(rows, limit, (row) => row.ref, shown);
     },
-    lineage(id) {
-      const known = lineages.get(id);
-      if (known) return known;
-      const line: AccountRow[] = [];
-      for (
-        let row = byId(id);
-        row && line.length < maxDepth;
-        row = row.parentRef === null ? undefined : byRef(row.parentRef)
-      )
-        line.push(shown(row));
-      // An unknown id is not remembered: anyone with a token could fill the memory with them.
-      if (line.length > 0) lineages.set(id, line);
-      return line;
-    },
+    create: ({ parentId, ...account }) =>
+      writer.run(() => {
+        const parentRef = parentId === null ? null : parentOf(parentId).ref;
+        if (parentRef !== null) checkPlace(1, parentRef);
+        const made = database
+          .insert(accounts)
+          .values({ ...account, parentRef })
+          .returning({ ref: accounts.ref })
+          .all()[0];
+        if (!made) throw new Error("the new account has no row");
+        tree.plant(made.ref, parentRef);
+        return { ...account, parentId, children: 0, keys: 0 };
+      }),
+    change: (id, { name, parentId }) =>
+      writer.run(() => {
+        const row = one(id);
+        if (!row) return null;
+        if (name !== undefined) database.update(accounts).set({ name }).where(eq(accounts.ref, row.ref)).run();
+        if (parentId !== undefined && parentId !== row.parentId) {
+          const parentRef = parentId === null ? null : parentOf(parentId).ref;
+          if (parentRef !== null) {
+            if (tree.isUnder(parentRef, row.ref))
+              refuse("invalid-request", "parentId: an account cannot be below itself", "parentId");
+            checkPlace(tree.height(row.ref), parentRef);
+          }
+          database.update(accounts).set({ parentRef }).where(eq(accounts.ref, row.ref)).run();
+          tree.move(row.ref, parentRef, freshMoment(database, now()));
+        }
+        tree.forget();
+        return get(id);
+      }),
+    remove: (id) =>
+      writer.run(() => {
+        const row = one(id);
+        if (!row) return false;
+        if (id === defaultAccount) refuse("conflict", "the account default cannot be removed");
+        if (row.children > 0) refuse("conflict", "the account has accounts below it");
+        if (row.keys > 0) refuse("conflict", "the account has keys that are not revoked");
+        if (budgetsOn(id)) refuse("conflict", "the account has a budget or a balance");
+        database.update(accounts).set({ removedMs: now() }).where(eq(accounts.ref, row.ref)).run();
+        tree.forget();
+        return true;
+      }),
   };
+}
+
+const shown = ({ ref: _, ...row }: AccountSummary & { readonly ref: number }): AccountSummary => row;
+
+function refuse(kind: "not-found" | "conflict" | "invalid-request", message: string, param?: string): never {
+  throw new GatewayError(kind, message, param === undefined ? {} : { param });
 }

@@ -1,8 +1,9 @@
 import { and, desc, eq, isNull, lt, type SQL } from "drizzle-orm";
 import type { BudgetBook } from "../budget-book.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "../database.ts";
+import { freshMoment } from "../fresh-moment.ts";
 import type { GroupCommit } from "../group-commit.ts";
-import { budgets, calls, openCalls } from "../schema/sqlite.ts";
+import { budgets } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 
@@ -29,7 +30,7 @@ export function budgetRepository(
     inScope: (scopes) => scopes.some((scope) => book.inScope(scope).length > 0),
     create: (budget) =>
       writer.run(() => {
-        const createdMs = beginOf(database, budget.createdMs);
+        const createdMs = freshMoment(database, budget.createdMs);
         return shown({ ref: insertBudget(database, book, { ...budget, createdMs }) });
       }),
     get(id) {
@@ -51,13 +52,6 @@ export function budgetRepository(
         return true;
       }),
   };
-}
-
-/** A budget counts the calls that start from its creation on; one admitted in the same millisecond was not held by it. */
-function beginOf(database: SqliteDatabase, createdMs: number): number {
-  const startedThen = (table: typeof calls | typeof openCalls) =>
-    database.select({ id: table.id }).from(table).where(eq(table.createdMs, createdMs)).limit(1).all().length > 0;
-  return startedThen(openCalls) || startedThen(calls) ? createdMs + 1 : createdMs;
 }
 
 /** Inside a transaction. Returns the new budget's reference. */

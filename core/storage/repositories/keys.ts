@@ -1,4 +1,4 @@
-import { desc, eq, lt, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { KeyRepository, KeyRow, Page, PageQuery } from "../database.ts";
@@ -66,7 +66,7 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
         const account = database
           .select({ ref: accounts.ref })
           .from(accounts)
-          .where(eq(accounts.id, key.accountId))
+          .where(and(eq(accounts.id, key.accountId), isNull(accounts.removedMs)))
           .all()[0];
         if (!account) throw new GatewayError("not-found", "no such account");
         database

@@ -1,4 +1,5 @@
 import { and, eq, lt, ne, sql } from "drizzle-orm";
+import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
@@ -21,6 +22,7 @@ export interface LedgerDependencies {
   readonly database: SqliteDatabase;
   readonly writer: GroupCommit;
   readonly book: BudgetBook;
+  readonly tree: AccountTree;
   readonly labels: Labels;
   /** Tells this process's open calls from those of one that died. */
   readonly processId: string;
@@ -44,7 +46,7 @@ interface Opened {
 }
 
 export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
-  const { client, database, writer, book, labels, processId } = dependencies;
+  const { client, database, writer, book, tree, labels, processId } = dependencies;
   const write = callWriter(client, database, labels);
   const refs = ownerRefs(database);
   const finishes = retried(writer);
@@ -60,7 +62,8 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     const budgets: Budget[] = [];
     for (const scope of admission.scopes)
       for (const budget of book.inScope(scope)) if (budget.createdMs <= startedMs) budgets.push(budget);
-    if (budgets.length > 0 && !admission.budgeted) return { result: { admitted: false, outdated: true }, opened: null };
+    if ((budgets.length > 0 && !admission.budgeted) || !isOnLine(admission, tree))
+      return { result: { admitted: false, outdated: true }, opened: null };
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {
       const { short, leastNano, fittingOutputTokens } = fitted;
@@ -154,6 +157,18 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
         return dead.length;
       }),
   };
+}
+
+/** Whether the accounts in scope are still those that the call counts on. */
+function isOnLine({ scopes, accountId, startedMs }: Admission, tree: AccountTree): boolean {
+  const line = tree.lineage(accountId, startedMs);
+  let at = 0;
+  for (const scope of scopes) {
+    if (scope.kind !== "account") continue;
+    if (line[at]?.id !== scope.id) return false;
+    at += 1;
+  }
+  return at === line.length;
 }
 
 /** The end of a call whose process died. What it used is not known: by default the input that was expected. */

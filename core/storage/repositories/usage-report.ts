@@ -2,7 +2,17 @@ import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrappe
 import type { CallRepository, GroupField, UsageGroup, UsageSum } from "../database.ts";
 import { rangeParts, type Span } from "../range-parts.ts";
 import { dayMs, hourMs, orZero, startOf, sum, watermarkOf } from "../rollup-fold.ts";
-import { accounts, calls, keys, labels, totalsDaily, totalsHourly, usageDaily, usageHourly } from "../schema/sqlite.ts";
+import {
+  accountLines,
+  accounts,
+  calls,
+  keys,
+  labels,
+  totalsDaily,
+  totalsHourly,
+  usageDaily,
+  usageHourly,
+} from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 
 type Range = Parameters<CallRepository["usage"]>[0];
@@ -14,8 +24,8 @@ type Range = Parameters<CallRepository["usage"]>[0];
  */
 export function usageReports(database: SqliteDatabase) {
   const queries = queriesOf(database);
-  return ({ from, to, groupBy }: Range): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
-    const byOwner = groupBy.some((field) => field === "key" || field === "account");
+  return ({ from, to, groupBy, under }: Range): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+    const byOwner = under !== undefined || groupBy.some((field) => field === "key" || field === "account");
     const [hourly, daily] = byOwner
       ? (["usageHourly", "usageDaily"] as const)
       : (["totalsHourly", "totalsDaily"] as const);
@@ -23,10 +33,10 @@ export function usageReports(database: SqliteDatabase) {
     const parts = rangeParts(range, !groupBy.includes("hour"));
     const watermark = watermarkOf(database);
     const found = [
-      ...parts.days.flatMap((span) => queries(daily, groupBy).all({ ...span })),
-      ...parts.hours.flatMap((span) => queries(hourly, groupBy).all({ ...span })),
-      ...parts.rest.flatMap((span) => queries("rest", groupBy).all({ ...span, watermark })),
-      ...queries("tail", groupBy).all({ ...range, watermark }),
+      ...parts.days.flatMap((span) => queries(daily, groupBy, under).all({ ...span, under })),
+      ...parts.hours.flatMap((span) => queries(hourly, groupBy, under).all({ ...span, under })),
+      ...parts.rest.flatMap((span) => queries("rest", groupBy, under).all({ ...span, under, watermark })),
+      ...queries("tail", groupBy, under).all({ ...range, under, watermark }),
     ];
     const data = named(database, groupBy, merged(found));
     return { data, total: data.reduce<UsageSum>(add, nothing) };
@@ -36,14 +46,19 @@ export function usageReports(database: SqliteDatabase) {
 /** Building a query costs more than many a report: they are kept, by what they sum and how they group. */
 function queriesOf(database: SqliteDatabase) {
   const kept = new Map<string, SumQuery>();
-  return (source: Source, groupBy: readonly GroupField[]): SumQuery => {
-    const key = `${source} ${groupBy.join()}`;
+  return (source: Source, groupBy: readonly GroupField[], under: string | undefined): SumQuery => {
+    const narrowed = under !== undefined;
+    const key = `${source} ${groupBy.join()} ${narrowed}`;
     const known = kept.get(key);
     if (known) return known;
     const query =
       source === "rest" || source === "tail"
-        ? callSums(database, unrolled[source], groupBy)
-        : rolledSums(database, rolled[source], groupBy);
+        ? callSums(
+            database,
+            narrowed ? sql`${unrolled[source]} and ${isUnder(sql`+${calls.accountRef}`)}` : unrolled[source],
+            groupBy,
+          )
+        : rolledSums(database, rolled[source], groupBy, narrowed);
     if (kept.size >= maxQueries) kept.clear();
     kept.set(key, query);
     return query;
@@ -54,7 +69,7 @@ const maxQueries = 200;
 const rolled = { usageHourly, usageDaily, totalsHourly, totalsDaily };
 type Source = keyof typeof rolled | "rest" | "tail";
 interface SumQuery {
-  all(values: Readonly<Record<string, number>>): Found[];
+  all(values: Readonly<Record<string, number | string | undefined>>): Found[];
 }
 
 const asked = { from: sql.placeholder("from"), to: sql.placeholder("to") };
@@ -84,6 +99,11 @@ export function widened(database: SqliteDatabase, { from, to }: Span): Span {
   };
 }
 
+const isUnder = (account: SQLWrapper): SQL =>
+  sql`${account} in (select ${accountLines.accountRef} from ${accountLines}
+    join ${accounts} on ${accounts.ref} = ${accountLines.ancestorRef}
+    where ${accounts.id} = ${sql.placeholder("under")} and ${accountLines.untilMs} is null)`;
+
 interface Found extends UsageSum {
   /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
   readonly group: string;
@@ -91,7 +111,12 @@ interface Found extends UsageSum {
 
 type Rolled = (typeof rolled)[keyof typeof rolled];
 
-function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly GroupField[]): SumQuery {
+function rolledSums(
+  database: SqliteDatabase,
+  table: Rolled,
+  groupBy: readonly GroupField[],
+  narrowed: boolean,
+): SumQuery {
   const none = sql`0`;
   const fields: Record<GroupField, SQLWrapper> = {
     key: "keyRef" in table ? table.keyRef : none,
@@ -117,7 +142,11 @@ function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly G
       chargeNano: sum(table.chargeNano),
     })
     .from(table)
-    .where(within(table.startMs, asked));
+    .where(
+      narrowed && "accountRef" in table
+        ? sql`${within(table.startMs, asked)} and ${isUnder(table.accountRef)}`
+        : within(table.startMs, asked),
+    );
   return (chosen.length > 0 ? query.groupBy(...chosen) : query).prepare();
 }
 

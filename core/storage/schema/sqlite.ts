@@ -16,8 +16,32 @@ export const accounts = sqliteTable(
     parentRef: integer("parent_ref"),
     name: text("name").notNull(),
     createdMs: integer("created_ms").notNull(),
+    /** The row stays: its calls and entries name it. */
+    removedMs: integer("removed_ms"),
   },
   (table) => [uniqueIndex("accounts_id").on(table.id), index("accounts_parent").on(table.parentRef)],
+);
+
+/**
+ * Which accounts an account is under, itself included, and when it was: what a call counts on is decided by the tree at
+ * its start, and must be known as long as the call is.
+ */
+export const accountLines = sqliteTable(
+  "account_lines",
+  {
+    accountRef: integer("account_ref").notNull(),
+    ancestorRef: integer("ancestor_ref").notNull(),
+    /** 0: the account itself. */
+    distance: integer("distance").notNull(),
+    /** For calls that start from here on … */
+    fromMs: integer("from_ms").notNull(),
+    /** … and before this; NULL: until now. */
+    untilMs: integer("until_ms"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.accountRef, table.ancestorRef, table.fromMs] }),
+    index("account_lines_ancestor").on(table.ancestorRef),
+  ],
 );
 
 export const keys = sqliteTable(
@@ -55,10 +79,26 @@ export const budgets = sqliteTable(
     id: text("id").notNull(),
     scopeKind: text("scope_kind").notNull(),
     scopeId: text("scope_id").notNull(),
+    /** `day`, `week`, `month`, `lifetime`, or hours that roll: `5h`. */
     window: text("window").notNull(),
     limitNano: integer("limit_nano").notNull(),
     createdMs: integer("created_ms").notNull(),
     removedMs: integer("removed_ms"),
+    /** Whose days, weeks and months; NULL: UTC's. */
+    timeZone: text("time_zone"),
+    onShortfall: text("on_shortfall", { enum: ["cap", "refuse"] })
+      .notNull()
+      .default("cap"),
+    admission: text("admission", { enum: ["bound", "expected"] })
+      .notNull()
+      .default("bound"),
+    /** On top of the limit, for calls that start before `extra_until_ms`. */
+    extraNano: integer("extra_nano").notNull().default(0),
+    extraUntilMs: integer("extra_until_ms").notNull().default(0),
+    /** Calls that started before the last reset do not count any more; 0: there was none. */
+    resetMs: integer("reset_ms").notNull().default(0),
+    /** The balance of its account: `limit_nano` is what was credited and has not expired. */
+    prepaid: integer("prepaid", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     uniqueIndex("budgets_id").on(table.id),
@@ -72,12 +112,23 @@ export const budgetWindows = sqliteTable(
     budgetRef: integer("budget_ref")
       .notNull()
       .references(() => budgets.ref),
-    /** UTC start; 0 for `lifetime`. */
+    /** 0 for `lifetime`. Rolling hours have sixty parts with a row each; a reset starts a row of its own. */
     startMs: integer("start_ms").notNull(),
     spentNano: integer("spent_nano").notNull(),
     heldNano: integer("held_nano").notNull(),
   },
   (table) => [primaryKey({ columns: [table.budgetRef, table.startMs] })],
+);
+
+/** Where days, weeks and months begin in the time zones that budgets use: SQL cannot work it out. UTC needs none. @public */
+export const windowStarts = sqliteTable(
+  "window_starts",
+  {
+    timeZone: text("time_zone").notNull(),
+    window: text("window").notNull(),
+    startMs: integer("start_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.timeZone, table.window, table.startMs] })],
 );
 
 /** Names that repeat over millions of rows: models, providers, principals, finish reasons, price versions. */
@@ -250,6 +301,23 @@ export const ledger = sqliteTable(
   (table) => [index("ledger_account").on(table.accountRef, table.seq), index("ledger_call").on(table.callSeq)],
 );
 
+/** Credits by their entry in the ledger, and what became of each: used, expired, or left. @public */
+export const credits = sqliteTable(
+  "credits",
+  {
+    seq: integer("seq").primaryKey(),
+    accountRef: integer("account_ref").notNull(),
+    amountNano: integer("amount_nano").notNull(),
+    /** Brought up to date when a credit comes or goes; between these the credit that expires first is used first. */
+    usedNano: integer("used_nano").notNull(),
+    expiredNano: integer("expired_nano").notNull(),
+    /** NULL: never. */
+    expiresMs: integer("expires_ms"),
+    note: text("note"),
+  },
+  (table) => [index("credits_account").on(table.accountRef, table.expiresMs)],
+);
+
 /** Refused calls beyond the first 60 a minute and key: counted, not stored. */
 export const refusalCounts = sqliteTable(
   "refusal_counts",
@@ -358,16 +426,23 @@ export const budgetView = sqliteView("v_budget", {
   spent_nano: number("spent_nano"),
   held_nano: number("held_nano"),
 }).as(sql`
-select b.id as budget_id, b.scope_kind, b.scope_id, b.start_ms as window_start_ms, b.limit_nano,
-  coalesce(w.spent_nano, 0) as spent_nano, coalesce(w.held_nano, 0) as held_nano
+select b.id as budget_id, b.scope_kind, b.scope_id, max(b.start_ms, b.reset_ms) as window_start_ms,
+  b.limit_nano + case when b.extra_until_ms > b.now_ms then b.extra_nano else 0 end as limit_nano,
+  coalesce((select sum(w.spent_nano) from budget_windows w where w.budget_ref = b.ref
+    and w.start_ms >= max(b.start_ms, b.reset_ms) and w.start_ms < b.now_ms + 1000), 0) as spent_nano,
+  coalesce((select sum(w.held_nano) from budget_windows w where w.budget_ref = b.ref
+    and w.start_ms >= max(b.start_ms, b.reset_ms) and w.start_ms < b.now_ms + 1000), 0) as held_nano
 from (
-  select *, case "window"
-    when 'day' then unixepoch('now', 'start of day') * 1000
-    when 'week' then unixepoch('now', '-6 days', 'weekday 1', 'start of day') * 1000
-    when 'month' then unixepoch('now', 'start of month') * 1000
-    else 0 end as start_ms
-  from budgets where removed_ms is null
-) b left join budget_windows w on w.budget_ref = b.ref and w.start_ms = b.start_ms`);
+  select *, unixepoch('now') * 1000 as now_ms, case
+    when "window" glob '[0-9]*h' then unixepoch('now') / cast("window" as integer) / 60 * cast("window" as integer) * 60000 - cast("window" as integer) * 3600000
+    when "window" = 'lifetime' then 0
+    when time_zone is not null then (select max(s.start_ms) from window_starts s
+      where s.time_zone = budgets.time_zone and s."window" = budgets."window" and s.start_ms <= unixepoch('now') * 1000)
+    when "window" = 'day' then unixepoch('now', 'start of day') * 1000
+    when "window" = 'week' then unixepoch('now', '-6 days', 'weekday 1', 'start of day') * 1000
+    else unixepoch('now', 'start of month') * 1000 end as start_ms
+  from budgets where removed_ms is null and prepaid = 0
+) b`);
 
 /** @public For drizzle-kit, which makes the migration from what this file exports. */
 export const ledgerView = sqliteView("v_ledger", {

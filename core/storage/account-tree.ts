@@ -1,0 +1,119 @@
+import { and, asc, eq, gt, gte, isNull, lte, or, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
+import type { AccountRow } from "./database.ts";
+import { accountLines, accounts } from "./schema/sqlite.ts";
+import type { SqliteDatabase } from "./sqlite-database.ts";
+
+/**
+ * The accounts above each account, now and at any time before. A call counts on the line that its account had when the
+ * call started, so that moving an account changes nothing of calls in flight or in the past.
+ */
+export interface AccountTree {
+  /** The account and what it is under, nearest first; empty for an unknown or removed one. No query for a known one. */
+  lineage(id: string, atMs: number): readonly AccountRow[];
+  /** Inside a transaction: the lines of a new account. `parentRef` `null`: a root. */
+  plant(ref: number, parentRef: number | null): void;
+  /** Inside a transaction: the account with all below it, for calls that start at `atMs` or later. */
+  move(ref: number, parentRef: number | null, atMs: number): void;
+  /** Whether `ref` is `ancestorRef` or below it. */
+  isUnder(ref: number, ancestorRef: number): boolean;
+  /** Levels from the root down to the account; 1 for a root. */
+  depth(ref: number): number;
+  /** Levels from the account down to the lowest below it; 1 for one without children. */
+  height(ref: number): number;
+  /** Forgets what it knows: after every change of an account, and after a rollback. */
+  forget(): void;
+}
+
+const maxCached = 100_000;
+
+interface Line {
+  /** The line is this for calls that started here or later. */
+  readonly sinceMs: number;
+  readonly rows: readonly AccountRow[];
+}
+
+export function accountTree(database: SqliteDatabase): AccountTree {
+  const known = new Map<string, Line>();
+  const current = isNull(accountLines.untilMs);
+  const below = database
+    .select({ ref: accountLines.accountRef, distance: accountLines.distance })
+    .from(accountLines)
+    .where(and(eq(accountLines.ancestorRef, sql.placeholder("ref")), current))
+    .prepare();
+  const above = database
+    .select({ ref: accountLines.ancestorRef, distance: accountLines.distance })
+    .from(accountLines)
+    .where(and(eq(accountLines.accountRef, sql.placeholder("ref")), current))
+    .prepare();
+
+  function read(id: string, atMs: number | null): Line {
+    const self = alias(accounts, "self");
+    const parent = alias(accounts, "parent");
+    const then =
+      atMs === null ? current : and(lte(accountLines.fromMs, atMs), or(current, gt(accountLines.untilMs, atMs)));
+    const found = database
+      .select({
+        // The end of a line as well: one that is a root again began nothing.
+        sinceMs: sql<number>`(select max(coalesce(l.until_ms, l.from_ms)) from ${accountLines} l
+          where l.account_ref = ${self.ref})`,
+        id: accounts.id,
+        parentId: parent.id,
+        name: accounts.name,
+        createdMs: accounts.createdMs,
+      })
+      .from(self)
+      .innerJoin(accountLines, eq(accountLines.accountRef, self.ref))
+      .innerJoin(accounts, eq(accounts.ref, accountLines.ancestorRef))
+      .leftJoin(parent, eq(parent.ref, accounts.parentRef))
+      .where(and(eq(self.id, id), isNull(self.removedMs), then))
+      .orderBy(asc(accountLines.distance))
+      .all();
+    return { sinceMs: found[0]?.sinceMs ?? 0, rows: found.map(({ sinceMs: _, ...row }) => row) };
+  }
+
+  function insert(accountRef: number, ancestorRef: number, distance: number, fromMs: number) {
+    database.insert(accountLines).values({ accountRef, ancestorRef, distance, fromMs }).run();
+  }
+
+  return {
+    lineage(id, atMs) {
+      let line = known.get(id);
+      if (line === undefined) {
+        line = read(id, null);
+        // An unknown id is not remembered: anyone with a token could fill the memory with them.
+        if (line.rows.length === 0) return line.rows;
+        if (known.size >= maxCached) known.clear();
+        known.set(id, line);
+      }
+      return atMs >= line.sinceMs ? line.rows : read(id, atMs).rows;
+    },
+    plant(ref, parentRef) {
+      insert(ref, ref, 0, 0);
+      if (parentRef === null) return;
+      for (const line of above.all({ ref: parentRef })) insert(ref, line.ref, line.distance + 1, 0);
+    },
+    move(ref, parentRef, atMs) {
+      const outside = above.all({ ref }).filter((line) => line.distance > 0);
+      const moved = below.all({ ref });
+      const onto = parentRef === null ? [] : above.all({ ref: parentRef });
+      for (const { ref: accountRef, distance } of moved) {
+        for (const { ref: ancestorRef } of outside) {
+          const line = and(eq(accountLines.accountRef, accountRef), eq(accountLines.ancestorRef, ancestorRef), current);
+          // It counted nothing yet if it would have begun only now.
+          database
+            .delete(accountLines)
+            .where(and(line, gte(accountLines.fromMs, atMs)))
+            .run();
+          database.update(accountLines).set({ untilMs: atMs }).where(line).run();
+        }
+        for (const line of onto) insert(accountRef, line.ref, distance + 1 + line.distance, atMs);
+      }
+      known.clear();
+    },
+    isUnder: (ref, ancestorRef) => above.all({ ref }).some((line) => line.ref === ancestorRef),
+    depth: (ref) => above.all({ ref }).length,
+    height: (ref) => below.all({ ref }).reduce((most, { distance }) => Math.max(most, distance), 0) + 1,
+    forget: () => known.clear(),
+  };
+}

@@ -1,0 +1,142 @@
+import { describe, expect, test } from "bun:test";
+import type { Database } from "../../core/storage/database.ts";
+import { aBudget, aFinal, aKey, anAdmission, anId } from "./storage-samples.ts";
+
+/** The part of the storage contract that is about the tree of accounts. */
+export function testAccounts({
+  database,
+  restart,
+  advance,
+  now,
+}: {
+  readonly database: () => Database;
+  readonly restart: () => Promise<void>;
+  readonly advance: (ms: number) => void;
+  readonly now: () => number;
+}): void {
+  const make = async (name: string, parentId: string | null) =>
+    (await database().accounts.create({ id: anId(), name, parentId, createdMs: now() })).id;
+  const line = async (id: string, atMs = now()) => (await database().accounts.lineage(id, atMs)).map((row) => row.id);
+  /** From the root down, one under the other. */
+  async function chain(levels: number): Promise<string[]> {
+    const ids: string[] = [];
+    for (let level = 0; level < levels; level++) ids.push(await make(`level ${level}`, ids.at(-1) ?? null));
+    return ids;
+  }
+  const refusal = async (work: () => unknown): Promise<unknown> => {
+    try {
+      return await work();
+    } catch (error) {
+      return error;
+    }
+  };
+
+  describe("storage contract: the tree of accounts", () => {
+    test("an account has a line of eight at most, also when a tree is moved under another", async () => {
+      const ids = await chain(8);
+      expect(await line(ids[7] ?? "")).toEqual(ids.toReversed());
+      expect(await refusal(() => make("too deep", ids[7] ?? ""))).toMatchObject({ kind: "invalid-request" });
+      const [top = "", , bottom = ""] = await chain(3);
+      expect(await refusal(() => database().accounts.change(top, { parentId: ids[5] ?? "" }))).toMatchObject({
+        kind: "invalid-request",
+        details: { param: "parentId" },
+      });
+      await database().accounts.change(top, { parentId: ids[4] ?? "" });
+      expect(await line(bottom)).toHaveLength(8);
+    });
+
+    test("an account is never under itself or what is below it", async () => {
+      const [top = "", middle = "", bottom = ""] = await chain(3);
+      for (const parentId of [top, middle, bottom])
+        expect(await refusal(() => database().accounts.change(top, { parentId }))).toMatchObject({
+          kind: "invalid-request",
+        });
+      expect(await line(bottom)).toEqual([bottom, middle, top]);
+    });
+
+    test("a parent that does not exist, or not any more, is refused", async () => {
+      const gone = await make("gone", null);
+      const one = await make("one", null);
+      await database().accounts.remove(gone);
+      for (const parentId of ["nobody", gone]) {
+        expect(await refusal(() => make("child", parentId))).toMatchObject({ kind: "not-found" });
+        expect(await refusal(() => database().accounts.change(one, { parentId }))).toMatchObject({ kind: "not-found" });
+      }
+      expect(await database().accounts.change("nobody", { name: "x" })).toBeNull();
+    });
+
+    test("a move changes the line of all below from then on, and not of what started before", async () => {
+      const [top = "", middle = "", bottom = ""] = await chain(3);
+      const other = await make("other", null);
+      const movedMs = now() + 10;
+      advance(10);
+      await database().accounts.change(middle, { parentId: other });
+      advance(10);
+      await database().accounts.change(middle, { parentId: null });
+      for (const restarted of [false, true]) {
+        if (restarted) await restart();
+        expect(await line(bottom, movedMs - 1)).toEqual([bottom, middle, top]);
+        expect(await line(bottom, movedMs)).toEqual([bottom, middle, other]);
+        expect(await line(bottom, movedMs + 9)).toEqual([bottom, middle, other]);
+        expect(await line(bottom, movedMs + 10)).toEqual([bottom, middle]);
+      }
+    });
+
+    test("scopes that the tree has overtaken are not admitted", async () => {
+      const parent = await make("parent", null);
+      const child = await make("child", null);
+      const scopes = [{ kind: "account", id: child } as const];
+      await database().accounts.change(child, { parentId: parent });
+      const admission = anAdmission({ accountId: child, scopes, startedMs: now() });
+      expect(await database().ledger.admit(admission)).toEqual({ admitted: false, outdated: true });
+      expect(await database().calls.openCount()).toBe(0);
+    });
+
+    test("only an account with nothing on it is removed; its calls stay, and it takes none any more", async () => {
+      const [top = "", bottom = ""] = await chain(2);
+      const removal = () => database().accounts.remove(bottom);
+      expect(await refusal(() => database().accounts.remove(top))).toMatchObject({ kind: "conflict" });
+      expect(await refusal(() => database().accounts.remove("default"))).toMatchObject({ kind: "conflict" });
+      const key = aKey({ accountId: bottom });
+      await database().keys.create(key, null);
+      expect(await refusal(removal)).toMatchObject({ kind: "conflict" });
+      await database().keys.revoke(key.id, now());
+      const budget = await database().budgets.create(aBudget({ scope: { kind: "account", id: bottom } }));
+      expect(await refusal(removal)).toMatchObject({ kind: "conflict" });
+      await database().budgets.remove(budget.id);
+      const scopes = [bottom, top].map((id) => ({ kind: "account", id }) as const);
+      const admission = anAdmission({ accountId: bottom, scopes, startedMs: now() });
+      await database().ledger.admit(admission);
+
+      expect(await removal()).toBe(true);
+      expect(await removal()).toBe(false);
+      expect(await database().accounts.get(bottom)).toBeNull();
+      expect(await line(bottom)).toEqual([]);
+      expect(await refusal(() => database().keys.create(aKey({ accountId: bottom }), null))).toMatchObject({
+        kind: "not-found",
+      });
+      await database().ledger.finish(aFinal(admission.callId));
+      expect(await database().calls.get(admission.callId)).toMatchObject({ status: "ok", accountId: bottom });
+      expect(await database().accounts.remove(top)).toBe(true);
+      expect((await database().prove()).filter(({ ok }) => !ok)).toEqual([]);
+    });
+
+    test("usage of an account with all below it", async () => {
+      const [top = "", middle = "", bottom = ""] = await chain(3);
+      for (const [id, above] of [
+        [top, [top]],
+        [middle, [middle, top]],
+        [bottom, [bottom, middle, top]],
+        ["default", ["default"]],
+      ] as const) {
+        const scopes = above.map((one) => ({ kind: "account", id: one }) as const);
+        const admission = anAdmission({ accountId: id, scopes, startedMs: now() });
+        await database().ledger.admit(admission);
+        await database().ledger.finish(aFinal(admission.callId));
+      }
+      const callsUnder = async (under: string) =>
+        (await database().calls.usage({ from: 0, to: now() * 2, groupBy: ["account"], under })).total.calls;
+      expect(await Promise.all([top, middle, bottom, "default", "nobody"].map(callsUnder))).toEqual([3, 2, 1, 1, 0]);
+    });
+  });
+}
