@@ -1,6 +1,7 @@
 import { and, count, desc, eq, gte, lt, or, sql } from "drizzle-orm";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
-import { accounts, attemptsView, calls, keys, openCalls, usageView } from "../schema/sqlite.ts";
+import { attemptsView, usageView } from "../schema/sqlite-views.ts";
+import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { labelAliases } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
