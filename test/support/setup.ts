@@ -1,3 +1,4 @@
+import type { DialectName } from "../../core/dialects/dialect.ts";
 import { type CreatedKey, type Gateway, type GatewayOptions, type NewKeyBody, startGateway } from "./process.ts";
 import { startUpstream, type Upstream } from "./upstream.ts";
 
@@ -16,6 +17,8 @@ export interface SetupOptions extends Omit<GatewayOptions, "config"> {
   readonly config?: string;
   /** More lines under `provider:`, indented by two. */
   readonly providers?: string;
+  /** Beside `mock`, a provider `mock-NAME` for each: the same upstream, spoken to in that dialect. */
+  readonly dialects?: Iterable<DialectName>;
   /** More lines of the provider `mock`, indented by four. */
   readonly mock?: string;
   readonly key?: NewKeyBody;
@@ -29,18 +32,26 @@ export async function setUp({
   config = "",
   providers = "",
   mock = "",
+  dialects = [],
   key,
   price = defaultPrice,
   ...options
 }: SetupOptions = {}): Promise<Setup> {
   const upstream = await startUpstream();
   const upstreamKey = `sk-upstream-canary-${crypto.randomUUID()}`;
+  const spoken = [...dialects];
   const file = [
     "provider:",
     `  mock: { use: openai-compatible, baseUrl: "${upstream.baseUrl}", apiKey: "${upstreamKey}" }`,
     "  echo: {}",
+    ...spoken.map(
+      (name) =>
+        `  mock-${name}: { use: openai-compatible, baseUrl: "${upstream.baseUrl}", apiKey: "${upstreamKey}", dialects: [${name}] }`,
+    ),
     "prices:",
-    `  - { target: mock/*, input: ${price.input}, output: ${price.output} }`,
+    ...["mock", ...spoken.map((name) => `mock-${name}`)].map(
+      (name) => `  - { target: ${name}/*, input: ${price.input}, output: ${price.output} }`,
+    ),
     config,
   ];
   if (mock !== "")

@@ -1,7 +1,6 @@
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import type { Vault } from "../vault.ts";
-import { withoutBillingHeader } from "./billing-header.ts";
 import { withFittingIds } from "./call-ids.ts";
 import { withFunctionsOnly } from "./custom-tools.ts";
 import { keepReasoning, withKeptReasoning } from "./kept-reasoning.ts";
@@ -32,7 +31,7 @@ export async function translateRequest(asked: ChatRequest, parties: Parties): Pr
   refuseNativeOnly(asked, client.name);
   // The client has no place for what the target signs, so we keep it.
   const keeps = !client.traits.keepsSignatures && target.traits.keepsSignatures;
-  const plain = withOwnSignatures(withoutBillingHeader(asked), client.name, target);
+  const plain = withOwnSignatures(asked, client.name, target);
   const signed = keeps ? await withKeptReasoning(plain, vault, accountId, target.name) : plain;
   const { request: plainTools, restore: unwrap } = target.traits.customTools
     ? { request: signed, restore: null }

@@ -104,25 +104,6 @@ describe("what only the client's own dialect can give", () => {
   });
 });
 
-describe("the billing header of Claude Code", () => {
-  const header = { type: "text", text: "x-anthropic-billing-header: cc_version=2.1; cch=abc;" } as const;
-  const prompt = { type: "text", text: "You are an agent." } as const;
-
-  test("goes to no other vendor", async () => {
-    const asked = withMessages({ role: "system", parts: [header, prompt] }, { role: "user", parts: [prompt] });
-    const { request } = await translate(asked, anthropic, chat);
-    expect(request.messages).toEqual([
-      { role: "system", parts: [prompt] },
-      { role: "user", parts: [prompt] },
-    ]);
-  });
-
-  test("a message that was nothing else goes with it; the same words elsewhere stay", async () => {
-    const asked = withMessages({ role: "system", parts: [header] }, { role: "user", parts: [header] });
-    expect((await translate(asked, anthropic, chat)).request.messages).toEqual([{ role: "user", parts: [header] }]);
-  });
-});
-
 describe("signatures", () => {
   test("a mark is base64, known by how it begins, and comes back as it was, whichever alphabet it is written in", () => {
     fc.assert(
