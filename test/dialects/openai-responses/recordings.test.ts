@@ -132,10 +132,10 @@ describe("streams", () => {
         usage: expectedUsage(last["usage"]),
       });
       const finish = object(last["incomplete_details"])["reason"] ?? last["status"];
-      expect({ id, finish: metered.finish, upstreamId: metered.upstreamId }).toEqual({
+      expect({ id, finish: String(metered.finish), upstreamId: String(metered.upstreamId) }).toEqual({
         id,
-        finish,
-        upstreamId: last["id"],
+        finish: String(finish),
+        upstreamId: String(last["id"]),
       });
       expect({ id, complete: metered.complete, fault: metered.fault }).toEqual({ id, complete: true, fault: null });
       covered.streams++;
@@ -224,22 +224,18 @@ async function read(sse: string): Promise<JsonObject> {
 
 /** What is said in deltas or, where there are none, in their `done`: by kind, in order. */
 function piecesOf(sse: string): JsonObject {
-  const said: Record<string, string> = {};
-  const told = new Set<Json | undefined>();
+  const pieces: Record<string, string> = {};
   for (const frame of framesOf(sse)) {
-    const type = String(frame["type"]);
-    const [, kind, end] =
-      /^response\.(output_text|refusal|reasoning_text|function_call_arguments|custom_tool_call_input)\.(delta|done)$/.exec(
-        type,
-      ) ?? [];
+    const [, kind, end] = pieceType.exec(String(frame["type"])) ?? [];
     if (kind === undefined) continue;
     const key = `${kind} of item ${String(frame["output_index"])}`;
-    if (end === "delta") said[key] = (said[key] ?? "") + String(frame["delta"]);
-    if (end === "delta") told.add(key);
-    else if (!told.has(key)) said[key] = String(frame["arguments"] ?? frame["input"] ?? frame["text"] ?? "");
+    if (end === "delta") pieces[key] = (pieces[key] ?? "") + String(frame["delta"]);
+    else pieces[key] ??= String(frame["arguments"] ?? frame["input"] ?? frame["refusal"] ?? frame["text"] ?? "");
   }
-  return Object.fromEntries(Object.entries(said).filter(([, text]) => text !== ""));
+  return Object.fromEntries(Object.entries(pieces).filter(([, text]) => text !== ""));
 }
+const pieceType =
+  /^response\.(output_text|refusal|reasoning_text|function_call_arguments|custom_tool_call_input)\.(delta|done)$/;
 
 /** The first way in which a stream breaks the rules that clients rely on; `null`: none. */
 function grammarFault(sse: string): string | null {
