@@ -1,12 +1,12 @@
 import type { Json } from "../../chat/json.ts";
 import type { Finish } from "../../chat/event.ts";
 
-/** `hasCalls` decides between stop and tool calls: compatible vendors end a call with `end_turn`. */
-export function decodeFinish(raw: Json | undefined, sequence: Json | undefined, hasCalls: boolean): Finish {
+/** `endsInCall` decides between stop and tool calls: compatible vendors end a call with `end_turn`. */
+export function decodeFinish(raw: Json | undefined, sequence: Json | undefined, endsInCall: boolean): Finish {
   const word = typeof raw === "string" ? raw : null;
   const reason = word === null ? "other" : (reasons.get(word) ?? "other");
   return {
-    reason: word === "end_turn" && hasCalls ? "tool-calls" : reason,
+    reason: word === "end_turn" && endsInCall ? "tool-calls" : reason,
     raw: word,
     ...(typeof sequence === "string" ? { stopSequence: sequence } : {}),
   };

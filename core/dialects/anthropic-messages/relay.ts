@@ -15,7 +15,7 @@ function meterResponse(body: JsonObject): Metered {
     usage: decodeUsage(body["usage"]),
     finish: text(body["stop_reason"]),
     upstreamId: text(body["id"]),
-    contentBytes: objects(body["content"]).reduce((sum, block) => sum + blockBytes(block), 0),
+    contentBytes: contentBytesOf(body["content"]),
     complete: fault === null,
     fault,
   };
@@ -66,6 +66,13 @@ class EventMeter implements StreamMeter {
         const message = object(said["message"]);
         this.#upstreamId ??= text(message["id"]);
         this.#usage = laterUsage(this.#usage, message["usage"]);
+        this.#contentBytes += contentBytesOf(message["content"]);
+        const reason = text(message["stop_reason"]);
+        if (reason === null) return;
+        // All of the answer came with its start.
+        this.#finish = reason;
+        this.#isCounted = true;
+        this.#complete = true;
         return;
       }
       case "content_block_start":
@@ -139,6 +146,9 @@ function parsed(data: string): Json | undefined {
     return undefined; // It is passed on as it came, and says nothing.
   }
 }
+
+const contentBytesOf = (content: Json | undefined): number =>
+  objects(content).reduce((sum, block) => sum + blockBytes(block), 0);
 
 /** UTF-8 bytes of the texts a block is made of. */
 function blockBytes(block: JsonObject): number {

@@ -14,12 +14,13 @@ export function decodeResponse(body: JsonObject): ChatResponse {
   const { content, id, model } = body;
   if (!isJsonArray(content) || !content.every(isJsonObject)) throw notAnAnswer();
   const parts = decodeContent(content);
-  const hasCalls = parts.some(({ type }) => type === "tool-call");
   return {
     id: typeof id === "string" ? id : "",
     model: typeof model === "string" ? model : "",
     createdMs: 0,
-    candidates: [{ parts, finish: decodeFinish(body["stop_reason"], body["stop_sequence"], hasCalls) }],
+    candidates: [
+      { parts, finish: decodeFinish(body["stop_reason"], body["stop_sequence"], parts.at(-1)?.type === "tool-call") },
+    ],
     usage: decodeUsage(body["usage"]),
     extensions: keep(without(body, responseKeys)).extensions ?? {},
   };

@@ -10,8 +10,8 @@ export interface OpenBlocks {
   /** The index of the next block, counted here: the vendor's may have gaps. */
   readonly nextIndex: number;
   readonly open: readonly OpenBlock[];
-  /** The answer has a call of a tool. */
-  readonly hasCalls: boolean;
+  /** The last block is a call of a tool. */
+  readonly endsInCall: boolean;
 }
 interface OpenBlock {
   /** The block's `index` on the wire. */
@@ -28,7 +28,7 @@ interface OpenBlock {
   readonly input: string;
 }
 
-export const noBlocks: OpenBlocks = { nextIndex: 0, open: [], hasCalls: false };
+export const noBlocks: OpenBlocks = { nextIndex: 0, open: [], endsInCall: false };
 
 type Step = readonly [OpenBlocks, readonly ChatEvent[]];
 
@@ -50,7 +50,7 @@ export function startBlock(state: OpenBlocks, place: number, block: JsonObject):
     // One that is told whole takes its index when it is.
     nextIndex: kind === "other" ? state.nextIndex : state.nextIndex + 1,
     open: [...state.open, opened],
-    hasCalls: state.hasCalls || kind === "call",
+    endsInCall: kind === "call",
   };
   switch (kind) {
     case "text":

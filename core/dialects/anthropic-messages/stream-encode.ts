@@ -113,11 +113,13 @@ const unknownUsage: JsonObject = {
 };
 
 function end({ end: candidate, head }: EncodeState, event: ChatEvent & { type: "response-end" }): string {
-  const { usage: rawUsage, ...own } = kept(event);
+  const { usage: rawUsage, stop_details: details, container, ...own } = kept(event);
   const finish = candidate?.finish ?? { reason: "other", raw: null };
   const delta = {
     stop_reason: encodeFinish(finish),
     stop_sequence: finish.stopSequence ?? null,
+    ...(details === undefined ? {} : { stop_details: details }),
+    ...(container === undefined ? {} : { container }),
     ...kept(candidate ?? undefined),
   };
   const more = Object.entries(own).filter(([key, value]) => !sameJson(value, head[key]));

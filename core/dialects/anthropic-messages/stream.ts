@@ -1,6 +1,6 @@
 import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
@@ -84,7 +84,7 @@ function finish(state: StreamState, isDone: boolean): Step {
     {
       type: "candidate-end",
       candidate: 0,
-      finish: { ...decodeFinish(reason, state.stopSequence, blocks.hasCalls), raw: state.stopReason },
+      finish: { ...decodeFinish(reason, state.stopSequence, blocks.endsInCall), raw: state.stopReason },
       ...keep(state.keptDelta),
     },
     {
@@ -141,19 +141,37 @@ function streamFault(said: JsonObject): GatewayError {
 function start(state: StreamState, said: JsonObject): Step {
   if (state.started) throw notAnEvent();
   const message = object(said["message"]);
-  const { id, model, usage } = message;
+  const { id, model, usage, content, stop_reason: reason, stop_sequence: sequence } = message;
   const kept = without(message, messageKeys);
+  const events: ChatEvent[] = [
+    {
+      type: "response-start",
+      id: typeof id === "string" ? id : "",
+      model: typeof model === "string" ? model : "",
+      createdMs: 0,
+      ...keep({ ...kept, ...(isJsonObject(usage) ? { usage } : {}) }),
+    },
+  ];
+  // A call that code of the provider makes comes whole, with the reason to stop and without any event of its own.
+  let blocks = state.blocks;
+  for (const [i, block] of (isJsonArray(content) ? content : []).entries()) {
+    const [opened, started] = startBlock(blocks, -1 - i, object(block));
+    const [closed, ended] = endBlock(opened, -1 - i);
+    blocks = closed;
+    events.push(...started, ...ended);
+  }
   return [
-    { ...state, started: true, usage: laterUsage({}, usage), kept },
-    [
-      {
-        type: "response-start",
-        id: typeof id === "string" ? id : "",
-        model: typeof model === "string" ? model : "",
-        createdMs: 0,
-        ...keep({ ...kept, ...(isJsonObject(usage) ? { usage } : {}) }),
-      },
-    ],
+    {
+      ...state,
+      started: true,
+      blocks,
+      stopReason: typeof reason === "string" ? reason : null,
+      stopSequence: typeof sequence === "string" ? sequence : null,
+      usage: laterUsage({}, usage),
+      isCounted: typeof reason === "string",
+      kept,
+    },
+    events,
   ];
 }
 
