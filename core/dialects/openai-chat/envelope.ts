@@ -28,7 +28,7 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   };
 }
 
-function readModel(value: Json | undefined): string {
+export function readModel(value: Json | undefined): string {
   const model = readString(value, "model") ?? missing("model");
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
   if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {

@@ -1,4 +1,5 @@
 import type { Dialect } from "../dialect.ts";
+import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
 import { decodeError } from "../vendor-error.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
@@ -31,5 +32,5 @@ export const openaiChat: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
-  operations: {},
+  operations: { embeddings },
 };
