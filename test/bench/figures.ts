@@ -1,12 +1,12 @@
 import { percentile, run } from "./load.ts";
 import { cpuUs } from "./process-stat.ts";
-import { bodies, eventsPerStream } from "./shape.ts";
+import { eventsPerStream, type Kind } from "./shape.ts";
 import type { Subject } from "./spawn.ts";
 
 /** One kind of load that every subject gets. */
 export interface Table {
   readonly label: string;
-  readonly body: keyof typeof bodies;
+  readonly body: Kind;
   /** Of one subject in one round. */
   readonly calls: number;
   readonly rounds: number;
@@ -55,7 +55,7 @@ export async function warmUp(subjects: readonly Subject[], calls: number): Promi
       const count = Math.max(Math.ceil(calls * part), concurrency);
       await run({
         port: subject.port,
-        requests: subject.requests(bodies[body]),
+        requests: subject.requests(body),
         calls: count,
         concurrency,
         rate: null,
@@ -66,6 +66,7 @@ const warmUps = [
   ["json", 0.5, 64],
   ["json", 0.5, 256],
   ["burst", 0.02, 64],
+  ["translated", 0.02, 64],
   ["paced", 0, 64],
 ] as const;
 
@@ -73,7 +74,7 @@ async function measure({ body, calls, concurrency, rate, probe }: Table, subject
   const { port, pid } = subject;
   const before = pid === null ? Number.NaN : cpuUs(pid);
   const [result, probed] = await Promise.all([
-    run({ port, requests: subject.requests(bodies[body]), calls, concurrency, rate }),
+    run({ port, requests: subject.requests(body), calls, concurrency, rate }),
     probe && rate !== null ? probes(port, Math.ceil((calls / rate) * probesPerSecond)) : Number.NaN,
   ]);
   const cpu = pid === null ? Number.NaN : (cpuUs(pid) - before) / calls;

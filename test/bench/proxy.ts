@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../support/process.ts";
-import { answering, request, start, type Subject, subjectCore } from "./spawn.ts";
+import { requestOf } from "./shape.ts";
+import { answering, start, type Subject, subjectCore } from "./spawn.ts";
 
 export interface ProxyOptions {
   readonly name: string;
@@ -51,7 +52,7 @@ ${billing ? "" : "billing: {}\n"}prices: [{ target: mock/*, input: 1, output: 2 
     port,
     pid: child.pid,
     readyMs,
-    requests: (body) => made.map((key) => request(body, key)),
+    requests: (kind) => made.map((key) => requestOf(kind, key)),
     stop() {
       child.kill();
       rmSync(directory, { recursive: true, force: true });

@@ -65,6 +65,16 @@ export function reportText(measured: Measured, { memory, holdToActual, seededCal
   );
   row("CPU of a paced event, proxy / bare", ratio(labels.paced, "proxy", "bare"), "≤ 1.3", "≤ 1.1");
   row("CPU of a paced event, proxy / nginx", ratio(labels.paced, "proxy", "nginx"), "≤ 1.4", "≤ 1.15");
+  for (const [label, over, how] of [
+    [labels.translated, labels.burst, "at once"],
+    [labels.translatedPaced, labels.paced, "paced"],
+  ] as const)
+    row(
+      `CPU of an event, ${how}, translated / relayed`,
+      (of(label, "proxy", "cpuOfEvent") / of(over, "proxy", "cpuOfEvent")).toFixed(2),
+      "≤ 4",
+      "≤ 3",
+    );
   row("held / charged, finished calls under a budget", holdToActual.toFixed(2));
   for (const [name, { afterStartMb, afterLoadMb, afterIdleMb }] of memory)
     row(

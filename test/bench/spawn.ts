@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Kind } from "./shape.ts";
 import { until } from "../support/poll.ts";
 
 /** One program between the load and the upstream, running. */
@@ -9,7 +10,7 @@ export interface Subject {
   /** `null`: the upstream itself, whose CPU is not the question. */
   readonly pid: number | null;
   /** A whole HTTP request of the load; one for each key. */
-  readonly requests: (body: string) => readonly Buffer[];
+  readonly requests: (kind: Kind) => readonly Buffer[];
   stop(): void;
 }
 
@@ -19,11 +20,6 @@ const pin = (core: number): string[] =>
   navigator.hardwareConcurrency > 1 && existsSync("/usr/bin/taskset") ? ["taskset", "-c", String(core)] : [];
 export const loadCore = 1;
 export const subjectCore = 0;
-
-export const request = (body: string, key = "none"): Buffer =>
-  Buffer.from(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 
 export function start(command: string[], core: number, env: Record<string, string> = {}, log?: string) {
   return Bun.spawn([...pin(core), ...command], {

@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../support/process.ts";
-import { answering, firstLine, loadCore, request, start, type Subject, subjectCore } from "./spawn.ts";
+import { requestOf } from "./shape.ts";
+import { answering, firstLine, loadCore, start, type Subject, subjectCore } from "./spawn.ts";
 
 export async function startUpstream(): Promise<Subject> {
   const child = start(["bun", "test/bench/upstream.ts"], loadCore);
@@ -10,7 +11,7 @@ export async function startUpstream(): Promise<Subject> {
     name: "direct",
     port: Number(await firstLine(child)),
     pid: null,
-    requests: (body) => [request(body)],
+    requests: (kind) => [requestOf(kind)],
     stop: () => child.kill(),
   };
 }
@@ -21,7 +22,7 @@ export async function startBare(upstreamPort: number): Promise<Subject> {
     name: "bare",
     port: Number(await firstLine(child)),
     pid: child.pid,
-    requests: (body) => [request(body)],
+    requests: (kind) => [requestOf(kind)],
     stop: () => child.kill(),
   };
 }
@@ -49,7 +50,7 @@ http { access_log off; client_body_temp_path ${directory}/body; proxy_temp_path 
     name: "nginx",
     port,
     pid: worker,
-    requests: (body) => [request(body)],
+    requests: (kind) => [requestOf(kind)],
     stop() {
       child.kill();
       rmSync(directory, { recursive: true, force: true });

@@ -9,6 +9,8 @@ export const labels = {
   stalls: "JSON stalls",
   burst: "SSE burst",
   paced: "SSE paced",
+  translated: "SSE translated",
+  translatedPaced: "SSE translated paced",
 } as const;
 
 const openLoopRate = 500;
@@ -24,6 +26,7 @@ export interface Size {
 export function tables({ calls, rounds, slowRounds }: Size): readonly Table[] {
   const closed = { rounds, rate: null, probe: false } as const;
   const open = { rounds: slowRounds, rate: openLoopRate, calls: Math.ceil(calls / 4), concurrency: 16 } as const;
+  const streams = { calls: Math.max(Math.ceil(calls / 10), 64), concurrency: 64, ...closed } as const;
   return [
     { label: labels.c1, body: "json", calls: Math.ceil(calls / 10), concurrency: 1, ...closed },
     { label: labels.c16, body: "json", calls, concurrency: 16, ...closed },
@@ -32,8 +35,17 @@ export function tables({ calls, rounds, slowRounds }: Size): readonly Table[] {
     { label: labels.openLoop, body: "json", ...open, probe: false },
     // Apart from the open loop: two probes for each call would count as its CPU.
     { label: labels.stalls, body: "json", ...open, probe: true },
-    { label: labels.burst, body: "burst", calls: Math.max(Math.ceil(calls / 10), 64), concurrency: 64, ...closed },
+    { label: labels.burst, body: "burst", ...streams },
     { label: labels.paced, body: "paced", calls: 256, concurrency: 256, ...closed, rounds: slowRounds },
+    { label: labels.translated, body: "translated", ...streams },
+    {
+      label: labels.translatedPaced,
+      body: "translatedPaced",
+      calls: 256,
+      concurrency: 256,
+      ...closed,
+      rounds: slowRounds,
+    },
   ];
 }
 

@@ -1,6 +1,5 @@
 import { run } from "../bench/load.ts";
-import { bodies } from "../bench/shape.ts";
-import { request } from "../bench/spawn.ts";
+import { requestOf } from "../bench/shape.ts";
 import { startUpstream } from "../bench/subjects.ts";
 import { startGateway } from "../support/process.ts";
 import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
@@ -21,7 +20,7 @@ export const memory: Soak = async ({ count, print }) => {
   try {
     const budget = { usd: 1_000_000, window: "day" };
     const made = await Promise.all(Array.from({ length: keys }, () => gateway.createKey({ name: "memory", budget })));
-    const requests = made.map(({ key }) => request(bodies.json, key));
+    const requests = made.map(({ key }) => requestOf("json", key));
     const start = rssMb(gateway);
     print(`at the start ${start.toFixed(0)} MB`);
     const port = Number(new URL(gateway.url).port);
