@@ -5,14 +5,22 @@ import type { ChatEvent } from "../../core/chat/event.ts";
 import type { Json, JsonObject } from "../../core/chat/json.ts";
 import type { Part } from "../../core/chat/request.ts";
 import type { ChatResponse } from "../../core/chat/response.ts";
-import type { Dialect, ErrorBody, Metered } from "../../core/dialects/dialect.ts";
+import type { Dialect, ErrorBody, InPath, Metered } from "../../core/dialects/dialect.ts";
 import { SseSplitter } from "../../core/dialects/sse.ts";
 
 /** Examples of the protocol, by name. */
 export interface DialectFixtures {
   readonly requests: ReadonlyMap<string, JsonObject>;
   /** Requests the protocol does not allow, with the `param` that the error names. */
-  readonly refused: readonly { readonly name: string; readonly body: JsonObject; readonly param: string }[];
+  readonly refused: readonly {
+    readonly name: string;
+    readonly body: JsonObject;
+    readonly param: string;
+    /** Instead of that of the requests. */
+    readonly path?: InPath;
+  }[];
+  /** What the path of the requests says, in a protocol that has it there. */
+  readonly path?: InPath;
   readonly responses: ReadonlyMap<string, JsonObject>;
   /** SSE text of whole, faultless answers, each with its own end. */
   readonly streams: ReadonlyMap<string, string>;
@@ -27,15 +35,15 @@ export function testDialect(dialect: Dialect, fixtures: DialectFixtures): void {
     describe("requests", () => {
       for (const [name, body] of fixtures.requests) {
         test(`${name}: decoded and encoded again means the same`, () => {
-          const request = dialect.decodeRequest(body);
+          const request = dialect.decodeRequest(body, fixtures.path);
           const again = dialect.encodeRequest(request, request.model);
           expect(fixtures.normalRequest(again.body)).toEqual(fixtures.normalRequest(body));
           expect(again.warnings).toEqual([]);
         });
         test(`${name}: the envelope agrees with the request`, () => {
           const bytes = new TextEncoder().encode(JSON.stringify(body)).length;
-          const envelope = dialect.readEnvelope(body, bytes);
-          const { model, stream, maxOutputTokens, candidates } = dialect.decodeRequest(body);
+          const envelope = dialect.readEnvelope(body, bytes, fixtures.path);
+          const { model, stream, maxOutputTokens, candidates } = dialect.decodeRequest(body, fixtures.path);
           expect(envelope).toMatchObject({ model, stream, maxOutputTokens, candidates });
           expect(envelope.input.textBytes).toBeLessThanOrEqual(bytes);
         });
@@ -43,14 +51,14 @@ export function testDialect(dialect: Dialect, fixtures: DialectFixtures): void {
           const source = JSON.stringify(body, null, 1);
           const edit = { includeUsage: false, maxOutputTokens: null, maxOutputTokensField: "max_completion_tokens" };
           const edited = dialect.relay.editRequest(source, { ...edit, model: "other/model" });
-          const { model } = dialect.decodeRequest(body);
+          const { model } = dialect.decodeRequest(body, fixtures.path);
           expect(edited).toBe(source.replace(`"model": ${JSON.stringify(model)}`, `"model": "other/model"`));
           expect(dialect.relay.editRequest(source, { ...edit, model })).toBe(source);
         });
       }
-      for (const { name, body, param } of fixtures.refused) {
+      for (const { name, body, param, path = fixtures.path } of fixtures.refused) {
         test(`refused: ${name}`, () => {
-          const error = thrown(() => dialect.readEnvelope(body, 1_000));
+          const error = thrown(() => dialect.readEnvelope(body, 1_000, path));
           expect(error).toMatchObject({ kind: "invalid-request", details: { param } });
         });
       }

@@ -1,0 +1,131 @@
+import { Buffer } from "node:buffer";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { Citation, Part } from "../../chat/request.ts";
+import { camelObject } from "./spelling.ts";
+
+/** What of a candidate's text a block is: `start` is its offset in all of the candidate's text, in UTF-16 units. */
+export interface Block {
+  readonly text: string;
+  readonly start: number;
+}
+
+/**
+ * The citations of a candidate that fall into one block of its text. Google gives offsets in UTF-8 bytes of the whole text,
+ * and apart from them the sources: web pages, maps, documents that were searched, texts that were recited. A source that
+ * no piece of the text points at is cited by the block that `isLast`. The metadata itself stays with the candidate.
+ */
+export function citationsOf(candidate: JsonObject, all: string, block: Block, isLast: boolean): readonly Citation[] {
+  const cited = [...grounded(candidate["groundingMetadata"]), ...recited(candidate["citationMetadata"])];
+  return cited.flatMap(({ startByte, endByte, ...source }): readonly Citation[] => {
+    if (endByte === null) return isLast ? [{ ...source, start: null, end: null }] : [];
+    const start = utf16Offset(all, startByte) - block.start;
+    const end = utf16Offset(all, endByte) - block.start;
+    if (start < 0 || start >= Math.max(block.text.length, 1)) return [];
+    return [{ ...source, start, end: Math.min(end, block.text.length) }];
+  });
+}
+
+/** As metadata of web pages; `texts` with their offset in the candidate's text. */
+export function encodeCitations(
+  texts: readonly (Block & { readonly citations: readonly Citation[] })[],
+  all: string,
+): JsonObject {
+  const chunks: JsonObject[] = [];
+  const places = new Map<string, number>();
+  const supports = texts.flatMap(({ citations, start: offset }) =>
+    citations.flatMap(({ url, title, quote, start, end }): readonly JsonObject[] => {
+      const key = JSON.stringify([url, title]);
+      const place = places.get(key) ?? chunks.length;
+      if (place === chunks.length) {
+        places.set(key, place);
+        const web = { ...(url === null ? {} : { uri: url }), ...(title === null ? {} : { title }) };
+        chunks.push({ web });
+      }
+      if (start === null || end === null) return [];
+      const segment = {
+        startIndex: utf8Offset(all, offset + start),
+        endIndex: utf8Offset(all, offset + end),
+        text: quote ?? all.slice(offset + start, offset + end),
+      };
+      return [{ segment, groundingChunkIndices: [place] }];
+    }),
+  );
+  if (chunks.length === 0) return {};
+  return {
+    groundingMetadata: { groundingChunks: chunks, ...(supports.length > 0 ? { groundingSupports: supports } : {}) },
+  };
+}
+
+/** A candidate's texts, one after the other. */
+export function blocksOf(parts: readonly Part[]): { readonly all: string; readonly starts: ReadonlyMap<Part, number> } {
+  const starts = new Map<Part, number>();
+  let all = "";
+  for (const part of parts) {
+    if (part.type !== "text") continue;
+    starts.set(part, all.length);
+    all += part.text;
+  }
+  return { all, starts };
+}
+
+type Cited = Pick<Citation, "url" | "title" | "quote"> & {
+  readonly startByte: number;
+  /** `null`: it says of no piece of the text that it comes from there. */
+  readonly endByte: number | null;
+};
+
+function grounded(value: Json | undefined): readonly Cited[] {
+  const { groundingChunks, groundingSupports } = camelObject(value);
+  const sources = list(groundingChunks).map(sourceOf);
+  const used = new Set<number>();
+  const pointed = list(groundingSupports).flatMap((support) => {
+    const { segment, groundingChunkIndices: indices } = camelObject(support);
+    const { startIndex, endIndex, text } = camelObject(segment);
+    return (isJsonArray(indices) ? indices : []).flatMap((index: Json): readonly Cited[] => {
+      const source = typeof index === "number" ? sources[index] : undefined;
+      if (typeof index !== "number" || source === undefined) return [];
+      used.add(index);
+      const quote = typeof text === "string" ? text : source.quote;
+      return [{ ...source, quote, startByte: numberOf(startIndex), endByte: numberOf(endIndex) }];
+    });
+  });
+  const rest = sources.flatMap((source, i) =>
+    used.has(i) || (source.url === null && source.title === null && source.quote === null)
+      ? []
+      : [{ ...source, startByte: 0, endByte: null }],
+  );
+  return [...pointed, ...rest];
+}
+
+function sourceOf(chunk: JsonObject): Pick<Citation, "url" | "title" | "quote"> {
+  const { web, maps, retrievedContext, image } = camelObject(chunk);
+  const found = [web, maps, retrievedContext, image].find(isJsonObject);
+  const { uri, sourceUri, title, text } = camelObject(found);
+  return { url: word(uri) ?? word(sourceUri), title: word(title), quote: word(text) };
+}
+
+/** The Gemini API calls the list `citationSources`, Vertex `citations`. */
+function recited(value: Json | undefined): readonly Cited[] {
+  const { citationSources, citations } = camelObject(value);
+  return [...list(citationSources), ...list(citations)].map((citation) => {
+    const { uri, title, startIndex, endIndex } = camelObject(citation);
+    return {
+      url: word(uri),
+      title: word(title),
+      quote: null,
+      startByte: numberOf(startIndex),
+      endByte: typeof endIndex === "number" ? endIndex : null,
+    };
+  });
+}
+
+/** The offset of the character that `byte` of the text falls into. */
+const utf16Offset = (text: string, byte: number): number =>
+  // In most texts a character is a byte; a cut one decodes to a single replacement.
+  Buffer.byteLength(text) === text.length ? byte : Buffer.from(text).subarray(0, byte).toString().length;
+
+const utf8Offset = (text: string, unit: number): number => Buffer.byteLength(text.slice(0, unit));
+
+const list = (value: Json | undefined): readonly JsonObject[] => (isJsonArray(value) ? value.filter(isJsonObject) : []);
+const word = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);
+const numberOf = (value: Json | undefined): number => (typeof value === "number" ? value : 0);

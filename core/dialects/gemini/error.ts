@@ -1,0 +1,71 @@
+import type { ErrorKind } from "../../chat/error.ts";
+import type { JsonObject } from "../../chat/json.ts";
+import type { ErrorBody } from "../dialect.ts";
+
+/**
+ * `{"error": {code, message, status, details}}`, with the HTTP status as `code` and a word of `google.rpc.Code`. `details`
+ * say the reason, the call, when to try again, and of a 402 or 429 the limit (https://google.aip.dev/193).
+ */
+export function encodeError({ kind, status, message, requestId, details }: ErrorBody): JsonObject {
+  const { code, param, retryAfterSeconds, limit } = details;
+  return {
+    error: {
+      code: status,
+      message,
+      status: details.type !== undefined && isWord(details.type) ? details.type : (byStatus.get(status) ?? words[kind]),
+      details: [
+        {
+          "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+          reason: (code ?? kind).replace(/[^A-Za-z0-9]+/g, "_").toUpperCase(),
+          domain: "llm-proxy",
+          metadata: { request_id: requestId },
+        },
+        ...(param === undefined
+          ? []
+          : [{ "@type": badRequest, fieldViolations: [{ field: param, description: message }] }]),
+        ...(retryAfterSeconds === undefined ? [] : [{ "@type": retryInfo, retryDelay: `${retryAfterSeconds}s` }]),
+        // Limits are made of JSON values only.
+        ...(limit === undefined ? [] : [{ "@type": "type.googleapis.com/llm_proxy.Limit", ...(limit as JsonObject) }]),
+      ],
+    },
+  };
+}
+
+export const encodeStreamError = (error: ErrorBody): string => `data: ${JSON.stringify(encodeError(error))}\n\n`;
+
+const badRequest = "type.googleapis.com/google.rpc.BadRequest";
+const retryInfo = "type.googleapis.com/google.rpc.RetryInfo";
+
+/** https://cloud.google.com/apis/design/errors: the words by HTTP status; the kind tells where several share one. */
+const byStatus: ReadonlyMap<number, string> = new Map([
+  [401, "UNAUTHENTICATED"],
+  [403, "PERMISSION_DENIED"],
+  [404, "NOT_FOUND"],
+  [429, "RESOURCE_EXHAUSTED"],
+  [500, "INTERNAL"],
+  [502, "UNAVAILABLE"],
+  [503, "UNAVAILABLE"],
+  [504, "DEADLINE_EXCEEDED"],
+]);
+
+const words: Readonly<Record<ErrorKind, string>> = {
+  "invalid-request": "INVALID_ARGUMENT",
+  unauthenticated: "UNAUTHENTICATED",
+  "insufficient-quota": "RESOURCE_EXHAUSTED",
+  forbidden: "PERMISSION_DENIED",
+  "not-found": "NOT_FOUND",
+  "model-not-found": "NOT_FOUND",
+  "method-not-allowed": "UNIMPLEMENTED",
+  conflict: "ABORTED",
+  "request-too-large": "INVALID_ARGUMENT",
+  "unsupported-media-type": "INVALID_ARGUMENT",
+  "rate-limited": "RESOURCE_EXHAUSTED",
+  internal: "INTERNAL",
+  "upstream-invalid": "UNAVAILABLE",
+  unavailable: "UNAVAILABLE",
+  "upstream-timeout": "DEADLINE_EXCEEDED",
+  "upstream-refused": "INVALID_ARGUMENT",
+};
+
+/** Another vendor's type of error is no word of Google's. */
+const isWord = (type: string) => /^[A-Z][A-Z_]+$/.test(type);

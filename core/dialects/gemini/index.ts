@@ -1,0 +1,34 @@
+import type { Dialect } from "../dialect.ts";
+import { decodeError } from "../vendor-error.ts";
+import { readEnvelope } from "./envelope.ts";
+import { encodeError, encodeStreamError } from "./error.ts";
+import { relay } from "./relay.ts";
+import { decodeRequest, encodeRequest } from "./request.ts";
+import { decodeResponse, encodeResponse } from "./response.ts";
+import { encodeStream } from "./stream-encode.ts";
+import { decodeStream } from "./stream.ts";
+
+/** Google's `generateContent` and `streamGenerateContent`, of the Gemini API and of Vertex. */
+export const gemini: Dialect = {
+  name: "gemini",
+  traits: {
+    customTools: false,
+    keepsSignatures: true,
+    // https://ai.google.dev/api/caching#FunctionDeclaration; Vertex has 64 characters, and a letter or underscore first.
+    toolName: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,
+    toolCallId: /^[\s\S]+$/,
+    requestHeaders: [],
+  },
+  readEnvelope,
+  decodeRequest,
+  encodeRequest,
+  decodeResponse,
+  encodeResponse,
+  decodeStream,
+  encodeStream,
+  decodeError,
+  encodeError,
+  encodeStreamError,
+  relay,
+  operations: {},
+};

@@ -1,0 +1,99 @@
+import { Buffer } from "node:buffer";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage } from "../../chat/usage.ts";
+import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import { decodeError } from "../vendor-error.ts";
+import { editRequest } from "./edit-request.ts";
+import { finishWord } from "./finish.ts";
+import { withPartialArgs } from "./partial-args.ts";
+import { blockReasonOf } from "./response.ts";
+import { camelObject, inCamel } from "./spelling.ts";
+import { candidatesOf, isGiven, isUncounted } from "./stream.ts";
+import { decodeUsage } from "./usage.ts";
+
+export const relay: Relay = { editRequest, meterResponse, meterStream: () => new ChunkMeter() };
+
+function meterResponse(body: JsonObject): Metered {
+  const meter = new ChunkMeter();
+  meter.read(inCamel(body));
+  const fault = isGiven(body["error"]) ? decodeError(body) : null;
+  return { ...meter.result(), complete: fault === null, fault };
+}
+
+class ChunkMeter implements StreamMeter {
+  #usage: ReportedUsage | null = null;
+  #uncounted = false;
+  #finish: string | null = null;
+  #upstreamId: string | null = null;
+  #contentBytes = 0;
+  #complete = false;
+  #fault: VendorError | null = null;
+
+  frame(frame: SseFrame): boolean {
+    const { data } = frame;
+    if (data === null || data === "") return true;
+    const parsed = parse(data);
+    const chunk = isJsonArray(parsed) ? parsed[0] : parsed;
+    if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
+    if (isJsonObject(chunk)) this.read(inCamel(chunk));
+    return true;
+  }
+
+  result(): Metered {
+    // A report that does not count the output yet holds only for an answer that has come to its end.
+    const usage = this.#uncounted && !this.#complete ? null : this.#usage;
+    return {
+      usage,
+      finish: this.#finish,
+      upstreamId: this.#upstreamId,
+      contentBytes: this.#contentBytes,
+      complete: this.#complete && this.#fault === null,
+      fault: this.#fault,
+    };
+  }
+
+  /** A chunk, or a whole answer, in camel case. */
+  read(chunk: JsonObject): void {
+    if (isGiven(chunk["error"])) this.#fault ??= decodeError(chunk);
+    const { responseId } = chunk;
+    if (typeof responseId === "string" && responseId !== "") this.#upstreamId ??= responseId;
+    const candidates = candidatesOf(chunk);
+    for (const candidate of candidates) this.#readCandidate(candidate);
+    const blocked = candidates.length === 0 ? blockReasonOf(chunk) : null;
+    if (blocked !== null) {
+      this.#finish ??= blocked;
+      this.#complete = true;
+    }
+    this.#usage = decodeUsage(chunk["usageMetadata"]) ?? this.#usage;
+    this.#uncounted = isUncounted(chunk, candidates) ?? this.#uncounted;
+  }
+
+  #readCandidate(candidate: JsonObject): void {
+    const { parts } = camelObject(candidate["content"]);
+    for (const part of isJsonArray(parts) ? parts : [parts]) this.#contentBytes += partBytes(part);
+    const finish = finishWord(candidate["finishReason"]);
+    if (finish === null) return;
+    this.#complete = true;
+    if ((candidate["index"] ?? 0) === 0) this.#finish ??= finish;
+  }
+}
+
+function parse(data: string): Json | undefined {
+  try {
+    // JSON.parse returns JSON values.
+    return JSON.parse(data) as Json;
+  } catch {
+    return undefined; // It is passed on as it came, and says nothing.
+  }
+}
+
+/** UTF-8 bytes of a text, or of the arguments of a call. */
+function partBytes(value: Json | undefined): number {
+  if (typeof value === "string") return Buffer.byteLength(value);
+  if (!isJsonObject(value)) return 0;
+  const { text, functionCall, function_call: snake } = value;
+  if (typeof text === "string") return Buffer.byteLength(text);
+  const { args, partialArgs } = camelObject(functionCall ?? snake);
+  if (isJsonObject(args)) return Buffer.byteLength(JSON.stringify(args));
+  return partialArgs === undefined ? 0 : Buffer.byteLength(JSON.stringify(withPartialArgs({}, partialArgs)));
+}

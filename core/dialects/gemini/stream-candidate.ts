@@ -1,0 +1,189 @@
+import type { ChatEvent } from "../../chat/event.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { Part } from "../../chat/request.ts";
+import { isEmpty, keepRest, without } from "../extensions.ts";
+import { answerIds, type CallIds } from "./call-ids.ts";
+import { citationsOf } from "./citations.ts";
+import { decodeFinish, finishWord } from "./finish.ts";
+import { keep } from "./kept.ts";
+import { decodeLogprobs } from "./logprobs.ts";
+import { withPartialArgs } from "./partial-args.ts";
+import { candidateKeys, citedFields, upstreamPart, upstreamParts } from "./response.ts";
+import { camelObject, inCamel } from "./spelling.ts";
+
+/** One candidate of a stream so far. `ids` and the open block are its own: a state is not used again. */
+export interface CandidateState {
+  readonly candidate: number;
+  readonly ids: CallIds;
+  /** The index of the next block. */
+  readonly next: number;
+  readonly open: OpenBlock | null;
+  /** A call whose arguments come in pieces: its part as it will be. */
+  readonly call: JsonObject | null;
+  readonly hasCalls: boolean;
+  /** All text so far: sources are cited by their place in it. */
+  readonly text: string;
+  /** The finish word; `null`: none has come. */
+  readonly finish: string | null;
+  /** Its own fields, the last of each. */
+  readonly kept: JsonObject;
+}
+
+interface OpenBlock {
+  readonly kind: "text" | "reasoning";
+  readonly index: number;
+  /** Where in all of the text it starts. */
+  readonly start: number;
+  readonly end: Pick<Part & { type: "reasoning" }, "signature" | "encrypted" | "extensions">;
+}
+
+export const newCandidate = (candidate: number, responseId: string): CandidateState => ({
+  candidate,
+  ids: answerIds(responseId, candidate),
+  next: 0,
+  open: null,
+  call: null,
+  hasCalls: false,
+  text: "",
+  finish: null,
+  kept: {},
+});
+
+/** What one chunk says of a candidate; `chunk` in camel case. */
+export function decodeChunk(state: CandidateState, chunk: JsonObject, events: ChatEvent[]): CandidateState {
+  const content = camelObject(chunk["content"]);
+  const more = without(content, contentKeys);
+  // Before the parts: a text that ends here may have its sources here.
+  const kept = keepRest(state.kept, isEmpty(more) ? chunk : { ...chunk, own: more }, candidateAndLogprobs);
+  let next = kept === state.kept ? state : { ...state, kept };
+  let logprobs = decodeLogprobs(chunk["logprobsResult"]);
+  for (const part of upstreamParts(content)) {
+    next = withPart(next, part, logprobs, events);
+    if (next.open?.kind === "text") logprobs = undefined;
+  }
+  if (logprobs !== undefined) next = { ...next, kept: { ...next.kept, logprobsResult: chunk["logprobsResult"] } };
+  const finish = finishWord(chunk["finishReason"]);
+  return finish === null ? next : { ...next, finish };
+}
+
+export function endCandidate(before: CandidateState): readonly ChatEvent[] {
+  const events: ChatEvent[] = [];
+  const whole = before.call === null ? before : endCall(before, before.call, events);
+  const state = closed(whole, events, true);
+  const { own, ...kept } = state.kept;
+  return [
+    ...events,
+    {
+      type: "candidate-end",
+      candidate: state.candidate,
+      finish: decodeFinish(state.finish ?? undefined, state.hasCalls),
+      ...keep({ ...kept, ...(own === undefined ? {} : { content: own }) }),
+    },
+  ];
+}
+
+function withPart(
+  state: CandidateState,
+  part: JsonObject,
+  logprobs: Json | undefined,
+  events: ChatEvent[],
+): CandidateState {
+  const { functionCall } = part;
+  if (isJsonObject(functionCall)) {
+    const call = inCamel(functionCall);
+    const isPartial = state.call !== null || call["willContinue"] === true || call["partialArgs"] !== undefined;
+    if (isPartial) return withPartialCall(state, part, call, events);
+  }
+  const decoded = upstreamPart(part, state.ids);
+  if (decoded.type === "text" || decoded.type === "reasoning") return withProse(state, decoded, logprobs, events);
+  const before = closed(state, events, false);
+  const at = { candidate: before.candidate, index: before.next };
+  const after = { ...before, next: before.next + 1 };
+  if (decoded.type === "tool-call") {
+    const { id, name, input, type: _type, cache: _cache, ...end } = decoded;
+    events.push({ type: "tool-input-start", ...at, id, name });
+    if (input !== "") events.push({ type: "tool-input-delta", ...at, text: input });
+    events.push({ type: "tool-input-end", ...at, ...end });
+    return { ...after, hasCalls: true };
+  }
+  if (decoded.type === "media") events.push({ type: "media", ...at, part: decoded });
+  else events.push({ type: "other", ...at, extensions: decoded.extensions ?? keep({ part }).extensions ?? {} });
+  return after;
+}
+
+/** A signature belongs to all that was said before it in one block; often it comes alone, on an empty text. */
+function withProse(
+  state: CandidateState,
+  part: Part & { type: "text" | "reasoning" },
+  logprobs: Json | undefined,
+  events: ChatEvent[],
+): CandidateState {
+  const { type: kind, text, signature, extensions } = part;
+  const encrypted = part.type === "reasoning" ? part.encrypted : undefined;
+  const tells = signature !== undefined || encrypted !== undefined || extensions !== undefined;
+  if (text === "" && !tells && logprobs === undefined) return state;
+  const { open: before } = state;
+  const fits = before?.kind === kind && (text === "" || isEmpty({ ...before.end }));
+  let next = fits ? state : closed(state, events, false);
+  const at = { candidate: state.candidate };
+  if (next.open === null) {
+    next = { ...next, next: next.next + 1, open: { kind, index: next.next, start: next.text.length, end: {} } };
+    events.push({ type: `${kind}-start`, ...at, index: next.next - 1 });
+  }
+  const { open } = next;
+  if (open === null) return next;
+  if (kind === "reasoning" && text !== "") events.push({ type: "reasoning-delta", ...at, index: open.index, text });
+  if (kind === "text" && (text !== "" || logprobs !== undefined)) {
+    const told = logprobs === undefined ? {} : { logprobs };
+    events.push({ type: "text-delta", ...at, index: open.index, text, ...told });
+  }
+  const end = {
+    ...open.end,
+    ...(signature === undefined ? {} : { signature }),
+    ...(encrypted === undefined ? {} : { encrypted }),
+    ...(extensions === undefined ? {} : { extensions }),
+  };
+  return { ...next, open: { ...open, end }, text: kind === "text" ? next.text + text : next.text };
+}
+
+/** Ends the open block. `isLast`: nothing follows, so the sources of the answer are known. */
+function closed(state: CandidateState, events: ChatEvent[], isLast: boolean): CandidateState {
+  const { open, candidate } = state;
+  if (open === null) return state;
+  const at = { candidate, index: open.index };
+  if (open.kind === "reasoning") {
+    events.push({ type: "reasoning-end", ...at, ...open.end });
+  } else {
+    const { encrypted: _encrypted, ...end } = open.end;
+    const isCited = citedFields.some((field) => state.kept[field] !== undefined);
+    const block = { text: isCited ? state.text.slice(open.start) : "", start: open.start };
+    const citations = isCited ? citationsOf(state.kept, state.text, block, isLast) : [];
+    events.push({ type: "text-end", ...at, ...end, ...(citations.length > 0 ? { citations } : {}) });
+  }
+  return { ...state, open: null };
+}
+
+function withPartialCall(
+  state: CandidateState,
+  part: JsonObject,
+  call: JsonObject,
+  events: ChatEvent[],
+): CandidateState {
+  const known = camelObject(state.call?.["functionCall"]);
+  const args = withPartialArgs(camelArgs(known["args"]), call["partialArgs"]);
+  const { partialArgs: _pieces, willContinue, args: whole, ...named } = call;
+  const merged = {
+    ...state.call,
+    ...part,
+    functionCall: { ...known, ...named, args: isJsonObject(whole) ? { ...args, ...whole } : args },
+  };
+  return willContinue === true ? { ...state, call: merged } : endCall(state, merged, events);
+}
+
+const camelArgs = (args: Json | undefined): JsonObject => (isJsonObject(args) ? args : {});
+
+const endCall = (state: CandidateState, call: JsonObject, events: ChatEvent[]): CandidateState =>
+  withPart({ ...state, call: null }, call, undefined, events);
+
+const candidateAndLogprobs = new Set([...candidateKeys, "logprobsResult"]);
+const contentKeys = new Set(["parts", "role"]);

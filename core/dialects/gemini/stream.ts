@@ -1,0 +1,167 @@
+import { GatewayError } from "../../chat/error.ts";
+import type { ChatEvent } from "../../chat/event.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage } from "../../chat/usage.ts";
+import type { StreamDecoder } from "../dialect.ts";
+import { keepRest } from "../extensions.ts";
+import { decodeError } from "../vendor-error.ts";
+import { keep } from "./kept.ts";
+import { blockReasonOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
+import { camelObject, inCamel } from "./spelling.ts";
+import { type CandidateState, decodeChunk, endCandidate, newCandidate } from "./stream-candidate.ts";
+import { decodeUsage } from "./usage.ts";
+
+/** What is known of a stream so far. */
+export interface StreamState {
+  readonly started: boolean;
+  /** `finish` was called: nothing follows. */
+  readonly ended: boolean;
+  readonly candidates: readonly CandidateState[];
+  readonly usage: ReportedUsage | null;
+  /** The last report does not count all that has come. */
+  readonly uncounted: boolean;
+  /** Fields of the chunks without a canonical name, the last of each. */
+  readonly kept: JsonObject;
+}
+
+const initialState: StreamState = {
+  started: false,
+  ended: false,
+  candidates: [],
+  usage: null,
+  uncounted: false,
+  kept: {},
+};
+
+type Step = readonly [StreamState, readonly ChatEvent[]];
+
+/** One chunk. Nothing says that it is the last: signatures, sources and usage may follow a finish reason. */
+function step(state: StreamState, data: string, event: string | null): Step {
+  if (state.ended || data.trim() === "") return [state, []];
+  const chunk = readChunk(data);
+  if (event === "error" || isGiven(chunk["error"])) throw streamFault(chunk);
+
+  const events: ChatEvent[] = [];
+  const said = candidatesOf(chunk);
+  const id = wordOr(chunk["responseId"], "");
+  const starts = !state.started && (said.length > 0 || id !== "" || blockReasonOf(chunk) !== null);
+  if (starts) {
+    const createdMs = decodeCreated(chunk["createTime"]);
+    events.push({ type: "response-start", id, model: wordOr(chunk["modelVersion"], ""), createdMs });
+  }
+  let { candidates } = state;
+  for (const candidate of said) candidates = withCandidate(candidates, candidate, id, events);
+  const usage = decodeUsage(chunk["usageMetadata"]);
+  return [
+    {
+      started: state.started || starts,
+      ended: false,
+      candidates,
+      usage: usage ?? state.usage,
+      uncounted: isUncounted(chunk, said) ?? state.uncounted,
+      kept: keepRest(state.kept, chunk, chunkKeys),
+    },
+    events,
+  ];
+}
+
+/** Closes what is open. */
+function finish(state: StreamState): Step {
+  if (state.ended) return [state, []];
+  const ended = { ...state, ended: true };
+  if (!state.started) return [ended, []];
+  const events = state.candidates.flatMap(endCandidate);
+  // A prompt that was blocked has no answer.
+  const none = withoutAnswer(blockReasonOf(state.kept));
+  if (events.length === 0) events.push({ type: "candidate-end", candidate: 0, finish: none.finish });
+  return [ended, [...events, { type: "response-end", usage: state.usage, ...keep(state.kept) }]];
+}
+
+export function decodeStream(): StreamDecoder {
+  let state = initialState;
+  return {
+    step(data, event) {
+      const [next, events] = step(state, data, event);
+      state = next;
+      return events;
+    },
+    end() {
+      const { candidates } = state;
+      const complete =
+        candidates.length > 0
+          ? candidates.every(({ finish: word }) => word !== null)
+          : blockReasonOf(state.kept) !== null;
+      // Output that is not counted yet would be free of charge.
+      if (!complete && state.uncounted) state = { ...state, usage: null };
+      const [next, events] = finish(state);
+      state = next;
+      return { events, complete };
+    },
+  };
+}
+
+/**
+ * Whether the chunk brings output that no report counts yet; `null`: it neither brings nor counts any. Reports are of all
+ * that came with them and before, but the first ones of a stream do not know the answer, or the thoughts, yet.
+ */
+export function isUncounted(chunk: JsonObject, candidates: readonly JsonObject[]): boolean | null {
+  const { candidatesTokenCount, thoughtsTokenCount } = camelObject(chunk["usageMetadata"]);
+  let isSaid = false;
+  let isThought = false;
+  for (const candidate of candidates) {
+    const { parts } = camelObject(candidate["content"]);
+    for (const part of isJsonArray(parts) ? parts : [parts]) {
+      if (!isJsonObject(part) || part["text"] === "") continue;
+      if (part["thought"] === true) isThought = true;
+      else isSaid = true;
+    }
+  }
+  if (isSaid) return candidatesTokenCount === undefined;
+  if (isThought) return thoughtsTokenCount === undefined && candidatesTokenCount === undefined;
+  return candidatesTokenCount === undefined ? null : false;
+}
+
+/** In camel case; an answer that is not in a list counts as well. */
+export const candidatesOf = (chunk: JsonObject): readonly JsonObject[] => {
+  const { candidates } = chunk;
+  return (isJsonArray(candidates) ? candidates : [candidates]).filter(isJsonObject).map(inCamel);
+};
+
+export const isGiven = (error: Json | undefined): boolean => error !== undefined && error !== null;
+
+function readChunk(data: string): JsonObject {
+  let chunk: unknown;
+  try {
+    chunk = JSON.parse(data);
+  } catch {
+    throw notAnAnswer(); // The engine's message would quote the answer.
+  }
+  // An error in the framing of an array.
+  if (isJsonArray(chunk) && isJsonObject(chunk[0]) && isGiven(chunk[0]["error"])) return chunk[0];
+  if (!isJsonObject(chunk)) throw notAnAnswer();
+  return inCamel(chunk);
+}
+
+function streamFault(chunk: JsonObject): GatewayError {
+  const fault = decodeError(chunk);
+  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
+    ...(fault.code === null ? {} : { code: fault.code }),
+    cause: fault,
+  });
+}
+
+function withCandidate(
+  candidates: readonly CandidateState[],
+  chunk: JsonObject,
+  responseId: string,
+  events: ChatEvent[],
+): readonly CandidateState[] {
+  const index = typeof chunk["index"] === "number" ? chunk["index"] : 0;
+  const position = candidates.findIndex(({ candidate }) => candidate === index);
+  const candidate = decodeChunk(candidates[position] ?? newCandidate(index, responseId), chunk, events);
+  return position < 0 ? [...candidates, candidate] : candidates.with(position, candidate);
+}
+
+const wordOr = (value: Json | undefined, other: string): string => (typeof value === "string" ? value : other);
+
+const chunkKeys = new Set(["candidates", "modelVersion", "responseId"]);

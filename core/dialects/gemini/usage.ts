@@ -1,0 +1,105 @@
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ReportedUsage, Usage } from "../../chat/usage.ts";
+import { Counts } from "../counts.ts";
+import { sameJson } from "../extensions.ts";
+import { camelObject, enumWord } from "./spelling.ts";
+
+/**
+ * What a `usageMetadata` says; `null` when it is no object or names no count. Each report of a stream has the totals so far.
+ *
+ * - `promptTokenCount` includes what came from the cache, and not what the provider's tools read: that is added.
+ * - `candidatesTokenCount` excludes the thoughts, which are added.
+ * - A number that cannot be true is brought into range and marked, as `Counts` says; a part is never above its total.
+ */
+export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
+  if (!isJsonObject(metadata)) return null;
+  const usage = camelObject(metadata);
+  if (countFields.every((field) => usage[field] === undefined)) return null;
+  const read = new Counts();
+  const count = (field: string) => (usage[field] === undefined ? 0 : read.count(usage[field]));
+
+  const prompt = count("promptTokenCount");
+  const toolPrompt = count("toolUsePromptTokenCount");
+  const thoughts = count("thoughtsTokenCount");
+  const total = usage["totalTokenCount"] === undefined ? null : read.count(usage["totalTokenCount"]);
+  // One that is left out follows from the total.
+  const rest = total === null ? 0 : Math.max(total - prompt - toolPrompt - thoughts, 0);
+  const candidates = usage["candidatesTokenCount"] === undefined ? rest : count("candidatesTokenCount");
+  if (total !== null && total !== prompt + toolPrompt + thoughts + candidates) read.anomalous = true;
+
+  const inputTokens = read.clamp(prompt + toolPrompt, Number.MAX_SAFE_INTEGER);
+  const outputTokens = read.clamp(candidates + thoughts, Number.MAX_SAFE_INTEGER);
+  const cacheReadTokens = read.clamp(count("cachedContentTokenCount"), inputTokens);
+  const audio = (field: string) => audioTokens(usage[field], read);
+  const inputAudioTokens = read.clamp(audio("promptTokensDetails") + audio("toolUsePromptTokensDetails"), inputTokens);
+  const counted: Usage = {
+    inputTokens,
+    outputTokens,
+    cacheReadTokens,
+    cacheWriteTokens: 0,
+    cacheWrite1hTokens: 0,
+    reasoningTokens: thoughts,
+    inputAudioTokens,
+    cacheReadAudioTokens: read.clamp(audio("cacheTokensDetails"), Math.min(cacheReadTokens, inputAudioTokens)),
+    outputAudioTokens: read.clamp(audio("candidatesTokensDetails"), outputTokens),
+  };
+  const serviceTier = tierOf(usage);
+  return { usage: counted, anomalous: read.anomalous, ...(serviceTier === null ? {} : { serviceTier }) };
+}
+
+/** `usageMetadata` as the vendor wrote it, with what we do not know, as long as it says the same. */
+export function usageFields(usage: ReportedUsage | null, raw: Json | undefined): JsonObject {
+  if (usage === null) return {};
+  const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, { ...usage.usage });
+  return { usageMetadata: isSame ? raw : encodeUsage(usage) };
+}
+
+function encodeUsage({ usage }: ReportedUsage): JsonObject {
+  const { inputTokens, outputTokens, reasoningTokens, cacheReadTokens } = usage;
+  return {
+    promptTokenCount: inputTokens,
+    candidatesTokenCount: outputTokens - reasoningTokens,
+    totalTokenCount: inputTokens + outputTokens,
+    ...(cacheReadTokens > 0
+      ? {
+          cachedContentTokenCount: cacheReadTokens,
+          cacheTokensDetails: modalities(cacheReadTokens, usage.cacheReadAudioTokens),
+        }
+      : {}),
+    promptTokensDetails: modalities(inputTokens, usage.inputAudioTokens),
+    ...(usage.outputAudioTokens > 0
+      ? { candidatesTokensDetails: modalities(outputTokens - reasoningTokens, usage.outputAudioTokens) }
+      : {}),
+    ...(reasoningTokens > 0 ? { thoughtsTokenCount: reasoningTokens } : {}),
+  };
+}
+
+const modalities = (total: number, audio: number): readonly JsonObject[] => [
+  { modality: "TEXT", tokenCount: Math.max(total - audio, 0) },
+  ...(audio > 0 ? [{ modality: "AUDIO", tokenCount: audio }] : []),
+];
+
+function audioTokens(details: Json | undefined, read: Counts): number {
+  if (!isJsonArray(details)) return 0;
+  return details.reduce<number>((sum, detail: Json) => {
+    const { modality, tokenCount } = camelObject(detail);
+    return enumWord(modality, modalityNumbers) === "AUDIO" && tokenCount !== undefined
+      ? sum + read.count(tokenCount)
+      : sum;
+  }, 0);
+}
+
+/** The Gemini API names the tier; Vertex names how the traffic is paid for. */
+function tierOf({ serviceTier, trafficType }: JsonObject): string | null {
+  if (typeof serviceTier === "string" && serviceTier !== "") return serviceTier.toLowerCase();
+  return typeof trafficType === "string" ? (tiers.get(trafficType) ?? null) : null;
+}
+
+const tiers: ReadonlyMap<string, string> = new Map([
+  ["ON_DEMAND", "standard"],
+  ["ON_DEMAND_FLEX", "flex"],
+  ["ON_DEMAND_PRIORITY", "priority"],
+]);
+
+const modalityNumbers = ["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "VIDEO", "AUDIO", "DOCUMENT"];
+const countFields = ["promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount"];
