@@ -14,19 +14,33 @@ export interface Recording {
   readonly sse: string | null;
 }
 
+/** Requests that coding agents sent in a dialect, by id. Empty where the recordings are not there, as below. */
+export function clientRequestsOf(dialect: string): readonly { readonly id: string; readonly request: JsonObject }[] {
+  return filesIn("clients", dialect).flatMap((text) => {
+    const { id, endpoint_dialect: spoken, request } = JSON.parse(text);
+    return spoken === dialect && typeof request.body === "object" && request.body !== null
+      ? [{ id, request: request.body }]
+      : [];
+  });
+}
+
 /** All recordings of a dialect, by id. Empty, with a line that says so, where the recordings are not there. */
 export function recordingsOf(dialect: string): readonly Recording[] {
+  return filesIn(dialect, dialect).map((text) => {
+    const { id, provider, stream, request, response } = JSON.parse(text);
+    const { status, body, sse } = response;
+    return { id, provider, stream, request: request?.body ?? null, status, body: body ?? null, sse: sse ?? null };
+  });
+}
+
+function filesIn(name: string, dialect: string): readonly string[] {
   const root = process.env["LLM_PROXY_WIRE"] ?? join(import.meta.dirname, "../../../shared/wire");
-  const folder = join(root, dialect);
+  const folder = join(root, name);
   if (!existsSync(folder)) {
     console.log(`skipped: all recordings of ${dialect}, because LLM_PROXY_WIRE names no folder that has them`);
     return [];
   }
   return readdirSync(folder)
     .toSorted()
-    .map((file) => {
-      const { id, provider, stream, request, response } = JSON.parse(readFileSync(join(folder, file), "utf8"));
-      const { status, body, sse } = response;
-      return { id, provider, stream, request: request?.body ?? null, status, body: body ?? null, sse: sse ?? null };
-    });
+    .map((file) => readFileSync(join(folder, file), "utf8"));
 }

@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { OutputFormat } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import type { ModelTraits } from "./models.ts";
-import { constrained } from "./schema.ts";
+import { constrained, isAllRequired } from "./schema.ts";
 
 /** `output_config.format`; `rest` is the `output_config` without what has a canonical name here. */
 export function decodeFormat(config: JsonObject): { readonly format: OutputFormat; readonly rest: JsonObject } {
@@ -12,7 +12,8 @@ export function decodeFormat(config: JsonObject): { readonly format: OutputForma
   if (!known) return text(config);
   const { schema } = format;
   return {
-    format: { type: "json-schema", name: "", description: null, schema, strict: true },
+    // Other dialects want a name, and schemas without optional properties where they enforce them.
+    format: { type: "json-schema", name: "answer", description: null, schema, strict: isAllRequired(schema) },
     rest: without(config, formatKeys),
   };
 }

@@ -32,7 +32,7 @@ export function encodeMedia(part: MediaPart, warn: (what: string) => void): Json
     warn(part.kind === "audio" ? "audio" : `a file of type ${part.mediaType ?? "unknown"}`);
     return null;
   }
-  if (part.detail !== undefined) warn("the detail of an image");
+  if (part.detail !== undefined && part.detail !== "auto") warn("the detail of an image");
   if (isImage(part)) return { type: "image", source, ...encodeCache(part), ...own };
   const title = part.name === undefined ? {} : { title: part.name };
   return { type: "document", source, ...title, ...encodeCache(part), ...own };

@@ -13,6 +13,15 @@ export function isConstrainable(schema: Json | undefined): boolean {
   return isClosed && Object.keys(schema).every((key) => known.has(key)) && subschemas(schema).every(isConstrainable);
 }
 
+/** Whether every property of every object must be there: what other dialects ask of a strict schema. */
+export function isAllRequired(schema: Json | undefined): boolean {
+  if (!isJsonObject(schema)) return false;
+  const required = isJsonArray(schema["required"]) ? schema["required"] : [];
+  const properties = isJsonObject(schema["properties"]) ? Object.keys(schema["properties"]) : [];
+  const isClosed = schema["type"] !== "object" || schema["additionalProperties"] === false;
+  return isClosed && properties.every((name) => required.includes(name)) && subschemas(schema).every(isAllRequired);
+}
+
 /**
  * The schema as it is taken, and whether a rule was lost: objects are closed, and rules that no grammar can hold are told in
  * the description instead. `null`: it is open to any property, which no grammar can say.

@@ -6,7 +6,7 @@ import { decodeCache, encodeCache } from "./cache.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import type { ModelTraits } from "./models.ts";
 import type { Warn } from "./parts.ts";
-import { isConstrainable } from "./schema.ts";
+import { isAllRequired, isConstrainable } from "./schema.ts";
 
 /** One that the client runs by a schema of its own; all others only Anthropic's models know. */
 export const isPlainTool = ({ type }: JsonObject): boolean => type === undefined || type === null || type === "custom";
@@ -16,14 +16,23 @@ export function decodeTool(tool: JsonObject, path: string): Tool {
   const name = readString(tool["name"], `${path}.name`);
   if (name === null || name === "") throw invalid(`${path}.name`, "is required");
   const { mark, rest } = decodeCache(tool);
+  const parameters = readObject(tool["input_schema"], `${path}.input_schema`);
+  const strict = readBoolean(tool["strict"], `${path}.strict`);
+  // Optional properties are allowed in a strict tool here, and nowhere else.
+  const isLoose = strict === true && !isAllRequired(parameters ?? undefined);
   return {
     type: "function",
     name,
     description: readString(tool["description"], `${path}.description`),
-    parameters: readObject(tool["input_schema"], `${path}.input_schema`),
-    strict: readBoolean(tool["strict"], `${path}.strict`),
+    parameters,
+    strict: isLoose ? null : strict,
     ...mark,
-    ...keep({ ...without(tool, toolKeys), ...(tool["type"] === "custom" ? { type: "custom" } : {}), ...rest }),
+    ...keep({
+      ...without(tool, toolKeys),
+      ...(tool["type"] === "custom" ? { type: "custom" } : {}),
+      ...(isLoose ? { strict } : {}),
+      ...rest,
+    }),
   };
 }
 

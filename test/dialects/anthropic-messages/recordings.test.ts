@@ -5,7 +5,7 @@ import { inputBound } from "../../../core/pipeline/estimate.ts";
 import { bytesOf } from "../../contract/dialect.ts";
 import { answerUsage, streamUsage } from "../../support/anthropic-usage.ts";
 import { wireFaults } from "../../support/wirecheck.ts";
-import { recordingsOf } from "../recordings.ts";
+import { clientRequestsOf, recordingsOf } from "../recordings.ts";
 import { exceptions } from "./exceptions.ts";
 import { normalRequest, normalResponse } from "./normal-form.ts";
 import { eventsIn, object } from "./wire-events.ts";
@@ -16,11 +16,12 @@ import { eventsIn, object } from "./wire-events.ts";
  */
 
 const recordings = recordingsOf("anthropic-messages");
-const requests = recordings.flatMap((recording) =>
+const recorded = recordings.flatMap((recording) =>
   recording.request === null || exceptions.get(recording.id)?.of === "request"
     ? []
     : [{ ...recording, request: recording.request }],
 );
+const requests = [...recorded, ...clientRequestsOf("anthropic-messages")];
 const answers = recordings.flatMap((recording) =>
   recording.status === 200 && recording.body?.["type"] === "message" ? [{ ...recording, body: recording.body }] : [],
 );
@@ -69,7 +70,7 @@ describe("requests", () => {
   });
 
   test("the bound of the input is never below the tokens that Anthropic counted", () => {
-    for (const { id, request, body, sse } of requests) {
+    for (const { id, request, body, sse } of recorded) {
       const counted =
         sse !== null ? streamUsage(eventsIn(sse)) : body?.["type"] === "message" ? answerUsage(body) : null;
       if (counted === null) continue;

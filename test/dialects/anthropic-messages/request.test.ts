@@ -240,6 +240,26 @@ describe("tools", () => {
     expect(fromOpenai({ tools: open, max_tokens: 9 }).warnings).toEqual([cannot("that a tool is strict")]);
   });
 
+  test("a strict tool or format with optional properties is strict for Anthropic alone", () => {
+    const schema = (required: readonly string[]) => ({
+      type: "object",
+      properties: { a: { type: "string" }, b: { type: "array", items: { type: "number" } } },
+      required,
+      additionalProperties: false,
+    });
+    const decoded = (required: readonly string[]) =>
+      anthropicMessages.decodeRequest({
+        model: "m",
+        max_tokens: 1,
+        messages,
+        tools: [{ name: "f", input_schema: schema(required), strict: true }],
+        output_config: { format: { type: "json_schema", schema: schema(required) } },
+      });
+    expect(decoded(["a", "b"])).toMatchObject({ tools: [{ strict: true }], format: { strict: true, name: "answer" } });
+    expect(decoded(["a"])).toMatchObject({ tools: [{ strict: null }], format: { strict: false } });
+    expect(anthropicMessages.encodeRequest(decoded(["a"]), "m").body).toMatchObject({ tools: [{ strict: true }] });
+  });
+
   test("input that is no object is kept under a name", () => {
     const call = { id: "c", type: "function", function: { name: "f", arguments: "[1]" } };
     const { body, warnings } = fromOpenai({ messages: [{ role: "assistant", tool_calls: [call] }], max_tokens: 9 });
