@@ -175,9 +175,14 @@ const decoder = new TextDecoder(); // Drops a BOM at the start, as the rules ask
 
 function readFields(bytes: Uint8Array): Fields {
   const text = decoder.decode(bytes);
-  if (text.startsWith("data: ")) {
-    const lineEnd = text.indexOf("\n");
-    if (lineEnd === text.length - 2 && !text.includes("\r")) return { data: text.slice(6, lineEnd), event: null };
+  // The usual frame is a line of data, perhaps after one with its event's name.
+  const dataStart = text.startsWith("event: ") ? text.indexOf("\n") + 1 : 0;
+  if (text.startsWith("data: ", dataStart)) {
+    const lineEnd = text.indexOf("\n", dataStart);
+    if (lineEnd === text.length - 2 && !text.includes("\r")) {
+      const event = dataStart === 0 ? "" : text.slice("event: ".length, dataStart - 1);
+      return { data: text.slice(dataStart + "data: ".length, lineEnd), event: event === "" ? null : event };
+    }
   }
   return readLines(text);
 }

@@ -125,7 +125,7 @@ test("the rest is what no blank line ended, and still has its data", () => {
 });
 
 test("any bytes in any chunks: nothing is lost, added or cut differently", () => {
-  const line = fc.constantFrom("data: ", "data:x", ": c", "event: e", "é😀", "", "data", "\uFEFF");
+  const line = fc.constantFrom("data: ", "data:x", ": c", "event: e", "event: ", "é😀", "", "data", "\uFEFF");
   const ending = fc.constantFrom("\n", "\r\n", "\r");
   const text = fc.array(fc.tuple(line, ending), { maxLength: 24 }).map((lines) => lines.flat().join(""));
   const input = fc.oneof(text.map(bytesOf), fc.uint8Array({ maxLength: 64 }));
@@ -150,6 +150,7 @@ test("agrees with eventsource-parser", () => {
     "data:",
     ": c",
     "event: e",
+    "event: ",
     "event:",
     "id: 7",
     "x: y",
