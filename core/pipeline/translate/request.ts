@@ -38,7 +38,7 @@ export async function translateRequest(asked: ChatRequest, parties: Parties): Pr
     : withFunctionsOnly(signed);
   const { request: named, restore: rename } = withFittingNames(plainTools, target.traits.toolName);
   const keep = keeps ? keepReasoning(vault, accountId, target.name) : null;
-  const mark = markSignatures(target.name);
+  const mark = markSignatures(target.name, client);
   return {
     request: withFittingIds(named, target.traits.toolCallId),
     // Read from the inside out, an event goes through them from the last to the first.

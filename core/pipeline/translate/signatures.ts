@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import type { ChatEvent } from "../../chat/event.ts";
 import type { ChatRequest, Part, ReasoningPart } from "../../chat/request.ts";
 import type { Dialect, DialectName } from "../../dialects/dialect.ts";
 import type { Emit } from "./stream.ts";
@@ -30,40 +29,34 @@ export function unmarked(value: string): { readonly dialect: string; readonly va
   return dialect === undefined || inner === undefined ? null : { dialect, value: inner };
 }
 
-/** Marks what the target signed or encrypted. */
+/**
+ * Marks what the target signed or encrypted. For clients that send signatures back, reasoning without any is marked too:
+ * its mark is of nothing, and tells the next turn that no target of the client's own dialect has signed it.
+ */
 export const markSignatures =
-  (target: DialectName) =>
+  (target: DialectName, client: Dialect) =>
   (emit: Emit): Emit =>
-  (event) =>
-    emit(isSigned(event) ? { ...event, ...marks(target, event) } : event);
-
-type EndEvent = ChatEvent & { type: "text-end" | "reasoning-end" | "tool-input-end" };
-
-const isSigned = (event: ChatEvent): event is EndEvent =>
-  (event.type === "text-end" || event.type === "reasoning-end" || event.type === "tool-input-end") &&
-  (event.signature !== undefined || ("encrypted" in event && event.encrypted !== undefined));
-
-function marks(target: DialectName, event: EndEvent) {
-  const { signature } = event;
-  const encrypted = event.type === "reasoning-end" ? event.encrypted : undefined;
-  return {
-    ...(signature !== undefined && { signature: marked(target, signature) }),
-    ...(encrypted !== undefined && { encrypted: marked(target, encrypted) }),
+  (event) => {
+    if (event.type !== "text-end" && event.type !== "reasoning-end" && event.type !== "tool-input-end")
+      return emit(event);
+    const { signature } = event;
+    const encrypted = event.type === "reasoning-end" ? event.encrypted : undefined;
+    const isBare = event.type === "reasoning-end" && signature === undefined && encrypted === undefined;
+    const told = isBare && client.traits.keepsSignatures ? "" : signature;
+    if (told === undefined && encrypted === undefined) return emit(event);
+    emit({
+      ...event,
+      ...(told !== undefined && { signature: marked(target, told) }),
+      ...(encrypted !== undefined && { encrypted: marked(target, encrypted) }),
+    });
   };
-}
 
 /** The request with the target's own signatures as it made them, and without those it could not read. */
 export function withOwnSignatures(request: ChatRequest, client: DialectName, target: Dialect): ChatRequest {
-  const own = (value: string | undefined): string | undefined => {
-    if (value === undefined) return undefined;
-    const mark = unmarked(value);
-    if (mark === null) return client === target.name ? value : undefined;
-    return mark.dialect === target.name ? mark.value : undefined;
-  };
-  const keepsUnsigned = client === target.name || !target.traits.keepsSignatures;
+  const reader = { isClients: client === target.name, target };
   const messages = request.messages.map((message) =>
     message.parts.some(mayBeSigned)
-      ? { ...message, parts: message.parts.flatMap((part) => ownPart(part, own, keepsUnsigned)) }
+      ? { ...message, parts: message.parts.flatMap((part) => ownPart(part, reader)) }
       : message,
   );
   return {
@@ -72,27 +65,36 @@ export function withOwnSignatures(request: ChatRequest, client: DialectName, tar
   };
 }
 
+interface Reader {
+  /** The target speaks the client's dialect: what is not marked is its own. */
+  readonly isClients: boolean;
+  readonly target: Dialect;
+}
+
+/** As the target made it; absent when it did not. */
+function own(value: string | undefined, { isClients, target }: Reader): string | undefined {
+  if (value === undefined) return undefined;
+  const mark = unmarked(value);
+  const made = mark === null ? (isClients ? value : "") : mark.dialect === target.name ? mark.value : "";
+  return made === "" ? undefined : made;
+}
+
 const mayBeSigned = (part: Part): boolean =>
   part.type === "reasoning" || ((part.type === "text" || part.type === "tool-call") && part.signature !== undefined);
 
-function ownPart(part: Part, own: (value: string | undefined) => string | undefined, keepsUnsigned: boolean): Part[] {
-  if (part.type === "reasoning") return ownReasoning(part, own, keepsUnsigned);
+function ownPart(part: Part, reader: Reader): Part[] {
+  if (part.type === "reasoning") return ownReasoning(part, reader);
   if (part.type !== "text" && part.type !== "tool-call") return [part];
   const { signature, ...plain } = part;
-  const kept = own(signature);
+  const kept = own(signature, reader);
   return [kept === undefined ? plain : { ...plain, signature: kept }];
 }
 
-/** Vendors that sign refuse reasoning without a signature; others take it as text. */
-function ownReasoning(
-  { signature, encrypted, ...plain }: ReasoningPart,
-  own: (value: string | undefined) => string | undefined,
-  keepsUnsigned: boolean,
-): Part[] {
-  const kept = own(signature);
-  const keptEncrypted = own(encrypted);
-  const isSignedStill = kept !== undefined || keptEncrypted !== undefined;
-  if (!isSignedStill && (plain.text === "" || !keepsUnsigned)) return [];
+function ownReasoning(part: ReasoningPart, reader: Reader): Part[] {
+  const { signature, encrypted, ...plain } = part;
+  const kept = own(signature, reader);
+  const keptEncrypted = own(encrypted, reader);
+  if (kept === undefined && keptEncrypted === undefined && !mayGoUnsigned(part, reader)) return [];
   return [
     {
       ...plain,
@@ -100,4 +102,10 @@ function ownReasoning(
       ...(keptEncrypted !== undefined && { encrypted: keptEncrypted }),
     },
   ];
+}
+
+/** Vendors that sign refuse what lost its signature; to the others it is text. */
+function mayGoUnsigned({ text, signature, encrypted }: ReasoningPart, { isClients, target }: Reader): boolean {
+  if (isClients && signature === undefined && encrypted === undefined) return true;
+  return text !== "" && !target.traits.keepsSignatures;
 }

@@ -158,14 +158,34 @@ describe("signatures", () => {
     ]);
   });
 
+  test("reasoning that nobody signed says so to clients that send signatures back, and goes to no target that signs", async () => {
+    const bare: Part = { type: "reasoning", text: "hm" };
+    const got = (await restored(requestOf(), [bare], anthropic, chat)).candidates[0]?.parts ?? [];
+    expect(got).toEqual([{ ...bare, signature: marked("openai-chat", "") }]);
+    const next = withMessages(assistant(...got, { type: "text", text: "hello" }));
+    expect((await translate(next, anthropic, chat)).request.messages[0]?.parts[0]).toEqual(bare);
+    expect(withOwnSignatures(next, "anthropic-messages", anthropic).messages[0]?.parts).toHaveLength(1);
+    expect((await restored(requestOf(), [bare], chat, anthropic)).candidates[0]?.parts).toEqual([bare]);
+  });
+
   test("a message of nothing else is left out", async () => {
     const next = withMessages(assistant({ type: "reasoning", text: "", encrypted: "x" }), { role: "user", parts: [] });
     expect((await translate(next, gemini, anthropic)).request.messages).toEqual([{ role: "user", parts: [] }]);
   });
 
   test("to a target of the client's own dialect only the marked ones are taken out", () => {
-    const own: Part[] = [{ type: "reasoning", text: "own", signature: "sig" }, call("c1", { signature: "sig" })];
-    const next = withMessages(assistant(...own, call("c2", { signature: marked("anthropic-messages", "x") })));
+    const own: Part[] = [
+      { type: "reasoning", text: "own", signature: "sig" },
+      { type: "reasoning", text: "never signed" },
+      call("c1", { signature: "sig" }),
+    ];
+    const next = withMessages(
+      assistant(
+        { type: "reasoning", text: "of another", signature: "" },
+        ...own,
+        call("c2", { signature: marked("anthropic-messages", "x") }),
+      ),
+    );
     expect(withOwnSignatures(next, "gemini", gemini).messages[0]?.parts).toEqual([...own, call("c2")]);
   });
 });
