@@ -104,7 +104,7 @@ export const isUnpriced = (error: unknown): boolean =>
   error instanceof GatewayError && error.details.code === "unpriced_model";
 
 const interruption = ({ costNano, chargeNano, priceVersion }: Rating, inputTokens: number): Bill["ifInterrupted"] => ({
-  usage: { ...noUsage, inputTokens },
+  inputTokens,
   costNano,
   chargeNano,
   priceVersion,

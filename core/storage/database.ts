@@ -181,7 +181,7 @@ export interface Admission extends CallStart {
   readonly budgeted: boolean;
   /** What is charged should this process die: the tokens expected of the input, and their price; `null` if unpriced. */
   readonly ifInterrupted: {
-    readonly usage: Usage;
+    readonly inputTokens: number;
     readonly costNano: number;
     readonly chargeNano: number;
     readonly priceVersion: string;

@@ -37,6 +37,11 @@ export function prove(client: SqliteClient): readonly Proof[] {
       "of the rollup tables differ",
     ),
     differing(
+      "each folded call is found by its account, key, model, provider and hour",
+      count(notInBlocks),
+      "calls are in no block of theirs",
+    ),
+    differing(
       "no budget window is negative",
       count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"),
       "windows",
@@ -80,6 +85,21 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> (
         WHERE l.account_ref = c.account_ref AND above.id = b.scope_id
           AND l.from_ms <= c.created_ms AND c.created_ms < coalesce(l.until_ms, 9007199254740991))
       ELSE 1 END)`;
+
+const notInBlocks = `
+SELECT count(*) FROM calls c
+WHERE c.seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'blocks'), 0) AND (${[
+  ["account", "c.account_ref"],
+  ["key", "c.key_ref"],
+  ["model", "c.model_ref"],
+  ["provider", "c.provider_ref"],
+  ["hour", "c.created_ms / 3600000"],
+]
+  .map(
+    ([field, ref]) =>
+      `(${ref} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM call_blocks b WHERE b.field = '${field}' AND b.ref = ${ref} AND b.block = c.seq / 256))`,
+  )
+  .join(" OR ")})`;
 
 const rolledUp = ["totals_hourly", "totals_daily", "usage_hourly", "usage_daily"];
 const rolledSums =

@@ -1,4 +1,5 @@
-import { dayMs, hourMs } from "./rollup-fold.ts";
+export const hourMs = 3_600_000;
+export const dayMs = 24 * hourMs;
 
 /** Half-open, epoch ms. */
 export interface Span {

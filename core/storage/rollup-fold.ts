@@ -1,12 +1,9 @@
-import { and, asc, eq, gt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
-import { calls, type latencyHourly, type usageHourly, watermarks } from "./schema/sqlite.ts";
+import { and, asc, gt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { type BlockRow, blockReader } from "./call-blocks.ts";
+import { hourMs } from "./range-parts.ts";
+import { calls, type latencyHourly, type usageHourly } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
-
-export const hourMs = 3_600_000;
-export const dayMs = 24 * hourMs;
-
-/** The name of the rollups' row in `watermarks`. */
-export const rollups = "rollups";
+import { watermarkOf } from "./watermarks.ts";
 
 export type UsageSumRow = typeof usageHourly.$inferSelect;
 export type LatencyRow = typeof latencyHourly.$inferSelect;
@@ -18,6 +15,7 @@ export interface Fold {
   /** By hour; the days and the totals are sums of these. */
   readonly usage: readonly UsageSumRow[];
   readonly latency: readonly LatencyRow[];
+  readonly blocks: readonly BlockRow[];
   /** There were calls beyond `through`. */
   readonly more: boolean;
 }
@@ -25,12 +23,9 @@ export interface Fold {
 /** How much the writer gets to do at once: it holds up the process meanwhile. */
 export interface FoldSize {
   readonly calls: number;
-  /** More groups than this halve the number of calls, until one call is left. */
+  /** More groups than this halve the number of calls, until one call is left; so do ten times as many blocks. */
   readonly groups: number;
 }
-
-export const watermarkOf = (database: SqliteDatabase): number =>
-  database.select({ seq: watermarks.seq }).from(watermarks).where(eq(watermarks.name, rollups)).all()[0]?.seq ?? 0;
 
 /** Works out the next fold; `null`: the rollups hold every call. */
 export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold | null {
@@ -43,9 +38,10 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
     .prepare();
   const usage = usageQuery(database);
   const timed = timedQuery(database);
+  const blocksOf = blockReader(database);
 
   return ({ calls: most, groups }) => {
-    const from = watermarkOf(database);
+    const from = watermarkOf(database, "rollups");
     const seqs = nextSeqs.values({ from, limit: most + 1 }).map(([seq]) => Number(seq));
     for (let count = Math.min(most, seqs.length); ; count = Math.floor(count / 2)) {
       const through = seqs[count - 1];
@@ -53,9 +49,11 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
       const span = { from, through };
       const rows = usage.all(span);
       if (rows.length > groups && count > 1) continue;
+      const blocks = blocksOf(span);
+      if (blocks.length > 10 * groups && count > 1) continue;
       // As selected: numbers, of which only the last may be NULL.
       const latency = counted(timed.values(span) as unknown as TimedCall[]);
-      return { from, through, usage: rows, latency, more: seqs.length > count };
+      return { from, through, usage: rows, latency, blocks, more: seqs.length > count };
     }
   };
 }

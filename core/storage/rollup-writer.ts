@@ -3,11 +3,21 @@ import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import { type HotStatement, hotStatement, type Row } from "./hot-statement.ts";
 import { placeholders } from "./repositories/call-writer.ts";
-import { dayMs, type Fold, rollups, type UsageSumRow, watermarkOf } from "./rollup-fold.ts";
-import { latencyHourly, totalsDaily, totalsHourly, usageDaily, usageHourly, watermarks } from "./schema/sqlite.ts";
+import { dayMs } from "./range-parts.ts";
+import type { Fold, UsageSumRow } from "./rollup-fold.ts";
+import {
+  callBlocks,
+  latencyHourly,
+  totalsDaily,
+  totalsHourly,
+  usageDaily,
+  usageHourly,
+  watermarks,
+} from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
+import { type Mark, watermarkOf } from "./watermarks.ts";
 
-/** Adds folds to the rollups. Inside a transaction. */
+/** Adds folds to the rollups and the blocks. Inside a transaction. */
 export interface RollupWriter {
   /** `false`: the rollups have moved on since, and nothing was done. */
   add(fold: Fold): boolean;
@@ -45,24 +55,28 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
       ["calls"],
     ),
   };
+  const note = hotStatement(client, database.insert(callBlocks).values(placeholders(callBlocks)).onConflictDoNothing());
+  // Never back: the blocks may be ahead of the rollups.
   const move = hotStatement(
     client,
     database
       .insert(watermarks)
-      .values({ name: rollups, seq: sql.placeholder("seq") })
-      .onConflictDoUpdate({ target: watermarks.name, set: { seq: sql`excluded.seq` } }),
+      .values({ name: sql.placeholder("mark"), seq: sql.placeholder("seq") })
+      .onConflictDoUpdate({ target: watermarks.name, set: { seq: sql`max(${watermarks.seq}, excluded.seq)` } }),
   );
+  const marks: readonly Mark[] = ["rollups", "blocks"];
 
   return {
     add(fold) {
-      if (watermarkOf(database) !== fold.from) return false;
+      if (watermarkOf(database, "rollups") !== fold.from) return false;
       const daily = fold.usage.map((row) => ({ ...row, startMs: Math.floor(row.startMs / dayMs) * dayMs }));
       runAll(statements.usageHourly, fold.usage);
       runAll(statements.usageDaily, merged(daily, usageKey));
       runAll(statements.totalsHourly, merged(fold.usage, totalsKey));
       runAll(statements.totalsDaily, merged(daily, totalsKey));
       runAll(statements.latency, fold.latency);
-      move.run({ seq: fold.through });
+      runAll(note, fold.blocks);
+      for (const mark of marks) move.run({ mark, seq: fold.through });
       return true;
     },
   };

@@ -55,7 +55,7 @@ export const anAdmission = (changed: Partial<Admission> = {}): Admission => ({
   ],
   need: { inputNano: 60, outputNano: 40, outputTokens: 40, leastOutputTokens: 40 },
   budgeted: true,
-  ifInterrupted: { usage: { ...noUsage, inputTokens: 7 }, costNano: 20, chargeNano: 30, priceVersion: "book 1" },
+  ifInterrupted: { inputTokens: 7, costNano: 20, chargeNano: 30, priceVersion: "book 1" },
   ...changed,
 });
 

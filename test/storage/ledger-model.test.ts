@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { noUsage } from "llm-proxy/plugin";
 import type { Admission, Database } from "../../core/storage/database.ts";
 import { aBudget, aFinal, aKey, anAdmission, aRefusal } from "../contract/storage-samples.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
@@ -163,7 +162,7 @@ class Subject {
       model,
       provider: providers[0] ?? "",
       need,
-      ifInterrupted: priced ? { usage: noUsage, costNano: chargeNano, chargeNano, priceVersion: "book" } : null,
+      ifInterrupted: priced ? { inputTokens: 0, costNano: chargeNano, chargeNano, priceVersion: "book" } : null,
       scopes: [
         ...(keyId === null ? [] : [{ kind: "key", id: keyId } as const]),
         ...this.#model.line(accountId, startedMs).map((id) => ({ kind: "account", id }) as const),

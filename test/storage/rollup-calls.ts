@@ -46,7 +46,7 @@ export const rolledCall: fc.Arbitrary<RolledCall> = fc.record({
 });
 
 const accountIds = ["default", "team", "user"];
-const labels = ["fast", "smart", "a/b", "one", "two"];
+export const labels = ["fast", "smart", "a/b", "one", "two"];
 
 /** Accounts 1…3, keys 1…3, names 1…5, where calls refer to them. */
 export function insertNames(client: SqliteClient): void {

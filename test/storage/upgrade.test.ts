@@ -54,6 +54,11 @@ describe.each(versions)("version %d", (version) => {
     expect(after.ledger).toMatchObject(before.ledger);
     expect(after.budgets.map(({ budget_id }) => budget_id)).toEqual(before.budgets.map(({ budget_id }) => budget_id));
     expect(after.budgets.filter(({ held_nano }) => held_nano !== 0)).toEqual([]);
+    // What `dump.ts` admitted and never finished, one of them without a price.
+    expect(after.interrupted).toEqual([
+      { input_tokens: 7, cost_nano: 20, charge_nano: 30, price_version: "book 1" },
+      { input_tokens: null, cost_nano: null, charge_nano: null, price_version: null },
+    ]);
     for (const backup of backups) expect(figuresOf(backup)).toEqual(before);
   });
 });
@@ -80,6 +85,10 @@ const figuresOf = (path: string) => ({
   ledger: rowsOf<object>(
     path,
     "SELECT * FROM v_ledger WHERE call_id IN (SELECT call_id FROM v_usage WHERE status <> 'interrupted') ORDER BY seq",
+  ),
+  interrupted: rowsOf<object>(
+    path,
+    "SELECT input_tokens, cost_nano, charge_nano, price_version FROM v_usage WHERE status = 'interrupted' ORDER BY call_id",
   ),
   budgets: rowsOf<Budget>(path, "SELECT * FROM v_budget ORDER BY budget_id"),
   open: rowsOf<{ n: number }>(path, "SELECT count(*) AS n FROM v_usage WHERE status = 'open'")[0]?.n ?? 0,

@@ -1,8 +1,10 @@
-import { and, count, desc, eq, gte, lt, or, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { admittedIn, callsInBlocks, fits, type Sought } from "../call-blocks.ts";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
 import { attemptsView, usageView } from "../schema/sqlite-views.ts";
 import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { watermarkOf } from "../watermarks.ts";
 import { labelAliases } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
@@ -67,20 +69,56 @@ const namesOf = (name: ReturnType<typeof labelAliases>) => ({
   upstreamModel: name.upstreamModel.text,
 });
 
-function finishedRows(database: SqliteDatabase, filter: CallFilter, before: number, limit: number) {
-  const name = labelAliases();
-  const where = and(
-    lt(calls.seq, before),
-    filter.key === undefined ? undefined : eq(calls.keyRef, refOf(database, keys, filter.key)),
-    filter.account === undefined ? undefined : eq(calls.accountRef, refOf(database, accounts, filter.account)),
-    filter.model === undefined ? undefined : eq(calls.modelRef, name.refOf(database, filter.model)),
-    filter.provider === undefined ? undefined : eq(calls.providerRef, name.refOf(database, filter.provider)),
-    filter.status === undefined ? undefined : eq(calls.status, filter.status),
-    // In words that SQLite can match with those of the index of failed calls.
-    filter.status === undefined || filter.status === "ok" ? undefined : sql`${calls.status} <> 'ok'`,
-    filter.from === undefined ? undefined : gte(calls.createdMs, filter.from),
-    filter.to === undefined ? undefined : lt(calls.createdMs, filter.to),
+/**
+ * Newest first. Without a filter that `call_blocks` notes, an index of the table leads to the rows; with one, the blocks
+ * do, after the calls that are in none yet.
+ */
+function finishedRows(database: SqliteDatabase, filter: CallFilter, before: number, limit: number): FinishedRow[] {
+  const status = filter.status === undefined ? undefined : eq(calls.status, filter.status);
+  const [first, ...others] = soughtIn(database, filter);
+  if (first === undefined)
+    return selected(
+      database,
+      and(
+        lt(calls.seq, before),
+        status,
+        // In words that SQLite can match with those of the index of failed calls.
+        filter.status === undefined || filter.status === "ok" ? undefined : sql`${calls.status} <> 'ok'`,
+        filter.from === undefined ? undefined : gte(calls.createdMs, filter.from),
+        filter.to === undefined ? undefined : lt(calls.createdMs, filter.to),
+      ),
+      limit,
+    );
+  const through = watermarkOf(database, "blocks");
+  const sought = [first, ...others] as const;
+  const [fromMs, toMs] = [filter.from ?? null, filter.to ?? null];
+  const tail = selected(
+    database,
+    and(lt(calls.seq, before), gt(calls.seq, through), status, ...fits(sought), ...admittedIn(fromMs, toMs)),
+    limit,
   );
+  if (tail.length === limit) return tail;
+  const last = Math.min(before - 1, through);
+  const search = { sought, status: filter.status ?? null, fromMs, toMs, last, limit: limit - tail.length };
+  const seqs = callsInBlocks(database, search);
+  return seqs.length === 0 ? tail : [...tail, ...selected(database, inArray(calls.seq, seqs), seqs.length)];
+}
+
+/** What of the filter is noted in blocks. −1 is no row's reference: an unknown id filters to nothing. */
+function soughtIn(database: SqliteDatabase, { key, account, model, provider }: CallFilter): Sought[] {
+  const name = labelAliases();
+  return [
+    ...(key === undefined ? [] : [{ field: "key" as const, ref: refOf(database, keys, key) }]),
+    ...(model === undefined ? [] : [{ field: "model" as const, ref: name.refOf(database, model) }]),
+    ...(provider === undefined ? [] : [{ field: "provider" as const, ref: name.refOf(database, provider) }]),
+    ...(account === undefined ? [] : [{ field: "account" as const, ref: refOf(database, accounts, account) }]),
+  ];
+}
+
+type FinishedRow = CallRow & { readonly seq: number };
+
+function selected(database: SqliteDatabase, where: SQL | undefined, limit: number): FinishedRow[] {
+  const name = labelAliases();
   return database
     .select({
       seq: calls.seq,
@@ -256,7 +294,6 @@ const viewRow = (row: ViewRow): CallRow => ({
 const kinds = ({ status, source }: { status: string | null; source: string | null }) =>
   ({ status, source }) as Pick<CallRow, "status" | "source">;
 
-/** −1 is no row's reference: an unknown id filters to nothing. */
 function refOf(database: SqliteDatabase, table: typeof keys | typeof accounts, id: string): number {
   return database.select({ ref: table.ref }).from(table).where(eq(table.id, id)).all()[0]?.ref ?? -1;
 }

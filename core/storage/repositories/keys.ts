@@ -1,6 +1,7 @@
 import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { BudgetBook } from "../budget-book.ts";
+import { lastOfKeyInBlocks, lastOfKeysAfterBlocks } from "../call-blocks.ts";
 import type { KeyRepository, KeyRow, Page, PageQuery } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
@@ -8,7 +9,7 @@ import type { SqliteDatabase } from "../sqlite-database.ts";
 import { insertBudget } from "./budgets.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 
-/** The columns of a key, with the time of its last call. */
+/** The columns of a key, with the time of its last call of those in blocks. */
 const columns = {
   ref: keys.ref,
   id: keys.id,
@@ -22,8 +23,7 @@ const columns = {
   expiresMs: keys.expiresMs,
   revokedMs: keys.revokedMs,
   createdMs: keys.createdMs,
-  lastUsedMs: sql<number | null>`(select max(c.created_ms) from calls c where c.key_ref = ${keys.ref}
-      and c.seq = (select max(n.seq) from calls n where n.key_ref = ${keys.ref}))`,
+  lastUsedMs: lastOfKeyInBlocks(keys.ref),
 };
 
 export function keyReads(database: SqliteDatabase) {
@@ -31,7 +31,7 @@ export function keyReads(database: SqliteDatabase) {
   return {
     get(id: string): KeyRow | null {
       const row = select().where(eq(keys.id, id)).all()[0];
-      return row ? shown(row) : null;
+      return row ? lately(row, lastOfKeysAfterBlocks(database)) : null;
     },
     list(query: PageQuery): Page<KeyRow> {
       const limit = pageSize(query);
@@ -40,10 +40,19 @@ export function keyReads(database: SqliteDatabase) {
         .orderBy(desc(keys.ref))
         .limit(limit + 1)
         .all();
-      return pageOf(rows, limit, (row) => row.ref, shown);
+      const last = lastOfKeysAfterBlocks(database);
+      return pageOf(
+        rows,
+        limit,
+        (row) => row.ref,
+        (row) => lately(row, last),
+      );
     },
   };
 }
+
+const lately = (row: Stored, last: ReadonlyMap<number | null, number>): KeyRow =>
+  shown({ ...row, lastUsedMs: last.get(row.ref) ?? row.lastUsedMs });
 
 export function keyRepository(database: SqliteDatabase, writer: GroupCommit, book: BudgetBook): KeyRepository {
   const reads = keyReads(database);

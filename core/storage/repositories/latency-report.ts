@@ -1,16 +1,17 @@
 import { and, gt, lte, type SQL, sql } from "drizzle-orm";
 import type { Latency, Quantiles } from "../database.ts";
 import { rangeParts, type Span } from "../range-parts.ts";
-import { bucketOf, endlessMs, isTimed, type Measure, sum, took, watermarkOf } from "../rollup-fold.ts";
+import { bucketOf, endlessMs, isTimed, type Measure, sum, took } from "../rollup-fold.ts";
 import { calls, latencyHourly } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { watermarkOf } from "../watermarks.ts";
 import { widened, within } from "./usage-report.ts";
 
 /** How long the good calls admitted in `[from, to)` took: folded hours, and the rest from the calls themselves. */
 export function latencyReport(database: SqliteDatabase, asked: Span): Latency {
   const range = widened(database, asked);
   const { hours, rest } = rangeParts(range, false);
-  const watermark = watermarkOf(database);
+  const watermark = watermarkOf(database, "rollups");
   const quantiles = (measure: Measure) =>
     quantilesOf([
       ...hours.flatMap((span) => rolledCounts(database, measure, span)),

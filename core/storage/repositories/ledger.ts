@@ -1,4 +1,5 @@
 import { and, eq, lt, ne, sql } from "drizzle-orm";
+import { noUsage } from "../../chat/usage.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
@@ -92,7 +93,10 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       stream: admission.stream,
       holds: JSON.stringify(holds),
       heldNano,
-      ifInterrupted: admission.ifInterrupted && JSON.stringify(admission.ifInterrupted),
+      expectedTokens: admission.ifInterrupted?.inputTokens ?? null,
+      expectedCostNano: admission.ifInterrupted?.costNano ?? null,
+      expectedChargeNano: admission.ifInterrupted?.chargeNano ?? null,
+      priceVersionRef: labels.ref(admission.ifInterrupted?.priceVersion ?? null),
       process: processId,
     };
     insertOpen.run(row);
@@ -178,19 +182,19 @@ function interrupted(
   nowMs: number,
   labels: Labels,
 ): Omit<Final, "callId"> {
-  // Written by `admit` only.
-  const expected = row.ifInterrupted === null ? null : (JSON.parse(row.ifInterrupted) as Admission["ifInterrupted"]);
-  const charged = policy === "release" ? null : expected;
+  const { expectedTokens: tokens, expectedCostNano, expectedChargeNano, priceVersionRef } = row;
+  const isPriced = tokens !== null;
+  const isCharged = isPriced && policy !== "release";
   const whole = policy === "full" && row.heldNano > 0 ? row.heldNano : null;
   return {
     status: "interrupted",
-    source: charged ? "estimated" : "none",
+    source: isCharged ? "estimated" : "none",
     provider: labels.text(row.providerRef),
     upstreamModel: labels.text(row.upstreamModelRef),
-    usage: charged?.usage ?? null,
-    costNano: expected && (whole ?? charged?.costNano ?? 0),
-    chargeNano: expected && (whole ?? charged?.chargeNano ?? 0),
-    priceVersion: charged?.priceVersion ?? null,
+    usage: isCharged ? { ...noUsage, inputTokens: tokens } : null,
+    costNano: isPriced ? (whole ?? (isCharged ? expectedCostNano : 0)) : null,
+    chargeNano: isPriced ? (whole ?? (isCharged ? expectedChargeNano : 0)) : null,
+    priceVersion: isCharged && priceVersionRef !== null ? labels.text(priceVersionRef) : null,
     finishReason: null,
     httpStatus: 0,
     errorKind: "interrupted",

@@ -1,7 +1,7 @@
 import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { CallRepository, GroupField, UsageGroup, UsageSum } from "../database.ts";
-import { rangeParts, type Span } from "../range-parts.ts";
-import { dayMs, hourMs, orZero, startOf, sum, watermarkOf } from "../rollup-fold.ts";
+import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
+import { orZero, startOf, sum } from "../rollup-fold.ts";
 import {
   accountLines,
   accounts,
@@ -14,6 +14,7 @@ import {
   usageHourly,
 } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { watermarkOf } from "../watermarks.ts";
 
 type Range = Parameters<CallRepository["usage"]>[0];
 
@@ -31,7 +32,7 @@ export function usageReports(database: SqliteDatabase) {
       : (["totalsHourly", "totalsDaily"] as const);
     const range = widened(database, { from, to });
     const parts = rangeParts(range, !groupBy.includes("hour"));
-    const watermark = watermarkOf(database);
+    const watermark = watermarkOf(database, "rollups");
     const found = [
       ...parts.days.flatMap((span) => queries(daily, groupBy, under).all({ ...span, under })),
       ...parts.hours.flatMap((span) => queries(hourly, groupBy, under).all({ ...span, under })),
@@ -153,10 +154,10 @@ function rolledSums(
 function callSums(database: SqliteDatabase, where: SQL, groupBy: readonly GroupField[]): SumQuery {
   const fields: Record<GroupField, SQLWrapper> = {
     key: orZero(calls.keyRef),
-    // With a plus: the index that has them in order would be read from end to end.
-    account: sql`+${calls.accountRef}`,
-    model: sql`+${calls.modelRef}`,
+    account: calls.accountRef,
+    model: calls.modelRef,
     provider: orZero(calls.providerRef),
+    // With a plus: the index that has them in order would be read from end to end.
     status: sql`+${calls.status}`,
     day: startOf(calls.createdMs, dayMs),
     hour: startOf(calls.createdMs, hourMs),

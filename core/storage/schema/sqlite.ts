@@ -1,4 +1,4 @@
-import { isNotNull, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /**
@@ -154,13 +154,19 @@ export const openCalls = sqliteTable("open_calls", {
   /** JSON: `[[budget ref, window start ms, nano], …]`. */
   holds: text("holds").notNull(),
   heldNano: integer("held_nano").notNull(),
-  /** JSON of `Admission.ifInterrupted`; NULL: no price. */
-  ifInterrupted: text("if_interrupted"),
+  /** What `Admission.ifInterrupted` says; NULL: no price. */
+  expectedTokens: integer("expected_tokens"),
+  expectedCostNano: integer("expected_cost_nano"),
+  expectedChargeNano: integer("expected_charge_nano"),
+  priceVersionRef: integer("price_version_ref"),
   /** The process that serves it. */
   process: text("process").notNull(),
 });
 
-/** The one final record of a call, inserted once and never updated. */
+/**
+ * The one final record of a call, inserted once and never updated. Each index here costs every call a page of the log:
+ * what lists filter by is found through `call_blocks`.
+ */
 export const calls = sqliteTable(
   "calls",
   {
@@ -203,10 +209,6 @@ export const calls = sqliteTable(
   (table) => [
     uniqueIndex("calls_id").on(table.id),
     index("calls_created").on(table.createdMs),
-    index("calls_account").on(table.accountRef, table.seq),
-    index("calls_key").on(table.keyRef, table.seq),
-    index("calls_model").on(table.modelRef, table.seq),
-    index("calls_provider").on(table.providerRef, table.seq).where(isNotNull(table.providerRef)),
     index("calls_not_ok")
       .on(table.status, table.seq)
       .where(sql`status <> 'ok'`),
@@ -229,7 +231,7 @@ export const attempts = sqliteTable(
 
 // ── rollups: sums over `calls` up to the watermark; reports add the calls after it ────────────────────────────────────
 
-/** Which calls the rollups hold: those with a `seq` up to this one. */
+/** Which calls the rollups hold, and which `call_blocks` knows: those with a `seq` up to this one. */
 export const watermarks = sqliteTable("watermarks", { name: text("name").primaryKey(), seq: integer("seq").notNull() });
 
 const sums = () => ({
@@ -285,6 +287,22 @@ export const latencyHourly = sqliteTable(
     calls: integer("calls").notNull(),
   },
   (table) => [primaryKey({ columns: [table.startMs, table.measure, table.providerRef, table.upToMs] })],
+);
+
+/**
+ * Where the calls of an account, key, model, provider or hour of admission are: in which blocks of 256 numbers. Filled
+ * with the rollups, a row for many calls; the calls of a block are looked through one by one.
+ */
+export const callBlocks = sqliteTable(
+  "call_blocks",
+  {
+    field: text("field", { enum: ["account", "key", "model", "provider", "hour"] }).notNull(),
+    /** A reference, or the hour's number since 1970. */
+    ref: integer("ref").notNull(),
+    /** `seq / 256` */
+    block: integer("block").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.field, table.ref, table.block] })],
 );
 
 /** Append-only. Charges are negative, credits positive. */
