@@ -154,7 +154,8 @@ const inlined = (data: string): Pick<MediaPart, "mediaType" | "source"> =>
 function encodeMedia(part: MediaPart): JsonObject | null {
   const { kind, source, mediaType } = part;
   if (kind === "audio") {
-    if (source.by !== "data") return null;
+    // OpenAI has no audio here; servers that take it have clients which know.
+    if (source.by !== "data" || kept(part)["type"] === undefined) return null;
     const format = mediaType === null || mediaType === "audio/mpeg" ? "mp3" : mediaType.replace(/^audio\/(x-)?/, "");
     return { type: "input_audio", input_audio: { data: source.base64, format } };
   }
@@ -182,4 +183,4 @@ const textKeys = new Set(["text"]);
 const refusalKeys = new Set(["type", "refusal"]);
 const imageKeys = new Set(["type", "image_url", "file_id", "detail"]);
 const fileKeys = new Set(["type", "file_data", "file_url", "file_id", "filename"]);
-const audioKeys = new Set(["type", "input_audio"]);
+const audioKeys = new Set(["input_audio"]);

@@ -83,7 +83,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
 export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warnings = new Set<string>();
   const warn = (what: string) => warnings.add(`openai-responses cannot say ${what}; left out`);
-  for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
+  for (const field of foreignFields(dialectName, request.extensions)) if (!needless.has(field)) warn(`'${field}'`);
   const spelled = request.extensions[spellingKey];
   const isForeign = !isJsonArray(spelled);
   if (isForeign) for (const what of unsayable(request)) warn(what);
@@ -143,6 +143,9 @@ function essential({ type }: JsonObject): string | null {
   if (typeof type !== "string" || !type.endsWith("_output")) return null;
   return type === "function_call_output" || type === "custom_tool_call_output" ? null : `the item ${type.slice(0, 64)}`;
 }
+
+/** Asked for where usage is not always reported, as it is here. */
+const needless: ReadonlySet<string> = new Set(["stream_options", "usage"]);
 
 /** What of another protocol's settings has no word here. */
 function unsayable(request: ChatRequest): readonly string[] {
