@@ -34,6 +34,10 @@ export interface ChatRequest {
   readonly user: string | null;
   readonly metadata: Readonly<Record<string, string>>;
   readonly serviceTier: string | null;
+  /** The client's own name for prompts that begin alike, by which a provider finds what it has cached. */
+  readonly cacheKey?: string;
+  /** How much the model is to say: `low`, `medium`, `high`. */
+  readonly verbosity?: string;
   /**
    * Fields of the client's dialect that have no canonical name, kept for a target that speaks the same dialect. Here and
    * in every other `extensions`: an object per dialect, under the dialect's name, so that no other dialect writes it out.

@@ -29,6 +29,8 @@ export function decodeRequest(body: JsonObject): ChatRequest {
   const toolChoice = decodeToolChoice(body[isLegacy ? "function_call" : "tool_choice"]);
   const logprobs = typeof body["logprobs"] === "boolean" ? body["logprobs"] : null;
   const metadata = readMetadata(body["metadata"]);
+  const cacheKey = readString(body["prompt_cache_key"], "prompt_cache_key");
+  const verbosity = readString(body["verbosity"], "verbosity");
 
   const reasoning = isJsonObject(body["reasoning"]) ? body["reasoning"] : null;
 
@@ -75,6 +77,8 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     user: readString(body["user"], "user"),
     metadata,
     serviceTier: readString(body["service_tier"], "service_tier"),
+    ...(cacheKey === null ? {} : { cacheKey }),
+    ...(verbosity === null ? {} : { verbosity }),
     extensions: {
       ...keep(Object.fromEntries(rest)).extensions,
       ...(spelling.length === 0 ? {} : { [spellingKey]: spelling }),
@@ -117,6 +121,8 @@ export function encodeRequest(
     ...given("user", request.user),
     ...(Object.keys(request.metadata).length === 0 ? {} : { metadata: request.metadata }),
     ...given("service_tier", request.serviceTier),
+    ...given("prompt_cache_key", request.cacheKey ?? null),
+    ...given("verbosity", request.verbosity ?? null),
   };
   return { body, warnings: [...warnings] };
 }
@@ -154,6 +160,8 @@ const plainFields = [
   "user",
   "metadata",
   "service_tier",
+  "prompt_cache_key",
+  "verbosity",
 ];
 
 const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });

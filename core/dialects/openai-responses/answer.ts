@@ -94,6 +94,7 @@ function toldOf(asked: ChatRequest): JsonObject {
     ...given("top_p", asked.topP),
     ...given("top_logprobs", asked.logprobs),
     ...given("user", asked.user),
+    ...given("prompt_cache_key", asked.cacheKey ?? null),
     ...given("service_tier", asked.serviceTier === "auto" ? null : asked.serviceTier),
     ...(asked.toolChoice === null ? {} : { tool_choice: encodeToolChoice(asked.toolChoice, isCustom) }),
     tools: encodeTools(asked.tools, true, () => {}),

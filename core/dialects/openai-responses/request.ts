@@ -27,7 +27,8 @@ const spellingKey = `${dialectName}/spelling`;
 export function decodeRequest(body: JsonObject): ChatRequest {
   const { model, stream, maxOutputTokens } = readEnvelope(body, 0);
   const instructions = readString(body["instructions"], "instructions") ?? "";
-  const format = decodeText(body["text"]);
+  const cacheKey = readString(body["prompt_cache_key"], "prompt_cache_key");
+  const { verbosity, ...format } = decodeText(body["text"]);
   const reasoning = decodeReasoningOptions(body["reasoning"]);
   const include = decodeInclude(body["include"], body["top_logprobs"]);
   const toolChoice = decodeToolChoice(body["tool_choice"]);
@@ -73,6 +74,8 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     user: user ?? safetyIdentifier,
     metadata: readMetadata(body["metadata"]),
     serviceTier: readString(body["service_tier"], "service_tier"),
+    ...(cacheKey === null ? {} : { cacheKey }),
+    ...(verbosity === null ? {} : { verbosity }),
     extensions: {
       ...keep(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))).extensions,
       [spellingKey]: spelling,
@@ -104,12 +107,13 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
     ...(request.stream ? { stream: true } : {}),
     ...given("temperature", request.temperature),
     ...given("top_p", request.topP),
-    ...encodeText(request.format, text),
+    ...encodeText(request, text),
     ...encodeReasoningOptions(request.reasoning, reasoning, isForeign, warn),
     ...encodeInclude(request.logprobs, include, isForeign && keepsThoughts(request)),
     ...encodeUser(request.user, spelled),
     ...(Object.keys(request.metadata).length === 0 ? {} : { metadata: request.metadata }),
     ...given("service_tier", request.serviceTier),
+    ...given("prompt_cache_key", request.cacheKey ?? null),
     // Other protocols leave nothing with the provider, so neither does a call that comes from them.
     ...(isForeign ? { store: false } : {}),
   };
@@ -201,5 +205,6 @@ const plainFields = [
   "user",
   "metadata",
   "service_tier",
+  "prompt_cache_key",
   outputCapField,
 ];

@@ -15,18 +15,26 @@ export interface Read<Value> {
   readonly rest: Json;
 }
 
-export function decodeText(text: Json | undefined): Read<OutputFormat> {
+export function decodeText(text: Json | undefined): Read<OutputFormat> & { readonly verbosity: string | null } {
   const settings = readObject(text, "text") ?? {};
   const format = readObject(settings["format"], "text.format");
   const value = decodeFormat(format ?? {});
-  const rest = value === null ? settings : without(settings, formatKey);
-  return { value: value ?? { type: "text" }, rest: isEmpty(rest) ? null : rest };
+  const rest = without(settings, value === null ? verbosityKey : textKeys);
+  return {
+    value: value ?? { type: "text" },
+    rest: isEmpty(rest) ? null : rest,
+    verbosity: readString(settings["verbosity"], "text.verbosity"),
+  };
 }
 
-export function encodeText(format: OutputFormat, rest: Json | undefined): JsonObject {
+export function encodeText({ format, verbosity }: ChatRequest, rest: Json | undefined): JsonObject {
   const encoded = encodeFormat(format);
-  if (encoded === null && !isJsonObject(rest)) return {};
-  return { text: { ...(encoded === null ? {} : { format: encoded }), ...(isJsonObject(rest) ? rest : {}) } };
+  const text = {
+    ...(encoded === null ? {} : { format: encoded }),
+    ...(verbosity === undefined ? {} : { verbosity }),
+    ...(isJsonObject(rest) ? rest : {}),
+  };
+  return isEmpty(text) ? {} : { text };
 }
 
 export function decodeReasoningOptions(reasoning: Json | undefined): Read<Reasoning | null> {
@@ -86,13 +94,14 @@ export function encodeInclude(logprobs: number | null, rest: Json | undefined, e
 }
 
 /** What an answer says of the settings it was made with. */
-export const toldSettings = ({ format, reasoning }: ChatRequest): JsonObject => ({
-  text: { format: encodeFormat(format) ?? { type: "text" } },
+export const toldSettings = ({ format, reasoning, verbosity }: ChatRequest): JsonObject => ({
+  text: { format: encodeFormat(format) ?? { type: "text" }, ...(verbosity === undefined ? {} : { verbosity }) },
   reasoning: { effort: reasoning?.effort ?? null, summary: reasoning?.show === true ? "auto" : null },
 });
 
 const logprobsName = "message.output_text.logprobs";
-const formatKey = new Set(["format"]);
+const textKeys = new Set(["format", "verbosity"]);
+const verbosityKey = new Set(["verbosity"]);
 const effortKey = new Set(["effort"]);
 
 /** `null`: a format only this dialect has a word for, e.g. a grammar. */
