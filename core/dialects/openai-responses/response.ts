@@ -76,7 +76,7 @@ export function decodeCreated(created: Json | undefined): number {
 export function completeItem(item: JsonObject, index: number, responseId: string, status: string): JsonObject {
   const { type } = item;
   const id = typeof type === "string" ? itemId(type, index, responseId) : null;
-  const hasStatus = type === "message" || type === "function_call";
+  const hasStatus = type === "message" || type === "function_call" || type === "custom_tool_call";
   return { ...(id === null ? {} : { id }), ...(hasStatus ? { status } : {}), ...item };
 }
 
@@ -121,11 +121,12 @@ function withCarried(part: Part): readonly Part[] {
 
 /** The first text takes the log probabilities that are not told with their texts. */
 function withLogprobs({ parts, logprobs }: Candidate): readonly Part[] {
-  const at = parts.findIndex((part) => part.type === "text");
-  const part = parts[at];
-  if (part?.type !== "text" || logprobsOf(parts).length > 0) return parts;
-  const content = isJsonObject(logprobs) && isJsonArray(logprobs["content"]) ? logprobs["content"] : [];
-  return parts.with(at, { ...part, ...keep({ ...kept(part), logprobs: content }) });
+  const all = isJsonObject(logprobs) && isJsonArray(logprobs["content"]) ? logprobs["content"] : [];
+  const first = logprobsOf(parts).length > 0 ? -1 : parts.findIndex((part) => part.type === "text");
+  return parts.map((part, i) => {
+    if (part.type !== "text") return part;
+    return { ...part, ...keep({ logprobs: i === first ? all : [], ...kept(part) }) };
+  });
 }
 
 function logprobsOf(parts: readonly Part[]): readonly Json[] {

@@ -141,7 +141,7 @@ function endCall(before: PartState, event: EndEvent): Written {
   const { part, frames } = isEmpty ? delta(before, "{}", undefined) : { part: before, frames: [] };
   const { namespace: _namespace, ...own } = kept(event);
   const whole: JsonObject = {
-    ...(kind === "arguments" ? { status: "completed" } : {}),
+    status: "completed",
     ...own,
     [kind]: part.text,
   };
