@@ -7,6 +7,7 @@ import { encodeCitations } from "./citations.ts";
 import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeBlocks } from "./messages.ts";
+import { signatureBlocks } from "./signed-parts.ts";
 import { inputObject } from "./tools.ts";
 import { decodeUsage, encodeUsage } from "./usage.ts";
 
@@ -55,7 +56,10 @@ export function encodeAnswerPart(part: Part, place: string): readonly JsonObject
   switch (part.type) {
     case "text": {
       const citations = encodeCitations(part.citations ?? []);
-      return [{ type: "text", text: part.text, citations: citations.length === 0 ? null : citations, ...own }];
+      return [
+        { type: "text", text: part.text, citations: citations.length === 0 ? null : citations, ...own },
+        ...signatureBlocks("text", part.signature),
+      ];
     }
     case "refusal":
       return [{ type: "text", text: part.text, citations: null }];
@@ -66,7 +70,10 @@ export function encodeAnswerPart(part: Part, place: string): readonly JsonObject
       return [{ type: "thinking", thinking: text, signature: signature ?? "", ...own }, ...redacted];
     }
     case "tool-call":
-      return [{ type: "tool_use", id: callId(part.id, place), name: part.name, input: inputObject(part), ...own }];
+      return [
+        { type: "tool_use", id: callId(part.id, place), name: part.name, input: inputObject(part), ...own },
+        ...signatureBlocks("tool_use", part.signature),
+      ];
     case "other":
       return own["type"] === undefined ? [] : [own];
     case "media":

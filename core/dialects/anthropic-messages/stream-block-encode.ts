@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import { encodeCitations } from "./citations.ts";
 import { kept } from "./kept.ts";
 import { callId, encodeAnswerPart } from "./response.ts";
+import { signatureBlocks } from "./signed-parts.ts";
 
 /** The block of the answer that is being written. */
 export interface OpenBlock {
@@ -50,7 +51,7 @@ export function writeBlock(open: OpenBlock, event: Event): Step {
     case "text-end": {
       const citations = encodeCitations(event.citations ?? []);
       const said = citations.map((citation) => deltaFrame(open, { type: "citations_delta", citation }));
-      return [ended(open), said.join("") + stopFrame(open)];
+      return endWith(open, said.join(""), signatureBlocks("text", event.signature));
     }
     case "refusal-end":
       return [ended(open), stopFrame(open)];
@@ -60,7 +61,7 @@ export function writeBlock(open: OpenBlock, event: Event): Step {
       const input = open.held === null ? "{}" : JSON.stringify({ input: open.held });
       // A call without arguments has an empty object: clients parse the pieces.
       const rest = open.isTold ? "" : textDelta(open, "input_json_delta", "partial_json", input);
-      return [ended(open), rest + stopFrame(open)];
+      return endWith(open, rest, signatureBlocks("tool_use", event.signature));
     }
     case "media":
       return [open, ""];
@@ -83,8 +84,13 @@ function endReasoning(open: OpenBlock, event: ChatEvent & { type: "reasoning-end
   if (!open.isWritten && signature === undefined && encrypted !== undefined) return writeWhole(open, redacted);
   const [written, start] = writeReasoning(open, "");
   const signed = signature === undefined ? "" : deltaFrame(open, { type: "signature_delta", signature });
-  const [next, more] = writeWhole(ended(written), redacted);
-  return [next, start + signed + stopFrame(open) + more];
+  return endWith(written, start + signed, redacted);
+}
+
+/** Ends the open block with `text`, and writes the blocks that belong to it. */
+function endWith(open: OpenBlock, text: string, more: readonly JsonObject[]): Step {
+  const [next, following] = writeWhole(ended(open), more);
+  return [next, text + stopFrame(open) + following];
 }
 
 /** Blocks that come in one piece, the input of a call as its pieces do. */
