@@ -59,6 +59,8 @@ export interface Traits {
   readonly customTools: boolean;
   /** Its clients send signatures and encrypted reasoning back as they got them; where not, the vault keeps them. */
   readonly keepsSignatures: boolean;
+  /** A call of a tool has a place for a signature of its own, beside that of the reasoning; absent: it has none. */
+  readonly signsCalls?: true;
   /** What names of tools, and ids of calls in a request, must look like; the translation shortens what does not fit. */
   readonly toolName: RegExp;
   readonly toolCallId: RegExp;

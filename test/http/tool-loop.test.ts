@@ -53,7 +53,12 @@ for (const client of spoken) {
         const script: Script = (exchange) => {
           const turn = turns[asked++];
           if (!turn) return json(500, {})(exchange);
-          return stream ? sse(spokenStream(target, turn))(exchange) : json(200, spokenWhole(target, turn))(exchange);
+          // Where calls have no ids, those of the answers tell them apart.
+          const told = (stream ? spokenStream : spokenWhole)(target, turn).replaceAll(
+            "gem-1",
+            `gem-${models}-${asked}`,
+          );
+          return stream ? sse(told)(exchange) : json(200, told)(exchange);
         };
         setup.upstream.on(model, script);
 

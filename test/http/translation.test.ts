@@ -2,12 +2,13 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { dialects } from "../../core/dialects/index.ts";
-import { errorOf, type Reply } from "../support/clients.ts";
+import { chat, errorOf, type Reply } from "../support/clients.ts";
 import { ask, endOf, eventsOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { until } from "../support/poll.ts";
+import { sendRaw } from "../support/raw.ts";
 import { usageOf } from "../support/rows.ts";
-import { json, sse, stalled } from "../support/scripts.ts";
+import { json, sse, stalled, taken } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import { spokenStream, spokenWhole, type Turn } from "../support/spoken.ts";
 import { toldIn } from "../support/told.ts";
@@ -280,15 +281,13 @@ test("a client that leaves is charged what the provider then reports", async () 
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const [before = "", ...after] = spokenStream("anthropic-messages", turn).split(/(?=event: message_delta)/);
   upstream.on("left", stalled(before, released, after.join("")));
-  const abort = new AbortController();
-  const asked = ask(
-    gateway,
-    key.key,
-    "openai-chat",
-    { model: "mock-anthropic-messages/left", stream: true },
-    { signal: abort.signal, onPiece: (text) => text.includes("hello") && abort.abort() },
-  );
-  await asked.catch(() => {});
+  await sendRaw(gateway.url, {
+    path: "/v1/chat/completions",
+    headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json" },
+    body: JSON.stringify(chat("mock-anthropic-messages/left", { stream: true })),
+    leaveWhen: (received) => received.includes("hello"),
+  });
+  await taken();
   release();
   await until(
     "its row",

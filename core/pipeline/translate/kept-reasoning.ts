@@ -1,6 +1,6 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, Message, Part, ReasoningPart, ToolCallPart } from "../../chat/request.ts";
-import type { DialectName } from "../../dialects/dialect.ts";
+import type { Dialect, DialectName } from "../../dialects/dialect.ts";
 import type { Vault } from "../vault.ts";
 import type { Emit } from "./stream.ts";
 
@@ -17,14 +17,15 @@ interface Kept {
   readonly signature: string | null;
 }
 
-/** Keeps what the target signed, as the target wrote it. */
-export const keepReasoning =
-  (vault: Vault, accountId: string, dialect: DialectName) =>
-  (emit: Emit): Emit => {
+/** Keeps what `target` signed and `client` has no place for, as the target wrote it; `null`: there is no such thing. */
+export function keepReasoning(vault: Vault, accountId: string, client: Dialect, target: Dialect) {
+  if (!mayKeep(client, target)) return null;
+  const dialect = target.name;
+  return (emit: Emit): Emit => {
     const candidates = new Map<number, Keeper>();
     return (event) => {
       if ("candidate" in event && event.type !== "text-delta") {
-        const keeper = candidates.get(event.candidate) ?? new Keeper();
+        const keeper = candidates.get(event.candidate) ?? new Keeper(!client.traits.keepsSignatures);
         candidates.set(event.candidate, keeper);
         const kept = keeper.see(event);
         if (kept !== null) vault.keep(accountId, kept.id, jsonOf({ dialect, ...kept }));
@@ -32,20 +33,32 @@ export const keepReasoning =
       emit(event);
     };
   };
+}
+
+const mayKeep = ({ traits }: Dialect, target: Dialect): boolean =>
+  target.traits.keepsSignatures && !(traits.keepsSignatures && traits.signsCalls);
 
 type Seen = Parameters<Emit>[0];
 
 /** Of one candidate. */
 class Keeper {
+  readonly #keepsReasoning: boolean;
   #pieces: string[] = [];
   #reasoning: ReasoningPart[] = [];
   readonly #ids = new Map<number, string>();
 
+  /** `keepsReasoning`: else the client has a place for it, and signatures of calls alone are kept. */
+  constructor(keepsReasoning: boolean) {
+    this.#keepsReasoning = keepsReasoning;
+  }
+
   /** What is to be kept now that a call has ended. */
   see(event: Seen): (Omit<Kept, "dialect"> & { readonly id: string }) | null {
-    if (event.type === "reasoning-delta") this.#pieces.push(event.text);
-    else if (event.type === "reasoning-end") this.#endReasoning(event);
-    else if (event.type === "tool-input-start") this.#ids.set(event.index, event.id);
+    if (event.type === "reasoning-delta") {
+      if (this.#keepsReasoning) this.#pieces.push(event.text);
+    } else if (event.type === "reasoning-end") {
+      if (this.#keepsReasoning) this.#endReasoning(event);
+    } else if (event.type === "tool-input-start") this.#ids.set(event.index, event.id);
     else if (event.type === "tool-input-end") {
       const id = this.#ids.get(event.index) ?? "";
       const reasoning = this.#reasoning;
@@ -78,14 +91,16 @@ export async function withKeptReasoning(
   request: ChatRequest,
   vault: Vault,
   accountId: string,
-  target: DialectName,
+  client: Dialect,
+  target: Dialect,
 ): Promise<ChatRequest> {
+  if (!mayKeep(client, target)) return request;
   const calls = request.messages.flatMap(({ parts }) => parts.filter(isBareCall)).slice(-maxLookUps);
   const found = new Map<ToolCallPart, Kept>();
   for (const call of calls) {
     const looked = vault.find(accountId, call.id);
     const kept = keptOf(looked instanceof Promise ? await looked : looked);
-    if (kept?.dialect === target) found.set(call, kept);
+    if (kept?.dialect === target.name) found.set(call, kept);
   }
   if (found.size === 0) return request;
   return { ...request, messages: request.messages.map((message) => withKept(message, found)) };
@@ -97,15 +112,17 @@ const isBareCall = (part: Part): part is ToolCallPart =>
 /** The reasoning before the first call opens the message, as vendors want it; that before a later one stands before it. */
 function withKept(message: Message, found: ReadonlyMap<ToolCallPart, Kept>): Message {
   const first = message.parts.find((part) => part.type === "tool-call");
-  if (first === undefined || message.parts.some((part) => part.type === "reasoning")) return message;
-  const opening = found.get(first)?.reasoning ?? [];
+  if (first === undefined) return message;
+  // What the client sent back itself is not doubled.
+  const isTold = message.parts.some((part) => part.type === "reasoning");
+  const reasoningOf = (call: ToolCallPart) => (isTold ? [] : (found.get(call)?.reasoning ?? []));
   const parts = message.parts.flatMap((part): readonly Part[] => {
     const kept = part.type === "tool-call" ? found.get(part) : undefined;
     if (part.type !== "tool-call" || kept === undefined) return [part];
     const call = kept.signature === null ? part : { ...part, signature: kept.signature };
-    return part === first ? [call] : [...kept.reasoning, call];
+    return part === first ? [call] : [...reasoningOf(part), call];
   });
-  return { ...message, parts: [...opening, ...parts] };
+  return { ...message, parts: [...reasoningOf(first), ...parts] };
 }
 
 /** Parts are made of JSON values only. */

@@ -29,15 +29,13 @@ export interface TranslatedRequest {
 export async function translateRequest(asked: ChatRequest, parties: Parties): Promise<TranslatedRequest> {
   const { client, target, accountId, vault, opening } = parties;
   refuseNativeOnly(asked, client.name);
-  // The client has no place for what the target signs, so we keep it.
-  const keeps = !client.traits.keepsSignatures && target.traits.keepsSignatures;
-  const plain = withOwnSignatures(asked, client.name, target);
-  const signed = keeps ? await withKeptReasoning(plain, vault, accountId, target.name) : plain;
+  const own = withOwnSignatures(asked, client.name, target);
+  const signed = await withKeptReasoning(own, vault, accountId, client, target);
   const { request: plainTools, restore: unwrap } = target.traits.customTools
     ? { request: signed, restore: null }
     : withFunctionsOnly(signed);
   const { request: named, restore: rename } = withFittingNames(plainTools, target.traits.toolName);
-  const keep = keeps ? keepReasoning(vault, accountId, target.name) : null;
+  const keep = keepReasoning(vault, accountId, client, target);
   const mark = markSignatures(target.name, client);
   return {
     request: withFittingIds(named, target.traits.toolCallId),

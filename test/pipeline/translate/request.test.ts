@@ -1,73 +1,21 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Collector } from "../../../core/chat/collect.ts";
-import type { JsonObject } from "../../../core/chat/json.ts";
-import type { ChatRequest, Message, Part } from "../../../core/chat/request.ts";
-import type { Dialect, DialectName, Traits } from "../../../core/dialects/dialect.ts";
-import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
-import { eventsOf } from "../../../core/pipeline/translate/replay.ts";
-import { translateRequest } from "../../../core/pipeline/translate/request.ts";
-import { marked, mayHoldMarks, unmarked, withOwnSignatures } from "../../../core/pipeline/translate/signatures.ts";
-import type { Vault } from "../../../core/pipeline/vault.ts";
+import type { ChatRequest, Part } from "../../../core/chat/request.ts";
+import {
+  anthropic,
+  assistant,
+  call,
+  chat,
+  dialectOf,
+  gemini,
+  requestOf,
+  restored,
+  result,
+  translate,
+  withMessages,
+} from "./parties.ts";
 
 /** What is done to a request on its way to another dialect, and undone in the answer. */
-
-const dialectOf = (name: DialectName, traits: Partial<Traits> = {}): Dialect => ({
-  ...openaiChat,
-  name,
-  traits: { ...openaiChat.traits, ...traits },
-});
-const anthropic = dialectOf("anthropic-messages", {
-  customTools: false,
-  keepsSignatures: true,
-  toolName: /^[a-zA-Z0-9_-]{1,64}$/,
-  toolCallId: /^[a-zA-Z0-9_-]{1,64}$/,
-});
-const gemini = dialectOf("gemini", {
-  customTools: false,
-  keepsSignatures: true,
-  toolName: /^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$/,
-});
-const chat = dialectOf("openai-chat");
-
-const requestOf = (more: JsonObject = {}): ChatRequest =>
-  chat.decodeRequest({ model: "m", messages: [{ role: "user", content: "hi" }], ...more });
-const withMessages = (...messages: Message[]): ChatRequest => ({ ...requestOf(), messages });
-const assistant = (...parts: Part[]): Message => ({ role: "assistant", parts });
-const call = (id: string, more: object = {}): Part => ({ type: "tool-call", id, name: "f", input: "{}", ...more });
-const result = (id: string): Message => ({
-  role: "tool",
-  parts: [{ type: "tool-result", id, parts: [{ type: "text", text: "ok" }], isError: false }],
-});
-
-function fakeVault(): Vault & { readonly kept: Map<string, JsonObject> } {
-  const kept = new Map<string, JsonObject>();
-  return {
-    kept,
-    keep: (account, id, secret) => void kept.set(`${account}/${id}`, secret),
-    find: (account, id) => kept.get(`${account}/${id}`) ?? null,
-  };
-}
-
-const opening = { id: "call-1", createdMs: 1_000 };
-const translate = (
-  request: ChatRequest,
-  client: Dialect,
-  target: Dialect,
-  vault: Vault = fakeVault(),
-  accountId = "a",
-) => translateRequest(request, { client, target, accountId, vault, opening });
-
-/** The parts of an answer as the client gets them. */
-async function restored(request: ChatRequest, parts: readonly Part[], client: Dialect, target: Dialect, vault?: Vault) {
-  const { restore } = await translate(request, client, target, vault);
-  const collector = new Collector();
-  const emit = restore((event) => collector.add(event));
-  const candidate = { parts, finish: { reason: "stop", raw: null } } as const;
-  const answer = { id: "", model: "m", createdMs: 0, candidates: [candidate], usage: null, extensions: {} };
-  for (const event of eventsOf(answer)) emit(event);
-  return collector.response();
-}
 
 describe("what only the client's own dialect can give", () => {
   const needs = (...params: string[]): ChatRequest => ({
@@ -101,138 +49,6 @@ describe("what only the client's own dialect can give", () => {
     const forced = { ...requestOf(functions), nativeOnly: needs("tools[1]").nativeOnly };
     const choice = { ...forced, toolChoice: { type: "tool", name: "web_search" } } as const;
     await expect(translate(choice, chat, anthropic)).rejects.toMatchObject({ details: { param: "tools[1]" } });
-  });
-});
-
-describe("signatures", () => {
-  test("a mark is base64, known by how it begins, and comes back as it was, whichever alphabet it is written in", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), (value) => {
-        const mark = marked("anthropic-messages", value);
-        expect(mark).toMatch(/^[A-Za-z0-9+/]+=*$/);
-        expect(Buffer.from(mark, "base64").toString("base64")).toBe(mark);
-        expect(unmarked(mark)).toEqual({ dialect: "anthropic-messages", value });
-        const urlSafe = Buffer.from(mark, "base64").toString("base64url");
-        expect(unmarked(urlSafe)).toEqual({ dialect: "anthropic-messages", value });
-        expect(mayHoldMarks(JSON.stringify({ signature: mark }))).toBe(true);
-      }),
-    );
-    expect(unmarked("EqQBCgIYAhIM1gbcDa9GJwZA2b3h")).toBeNull();
-    expect(unmarked("bGxtcDp!")).toBeNull();
-  });
-
-  test("of the target are marked for the client, and find their way back", async () => {
-    const parts: Part[] = [
-      { type: "reasoning", text: "hm", signature: "sig-1" },
-      { type: "reasoning", text: "", encrypted: "enc-1" },
-      { type: "text", text: "hello", signature: "sig-2" },
-      call("c1", { signature: "sig-3" }),
-    ];
-    const answer = await restored(requestOf(), parts, gemini, anthropic);
-    const got = answer.candidates[0]?.parts ?? [];
-    expect(JSON.stringify(got)).not.toMatch(/sig-|enc-/);
-    const next = withMessages(assistant(...got), result("c1"));
-    expect((await translate(next, gemini, anthropic)).request.messages[0]?.parts).toEqual(parts);
-  });
-
-  test("of another vendor go nowhere: reasoning that is only signed or encrypted goes whole", async () => {
-    const mark = (value: string) => marked("gemini", value);
-    const next = withMessages(
-      assistant(
-        { type: "reasoning", text: "hm", signature: mark("a") },
-        { type: "reasoning", text: "", encrypted: mark("b") },
-        { type: "reasoning", text: "unsigned" },
-        { type: "reasoning", text: "own of the client", signature: "unmarked" },
-        { type: "text", text: "hello", signature: mark("c") },
-        call("c1", { signature: "unmarked" }),
-      ),
-    );
-    const to = async (target: Dialect) => (await translate(next, chat, target)).request.messages[0]?.parts;
-    expect(await to(anthropic)).toEqual([{ type: "text", text: "hello" }, call("c1")]);
-    expect((await translate(next, anthropic, chat)).request.messages[0]?.parts).toEqual([
-      { type: "reasoning", text: "hm" },
-      { type: "reasoning", text: "unsigned" },
-      { type: "reasoning", text: "own of the client" },
-      { type: "text", text: "hello" },
-      call("c1"),
-    ]);
-  });
-
-  test("reasoning that nobody signed says so to clients that send signatures back, and goes to no target that signs", async () => {
-    const bare: Part = { type: "reasoning", text: "hm" };
-    const got = (await restored(requestOf(), [bare], anthropic, chat)).candidates[0]?.parts ?? [];
-    expect(got).toEqual([{ ...bare, signature: marked("openai-chat", "") }]);
-    const next = withMessages(assistant(...got, { type: "text", text: "hello" }));
-    expect((await translate(next, anthropic, chat)).request.messages[0]?.parts[0]).toEqual(bare);
-    expect(withOwnSignatures(next, "anthropic-messages", anthropic).messages[0]?.parts).toHaveLength(1);
-    expect((await restored(requestOf(), [bare], chat, anthropic)).candidates[0]?.parts).toEqual([bare]);
-  });
-
-  test("a message of nothing else is left out", async () => {
-    const next = withMessages(assistant({ type: "reasoning", text: "", encrypted: "x" }), { role: "user", parts: [] });
-    expect((await translate(next, gemini, anthropic)).request.messages).toEqual([{ role: "user", parts: [] }]);
-  });
-
-  test("to a target of the client's own dialect only the marked ones are taken out", () => {
-    const own: Part[] = [
-      { type: "reasoning", text: "own", signature: "sig" },
-      { type: "reasoning", text: "never signed" },
-      call("c1", { signature: "sig" }),
-    ];
-    const next = withMessages(
-      assistant(
-        { type: "reasoning", text: "of another", signature: "" },
-        ...own,
-        call("c2", { signature: marked("anthropic-messages", "x") }),
-      ),
-    );
-    expect(withOwnSignatures(next, "gemini", gemini).messages[0]?.parts).toEqual([...own, call("c2")]);
-  });
-});
-
-describe("what clients without a place for signatures leave out", () => {
-  const parts: Part[] = [
-    { type: "reasoning", text: "first", signature: "sig-1" },
-    { type: "text", text: "let me see" },
-    call("c1", { signature: "call-sig" }),
-    { type: "reasoning", text: "", encrypted: "enc-2" },
-    call("c2"),
-    call("c3"),
-  ];
-  const bare = [{ type: "text", text: "let me see" } as const, call("c1"), call("c2"), call("c3")];
-
-  test("is put back in front of the call that it led to", async () => {
-    const vault = fakeVault();
-    await restored(requestOf(), parts, chat, anthropic, vault);
-    const next = withMessages(assistant(...bare), result("c1"));
-    expect((await translate(next, chat, anthropic, vault)).request.messages[0]?.parts).toEqual([
-      { type: "reasoning", text: "first", signature: "sig-1" },
-      { type: "text", text: "let me see" },
-      call("c1", { signature: "call-sig" }),
-      { type: "reasoning", text: "", encrypted: "enc-2" },
-      call("c2"),
-      call("c3"),
-    ]);
-  });
-
-  test("neither for another account nor for a target of another dialect", async () => {
-    const vault = fakeVault();
-    await restored(requestOf(), parts, chat, anthropic, vault);
-    const next = withMessages(assistant(...bare));
-    expect((await translate(next, chat, anthropic, vault, "b")).request.messages[0]?.parts).toEqual(bare);
-    expect((await translate(next, chat, gemini, vault)).request.messages[0]?.parts).toEqual(bare);
-  });
-
-  test("what the client kept itself is not doubled, and what nobody signed is not kept", async () => {
-    const vault = fakeVault();
-    const answer = await restored(requestOf(), parts, chat, anthropic, vault);
-    const next = withMessages(assistant(...(answer.candidates[0]?.parts ?? [])));
-    expect((await translate(next, chat, anthropic, vault)).request.messages[0]?.parts).toEqual(parts);
-    const empty = fakeVault();
-    await restored(requestOf(), [{ type: "reasoning", text: "hm" }, call("c9")], chat, anthropic, empty);
-    expect(empty.kept.size).toBe(0);
-    await restored(requestOf(), parts, anthropic, gemini, empty);
-    expect(empty.kept.size).toBe(0);
   });
 });
 
