@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { BudgetWindow } from "../../core/storage/budget.ts";
 import { rollsOutMs, windowAt, type WindowTerms } from "../../core/storage/windows.ts";
-import { aBudget, startMs } from "../contract/storage-samples.ts";
+import { aBudget, startMs as sampleMs } from "../contract/storage-samples.ts";
 import { type CalendarWindow, dayMs, daysOf, windowEnd, windowStart } from "./calendar.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 
@@ -147,7 +147,7 @@ describe("windows", () => {
       for (const atMs of times)
         expect([atMs, ...shownAt(atMs)]).toEqual([atMs, ...shownWindows.map((shown) => windowAt(shown, atMs).startMs)]);
       // Of a time zone it shows what was noted: here of the next two years.
-      for (const atMs of fc.sample(fc.integer({ min: startMs, max: startMs + 700 * dayMs }), 300))
+      for (const atMs of fc.sample(fc.integer({ min: sampleMs, max: sampleMs + 700 * dayMs }), 300))
         expect([atMs, ...(await statement).zonedAt(atMs)]).toEqual([
           atMs,
           ...zoned.map((shown) => windowAt(shown, atMs).startMs),
