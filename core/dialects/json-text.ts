@@ -25,7 +25,17 @@ const uniqueKeys: ReadonlySet<string> = new Set([
   "service_tier",
   "web_search_options",
   "generationConfig",
+  "generation_config",
+  "cachedContent",
+  "cached_content",
+  "generateContentRequest",
+  "generate_content_request",
+  "content",
+  "requests",
 ]);
+
+/** Of these objects every name is such a one. */
+const uniqueWithin: ReadonlySet<string> = new Set(["generationConfig", "generation_config"]);
 
 /** The body of a request. Throws `invalid-request`, never with content of the body in its message. */
 export function parseJsonBody(text: string): JsonObject {
@@ -34,14 +44,20 @@ export function parseJsonBody(text: string): JsonObject {
     throw new GatewayError("invalid-request", `The body is nested deeper than ${maxJsonDepth} levels.`);
   const body = parsed(text);
   if (!isJsonObject(body)) throw new GatewayError("invalid-request", "The body must be a JSON object.");
+  refuseRepeated(members, (key) => uniqueKeys.has(key));
+  for (const { key, valueStart } of members)
+    if (uniqueWithin.has(key) && text[valueStart] === "{") refuseRepeated(objectMembers(text, valueStart), () => true);
+  return body;
+}
+
+function refuseRepeated(members: readonly Member[], mustBeUnique: (key: string) => boolean): void {
   const seen = new Set<string>();
   for (const { key } of members) {
-    if (seen.has(key) && uniqueKeys.has(key)) {
-      throw new GatewayError("invalid-request", `The body has '${key}' more than once.`, { param: key });
+    if (seen.has(key) && mustBeUnique(key)) {
+      throw new GatewayError("invalid-request", `The body has '${key.slice(0, 64)}' more than once.`, { param: key });
     }
     seen.add(key);
   }
-  return body;
 }
 
 /** Where one member of an object stands in its text, in UTF-16 offsets; `end`s are exclusive. */
@@ -55,6 +71,27 @@ export interface Member {
 
 /** The members of the object that starts at `at` (white space before it allowed), in order. `text` must be valid JSON. */
 export const objectMembers = (text: string, at = 0): readonly Member[] => scan(text, at, Infinity).members;
+
+/** Where the items of the array that starts at `at` start, in order. `text` must be valid JSON. */
+export function arrayItems(text: string, at: number): readonly number[] {
+  const starts: number[] = [];
+  let depth = 0;
+  let isNext = false;
+  for (let i = at; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === space || c === newline || c === tab || c === carriageReturn) continue;
+    if (depth === 1 && c === comma) {
+      isNext = true;
+      continue;
+    }
+    if (depth === 1 && isNext && c !== closeBracket) starts.push(i);
+    isNext = false;
+    if (c === quote) i = endOfString(text, i + 1);
+    else if (c === openBrace || c === openBracket) isNext = ++depth === 1;
+    else if ((c === closeBrace || c === closeBracket) && --depth === 0) break;
+  }
+  return starts;
+}
 
 export interface Edit {
   readonly start: number;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GatewayError } from "../../core/chat/error.ts";
-import { maxJsonDepth, objectMembers, parseJsonBody, splice } from "../../core/dialects/json-text.ts";
+import { arrayItems, maxJsonDepth, objectMembers, parseJsonBody, splice } from "../../core/dialects/json-text.ts";
 
 const spaces = ["", " ", "\n\t ", "\r\n"];
 
@@ -105,6 +105,28 @@ describe("objectMembers", () => {
     const [a] = objectMembers(text);
     expect(objectMembers(text, a?.valueStart).map(({ key }) => key)).toEqual(["b", "e"]);
   });
+});
+
+test("arrayItems finds where the items of an array start", () => {
+  for (const [text, items] of [
+    ["[]", []],
+    [' [ 1 ,"a,]" , [2,[3]],{"b":[4,5]} , null] , 6', ["1", '"a,]"', "[2,[3]]", '{"b":[4,5]}', "null"]],
+  ] as const) {
+    const starts = arrayItems(text, 0);
+    expect(starts.length).toBe(items.length);
+    for (const [i, item] of items.entries()) expect(text.startsWith(item, starts[i])).toBe(true);
+  }
+});
+
+test("a setting of Gemini's that is given twice is refused, wherever it counts", () => {
+  for (const [text, param] of [
+    ['{"generationConfig":{"maxOutputTokens":1,"maxOutputTok\\u0065ns":2}}', "maxOutputTokens"],
+    ['{"generation_config":{"candidate_count":1,"a":{},"candidate_count":2}}', "candidate_count"],
+    ['{"cachedContent":"a","cachedContent":null}', "cachedContent"],
+    ['{"requests":[],"requests":[]}', "requests"],
+  ] as const)
+    expect(refusal(text).details.param).toBe(param);
+  expect(parseJsonBody('{"generationConfig":[{"a":1,"a":2}],"contents":{"a":1,"a":2}}')).toBeObject();
 });
 
 test("splice changes the spans and nothing else", () => {

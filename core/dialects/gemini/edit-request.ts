@@ -14,7 +14,7 @@ export function editRequest(source: string, { model, maxOutputTokens }: RequestE
 }
 
 /** The edits that make the `model` of an object agree, `models/` in front of it or not as it was. */
-function modelEdits(source: string, members: readonly Member[], model: string): Edit[] {
+export function modelEdits(source: string, members: readonly Member[], model: string): Edit[] {
   return members.flatMap((member) => {
     if (member.key !== "model") return [];
     const value: unknown = JSON.parse(valueOf(source, member));
@@ -25,7 +25,7 @@ function modelEdits(source: string, members: readonly Member[], model: string): 
 }
 
 const prefix = "models/";
-const withoutPrefix = (model: string) => (model.startsWith(prefix) ? model.slice(prefix.length) : model);
+export const withoutPrefix = (model: string) => (model.startsWith(prefix) ? model.slice(prefix.length) : model);
 
 /** Every cap that the client set is replaced, in its own spelling; a `null` is none. */
 function capEdits(source: string, members: readonly Member[], tokens: number): Edit[] {

@@ -29,12 +29,12 @@ export function readEnvelope(body: JsonObject, bytes: number, path?: InPath): En
 }
 
 /** The model and the kind of answer are not in the body: without its path there is no request. */
-function pathOf(path: InPath | undefined): InPath {
+export function pathOf(path: InPath | undefined): InPath {
   if (path === undefined) throw new Error("a request of this dialect cannot be read without its path");
   return path;
 }
 
-function checkModel(model: string): string {
+export function checkModel(model: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
   if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
     throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
@@ -102,7 +102,7 @@ function checkCounts(request: JsonObject): void {
 type Found = { -readonly [K in keyof InputMeasure]: InputMeasure[K] };
 
 /** What of a request, in camel case, its bytes bound, and what they do not. */
-function measure(request: JsonObject, bytes: number): InputMeasure {
+export function measure(request: JsonObject, bytes: number): InputMeasure {
   const found = { textBytes: bytes, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
   for (const tool of readTools(request["tools"])) {
     for (const key in tool) {

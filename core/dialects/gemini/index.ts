@@ -1,5 +1,7 @@
 import type { Dialect } from "../dialect.ts";
 import { decodeError } from "../vendor-error.ts";
+import { countTokens } from "./count-tokens.ts";
+import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
 import { relay } from "./relay.ts";
@@ -31,5 +33,5 @@ export const gemini: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
-  operations: {},
+  operations: { embeddings, "count-tokens": countTokens },
 };
