@@ -4,6 +4,7 @@ import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { decodeError } from "../vendor-error.ts";
 import { editRequest } from "./edit-request.ts";
+import { deltaBytes, findType, isDelta, isNotable } from "./event-scan.ts";
 import { finishWord } from "./finish.ts";
 import { separator } from "./reasoning.ts";
 import { decodeUsage } from "./usage.ts";
@@ -22,16 +23,29 @@ function meterResponse(body: JsonObject): Metered {
   };
 }
 
+/** Parses a frame only when it may hold more than a piece of the answer. */
 class EventMeter implements StreamMeter {
   #usage: ReportedUsage | null = null;
   #finish: string | null = null;
   #upstreamId: string | null = null;
   #contentBytes = 0;
+  /** As for the decoder, nothing follows the end. */
   #ended = false;
   #complete = false;
   #fault: VendorError | null = null;
 
   frame(frame: SseFrame): boolean {
+    if (this.#ended) return true;
+    const { raw } = frame;
+    const type = findType(raw);
+    if (type !== null) {
+      const bytes = isDelta(raw, type) ? deltaBytes(raw, type.end) : -1;
+      if (bytes >= 0) {
+        this.#contentBytes += bytes;
+        return true;
+      }
+      if (this.#upstreamId !== null && !isNotable(raw, type)) return true;
+    }
     const { data, event } = frame;
     if (data === null || data === "") return true;
     const told = parsed(data);
@@ -52,7 +66,6 @@ class EventMeter implements StreamMeter {
   }
 
   #read(told: JsonObject, type: string): void {
-    if (this.#ended) return; // As for the decoder, nothing follows the end.
     const { response, delta } = told;
     if (typeof delta === "string") this.#contentBytes += Buffer.byteLength(delta);
     if (type === "error" || (told["type"] === undefined && isJsonObject(told["error"]))) {
@@ -60,9 +73,9 @@ class EventMeter implements StreamMeter {
     }
     if (!isJsonObject(response)) return;
     this.#upstreamId ??= word(response["id"]);
-    this.#usage = decodeUsage(response["usage"], response["service_tier"]) ?? this.#usage;
     if (!ends.has(type)) return;
     this.#ended = true;
+    this.#usage = decodeUsage(response["usage"], response["service_tier"]);
     this.#finish = finishWord(response);
     this.#fault ??= type === "response.failed" ? decodeError(response) : null;
     this.#complete = type !== "response.failed";
