@@ -7,21 +7,31 @@ import { encodeError } from "../openai-chat/error.ts";
  * `error`, and clients look in either place.
  */
 export const encodeStreamError = (error: ErrorBody): string => {
-  const event = errorEvent(error, 0);
-  return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+  const { type, ...fields } = errorEvent(error);
+  return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: 0, ...fields })}\n\n`;
 };
 
-export function errorEvent(error: ErrorBody, sequence: number): JsonObject & { readonly type: string } {
+/** Without its `sequence_number`. */
+export function errorEvent(error: ErrorBody): JsonObject & { readonly type: string } {
   const { type, code, message, param } = errorFields(error);
   const fields = { code: code ?? null, message: message ?? "", param: param ?? null };
-  return { type: "error", sequence_number: sequence, ...fields, error: { type: type ?? null, ...fields } };
+  return { type: "error", ...fields, error: { type: type ?? null, ...fields } };
 }
 
-/** `error` of a failed answer. */
+/** `error` of a failed answer. Clients act on some of OpenAI's codes and know no others. */
 export function failure(error: ErrorBody): JsonObject {
   const { code, message } = errorFields(error);
-  return { code: code ?? "server_error", message: message ?? "" };
+  const known = typeof code === "string" && codes.has(code) ? code : "server_error";
+  return { code: known, message: message ?? "" };
 }
+
+const codes: ReadonlySet<string> = new Set([
+  "rate_limit_exceeded",
+  "insufficient_quota",
+  "context_length_exceeded",
+  "server_is_overloaded",
+  "invalid_prompt",
+]);
 
 function errorFields(error: ErrorBody): JsonObject {
   const { error: fields } = encodeError(error);

@@ -34,7 +34,7 @@ export function encodeStream({ asked }: { readonly asked?: ChatRequest }): Strea
       const { start, sequence } = state;
       if (start === null) return encodeStreamError(error);
       // The service itself sends both: some clients look for the one, some for the other.
-      return written([errorEvent(error, sequence), failed(state, start, error, asked)], sequence);
+      return written([errorEvent(error), failed(state, start, error, asked)], sequence);
     },
   };
 }
@@ -94,10 +94,13 @@ const answer = (
   usage: JsonObject[string],
 ): JsonObject => ({ ...answerFields(start, asked, own), ...ended, output, usage });
 
-const written = (frames: readonly Frame[], sequence: number): string =>
-  frames
-    .map((frame, i) => {
-      const { type, ...fields } = frame;
-      return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: sequence + i, ...fields })}\n\n`;
-    })
-    .join("");
+/** The number goes behind the type, which is a frame's first member and never needs an escape. */
+function written(frames: readonly Frame[], sequence: number): string {
+  let text = "";
+  for (const [i, frame] of frames.entries()) {
+    const { type } = frame;
+    const members = JSON.stringify(frame).slice('{"type":""'.length + type.length);
+    text += `event: ${type}\ndata: {"type":"${type}","sequence_number":${sequence + i}${members}\n\n`;
+  }
+  return text;
+}

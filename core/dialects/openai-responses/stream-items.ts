@@ -59,14 +59,16 @@ export function addDelta(output: Output, type: string, frame: JsonObject, events
   const isThought = kind === "raw" || kind === "summary";
   const part = number(frame[partField]);
   const place = isThought || kind === "tool-input" ? 0 : part;
-  const isOpen = found.items[at]?.blocks.some((block) => block.place === place);
-  const next = isOpen ? found : withBlock(found, at, kind, place, events);
-  const block = next.items[at]?.blocks.find((known) => known.place === place);
+  const known = positionOf(found.items[at], place);
+  const next = known >= 0 ? found : withBlock(found, at, kind, place, events);
+  const item = next.items[at];
+  const position = known >= 0 ? known : positionOf(item, place);
+  const block = item?.blocks[position];
   // Thoughts that are told both as they are and in summary are told once.
-  if (delta === "" || block === undefined || block.kind !== kind || block.done) return next;
+  if (delta === "" || item === undefined || block === undefined || block.kind !== kind || block.done) return next;
   const separated = isThought && block.length > 0 && part > block.part ? separator + delta : delta;
   const longer = lengthen(block, separated, part, frame["logprobs"], events);
-  return withItem(next, at, (item) => ({ ...item, blocks: item.blocks.map((b) => (b === block ? longer : b)) }));
+  return { ...next, items: next.items.with(at, { ...item, blocks: item.blocks.with(position, longer) }) };
 }
 
 /** Citations count where the vendor repeats them with the whole text; some tell them only here. */
@@ -144,6 +146,9 @@ function indexOfItem({ items }: Output, { output_index: place, item_id: id }: Js
   if (typeof id === "string") return items.findLastIndex((item) => item.id === id);
   return items.length - 1;
 }
+
+const positionOf = (item: Item | undefined, place: number): number =>
+  item?.blocks.findLastIndex((block) => block.place === place) ?? -1;
 
 /** Reasoning that has said nothing has its turn among the blocks all the same. */
 function openSilent(output: Output, events: ChatEvent[]): Output {
