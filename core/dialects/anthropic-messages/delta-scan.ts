@@ -22,11 +22,6 @@ export class DeltaScan {
     this.#head = isTail(frame, end + 1, frame.length) ? head : "";
   }
 
-  /** The block is at its end: the next one has another place. */
-  forget(): void {
-    this.#head = "";
-  }
-
   /** The piece's length in UTF-8 bytes; -1 when the frame does not fit. */
   contentBytes({ text, start, end }: RawText): number {
     if (this.#head === "" || !text.startsWith(this.#head, start)) return -1;
@@ -36,15 +31,13 @@ export class DeltaScan {
   }
 }
 
-/** Two closing braces, and blanks anywhere. */
+/** Nothing but closing braces and blanks. */
 function isTail(text: string, from: number, to: number): boolean {
-  let braces = 0;
   for (let at = from; at < to; at++) {
     const c = text.charCodeAt(at);
-    if (c === brace) braces++;
-    else if (c > space) return false;
+    if (c > space && c !== brace) return false;
   }
-  return braces === 2;
+  return true;
 }
 
 const brace = 0x7d;

@@ -125,7 +125,6 @@ class EventMeter implements StreamMeter {
   #stop(place: Json | undefined): void {
     this.#contentBytes += this.#blocks.get(place)?.wholeInput ?? 0;
     this.#blocks.delete(place);
-    this.#scan.forget();
   }
 }
 
