@@ -5,7 +5,6 @@ import { invalid, readBoolean, readString } from "../fields.ts";
 import { decodeCache, encodeCache } from "./cache.ts";
 import { dialectName, inlineKey, keep, kept } from "./kept.ts";
 import { decodePart, encodePart, readBlocks, readInput, type Warn } from "./parts.ts";
-import { withSignature } from "./signed-parts.ts";
 import { decodeToolCall, encodeToolCall } from "./tools.ts";
 
 /** A message of tool results alone has the role `tool`; one with other parts besides stays the user's. */
@@ -23,20 +22,16 @@ export function decodeMessage(message: JsonObject, path: string): Message {
 
 /** The blocks of a message, in a request or an answer. */
 export function decodeBlocks(blocks: readonly JsonObject[], path: string): readonly Part[] {
-  let parts: Part[] = [];
+  const parts: Part[] = [];
   for (const [i, block] of blocks.entries()) {
-    const joined = withSignature(parts, block) ?? withEncrypted(parts, block);
-    if (joined === null) parts.push(decodeBlock(block, `${path}[${i}]`));
-    else parts = [...joined];
+    const part = decodeBlock(block, `${path}[${i}]`);
+    const before = parts.at(-1);
+    // What we wrote as two blocks for want of one that has both.
+    if (block["type"] === "redacted_thinking" && before?.type === "reasoning" && isUnsigned(before)) {
+      parts[parts.length - 1] = { ...before, encrypted: part.type === "reasoning" ? (part.encrypted ?? "") : "" };
+    } else parts.push(part);
   }
   return parts;
-}
-
-/** Reasoning with text and encrypted state, which we wrote as two blocks for want of one that has both; `null`: it is not. */
-function withEncrypted(parts: readonly Part[], { type, data }: JsonObject): readonly Part[] | null {
-  const last = parts.at(-1);
-  if (type !== "redacted_thinking" || last?.type !== "reasoning" || !isUnsigned(last)) return null;
-  return parts.with(-1, { ...last, encrypted: typeof data === "string" ? data : "" });
 }
 
 /** `null`: no block can say it, and `warn` was told. Reasoning may take two. */

@@ -7,7 +7,6 @@ import { encodeCitations } from "./citations.ts";
 import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeBlocks } from "./messages.ts";
-import { signatureBlocks } from "./signed-parts.ts";
 import { inputObject } from "./tools.ts";
 import { decodeUsage, encodeUsage } from "./usage.ts";
 
@@ -56,10 +55,7 @@ export function encodeAnswerPart(part: Part, place: string): readonly JsonObject
   switch (part.type) {
     case "text": {
       const citations = encodeCitations(part.citations ?? []);
-      return [
-        { type: "text", text: part.text, citations: citations.length === 0 ? null : citations, ...own },
-        ...signatureBlocks("text", part.signature),
-      ];
+      return [{ type: "text", text: part.text, citations: citations.length === 0 ? null : citations, ...own }];
     }
     case "refusal":
       return [{ type: "text", text: part.text, citations: null }];
@@ -70,10 +66,7 @@ export function encodeAnswerPart(part: Part, place: string): readonly JsonObject
       return [{ type: "thinking", thinking: text, signature: signature ?? "", ...own }, ...redacted];
     }
     case "tool-call":
-      return [
-        { type: "tool_use", id: callId(part.id, place), name: part.name, input: inputObject(part), ...own },
-        ...signatureBlocks("tool_use", part.signature),
-      ];
+      return [{ type: "tool_use", id: callId(part.id, place), name: part.name, input: inputObject(part), ...own }];
     case "other":
       return own["type"] === undefined ? [] : [own];
     case "media":

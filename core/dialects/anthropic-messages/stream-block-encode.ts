@@ -3,7 +3,6 @@ import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import { encodeCitations } from "./citations.ts";
 import { kept } from "./kept.ts";
 import { callId, encodeAnswerPart } from "./response.ts";
-import { signatureBlocks } from "./signed-parts.ts";
 
 /** The block of the answer that is being written. */
 export interface OpenBlock {
@@ -51,7 +50,7 @@ export function writeBlock(open: OpenBlock, event: Event): Step {
     case "text-end": {
       const citations = encodeCitations(event.citations ?? []);
       const said = citations.map((citation) => deltaFrame(open, { type: "citations_delta", citation }));
-      return endWith(open, said.join(""), signatureBlocks("text", event.signature));
+      return [ended(open), said.join("") + stopFrame(open)];
     }
     case "refusal-end":
       return [ended(open), stopFrame(open)];
@@ -61,7 +60,7 @@ export function writeBlock(open: OpenBlock, event: Event): Step {
       const input = open.held === null ? "{}" : JSON.stringify({ input: open.held });
       // A call without arguments has an empty object: clients parse the pieces.
       const rest = open.isTold ? "" : textDelta(open, "input_json_delta", "partial_json", input);
-      return endWith(open, rest, signatureBlocks("tool_use", event.signature));
+      return [ended(open), rest + stopFrame(open)];
     }
     case "media":
       return [open, ""];
@@ -84,13 +83,8 @@ function endReasoning(open: OpenBlock, event: ChatEvent & { type: "reasoning-end
   if (!open.isWritten && signature === undefined && encrypted !== undefined) return writeWhole(open, redacted);
   const [written, start] = writeReasoning(open, "");
   const signed = signature === undefined ? "" : deltaFrame(open, { type: "signature_delta", signature });
-  return endWith(written, start + signed, redacted);
-}
-
-/** Ends the open block with `text`, and writes the blocks that belong to it. */
-function endWith(open: OpenBlock, text: string, more: readonly JsonObject[]): Step {
-  const [next, following] = writeWhole(ended(open), more);
-  return [next, text + stopFrame(open) + following];
+  const [next, more] = writeWhole(ended(written), redacted);
+  return [next, start + signed + stopFrame(open) + more];
 }
 
 /** Blocks that come in one piece, the input of a call as its pieces do. */

@@ -1,10 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { ChatEvent } from "../../../core/chat/event.ts";
-import type { Json, JsonObject } from "../../../core/chat/json.ts";
-import type { Message, Part } from "../../../core/chat/request.ts";
+import type { JsonObject } from "../../../core/chat/json.ts";
+import type { Message } from "../../../core/chat/request.ts";
 import { anthropicMessages } from "../../../core/dialects/anthropic-messages/index.ts";
 import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
-import { bytesOf, decodeSse, encodeSse } from "../../contract/dialect.ts";
 import { asked, cannot, fromOpenai, messages, newModel, oldModel } from "./from-openai.ts";
 
 describe("the conversation", () => {
@@ -120,43 +118,6 @@ describe("the conversation", () => {
     expect(anthropicMessages.decodeRequest(body).messages[0]?.parts).toMatchObject([
       { type: "reasoning", text: "Hm", encrypted: "e" },
     ]);
-  });
-
-  test("signatures of text and calls come back with what they sign, whole or streamed", () => {
-    const parts: readonly Part[] = [
-      { type: "text", text: "Hi", signature: "s0" },
-      { type: "tool-call", id: "a", name: "f", input: '{"x":1}', signature: "s1" },
-      { type: "tool-call", id: "b", name: "f", input: "{}" },
-      { type: "tool-call", id: "c", name: "f", input: "{}", signature: "s2" },
-    ];
-    const response = { id: "m", model: "m", createdMs: 0, usage: null, extensions: {} };
-    const finish = { reason: "tool-calls", raw: null } as const;
-    const whole = anthropicMessages.encodeResponse({ ...response, candidates: [{ parts, finish }] });
-    const streamed = encodeSse(anthropicMessages, [
-      { type: "response-start", id: "m", model: "m", createdMs: 0 },
-      ...parts.flatMap(eventsOfSigned),
-      { type: "candidate-end", candidate: 0, finish },
-      { type: "response-end", usage: null },
-    ]);
-    const decodedParts = (content: Json | undefined) =>
-      anthropicMessages.decodeRequest({
-        model: "m",
-        max_tokens: 1,
-        messages: [{ role: "assistant", content: content ?? null }],
-      }).messages[0]?.parts;
-    expect(decodedParts(whole["content"])).toMatchObject(parts);
-    const again = decodeSse(anthropicMessages, [bytesOf(streamed)]).response;
-    expect(decodedParts(anthropicMessages.encodeResponse(again)["content"])).toMatchObject(parts);
-  });
-
-  test("a signature whose text the client dropped makes empty text, one whose call is gone is dropped", () => {
-    const content = ["text:s0", "tool_use:s1"].map((data) => ({ type: "redacted_thinking", data }));
-    const { messages: decoded } = anthropicMessages.decodeRequest({
-      model: "m",
-      max_tokens: 1,
-      messages: [{ role: "assistant", content }],
-    });
-    expect(decoded[0]?.parts).toEqual([{ type: "text", text: "", signature: "s0" }]);
   });
 
   test("files are documents, text is text, and audio cannot be said", () => {
@@ -361,22 +322,3 @@ describe("structured output", () => {
     expect(warnings).toEqual(["anthropic-messages has no JSON mode; asked for in the system prompt"]);
   });
 });
-
-/** A signed part of an answer as it streams. */
-function eventsOfSigned(part: Part, index: number): readonly ChatEvent[] {
-  const at = { candidate: 0, index };
-  if (part.type !== "text" && part.type !== "tool-call") return [];
-  const end = { ...at, ...(part.signature === undefined ? {} : { signature: part.signature }) };
-  if (part.type === "text") {
-    return [
-      { type: "text-start", ...at },
-      { type: "text-delta", ...at, text: part.text },
-      { type: "text-end", ...end },
-    ];
-  }
-  return [
-    { type: "tool-input-start", ...at, id: part.id, name: part.name },
-    { type: "tool-input-delta", ...at, text: part.input },
-    { type: "tool-input-end", ...end },
-  ];
-}
