@@ -65,6 +65,16 @@ export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDepe
       },
     },
   ]),
+  {
+    // As @ai-sdk/google asks for a model with a slash in its name: without `models/` before it.
+    method: "POST",
+    path: "/v1beta/:instance/*",
+    access: "key",
+    handle: (request, { instance = "", "*": rest = "" }) => {
+      const endpoint = geminiEndpoint(`${instance}/${rest}`, request.url);
+      return endpoint ? handle(request, endpoint, services) : unknownMethod(request, services);
+    },
+  },
 
   metricsRoute({ services, entrance: entranceOf(api), lag, troubles, version: api.version }),
   ...adminRoutes(api),

@@ -2,7 +2,6 @@ import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
 import { accountRoutes } from "./accounts.ts";
-import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
@@ -12,7 +11,6 @@ import type { ApiRoute } from "./route.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
   readonly service: KeyService;
-  readonly budgets: BudgetService;
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -22,12 +20,12 @@ const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind the admin token, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
-  const { database, service, budgets, now } = dependencies;
+  const { database, service, now } = dependencies;
   const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
   const routes = [
     ...keyRoutes(service, database),
     ...accountRoutes(dependencies),
-    ...budgetRoutes(budgets, database),
+    ...budgetRoutes(dependencies),
     ...callRoutes(database, now),
   ];
   const description = openapi(routes, dependencies);

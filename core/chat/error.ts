@@ -1,3 +1,5 @@
+import type { Json } from "./json.ts";
+
 /** Every way a call can fail, and the HTTP status the client gets. The one table; nothing else maps to a status. */
 export const statusOf = {
   "invalid-request": 400,
@@ -41,6 +43,11 @@ export interface ErrorDetails {
   readonly shouldRetry?: false;
   /** Methods for `Allow` of a 405. */
   readonly allow?: readonly string[];
+  /**
+   * What a vendor's error says in its `details` (Google: RetryInfo, QuotaFailure), for a client that speaks `dialect`:
+   * its SDK acts on them. Masked.
+   */
+  readonly vendor?: { readonly dialect: string; readonly details: Json };
   /** What every 402 and 429 tells. Amounts are tokens, requests or nano-USD, as the limit's own unit; `resetsAt` is epoch ms. */
   readonly limit?: {
     readonly scope: Scope;

@@ -1,5 +1,4 @@
-import type { BudgetWindow } from "../storage/budget.ts";
-import type { Database, KeyRow } from "../storage/database.ts";
+import type { BudgetWindow, Database, KeyRow } from "../storage/database.ts";
 import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */

@@ -1,5 +1,5 @@
 import { type ErrorDetails, GatewayError } from "../chat/error.ts";
-import type { Json } from "../chat/json.ts";
+import { isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import type { Dialect, VendorError } from "../dialects/dialect.ts";
 import type { Needles } from "./redact.ts";
@@ -22,9 +22,12 @@ export async function upstreamError(
 ): Promise<GatewayError> {
   const { status } = response;
   const wait = retryAfterSeconds(response.headers.get("retry-after"), nowMs);
-  const vendor = clean(await vendorError(response, dialect), secrets);
-  if (refusals.has(status))
-    return new GatewayError("upstream-refused", vendor.message, { status, ...refusal(vendor), ...wait });
+  const body = await jsonBody(response);
+  const vendor = clean(vendorError(body, status, dialect), secrets);
+  if (refusals.has(status)) {
+    const own = ownDetails(body, dialect, secrets);
+    return new GatewayError("upstream-refused", vendor.message, { status, ...refusal(vendor), ...wait, ...own });
+  }
   if (status === 401 || status === 403)
     return new GatewayError("upstream-invalid", "the provider refused the proxy's own credential", {
       code: "provider_credential",
@@ -53,13 +56,35 @@ export const mayFallBack = (error: unknown): boolean =>
 export const faultOf = (vendor: VendorError, secrets: Needles = []): GatewayError =>
   new GatewayError("upstream-invalid", clean(vendor, secrets).message, { code: "provider_error" });
 
-async function vendorError(response: Response, dialect: Dialect): Promise<VendorError> {
+/** `undefined`: it is not JSON. */
+async function jsonBody(response: Response): Promise<Json | undefined> {
   const text = await readText(response);
   try {
     // JSON.parse returns JSON.
-    return dialect.decodeError(JSON.parse(text) as Json);
+    return JSON.parse(text) as Json;
   } catch {
-    return { message: `the provider answered with status ${response.status}`, type: null, code: null, param: null };
+    return undefined;
+  }
+}
+
+const vendorError = (body: Json | undefined, status: number, dialect: Dialect): VendorError =>
+  body === undefined
+    ? { message: `the provider answered with status ${status}`, type: null, code: null, param: null }
+    : dialect.decodeError(body);
+
+const maxDetailsLength = 8_192;
+
+/** `error.details`, where Anthropic and Google put what their SDKs act on. What the masks leave no JSON is dropped. */
+function ownDetails(body: Json | undefined, { name }: Dialect, secrets: Needles): ErrorDetails {
+  const error = isJsonObject(body) ? body["error"] : null;
+  const details = isJsonObject(error) ? error["details"] : null;
+  if (typeof details !== "object" || details === null) return {};
+  const text = masked(JSON.stringify(details), secrets);
+  if (text.length > maxDetailsLength) return {};
+  try {
+    return { vendor: { dialect: name, details: JSON.parse(text) as Json } };
+  } catch {
+    return {};
   }
 }
 
@@ -83,12 +108,11 @@ async function readText(response: Response): Promise<string> {
   return text;
 }
 
+const masked = (text: string, secrets: Needles): string =>
+  maskSecrets(secrets.reduce((left, secret) => left.replaceAll(secret.toString(), "***"), text));
+
 function clean(vendor: VendorError, secrets: Needles): VendorError {
-  const scrub = (text: string, maxLength: number) =>
-    printable(
-      maskSecrets(secrets.reduce((left, secret) => left.replaceAll(secret.toString(), "***"), text)),
-      maxLength,
-    );
+  const scrub = (text: string, maxLength: number) => printable(masked(text, secrets), maxLength);
   const short = (text: string | null) => (text === null ? null : scrub(text, 200));
   return {
     message: scrub(vendor.message, maxMessageLength) || "the provider refused the request",

@@ -9,7 +9,8 @@ import type { Json, JsonObject } from "../../core/chat/json.ts";
  * Requests: an absent field, `null`, an empty list, and an explicit default (`stream: false`, `n: 1`, `logprobs: false`,
  * `top_logprobs: 0`, `response_format: text`, `metadata: {}`) are one · `content` as a string is a list of one text · an
  * assistant's empty text is none · `stop` as a string is a list of one · a tool without a type is a function · Mistral's
- * `any` is `required` · `image_url` as a string is its object · arguments `""` are `{}`, and as an object are its text.
+ * `any` is `required` · `image_url` as a string is its object · arguments `""` are `{}`, and as an object are its text · a
+ * schema without a name is called `answer`.
  */
 export function normalRequest(body: JsonObject): Json {
   const defaults: JsonObject = { stream: false, n: 1, logprobs: false, top_logprobs: 0 };
@@ -18,7 +19,7 @@ export function normalRequest(body: JsonObject): Json {
     ...Object.fromEntries(Object.entries(rest).filter(([key, value]) => defaults[key] !== value)),
     stop: typeof stop === "string" ? [stop] : stop,
     tool_choice: choice === "any" ? "required" : choice,
-    response_format: object(format)["type"] === "text" ? undefined : format,
+    response_format: normalFormat(object(format)),
     metadata: Object.keys(object(metadata)).length === 0 ? undefined : metadata,
     tools: list(tools).map((tool) => ("function" in tool ? { ...tool, type: "function" } : tool)),
     messages: list(messages).map((message) => normalMessage(message, "request")),
@@ -41,6 +42,13 @@ export function normalResponse(body: JsonObject): Json {
       return { index, ...choice, message, finish_reason: normalFinish(choice["finish_reason"], object(message)) };
     }),
   });
+}
+
+function normalFormat(format: JsonObject): JsonObject | undefined {
+  if (format["type"] === "text" || format["type"] === undefined) return undefined;
+  const definition = object(format["json_schema"]);
+  if (format["type"] !== "json_schema" || !("schema" in definition)) return format;
+  return { ...format, json_schema: { ...definition, name: definition["name"] || "answer" } };
 }
 
 function normalMessage(message: JsonObject, kind: "request" | "response"): JsonObject {

@@ -64,7 +64,8 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
     if (isPlainTool(tool)) found.functionTools++;
     else found.unbounded = true;
   }
-  if (isGiven(body["container"]) || isGiven(body["mcp_servers"]) || compacts(body)) found.unbounded = true;
+  if (isGiven(body["container"]) || isGiven(body["thread"]) || isGiven(body["mcp_servers"]) || compacts(body))
+    found.unbounded = true;
   measureBlocks(body["system"], found);
   for (const message of objects(body["messages"])) measureBlocks(message["content"], found);
   return found;

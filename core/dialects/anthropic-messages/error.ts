@@ -1,12 +1,19 @@
 import type { ErrorKind } from "../../chat/error.ts";
-import type { JsonObject } from "../../chat/json.ts";
+import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { ErrorBody } from "../dialect.ts";
+import { dialectName } from "./kept.ts";
 
 /** `{"type": "error", "error": {type, message, details}, "request_id"}`; `details` tells a 402 or 429 its limit. */
 export function encodeError({ kind, status, message, requestId, details }: ErrorBody): JsonObject {
-  const { limit, type, code, param } = details;
+  const { limit, type, code, param, vendor } = details;
+  const own = vendor?.dialect === dialectName && isJsonObject(vendor.details) ? vendor.details : {};
   // What another vendor's error says besides, the protocol has no field for.
-  const more = { ...(code === undefined ? {} : { code }), ...(param === undefined ? {} : { param }) };
+  const more = {
+    ...(code === undefined ? {} : { code }),
+    ...(param === undefined ? {} : { param }),
+    ...own,
+    ...(code === "not_carried" && param === "thread" ? unthreaded : {}),
+  };
   return {
     type: "error",
     error: {
@@ -19,6 +26,9 @@ export function encodeError({ kind, status, message, requestId, details }: Error
     request_id: requestId,
   };
 }
+
+/** At this Anthropic's SDK goes on without a thread (its tool runner has one by default) and sends the whole history. */
+const unthreaded = { error_code: "thread_unsupported_request", unsupported: ["thread"] };
 
 export const encodeStreamError = (error: ErrorBody): string =>
   `event: error\ndata: ${JSON.stringify(encodeError(error))}\n\n`;

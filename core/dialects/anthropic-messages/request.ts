@@ -180,6 +180,7 @@ function nativeOnlyOf(body: JsonObject): readonly NativeOnly[] {
 
 const nativeFields: readonly (readonly [string, string])[] = [
   ["container", "a container for code"],
+  ["thread", "a conversation that the provider stores"],
   ["mcp_servers", "servers of tools that the provider calls"],
 ];
 

@@ -3,7 +3,7 @@ import type { Citation, MediaPart, Message, Part, ToolCallPart, ToolResultPart }
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
 import { decodeAnnotations, encodeAnnotations } from "./citations.ts";
-import { keep, kept } from "./kept.ts";
+import { dialectName, keep, kept } from "./kept.ts";
 import { type ContentPart, decodeContent, encodePart } from "./parts.ts";
 import { decodeReasoning, encodeReasoning, encodeThinking, isInContent, reasoningKeys } from "./reasoning.ts";
 import { decodeToolCall, encodeToolCalls } from "./tools.ts";
@@ -30,8 +30,7 @@ export function decodeMessage(message: JsonObject, path: string): Message {
       return {
         role: "tool",
         ...named,
-        parts: [decodeResult(message, path)],
-        ...keep(without(message, resultKeys)),
+        ...decodeResultMessage(message, path),
       };
     default:
       throw invalid(`${path}.role`, "must be system, developer, user, assistant or tool");
@@ -63,8 +62,60 @@ export function decodeAnswer(message: JsonObject, path: string): { parts: readon
   return { parts, rest: without(message, consumed) };
 }
 
-/** One message, or several: each tool result is a message of its own. `warn` is told what cannot be said. */
-export function encodeMessage(message: Message, warn: (what: string) => void): readonly JsonObject[] {
+/** `warn` is told what cannot be said. */
+export function encodeMessages(messages: readonly Message[], warn: (what: string) => void): readonly JsonObject[] {
+  const encoded: JsonObject[] = [];
+  // Shown after the last of a run of results, because nothing may stand between those of parallel calls.
+  let shown: readonly ResultPart[] = [];
+  const show = () => {
+    if (shown.length > 0) encoded.push({ role: "user", content: encodeContent(shown, warn) });
+    shown = [];
+  };
+  for (const message of messages.flatMap(resultsFirst)) {
+    if (message.role !== "tool") show();
+    const told = message.extensions?.[mediaInResults] === true ? message : withoutMedia(message);
+    if (told !== message) shown = [...shown, ...mediaOf(message)];
+    encoded.push(...encodeMessage(told, warn));
+  }
+  show();
+  return encoded;
+}
+
+/** Results and what was said beside them, each as a message of its own. */
+function resultsFirst(message: Message): readonly Message[] {
+  const results = message.parts.filter(({ type }) => type === "tool-result");
+  if (results.length === 0) return [message];
+  const others = message.parts.filter(({ type }) => type !== "tool-result");
+  const told = { ...message, role: "tool" as const, parts: results };
+  return others.length === 0 ? [told] : [told, { ...message, parts: others }];
+}
+
+/** A sign on a message whose client puts media into results, which some vendors take and OpenAI does not. */
+const mediaInResults = `${dialectName}/media-in-results`;
+
+type ResultPart = ToolResultPart["parts"][number];
+
+/** The message with texts only in its results: OpenAI's have no other content. */
+function withoutMedia(message: Message): Message {
+  const isMedia = (part: ResultPart) => part.type === "media";
+  if (!message.parts.some((part) => part.type === "tool-result" && part.parts.some(isMedia))) return message;
+  const parts = message.parts.map((part) => {
+    if (part.type !== "tool-result" || !part.parts.some(isMedia)) return part;
+    const texts = part.parts.filter((inner) => !isMedia(inner));
+    return { ...part, parts: texts.length > 0 ? texts : [{ type: "text" as const, text: "See the next message." }] };
+  });
+  return { ...message, parts };
+}
+
+const mediaOf = ({ parts }: Message): readonly ResultPart[] =>
+  parts.flatMap((part) => {
+    const media = part.type === "tool-result" ? part.parts.filter(({ type }) => type === "media") : [];
+    if (part.type !== "tool-result" || media.length === 0) return [];
+    return [{ type: "text" as const, text: `Result of the tool call ${part.id}:` }, ...media];
+  });
+
+/** One message, or several: each tool result is a message of its own. */
+function encodeMessage(message: Message, warn: (what: string) => void): readonly JsonObject[] {
   const results = message.parts.filter((part) => part.type === "tool-result");
   const others = message.parts.filter((part) => part.type !== "tool-result");
   const own = kept(message);
@@ -137,6 +188,15 @@ function decodeResult(message: JsonObject, path: string): ToolResultPart {
     parts,
     isError: false,
   };
+}
+
+/** What a message with a result has beside its name. */
+function decodeResultMessage(message: JsonObject, path: string): Pick<Message, "parts" | "extensions"> {
+  const result = decodeResult(message, path);
+  const { extensions } = keep(without(message, resultKeys));
+  const hasMedia = result.parts.some(({ type }) => type === "media");
+  const all = { ...extensions, ...(hasMedia ? { [mediaInResults]: true } : {}) };
+  return { parts: [result], ...(Object.keys(all).length > 0 ? { extensions: all } : {}) };
 }
 
 function encodeResult(result: ToolResultPart, name: string | undefined, warn: (what: string) => void): JsonObject {

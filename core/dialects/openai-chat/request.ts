@@ -13,7 +13,7 @@ import {
   readEnvelope,
 } from "./envelope.ts";
 import { dialectName, keep, kept } from "./kept.ts";
-import { decodeMessage, encodeMessage } from "./messages.ts";
+import { decodeMessage, encodeMessages } from "./messages.ts";
 import { decodeTool, decodeToolChoice, encodeTool, encodeToolChoice } from "./tools.ts";
 
 /*
@@ -99,7 +99,7 @@ export function encodeRequest(
   const body = {
     ...own,
     model,
-    messages: request.messages.flatMap((message) => encodeMessage(message, warn)),
+    messages: encodeMessages(request.messages, warn),
     ...encodeTools(request, spelling.has("functions")),
     ...given("parallel_tool_calls", request.parallelToolCalls),
     ...encodeCap(request.maxOutputTokens, spelling),
@@ -214,7 +214,8 @@ function encodeFormat(format: OutputFormat): JsonObject {
   if (format.type === "json") return { response_format: { type: "json_object" } };
   const { name, description, schema, strict } = format;
   const definition = {
-    ...(name === "" ? {} : { name }),
+    // OpenAI asks for one.
+    name: name || "answer",
     ...given("description", description),
     schema,
     ...given("strict", strict),

@@ -127,12 +127,15 @@ function startTool(state: CandidateState, event: ChatEvent & { type: "tool-input
   return [{ ...state, tools: [...state.tools, tool] }, [{ delta }]] as const;
 }
 
-function toolDelta(state: CandidateState, block: number, text: string): JsonObject {
+/** `more`: what the call says beside its input. */
+function toolDelta(state: CandidateState, block: number, text: string, more: JsonObject = {}): JsonObject {
   const index = state.tools.findIndex((tool) => tool.block === block);
   const tool = state.tools[index];
   if (tool?.isLegacy) return { function_call: { arguments: text } };
   return {
-    tool_calls: [{ index, ...(tool?.isCustom ? { custom: { input: text } } : { function: { arguments: text } }) }],
+    tool_calls: [
+      { index, ...(tool?.isCustom ? { custom: { input: text } } : { function: { arguments: text } }), ...more },
+    ],
   };
 }
 
@@ -148,7 +151,7 @@ function endTool(state: CandidateState, event: ChatEvent & { type: "tool-input-e
   const signed = signatureFields(event.signature);
   return [
     ...(tool?.isEmpty && !tool.isCustom ? [{ delta: toolDelta(state, event.index, "{}") }] : []),
-    ...(Object.keys(signed).length > 0 ? [{ delta: { tool_calls: [{ index, ...signed }] } }] : []),
+    ...(Object.keys(signed).length > 0 ? [{ delta: toolDelta(state, event.index, "", signed) }] : []),
   ];
 }
 

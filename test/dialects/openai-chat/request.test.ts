@@ -105,14 +105,31 @@ describe("what another protocol said and this one cannot", () => {
     });
     expect(body["messages"]).toEqual([
       { role: "tool", tool_call_id: "t1", content: "18" },
+      { role: "tool", tool_call_id: "t2", content: "See the next message." },
       {
-        role: "tool",
-        tool_call_id: "t2",
-        content: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA==" } }],
+        role: "user",
+        content: [
+          { type: "text", text: "Result of the tool call t2:" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,AA==" } },
+        ],
       },
       { role: "user", content: "and now?" },
     ]);
     expect(warnings).toEqual(["openai-chat cannot say the mark of a failed tool; left out"]);
+  });
+
+  test("images of parallel results follow the last of them, and stay where a client of this protocol put them", () => {
+    const url = "data:image/png;base64,AA==";
+    const content = [{ type: "image_url", image_url: { url } }];
+    const own = ["a", "b"].map((id) => ({ role: "tool", tool_call_id: id, content }));
+    const { messages } = decode({ messages: own });
+    expect(encode({ messages }).body["messages"]).toEqual(own);
+    const foreign = messages.map(({ role, parts }) => ({ role, parts }));
+    expect(encode({ messages: foreign }).body["messages"]).toMatchObject([
+      { role: "tool", tool_call_id: "a", content: "See the next message." },
+      { role: "tool", tool_call_id: "b", content: "See the next message." },
+      { role: "user", content: [{ type: "text" }, ...content, { type: "text" }, ...content] },
+    ]);
   });
 
   test("an assistant's turn with thinking, text and calls keeps all that can be kept", () => {
