@@ -118,7 +118,7 @@ const readers: Readonly<Record<DialectName, { readonly whole: Read; readonly str
       let last: Candidate | undefined;
       let usage: GeminiUsage;
       for await (const chunk of await google(url).generateContentStream({ model: "m", contents: "hi" })) {
-        const candidate = chunk.candidates?.[0];
+        const candidate = chunk.candidates?.find(({ index }) => (index ?? 0) === 0);
         parts.push(...(candidate?.content?.parts ?? []));
         if (candidate?.finishReason) last = candidate;
         usage = chunk.usageMetadata ?? usage;
@@ -131,7 +131,7 @@ const readers: Readonly<Record<DialectName, { readonly whole: Read; readonly str
 // ── openai-chat ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function chatSummary(chunks: readonly ChatCompletionChunk[]): Summary {
-  const calls = new Map<number, { name: string; input: string }>();
+  const calls = new Map<number, { name: string; input: string; isCustom: boolean }>();
   let text = "";
   let reasoning = "";
   let finish: string | null = null;
@@ -144,16 +144,17 @@ function chatSummary(chunks: readonly ChatCompletionChunk[]): Summary {
       reasoning += reasoningOf(choice.delta);
       finish = choice.finish_reason ?? finish;
       for (const call of choice.delta.tool_calls ?? []) {
-        const known = calls.get(call.index) ?? { name: "", input: "" };
-        const { name = "", arguments: input = "" } = call.function ?? {};
-        calls.set(call.index, { name: known.name + name, input: known.input + input });
+        const known = calls.get(call.index) ?? { name: "", input: "", isCustom: call.custom !== undefined };
+        const name = call.function?.name ?? call.custom?.name ?? "";
+        const input = call.function?.arguments ?? call.custom?.input ?? "";
+        calls.set(call.index, { ...known, name: known.name + name, input: known.input + input });
       }
     }
   }
   return {
     text,
     reasoning,
-    calls: [...calls.values()].map(({ name, input }) => ({ name, input: parsed(input) })),
+    calls: [...calls.values()].map(({ name, input, isCustom }) => ({ name, input: isCustom ? input : parsed(input) })),
     finish: chatFinish(finish),
     usage,
   };

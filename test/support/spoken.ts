@@ -296,7 +296,8 @@ const contentOf = (turn: Turn, parts: readonly object[], finish: string | null) 
   candidates: [{ content: { parts, role: "model" }, ...(finish === null ? {} : { finishReason: finish }), index: 0 }],
   usageMetadata: contentUsage(turn),
   modelVersion: "upstream-model",
-  responseId: "gem-1",
+  // Each turn has its own: ids of calls are made of it.
+  responseId: `gem-${turn.usage.input}`,
 });
 
 function contentStream(turn: Turn): string {
