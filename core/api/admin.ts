@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
 import { accountRoutes } from "./accounts.ts";
+import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
@@ -11,6 +12,7 @@ import type { ApiRoute } from "./route.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
   readonly service: KeyService;
+  readonly budgets: BudgetService;
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -20,12 +22,12 @@ const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind the admin token, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
-  const { database, service, now } = dependencies;
+  const { database, service, budgets, now } = dependencies;
   const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
   const routes = [
     ...keyRoutes(service, database),
     ...accountRoutes(dependencies),
-    ...budgetRoutes(dependencies),
+    ...budgetRoutes(budgets, database),
     ...callRoutes(database, now),
   ];
   const description = openapi(routes, dependencies);

@@ -1,11 +1,10 @@
-import { GatewayError, type Scope } from "../chat/error.ts";
 import type { Database } from "../storage/database.ts";
-import { budgetAnswer, type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
-import { nanoOf } from "./money.ts";
+import { type BudgetService, scopeOf } from "./budget-service.ts";
+import { budgetAnswer, missing } from "./keys.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
-import { BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
+import { BudgetChangeSchema, BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
 
-export const budgetRoutes = ({ database, now, newId, enforces }: KeyServiceDependencies): readonly ApiRoute[] => [
+export const budgetRoutes = (service: BudgetService, database: Database): readonly ApiRoute[] => [
   {
     method: "POST",
     path: "/api/budgets",
@@ -13,21 +12,7 @@ export const budgetRoutes = ({ database, now, newId, enforces }: KeyServiceDepen
     query: null,
     body: NewBudgetSchema,
     status: 201,
-    async answer({ body }) {
-      const { scope, usd, window } = checked(NewBudgetSchema, body);
-      if (!enforces.budgets) throw notEnforced("budget", "billing");
-      const limitNano = nanoOf(usd, "usd");
-      const id = newId();
-      return budgetAnswer(
-        await database.budgets.create({
-          id,
-          scope: await existing(scope, database),
-          window,
-          limitNano,
-          createdMs: now(),
-        }),
-      );
-    },
+    answer: async ({ body }) => budgetAnswer(await service.create(checked(NewBudgetSchema, body))),
   },
   {
     method: "GET",
@@ -53,6 +38,25 @@ export const budgetRoutes = ({ database, now, newId, enforces }: KeyServiceDepen
     answer: async ({ params }) => budgetAnswer((await database.budgets.get(params.id ?? "")) ?? missing()),
   },
   {
+    method: "PATCH",
+    path: "/api/budgets/:id",
+    summary: "Change a budget, for calls that start from then on. Its scope and window stay as they are.",
+    query: null,
+    body: BudgetChangeSchema,
+    status: 200,
+    answer: async ({ params, body }) =>
+      budgetAnswer((await service.change(params.id ?? "", checked(BudgetChangeSchema, body))) ?? missing()),
+  },
+  {
+    method: "POST",
+    path: "/api/budgets/:id/reset",
+    summary: "Start the window anew: calls that have started do not count any more. The ledger keeps them.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ params }) => budgetAnswer((await database.budgets.reset(params.id ?? "")) ?? missing()),
+  },
+  {
     method: "DELETE",
     path: "/api/budgets/:id",
     summary: "Remove a budget. What it counted stays in the ledger.",
@@ -66,24 +70,3 @@ export const budgetRoutes = ({ database, now, newId, enforces }: KeyServiceDepen
     },
   },
 ];
-
-/** A budget on a key or account that does not exist would count nothing, which nobody wants. */
-async function existing(
-  scope: { readonly kind: Scope["kind"]; readonly id?: string },
-  database: Database,
-): Promise<Scope> {
-  const found = scopeOf(scope.kind, scope.id);
-  if (found.kind === "key" && !(await database.keys.get(found.id))) missing();
-  if (found.kind === "account" && !(await database.accounts.get(found.id))) missing();
-  return found;
-}
-
-function scopeOf(kind: string, id: string | undefined): Scope {
-  if (kind === "global") return { kind, id: "global" };
-  const param = "scope.id";
-  if (id === undefined) throw new GatewayError("invalid-request", `${param}: missing`, { param });
-  if (kind === "key" || kind === "account" || kind === "model" || kind === "provider") return { kind, id };
-  throw new GatewayError("invalid-request", "scopeKind: expected key, account, model, provider or global", {
-    param: "scopeKind",
-  });
-}

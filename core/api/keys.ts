@@ -3,7 +3,8 @@ import type { Static } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
-import type { BudgetRow, Database, KeyRow } from "../storage/database.ts";
+import type { BudgetRow } from "../storage/budget.ts";
+import type { Database, KeyRow } from "../storage/database.ts";
 import { nanoOf } from "./money.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { NewKeySchema, PageQuerySchema } from "./schemas.ts";
@@ -127,8 +128,9 @@ export function missing(): never {
 export const notEnforced = (what: "limit" | "budget", section: string): GatewayError =>
   new GatewayError("conflict", `no ${section} plugin is configured: a ${what} would have no effect`);
 
-export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, ...row }: BudgetRow) => ({
+export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, increase, ...row }: BudgetRow) => ({
   ...row,
+  increase: increase && { nano: increase.nano, until: increase.untilMs },
   createdAt: createdMs,
   windowStartsAt: windowStartMs,
   resetsAt: resetsAtMs,

@@ -1,4 +1,5 @@
 import { Type as t } from "@sinclair/typebox";
+import type { BudgetWindow } from "../storage/budget.ts";
 
 const closed = { additionalProperties: false };
 const count = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
@@ -25,10 +26,35 @@ const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
   expected: "an amount in USD",
   description: "USD above 0, with at most 9 decimals; a decimal string keeps every digit.",
 });
-const WindowSchema = t.Union([t.Literal("day"), t.Literal("week"), t.Literal("month"), t.Literal("lifetime")], {
-  expected: "day, week, month or lifetime",
-  description: "Calendar window in UTC after which the budget starts anew; `lifetime` never does.",
-});
+const WindowSchema = t.Unsafe<BudgetWindow>(
+  t.String({
+    pattern: "^(day|week|month|lifetime|[1-9][0-9]{0,2}h)$",
+    expected: "day, week, month, lifetime, or hours as 5h",
+    description:
+      "A day, week (from Monday) or month of the calendar, after which the budget starts anew; `5h`: the last five hours at any moment, 1h to 999h; `lifetime` never starts anew.",
+  }),
+);
+const onShortfall = t.Optional(
+  t.Union([t.Literal("cap"), t.Literal("refuse")], {
+    expected: "cap or refuse",
+    description:
+      "A call whose worst case does not fit: lower the cap on its output to what fits (default), or refuse it.",
+  }),
+);
+const admission = t.Optional(
+  t.Union([t.Literal("bound"), t.Literal("expected")], {
+    expected: "bound or expected",
+    description:
+      "What a call holds: the most it may cost (default), which is never passed, or what it will probably cost, which may be passed by the rest.",
+  }),
+);
+const IncreaseSchema = t.Object(
+  {
+    usd: UsdSchema,
+    until: t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: "Epoch milliseconds." }),
+  },
+  { ...closed, description: "More than the limit, for calls that start before `until`." },
+);
 const LimitsSchema = t.Object(
   {
     requestsPerMinute: count("Calls a minute."),
@@ -99,8 +125,29 @@ export const NewBudgetSchema = t.Object(
     ),
     usd: UsdSchema,
     window: WindowSchema,
+    timeZone: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 64,
+        description: "IANA name of whose days, weeks and months, e.g. `Europe/Berlin`; default UTC.",
+      }),
+    ),
+    onShortfall,
+    admission,
+    increase: t.Optional(IncreaseSchema),
   },
   closed,
+);
+export const BudgetChangeSchema = t.Object(
+  {
+    usd: t.Optional(UsdSchema),
+    onShortfall,
+    admission,
+    increase: t.Optional(
+      t.Union([IncreaseSchema, t.Null()], { expected: "an increase, or null", description: "`null` ends it." }),
+    ),
+  },
+  { ...closed, minProperties: 1 },
 );
 
 export const PageQuerySchema = t.Object(pageQuery, closed);

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import { budgetService } from "../api/budget-service.ts";
 import { keyService } from "../api/keys.ts";
 import { ConfigError } from "../config/problem.ts";
 import { readConfig } from "../config/read.ts";
@@ -131,6 +132,7 @@ export const serve: Command = async (input) => {
     const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
     const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
     const service = keyService(keyParts);
+    const budgets = budgetService(keyParts);
     const answer = serverOf({
       services,
       lag,
@@ -147,6 +149,7 @@ export const serve: Command = async (input) => {
         ...keyParts,
         admin,
         service,
+        budgets,
         logger,
         version,
         publicUrl: settings.publicUrl,

@@ -1,5 +1,5 @@
 import { budgetsPage } from "../../views/budgets.ts";
-import type { BudgetRow } from "../storage/database.ts";
+import type { BudgetRow } from "../storage/budget.ts";
 import { guard } from "./guard.ts";
 import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
 import type { Sessions } from "./session.ts";

@@ -1,4 +1,5 @@
-import type { BudgetWindow, Database, KeyRow } from "../storage/database.ts";
+import type { BudgetWindow } from "../storage/budget.ts";
+import type { Database, KeyRow } from "../storage/database.ts";
 import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */

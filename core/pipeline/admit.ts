@@ -84,10 +84,10 @@ async function take(
 }
 
 function billFor(asked: Asked, route: Route, scopes: readonly Scope[], services: Services): Bill {
-  const budgeted = services.database.budgets.inScope(scopes);
-  if (budgeted && !services.billing)
+  const counted = services.database.budgets.inScope(scopes);
+  if (counted !== "none" && !services.billing)
     throw unavailable("a budget counts the call, and nothing is configured that rates it");
-  return billOf(asked, route, budgeted, services);
+  return billOf(asked, route, counted, services);
 }
 
 interface Applicant {

@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { noUsage, type Usage } from "../chat/usage.ts";
 import type { Biller, Rating } from "../plugin/plugin.ts";
+import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
 import type { Asked } from "./decode.ts";
 import { expectedInput, inputBound } from "./estimate.ts";
@@ -9,6 +10,9 @@ import type { Services } from "./services.ts";
 
 /** Below this a lowered cap would make answers useless; the client is told to wait instead. */
 const leastCapTokens = 1_024;
+
+/** Output of a candidate, where a budget holds what a call will probably cost: few answers are longer. */
+const likelyOutputTokens = 1_024;
 
 /** What a call may cost at most, and will probably use. */
 export interface Bill {
@@ -24,7 +28,13 @@ export interface Bill {
 }
 
 /** The worst case over the route's targets, at the dearest tier of each. Throws `unpriced_model` by the operator's policy. */
-export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, services: Services): Bill {
+export function billOf(
+  { envelope }: Asked,
+  route: Route,
+  counted: ReturnType<BudgetRepository["inScope"]>,
+  services: Services,
+): Bill {
+  const budgeted = counted !== "none";
   const biller = services.billing?.slot ?? null;
   const now = services.now();
   const bounds = route.targets.map((target) => inputBound(envelope.input, contextWindowOf(biller, target)));
@@ -53,6 +63,9 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
     inputNano = Math.max(inputNano, input?.chargeNano ?? 0);
     if (whole && (!dearest || whole.chargeNano > dearest.chargeNano)) dearest = whole;
   }
+  const [first] = route.targets;
+  const likely = { ...usage, outputTokens: Math.min(likelyOutputTokens * envelope.candidates, outputTokens) };
+  const likelyCost = counted === "expected" ? rated(biller, likely, first, now, budgeted, false) : null;
   return {
     ...bill,
     dearest,
@@ -62,6 +75,7 @@ export function billOf({ envelope }: Asked, route: Route, budgeted: boolean, ser
       outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
       outputTokens,
       leastOutputTokens: Math.min(leastCapTokens * envelope.candidates, outputTokens),
+      ...(likelyCost && { expectedNano: likelyCost.chargeNano }),
     },
   };
 }

@@ -1,40 +1,49 @@
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, gte, isNull, lte, max, sql } from "drizzle-orm";
 import type { Scope } from "../chat/error.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
-import type { BudgetRow, BudgetWindow } from "./database.ts";
+import type { BudgetRow, BudgetWindow } from "./budget.ts";
 import { hotStatement } from "./hot-statement.ts";
 import { budgets, budgetWindows } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
-import { windowAt } from "./windows.ts";
+import { rollingHours, rollsOutMs, type Span, windowAt } from "./windows.ts";
 
 /**
  * Budgets in memory. There is one writer, so memory and database agree after every commit: an admission needs no query,
- * and a batch writes each changed window once.
+ * and a batch writes each changed row once.
  */
 export interface BudgetBook {
   inScope(scope: Scope): readonly Budget[];
   byRef(ref: number): Budget | undefined;
-  /** The counters of the window that starts at `startMs`. Change them only inside a transaction, then `touch` them. */
-  counters(budget: Budget, startMs: number): Counters;
+  /** The row that counts a call. Change it only inside a transaction, then `touch` it. */
+  counters(budget: Budget, rowMs: number): Counters;
   touch(counters: Counters): void;
+  /** The row for a call that starts then, as `counters` takes it. */
+  rowAt(budget: Budget, atMs: number): number;
+  /** What a call that starts then may hold: below 0 when more is spent than the limit. */
+  freeNano(budget: Budget, atMs: number): number;
   row(budget: Budget, atMs: number): BudgetRow;
   /** Held on all budgets together, in nano-USD. */
   heldNano(): number;
-  /** Writes every touched window. Runs inside the transaction. */
+  /** Writes every touched row. Runs inside the transaction. */
   write(): void;
-  add(budget: Budget): void;
-  remove(ref: number): void;
+  /** Reads one from the database: a new one, or one that was changed or removed. */
+  refresh(ref: number): void;
   /** Reads all again, after a rollback. */
   reload(): void;
 }
 
-export interface Budget {
-  readonly ref: number;
-  readonly id: string;
+type StoredBudget = Omit<typeof budgets.$inferSelect, "scopeKind" | "scopeId" | "window" | "removedMs">;
+export interface Budget extends StoredBudget {
   readonly scope: Scope;
   readonly window: BudgetWindow;
-  readonly limitNano: number;
-  readonly createdMs: number;
+  /** Of a window that rolls; `null`: it does not. */
+  readonly hours: number | null;
+  /** The window asked for last: nearly always the next call is in it too. */
+  span: Span | null;
+  /** What has been read of it, by start. */
+  readonly rows: Map<number, Counters>;
+  /** Of rolling hours: every row that may still count has been read. */
+  whole: boolean;
 }
 export interface Counters {
   readonly ref: number;
@@ -46,18 +55,31 @@ export interface Counters {
 export function budgetBook(client: SqliteClient, database: SqliteDatabase): BudgetBook {
   let byScope = new Map<Scope["kind"], Map<string, readonly Budget[]>>();
   let byRef = new Map<number, Budget>();
-  /** What has been read, by budget and start of the window. */
-  let windows = new Map<number, Map<number, Counters>>();
   let touched = new Set<Counters>();
 
-  const readWindow = database
+  const readRow = database
     .select({ spentNano: budgetWindows.spentNano, heldNano: budgetWindows.heldNano })
     .from(budgetWindows)
     .where(
       and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), eq(budgetWindows.startMs, sql.placeholder("startMs"))),
     )
     .prepare();
-  const writeWindow = hotStatement(
+  const readRows = database
+    .select()
+    .from(budgetWindows)
+    .where(
+      and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), gte(budgetWindows.startMs, sql.placeholder("startMs"))),
+    )
+    .orderBy(asc(budgetWindows.startMs))
+    .prepare();
+  const lastRow = database
+    .select({ startMs: max(budgetWindows.startMs) })
+    .from(budgetWindows)
+    .where(
+      and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), lte(budgetWindows.startMs, sql.placeholder("atMs"))),
+    )
+    .prepare();
+  const writeRow = hotStatement(
     client,
     database
       .insert(budgetWindows)
@@ -73,24 +95,30 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       }),
   );
 
+  const live = (ref?: number) =>
+    database
+      .select()
+      .from(budgets)
+      .where(and(isNull(budgets.removedMs), ref === undefined ? undefined : eq(budgets.ref, ref)))
+      .all();
+
   function reload() {
     // Read first: if that throws, the budgets must not be forgotten.
-    const rows = database.select().from(budgets).where(isNull(budgets.removedMs)).all();
+    const found = live();
     byScope = new Map();
     byRef = new Map();
-    windows = new Map();
     touched = new Set();
-    for (const row of rows) {
-      add({
-        ref: row.ref,
-        id: row.id,
-        // Both columns are written from a Scope and a BudgetWindow only.
-        scope: { kind: row.scopeKind, id: row.scopeId } as Scope,
-        window: row.window as BudgetWindow,
-        limitNano: row.limitNano,
-        createdMs: row.createdMs,
-      });
-    }
+    for (const row of found) add(row, { rows: new Map(), whole: false });
+  }
+
+  function add({ scopeKind, scopeId, removedMs: _, ...row }: typeof budgets.$inferSelect, known: Known) {
+    // The columns are written from a Scope and a BudgetWindow only.
+    const scope = { kind: scopeKind, id: scopeId } as Scope;
+    const window = row.window as BudgetWindow;
+    const { rows, whole } = known;
+    const budget: Budget = { ...row, scope, window, hours: rollingHours(window), span: null, rows, whole };
+    byRef.set(budget.ref, budget);
+    put(budget.scope, [...inScope(budget.scope), budget]);
   }
 
   const inScope = ({ kind, id }: Scope): readonly Budget[] => byScope.get(kind)?.get(id) ?? none;
@@ -101,69 +129,152 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     if (found.length > 0) ofKind.set(id, found);
     else ofKind.delete(id);
   }
-
-  function add(budget: Budget) {
-    byRef.set(budget.ref, budget);
-    put(budget.scope, [...inScope(budget.scope), budget]);
-  }
-
-  function remove(ref: number) {
-    const budget = byRef.get(ref);
-    if (!budget) return;
-    byRef.delete(ref);
-    put(
-      budget.scope,
-      inScope(budget.scope).filter((other) => other.ref !== ref),
-    );
-  }
   reload();
 
-  function counters({ ref }: Budget, startMs: number): Counters {
-    const known = windows.get(ref)?.get(startMs);
+  function counters(budget: Budget, rowMs: number): Counters {
+    const known = budget.rows.get(rowMs);
     if (known) return known;
-    const stored = readWindow.all({ ref, startMs })[0] ?? { spentNano: 0, heldNano: 0 };
-    const read = { ref, startMs, ...stored };
-    const ofBudget = windows.get(ref) ?? new Map<number, Counters>();
-    windows.set(ref, ofBudget.set(startMs, read));
+    const { ref } = budget;
+    const stored = readRow.all({ ref, startMs: rowMs })[0] ?? { spentNano: 0, heldNano: 0 };
+    const read = { ref, startMs: rowMs, ...stored };
+    budget.rows.set(rowMs, read);
     return read;
   }
 
+  function spanAt(budget: Budget, atMs: number): Span {
+    const { span } = budget;
+    if (span && atMs >= span.rowMs && atMs < span.untilMs) return span;
+    if (budget.resetMs > atMs) return spanBeforeReset(budget, atMs);
+    return (budget.span = windowAt(budget, atMs));
+  }
+
+  /** Of a call that started before the last reset: there may have been another one before it, which began a row too. */
+  function spanBeforeReset(budget: Budget, atMs: number): Span {
+    const span = windowAt(budget, atMs);
+    const stored = Number(lastRow.all({ ref: budget.ref, atMs })[0]?.startMs ?? 0);
+    const read = [...budget.rows.keys()].filter((startMs) => startMs <= atMs);
+    return { ...span, rowMs: Math.max(span.rowMs, stored, ...read) };
+  }
+
+  /** With those of an earlier process. */
+  function rowsOf(budget: Budget, hours: number, atMs: number): Budget["rows"] {
+    const { ref, rows } = budget;
+    if (budget.whole) return rows;
+    for (const { startMs, spentNano, heldNano } of readRows.all({ ref, startMs: keptFrom(hours, atMs) }))
+      // What is in memory may be newer than what is stored.
+      if (!rows.has(startMs)) rows.set(startMs, { ref, startMs, spentNano, heldNano });
+    budget.whole = true;
+    return rows;
+  }
+
+  function usedIn(budget: Budget, { startMs, rowMs }: Span, hours: number): Used {
+    let [spentNano, heldNano] = [0, 0];
+    for (const row of rowsOf(budget, hours, rowMs).values()) {
+      if (row.startMs < startMs || row.startMs > rowMs) continue;
+      spentNano += row.spentNano;
+      heldNano += row.heldNano;
+    }
+    return { spentNano, heldNano };
+  }
+
+  /** Of the fullest window that a call starting then is in: of rolling hours, a later one may hold more already. */
+  function used(budget: Budget, atMs: number): Used {
+    const span = spanAt(budget, atMs);
+    const { hours } = budget;
+    if (hours === null) return counters(budget, span.rowMs);
+    let most = usedIn(budget, span, hours);
+    for (const laterMs of budget.rows.keys()) {
+      if (laterMs <= span.rowMs || laterMs >= rollsOutMs(hours, span.rowMs)) continue;
+      const later = windowAt(budget, laterMs);
+      if (later.startMs > span.rowMs) continue;
+      const use = usedIn(budget, later, hours);
+      if (use.spentNano + use.heldNano > most.spentNano + most.heldNano) most = use;
+    }
+    return most;
+  }
+
   return {
-    add,
-    remove,
     reload,
     counters,
     inScope,
     byRef: (ref) => byRef.get(ref),
     touch: (changed) => void touched.add(changed),
+    rowAt: (budget, atMs) => spanAt(budget, atMs).rowMs,
+    freeNano(budget, atMs) {
+      const { spentNano, heldNano } = used(budget, atMs);
+      return limitAt(budget, atMs) - spentNano - heldNano;
+    },
     row(budget, atMs) {
-      const { startMs, endMs } = windowAt(budget.window, atMs);
-      const { ref: _, ...shown } = budget;
-      const { spentNano, heldNano } = counters(budget, startMs);
-      return { ...shown, windowStartMs: startMs, resetsAtMs: endMs, spentNano, heldNano };
+      const { id, scope, window, timeZone, onShortfall, admission, createdMs } = budget;
+      const { startMs, endMs } = spanAt(budget, atMs);
+      const { spentNano, heldNano } = used(budget, atMs);
+      return {
+        id,
+        scope,
+        window,
+        timeZone,
+        limitNano: limitAt(budget, atMs),
+        onShortfall,
+        admission,
+        increase: budget.extraUntilMs > atMs ? { nano: budget.extraNano, untilMs: budget.extraUntilMs } : null,
+        createdMs,
+        windowStartMs: startMs,
+        resetsAtMs: endMs ?? firstRollOut(budget, startMs),
+        spentNano,
+        heldNano,
+      };
     },
     heldNano() {
       let sum = 0;
-      // By budget: the windows of a removed one stay as its last calls left them.
-      for (const ref of byRef.keys()) for (const { heldNano } of windows.get(ref)?.values() ?? []) sum += heldNano;
+      for (const { rows } of byRef.values()) for (const { heldNano } of rows.values()) sum += heldNano;
       return sum;
     },
     write() {
-      for (const { ref, startMs, spentNano, heldNano } of touched)
-        writeWindow.run({ ref, startMs, spentNano, heldNano });
-      // Only now: what is not written yet must not be forgotten. Older windows are read again when a call ends in one.
-      for (const { ref } of touched) prune(windows.get(ref));
+      for (const { ref, startMs, spentNano, heldNano } of touched) writeRow.run({ ref, startMs, spentNano, heldNano });
+      // Only now: what is not written yet must not be forgotten. Older rows are read again when a call ends in one.
+      for (const { ref } of touched) prune(byRef.get(ref));
       touched.clear();
+    },
+    refresh(ref) {
+      const known = byRef.get(ref);
+      byRef.delete(ref);
+      if (known)
+        put(
+          known.scope,
+          inScope(known.scope).filter((other) => other !== known),
+        );
+      for (const row of live(ref)) add(row, known ?? { rows: new Map(), whole: false });
     },
   };
 }
 
+type Known = Pick<Budget, "rows" | "whole">;
+type Used = Pick<Counters, "spentNano" | "heldNano">;
+
+const limitAt = ({ limitNano, extraNano, extraUntilMs }: Budget, atMs: number): number =>
+  extraUntilMs > atMs ? limitNano + extraNano : limitNano;
+
+/** When the oldest part of what is spent leaves rolling hours; `null`: they do not roll, or nothing is spent. */
+function firstRollOut({ hours, rows }: Budget, startMs: number): number | null {
+  if (hours === null) return null;
+  const spent = [...rows.values()].filter((row) => row.startMs >= startMs && row.spentNano > 0);
+  return spent.length === 0 ? null : rollsOutMs(hours, Math.min(...spent.map((row) => row.startMs)));
+}
+
 /** Windows of one budget kept in memory: the current one, and those in which calls in flight began. */
 const maxWindows = 4;
+/** Twice the hours, because a call may have started some time before it is admitted. */
+const keptFrom = (hours: number, atMs: number): number => atMs - 2 * hours * 3_600_000;
 
-function prune(windows: Map<number, Counters> | undefined): void {
-  if (windows === undefined || windows.size <= maxWindows) return;
-  windows.delete(Math.min(...windows.keys()));
+function prune(budget: Budget | undefined): void {
+  if (budget === undefined || budget.rows.size <= maxWindows) return;
+  const { hours } = budget;
+  if (hours === null) {
+    budget.rows.delete(Math.min(...budget.rows.keys()));
+    return;
+  }
+  const fromMs = keptFrom(hours, Math.max(...budget.rows.keys()));
+  for (const startMs of budget.rows.keys()) if (startMs < fromMs) budget.rows.delete(startMs);
 }
 
 const none: readonly Budget[] = [];

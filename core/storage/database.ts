@@ -2,6 +2,7 @@ import type { Scope } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
+import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
 
 /**
  * All that is kept. Each method is one transaction and is atomic; none hands out a transaction. Times are epoch
@@ -126,32 +127,6 @@ export interface KeyRepository {
   revoke(id: string, atMs: number): Awaitable<KeyRow | null>;
 }
 
-export type BudgetWindow = "day" | "week" | "month" | "lifetime";
-export interface NewBudget {
-  readonly id: string;
-  readonly scope: Scope;
-  readonly window: BudgetWindow;
-  readonly limitNano: number;
-  readonly createdMs: number;
-}
-/** A budget with the state of its current window. */
-export interface BudgetRow extends NewBudget {
-  readonly windowStartMs: number;
-  /** When the window ends; `null` for `lifetime`. */
-  readonly resetsAtMs: number | null;
-  readonly spentNano: number;
-  readonly heldNano: number;
-}
-export interface BudgetRepository {
-  create(budget: NewBudget): Awaitable<BudgetRow>;
-  get(id: string): Awaitable<BudgetRow | null>;
-  list(query: PageQuery & { readonly scope?: Scope }): Awaitable<Page<BudgetRow>>;
-  /** `false`: no such budget. What it counted stays in the ledger. */
-  remove(id: string): Awaitable<boolean>;
-  /** Whether any budget counts calls with these scopes. Answers from memory: it is asked on every call. */
-  inScope(scopes: readonly Scope[]): boolean;
-}
-
 // ── the life of a call ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type CallStatus = "open" | "ok" | "client_aborted" | "upstream_error" | "refused" | "interrupted" | "shutdown";
@@ -197,11 +172,13 @@ export interface Need {
   readonly outputTokens: number;
   /** When the whole does not fit, the cap may be lowered to this; equal to `outputTokens` where it may not. */
   readonly leastOutputTokens: number;
+  /** What it will probably cost; absent: the whole. Only for budgets that hold no more. */
+  readonly expectedNano?: number;
 }
 export type AdmitResult =
   | {
       readonly admitted: true;
-      /** Held on each budget in scope; 0 when there is none. */
+      /** The most that is held on a budget in scope; 0 when there is none. */
       readonly heldNano: number;
       /** The cap that the hold covers, all candidates together; below what was asked when the budget is short. */
       readonly outputTokens: number;

@@ -1,9 +1,15 @@
 import type { Budget, BudgetBook } from "./budget-book.ts";
 import type { Need } from "./database.ts";
-import { windowAt } from "./windows.ts";
 
-/** What to hold on every budget, or the budget that is short. */
-export type Fit = { readonly nano: number; readonly outputTokens: number } | Short;
+/** What to hold on each budget, or the budget that is short. */
+export type Fit = Fitted | Short;
+export interface Fitted {
+  /** On budgets that hold the most a call may cost. */
+  readonly nano: number;
+  /** On those that hold what it will probably cost. */
+  readonly expectedNano: number;
+  readonly outputTokens: number;
+}
 export interface Short {
   readonly short: Budget;
   /** What would have to be free for this call: with its output's cap as low as it may be. */
@@ -12,19 +18,33 @@ export interface Short {
   readonly fittingOutputTokens: number;
 }
 
-/** Fits `need` into the budget with the least room: whole, else with the output's cap lowered, else not at all. */
-export function fit(budgets: readonly Budget[], need: Need, book: BudgetBook, atMs: number): Fit {
-  const whole = need.inputNano + need.outputNano;
-  const tightest = leastFree(budgets, book, atMs);
-  if (!tightest || tightest.freeNano >= whole) return { nano: whole, outputTokens: need.outputTokens };
+/**
+ * Fits `need` into every budget: whole, else with the output's cap lowered to what the tightest of those that allow it has
+ * room for, else not at all.
+ */
+export function fit(budgets: readonly Budget[], need: Need, book: Pick<BudgetBook, "freeNano">, atMs: number): Fit {
+  const nano = need.inputNano + need.outputNano;
+  const expectedNano = Math.min(need.expectedNano ?? nano, nano);
+  const whole = { nano, expectedNano, outputTokens: need.outputTokens };
+  let tightest: { readonly budget: Budget; readonly freeNano: number } | null = null;
+  for (const budget of budgets) {
+    const freeNano = book.freeNano(budget, atMs);
+    const asked = budget.admission === "expected" ? expectedNano : nano;
+    if (freeNano >= asked) continue;
+    if (budget.onShortfall === "refuse" || budget.admission === "expected")
+      return { short: budget, leastNano: asked, fittingOutputTokens: outputThatFits(need, freeNano) };
+    if (!tightest || freeNano < tightest.freeNano) tightest = { budget, freeNano };
+  }
+  if (!tightest) return whole;
 
   const outputTokens = outputThatFits(need, tightest.freeNano);
   const mayLower = need.leastOutputTokens < need.outputTokens && need.outputNano > 0;
   if (!mayLower || outputTokens < need.leastOutputTokens) {
-    const leastNano = mayLower ? need.inputNano + outputPrice(need, need.leastOutputTokens) : whole;
+    const leastNano = mayLower ? need.inputNano + outputPrice(need, need.leastOutputTokens) : nano;
     return { short: tightest.budget, leastNano, fittingOutputTokens: outputTokens };
   }
-  return { nano: need.inputNano + outputPrice(need, outputTokens), outputTokens };
+  const lowered = need.inputNano + outputPrice(need, outputTokens);
+  return { nano: lowered, expectedNano: Math.min(expectedNano, lowered), outputTokens };
 }
 
 /** The price of the output is linear in its tokens; one nano-USD covers the rounding of the two parts of a need. */
@@ -35,14 +55,4 @@ function outputThatFits(need: Need, freeNano: number): number {
   if (need.outputNano === 0) return 0;
   const roomNano = Math.max(freeNano - need.inputNano - 1, 0);
   return Math.min(Number((BigInt(roomNano) * BigInt(need.outputTokens)) / BigInt(need.outputNano)), need.outputTokens);
-}
-
-function leastFree(budgets: readonly Budget[], book: BudgetBook, atMs: number) {
-  let tightest: { readonly budget: Budget; readonly freeNano: number } | null = null;
-  for (const budget of budgets) {
-    const { spentNano, heldNano } = book.counters(budget, windowAt(budget.window, atMs).startMs);
-    const freeNano = budget.limitNano - spentNano - heldNano;
-    if (!tightest || freeNano < tightest.freeNano) tightest = { budget, freeNano };
-  }
-  return tightest;
 }

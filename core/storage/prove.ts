@@ -62,20 +62,28 @@ export function prove(client: SqliteClient): readonly Proof[] {
   ];
 }
 
-/** A call counts in the window of its admission, from the budget's creation on: earlier calls were not held by it. */
+/**
+ * A call counts in the row that it started in, from the budget's creation on: earlier calls were not held by it. A row
+ * ends with its window, its part of rolling hours, or a reset, which starts the next.
+ */
 const spentDiffers = `
 SELECT count(*) FROM budgets b JOIN budget_windows w ON w.budget_ref = b.ref
+  LEFT JOIN budget_windows n ON n.budget_ref = b.ref AND n.start_ms =
+    (SELECT min(x.start_ms) FROM budget_windows x WHERE x.budget_ref = b.ref AND x.start_ms > w.start_ms)
 WHERE b.removed_ms IS NULL AND w.spent_nano <> (
   SELECT coalesce(sum(c.charge_nano), 0) FROM calls c
     LEFT JOIN keys k ON k.ref = c.key_ref
     JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
     LEFT JOIN labels u ON u.ref = c.upstream_model_ref
   WHERE c.status <> 'refused' AND c.created_ms >= max(w.start_ms, b.created_ms)
-    AND c.created_ms < CASE b."window"
-      WHEN 'day' THEN w.start_ms + 86400000
-      WHEN 'week' THEN w.start_ms + 604800000
-      WHEN 'month' THEN unixepoch(w.start_ms / 1000, 'unixepoch', '+1 month') * 1000
-      ELSE 9007199254740991 END
+    AND c.created_ms < min(coalesce(n.start_ms, 9007199254740991), CASE
+      WHEN b."window" GLOB '[0-9]*h' THEN (w.start_ms / 60000 / CAST(b."window" AS INTEGER) + 1) * CAST(b."window" AS INTEGER) * 60000
+      WHEN b."window" = 'lifetime' THEN 9007199254740991
+      WHEN b.time_zone IS NOT NULL THEN coalesce((SELECT min(s.start_ms) FROM window_starts s
+        WHERE s.time_zone = b.time_zone AND s."window" = b."window" AND s.start_ms > w.start_ms), 9007199254740991)
+      WHEN b."window" = 'day' THEN (w.start_ms / 86400000 + 1) * 86400000
+      WHEN b."window" = 'week' THEN ((w.start_ms - 345600000) / 604800000 + 1) * 604800000 + 345600000
+      ELSE unixepoch(w.start_ms / 1000, 'unixepoch', 'start of month', '+1 month') * 1000 END)
     AND CASE b.scope_kind
       WHEN 'key' THEN k.id = b.scope_id
       WHEN 'model' THEN b.scope_id IN (m.text, p.text || '/' || u.text, u.text)

@@ -21,6 +21,7 @@ import { settingRepository } from "./repositories/settings.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { rollupWriter } from "./rollup-writer.ts";
 import { type SqliteDatabase, sqliteDatabase } from "./sqlite-database.ts";
+import { extendStarts } from "./window-starts.ts";
 import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
 export interface SqliteOptions {
@@ -52,6 +53,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     throw error;
   }
   const database = sqliteDatabase(client);
+  extendStarts(database, options.now());
   const book = budgetBook(client, database);
   const tree = accountTree(database);
   const labels = labelsOf(database);

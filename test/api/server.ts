@@ -1,3 +1,4 @@
+import { budgetService } from "../../core/api/budget-service.ts";
 import { keyService } from "../../core/api/keys.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { keysOf } from "../../core/identity/keys.ts";
@@ -47,6 +48,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const services = { ...bench.services, auth };
     const parts = { database, keys, now: clock.now, newId: anId, enforces };
     const service = keyService(parts);
+    const budgets = budgetService(parts);
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const dependencies: Parameters<typeof serverOf>[0] = {
@@ -57,6 +59,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         ...parts,
         admin,
         service,
+        budgets,
         logger: services.logger,
         version: "0.0.0",
         publicUrl,

@@ -1,5 +1,6 @@
 import { noUsage } from "llm-proxy/plugin";
-import type { Admission, Final, NewBudget, NewKey, Refusal } from "../../core/storage/database.ts";
+import type { NewBudget } from "../../core/storage/budget.ts";
+import type { Admission, Final, NewKey, Refusal } from "../../core/storage/database.ts";
 
 let made = 0;
 /** Unlike every other of this run; sorts by the order of making. */

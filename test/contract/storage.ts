@@ -128,7 +128,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
       expect(await failure(() => database.keys.create(second, lost))).not.toBeNull();
       expect(await database.budgets.get(budget.id)).toMatchObject({ limitNano: 1_000, spentNano: 0, heldNano: 0 });
       expect(await database.budgets.get(lost.id)).toBeNull();
-      expect(await database.budgets.inScope([lost.scope])).toBe(false);
+      expect(await database.budgets.inScope([lost.scope])).toBe("none");
     });
 
     test("a key for an account that does not exist is refused", async () => {

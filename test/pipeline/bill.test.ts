@@ -39,7 +39,7 @@ test("the hold covers every target, also when its cap is lowered", async () => {
         candidates: 1,
         input,
       };
-      const bill = billOf({ text: "", body: {}, envelope }, { targets: [first, ...rest] }, true, {
+      const bill = billOf({ text: "", body: {}, envelope }, { targets: [first, ...rest] }, "bound", {
         ...services,
         billing: { name: "test", slot: biller },
       });

@@ -1,10 +1,11 @@
-import type { BudgetWindow } from "../../core/storage/database.ts";
+/** A window of the calendar. */
+export type CalendarWindow = "day" | "week" | "month" | "lifetime";
 
 /**
  * The start of a window by day counting alone, without `Date`: civil-from-days and days-from-civil as in Howard
  * Hinnant's "chrono-Compatible Low-Level Date Algorithms". Independent of the product's own way.
  */
-export function windowStart(window: BudgetWindow, atMs: number): number {
+export function windowStart(window: CalendarWindow, atMs: number): number {
   const day = Math.floor(atMs / dayMs);
   switch (window) {
     case "day":
@@ -22,7 +23,7 @@ export function windowStart(window: BudgetWindow, atMs: number): number {
 }
 
 /** `null`: never. */
-export function windowEnd(window: BudgetWindow, atMs: number): number | null {
+export function windowEnd(window: CalendarWindow, atMs: number): number | null {
   const startMs = windowStart(window, atMs);
   if (window === "lifetime") return null;
   if (window !== "month") return startMs + (window === "day" ? 1 : 7) * dayMs;

@@ -52,7 +52,7 @@ describe("fit", () => {
         const whole = need.inputNano + need.outputNano;
         const fitted = fit([budget("one", freeNano)], need, bookOf(), 0);
         if (freeNano >= whole) {
-          expect(fitted).toEqual({ nano: whole, outputTokens: call.outputTokens });
+          expect(fitted).toEqual({ nano: whole, expectedNano: whole, outputTokens: call.outputTokens });
         } else if ("short" in fitted) {
           // Two nano-USD are the rounding of the two parts.
           expect(costNano(call, need.leastOutputTokens) + 2).toBeGreaterThan(freeNano);
@@ -68,15 +68,37 @@ describe("fit", () => {
     const book = bookOf({ tight: { spentNano: 700, heldNano: 250 }, wide: { spentNano: 0, heldNano: 0 } });
     const budgets = [budget("wide", 400), budget("tight", 1_000)];
     const need = { inputNano: 20, outputNano: 30, outputTokens: 30, leastOutputTokens: 30 };
-    expect(fit(budgets, need, book, 0)).toEqual({ nano: 50, outputTokens: 30 });
+    expect(fit(budgets, need, book, 0)).toEqual({ nano: 50, expectedNano: 50, outputTokens: 30 });
     const one = { ...need, inputNano: 21 };
     expect(fit(budgets, one, book, 0)).toMatchObject({ short: { id: "tight" } });
-    expect(fit(budgets, { ...one, leastOutputTokens: 20 }, book, 0)).toEqual({ nano: 50, outputTokens: 28 });
+    expect(fit(budgets, { ...one, leastOutputTokens: 20 }, book, 0)).toEqual({
+      nano: 50,
+      expectedNano: 50,
+      outputTokens: 28,
+    });
+  });
+
+  test("a budget that refuses is not fitted into; one that asks for what is expected is not asked for more", () => {
+    const need = { inputNano: 20, outputNano: 40, outputTokens: 40, leastOutputTokens: 10, expectedNano: 25 };
+    const refusing = { ...budget("refusing", 50), onShortfall: "refuse" as const };
+    const expecting = { ...budget("expecting", 30), admission: "expected" as const };
+    expect(fit([refusing], need, bookOf(), 0)).toEqual({ short: refusing, leastNano: 60, fittingOutputTokens: 29 });
+    expect(fit([expecting], need, bookOf(), 0)).toEqual({ nano: 60, expectedNano: 25, outputTokens: 40 });
+    expect(fit([expecting, budget("capping", 50)], need, bookOf(), 0)).toEqual({
+      nano: 50,
+      expectedNano: 25,
+      outputTokens: 29,
+    });
+    const full = bookOf({ expecting: { spentNano: 6, heldNano: 0 } });
+    expect(fit([expecting], need, full, 0)).toMatchObject({ short: { id: "expecting" }, leastNano: 25 });
+    // Nobody asks what is expected: the whole is.
+    expect(fit([expecting], { ...need, expectedNano: 90 }, bookOf(), 0)).toMatchObject({ leastNano: 60 });
   });
 
   test("no budget, no bound", () => {
     expect(fit([], { inputNano: 1e15, outputNano: 0, outputTokens: 0, leastOutputTokens: 0 }, bookOf(), 0)).toEqual({
       nano: 1e15,
+      expectedNano: 1e15,
       outputTokens: 0,
     });
   });
@@ -92,25 +114,26 @@ const budget = (id: string, limitNano: number): Budget => ({
   id,
   scope: { kind: "key", id },
   window: "lifetime",
+  timeZone: null,
+  hours: null,
   limitNano,
   createdMs: 0,
+  onShortfall: "cap",
+  admission: "bound",
+  extraNano: 0,
+  extraUntilMs: 0,
+  resetMs: 0,
+  prepaid: false,
+  span: null,
+  rows: new Map(),
+  whole: true,
 });
 
-/** Only the counters: `fit` reads nothing else. */
-function bookOf(counters: Readonly<Record<string, Pick<Counters, "spentNano" | "heldNano">>> = {}): BudgetBook {
-  const unused = () => {
-    throw new Error("fit only reads counters");
-  };
-  return {
-    counters: ({ id, ref }, startMs) => ({ ref, startMs, spentNano: 0, heldNano: 0, ...counters[id] }),
-    inScope: unused,
-    byRef: unused,
-    touch: unused,
-    row: unused,
-    heldNano: unused,
-    write: unused,
-    add: unused,
-    remove: unused,
-    reload: unused,
-  };
-}
+const bookOf = (
+  counters: Readonly<Record<string, Pick<Counters, "spentNano" | "heldNano">>> = {},
+): Pick<BudgetBook, "freeNano"> => ({
+  freeNano({ id, limitNano }) {
+    const { spentNano, heldNano } = counters[id] ?? { spentNano: 0, heldNano: 0 };
+    return limitNano - spentNano - heldNano;
+  },
+});

@@ -107,7 +107,7 @@ describe("keys and budgets", () => {
     expect(await database.budgets.remove(budget.id)).toBe(false);
     expect(await database.budgets.get(budget.id)).toBeNull();
     expect((await database.budgets.list({})).data).toEqual([]);
-    expect(await database.budgets.inScope([budget.scope])).toBe(false);
+    expect(await database.budgets.inScope([budget.scope])).toBe("none");
     expect(await database.ledger.admit(anAdmission())).toMatchObject({ admitted: true, budgets: 0 });
     await database.ledger.finish(aFinal(id));
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);

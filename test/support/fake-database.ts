@@ -1,7 +1,7 @@
+import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
 import type {
   AccountRow,
   AccountSummary,
-  BudgetRow,
   CallDetail,
   CallFilter,
   Database,
@@ -88,8 +88,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         const made: KeyRow = { ...row, revokedMs: null, lastUsedMs: null };
         keys.push(made);
         digests.set(digest, made.id);
-        if (budget !== null)
-          budgets.push({ ...budget, windowStartMs: budget.createdMs, resetsAtMs: null, spentNano: 0, heldNano: 0 });
+        if (budget !== null) budgets.push(begun(budget));
         return made;
       },
       findByDigest: (digest) => key(digests.get(digest) ?? ""),
@@ -104,13 +103,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     },
     budgets: {
       create(budget) {
-        const made: BudgetRow = {
-          ...budget,
-          windowStartMs: budget.createdMs,
-          resetsAtMs: null,
-          spentNano: 0,
-          heldNano: 0,
-        };
+        const made = begun(budget);
         budgets.push(made);
         return made;
       },
@@ -126,8 +119,22 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         if (at >= 0) budgets.splice(at, 1);
         return at >= 0;
       },
+      change(id, { limitNano, increase, ...terms }) {
+        const at = budgets.findIndex((row) => row.id === id);
+        const row = budgets[at];
+        if (row === undefined) return null;
+        const base = limitNano ?? row.limitNano - (row.increase?.nano ?? 0);
+        const more = increase === undefined ? row.increase : increase;
+        return (budgets[at] = { ...row, ...terms, increase: more, limitNano: base + (more?.nano ?? 0) });
+      },
+      reset(id) {
+        const at = budgets.findIndex((row) => row.id === id);
+        const row = budgets[at];
+        return row === undefined ? null : (budgets[at] = { ...row, spentNano: 0, heldNano: 0 });
+      },
       inScope: (scopes) =>
-        budgets.some((row) => scopes.some((scope) => scope.kind === row.scope.kind && scope.id === row.scope.id)),
+        budgets.find((row) => scopes.some((scope) => scope.kind === row.scope.kind && scope.id === row.scope.id))
+          ?.admission ?? "none",
     },
     calls: {
       list: (filter, query) =>
@@ -165,6 +172,18 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     },
   };
 }
+
+const begun = (budget: NewBudget): BudgetRow => ({
+  timeZone: null,
+  onShortfall: "cap",
+  admission: "bound",
+  increase: null,
+  ...budget,
+  windowStartMs: budget.createdMs,
+  resetsAtMs: null,
+  spentNano: 0,
+  heldNano: 0,
+});
 
 const newestFirst = <Row extends { readonly createdMs: number }>(rows: readonly Row[]): readonly Row[] =>
   [...rows].sort((left, right) => right.createdMs - left.createdMs);

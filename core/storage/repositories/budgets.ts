@@ -1,10 +1,11 @@
 import { and, desc, eq, isNull, lt, type SQL } from "drizzle-orm";
 import type { BudgetBook } from "../budget-book.ts";
-import type { BudgetRepository, BudgetRow, NewBudget } from "../database.ts";
+import type { BudgetRepository, BudgetRow, NewBudget } from "../budget.ts";
 import { freshMoment } from "../fresh-moment.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { budgets } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { noteStarts } from "../window-starts.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 
 export function budgetRepository(
@@ -17,7 +18,7 @@ export function budgetRepository(
     database
       .select({ ref: budgets.ref })
       .from(budgets)
-      .where(and(isNull(budgets.removedMs), where))
+      .where(and(isNull(budgets.removedMs), eq(budgets.prepaid, false), where))
       .orderBy(desc(budgets.ref))
       .limit(limit)
       .all();
@@ -26,8 +27,23 @@ export function budgetRepository(
     if (!budget) throw new Error("a live budget is missing in memory");
     return book.row(budget, now());
   };
+  /** What it comes to after the columns are set; `null`: no such budget. */
+  const updated = (id: string, columns: (ref: number) => Partial<typeof budgets.$inferInsert>) =>
+    writer.run(() => {
+      const row = refs(eq(budgets.id, id), 1)[0];
+      if (!row) return null;
+      const set = columns(row.ref);
+      if (Object.keys(set).length > 0) database.update(budgets).set(set).where(eq(budgets.ref, row.ref)).run();
+      book.refresh(row.ref);
+      return row;
+    });
   return {
-    inScope: (scopes) => scopes.some((scope) => book.inScope(scope).length > 0),
+    inScope(scopes) {
+      let found: ReturnType<BudgetRepository["inScope"]> = "none";
+      for (const scope of scopes)
+        for (const { admission } of book.inScope(scope)) if (found !== "expected") found = admission;
+      return found;
+    },
     create: (budget) =>
       writer.run(() => {
         const createdMs = freshMoment(database, budget.createdMs);
@@ -43,12 +59,29 @@ export function budgetRepository(
       const rows = refs(and(lt(budgets.ref, cursorOf(query)), scope), limit + 1);
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
+    async change(id, { increase, ...terms }) {
+      const row = await updated(id, () => ({
+        ...terms,
+        ...(increase !== undefined && { extraNano: increase?.nano ?? 0, extraUntilMs: increase?.untilMs ?? 0 }),
+      }));
+      return row && shown(row);
+    },
+    async reset(id) {
+      const row = await updated(id, (ref) => {
+        const budget = book.byRef(ref);
+        const resetMs = freshMoment(database, now());
+        // The row is there from now on, so that what started before is summed up to it, whatever is reset later.
+        if (budget) book.touch(book.counters(budget, resetMs));
+        return { resetMs };
+      });
+      return row && shown(row);
+    },
     remove: (id) =>
       writer.run(() => {
         const row = refs(eq(budgets.id, id), 1)[0];
         if (!row) return false;
         database.update(budgets).set({ removedMs: now() }).where(eq(budgets.ref, row.ref)).run();
-        book.remove(row.ref);
+        book.refresh(row.ref);
         return true;
       }),
   };
@@ -56,19 +89,21 @@ export function budgetRepository(
 
 /** Inside a transaction. Returns the new budget's reference. */
 export function insertBudget(database: SqliteDatabase, book: BudgetBook, budget: NewBudget): number {
+  const { scope, increase, timeZone = null, ...terms } = budget;
   const row = database
     .insert(budgets)
     .values({
-      id: budget.id,
-      scopeKind: budget.scope.kind,
-      scopeId: budget.scope.id,
-      window: budget.window,
-      limitNano: budget.limitNano,
-      createdMs: budget.createdMs,
+      ...terms,
+      timeZone,
+      scopeKind: scope.kind,
+      scopeId: scope.id,
+      extraNano: increase?.nano ?? 0,
+      extraUntilMs: increase?.untilMs ?? 0,
     })
     .returning({ ref: budgets.ref })
     .all()[0];
   if (!row) throw new Error("the new budget has no row");
-  book.add({ ref: row.ref, ...budget });
+  if (timeZone !== null) noteStarts(database, budget.window, timeZone, budget.createdMs);
+  book.refresh(row.ref);
   return row.ref;
 }

@@ -10,7 +10,6 @@ import { hotStatement } from "../hot-statement.ts";
 import { retried } from "../retried.ts";
 import { openCalls, refusalCounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { windowAt } from "../windows.ts";
 import { callWriter, type OpenCall, placeholders } from "./call-writer.ts";
 import type { Labels } from "./labels.ts";
 import { ownerRefs } from "./owner-refs.ts";
@@ -37,7 +36,7 @@ export interface Ledger extends LedgerRepository {
   reload(): void;
 }
 
-/** `[budget ref, window start ms, nano]` */
+/** `[budget ref, start of the row, nano]` */
 type StoredHold = readonly [number, number, number];
 
 /** A call in flight, as its row has it. */
@@ -72,13 +71,14 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       return { result: { admitted: false, budget, neededNano: leastNano, fittingOutputTokens }, opened: null };
     }
     const holds = budgets.map((budget): StoredHold => {
-      const { startMs } = windowAt(budget.window, startedMs);
-      const counters = book.counters(budget, startMs);
-      counters.heldNano += fitted.nano;
+      const nano = budget.admission === "expected" ? fitted.expectedNano : fitted.nano;
+      const rowMs = book.rowAt(budget, startedMs);
+      const counters = book.counters(budget, rowMs);
+      counters.heldNano += nano;
       book.touch(counters);
-      return [budget.ref, startMs, fitted.nano];
+      return [budget.ref, rowMs, nano];
     });
-    const heldNano = budgets.length > 0 ? fitted.nano : 0;
+    const heldNano = holds.reduce((most, [, , nano]) => Math.max(most, nano), 0);
     const row: OpenCall = {
       id: admission.callId,
       createdMs: startedMs,
@@ -109,10 +109,10 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   function close({ row, holds }: Opened, final: Omit<Final, "callId">) {
     deleteOpen.run({ id: row.id });
     // In the window the call was admitted in, whenever it ends.
-    for (const [ref, startMs, nano] of holds) {
+    for (const [ref, rowMs, nano] of holds) {
       const budget = book.byRef(ref);
       if (!budget) continue;
-      const counters = book.counters(budget, startMs);
+      const counters = book.counters(budget, rowMs);
       counters.heldNano -= nano;
       if (counts(budget, row, final)) counters.spentNano += final.chargeNano ?? 0;
       book.touch(counters);

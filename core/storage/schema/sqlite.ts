@@ -120,7 +120,7 @@ export const budgetWindows = sqliteTable(
   (table) => [primaryKey({ columns: [table.budgetRef, table.startMs] })],
 );
 
-/** Where days, weeks and months begin in the time zones that budgets use: SQL cannot work it out. UTC needs none. @public */
+/** Where days, weeks and months begin in the time zones that budgets use: SQL cannot work it out. UTC needs none. */
 export const windowStarts = sqliteTable(
   "window_starts",
   {

@@ -1,0 +1,84 @@
+import type { Static } from "@sinclair/typebox";
+import { GatewayError, type Scope } from "../chat/error.ts";
+import type { BudgetRow } from "../storage/budget.ts";
+import type { Database } from "../storage/database.ts";
+import { type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
+import { nanoOf } from "./money.ts";
+import { checked } from "./route.ts";
+import { BudgetChangeSchema, NewBudgetSchema } from "./schemas.ts";
+
+/** What budgets go through, whoever asks: the API or the dashboard. */
+export interface BudgetService {
+  create(input: Static<typeof NewBudgetSchema>): Promise<BudgetRow>;
+  /** `null`: no such budget. */
+  change(id: string, change: Static<typeof BudgetChangeSchema>): Promise<BudgetRow | null>;
+}
+
+export const budgetService = ({ database, now, newId, enforces }: KeyServiceDependencies): BudgetService => ({
+  async create(given) {
+    const { usd, scope, window, timeZone, increase, ...terms } = checked(NewBudgetSchema, given);
+    if (!enforces.budgets) throw notEnforced("budget", "billing");
+    return database.budgets.create({
+      ...terms,
+      id: newId(),
+      scope: await existing(scope, database),
+      window,
+      timeZone: zoneOf(timeZone, window),
+      limitNano: nanoOf(usd, "usd"),
+      increase: increase ? increaseOf(increase, now()) : null,
+      createdMs: now(),
+    });
+  },
+  async change(id, given) {
+    const { usd, increase, ...terms } = checked(BudgetChangeSchema, given);
+    return database.budgets.change(id, {
+      ...terms,
+      ...(usd !== undefined && { limitNano: nanoOf(usd, "usd") }),
+      ...(increase !== undefined && { increase: increase && increaseOf(increase, now()) }),
+    });
+  },
+});
+
+/** A budget on a key or account that does not exist would count nothing, which nobody wants. */
+async function existing(
+  scope: { readonly kind: Scope["kind"]; readonly id?: string },
+  database: Database,
+): Promise<Scope> {
+  const found = scopeOf(scope.kind, scope.id);
+  if (found.kind === "key" && !(await database.keys.get(found.id))) missing();
+  if (found.kind === "account" && !(await database.accounts.get(found.id))) missing();
+  return found;
+}
+
+export function scopeOf(kind: string, id: string | undefined): Scope {
+  if (kind === "global") return { kind, id: "global" };
+  const param = "scope.id";
+  if (id === undefined) throw new GatewayError("invalid-request", `${param}: missing`, { param });
+  if (kind === "key" || kind === "account" || kind === "model" || kind === "provider") return { kind, id };
+  throw new GatewayError("invalid-request", "scopeKind: expected key, account, model, provider or global", {
+    param: "scopeKind",
+  });
+}
+
+function increaseOf({ usd, until }: { readonly usd: number | string; readonly until: number }, nowMs: number) {
+  if (until <= nowMs)
+    throw new GatewayError("invalid-request", "increase.until: already past", { param: "increase.until" });
+  return { nano: nanoOf(usd, "increase.usd"), untilMs: until };
+}
+
+function zoneOf(timeZone: string | undefined, window: string): string | null {
+  if (timeZone === undefined) return null;
+  const bad = (why: string) => new GatewayError("invalid-request", `timeZone: ${why}`, { param: "timeZone" });
+  if (window !== "day" && window !== "week" && window !== "month") throw bad("only for a day, week or month");
+  // Names alone: an offset as +02:00 has no summer time, and nobody means that.
+  if (!/^[A-Za-z]/.test(timeZone) || !isTimeZone(timeZone)) throw bad("not an IANA time zone, as Europe/Berlin");
+  return /^(?:etc\/)?(?:utc|gmt|zulu)$/i.test(timeZone) ? null : timeZone;
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
