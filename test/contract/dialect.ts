@@ -105,6 +105,23 @@ export function testDialect(dialect: Dialect, fixtures: DialectFixtures): void {
             expect(meterSse(dialect, chunks).metered).toEqual(metered);
           }
         });
+        test(`${name}: with any line ends it is the same`, () => {
+          for (const lineEnd of ["\r\n", "\r"]) {
+            const other = bytesOf(sse.replaceAll(/\r?\n/g, lineEnd));
+            expect(decodeSse(dialect, [other]).response).toEqual(whole.response);
+            expect(meterSse(dialect, [other]).metered).toEqual(meterSse(dialect, [bytesOf(sse)]).metered);
+          }
+        });
+        test(`${name}: an event that nobody knows yet changes nothing`, () => {
+          const frames = new SseSplitter().push(bytesOf(sse)).map(({ bytes }) => bytes);
+          const unknown = bytesOf('event: brand_new\ndata: {"type":"brand_new","brand_new":{"a":[1]}}\n\n');
+          const said = ({ response: { extensions: _extensions, ...response } }: { response: ChatResponse }) => response;
+          for (let at = 1; at < frames.length; at++) {
+            const more = [...frames.slice(0, at), unknown, ...frames.slice(at)];
+            expect(said(decodeSse(dialect, more))).toEqual(said(whole));
+            expect(meterSse(dialect, more)).toEqual(meterSse(dialect, frames));
+          }
+        });
         test(`${name}: broken off after any frame it keeps the grammar`, () => {
           const frames = new SseSplitter().push(bytesOf(sse));
           for (let count = 0; count <= frames.length; count++) {
