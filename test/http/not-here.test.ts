@@ -13,6 +13,44 @@ const authorization = `Bearer ${setup.key.key}`;
 const send = (method: string, path: string, headers: Readonly<Record<string, string>> = {}) =>
   sendRaw(setup.gateway.url, { method, path, headers, body: method === "POST" ? "{}" : "" });
 
+describe("a WebSocket", () => {
+  const upgrade = {
+    connection: "Upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+  };
+
+  test.each([
+    ["with a credential", { authorization }],
+    ["without", {}],
+    ["as Codex asks", { authorization, "openai-beta": "responses_websockets=2026-02-06" }],
+  ])("is refused at once with 426: %s", async (_, headers) => {
+    const answer = await send("GET", "/v1/responses", { ...upgrade, ...headers });
+    expect(answer?.status).toBe(426);
+    expect(answer?.headers).toMatchObject({ upgrade: "HTTP/1.1", connection: expect.stringMatching(/upgrade/i) });
+    expect(errorOf(answer?.text ?? "").message).toContain("WebSocket");
+  });
+
+  test("is refused to a real client, which learns the status", async () => {
+    const socket = new WebSocket(`${setup.gateway.url.replace("http", "ws")}/v1/responses`);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    socket.addEventListener("error", (event) => resolve("message" in event ? String(event.message) : ""));
+    socket.addEventListener("open", () => resolve("open"));
+    expect(await promise).toContain("426");
+  });
+
+  test("elsewhere is what the path is: no route, or no such method", async () => {
+    expect((await send("GET", "/v1/nothing", upgrade))?.status).toBe(404);
+    expect((await send("GET", "/healthz", upgrade))?.status).toBe(200);
+  });
+
+  test("a GET that asks for no upgrade is 405", async () => {
+    const answer = await send("GET", "/v1/responses", { authorization });
+    expect([answer?.status, answer?.headers.allow]).toEqual([405, "POST"]);
+  });
+});
+
 describe("what comes later is a 404 that says so", () => {
   test.each([
     ["POST", "/v1/images/generations", "images"],
