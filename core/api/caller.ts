@@ -12,6 +12,8 @@ function nameOf({ method, url, headers }: Request): DialectName {
   if (method === "POST" && path.startsWith("/v1/models/")) return "gemini";
   // Anthropic requires the header of every request, and no other SDK sends it.
   if (/^\/v1\/messages(?:\/|$)/.test(path) || headers.has("anthropic-version")) return "anthropic-messages";
+  // Google's SDK lists models under `/v1` too, as OpenAI's does.
+  if (headers.has("x-goog-api-client") || headers.has("x-goog-api-key")) return "gemini";
   return "openai-chat";
 }
 

@@ -21,17 +21,35 @@ export interface Recording {
 const folder = process.env.LLM_PROXY_WIRE ?? join(import.meta.dir, "..", "..", "..", "shared", "wire");
 
 /** All recordings of a dialect, in order of their ids; none, and a printed note, where the data is absent. */
-export function recordings(dialect: string): Recording[] {
-  const path = join(folder, dialect);
+export const recordings = (dialect: string): Recording[] => filesOf<Recording>(dialect);
+
+function filesOf<Shape>(name: string): Shape[] {
+  const path = join(folder, name);
   if (!existsSync(path)) {
-    console.log(`skipped: every ${dialect} recording: no wire data here (set LLM_PROXY_WIRE)`);
+    console.log(`skipped: every ${name} recording: no wire data here (set LLM_PROXY_WIRE)`);
     return [];
   }
   // The format is written down beside the data; a recording of another shape fails the test that reads it.
   return readdirSync(path)
     .toSorted()
-    .map((name) => JSON.parse(readFileSync(join(path, name), "utf8")) as Recording);
+    .map((file) => JSON.parse(readFileSync(join(path, file), "utf8")) as Shape);
 }
+
+/** A request that a real coding agent sent, its credential replaced by `<dummy>`. */
+export interface AgentRequest {
+  readonly id: string;
+  /** A dialect of ours, or another protocol. */
+  readonly endpoint_dialect: string;
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: Readonly<Record<string, unknown>> | null;
+  };
+}
+
+/** Every one of them, in order of their ids; none, and a printed note, where the data is absent. */
+export const agentRequests = (): readonly AgentRequest[] => filesOf<AgentRequest>("clients");
 
 /** The bytes that the upstream sent. A unary body was recorded parsed, so it is laid out here as OpenAI lays it out. */
 export function responseBytes(recording: Recording): Buffer {

@@ -36,7 +36,8 @@ export function encodeTools(tools: readonly Tool[], warn: (what: string) => void
   const functions = tools.flatMap((tool) => (tool.type === "function" ? [encodeFunction(tool, warn)] : []));
   const servers = tools.flatMap((tool) => {
     if (tool.type === "server" && tool.dialect === dialectName) return [tool.definition];
-    if (tool.type !== "function") warn(`a tool of the kind '${tool.type}'`);
+    if (tool.type === "server") warn("a tool that another provider runs");
+    if (tool.type === "custom") warn("a tool of the kind 'custom'");
     return [];
   });
   const all = [...(functions.length > 0 ? [{ functionDeclarations: functions }] : []), ...servers];

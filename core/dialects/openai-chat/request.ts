@@ -100,7 +100,7 @@ export function encodeRequest(
     ...own,
     model,
     messages: encodeMessages(request.messages, warn),
-    ...encodeTools(request, spelling.has("functions")),
+    ...encodeTools(request, spelling.has("functions"), warn),
     ...given("parallel_tool_calls", request.parallelToolCalls),
     ...encodeCap(request.maxOutputTokens, spelling),
     ...(request.candidates === 1 ? {} : { n: request.candidates }),
@@ -167,8 +167,9 @@ const plainFields = [
 const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });
 const isNothing = (value: Json | undefined) => value === undefined || value === null;
 
-function encodeTools(request: ChatRequest, isLegacy: boolean): JsonObject {
+function encodeTools(request: ChatRequest, isLegacy: boolean, warn: (what: string) => void): JsonObject {
   const tools = request.tools.map(encodeTool).filter((tool) => tool !== null);
+  if (tools.length < request.tools.length) warn("a tool that another provider runs");
   const choice = request.toolChoice;
   const isCustom = (called: string) => request.tools.some((tool) => tool.type === "custom" && tool.name === called);
   if (!isLegacy) {

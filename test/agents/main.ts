@@ -1,0 +1,82 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { DialectName } from "../../core/dialects/dialect.ts";
+import { dialects } from "../../core/dialects/index.ts";
+import { setUp } from "../support/setup.ts";
+import { type Agent, agents } from "./agents.ts";
+import { type Outcome, runLoop } from "./loop.ts";
+
+/**
+ * `bun run test:agents`: real coding agents, each before a provider of every dialect, do one task with a tool. Installs
+ * them from npm, about 1 GB, into `--folder` (a folder in the system's own for temporary files), where they stay.
+ */
+const { values } = parseArgs({
+  options: {
+    folder: { type: "string", default: join(tmpdir(), "llm-proxy-agents") },
+    /** Part of an agent's name; all where absent. */
+    only: { type: "string", default: "" },
+    /** A target dialect; all where absent. */
+    target: { type: "string" },
+    /** Print the end of each run's output. */
+    trace: { type: "boolean", default: false },
+  },
+});
+
+const binaries = install(values.folder);
+const setup = await setUp({ dialects: dialects.keys() });
+const rows: { readonly agent: Agent; readonly target: DialectName; readonly outcome: Outcome }[] = [];
+try {
+  const targets = [...dialects.keys()].filter((name) => name === (values.target ?? name));
+  for (const agent of agents.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase())))
+    for (const target of targets) {
+      const outcome = await runLoop(agent, target, setup, binaries);
+      rows.push({ agent, target, outcome });
+      if (values.trace) console.error(`${agent.name} before ${target}\n${outcome.trace}\n`);
+    }
+} finally {
+  await setup.stop();
+}
+
+console.log("| agent | version | speaks | provider speaks | calls | seconds | outcome |");
+console.log("|---|---|---|---|---:|---:|---|");
+for (const { agent, target, outcome } of rows) {
+  const version = agent.install.split("@").at(-1);
+  const said = outcome.faults.length === 0 ? "as scripted" : outcome.faults.join("; ");
+  console.log(
+    `| ${agent.name} | ${version} | ${agent.dialect} | ${target} | ${outcome.asked} | ${outcome.seconds.toFixed(1)} | ${said} |`,
+  );
+}
+const failed = rows.filter(({ outcome }) => outcome.faults.length > 0).length;
+console.log(`\n${rows.length - failed} of ${rows.length} loops went as scripted`);
+process.exitCode = failed > 0 || rows.length === 0 ? 1 : 0;
+
+/** The folder with the commands. What is there in the right version stays. */
+function install(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  const packages = [...new Set(agents.map((agent) => agent.install))];
+  console.error(`installing ${packages.join(", ")} into ${folder}`);
+  execFileSync(
+    "npm",
+    [
+      "install",
+      "--prefix",
+      folder,
+      "--no-audit",
+      "--no-fund",
+      "--ignore-scripts",
+      "--loglevel",
+      "error",
+      "--save-exact",
+      ...packages,
+    ],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
+  const found = join(folder, "node_modules", ".bin");
+  if (!existsSync(found)) throw new Error(`npm installed no commands into ${folder}`);
+  return found;
+}
