@@ -8,11 +8,14 @@ import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
 import { openapi } from "./openapi.ts";
+import type { PriceService } from "./price-service.ts";
+import { priceRoutes } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
   readonly service: KeyService;
   readonly budgets: BudgetService;
+  readonly prices: PriceService;
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -29,6 +32,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...accountRoutes(dependencies),
     ...budgetRoutes(budgets, database),
     ...callRoutes(database, now),
+    ...priceRoutes(dependencies.prices),
   ];
   const description = openapi(routes, dependencies);
 

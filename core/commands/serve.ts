@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { budgetService } from "../api/budget-service.ts";
 import { keyService } from "../api/keys.ts";
+import { priceService } from "../api/price-service.ts";
 import { ConfigError } from "../config/problem.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
@@ -93,6 +94,7 @@ export const serve: Command = async (input) => {
   try {
     checkDialects(plugins);
     const { database } = plugins;
+    plugins.billing?.slot.adopt?.(database.book.entries());
     await checkSecret(database.settings, secret);
     const swept = await database.ledger.sweep(plugins.billing?.slot.policy.interrupted ?? "input", now());
     if (swept > 0) logger.warn({ calls: swept }, "calls of a process that died were ended as interrupted");
@@ -130,6 +132,14 @@ export const serve: Command = async (input) => {
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
     const sessions = createSessions(database.sessions, now);
     const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
+    const prices = priceService({
+      database,
+      billing: plugins.billing,
+      providers: services.providers,
+      models: services.models,
+      now,
+      newId,
+    });
     const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
     const service = keyService(keyParts);
     const budgets = budgetService(keyParts);
@@ -150,6 +160,7 @@ export const serve: Command = async (input) => {
         admin,
         service,
         budgets,
+        prices,
         logger,
         version,
         publicUrl: settings.publicUrl,
@@ -160,6 +171,7 @@ export const serve: Command = async (input) => {
       },
       dashboard: {
         database,
+        prices,
         publicUrl: settings.publicUrl,
         now,
         version,

@@ -59,7 +59,12 @@ function priceOf({ target, ...entry }: NonNullable<ConfigFile["prices"]>[number]
 }
 
 /** Prices as they were checked, every one as the decimal that it says. */
-function pricesOf({ serviceTiers, contextWindow, maxOutputTokens, ...set }: PriceEntry): Omit<PriceRow, "target"> {
+export function pricesOf({
+  serviceTiers,
+  contextWindow,
+  maxOutputTokens,
+  ...set
+}: PriceEntry): Omit<PriceRow, "target"> {
   return {
     ...setOf(set),
     ...(serviceTiers && {

@@ -155,7 +155,7 @@ const AliasSchema = t.Union([
   ),
 ]);
 
-const decimal = (description: string) =>
+export const decimal = (description: string) =>
   t.Union(
     [
       t.Number({ minimum: 0, maximum: 1_000_000 }),
@@ -198,7 +198,7 @@ const contextTiers = t.Optional(
 );
 
 /** The prices of a target, without the target. */
-const priceFields = {
+export const priceFields = {
   ...items,
   contextTiers,
   serviceTiers: t.Optional(
@@ -217,13 +217,15 @@ const priceFields = {
   maxOutputTokens: t.Optional(tokens("Most tokens of output that the model can write.")),
 };
 
+export const priceTarget = t.String({
+  pattern: "^[^\\s*]+/[^\\s*]*\\*?$",
+  expected: "`instance/model`, or `instance/` and `*` for any rest",
+  description: "`instance/model`; `*` at the end matches any rest.",
+});
+
 export const PriceSchema = t.Object(
   {
-    target: t.String({
-      pattern: "^[^\\s*]+/[^\\s*]*\\*?$",
-      expected: "`instance/model`, or `instance/` and `*` for any rest",
-      description: "`instance/model`; `*` at the end matches any rest.",
-    }),
+    target: priceTarget,
     ...priceFields,
   },
   { additionalProperties: false },

@@ -1,5 +1,7 @@
+import type { PriceListing } from "../plugin/plugin.ts";
+import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
-import type { Database, KeyRow } from "../storage/database.ts";
+import type { Database, KeyRow, Page } from "../storage/database.ts";
 import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */
@@ -7,6 +9,7 @@ export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" 
 
 export interface DashboardDependencies {
   readonly database: DashboardDatabase;
+  readonly prices: DashboardPrices;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;
   /** Epoch milliseconds. */
@@ -23,6 +26,19 @@ export interface DashboardDependencies {
   readonly sessions?: Sessions;
   /** Address of the peer, for the throttle of the login; without it all peers share one. */
   readonly clientAddress?: (request: Request) => string | null;
+}
+/** What the pages ask of the prices; as the API's `PriceService`. */
+export interface DashboardPrices {
+  list(query: {
+    readonly search?: string;
+    readonly source?: PriceListing["source"];
+    readonly after?: string;
+    readonly limit?: number;
+  }): Page<ListedPrice>;
+  set(input: unknown, author: string): Promise<unknown>;
+  terms(): readonly TermsRow[];
+  remove(id: string): Promise<void>;
+  unpriced(query: { readonly after?: string; readonly limit?: number }): Promise<Page<UnpricedModel>>;
 }
 export interface CreateKeyInput {
   readonly name: string;

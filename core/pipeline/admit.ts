@@ -42,7 +42,7 @@ export async function admit(
   const scopes = await scopesOf(call, principal, asked, route, services);
   if (services.rateLimit.length === 0 && Object.keys(principal.limits).length > 0)
     throw unavailable("the key has limits, and nothing is configured that keeps them");
-  const first = billFor(asked, route, scopes, services);
+  const first = billFor(call, asked, route, scopes, services);
   const claim: Claim = {
     callId: call.id,
     principal,
@@ -83,11 +83,11 @@ async function take(
   return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, grant, release) };
 }
 
-function billFor(asked: Asked, route: Route, scopes: readonly Scope[], services: Services): Bill {
+function billFor(call: Call, asked: Asked, route: Route, scopes: readonly Scope[], services: Services): Bill {
   const counted = services.database.budgets.inScope(scopes);
   if (counted !== "none" && !services.billing)
     throw unavailable("a budget counts the call, and nothing is configured that rates it");
-  return billOf(asked, route, counted, services);
+  return billOf(asked, route, counted, services, call.accounts);
 }
 
 interface Applicant {
@@ -122,7 +122,7 @@ async function admitInLedger({ call, principal, asked, route, ...first }: Applic
     if (result.admitted) return { bill, result };
     if (!result.outdated) throw shortBudget(result, asked.envelope.candidates, services.now());
     scopes = await scopesOf(call, principal, asked, route, services);
-    bill = billFor(asked, route, scopes, services);
+    bill = billFor(call, asked, route, scopes, services);
   }
 }
 

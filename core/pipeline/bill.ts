@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { noUsage, type Usage } from "../chat/usage.ts";
-import type { Biller, Rating } from "../plugin/plugin.ts";
+import type { Biller, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
 import type { Asked } from "./decode.ts";
@@ -33,6 +33,7 @@ export function billOf(
   route: Route,
   counted: ReturnType<BudgetRepository["inScope"]>,
   services: Services,
+  accounts: readonly string[] = [],
 ): Bill {
   const budgeted = counted !== "none";
   const biller = services.billing?.slot ?? null;
@@ -42,7 +43,7 @@ export function billOf(
   const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
   const usage = { ...noUsage, inputTokens: expectedInputTokens };
   // Each is rated, so that a target without a price is met now and not after a fallback.
-  const [expected = null] = route.targets.map((target) => rated(biller, usage, target, now, budgeted, false));
+  const [expected = null] = route.targets.map((target) => rated(services, usage, target, now, budgeted, { accounts }));
   const bill = {
     budgeted,
     inputBoundTokens,
@@ -56,16 +57,17 @@ export function billOf(
   const outputTokens = capTokens * envelope.candidates;
   let dearest: Rating | null = null;
   let inputNano = 0;
+  const most = { dearest: true, accounts };
   for (const [at, target] of route.targets.entries()) {
     const inputTokens = bounds[at] ?? inputBoundTokens;
-    const input = rated(biller, { ...noUsage, inputTokens }, target, now, budgeted, true);
-    const whole = rated(biller, { ...noUsage, inputTokens, outputTokens }, target, now, budgeted, true);
+    const input = rated(services, { ...noUsage, inputTokens }, target, now, budgeted, most);
+    const whole = rated(services, { ...noUsage, inputTokens, outputTokens }, target, now, budgeted, most);
     inputNano = Math.max(inputNano, input?.chargeNano ?? 0);
     if (whole && (!dearest || whole.chargeNano > dearest.chargeNano)) dearest = whole;
   }
   const [first] = route.targets;
   const likely = { ...usage, outputTokens: Math.min(likelyOutputTokens * envelope.candidates, outputTokens) };
-  const likelyCost = counted === "expected" ? rated(biller, likely, first, now, budgeted, false) : null;
+  const likelyCost = counted === "expected" ? rated(services, likely, first, now, budgeted, { accounts }) : null;
   return {
     ...bill,
     dearest,
@@ -98,20 +100,29 @@ function uncapped(route: Route, biller: Biller | null): number {
 
 /** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */
 function rated(
-  biller: Biller | null,
+  services: Services,
   usage: Usage,
   target: RouteTarget,
   atMs: number,
   budgeted: boolean,
-  dearest: boolean,
+  options: RateOptions,
 ): Rating | null {
+  const biller = services.billing?.slot;
   if (!biller) return null;
   try {
-    return biller.rate(usage, target, atMs, { dearest });
+    return biller.rate(usage, target, atMs, options);
   } catch (error) {
+    if (isUnpriced(error) && options.dearest !== true) countUnpriced(target, services);
     if (isUnpriced(error) && biller.policy.unpriced === "allow" && !budgeted) return null;
     throw error;
   }
+}
+
+/** For the list of what has no price. It holds up no call, and fails none. */
+function countUnpriced({ provider, model }: RouteTarget, { database, logger }: Services) {
+  Promise.try(() => database.book.countUnpriced(provider, model)).catch((error: unknown) =>
+    logger.warn({ provider, error }, "a model without a price could not be counted"),
+  );
 }
 
 export const isUnpriced = (error: unknown): boolean =>

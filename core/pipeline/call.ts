@@ -16,6 +16,8 @@ export interface Call {
   /** Why no further attempt may be made: the client's drain is over, or the process stops. */
   stopped: GatewayError | null;
   principal: Principal | null;
+  /** The account and its parents, nearest first, as they were at the start; empty until they are known. */
+  accounts: readonly string[];
   envelope: Envelope | null;
   admitted: Admitted | null;
   /** Counted against the memory for bodies until the answer begins. */
@@ -48,6 +50,7 @@ export const openCall = (request: Request | null, endpoint: Endpoint, services: 
     abort: new AbortController(),
     stopped: null,
     principal: null,
+    accounts: [],
     envelope: null,
     admitted: null,
     heldBodyBytes: 0,

@@ -22,6 +22,8 @@ export interface Models {
   resolve(name: string, principal: Principal, random: () => number): Route;
   /** What the principal may call, sorted: aliases, then bare claims, then `instance/model`. */
   list(principal: Principal): readonly ListedModel[];
+  /** Every target that the file, a provider or the price book names. */
+  targets(): readonly RouteTarget[];
 }
 export interface ListedModel {
   readonly id: string;
@@ -68,6 +70,11 @@ export function modelTable(
       const [first, ...rest] = permitted;
       if (!first) throw new GatewayError("forbidden", "this key may not use the model", { code: "model_not_allowed" });
       return { targets: [first, ...rest] };
+    },
+    targets() {
+      const claimed = [...claims].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
+      const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...claimed];
+      return [...new Map(found.flatMap((one) => (one ? [[`${one.provider}/${one.model}`, one]] : []))).values()];
     },
     list({ models }) {
       const may = (id: string, target?: RouteTarget) =>

@@ -21,9 +21,10 @@ export async function scopesOf(
     services.logger.error({ callId: call.id }, "an auth plugin named an account that does not exist");
     throw new GatewayError("forbidden", "the account does not exist");
   }
+  call.accounts = lineage.map(({ id }) => id);
   const scopes: Scope[] = [];
   if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
-  for (const { id } of lineage) scopes.push({ kind: "account", id });
+  for (const id of call.accounts) scopes.push({ kind: "account", id });
   add(scopes, "model", asked.envelope.model);
   for (const { provider, model } of route.targets) {
     add(scopes, "model", `${provider}/${model}`);

@@ -42,7 +42,8 @@ export async function settle(
   call.ended = true;
   leaveLists(call, services);
   const { usage, source } = usedBy(call, outcome, admitted);
-  const rating = ratingOf(usage, outcome, services);
+  const finishedMs = services.now();
+  const rating = ratingOf(call, usage, outcome, finishedMs, services);
   const notes = notesOf(call, outcome, admitted, usage, rating);
   const final: Final = {
     callId: call.id,
@@ -62,7 +63,7 @@ export async function settle(
       billed: source !== "none" && at === call.attempts.length - 1,
     })),
     firstByteMs: call.firstByteMs,
-    finishedMs: services.now(),
+    finishedMs,
     notes,
   };
   try {
@@ -150,9 +151,12 @@ const isCredible = ({ inputTokens, outputTokens }: Usage): boolean =>
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 
+/** By the prices of the end, which is what a provider that prices by the hour goes by, and what re-rating does. */
 function ratingOf(
+  call: Call,
   usage: Usage | null,
   { target, metered }: Outcome,
+  finishedMs: number,
   services: Services,
 ): Rating | typeof free | "unpriced" {
   const biller = services.billing?.slot;
@@ -160,7 +164,10 @@ function ratingOf(
   if (!usage) return free;
   const serviceTier = metered.usage?.serviceTier;
   try {
-    return biller.rate(usage, target, services.now(), serviceTier === undefined ? {} : { serviceTier });
+    return biller.rate(usage, target, finishedMs, {
+      accounts: call.accounts,
+      ...(serviceTier !== undefined && { serviceTier }),
+    });
   } catch (error) {
     if (!isUnpriced(error)) services.logger.error({ error }, "a call could not be rated; its cost is unknown");
     return "unpriced";
@@ -182,9 +189,35 @@ function notesOf(
     ...(outcome.metered.usage?.anomalous && { anomalous: true }),
     ...(overHold && { overHold: true }),
     ...(usage && rating !== "unpriced" && rating.lines.length > 0 && { lines: rating.lines }),
+    ...(rating !== "unpriced" && "terms" in rating && rating.terms && { terms: rating.terms }),
+    ...(usage && ratedBesides(usage, outcome.metered.usage?.serviceTier)),
   };
   return Object.keys(notes).length > 0 ? notes : null;
 }
+
+/** What a rating needs beside the columns of a call, so that it can be repeated. */
+function ratedBesides(usage: Usage, serviceTier: string | undefined): Pick<CallNotes, "serviceTier" | "counts"> {
+  const { inputAudioTokens, cacheReadAudioTokens, outputAudioTokens } = usage;
+  const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0 } = usage;
+  const sum =
+    inputAudioTokens + cacheReadAudioTokens + outputAudioTokens + inputImageTokens + outputImageTokens + webSearches;
+  return {
+    ...(serviceTier !== undefined && !standardTiers.has(serviceTier) && { serviceTier }),
+    ...(sum > 0 && {
+      counts: {
+        inputAudioTokens,
+        cacheReadAudioTokens,
+        outputAudioTokens,
+        inputImageTokens,
+        outputImageTokens,
+        webSearches,
+      },
+    }),
+  };
+}
+
+/** What vendors call the tier that nobody prices apart: left out, because it stands in nearly every answer. */
+const standardTiers: ReadonlySet<string> = new Set(["default", "standard", "auto", "on_demand", "ON_DEMAND"]);
 
 async function endHolds(call: Call, admitted: Admitted, usage: Usage, chargeNano: number, services: Services) {
   const context = { logger: services.logger, timings: call.timings };

@@ -7,6 +7,7 @@ import type { ChatResponse } from "../chat/response.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Database } from "../storage/database.ts";
+import type { BookEntry, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
 /**
  * All a plugin author needs. A plugin module default-exports `definePlugin({…})`, or an array of them.
@@ -21,6 +22,16 @@ export type { ChatRequest, Message, Part } from "../chat/request.ts";
 export type { ChatResponse } from "../chat/response.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
+export type {
+  BookEntry,
+  ChargeRow,
+  ChargeTerms,
+  ItemPrices,
+  PriceListing,
+  PriceRow,
+  PriceSet,
+  RatedTerms,
+} from "./prices.ts";
 
 /** The builder of option schemas: TypeBox, which is JSON Schema. */
 export const t = Type;
@@ -222,6 +233,13 @@ export interface Biller {
   models?(vendor: string): readonly ModelFacts[];
   /** What is known of one target's size; `null`: nothing. Cheap: it is asked on every call. */
   facts?(target: Target): ModelFacts | null;
+  /**
+   * Takes over what was set through the API and the dashboard: all of it, at the start and after each change. An entry
+   * holds from its time on; of two with the same target, and account, the later one.
+   */
+  adopt?(entries: readonly BookEntry[]): void;
+  /** Its own prices, those of `prices:` first, each with the name that the instance's calls have. For pages and lists. */
+  prices?(instances: readonly Pick<Target, "provider" | "vendor">[]): readonly PriceListing[];
   /** For credit that is kept elsewhere: called before core's own admission, and ended with it. */
   authorize?(claim: Claim, rating: Rating): Awaitable<Hold>;
 }
@@ -239,6 +257,8 @@ export interface RateOptions {
   readonly dearest?: boolean;
   /** As reported by the provider, e.g. `priority`. */
   readonly serviceTier?: string;
+  /** Who pays: the account and its parents, nearest first. */
+  readonly accounts?: readonly string[];
 }
 /** Provider + upstream model. */
 export interface Target {
@@ -254,6 +274,8 @@ export interface Rating {
   readonly chargeNano: number;
   readonly priceVersion: string;
   readonly lines: readonly RatingLine[];
+  /** How the charge came of the cost; absent: they are equal. */
+  readonly terms?: RatedTerms;
 }
 export interface RatingLine {
   /** Token class, e.g. `input`, `cacheRead`, `output`. */
@@ -270,36 +292,6 @@ export interface ModelFacts {
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
 }
-/** What has a price of its own: classes of tokens, in USD per million, and what is paid by the piece. Decimals. */
-export interface ItemPrices {
-  readonly input: string;
-  readonly output: string;
-  readonly cacheRead?: string;
-  readonly cacheWrite?: string;
-  readonly cacheWrite1h?: string;
-  readonly reasoning?: string;
-  readonly inputAudio?: string;
-  readonly outputAudio?: string;
-  readonly inputImage?: string;
-  readonly outputImage?: string;
-  /** USD per call. */
-  readonly request?: string;
-  /** USD per search of the web. */
-  readonly webSearch?: string;
-}
-export interface PriceSet extends ItemPrices {
-  /** In effect for the whole call when its input has more than `above` tokens; an item that is left out keeps its price. */
-  readonly contextTiers?: readonly (Partial<ItemPrices> & { readonly above: number })[];
-}
-/** One row of the file's `prices:`. `target` is `instance/model`, `*` matches any rest. */
-export interface PriceRow extends PriceSet {
-  readonly target: string;
-  /** By the name of the tier that served the call, e.g. `batch`; fees by the piece that it leaves out are the row's. */
-  readonly serviceTiers?: Readonly<Record<string, PriceSet>>;
-  readonly contextWindow?: number;
-  readonly maxOutputTokens?: number;
-}
-
 // ── guardrail, cache, observer ────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Guardrail {

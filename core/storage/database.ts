@@ -3,6 +3,10 @@ import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
+import type { BookRepository } from "./book.ts";
+import type { CallNotes } from "./call-notes.ts";
+
+export type { CallNotes } from "./call-notes.ts";
 
 /**
  * All that is kept. Each method is one transaction and is atomic; none hands out a transaction. Times are epoch
@@ -15,6 +19,7 @@ export interface Database {
   readonly budgets: BudgetRepository;
   readonly ledger: LedgerRepository;
   readonly calls: CallRepository;
+  readonly book: BookRepository;
   readonly sessions: SessionRepository;
   /** State of one plugin instance. */
   namespace(name: string): Namespace;
@@ -226,22 +231,6 @@ export interface Final {
   readonly firstByteMs: number | null;
   readonly finishedMs: number;
   readonly notes: CallNotes | null;
-}
-/** What a page shows of one call beyond its columns. */
-export interface CallNotes {
-  readonly warnings?: readonly string[];
-  readonly lines?: readonly {
-    readonly item: string;
-    readonly quantity: number;
-    readonly price: string;
-    readonly tier?: string;
-  }[];
-  /** Message the client got. */
-  readonly error?: string;
-  /** The provider's usage was not credible and was corrected. */
-  readonly anomalous?: boolean;
-  /** The charge is above what was held for it: the bound was too low. */
-  readonly overHold?: boolean;
 }
 export interface Refusal extends CallStart {
   readonly provider: string | null;

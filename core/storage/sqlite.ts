@@ -10,6 +10,7 @@ import { type GroupCommit, groupCommit } from "./group-commit.ts";
 import { migrate, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
+import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { keyRepository } from "./repositories/keys.ts";
@@ -64,10 +65,12 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       tree.forget();
       labels.reload();
       ledger.reload();
+      prices.reload();
     },
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
+  const prices = bookRepository(database, writer, options.now);
   const ledger = ledgerRepository({ client, database, writer, book, tree, labels, processId: crypto.randomUUID() });
   return {
     settings: settingRepository(database, writer),
@@ -75,6 +78,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     keys: { ...keyRepository(database, writer, book), ...threads?.keys },
     budgets: budgetRepository(database, writer, book, options.now),
     calls: { ...callRepository(database), ...threads?.calls },
+    book: prices,
     sessions: sessionRepository(database, writer),
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),

@@ -2,6 +2,7 @@ import first from "./0000_first.sql" with { type: "text" };
 import rollups from "./0001_rollups.sql" with { type: "text" };
 import accountsBudgets from "./0002_accounts_budgets.sql" with { type: "text" };
 import callBlocks from "./0003_call_blocks.sql" with { type: "text" };
+import prices from "./0004_prices.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
-export const sqliteMigrations: readonly string[] = [first, rollups, accountsBudgets, callBlocks];
+export const sqliteMigrations: readonly string[] = [first, rollups, accountsBudgets, callBlocks, prices];

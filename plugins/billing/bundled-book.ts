@@ -1,4 +1,4 @@
-import { findProvider, type Provider } from "@pydantic/genai-prices";
+import { findProvider, type Provider, waitForUpdate } from "@pydantic/genai-prices";
 import { periodsOf } from "./bundled-prices.ts";
 import { longestModelName, type Matcher, matcherOf, namesIn } from "./model-match.ts";
 import type { Period } from "./price-period.ts";
@@ -25,6 +25,9 @@ interface Entry {
   readonly names: readonly string[];
 }
 
+/** Their ids. Nothing is fetched: nobody has asked the package to update its data. */
+export const bundledVendors: readonly string[] = ((await waitForUpdate()) ?? []).map(({ id }) => id);
+
 /** At most one for each vendor of the data. */
 const vendors = new Map<string, Vendor>();
 
@@ -47,6 +50,10 @@ export function bundledNames(vendorId: string): readonly string[] {
   );
   return [...new Set(found)];
 }
+
+/** The entries of a vendor, each with the names that it spells out. */
+export const bundledModels = (vendorId: string): readonly Pick<Entry, "model" | "names">[] =>
+  vendorOf(vendorId)?.entries ?? [];
 
 /** A reseller's data may leave the models it passes on to their makers' lists. */
 function findNamed(vendor: Vendor, name: string): BundledModel | null {

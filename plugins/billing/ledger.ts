@@ -1,5 +1,7 @@
 import {
   type Biller,
+  type ChargeRow,
+  type ChargeTerms,
   definePlugin,
   GatewayError,
   type RateOptions,
@@ -8,13 +10,21 @@ import {
   type Target,
   type Usage,
 } from "llm-proxy/plugin";
+import { decimalOf, formatDecimal } from "./decimal.ts";
 import { longestModelName } from "./model-match.ts";
-import { openPriceBook, type PriceBook } from "./price-book.ts";
-import { dearestAt, type Period, sheetAt } from "./price-period.ts";
+import { type Charges, chargesOf, type Terms } from "./charges.ts";
+import { type Listing, openPriceBook, type PriceBook } from "./price-book.ts";
+import { dearestAt, sheetAt } from "./price-period.ts";
 import { type Cost, costOf, dearestCostOf } from "./rating.ts";
 import { sheetOfTier } from "./service-tier.ts";
+import { type Timeline, valueAt, valuesIn } from "./timeline.ts";
 
-/** Rates by the price book: the operator's `prices:` first, then the bundled data. Charges what the provider bills. */
+const decimal = (description: string) =>
+  t.Union([t.Number({ minimum: 0, maximum: 1_000_000 }), t.String({ pattern: "^\\d{1,7}(\\.\\d{1,18})?$" })], {
+    description,
+  });
+
+/** Rates by the price book: the operator's `prices:` first, then the bundled data. Charges what the terms in `charges` make of that. */
 export default definePlugin({
   kind: "billing",
   name: "ledger",
@@ -36,36 +46,117 @@ export default definePlugin({
         default: 16_384,
         description: "Cap on the output tokens of a call under a budget that set no cap itself.",
       }),
+      charges: t.Optional(
+        t.Array(
+          t.Object(
+            {
+              account: t.Optional(
+                t.String({ minLength: 1, description: "The account and all below it; absent: everybody." }),
+              ),
+              target: t.Optional(
+                t.String({
+                  pattern: "^[^\\s*]*\\*?$",
+                  description: "`instance/model`; `*` at the end matches any rest; absent: everything.",
+                }),
+              ),
+              margin: t.Optional(decimal("Percent on top of the cost.")),
+              discount: t.Optional(decimal("Percent off, at most 100.")),
+              fee: t.Optional(decimal("USD per call that used something.")),
+            },
+            { additionalProperties: false },
+          ),
+          {
+            description:
+              "What accounts are charged for what providers bill: cost × (1 + margin) × (1 − discount) + fee. The nearest account's row holds, of one account the most specific target's; none: the cost.",
+          },
+        ),
+      ),
     },
     { additionalProperties: false },
   ),
-  setup: (policy, { prices }): Biller => {
+  setup: ({ charges: rows = [], ...policy }, { prices }): Biller => {
     const book = openPriceBook(prices);
+    const charges = chargesOf(rows.map(rowOf));
     return {
       policy,
-      rate: (usage, target, atMs, options) => rate(book, usage, target, atMs, options ?? {}),
+      rate: (usage, target, atMs, options) => rate({ book, charges }, usage, target, atMs, options ?? {}),
       models: (vendor) => book.models(vendor),
       facts: (target) => book.find(target)?.facts ?? null,
+      adopt(entries) {
+        book.adopt(entries);
+        charges.adopt(entries);
+      },
+      prices: (instances) => book.listings(instances),
     };
   },
 });
 
-function rate(book: PriceBook, usage: Usage, target: Target, atMs: number, options: RateOptions): Rating {
-  const listing = book.find(target);
-  const cost = listing === null ? null : costIn(listing.periods, usage, atMs, options);
-  if (listing === null || cost === null) throw unpriced(target.model);
-  return { costNano: cost.costNano, chargeNano: cost.costNano, priceVersion: listing.version, lines: cost.lines };
+interface ChargeOption extends Omit<ChargeRow, keyof ChargeTerms> {
+  readonly margin?: number | string;
+  readonly discount?: number | string;
+  readonly fee?: number | string;
 }
 
-function costIn(periods: readonly Period[], usage: Usage, atMs: number, options: RateOptions): Cost | null {
-  if (options.dearest === true) {
-    const dearest = dearestAt(periods, atMs);
-    return dearest && dearestCostOf(usage, dearest);
-  }
+const rowOf = ({ margin, discount, fee, ...row }: ChargeOption): ChargeRow => ({
+  ...row,
+  ...(margin !== undefined && { margin: textOf(margin) }),
+  ...(discount !== undefined && { discount: textOf(discount) }),
+  ...(fee !== undefined && { fee: textOf(fee) }),
+});
+
+const textOf = (value: number | string): string =>
+  typeof value === "number" ? formatDecimal(decimalOf(value)) : value;
+
+interface Books {
+  readonly book: PriceBook;
+  readonly charges: Charges;
+}
+
+/** A call that is held for now is rated when it ends: prices that hold by then are looked at as well. */
+const holdAheadMs = 3_600_000;
+
+function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: number, options: RateOptions): Rating {
+  const listing = book.find(target);
+  if (listing === null) throw unpriced(target.model);
+  const terms = charges.find(`${target.provider}/${target.model}`, options.accounts ?? []);
+  if (options.dearest === true) return dearestRating(listing, terms, usage, atMs) ?? refuse(target);
+  const { version, periods } = valueAt(listing.prices, atMs);
   const standard = sheetAt(periods, atMs);
-  if (standard === null) return null;
+  if (standard === null) throw unpriced(target.model);
   const { sheet, tier } = sheetOfTier(standard, options.serviceTier);
-  return costOf(usage, sheet, tier);
+  const standing = terms === null ? null : valueAt(terms, atMs);
+  const cost = costOf(usage, sheet, tier, standing) ?? refuse(target);
+  return { ...cost, priceVersion: version, ...(standing && { terms: standing.shown }) };
+}
+
+/** `null`: no price. */
+function dearestRating(
+  { prices }: Listing,
+  terms: Timeline<Terms | null> | null,
+  usage: Usage,
+  atMs: number,
+): Rating | null {
+  let most: Rating | null = null;
+  for (const { version, periods } of valuesIn(prices, atMs, atMs + holdAheadMs)) {
+    const dearest = dearestAt(periods, atMs);
+    if (dearest === null) continue;
+    for (const standing of terms === null ? [null] : valuesIn(terms, atMs, atMs + holdAheadMs)) {
+      const cost = dearestCostOf(usage, dearest, standing);
+      if (cost === null) continue;
+      most = { ...larger(most, cost), priceVersion: version, lines: [] };
+    }
+  }
+  return most;
+}
+
+/** The larger cost and the larger charge, which need not come together. */
+const larger = (left: Rating | null, right: Cost): Pick<Cost, "costNano" | "chargeNano"> => ({
+  costNano: Math.max(left?.costNano ?? 0, right.costNano),
+  chargeNano: Math.max(left?.chargeNano ?? 0, right.chargeNano),
+});
+
+function refuse({ model }: Target): never {
+  throw unpriced(model);
 }
 
 const unpriced = (model: string): GatewayError =>

@@ -1,9 +1,12 @@
-import type { ModelFacts, PriceRow, Target } from "llm-proxy/plugin";
+import type { BookEntry, ModelFacts, PriceListing, PriceRow, Target } from "llm-proxy/plugin";
 import { bundledNames, bundledVersion, findBundled } from "./bundled-book.ts";
 import { maxOutputTokensOf } from "./model-facts.ts";
+import { bundledListings, configListings } from "./listings.ts";
 import type { Period } from "./price-period.ts";
-import { readPriceRows } from "./price-rows.ts";
+import { type OwnPrice, ownPriceOf, readPriceRows } from "./price-rows.ts";
 import { completeSheet, flat } from "./price-sheet.ts";
+import { meansTarget, rankOf } from "./target-pattern.ts";
+import { always, type Dated, type Timeline, timelineOf } from "./timeline.ts";
 
 /** Far more than the targets of any installation; a bound, because the model's name may come from a client. */
 const rememberedTargets = 10_000;
@@ -12,17 +15,27 @@ export interface PriceBook {
   /** `null`: nothing is known of the target. */
   find(target: Target): Listing | null;
   models(vendor: string): readonly ModelFacts[];
+  adopt(entries: readonly BookEntry[]): void;
+  listings(instances: readonly Pick<Target, "provider" | "vendor">[]): readonly PriceListing[];
 }
 export interface Listing {
+  readonly prices: Timeline<Priced>;
+  readonly facts: ModelFacts;
+}
+export interface Priced {
   readonly version: string;
   /** Empty: known, but without a price. */
   readonly periods: readonly Period[];
-  readonly facts: ModelFacts;
 }
+type PriceEntry = BookEntry & { readonly kind: "price"; readonly ready: OwnPrice | null };
 
-/** The operator's rows first, then the bundled data. Throws `Error` naming the row whose price is not a decimal. */
+/**
+ * What was set through the API and the dashboard first, from its time on; then the rows of the file; then the bundled
+ * data. Throws `Error` naming the row whose price is not a decimal.
+ */
 export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
   const own = readPriceRows(rows);
+  let set: readonly PriceEntry[] = [];
   const remembered = new Map<string, Listing | null>();
   const modelsOf = new Map<string, readonly ModelFacts[]>();
 
@@ -37,17 +50,33 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
   }
 
   function look(target: Target): Listing | null {
-    const row = own.find(`${target.provider}/${target.model}`);
+    const name = `${target.provider}/${target.model}`;
+    const row = own.find(name);
     const bundled = target.vendor === "echo" ? null : findBundled(target.vendor, target.model);
-    if (row === null && bundled === null) return target.vendor === "echo" ? freeOfCharge(target.model) : null;
+    const entries = set.filter((entry) => meansTarget(entry.target, name));
+    if (row === null && bundled === null && target.vendor !== "echo" && entries.length === 0) return null;
+    const latest = entries.findLast(({ ready }) => ready !== null)?.ready ?? null;
     const facts: ModelFacts = {
       model: target.model,
-      contextWindow: row?.contextWindow ?? bundled?.contextWindow ?? null,
+      contextWindow: latest?.contextWindow ?? row?.contextWindow ?? bundled?.contextWindow ?? null,
       maxOutputTokens:
-        row?.maxOutputTokens ?? (bundled === null ? null : maxOutputTokensOf(bundled.vendor, target.model, bundled.id)),
+        latest?.maxOutputTokens ??
+        row?.maxOutputTokens ??
+        (bundled === null ? null : maxOutputTokensOf(bundled.vendor, target.model, bundled.id)),
     };
-    if (row !== null) return { version: row.version, periods: [{ when: { type: "always" }, sheet: row.sheet }], facts };
-    return { version: bundledVersion, periods: bundled?.periods ?? [], facts };
+    const below =
+      row !== null
+        ? pricedBy(row)
+        : target.vendor === "echo"
+          ? freeOfCharge
+          : { version: bundledVersion, periods: bundled?.periods ?? [] };
+    const dated = entries.map((entry): Dated<Priced> => ({
+      fromMs: entry.effectiveMs,
+      claimant: entry.target,
+      rank: rankOf(entry.target),
+      value: entry.ready && pricedBy(entry.ready),
+    }));
+    return { prices: dated.length === 0 ? always(below) : timelineOf(below, dated), facts };
   }
 
   function models(vendor: string): readonly ModelFacts[] {
@@ -59,13 +88,33 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
     return facts;
   }
 
-  return { find, models };
+  return {
+    find,
+    models,
+    adopt(entries) {
+      set = entries.flatMap((entry) =>
+        entry.kind === "price"
+          ? [{ ...entry, ready: entry.prices && readyOf(entry.target, entry.prices, entry.id) }]
+          : [],
+      );
+      remembered.clear();
+      modelsOf.clear();
+    },
+    listings: (instances) => [...configListings(rows, own), ...bundledListings(instances)],
+  };
 }
+
+const readyOf = (target: string, prices: Omit<PriceRow, "target">, id: string): OwnPrice => ({
+  ...ownPriceOf({ target, ...prices }, "prices", "database"),
+  // The entry's own id, under which it is listed.
+  version: `database:${id}`,
+});
+
+const pricedBy = ({ version, sheet }: OwnPrice): Priced => ({
+  version,
+  periods: [{ when: { type: "always" }, sheet }],
+});
 
 const zero = completeSheet({ input: flat(0n), output: flat(0n) });
 /** What the built-in `echo` answers costs nothing, and is priced so that budgets and reports work with it. */
-const freeOfCharge = (model: string): Listing => ({
-  version: "built-in",
-  periods: [{ when: { type: "always" }, sheet: zero }],
-  facts: { model, contextWindow: null, maxOutputTokens: null },
-});
+const freeOfCharge: Priced = { version: "built-in", periods: [{ when: { type: "always" }, sheet: zero }] };

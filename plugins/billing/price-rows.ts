@@ -4,7 +4,7 @@ import { type Decimal, parseDecimal } from "./decimal.ts";
 import {
   completeSheet,
   type Item,
-  type Piece,
+  isPiece,
   priceOf,
   type PriceSheet,
   type Tariff,
@@ -22,6 +22,8 @@ export interface OwnPrice {
 export interface OwnPrices {
   /** By `instance/model`: the exact row, else the one with the longest prefix; of equals, the first in the file. */
   find(target: string): OwnPrice | null;
+  /** The row with this very target. */
+  exactly(target: string): OwnPrice | null;
 }
 
 const pricedItems = [
@@ -38,9 +40,6 @@ const pricedItems = [
   "request",
   "webSearch",
 ] as const satisfies readonly (keyof ItemPrices)[];
-/** By the piece a price is USD for one, all others are USD per million. */
-const pieces: ReadonlySet<string> = new Set<Piece>(["request", "webSearch"]);
-
 /** Throws `Error` with the place of the first bad price, e.g. `prices[2].cacheRead: …`. */
 export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
   const exact = new Map<string, OwnPrice>();
@@ -52,12 +51,13 @@ export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
   }
   prefixes.sort((left, right) => right.prefix.length - left.prefix.length);
   return {
+    exactly: (target) => exact.get(target) ?? prefixes.find(({ prefix }) => `${prefix}*` === target)?.price ?? null,
     find: (target) => exact.get(target) ?? prefixes.find(({ prefix }) => target.startsWith(prefix))?.price ?? null,
   };
 }
 
 /** `place`: where the row stands, for the message of a bad price. */
-function ownPriceOf(row: PriceRow, place: string, source: "config" | "database"): OwnPrice {
+export function ownPriceOf(row: PriceRow, place: string, source: "config" | "database"): OwnPrice {
   const tiers = Object.entries(row.serviceTiers ?? {}).map(
     ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`)] as const,
   );
@@ -92,7 +92,8 @@ function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string): T
   return tariffs;
 }
 
-const unit = (item: Item): bigint => (pieces.has(item) ? 1_000_000n : 1n);
+/** By the piece a price is USD for one, all others are USD per million. */
+const unit = (item: Item): bigint => (isPiece(item) ? 1_000_000n : 1n);
 
 function readPrice(text: string, place: string): Decimal {
   try {

@@ -14,6 +14,7 @@ export const outputClasses = ["output", "reasoning", "outputAudio", "outputImage
 export type TokenClass = (typeof inputClasses)[number] | (typeof outputClasses)[number];
 /** What is paid by the piece: the call itself, and searches that the provider ran for it. */
 export type Piece = "request" | "webSearch";
+export const isPiece = (item: Item): item is Piece => item === "request" || item === "webSearch";
 /** What can have a price. */
 export type Item = TokenClass | Piece;
 
@@ -44,6 +45,8 @@ export type Tariffs = Readonly<Partial<Record<Item, Tariff>>>;
 
 /** What one model costs at one time. */
 export interface PriceSheet {
+  /** The prices as they were given, before the classes without one got the general one. */
+  readonly given: Tariffs;
   /** `null`: tokens of this class have no price. */
   readonly tariffs: Readonly<Record<TokenClass, Tariff | null>>;
   /** Whether reasoning is priced apart; otherwise it is output like any other. */
@@ -99,7 +102,7 @@ export function completeSheet(given: Tariffs, tiers: ReadonlyMap<string, Tariffs
   };
   for (const sheet of serviceTiers.values()) dearest = dearerSides(dearest, sheet.dearest);
   if (dearest.input === null && dearest.output === null) return null;
-  return { tariffs, reasoningApart: given.reasoning !== undefined, request, webSearch, serviceTiers, dearest };
+  return { given, tariffs, reasoningApart: given.reasoning !== undefined, request, webSearch, serviceTiers, dearest };
 }
 
 const noTiers: ReadonlyMap<string, Tariffs> = new Map();

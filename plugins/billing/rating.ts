@@ -1,4 +1,5 @@
 import { GatewayError, type RatingLine, type Usage } from "llm-proxy/plugin";
+import { scale, type Terms } from "./charges.ts";
 import { type Decimal, decimals, divideRoundingUp } from "./decimal.ts";
 import {
   type Dearest,
@@ -14,6 +15,8 @@ import { splitTokens } from "./token-split.ts";
 export interface Cost {
   /** Nano-USD, rounded up once from the exact sum. */
   readonly costNano: number;
+  /** By the terms, or the cost; rounded up once as well, from the exact sum. */
+  readonly chargeNano: number;
   readonly lines: readonly RatingLine[];
 }
 /** So much of an item at one price; `null`: it has none. */
@@ -24,7 +27,12 @@ interface Charge {
 }
 
 /** What was used, at the tier that the whole input falls in. `null`: a class that was used has no price. */
-export function costOf(usage: Usage, sheet: PriceSheet, tier: string | null = null): Cost | null {
+export function costOf(
+  usage: Usage,
+  sheet: PriceSheet,
+  tier: string | null = null,
+  terms: Terms | null = null,
+): Cost | null {
   const tokens = splitTokens(usage, sheet.reasoningApart);
   const charges: Charge[] = [];
   for (const item of classes) {
@@ -38,7 +46,7 @@ export function costOf(usage: Usage, sheet: PriceSheet, tier: string | null = nu
   // Without a price: most vendors count searches that cost nothing by themselves.
   if (webSearches > 0 && sheet.webSearch !== null)
     charges.push({ item: "webSearch", quantity: webSearches, price: priceAt(sheet.webSearch, usage.inputTokens) });
-  return sum(charges, tier);
+  return sum(charges, tier, terms);
 }
 
 /**
@@ -48,6 +56,7 @@ export function costOf(usage: Usage, sheet: PriceSheet, tier: string | null = nu
 export function dearestCostOf(
   { inputTokens, outputTokens, webSearches = 0 }: Usage,
   { input, output, request, webSearch }: Dearest,
+  terms: Terms | null = null,
 ): Cost | null {
   if ((inputTokens > 0 && input === null) || (outputTokens > 0 && output === null)) return null;
   const nano =
@@ -55,18 +64,18 @@ export function dearestCostOf(
     (output ? outputTokens * output.nano : 0) +
     (request?.nano ?? 0) +
     (webSearches > 0 ? webSearches * (webSearch?.nano ?? 0) : 0);
-  if (Number.isSafeInteger(nano)) return { costNano: wholeNano(nano), lines: [] };
+  if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), []);
   const total =
     BigInt(inputTokens) * (input?.value ?? 0n) +
     BigInt(outputTokens) * (output?.value ?? 0n) +
     (request?.value ?? 0n) +
     BigInt(webSearches) * (webSearch?.value ?? 0n);
-  return { costNano: exactNano(total), lines: [] };
+  return charged(total, terms, []);
 }
 
 const classes = [...inputClasses, ...outputClasses] as const;
 
-function sum(charges: readonly Charge[], tier: string | null): Cost | null {
+function sum(charges: readonly Charge[], tier: string | null, terms: Terms | null): Cost | null {
   const lines: RatingLine[] = [];
   // In nano-USD times the million tokens that a price buys.
   let nano = 0;
@@ -76,10 +85,23 @@ function sum(charges: readonly Charge[], tier: string | null): Cost | null {
     lines.push({ item, quantity, price: price.text, ...(tier !== null && { tier }) });
   }
   // No part is negative, so a sum that is exact has only exact parts.
-  if (Number.isSafeInteger(nano)) return { costNano: wholeNano(nano), lines };
+  if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), lines);
   let total: Decimal = 0n;
   for (const { quantity, price } of charges) total += BigInt(quantity) * (price?.value ?? 0n);
-  return { costNano: exactNano(total), lines };
+  return charged(total, terms, lines);
+}
+
+const priced = (costNano: number, lines: readonly RatingLine[]): Cost => ({ costNano, chargeNano: costNano, lines });
+
+function charged(total: Decimal, terms: Terms | null, lines: readonly RatingLine[]): Cost {
+  const costNano = exactNano(total, perNano);
+  if (terms === null) return priced(costNano, lines);
+  // A fee is USD for one call where the total is USD per million.
+  return {
+    costNano,
+    chargeNano: exactNano(total * terms.times + terms.fee * 1_000_000n * scale, perNano * scale),
+    lines,
+  };
 }
 
 const million = 1_000_000;
@@ -93,8 +115,8 @@ function wholeNano(total: number): number {
 /** A price of 1 is 10^`decimals` and buys a million; 1 USD is 10^9 nano-USD. */
 const perNano = 10n ** BigInt(decimals + 6 - 9);
 
-function exactNano(total: Decimal): number {
-  const nano = divideRoundingUp(total, perNano);
+function exactNano(total: bigint, divisor: bigint): number {
+  const nano = divideRoundingUp(total, divisor);
   if (nano > BigInt(Number.MAX_SAFE_INTEGER))
     throw new GatewayError("internal", "The cost of this call is too large to be recorded.");
   return Number(nano);

@@ -81,14 +81,17 @@ describe("every route", () => {
       expect([name, (await api.send("GET", `/api/keys?${name}=${adminToken}`)).status]).toEqual([name, 401]);
   });
 
+  const meets = (left: string, right: string): boolean =>
+    left === filled(right) || new RegExp(`^${left.replace(/:\w+/g, "[^/]+")}$`).test(right);
+
   test("answers another method with 405 and the ones it takes", async () => {
     const wrong: string[] = [];
     for (const path of new Set(api.routes.map((route) => route.path)))
       for (const method of ["PUT", "PATCH", "OPTIONS", "DELETE", "POST", "GET"]) {
         const takes = api.routes.filter((route) => route.path === path).map((route) => String(route.method));
         if (takes.includes(method)) continue;
-        // Another route may have the same path as an example of this one.
-        if (api.routes.some((route) => route.path !== path && route.method === method && route.path === filled(path)))
+        // Another route may have the same path as an example of this one, or this one as an example.
+        if (api.routes.some((route) => route.path !== path && route.method === method && meets(route.path, path)))
           continue;
         const { status, headers } = await api.send(method, filled(path));
         const allow = (headers.get("allow") ?? "").split(", ");

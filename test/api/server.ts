@@ -1,5 +1,6 @@
 import { budgetService } from "../../core/api/budget-service.ts";
 import { keyService } from "../../core/api/keys.ts";
+import { priceService } from "../../core/api/price-service.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
@@ -49,6 +50,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const parts = { database, keys, now: clock.now, newId: anId, enforces };
     const service = keyService(parts);
     const budgets = budgetService(parts);
+    const prices = priceService({ ...parts, ...services });
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const dependencies: Parameters<typeof serverOf>[0] = {
@@ -60,6 +62,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         admin,
         service,
         budgets,
+        prices,
         logger: services.logger,
         version: "0.0.0",
         publicUrl,
@@ -67,6 +70,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       },
       dashboard: {
         database,
+        prices,
         publicUrl,
         now: clock.now,
         version: "0.0.0",

@@ -3,6 +3,7 @@ import type { Awaitable } from "llm-proxy/plugin";
 import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
+import { testBook } from "./storage-book.ts";
 import { testCalls } from "./storage-calls.ts";
 import { aBudget, aKey, startMs } from "./storage-samples.ts";
 
@@ -139,6 +140,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
 
   testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCalls({ database: () => database, restart });
+  testBook({ database: () => database, clock: () => clock, restart });
 }
 
 async function failure(work: () => unknown): Promise<unknown> {

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
+import { fakePrices } from "../support/fake-book.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { keyRow, site } from "./site.ts";
 import { signedIn, visitor } from "./visitor.ts";
 
 const routes = dashboardRoutes({
   database: fakeDatabase(),
+  prices: fakePrices(() => 0),
   publicUrl: "http://localhost:8787",
   now: () => 0,
   verifyAdminToken: async () => false,

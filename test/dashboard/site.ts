@@ -4,6 +4,7 @@ import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { errorPage } from "../../core/dashboard/page.ts";
 import { createSessions, type Sessions } from "../../core/dashboard/session.ts";
 import type { KeyRow } from "../../core/storage/database.ts";
+import { fakePrices } from "../support/fake-book.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
 
 export interface Site {
@@ -30,6 +31,7 @@ export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAdd
   const links = new Set(["link-1", "link-2", "link-3", "link-4"]);
   const routes = dashboardRoutes({
     database,
+    prices: fakePrices(() => clock.nowMs, seed.unpriced),
     publicUrl,
     now: () => clock.nowMs,
     verifyAdminToken: async (token) => token === adminToken,

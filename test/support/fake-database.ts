@@ -1,4 +1,5 @@
 import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
+import type { UnpricedRow } from "../../core/storage/book.ts";
 import type {
   AccountRow,
   AccountSummary,
@@ -21,6 +22,7 @@ export interface Seed {
   readonly keys?: readonly KeyRow[];
   readonly budgets?: readonly BudgetRow[];
   readonly calls?: readonly CallDetail[];
+  readonly unpriced?: readonly UnpricedRow[];
 }
 export interface FakeDatabase extends Pick<Database, "accounts" | "budgets" | "calls" | "keys" | "sessions"> {
   /** The rows themselves, for a test to look at and change. */

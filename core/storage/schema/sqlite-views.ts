@@ -35,7 +35,9 @@ export const usageView = sqliteView("v_usage", {
 }).as(sql`
 select c.id as call_id, a.id as account_id, k.id as key_id, p.text as principal, d.text as dialect, o.text as operation,
   m.text as model, pr.text as provider, um.text as upstream_model, c.status, c.source, c.input_tokens, c.cache_read_tokens,
-  c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens, c.cost_nano, c.charge_nano,
+  c.cache_write_tokens, c.cache_write_1h_tokens, c.output_tokens, c.reasoning_tokens,
+  coalesce(coalesce(c.cost_nano, 0) + (select sum(j.cost_delta_nano) from adjustments j where j.call_seq = c.seq), c.cost_nano) as cost_nano,
+  coalesce(coalesce(c.charge_nano, 0) + (select sum(j.charge_delta_nano) from adjustments j where j.call_seq = c.seq), c.charge_nano) as charge_nano,
   pv.text as price_version, f.text as finish_reason, c.stream, c.ttft_ms, c.finished_ms - c.created_ms as duration_ms,
   c.created_ms, c.finished_ms
 from calls c join accounts a on a.ref = c.account_ref left join keys k on k.ref = c.key_ref

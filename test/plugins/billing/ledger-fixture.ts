@@ -1,4 +1,4 @@
-import type { Biller, BillingPolicy, Context, PriceRow, Target, Usage } from "llm-proxy/plugin";
+import type { Biller, BillingPolicy, ChargeRow, Context, PriceRow, Target, Usage } from "llm-proxy/plugin";
 import { noUsage } from "llm-proxy/plugin";
 import ledger from "../../../plugins/billing/ledger.ts";
 
@@ -6,8 +6,12 @@ export const defaultPolicy: BillingPolicy = { unpriced: "refuse", interrupted: "
 /** A day on which the bundled data is complete. */
 export const atMs = Date.parse("2026-11-01T12:00:00Z");
 
-export function makeLedger(prices: readonly PriceRow[] = [], policy = defaultPolicy): Biller {
-  const biller = ledger.setup(policy, { ...refusingContext, prices });
+export function makeLedger(
+  prices: readonly PriceRow[] = [],
+  options: BillingPolicy & { readonly charges?: readonly ChargeRow[] } = defaultPolicy,
+): Biller {
+  const { charges, ...policy } = options;
+  const biller = ledger.setup({ ...policy, ...(charges && { charges: [...charges] }) }, { ...refusingContext, prices });
   if (biller instanceof Promise) throw new Error("the ledger is set up at once");
   return biller;
 }

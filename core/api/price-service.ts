@@ -1,0 +1,199 @@
+import { GatewayError } from "../chat/error.ts";
+import { noUsage } from "../chat/usage.ts";
+import { pricesOf } from "../config/normalise.ts";
+import { isUnpriced } from "../pipeline/bill.ts";
+import type { Models } from "../pipeline/models.ts";
+import type { Biller, BookEntry, ChargeTerms, PriceListing, Provider, Target } from "../plugin/plugin.ts";
+import type { Instance } from "../plugin/slots.ts";
+import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
+import type { Database, Page } from "../storage/database.ts";
+import { missing, notEnforced } from "./keys.ts";
+import { newestFirst, pageOfRows } from "./keyset.ts";
+import { NewPriceSchema, NewTermsSchema } from "./price-schemas.ts";
+import { checked } from "./route.ts";
+import { decimalText, faultOfTiers } from "./price-input.ts";
+
+export interface PriceServiceDependencies {
+  readonly database: Pick<Database, "book"> & { readonly accounts: Pick<Database["accounts"], "get"> };
+  readonly billing: Instance<Biller> | null;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly models: Pick<Models, "targets">;
+  readonly now: () => number;
+  readonly newId: () => string;
+}
+
+interface Paging {
+  readonly after?: string;
+  readonly limit?: number;
+}
+export interface PricesQuery extends Paging {
+  /** Part of a target's or model's name, in any case. */
+  readonly search?: string;
+  /** Only rows that mean this `instance/model`. */
+  readonly target?: string;
+  readonly source?: PriceListing["source"];
+}
+
+/** What prices go through, whoever asks: the API, the dashboard. */
+export interface PriceService {
+  list(query: PricesQuery): Page<ListedPrice>;
+  /** From now or a later time on, never earlier. Throws `invalid-request` and `conflict`. */
+  set(input: unknown, author: string): Promise<BookEntryRow & { readonly kind: "price" }>;
+  terms(): readonly TermsRow[];
+  setTerms(input: unknown, author: string): Promise<TermsRow>;
+  /** Takes back a price, or terms, that is not in effect yet. Throws `not-found` and `conflict`. */
+  remove(id: string): Promise<void>;
+  /** Models that were asked for, or are named, and have no price now: those asked for first, the latest before all. */
+  unpriced(query: Paging): Promise<Page<UnpricedModel>>;
+}
+
+export function priceService(dependencies: PriceServiceDependencies): PriceService {
+  const { database, billing, providers, models, now, newId } = dependencies;
+  const { book } = database;
+  const instances = [...providers].map(([provider, { vendor = provider }]) => ({ provider, vendor }));
+  const slot = billing?.slot ?? null;
+  const adopting = slot?.adopt?.bind(slot);
+
+  /** What the biller refuses must never be stored: it is shown to it first, for a time that never comes. */
+  async function add<Entry extends BookEntryRow>(entry: Parameters<typeof book.add>[0]): Promise<Entry> {
+    if (!adopting) throw notEnforced("price", "billing");
+    try {
+      adopting([...book.entries(), { ...entry, effectiveMs: Number.MAX_SAFE_INTEGER }]);
+      // The repository gives back the kind that it got.
+      return (await book.add(entry)) as Entry;
+    } catch (error) {
+      if (error instanceof GatewayError) throw error;
+      throw new GatewayError("invalid-request", error instanceof Error ? error.message : "not usable");
+    } finally {
+      adopting(book.entries());
+    }
+  }
+
+  function isPriced(target: Target): boolean {
+    try {
+      slot?.rate(noUsage, target, now());
+      return slot !== null;
+    } catch (error) {
+      if (isUnpriced(error)) return false;
+      throw error;
+    }
+  }
+
+  return {
+    list({ search = "", target, source, after, limit }) {
+      const own = book.entries().flatMap((entry) => (entry.kind === "price" ? [listed(entry)] : []));
+      const others = (slot?.prices?.(instances) ?? []).map(unsigned);
+      const wanted = search.toLowerCase();
+      // The place of what was set says nothing: it moves with each that comes.
+      const found = [...own.map((row) => ({ row, at: 0 })), ...others.map((row, at) => ({ row, at }))].filter(
+        ({ row }) =>
+          (source === undefined || row.source === source) &&
+          (target === undefined || means(row.target, target)) &&
+          (wanted === "" || namesOf(row).some((name) => name.toLowerCase().includes(wanted))),
+      );
+      const page = pageOfRows(found, keyOf, { after, limit });
+      return { data: page.data.map(({ row }) => row), next: page.next };
+    },
+
+    async set(input, author) {
+      const { target, effectiveFrom, withdraw, ...fields } = checked(NewPriceSchema, input);
+      const instance = target.slice(0, target.indexOf("/"));
+      if (!providers.has(instance)) throw bad("target", `no provider instance "${instance}"`);
+      const { input: inputPrice, output, ...others } = fields;
+      const priced = inputPrice !== undefined && output !== undefined;
+      if (withdraw === true && Object.keys(fields).length > 0)
+        throw bad("withdraw", "the entry sets prices and withdraws them at once");
+      if (withdraw !== true && !priced)
+        throw bad(inputPrice === undefined ? "input" : "output", "missing: prices need both input and output");
+      const prices = priced ? pricesOf({ ...others, input: inputPrice, output }) : null;
+      const fault = prices && faultOfTiers(prices);
+      if (fault) throw bad(fault.param, fault.message);
+      return add({ id: newId(), kind: "price", target, prices, effectiveMs: effectiveFrom ?? null, author });
+    },
+
+    terms: () => book.entries().filter((entry): entry is TermsRow => entry.kind === "charge"),
+
+    async setTerms(input, author) {
+      const { account = null, target = "*", effectiveFrom, withdraw, ...fields } = checked(NewTermsSchema, input);
+      if (account !== null && !(await database.accounts.get(account))) missing();
+      const given = Object.entries(fields);
+      if ((withdraw === true) === given.length > 0)
+        throw bad("margin", "expected at least one of margin, discount and fee, or else `withdraw`");
+      const terms: ChargeTerms = Object.fromEntries(given.map(([name, value]) => [name, decimalText(value)]));
+      if (Number(terms.discount ?? 0) > 100) throw bad("discount", "more than 100 percent");
+      return add({
+        id: newId(),
+        kind: "charge",
+        account,
+        target,
+        terms: withdraw === true ? null : terms,
+        effectiveMs: effectiveFrom ?? null,
+        author,
+      });
+    },
+
+    async remove(id) {
+      const outcome = await book.remove(id);
+      if (outcome === "unknown") missing();
+      if (outcome === "effective")
+        throw new GatewayError(
+          "conflict",
+          "the entry is in effect: set another one, or one with `withdraw`, from now on",
+        );
+      adopting?.(book.entries());
+    },
+
+    async unpriced({ after, limit }) {
+      const vendors = new Map(instances.map(({ provider, vendor }) => [provider, vendor]));
+      const asked = await book.unpriced();
+      const named = new Map(models.targets().map((target) => [`${target.provider}/${target.model}`, target]));
+      const rows: UnpricedModel[] = asked.flatMap((row) => {
+        const { provider, model } = row;
+        const vendor = vendors.get(provider);
+        if (vendor === undefined || isPriced({ provider, vendor, model })) return [];
+        return [{ ...row, listed: named.delete(`${provider}/${model}`) }];
+      });
+      for (const target of named.values())
+        if (!isPriced(target))
+          rows.push({ provider: target.provider, model: target.model, asked: 0, lastMs: null, listed: true });
+      return pageOfRows(rows, ({ lastMs, provider, model }) => `${newestFirst(lastMs ?? 0)}${provider}/${model}`, {
+        after,
+        limit,
+      });
+    },
+  };
+}
+
+const bad = (param: string, why: string): GatewayError =>
+  new GatewayError("invalid-request", `${param}: ${why}`, { param });
+
+function listed({
+  id,
+  target,
+  effectiveMs,
+  prices,
+  author,
+  createdMs,
+}: BookEntry & BookEntryRow & { kind: "price" }): ListedPrice {
+  const { contextWindow = null, maxOutputTokens = null, ...set } = prices ?? {};
+  const shared = { id, target, effectiveMs, author, createdMs, contextWindow, maxOutputTokens, names: [] };
+  return { ...shared, source: "database", version: `database:${id}`, prices: prices && { ...set } };
+}
+
+const unsigned = (row: PriceListing): ListedPrice => ({ ...row, id: null, author: null, createdMs: null });
+
+const namesOf = ({ target, names }: PriceListing): readonly string[] => [
+  target,
+  ...names.map((name) => `${target.slice(0, target.indexOf("/"))}/${name}`),
+];
+
+const means = (pattern: string, target: string): boolean =>
+  pattern.endsWith("*") ? target.startsWith(pattern.slice(0, -1)) : pattern === target;
+
+/** Set ones first, the latest before all; the file's in its order; the bundled ones by name and time. */
+function keyOf({ row, at }: { readonly row: ListedPrice; readonly at: number }): string {
+  if (row.source === "database") return `0${newestFirst(row.effectiveMs ?? 0)}${row.id ?? ""}`;
+  const place = String(at).padStart(8, "0");
+  if (row.source === "config") return `1${place}`;
+  return `2${row.target}\u0000${newestFirst(row.effectiveMs ?? 0)}${place}`;
+}

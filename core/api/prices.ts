@@ -1,0 +1,113 @@
+import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
+import { NewPriceSchema, NewTermsSchema, PricesQuerySchema, UnpricedQuerySchema } from "./price-schemas.ts";
+import type { PriceService } from "./price-service.ts";
+import { type ApiRoute, checkedQuery } from "./route.ts";
+
+/** Who is written down where a change comes by the admin token, which many may hold. */
+const author = "admin token";
+
+export const priceRoutes = (service: PriceService): readonly ApiRoute[] => [
+  {
+    method: "GET",
+    path: "/api/prices",
+    summary:
+      "List and search prices: those set through the API first, the latest before all, then the file's, then the bundled ones by name.",
+    query: PricesQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const page = service.list(checkedQuery(PricesQuerySchema, query));
+      return { data: page.data.map(priceAnswer), next: page.next };
+    },
+  },
+  {
+    method: "POST",
+    path: "/api/prices",
+    summary: "Set the price of a target from now or a later time on. Calls that have ended keep theirs.",
+    query: null,
+    body: NewPriceSchema,
+    status: 201,
+    answer: async ({ body }) => entryAnswer(await service.set(body, author)),
+  },
+  {
+    method: "DELETE",
+    path: "/api/prices/:id",
+    summary: "Take back a price, or terms, that is not in effect yet.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ params }) {
+      const id = params.id ?? "";
+      await service.remove(id);
+      return { id, removed: true };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/prices/unpriced",
+    summary: "Models without a price that were asked for, with how often, and those that the file or a provider names.",
+    query: UnpricedQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const page = await service.unpriced(checkedQuery(UnpricedQuerySchema, query));
+      return { data: page.data.map(unpricedAnswer), next: page.next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/prices/charges",
+    summary: "List what accounts are charged beside or below the cost, as set through the API, newest first.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async () => ({ data: service.terms().toReversed().map(termsAnswer), next: null }),
+  },
+  {
+    method: "POST",
+    path: "/api/prices/charges",
+    summary: "Set margin, discount and fee for an account, a target or everything, from now or a later time on.",
+    query: null,
+    body: NewTermsSchema,
+    status: 201,
+    answer: async ({ body }) => termsAnswer(await service.setTerms(body, author)),
+  },
+];
+
+const entryAnswer = ({ id, target, effectiveMs, prices, author: by, createdMs }: BookEntryRow & { kind: "price" }) => ({
+  id,
+  target,
+  source: "database",
+  version: `database:${id}`,
+  effectiveFrom: effectiveMs,
+  ...(prices ?? { withdrawn: true }),
+  author: by,
+  createdAt: createdMs,
+});
+
+const priceAnswer = ({ effectiveMs, prices, createdMs, ...row }: ListedPrice) => ({
+  ...row,
+  effectiveFrom: effectiveMs,
+  ...(prices ?? { withdrawn: true }),
+  createdAt: createdMs,
+});
+
+const termsAnswer = ({ id, account, target, effectiveMs, terms, author: by, createdMs }: TermsRow) => ({
+  id,
+  account,
+  target,
+  version: `database:${id}`,
+  effectiveFrom: effectiveMs,
+  ...(terms ?? { withdrawn: true }),
+  author: by,
+  createdAt: createdMs,
+});
+
+const unpricedAnswer = ({ provider, model, asked, lastMs, listed }: UnpricedModel) => ({
+  target: `${provider}/${model}`,
+  provider,
+  model,
+  asked,
+  lastAskedAt: lastMs,
+  listed,
+});

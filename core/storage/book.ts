@@ -1,0 +1,47 @@
+import type { Awaitable, BookEntry, PriceListing } from "../plugin/plugin.ts";
+
+/** Who set an entry, and when. */
+export type BookEntryRow = BookEntry & { readonly author: string; readonly createdMs: number };
+/** `BookEntry` without what the repository gives it. */
+export type NewBookEntry = DistributedOmit<BookEntry, "effectiveMs"> & {
+  /** `null`: from now on. */
+  readonly effectiveMs: number | null;
+  readonly author: string;
+};
+type DistributedOmit<T, Left extends PropertyKey> = T extends unknown ? Omit<T, Left> : never;
+
+export interface UnpricedRow {
+  readonly provider: string;
+  readonly model: string;
+  /** How many calls asked for it. */
+  readonly asked: number;
+  readonly lastMs: number;
+}
+/** Prices and terms that were set through the API or the dashboard, and what has no price. */
+export interface BookRepository {
+  /** All of them, oldest first. From memory. */
+  entries(): readonly BookEntryRow[];
+  /** Never for the past: throws `invalid-request` for an earlier time than now. */
+  add(entry: NewBookEntry): Awaitable<BookEntryRow>;
+  /** Only what is not in effect yet goes. `unknown`: no such entry. */
+  remove(id: string): Awaitable<"removed" | "effective" | "unknown">;
+  /** One call more asked for a target that has no price. */
+  countUnpriced(provider: string, model: string): Awaitable<void>;
+  /** The last 1,000 targets that were asked for, newest first. */
+  unpriced(): Awaitable<readonly UnpricedRow[]>;
+}
+
+// ── as the API and the pages show it ──────────────────────────────────────────────────────────────────────────────────
+
+/** A price of the book; `id`, `author` and `createdMs` of those that were set through the API or the dashboard. */
+export interface ListedPrice extends PriceListing {
+  readonly id: string | null;
+  readonly author: string | null;
+  readonly createdMs: number | null;
+}
+export type TermsRow = BookEntryRow & { readonly kind: "charge" };
+export interface UnpricedModel extends Omit<UnpricedRow, "lastMs"> {
+  /** `null`: nobody has asked, but the file, a provider or the book names it. */
+  readonly lastMs: number | null;
+  readonly listed: boolean;
+}

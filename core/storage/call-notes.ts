@@ -1,0 +1,33 @@
+import type { Usage } from "../chat/usage.ts";
+import type { RatedTerms } from "../plugin/plugin.ts";
+
+/** What a page shows of one call beyond its columns. */
+export interface CallNotes {
+  readonly warnings?: readonly string[];
+  readonly lines?: readonly {
+    readonly item: string;
+    readonly quantity: number;
+    readonly price: string;
+    readonly tier?: string;
+  }[];
+  /** How the charge came of the cost, where they differ. */
+  readonly terms?: RatedTerms;
+  /** The tier that served the call, where it is not the standard one. */
+  readonly serviceTier?: string;
+  /** Parts of the usage that have no column, all of them where one is not 0. */
+  readonly counts?: Pick<
+    Usage,
+    | "inputAudioTokens"
+    | "cacheReadAudioTokens"
+    | "outputAudioTokens"
+    | "inputImageTokens"
+    | "outputImageTokens"
+    | "webSearches"
+  >;
+  /** Message the client got. */
+  readonly error?: string;
+  /** The provider's usage was not credible and was corrected. */
+  readonly anomalous?: boolean;
+  /** The charge is above what was held for it: the bound was too low. */
+  readonly overHold?: boolean;
+}

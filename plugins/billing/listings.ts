@@ -1,0 +1,71 @@
+import type { PriceListing, PriceRow, PriceSet, Target } from "llm-proxy/plugin";
+import { bundledModels, bundledVendors, bundledVersion } from "./bundled-book.ts";
+import { formatDecimal } from "./decimal.ts";
+import { maxOutputTokensOf } from "./model-facts.ts";
+import type { Period } from "./price-period.ts";
+import type { OwnPrices } from "./price-rows.ts";
+import { type Item, isPiece, type PriceSheet } from "./price-sheet.ts";
+
+/** The rows of the file, in its order. */
+export const configListings = (rows: readonly PriceRow[], own: OwnPrices): readonly PriceListing[] =>
+  rows.map(({ target, contextWindow, maxOutputTokens, ...prices }) => ({
+    target,
+    source: "config",
+    version: own.exactly(target)?.version ?? "",
+    effectiveMs: null,
+    prices,
+    contextWindow: contextWindow ?? null,
+    maxOutputTokens: maxOutputTokens ?? null,
+    names: [],
+  }));
+
+/**
+ * Every entry of the bundled data, a row a period, under its vendor's name, and under that of each instance which calls
+ * the vendor by another.
+ */
+export function bundledListings(instances: readonly Pick<Target, "provider" | "vendor">[]): readonly PriceListing[] {
+  const renamed = instances.filter(({ provider, vendor }) => provider !== vendor);
+  const all = [...bundledVendors.map((vendor) => ({ provider: vendor, vendor })), ...renamed];
+  return all.flatMap(({ provider, vendor }) =>
+    bundledModels(vendor).flatMap(({ model: { id, contextWindow, periods }, names }) =>
+      periods.flatMap((period): readonly PriceListing[] => {
+        if (period.sheet === null) return [];
+        return [
+          {
+            target: `${provider}/${id}`,
+            source: "bundled",
+            version: bundledVersion,
+            ...whenOf(period.when),
+            prices: givenIn(period.sheet),
+            contextWindow,
+            maxOutputTokens: maxOutputTokensOf(vendor, id, id),
+            names: names.filter((name) => name !== id),
+          },
+        ];
+      }),
+    ),
+  );
+}
+
+const whenOf = (when: Period["when"]): Pick<PriceListing, "effectiveMs" | "daily"> =>
+  when.type === "daily"
+    ? { effectiveMs: null, daily: { startMs: when.startMs, endMs: when.endMs } }
+    : { effectiveMs: when.type === "from" ? when.fromMs : null };
+
+/** The prices as a row of `prices:` would say them, without what they fall back on. */
+function givenIn({ given }: PriceSheet): PriceListing["prices"] {
+  const prices: Partial<Record<Item, string>> = {};
+  const tiers = new Map<number, Partial<Record<Item, string>>>();
+  // Its keys are items only.
+  for (const item of Object.keys(given) as Item[]) {
+    const tariff = given[item];
+    if (tariff === undefined) continue;
+    const each = (value: bigint) => formatDecimal(isPiece(item) ? value / 1_000_000n : value);
+    prices[item] = each(tariff.base.value);
+    for (const { above, price } of tariff.tiers) tiers.set(above, { ...tiers.get(above), [item]: each(price.value) });
+  }
+  const contextTiers: PriceSet["contextTiers"] = [...tiers]
+    .toSorted(([left], [right]) => left - right)
+    .map(([above, its]) => ({ above, ...its }));
+  return { ...prices, ...(contextTiers.length > 0 && { contextTiers }) };
+}
