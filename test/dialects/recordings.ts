@@ -9,6 +9,8 @@ export interface Recording {
   readonly stream: boolean;
   /** `null` where only the answer was recorded. */
   readonly request: JsonObject | null;
+  /** Of the request; where it was not recorded, none. */
+  readonly path: string;
   readonly status: number;
   readonly body: JsonObject | null;
   readonly sse: string | null;
@@ -29,7 +31,16 @@ export function recordingsOf(dialect: string): readonly Recording[] {
   return filesIn(dialect, dialect).map((text) => {
     const { id, provider, stream, request, response } = JSON.parse(text);
     const { status, body, sse } = response;
-    return { id, provider, stream, request: request?.body ?? null, status, body: body ?? null, sse: sse ?? null };
+    return {
+      id,
+      provider,
+      stream,
+      request: request?.body ?? null,
+      path: request?.path ?? "",
+      status,
+      body: body ?? null,
+      sse: sse ?? null,
+    };
   });
 }
 

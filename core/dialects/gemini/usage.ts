@@ -49,7 +49,8 @@ export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
 
 /** `usageMetadata` as the vendor wrote it, with what we do not know, as long as it says the same. */
 export function usageFields(usage: ReportedUsage | null, raw: Json | undefined): JsonObject {
-  if (usage === null) return {};
+  // One without any count still says how the traffic is paid for.
+  if (usage === null) return isJsonObject(raw) && decodeUsage(raw) === null ? { usageMetadata: raw } : {};
   const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, { ...usage.usage });
   return { usageMetadata: isSame ? raw : encodeUsage(usage) };
 }
