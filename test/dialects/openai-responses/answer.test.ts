@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import OpenAI from "openai";
 import type { Json, JsonObject } from "../../../core/chat/json.ts";
 import type { Part } from "../../../core/chat/request.ts";
 import type { Candidate, ChatResponse } from "../../../core/chat/response.ts";
@@ -6,7 +8,7 @@ import { noUsage } from "../../../core/chat/usage.ts";
 import { openaiResponses } from "../../../core/dialects/openai-responses/index.ts";
 import { SseSplitter } from "../../../core/dialects/sse.ts";
 import { eventsOf } from "../../../core/pipeline/translate/replay.ts";
-import { bytesOf } from "../../contract/dialect.ts";
+import { bytesOf, decodeSse } from "../../contract/dialect.ts";
 import { wireFaults } from "../../support/wirecheck.ts";
 
 const usage = {
@@ -130,6 +132,57 @@ describe("an answer of another vendor", () => {
     const sse = streamed(answer(said), { asked });
     expect(lastOf(sse)).toEqual(openaiResponses.encodeResponse(answer(said), asked));
     for (const { frame } of framesOf(sse)) expect(await wireFaults("openai-responses/event", frame)).toEqual([]);
+  });
+
+  test("the official SDK reads it, whole and streamed", async () => {
+    for (const isStream of [false, true]) {
+      const body = isStream
+        ? streamed(answer(said), { asked })
+        : JSON.stringify(openaiResponses.encodeResponse(answer(said), asked));
+      const type = isStream ? "text/event-stream" : "application/json";
+      const fetch = () => Promise.resolve(new Response(body, { headers: { "content-type": type } }));
+      const { responses } = new OpenAI({ apiKey: "k", maxRetries: 0, fetch });
+      const ask = { model: "m", input: "hi" };
+      const read = isStream ? await responses.stream(ask).finalResponse() : await responses.create(ask);
+      expect(read.output_text).toBe("Hello there.");
+      const calls = read.output.flatMap((item) => (item.type === "function_call" ? [[item.name, item.arguments]] : []));
+      expect(calls).toEqual([
+        ["f", '{"a":1}'],
+        ["f", "{}"],
+      ]);
+      expect(read.usage?.total_tokens).toBe(16);
+    }
+  });
+
+  test("any answer, streamed and read again, is the same", () => {
+    const words = fc.string({ minLength: 1 });
+    const part: fc.Arbitrary<Part> = fc.oneof(
+      fc.record({ type: fc.constant("text" as const), text: words }),
+      fc.record({ type: fc.constant("refusal" as const), text: words }),
+      fc.record({ type: fc.constant("reasoning" as const), text: fc.string(), encrypted: words }),
+      fc.record({ type: fc.constant("reasoning" as const), text: words, signature: words }),
+      fc.record({ type: fc.constant("tool-call" as const), id: words, name: words, input: words }),
+      fc.record({
+        type: fc.constant("tool-call" as const),
+        id: words,
+        name: words,
+        input: fc.string(),
+        custom: fc.constant(true),
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 1, maxLength: 8 }), (parts) => {
+        for (const response of [
+          decodeSse(openaiResponses, [bytesOf(streamed(answer(parts)))]).response,
+          openaiResponses.decodeResponse(JSON.parse(JSON.stringify(openaiResponses.encodeResponse(answer(parts))))),
+        ]) {
+          const again = response.candidates[0]?.parts.map(
+            ({ extensions: _extensions, ...rest }: Part & { extensions?: JsonObject }) => rest,
+          );
+          expect(again).toEqual([...parts]);
+        }
+      }),
+    );
   });
 
   test("what it signed comes back as it was when the client sends the items back", () => {
