@@ -2,8 +2,8 @@ import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { outputCapField } from "./edit-request.ts";
-import { kept } from "./kept.ts";
 import { toldSettings } from "./settings.ts";
+import { ownFields } from "./spelling.ts";
 import { encodeToolChoice, encodeTools } from "./tools.ts";
 
 /*
@@ -78,7 +78,7 @@ const defaults: JsonObject = {
 };
 
 function toldOf(asked: ChatRequest): JsonObject {
-  const own = kept(asked);
+  const own = ownFields(asked);
   const told = without(own, new Set(Object.keys(own).filter((key) => !(key in defaults))));
   const [first] = asked.messages;
   const [part] = first?.role === "system" ? first.parts : [];

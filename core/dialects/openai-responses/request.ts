@@ -6,7 +6,7 @@ import { readBoolean, readNumber, readObject, readObjects, readString } from "..
 import { outputCapField } from "./edit-request.ts";
 import { maxTools, readEnvelope } from "./envelope.ts";
 import { decodeInput, encodeInput } from "./items.ts";
-import { dialectName, keep, kept } from "./kept.ts";
+import { dialectName } from "./kept.ts";
 import {
   decodeInclude,
   decodeReasoningOptions,
@@ -16,13 +16,8 @@ import {
   encodeText,
   wantsReasoning,
 } from "./settings.ts";
+import { noted, ownFields, spellingOf } from "./spelling.ts";
 import { decodeTool, decodeToolChoice, encodeToolChoice, encodeTools, nativeTools } from "./tools.ts";
-
-/*
- * A request of this dialect has, beside the extensions, a list of how it spelled what has two spellings: `instructions`
- * for a first system message, `safety_identifier` for `user`. That the list is there tells it from those of other dialects.
- */
-const spellingKey = `${dialectName}/spelling`;
 
 export function decodeRequest(body: JsonObject): ChatRequest {
   const { model, stream, maxOutputTokens } = readEnvelope(body, 0);
@@ -76,10 +71,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     serviceTier: readString(body["service_tier"], "service_tier"),
     ...(cacheKey === null ? {} : { cacheKey }),
     ...(verbosity === null ? {} : { verbosity }),
-    extensions: {
-      ...keep(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))).extensions,
-      [spellingKey]: spelling,
-    },
+    extensions: noted(rest, spelling),
   };
 }
 
@@ -87,11 +79,11 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warnings = new Set<string>();
   const warn = (what: string) => warnings.add(`openai-responses cannot say ${what}; left out`);
   for (const field of foreignFields(dialectName, request.extensions)) if (!needless.has(field)) warn(`'${field}'`);
-  const spelled = request.extensions[spellingKey];
-  const isForeign = !isJsonArray(spelled);
+  const spelling = spellingOf(request);
+  const isForeign = spelling === null;
   if (isForeign) for (const what of unsayable(request)) warn(what);
-  const { text, reasoning, include, ...own } = kept(request);
-  const [instructions, messages] = splitInstructions(request.messages, isForeign || spelled.includes("instructions"));
+  const { text, reasoning, include, ...own } = ownFields(request);
+  const [instructions, messages] = splitInstructions(request.messages, isForeign || spelling.has("instructions"));
   const choice = request.toolChoice;
   const isCustom = (name: string) => request.tools.some((tool) => tool.type === "custom" && tool.name === name);
   const tools = encodeTools(request.tools, isForeign, warn);
@@ -110,7 +102,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
     ...encodeText(request, text),
     ...encodeReasoningOptions(request.reasoning, reasoning, isForeign, warn),
     ...encodeInclude(request.logprobs, include, isForeign && keepsThoughts(request)),
-    ...encodeUser(request.user, spelled),
+    ...given(spelling?.has("safety_identifier") ? "safety_identifier" : "user", request.user),
     ...(Object.keys(request.metadata).length === 0 ? {} : { metadata: request.metadata }),
     ...given("service_tier", request.serviceTier),
     ...given("prompt_cache_key", request.cacheKey ?? null),
@@ -178,9 +170,6 @@ const keepsThoughts = (request: ChatRequest): boolean =>
   request.messages.some(({ parts }) =>
     parts.some((part) => part.type === "reasoning" && (part.encrypted ?? part.signature) !== undefined),
   );
-
-const encodeUser = (user: string | null, spelled: Json | undefined): JsonObject =>
-  given(isJsonArray(spelled) && spelled.includes("safety_identifier") ? "safety_identifier" : "user", user);
 
 const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });
 const isNothing = (value: Json | undefined) => value === undefined || value === null;

@@ -2,6 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import { effortOf } from "../../chat/reasoning.ts";
 import type { ChatRequest, OutputFormat, Reasoning } from "../../chat/request.ts";
 import { isEmpty, without } from "../extensions.ts";
+import { encryptedName } from "./spelling.ts";
 import { readBoolean, readNumber, readObject, readString } from "../fields.ts";
 
 /*
@@ -85,7 +86,7 @@ export function decodeInclude(include: Json | undefined, alternatives: Json | un
 /** `encrypted`: the client takes care of the model's thoughts between its turns, so they must come to it. */
 export function encodeInclude(logprobs: number | null, rest: Json | undefined, encrypted: boolean): JsonObject {
   const names = new Set(isJsonArray(rest) ? rest : []);
-  if (encrypted) names.add("reasoning.encrypted_content");
+  if (encrypted) names.add(encryptedName);
   if (logprobs !== null) names.add(logprobsName);
   return {
     ...(names.size === 0 ? {} : { include: [...names] }),

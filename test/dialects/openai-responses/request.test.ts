@@ -263,6 +263,21 @@ describe("a request of this protocol", () => {
     expect(messages[1]?.parts[0]).toMatchObject({ text: "Hm.", encrypted: "E" });
   });
 
+  test("what every other protocol does unasked is no warning there, and comes back here", () => {
+    const fields = {
+      store: false,
+      background: false,
+      truncation: "disabled",
+      stream_options: { include_obfuscation: false },
+      include: ["reasoning.encrypted_content"],
+      reasoning: { effort: "low", summary: "detailed" },
+    };
+    expect(openaiChat.encodeRequest(decode(fields), "m").warnings).toEqual([]);
+    expect(encode(decode(fields)).body).toMatchObject(fields);
+    const more = { truncation: "auto", include: ["file_search_call.results"], reasoning: { context: "all_turns" } };
+    expect(openaiChat.encodeRequest(decode(more), "m").warnings.length).toBe(3);
+  });
+
   test("names what only its own protocol can give", () => {
     const params = (fields: JsonObject) => decode(fields).nativeOnly.map(({ param }) => param);
     expect(params({})).toEqual([]);
