@@ -93,6 +93,9 @@ export function encodeRequest(
   const warnings = new Set<string>();
   const warn = (what: string) => warnings.add(`openai-chat cannot say ${what}; left out`);
   for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
+  if (request.tools.some((tool) => tool.type === "server" && tool.dialect !== dialectName)) {
+    warn("a tool that another provider runs");
+  }
   const own = kept(request);
   const spelled = request.extensions[spellingKey];
   const spelling: ReadonlySet<Json> = new Set(isJsonArray(spelled) ? spelled : []);

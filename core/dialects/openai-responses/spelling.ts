@@ -31,9 +31,11 @@ export function spellingOf({ extensions }: ChatRequest): ReadonlySet<Json> | nul
 /** What `noted` took. */
 export function ownFields(request: ChatRequest): JsonObject {
   const implied = request.extensions[impliedKey];
-  const pairs = isJsonArray(implied) ? implied.filter(isJsonArray) : [];
-  return { ...kept(request), ...Object.fromEntries(pairs.map(([key, value]) => [String(key), value])) };
+  const pairs = isJsonArray(implied) ? implied.filter(isPair) : [];
+  return { ...kept(request), ...Object.fromEntries(pairs) };
 }
+
+const isPair = (value: Json): value is readonly [string, Json] => isJsonArray(value) && typeof value[0] === "string";
 
 export const encryptedName = "reasoning.encrypted_content";
 

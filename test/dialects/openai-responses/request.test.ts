@@ -314,7 +314,9 @@ describe("a request of this protocol", () => {
     const request = decode({ tools: [{ type: "web_search", external_web_access: false }] });
     expect(request.nativeOnly).toEqual([]);
     expect(encode(request).body["tools"]).toEqual([{ type: "web_search", external_web_access: false }]);
-    expect(openaiChat.encodeRequest(request, "m").body).not.toHaveProperty("tools");
+    const elsewhere = openaiChat.encodeRequest(request, "m");
+    expect(elsewhere.body).not.toHaveProperty("tools");
+    expect(elsewhere.warnings).toEqual(["openai-chat cannot say a tool that another provider runs; left out"]);
   });
 
   test("tools of a namespace are functions elsewhere, and their calls come back with it", () => {
