@@ -1,0 +1,117 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { dialects } from "../../core/dialects/index.ts";
+import { call, errorOf } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { usageOf } from "../support/rows.ts";
+import { json } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+
+/** Operations other than chat, between clients and providers of different dialects. */
+
+const setup = await setUp({ dialects: dialects.keys() });
+afterEach(() => invariants(setup));
+afterAll(() => setup.stop());
+const { gateway, upstream, key } = setup;
+
+const sent = (model: string) => {
+  const [exchange] = upstream.requestsFor(model);
+  if (!exchange) throw new Error(`nothing was sent to ${model}`);
+  return { path: exchange.request.start.split(" ")[1], body: exchange.json };
+};
+
+describe("embeddings", () => {
+  test("an OpenAI client's, of a provider that speaks Gemini", async () => {
+    const embeddings = [{ values: [0.5, -1] }, { values: [2, 0.25] }];
+    upstream.on("vectors", json(200, { embeddings, usageMetadata: { promptTokenCount: 12 } }));
+    const asked = { model: "mock-gemini/vectors", input: ["one", "two"], dimensions: 2 };
+    const reply = await call(gateway, key.key, asked, { path: "/v1/embeddings" });
+    expect(reply.status).toBe(200);
+    expect(JSON.parse(reply.text)).toMatchObject({
+      object: "list",
+      data: [
+        { object: "embedding", index: 0, embedding: [0.5, -1] },
+        { object: "embedding", index: 1, embedding: [2, 0.25] },
+      ],
+    });
+    expect(sent("vectors").path).toEndWith("/models/vectors:batchEmbedContents");
+    expect(JSON.stringify(sent("vectors").body)).toContain('"text":"two"');
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", operation: "embeddings", output_tokens: 0 });
+  });
+
+  test("a Gemini client's, of a provider that speaks OpenAI's", async () => {
+    const data = [{ object: "embedding", index: 0, embedding: [1, 2, 3] }];
+    const usage = { prompt_tokens: 7, total_tokens: 7 };
+    upstream.on("openai-vectors", json(200, { object: "list", model: "m", data, usage }));
+    const path = "/v1beta/models/mock-openai-chat/openai-vectors:embedContent";
+    const reply = await call(gateway, key.key, { content: { parts: [{ text: "hello" }] } }, { path });
+    expect(reply.status).toBe(200);
+    expect(JSON.parse(reply.text)).toMatchObject({ embedding: { values: [1, 2, 3] } });
+    expect(sent("openai-vectors").body).toMatchObject({ model: "openai-vectors", input: ["hello"] });
+    expect(usageOf(gateway, reply.callId)).toMatchObject({
+      status: "ok",
+      source: "provider",
+      input_tokens: 7,
+      cost_nano: 7_000,
+    });
+  });
+
+  test.each([
+    [
+      "a refusal",
+      json(429, { error: { code: 429, message: "slow down", status: "RESOURCE_EXHAUSTED" } }),
+      429,
+      "slow down",
+    ],
+    ["no answer", json(200, { hello: 1 }), 502, ""],
+    ["no JSON", json(200, "<html>"), 502, ""],
+  ])("%s is told in the client's dialect", async (what, script, status, message) => {
+    const model = what.replaceAll(" ", "-");
+    upstream.on(model, script);
+    const asked = { model: `mock-gemini/${model}`, input: "x" };
+    const reply = await call(gateway, key.key, asked, { path: "/v1/embeddings" });
+    expect(reply.status).toBe(status);
+    expect(errorOf(reply.text).message).toContain(message);
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", cost_nano: 0 });
+  });
+
+  test("of a provider of none of the dialects that have them", async () => {
+    const path = "/v1beta/models/mock-anthropic-messages/e:embedContent";
+    const reply = await call(gateway, key.key, { content: { parts: [{ text: "hello" }] } }, { path });
+    expect(reply.status).toBe(400);
+    expect(JSON.parse(reply.text)).toMatchObject({ error: { code: 400, status: "INVALID_ARGUMENT" } });
+  });
+});
+
+describe("counts of tokens", () => {
+  const system = "You count.";
+  const messages = [{ role: "user", content: "How many?" }];
+
+  test("an Anthropic client's, by a provider that speaks Gemini, for nothing", async () => {
+    upstream.on("counts", json(200, { totalTokens: 31 }));
+    const asked = { model: "mock-gemini/counts", system, messages };
+    const reply = await call(gateway, key.key, asked, { path: "/v1/messages/count_tokens" });
+    expect(JSON.parse(reply.text)).toEqual({ input_tokens: 31 });
+    expect(sent("counts").path).toEndWith("/models/counts:countTokens");
+    expect(JSON.stringify(sent("counts").body)).toContain("How many?");
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", operation: "count-tokens", cost_nano: 0 });
+  });
+
+  test("a Gemini client's, by Anthropic, for nothing", async () => {
+    upstream.on("claude-counts", json(200, { input_tokens: 17 }));
+    const path = "/v1beta/models/mock-anthropic-messages/claude-counts:countTokens";
+    const asked = { contents: [{ role: "user", parts: [{ text: "How many?" }] }] };
+    const reply = await call(gateway, key.key, asked, { path });
+    expect(JSON.parse(reply.text)).toMatchObject({ totalTokens: 17 });
+    expect(sent("claude-counts").path).toEndWith("/messages/count_tokens");
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", cost_nano: 0 });
+  });
+
+  test("a Gemini client's, estimated where the provider cannot", async () => {
+    const path = "/v1beta/models/mock-openai-chat/none:countTokens";
+    const asked = { contents: [{ role: "user", parts: [{ text: "x".repeat(400) }] }] };
+    const reply = await call(gateway, key.key, asked, { path });
+    expect(JSON.parse(reply.text).totalTokens).toBeWithin(100, 140);
+    expect(reply.headers.get("x-llm-proxy-warnings")).toContain("estimate");
+    expect(upstream.requestsFor("none")).toEqual([]);
+  });
+});
