@@ -19,9 +19,10 @@ export type Carried =
 export function decodeCarried({ encrypted_content: content }: JsonObject): Carried | null {
   if (typeof content !== "string") return null;
   if (content.startsWith(carried.text)) return { of: "text", signature: content.slice(carried.text.length) };
-  const [, id, signature] = /^call:([^:]*):([^]*)$/.exec(content) ?? [];
-  if (id === undefined || signature === undefined) return null;
-  return { of: "call", id: decodeURIComponent(id), signature };
+  const [opening, length] = /^call:(\d{1,9}):/.exec(content) ?? [];
+  if (opening === undefined || length === undefined) return null;
+  const end = opening.length + Number(length);
+  return { of: "call", id: content.slice(opening.length, end), signature: content.slice(end) };
 }
 
 /** The item that carries the signature of the part before it. `callId`: the part is that call; `null`: a text. */
@@ -29,9 +30,7 @@ export const encodeCarried = (signature: string, callId: string | null): JsonObj
   type: "reasoning",
   summary: [],
   encrypted_content:
-    callId === null
-      ? `${carried.text}${signature}`
-      : `${carried.call}${encodeURIComponent(callId.toWellFormed())}:${signature}`,
+    callId === null ? `${carried.text}${signature}` : `${carried.call}${callId.length}:${callId}${signature}`,
 });
 
 export function decodeReasoning(item: JsonObject): ReasoningPart {
