@@ -36,16 +36,16 @@ const odd: readonly Json[] = [
 ];
 
 /** The value with each of its members replaced by each odd value, and without it. */
-function* mutants(value: Json): Generator<Json> {
+function* mutants(value: Json, values: readonly Json[] = odd): Generator<Json> {
   if (isJsonArray(value)) {
     for (const [i, item] of value.entries()) {
-      for (const other of odd) yield value.with(i, other);
-      for (const mutant of mutants(item)) yield value.with(i, mutant);
+      for (const other of values) yield value.with(i, other);
+      for (const mutant of mutants(item, values)) yield value.with(i, mutant);
     }
   } else if (isJsonObject(value)) {
     for (const [key, member] of Object.entries(value)) {
-      for (const other of odd) yield { ...value, [key]: other };
-      for (const mutant of mutants(member ?? null)) yield { ...value, [key]: mutant };
+      for (const other of values) yield { ...value, [key]: other };
+      for (const mutant of mutants(member ?? null, values)) yield { ...value, [key]: mutant };
     }
   }
 }
@@ -95,7 +95,7 @@ test("streams", () => {
       return isJsonObject(frame) ? [frame] : [];
     });
     for (const [at, frame] of frames.entries()) {
-      for (const mutant of mutants(frame)) {
+      for (const mutant of mutants(frame, [null, "x", -1, {}, [null]])) {
         const mutated: readonly Json[] = frames.with(at, mutant as JsonObject);
         const text = mutated.map((each) => `data: ${JSON.stringify(each)}\n\n`).join("");
         meterSse(openaiResponses, [bytesOf(text)]);
