@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 
 /** A second thread of this process that runs one file. It never keeps the process alive. */
@@ -47,4 +48,20 @@ export function threadPort(): ThreadPort {
     onMessage: (listen) => void port.on("message", listen),
     close: () => port.close(),
   };
+}
+
+/** Of 19, the least: a tenth of a core that somebody else wants as well. */
+const backgroundNice = 10;
+
+/**
+ * The thread that calls it lets all others go first when they share a core. Linux alone has priorities for a thread;
+ * elsewhere it would be the process's, and nothing is done.
+ */
+export function stayBehind(): void {
+  if (process.platform !== "linux") return;
+  try {
+    setPriority(0, backgroundNice);
+  } catch {
+    // A sandbox may forbid it: then it runs as any other.
+  }
 }

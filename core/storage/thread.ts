@@ -1,12 +1,13 @@
 import { clearInterval, setInterval } from "node:timers";
 import { openSqlite } from "../runtime/sqlite.ts";
-import { threadPort } from "../runtime/worker.ts";
+import { stayBehind, threadPort } from "../runtime/worker.ts";
 import { checkpointEveryMs, checkpointsOf } from "./checkpoints.ts";
 import type { Reads } from "./reads.ts";
 import { sentError, type ThreadAnswer, type ThreadOrder, type ThreadWork } from "./thread-messages.ts";
 
 /** What a thread of the storage runs: it answers questions and copies the log, until it is told to stop. */
 const port = threadPort();
+stayBehind();
 // Written by `storageThread` only.
 const work = port.data as ThreadWork;
 const post = (message: ThreadAnswer) => port.post(message);

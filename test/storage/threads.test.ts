@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
 import type { Database } from "../../core/storage/database.ts";
 import { type Reads, readsOf } from "../../core/storage/reads.ts";
@@ -80,6 +80,19 @@ describe("the threads of a database", () => {
     client.close();
     expect(await database.budgets.get(budget.id)).toMatchObject({ spentNano: 50, heldNano: 100 });
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+  });
+
+  test.skipIf(process.platform !== "linux")("let the serving thread go first on a core that they share", async () => {
+    const nice = () => new Map(readdirSync("/proc/self/task").map((thread) => [thread, niceOf(thread)]));
+    const before = nice();
+    const database = await opened();
+    await database.calls.list({}, {});
+    await database.calls.usage({ from: 0, to: 1, groupBy: [] });
+    const after = nice();
+    const added = [...after].filter(([thread]) => !before.has(thread)).map(([, value]) => value);
+    expect(added.filter((value) => value >= 10).length).toBeGreaterThanOrEqual(2);
+    const own = String(process.pid);
+    expect(after.get(own)).toBe(before.get(own) ?? Number.NaN);
   });
 
   test("a refused question comes back as the same error", async () => {
@@ -179,4 +192,10 @@ async function failure(work: unknown): Promise<unknown> {
   } catch (error) {
     return error;
   }
+}
+
+/** The name may hold spaces; the fields after its closing bracket do not. */
+function niceOf(thread: string): number {
+  const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
 }
