@@ -1,5 +1,6 @@
 import type { AccountSummary } from "../storage/database.ts";
 import { budgetAnswer, type KeyServiceDependencies, missing } from "./keys.ts";
+import { balanceAnswer } from "./ledger.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { AccountChangeSchema, AccountsQuerySchema, NewAccountSchema } from "./schemas.ts";
 
@@ -33,7 +34,7 @@ export const accountRoutes = ({ database, now, newId }: KeyServiceDependencies):
   {
     method: "GET",
     path: "/api/accounts/:id",
-    summary: "One account with its path from the root, and the budgets on it.",
+    summary: "One account with its path from the root, the budgets on it, and its balance if it is prepaid.",
     query: null,
     body: null,
     status: 200,
@@ -41,10 +42,12 @@ export const accountRoutes = ({ database, now, newId }: KeyServiceDependencies):
       const row = (await database.accounts.get(params.id ?? "")) ?? missing();
       const line = await database.accounts.lineage(row.id, now());
       const budgets = await database.budgets.list({ scope: { kind: "account", id: row.id }, limit: 200 });
+      const balance = await database.credits.balance(row.id);
       return {
         ...accountAnswer(row),
         path: line.map(({ id, name }) => ({ id, name })).toReversed(),
         budgets: budgets.data.map(budgetAnswer),
+        balance: balance && balanceAnswer(balance),
       };
     },
   },

@@ -7,6 +7,7 @@ import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
+import { type CreditService, ledgerRoutes } from "./ledger.ts";
 import { openapi } from "./openapi.ts";
 import type { PriceService } from "./price-service.ts";
 import { priceRoutes } from "./prices.ts";
@@ -16,6 +17,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly service: KeyService;
   readonly budgets: BudgetService;
   readonly prices: PriceService;
+  readonly credits: CreditService;
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -25,12 +27,13 @@ const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind the admin token, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
-  const { database, service, budgets, now } = dependencies;
+  const { database, service, budgets, credits, now } = dependencies;
   const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
   const routes = [
     ...keyRoutes(service, database),
     ...accountRoutes(dependencies),
     ...budgetRoutes(budgets, database),
+    ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
     ...priceRoutes(dependencies.prices),
   ];

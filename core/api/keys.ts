@@ -125,7 +125,7 @@ export function missing(): never {
   throw new GatewayError("not-found", "no such object");
 }
 
-export const notEnforced = (what: "limit" | "budget" | "price", section: string): GatewayError =>
+export const notEnforced = (what: "limit" | "budget" | "balance" | "price", section: string): GatewayError =>
   new GatewayError("conflict", `no ${section} plugin is configured: a ${what} would have no effect`);
 
 export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, increase, ...row }: BudgetRow) => ({

@@ -150,6 +150,34 @@ export const BudgetChangeSchema = t.Object(
   { ...closed, minProperties: 1 },
 );
 
+export const NewCreditSchema = t.Object(
+  {
+    accountId: t.String({ minLength: 1, maxLength: 64, description: "Whose balance." }),
+    usd: UsdSchema,
+    expiresAt: t.Optional(
+      t.Integer({
+        minimum: 0,
+        maximum: 8_640_000_000_000_000,
+        description: "Epoch milliseconds; what is not used by then is taken out again. Absent: never.",
+      }),
+    ),
+    note: t.Optional(label("Shown with the entry, e.g. an invoice's number.")),
+  },
+  closed,
+);
+export const EntriesQuerySchema = t.Object(
+  {
+    ...pageQuery,
+    account: name("Account id."),
+    kind: t.Optional(
+      t.Union([t.Literal("charge"), t.Literal("credit"), t.Literal("expiry")], {
+        expected: "charge, credit or expiry",
+      }),
+    ),
+  },
+  closed,
+);
+
 export const PageQuerySchema = t.Object(pageQuery, closed);
 export const BudgetsQuerySchema = t.Object(
   {

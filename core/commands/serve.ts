@@ -3,6 +3,7 @@ import { timingSafeEqual } from "node:crypto";
 import { budgetService } from "../api/budget-service.ts";
 import { keyService } from "../api/keys.ts";
 import { priceService } from "../api/price-service.ts";
+import { creditService } from "../api/ledger.ts";
 import { ConfigError } from "../config/problem.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
@@ -31,6 +32,7 @@ import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
 import { type Command, pathOfConfig } from "./command.ts";
+import { expireCredits } from "./expiry.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
 import { untilSignal } from "./shutdown.ts";
@@ -143,6 +145,7 @@ export const serve: Command = async (input) => {
     const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
     const service = keyService(keyParts);
     const budgets = budgetService(keyParts);
+    const credits = creditService(keyParts);
     const answer = serverOf({
       services,
       lag,
@@ -161,6 +164,7 @@ export const serve: Command = async (input) => {
         service,
         budgets,
         prices,
+        credits,
         logger,
         version,
         publicUrl: settings.publicUrl,
@@ -210,8 +214,10 @@ export const serve: Command = async (input) => {
     );
 
     const unwatchClients = watchClients(services);
+    const stopExpiry = expireCredits(database, logger);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
     unwatchClients();
+    stopExpiry();
   } finally {
     lag.stop();
     await plugins.dispose();

@@ -159,8 +159,13 @@ const capOf = ({ maxOutputTokens, candidates }: Envelope): number | null =>
 type ShortResult = Extract<AdmitResult, { budget: unknown }>;
 
 /** Money that is spent comes back only with the window; money that is held, as soon as a call in flight ends. */
-function shortBudget({ budget, neededNano, fittingOutputTokens }: ShortResult, candidates: number, nowMs: number) {
+function shortBudget(
+  { budget, prepaid, neededNano, fittingOutputTokens }: ShortResult,
+  candidates: number,
+  nowMs: number,
+) {
   const { limitNano, spentNano, heldNano, resetsAtMs } = budget;
+  const what = prepaid ? "balance" : "budget";
   const limit = {
     scope: budget.scope,
     limit: limitNano,
@@ -173,7 +178,7 @@ function shortBudget({ budget, neededNano, fittingOutputTokens }: ShortResult, c
   };
   const onlyHeld = neededNano <= limitNano - spentNano;
   if (onlyHeld)
-    return new GatewayError("rate-limited", "the rest of the budget is held by calls in flight; try again soon", {
+    return new GatewayError("rate-limited", `the rest of the ${what} is held by calls in flight; try again soon`, {
       code: "budget_held",
       retryAfterSeconds: 1,
       limit,
@@ -182,7 +187,7 @@ function shortBudget({ budget, neededNano, fittingOutputTokens }: ShortResult, c
     resetsAtMs === null ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1_000)) };
   return new GatewayError(
     "insufficient-quota",
-    `the budget of the ${budget.scope.kind} does not cover this call: it needs ${neededNano} nano-USD, ${limit.free} are free`,
+    `the ${what} of the ${budget.scope.kind} does not cover this call: it needs ${neededNano} nano-USD, ${limit.free} are free`,
     { code: "insufficient_quota", shouldRetry: false, limit, ...retryAfterSeconds },
   );
 }

@@ -14,6 +14,8 @@ import { rollingHours, rollsOutMs, type Span, windowAt } from "./windows.ts";
 export interface BudgetBook {
   inScope(scope: Scope): readonly Budget[];
   byRef(ref: number): Budget | undefined;
+  /** Those that are the balance of an account. */
+  prepaid(): readonly Budget[];
   /** The row that counts a call. Change it only inside a transaction, then `touch` it. */
   counters(budget: Budget, rowMs: number): Counters;
   touch(counters: Counters): void;
@@ -55,6 +57,7 @@ export interface Counters {
 export function budgetBook(client: SqliteClient, database: SqliteDatabase): BudgetBook {
   let byScope = new Map<Scope["kind"], Map<string, readonly Budget[]>>();
   let byRef = new Map<number, Budget>();
+  const balances = new Set<Budget>();
   let touched = new Set<Counters>();
 
   const readRow = database
@@ -107,6 +110,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     const found = live();
     byScope = new Map();
     byRef = new Map();
+    balances.clear();
     touched = new Set();
     for (const row of found) add(row, { rows: new Map(), whole: false });
   }
@@ -118,6 +122,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     const { rows, whole } = known;
     const budget: Budget = { ...row, scope, window, hours: rollingHours(window), span: null, rows, whole };
     byRef.set(budget.ref, budget);
+    if (budget.prepaid) balances.add(budget);
     put(budget.scope, [...inScope(budget.scope), budget]);
   }
 
@@ -198,6 +203,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     counters,
     inScope,
     byRef: (ref) => byRef.get(ref),
+    prepaid: () => [...balances],
     touch: (changed) => void touched.add(changed),
     rowAt: (budget, atMs) => spanAt(budget, atMs).rowMs,
     freeNano(budget, atMs) {
@@ -238,6 +244,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     refresh(ref) {
       const known = byRef.get(ref);
       byRef.delete(ref);
+      if (known) balances.delete(known);
       if (known)
         put(
           known.scope,

@@ -5,6 +5,7 @@ import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
 import type { BookRepository } from "./book.ts";
 import type { CallNotes } from "./call-notes.ts";
+import type { CreditRepository } from "./credit.ts";
 
 export type { CallNotes } from "./call-notes.ts";
 
@@ -17,6 +18,7 @@ export interface Database {
   readonly accounts: AccountRepository;
   readonly keys: KeyRepository;
   readonly budgets: BudgetRepository;
+  readonly credits: CreditRepository;
   readonly ledger: LedgerRepository;
   readonly calls: CallRepository;
   readonly book: BookRepository;
@@ -198,6 +200,8 @@ export type AdmitResult =
       readonly admitted: false;
       readonly outdated?: false;
       readonly budget: BudgetRow;
+      /** It is the balance of its account. */
+      readonly prepaid: boolean;
       /** What would have to be free for this call, with its output's cap as low as it may be. */
       readonly neededNano: number;
       /** The cap on the output that would fit now, all candidates together. */

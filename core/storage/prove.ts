@@ -42,6 +42,11 @@ export function prove(client: SqliteClient): readonly Proof[] {
       "calls are in no block of theirs",
     ),
     differing(
+      "a balance is what was credited and has not expired",
+      count(creditsDiffer),
+      "balances differ from their entries",
+    ),
+    differing(
       "no budget window is negative",
       count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"),
       "windows",
@@ -61,6 +66,14 @@ export function prove(client: SqliteClient): readonly Proof[] {
     ),
   ];
 }
+
+const creditsDiffer = `
+SELECT count(*) FROM accounts a LEFT JOIN budgets b ON b.prepaid = 1 AND b.scope_kind = 'account' AND b.scope_id = a.id
+WHERE coalesce(b.limit_nano, 0) <>
+    (SELECT coalesce(sum(l.delta_nano), 0) FROM ledger l WHERE l.account_ref = a.ref AND l.kind IN ('credit', 'expiry'))
+  OR coalesce(b.limit_nano, 0) <>
+    (SELECT coalesce(sum(c.amount_nano - c.expired_nano), 0) FROM credits c WHERE c.account_ref = a.ref)
+  OR EXISTS (SELECT 1 FROM credits c WHERE c.account_ref = a.ref AND c.used_nano + c.expired_nano > c.amount_nano)`;
 
 /**
  * A call counts in the row that it started in, from the budget's creation on: earlier calls were not held by it. A row
@@ -91,7 +104,12 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> (
       WHEN 'account' THEN EXISTS (
         SELECT 1 FROM account_lines l JOIN accounts above ON above.ref = l.ancestor_ref
         WHERE l.account_ref = c.account_ref AND above.id = b.scope_id
-          AND l.from_ms <= c.created_ms AND c.created_ms < coalesce(l.until_ms, 9007199254740991))
+          AND l.from_ms <= c.created_ms AND c.created_ms < coalesce(l.until_ms, 9007199254740991)
+          AND (b.prepaid = 0 OR NOT EXISTS (
+            SELECT 1 FROM account_lines nearer JOIN accounts other ON other.ref = nearer.ancestor_ref
+              JOIN budgets p ON p.prepaid = 1 AND p.scope_kind = 'account' AND p.scope_id = other.id
+            WHERE nearer.account_ref = c.account_ref AND nearer.distance < l.distance AND p.created_ms <= c.created_ms
+              AND nearer.from_ms <= c.created_ms AND c.created_ms < coalesce(nearer.until_ms, 9007199254740991))))
       ELSE 1 END)`;
 
 const notInBlocks = `

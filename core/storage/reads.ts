@@ -1,7 +1,9 @@
 import type { SqliteClient } from "../runtime/sqlite.ts";
-import type { CallFilter } from "./database.ts";
+import type { EntryFilter } from "./credit.ts";
+import type { CallFilter, PageQuery } from "./database.ts";
 import { prove } from "./prove.ts";
 import { callRepository } from "./repositories/calls.ts";
+import { entriesOf } from "./repositories/credits.ts";
 import { keyReads } from "./repositories/keys.ts";
 import { foldReader } from "./rollup-fold.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
@@ -18,6 +20,7 @@ export function readsOf(client: SqliteClient) {
     "calls.openCount": calls.openCount,
     "keys.list": keys.list,
     "keys.get": keys.get,
+    "credits.entries": (filter: EntryFilter, query: PageQuery) => entriesOf(database, filter, query),
     "calls.latency": calls.latency,
     "rollups.next": foldReader(database),
     prove: () => prove(client),

@@ -3,9 +3,11 @@ import { dirname } from "node:path";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
 import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
+import { creditBook } from "./credit-book.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
 import { migrate, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
@@ -13,6 +15,7 @@ import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
+import { creditRepository } from "./repositories/credits.ts";
 import { keyRepository } from "./repositories/keys.ts";
 import { labelsOf } from "./repositories/labels.ts";
 import { ledgerRepository } from "./repositories/ledger.ts";
@@ -57,12 +60,14 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   extendStarts(database, options.now());
   const book = budgetBook(client, database);
   const tree = accountTree(database);
+  const balances = creditBook(database, book);
   const labels = labelsOf(database);
   const writer = groupCommit(client, {
     beforeCommit: () => book.write(),
     afterRollback() {
       book.reload();
       tree.forget();
+      balances.forget();
       labels.reload();
       ledger.reload();
       prices.reload();
@@ -71,12 +76,32 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
   const prices = bookRepository(database, writer, options.now);
-  const ledger = ledgerRepository({ client, database, writer, book, tree, labels, processId: crypto.randomUUID() });
+  const ledger = ledgerRepository({
+    client,
+    database,
+    writer,
+    book,
+    tree,
+    creditBook: balances,
+    labels,
+    processId: crypto.randomUUID(),
+  });
   return {
     settings: settingRepository(database, writer),
     accounts: accountRepository(database, writer, tree, options.now),
     keys: { ...keyRepository(database, writer, book), ...threads?.keys },
     budgets: budgetRepository(database, writer, book, options.now),
+    credits: {
+      ...creditRepository({
+        database,
+        writer,
+        book,
+        creditBook: balances,
+        now: options.now,
+        newId: () => uuidv7(options.now()),
+      }),
+      ...threads?.credits,
+    },
     calls: { ...callRepository(database), ...threads?.calls },
     book: prices,
     sessions: sessionRepository(database, writer),

@@ -1,5 +1,6 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { CreditRepository } from "./credit.ts";
 import type { CallRepository, Database, KeyRepository } from "./database.ts";
 import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
 import type { Fold, FoldSize } from "./rollup-fold.ts";
@@ -18,6 +19,7 @@ export interface ThreadOptions {
 export interface StorageThreads {
   readonly calls: CallRepository;
   readonly keys: Pick<KeyRepository, "list" | "get">;
+  readonly credits: Pick<CreditRepository, "entries">;
   readonly prove: Database["prove"];
   readonly nextFold: (size: FoldSize) => Promise<Fold | null>;
   stop(): Promise<void>;
@@ -74,6 +76,7 @@ export function storageThreads(
       openCount: read(pages, "calls.openCount"),
     },
     keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
+    credits: { entries: read(pages, "credits.entries") },
     prove: read(upkeep, "prove"),
     nextFold: (size) => upkeep.ask("rollups.next", size),
     async stop() {

@@ -1,6 +1,7 @@
 import { budgetService } from "../../core/api/budget-service.ts";
 import { keyService } from "../../core/api/keys.ts";
 import { priceService } from "../../core/api/price-service.ts";
+import { creditService } from "../../core/api/ledger.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
@@ -51,6 +52,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const service = keyService(parts);
     const budgets = budgetService(parts);
     const prices = priceService({ ...parts, ...services });
+    const credits = creditService(parts);
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const dependencies: Parameters<typeof serverOf>[0] = {
@@ -63,6 +65,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         service,
         budgets,
         prices,
+        credits,
         logger: services.logger,
         version: "0.0.0",
         publicUrl,

@@ -5,6 +5,7 @@ import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
 import { testBook } from "./storage-book.ts";
 import { testCalls } from "./storage-calls.ts";
+import { testCredits } from "./storage-credits.ts";
 import { aBudget, aKey, startMs } from "./storage-samples.ts";
 
 export interface StorageContract {
@@ -139,6 +140,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   });
 
   testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
+  testCredits({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCalls({ database: () => database, restart });
   testBook({ database: () => database, clock: () => clock, restart });
 }

@@ -3,7 +3,9 @@ import fc from "fast-check";
 import type { Admission, Database } from "../../core/storage/database.ts";
 import { aBudget, aFinal, aKey, anAdmission, aRefusal } from "../contract/storage-samples.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
-import { type AskedCall, firstParents, inRow, inRows, LedgerModel, type Step, steps, usedAt } from "./ledger-model.ts";
+import { inRow, inRows, usedAt } from "./budget-model.ts";
+import { LedgerModel } from "./ledger-model.ts";
+import { type AskedCall, firstParents, type Step, steps } from "./ledger-steps.ts";
 
 const folder = temporaryFolder();
 /** Whose calls they are; the third caller has no key. */
@@ -87,6 +89,13 @@ class Subject {
         this.#model.budgets = this.#model.budgets.filter((other) => other !== removed);
         return;
       }
+      case "credit": {
+        const { id, nano, forMs } = step;
+        const expiresMs = forMs === null ? null : this.now() + forMs;
+        await database.credits.add({ accountId: id, nano, expiresMs, note: null });
+        this.#model.credit(id, nano, expiresMs, this.now());
+        return;
+      }
       case "move": {
         const { id, parentId } = step;
         const moved = await settled(() => database.accounts.change(id, { parentId }));
@@ -142,6 +151,16 @@ class Subject {
     for (const budget of model.budgets) {
       const { spentNano, heldNano } = await this.#shown(budget.row.id);
       expect({ spentNano, heldNano }).toEqual(usedAt(budget, this.now()));
+    }
+    for (const id of Object.keys(firstParents)) {
+      const shown = await this.database.credits.balance(id);
+      const balance = model.balances.get(id);
+      // It was read as of now.
+      balance?.expire(this.now());
+      expect([shown?.balanceNano, shown?.heldNano]).toEqual([
+        balance?.balanceNano,
+        balance && usedAt(balance, 0).heldNano,
+      ]);
     }
     // The view shows the true now, where no test has been but in its first moments.
     const untilMs = Date.now() + 1_000;
@@ -205,11 +224,13 @@ interface BudgetRow {
 
 const figures = `SELECT count(*) AS rows, count(DISTINCT call_id) AS ids, coalesce(sum(status = 'open'), 0) AS open,
   coalesce(sum(status = 'refused'), 0) AS refused, coalesce(sum(charge_nano), 0) AS charged,
-  (SELECT coalesce(sum(delta_nano), 0) FROM v_ledger) AS entries, (SELECT count(*) FROM v_ledger) AS entered FROM v_usage`;
+  (SELECT coalesce(sum(delta_nano), 0) FROM v_ledger WHERE kind = 'charge') AS entries,
+  (SELECT count(*) FROM v_ledger WHERE kind = 'charge') AS entered FROM v_usage`;
 const everyWindow = `SELECT b.id AS budget_id, w.start_ms AS window_start_ms, w.spent_nano, w.held_nano
-  FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref WHERE b.removed_ms IS NULL`;
+  FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref
+  WHERE b.removed_ms IS NULL AND b.prepaid = 0`;
 /** Entries that are not exactly the charge of their call, on its account. */
-const strayEntries = `SELECT * FROM v_ledger l WHERE NOT EXISTS (SELECT 1 FROM v_usage u
+const strayEntries = `SELECT * FROM v_ledger l WHERE kind = 'charge' AND NOT EXISTS (SELECT 1 FROM v_usage u
   WHERE u.call_id = l.call_id AND u.account_id = l.account_id AND u.charge_nano = -l.delta_nano)`;
 
 const sumsOf = (row: BudgetRow) => ({ spentNano: row.spent_nano, heldNano: row.held_nano });

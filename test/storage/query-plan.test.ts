@@ -7,6 +7,7 @@ import { groupCommit } from "../../core/storage/group-commit.ts";
 import { accountRepository } from "../../core/storage/repositories/accounts.ts";
 import { callRepository } from "../../core/storage/repositories/calls.ts";
 import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
+import { entriesOf } from "../../core/storage/repositories/credits.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
 import { foldReader } from "../../core/storage/rollup-fold.ts";
 import { rollupWriter } from "../../core/storage/rollup-writer.ts";
@@ -208,6 +209,28 @@ describe("reports read no table from end to end", () => {
     await accounts.change("default", { name: "Default" });
     await calls.usage({ from: 1, to: startMs, groupBy: ["hour", "account"], under: "default" });
     expect(offences()).toEqual([]);
+  });
+
+  test("entries of the ledger, and balances", async () => {
+    for (const account of [undefined, "default"])
+      for (const kind of [undefined, "charge", "credit", "expiry"] as const)
+        for (const after of [null, "9"]) {
+          const filter = { ...(account !== undefined && { account }), ...(kind !== undefined && { kind }) };
+          entriesOf(sqliteDatabase(recordingInto(statements)), filter, { after });
+        }
+    expect(offences()).toEqual([]);
+    const plan = (filter: Parameters<typeof entriesOf>[1]) => {
+      statements.clear();
+      entriesOf(sqliteDatabase(recordingInto(statements)), filter, {});
+      return [...statements].flatMap((sql) => planOf(client, sql)).filter((detail) => /\bledger\b/.test(detail));
+    };
+    // Few among millions of charges.
+    for (const kind of ["credit", "expiry"] as const)
+      for (const filter of [{ kind }, { kind, account: "default" }])
+        expect(plan(filter)).toEqual(["SEARCH ledger USING INDEX ledger_call (call_seq=? AND rowid<?)"]);
+    expect(plan({ account: "default" })).toEqual([
+      "SEARCH ledger USING INDEX ledger_account (account_ref=? AND seq<?)",
+    ]);
   });
 
   test("a key by its digest", async () => {

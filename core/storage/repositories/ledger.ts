@@ -2,6 +2,7 @@ import { and, eq, lt, ne, sql } from "drizzle-orm";
 import { noUsage } from "../../chat/usage.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
+import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
 import { fit } from "../fit.ts";
@@ -23,6 +24,7 @@ export interface LedgerDependencies {
   readonly writer: GroupCommit;
   readonly book: BudgetBook;
   readonly tree: AccountTree;
+  readonly creditBook: CreditBook;
   readonly labels: Labels;
   /** Tells this process's open calls from those of one that died. */
   readonly processId: string;
@@ -46,7 +48,7 @@ interface Opened {
 }
 
 export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
-  const { client, database, writer, book, tree, labels, processId } = dependencies;
+  const { client, database, writer, book, tree, creditBook, labels, processId } = dependencies;
   const write = callWriter(client, database, labels);
   const refs = ownerRefs(database);
   const finishes = retried(writer);
@@ -60,15 +62,23 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     const { need, startedMs } = admission;
     // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
     const budgets: Budget[] = [];
+    let pays: Budget | null = null;
     for (const scope of admission.scopes)
-      for (const budget of book.inScope(scope)) if (budget.createdMs <= startedMs) budgets.push(budget);
+      for (const budget of book.inScope(scope)) {
+        if (budget.createdMs > startedMs) continue;
+        if (!budget.prepaid) budgets.push(budget);
+        // Accounts come nearest first: the balance of the nearest pays, and only that one.
+        else pays ??= budget;
+      }
+    if (pays) budgets.push(unexpired(pays, startedMs));
     if ((budgets.length > 0 && !admission.budgeted) || !isOnLine(admission, tree))
       return { result: { admitted: false, outdated: true }, opened: null };
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {
       const { short, leastNano, fittingOutputTokens } = fitted;
       const budget = book.row(short, startedMs);
-      return { result: { admitted: false, budget, neededNano: leastNano, fittingOutputTokens }, opened: null };
+      const refused = { admitted: false, budget, prepaid: short.prepaid, neededNano: leastNano } as const;
+      return { result: { ...refused, fittingOutputTokens }, opened: null };
     }
     const holds = budgets.map((budget): StoredHold => {
       const nano = budget.admission === "expected" ? fitted.expectedNano : fitted.nano;
@@ -104,6 +114,13 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       result: { admitted: true, heldNano, outputTokens: fitted.outputTokens, budgets: budgets.length },
       opened: { row, holds },
     };
+  }
+
+  /** The balance without what has expired: nobody spends that any more. */
+  function unexpired(balance: Budget, atMs: number): Budget {
+    if (!creditBook.isDue(balance, atMs)) return balance;
+    creditBook.expire(balance, atMs);
+    return book.byRef(balance.ref) ?? balance;
   }
 
   function close({ row, holds }: Opened, final: Omit<Final, "callId">) {

@@ -319,7 +319,7 @@ export const ledger = sqliteTable(
   (table) => [index("ledger_account").on(table.accountRef, table.seq), index("ledger_call").on(table.callSeq)],
 );
 
-/** Credits by their entry in the ledger, and what became of each: used, expired, or left. @public */
+/** Credits by their entry in the ledger, and what became of each: used, expired, or left. */
 export const credits = sqliteTable(
   "credits",
   {

@@ -1,0 +1,72 @@
+import type { Static } from "@sinclair/typebox";
+import { GatewayError } from "../chat/error.ts";
+import type { Balance, CreditRepository, LedgerEntry } from "../storage/credit.ts";
+import type { Database } from "../storage/database.ts";
+import { type KeyServiceDependencies, notEnforced } from "./keys.ts";
+import { nanoOf } from "./money.ts";
+import { type ApiRoute, checked, checkedQuery } from "./route.ts";
+import { EntriesQuerySchema, NewCreditSchema, PageQuerySchema } from "./schemas.ts";
+
+/** What credits go through, whoever gives them: the API or the dashboard. */
+export interface CreditService {
+  add(input: Static<typeof NewCreditSchema>): ReturnType<CreditRepository["add"]>;
+}
+
+export const creditService = ({ database, now, enforces }: KeyServiceDependencies): CreditService => ({
+  async add(given) {
+    const { accountId, usd, expiresAt = null, note = null } = checked(NewCreditSchema, given);
+    if (!enforces.budgets) throw notEnforced("balance", "billing");
+    if (expiresAt !== null && expiresAt <= now())
+      throw new GatewayError("invalid-request", "expiresAt: already past", { param: "expiresAt" });
+    return database.credits.add({ accountId, nano: nanoOf(usd, "usd"), expiresMs: expiresAt, note });
+  },
+});
+
+export const ledgerRoutes = (service: CreditService, database: Database): readonly ApiRoute[] => [
+  {
+    method: "POST",
+    path: "/api/ledger/credits",
+    summary: "Credit an account. With its first credit it is prepaid: its calls stop when the balance is used.",
+    query: null,
+    body: NewCreditSchema,
+    status: 201,
+    async answer({ body }) {
+      const { entry, balance } = await service.add(checked(NewCreditSchema, body));
+      return { ...entryAnswer(entry), balance: balanceAnswer(balance) };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/ledger",
+    summary: "List the entries of the ledger, newest first.",
+    query: EntriesQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const { account, kind, ...paging } = checkedQuery(EntriesQuerySchema, query);
+      const filter = { ...(account !== undefined && { account }), ...(kind !== undefined && { kind }) };
+      const page = await database.credits.entries(filter, paging);
+      return { data: page.data.map(entryAnswer), next: page.next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/ledger/balances",
+    summary: "List the balances of prepaid accounts, the one that is prepaid most recently first.",
+    query: PageQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const page = await database.credits.balances(checkedQuery(PageQuerySchema, query));
+      return { data: page.data.map(balanceAnswer), next: page.next };
+    },
+  },
+];
+
+const entryAnswer = ({ createdMs, expiresMs, ...row }: LedgerEntry) => ({
+  ...row,
+  createdAt: createdMs,
+  expiresAt: expiresMs,
+});
+
+export const balanceAnswer = ({ sinceMs, ...row }: Balance) => ({ ...row, since: sinceMs });

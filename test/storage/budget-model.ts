@@ -1,0 +1,124 @@
+import type { BudgetRow } from "../../core/storage/budget.ts";
+import { type CalendarWindow, windowStart } from "./calendar.ts";
+
+export type Terms = Pick<BudgetRow, "limitNano" | "onShortfall" | "admission">;
+/** Without summer time since 1986: its clocks are ours and 5:45 hours. */
+export const kathmandu = "Asia/Kathmandu";
+const kathmanduMs = 5.75 * 3_600_000;
+
+export interface Counted {
+  readonly startedMs: number;
+  spentNano: number;
+  heldNano: number;
+}
+export interface Budget {
+  readonly row: Pick<BudgetRow, "id" | "scope" | "window" | "timeZone" | "createdMs">;
+  terms: Terms;
+  increase: { readonly nano: number; readonly untilMs: number } | null;
+  readonly resets: number[];
+  readonly calls: Counted[];
+}
+interface Credit {
+  readonly nano: number;
+  readonly expiresMs: number | null;
+  usedNano: number;
+  goneNano: number;
+}
+/** What was credited and has not expired is the limit of a budget for ever. */
+export class Balance implements Budget {
+  readonly row: Budget["row"];
+  readonly increase = null;
+  readonly resets: number[] = [];
+  readonly calls: Counted[] = [];
+  readonly credits: Credit[] = [];
+
+  constructor(id: string, createdMs: number) {
+    this.row = { id: "", scope: { kind: "account", id }, window: "lifetime", timeZone: null, createdMs };
+  }
+  get terms(): Terms {
+    const limitNano = this.credits.reduce((sum, { nano, goneNano }) => sum + nano - goneNano, 0);
+    return { limitNano, onShortfall: "cap", admission: "bound" };
+  }
+  get balanceNano(): number {
+    return this.terms.limitNano - usedAt(this, 0).spentNano;
+  }
+
+  /** What is used is of what expires first; of what has expired, what calls in flight hold stays. */
+  expire(nowMs: number): void {
+    const whenMs = ({ expiresMs }: Credit) => expiresMs ?? Number.MAX_SAFE_INTEGER;
+    const inOrder = this.credits.toSorted((left, right) => whenMs(left) - whenMs(right));
+    const used = usedAt(this, 0);
+    let newlyUsed = used.spentNano - this.credits.reduce((sum, { usedNano }) => sum + usedNano, 0);
+    for (const credit of inOrder) {
+      const nano = Math.max(0, Math.min(credit.nano - credit.usedNano - credit.goneNano, newlyUsed));
+      credit.usedNano += nano;
+      newlyUsed -= nano;
+    }
+    let { heldNano } = used;
+    for (const credit of inOrder) {
+      const leftNano = credit.nano - credit.usedNano - credit.goneNano;
+      const kept = Math.min(leftNano, heldNano);
+      heldNano -= kept;
+      if (whenMs(credit) <= nowMs) credit.goneNano += leftNano - kept;
+    }
+  }
+}
+interface Sums {
+  readonly spentNano: number;
+  readonly heldNano: number;
+}
+
+/** What counts with a call that starts then. */
+export const usedAt = (budget: Budget, atMs: number): Sums =>
+  summed(budget.calls.filter(({ startedMs }) => countsWith(budget, startedMs, atMs)));
+
+/** What the row that begins then holds. */
+export const inRow = (budget: Budget, rowMs: number): Sums =>
+  summed(budget.calls.filter(({ startedMs }) => rowOf(budget, startedMs) === rowMs));
+
+/** What the rows hold that begin in the range. */
+export const inRows = (budget: Budget, fromMs: number, toMs: number): Sums =>
+  summed(budget.calls.filter(({ startedMs }) => rowOf(budget, startedMs) >= fromMs && rowOf(budget, startedMs) < toMs));
+
+const summed = (calls: readonly Counted[]): Sums => ({
+  spentNano: calls.reduce((sum, { spentNano }) => sum + spentNano, 0),
+  heldNano: calls.reduce((sum, { heldNano }) => sum + heldNano, 0),
+});
+
+const hoursOf = ({ row }: Budget): number | null => (/^\d/.test(row.window) ? Number.parseInt(row.window, 10) : null);
+const lastReset = ({ resets }: Budget, atMs: number): number => resets.findLast((ms) => ms <= atMs) ?? 0;
+const partOf = (hours: number, atMs: number): number => Math.floor(atMs / (hours * 60_000));
+
+function rowOf(budget: Budget, startedMs: number): number {
+  const { window, timeZone } = budget.row;
+  const hours = hoursOf(budget);
+  const shiftMs = timeZone === null ? 0 : kathmanduMs;
+  const startMs =
+    hours === null
+      ? // What does not roll is of the calendar.
+        windowStart(window as CalendarWindow, startedMs + shiftMs) - shiftMs
+      : partOf(hours, startedMs) * hours * 60_000;
+  return Math.max(startMs, lastReset(budget, startedMs));
+}
+
+/** Whether a call that started then is in the window of one that starts at `atMs`. */
+function countsWith(budget: Budget, startedMs: number, atMs: number): boolean {
+  const hours = hoursOf(budget);
+  if (hours === null) return rowOf(budget, startedMs) === rowOf(budget, atMs);
+  const parts = partOf(hours, atMs) - partOf(hours, startedMs);
+  if (parts < 0 || parts > 60 || rowOf(budget, startedMs) > rowOf(budget, atMs)) return false;
+  // Of a call that started before the last reset no reset is known: it is asked for more, not for less.
+  return atMs < (budget.resets.at(-1) ?? 0) || startedMs >= lastReset(budget, atMs);
+}
+
+export const limitOf = ({ terms: { limitNano }, increase }: Budget, atMs: number): number =>
+  limitNano + (increase && increase.untilMs > atMs ? increase.nano : 0);
+
+/** Room in the fullest of the windows that a call starting then is in. */
+export function freeOf(budget: Budget, atMs: number): number {
+  const moments = [atMs, ...budget.calls.map(({ startedMs }) => startedMs)].filter(
+    (ms) => ms === atMs || (ms > atMs && countsWith(budget, atMs, ms)),
+  );
+  const uses = moments.map((ms) => usedAt(budget, ms));
+  return limitOf(budget, atMs) - Math.max(...uses.map(({ spentNano, heldNano }) => spentNano + heldNano));
+}
