@@ -5,6 +5,7 @@ import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dial
 import { decodeError } from "../vendor-error.ts";
 import { editRequest } from "./edit-request.ts";
 import { finishWord } from "./finish.ts";
+import { type Fitting, FrameScan } from "./frame-scan.ts";
 import { withPartialArgs } from "./partial-args.ts";
 import { blockReasonOf } from "./response.ts";
 import { camelObject, inCamel } from "./spelling.ts";
@@ -20,7 +21,11 @@ function meterResponse(body: JsonObject): Metered {
   return { ...meter.result(), complete: fault === null, fault };
 }
 
+/** Parses a chunk only when it may hold more than a piece of text and the totals so far. */
 class ChunkMeter implements StreamMeter {
+  readonly #scan = new FrameScan();
+  /** The last totals that were not read yet, as JSON text: only the last ones count. */
+  #pending: string | null = null;
   #usage: ReportedUsage | null = null;
   #uncounted = false;
   #finish: string | null = null;
@@ -30,16 +35,25 @@ class ChunkMeter implements StreamMeter {
   #fault: VendorError | null = null;
 
   frame(frame: SseFrame): boolean {
+    const { raw } = frame;
+    const fitting = this.#scan.fit(raw);
+    if (fitting !== null) {
+      this.#take(fitting);
+      return true;
+    }
     const { data } = frame;
     if (data === null || data === "") return true;
     const parsed = parse(data);
     const chunk = isJsonArray(parsed) ? parsed[0] : parsed;
     if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
-    if (isJsonObject(chunk)) this.read(inCamel(chunk));
+    if (!isJsonObject(chunk)) return true;
+    this.read(inCamel(chunk));
+    this.#scan.learn(raw, chunk);
     return true;
   }
 
   result(): Metered {
+    this.#readPending();
     // A report that does not count the output yet holds only for an answer that has come to its end.
     const usage = this.#uncounted && !this.#complete ? null : this.#usage;
     return {
@@ -64,8 +78,24 @@ class ChunkMeter implements StreamMeter {
       this.#finish ??= blocked;
       this.#complete = true;
     }
+    this.#readPending();
     this.#usage = decodeUsage(chunk["usageMetadata"]) ?? this.#usage;
     this.#uncounted = isUncounted(chunk, candidates) ?? this.#uncounted;
+  }
+
+  #take({ contentBytes, isThought, usage }: Fitting): void {
+    this.#contentBytes += contentBytes;
+    const countsAnswer = usage.includes('"candidatesTokenCount"');
+    const counts = countsAnswer || (isThought && usage.includes('"thoughtsTokenCount"'));
+    if (contentBytes > 0) this.#uncounted = !counts;
+    else if (countsAnswer) this.#uncounted = false;
+    if (usage.includes('TokenCount"')) this.#pending = usage;
+  }
+
+  #readPending(): void {
+    if (this.#pending === null) return;
+    this.#usage = decodeUsage(parse(`{${this.#pending}}`)) ?? this.#usage;
+    this.#pending = null;
   }
 
   #readCandidate(candidate: JsonObject): void {
