@@ -1,8 +1,9 @@
 import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { OutputFormat } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
+import { instructionFor, isAllRequired } from "../json-format.ts";
 import type { ModelTraits } from "./models.ts";
-import { constrained, isAllRequired } from "./schema.ts";
+import { constrained } from "./schema.ts";
 
 /** `output_config.format`; `rest` is the `output_config` without what has a canonical name here. */
 export function decodeFormat(config: JsonObject): { readonly format: OutputFormat; readonly rest: JsonObject } {
@@ -34,22 +35,16 @@ export function encodeFormat(
   if (format.type === "text") return { config: {}, instruction: null };
   if (format.type === "json") {
     warn("anthropic-messages has no JSON mode; asked for in the system prompt");
-    return { config: {}, instruction: jsonInstruction };
+    return { config: {}, instruction: instructionFor(format) };
   }
   const taken = model.structured ? constrained(format.schema) : null;
   if (taken === null) {
     warn("this JSON schema cannot be enforced by anthropic-messages with this model; asked for in the system prompt");
-    const schema = JSON.stringify(format.schema);
-    const described = format.description === null ? "" : ` It is: ${format.description}`;
-    return { config: {}, instruction: `${jsonInstruction} It must fit this JSON schema: ${schema}${described}` };
+    return { config: {}, instruction: instructionFor(format) };
   }
   if (taken.lost) warn("anthropic-messages cannot enforce every rule of the JSON schema; told to the model instead");
   return { config: { format: { type: "json_schema", schema: taken.schema } }, instruction: null };
 }
-
-/** Parsers take the whole text, so a fence around it breaks them. */
-const jsonInstruction =
-  "Answer with one JSON object and nothing else: no words before or after it and no code fence around it.";
 
 const text = (rest: JsonObject) => ({ format: { type: "text" } as const, rest });
 const formatKeys = new Set(["format"]);

@@ -1,4 +1,5 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { listKeys, mapKeys, subschemas } from "../json-format.ts";
 
 /*
  * What a schema may hold that Anthropic compiles to a grammar, for `output_config.format` and `strict` tools
@@ -11,15 +12,6 @@ export function isConstrainable(schema: Json | undefined): boolean {
   if (!isJsonObject(schema)) return false;
   const isClosed = schema["type"] !== "object" || schema["additionalProperties"] === false;
   return isClosed && Object.keys(schema).every((key) => known.has(key)) && subschemas(schema).every(isConstrainable);
-}
-
-/** Whether every property of every object must be there: what other dialects ask of a strict schema. */
-export function isAllRequired(schema: Json | undefined): boolean {
-  if (!isJsonObject(schema)) return false;
-  const required = isJsonArray(schema["required"]) ? schema["required"] : [];
-  const properties = isJsonObject(schema["properties"]) ? Object.keys(schema["properties"]) : [];
-  const isClosed = schema["type"] !== "object" || schema["additionalProperties"] === false;
-  return isClosed && properties.every((name) => required.includes(name)) && subschemas(schema).every(isAllRequired);
 }
 
 /**
@@ -74,16 +66,6 @@ function visitMember(key: string, member: Json, visit: (value: Json | undefined)
   return member;
 }
 
-function subschemas(schema: JsonObject): readonly (Json | undefined)[] {
-  return Object.entries(schema).flatMap(([key, member]): readonly (Json | undefined)[] => {
-    if (key === "items") return [member];
-    if (listKeys.has(key) && isJsonArray(member)) return member;
-    return mapKeys.has(key) && isJsonObject(member) ? Object.values(member) : [];
-  });
-}
-
-const listKeys: ReadonlySet<string> = new Set(["anyOf", "allOf"]);
-const mapKeys: ReadonlySet<string> = new Set(["properties", "$defs", "definitions"]);
 const known: ReadonlySet<string> = new Set([
   ...listKeys,
   ...mapKeys,

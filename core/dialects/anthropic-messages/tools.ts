@@ -6,7 +6,8 @@ import { decodeCache, encodeCache } from "./cache.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import type { ModelTraits } from "./models.ts";
 import type { Warn } from "./parts.ts";
-import { isAllRequired, isConstrainable } from "./schema.ts";
+import { isAllRequired } from "../json-format.ts";
+import { isConstrainable } from "./schema.ts";
 
 /** One that the client runs by a schema of its own; all others only Anthropic's models know. */
 export const isPlainTool = ({ type }: JsonObject): boolean => type === undefined || type === null || type === "custom";

@@ -5,13 +5,14 @@ import { encodeMedia } from "./media.ts";
 import { generationOf } from "./model.ts";
 import { encodeCall, encodeText, encodeThought, otherPart } from "./parts.ts";
 import { encodeResult } from "./results.ts";
+import type { Warn } from "./warn.ts";
 
 export interface ContentsOptions {
   /** The target's model. */
   readonly model: string;
   /** The request is of this dialect: its turns are left as they were cut. */
   readonly asSent: boolean;
-  readonly warn: (what: string) => void;
+  readonly warn: Warn;
 }
 
 /**
@@ -27,7 +28,7 @@ export function encodeMessages(messages: readonly Message[], options: ContentsOp
   const system = messages.slice(0, first);
   const names = namesOf(messages);
   const turns = (asSent ? messages.slice(first) : joined(messages.slice(first))).map((message): JsonObject | null => {
-    if (isSystem(message)) warn("a system message in the middle of a conversation (sent as the user's)");
+    if (isSystem(message)) warn("a system message in the middle of a conversation", "sent as the user's");
     if (message.name !== undefined && message.role !== "tool") warn("names of speakers");
     const parts = encodeParts(message, names, options);
     if (parts.length === 0 && !asSent) return null;

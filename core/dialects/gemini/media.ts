@@ -4,6 +4,7 @@ import { isEmpty, without } from "../extensions.ts";
 import { invalid, readString } from "../fields.ts";
 import { keep, kept } from "./kept.ts";
 import { inCamel } from "./spelling.ts";
+import type { Warn } from "./warn.ts";
 
 /** `inlineData` or `fileData`; `rest` are the part's other fields. */
 export function decodeMedia(part: JsonObject, path: string): MediaPart | null {
@@ -32,7 +33,7 @@ export function decodeMedia(part: JsonObject, path: string): MediaPart | null {
 }
 
 /** `null`: it cannot be said. `warn` is told what is lost. */
-export function encodeMedia(part: MediaPart, warn: (what: string) => void): JsonObject | null {
+export function encodeMedia(part: MediaPart, warn: Warn): JsonObject | null {
   const { inlineData, fileData, ...rest } = kept(part);
   const { source } = part;
   if (part.cache !== undefined) warn("cache marks");

@@ -7,6 +7,7 @@ import { keep, kept } from "./kept.ts";
 import { decodeMedia } from "./media.ts";
 import { decodeResult } from "./results.ts";
 import { inCamel } from "./spelling.ts";
+import type { Warn } from "./warn.ts";
 
 /** One part of a content, in a request or an answer. `part` is in camel case. */
 export function decodePart(part: JsonObject, path: string, ids: CallIds): Part {
@@ -48,7 +49,7 @@ export function encodeThought(part: ReasoningPart): readonly JsonObject[] {
 }
 
 /** A call, whole. An id that was made here is left out again; `warn` is told when its input is no object. */
-export function encodeCall(part: ToolCallPart, warn: (what: string) => void): JsonObject {
+export function encodeCall(part: ToolCallPart, warn: Warn): JsonObject {
   const { id, functionCall: more, ...own } = kept(part);
   return {
     functionCall: {
@@ -98,11 +99,11 @@ function decodeCall(call: JsonObject, part: JsonObject, path: string, ids: CallI
 }
 
 /** Arguments are an object here; anything else is put into one. */
-function argsOf(input: string, warn: (what: string) => void): JsonObject {
+function argsOf(input: string, warn: Warn): JsonObject {
   if (input === "") return {};
   const args = parsed(input);
   if (isJsonObject(args)) return args;
-  warn("the input of a call that is no JSON object");
+  warn("the input of a call that is no JSON object", "put into one");
   return { input: args ?? input };
 }
 

@@ -1,34 +1,29 @@
 import { isJsonArray, type Json, type JsonObject } from "../../chat/json.ts";
-import type { ChatRequest, NativeOnly } from "../../chat/request.ts";
+import type { ChatRequest, Message, NativeOnly, OutputFormat } from "../../chat/request.ts";
 import type { Encoded, InPath } from "../dialect.ts";
 import { foreignFields, without } from "../extensions.ts";
 import { invalid, readInteger, readNumber, readString } from "../fields.ts";
+import { instructionFor } from "../json-format.ts";
 import { decodeMessages } from "./contents.ts";
 import { encodeMessages } from "./contents-encode.ts";
 import { configOf, readEnvelope } from "./envelope.ts";
-import { decodeFormat, encodeFormat } from "./format.ts";
+import { decodeFormat } from "./format.ts";
 import { dialectName, keep, kept, noteOf, withNote } from "./kept.ts";
 import { isStoredFile } from "./media.ts";
 import { generationOf } from "./model.ts";
 import { camelObject, inCamel } from "./spelling.ts";
-import { decodeThinking, encodeThinking, encodeThinkingAsSent, thinkingFields } from "./thinking.ts";
+import { decodeThinking, thinkingFields } from "./thinking.ts";
+import { callingConfigOf, decodeToolChoice, decodeTools, encodeTools, serverToolsIn } from "./tools.ts";
 import {
-  callingConfigOf,
-  decodeToolChoice,
-  decodeTools,
-  encodeToolChoice,
-  encodeTools,
-  serverToolsIn,
-} from "./tools.ts";
-
-/*
- * Settings without a canonical name are kept under their whole path, `generationConfig.speechConfig`, so that a warning
- * names them.
- */
-const configPath = "generationConfig.";
-const thinkingPath = "generationConfig.thinkingConfig.";
-const toolPath = "toolConfig.";
-const callingPath = "toolConfig.functionCallingConfig.";
+  callingPath,
+  configPath,
+  encodeConfig,
+  encodeTier,
+  encodeToolConfig,
+  thinkingPath,
+  toolPath,
+} from "./settings.ts";
+import type { Warn } from "./warn.ts";
 
 export function decodeRequest(body: JsonObject, path?: InPath): ChatRequest {
   const { model, stream, maxOutputTokens, candidates } = readEnvelope(body, 0, path);
@@ -87,7 +82,7 @@ export function decodeRequest(body: JsonObject, path?: InPath): ChatRequest {
 
 export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warnings = new Set<string>();
-  const warn = (what: string) => warnings.add(`gemini cannot say ${what}; left out`);
+  const warn: Warn = (what, instead = "left out") => void warnings.add(`gemini cannot say ${what}; ${instead}`);
   const note = noteOf(request.extensions);
   for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
   if (request.user !== null) warn("'user'");
@@ -95,9 +90,11 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   if (request.parallelToolCalls === false) warn("that calls must come one by one");
   const own = kept(request);
   const tools = encodeTools(request.tools, warn);
-  const config = encodeConfig(request, model, note, warn);
+  const isToldFormat = note === null && mustTellFormat(request, model, warn);
+  const config = encodeConfig(isToldFormat ? { ...request, format: { type: "text" } } : request, model, note, warn);
+  const messages = isToldFormat ? [...instructed(request.format), ...request.messages] : request.messages;
   const body = {
-    ...encodeMessages(request.messages, { model, asSent: note !== null, warn }),
+    ...encodeMessages(messages, { model, asSent: note !== null, warn }),
     ...tools,
     ...encodeToolConfig(request, model, note, tools["tools"] !== undefined, warn),
     ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
@@ -108,6 +105,17 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   };
   return { body, warnings: [...warnings] };
 }
+
+/** Before generation 3 Google refuses functions and a format of the answer together. */
+function mustTellFormat({ format, tools }: ChatRequest, model: string, warn: Warn): boolean {
+  const isBoth = format.type !== "text" && tools.some(({ type }) => type === "function");
+  if (!isBoth || (generationOf(model) ?? 3) >= 3) return false;
+  warn("with this model that an answer be JSON, beside functions", "asked for in the system instruction");
+  return true;
+}
+
+const instructed = (format: OutputFormat): readonly Message[] =>
+  format.type === "text" ? [] : [{ role: "system", parts: [{ type: "text", text: instructionFor(format) }] }];
 
 /** What Google keeps, and what it runs itself. */
 function nativeOnlyOf(request: JsonObject, messages: ChatRequest["messages"]): readonly NativeOnly[] {
@@ -120,90 +128,6 @@ function nativeOnlyOf(request: JsonObject, messages: ChatRequest["messages"]): r
   ];
 }
 
-function encodeConfig(
-  request: ChatRequest,
-  model: string,
-  note: JsonObject | null,
-  warn: (what: string) => void,
-): JsonObject {
-  const own = kept(request);
-  const { reasoning, logprobs } = request;
-  const thinking = {
-    ...(reasoning === null
-      ? {}
-      : note === null
-        ? encodeThinking(reasoning, model, warn)
-        : encodeThinkingAsSent(reasoning)),
-    ...fromPath(thinkingPath, own),
-  };
-  const moreConfig = Object.entries(fromPath(configPath, own)).filter(([key]) => !key.startsWith("thinkingConfig."));
-  return {
-    ...(request.candidates === 1 ? {} : { candidateCount: request.candidates }),
-    ...given("maxOutputTokens", request.maxOutputTokens),
-    ...given("temperature", request.temperature),
-    ...given("topP", request.topP),
-    ...given("topK", request.topK),
-    ...given("frequencyPenalty", request.frequencyPenalty),
-    ...given("presencePenalty", request.presencePenalty),
-    ...encodeSeed(request.seed, warn),
-    ...encodeStop(request.stop, note, warn),
-    ...encodeFormat(request.format, note),
-    ...(logprobs === null ? {} : { responseLogprobs: true, ...(logprobs > 0 ? { logprobs } : {}) }),
-    ...(Object.keys(thinking).length === 0 ? {} : { thinkingConfig: thinking }),
-    ...Object.fromEntries(moreConfig),
-  };
-}
-
-function encodeToolConfig(
-  request: ChatRequest,
-  model: string,
-  note: JsonObject | null,
-  hasTools: boolean,
-  warn: (what: string) => void,
-): JsonObject {
-  const own = kept(request);
-  const { toolChoice } = request;
-  const isStrict = note === null && request.tools.some((tool) => tool.type === "function" && tool.strict === true);
-  // Calls that were demanded are held to their schemas anyway.
-  const isChosen = toolChoice !== null && toolChoice.type !== "auto";
-  const canValidate = (generationOf(model) ?? 0) >= 2.5;
-  if (isStrict && !isChosen && !canValidate) warn("strict tools");
-  const validated = note === null ? isStrict && canValidate : note["validated"] === true;
-  // Without functions Google refuses any word about them.
-  const chosen = note === null && !hasTools ? {} : encodeToolChoice(toolChoice, validated && !isChosen);
-  const calling = { ...chosen, ...fromPath(callingPath, own) };
-  const more = Object.entries(fromPath(toolPath, own)).filter(([key]) => !key.startsWith("functionCallingConfig."));
-  const config = {
-    ...(Object.keys(calling).length === 0 ? {} : { functionCallingConfig: calling }),
-    ...Object.fromEntries(more),
-  };
-  return Object.keys(config).length === 0 ? {} : { toolConfig: config };
-}
-
-function encodeSeed(seed: number | null, warn: (what: string) => void): JsonObject {
-  if (seed === null || (seed === Math.trunc(seed) && Math.abs(seed) < 2 ** 31)) return given("seed", seed);
-  warn("a seed of more than 32 bits");
-  return {};
-}
-
-/** "Up to 5": more are refused. */
-const maxStop = 5;
-
-function encodeStop(stop: readonly string[], note: JsonObject | null, warn: (what: string) => void): JsonObject {
-  if (stop.length === 0) return {};
-  if (note === null && stop.length > maxStop) warn(`more than ${maxStop} stop sequences`);
-  return { stopSequences: note === null ? stop.slice(0, maxStop) : stop };
-}
-
-/** The canonical words are OpenAI's. */
-function encodeTier(tier: string | null, warn: (what: string) => void): JsonObject {
-  if (tier === null || tier === "auto") return {};
-  if (tier === "default") return { serviceTier: "standard" };
-  if (tier === "flex" || tier === "priority") return { serviceTier: tier };
-  warn(`the service tier '${tier}'`);
-  return {};
-}
-
 function readStop(value: Json | undefined): readonly string[] {
   if (value === undefined || value === null) return [];
   const stop = typeof value === "string" ? [value] : value;
@@ -211,16 +135,9 @@ function readStop(value: Json | undefined): readonly string[] {
   return stop.map((item: Json, i) => readString(item, `${configPath}stopSequences[${i}]`) ?? "");
 }
 
-const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });
-
 const atPath = (path: string, fields: JsonObject): JsonObject =>
   Object.fromEntries(
     Object.entries(fields).flatMap(([key, value]) => (value === null ? [] : [[`${path}${key}`, value]])),
-  );
-
-const fromPath = (path: string, fields: JsonObject): JsonObject =>
-  Object.fromEntries(
-    Object.entries(fields).flatMap(([key, value]) => (key.startsWith(path) ? [[key.slice(path.length), value]] : [])),
   );
 
 /** The body's own `model` only repeats the path. */

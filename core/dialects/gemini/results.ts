@@ -7,6 +7,7 @@ import { maxParts } from "./envelope.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeMedia, encodeMedia } from "./media.ts";
 import { listOf } from "./spelling.ts";
+import type { Warn } from "./warn.ts";
 
 /**
  * A `functionResponse`. Its `response` is an object: by the rules `output` holds what the function returned, `error` what
@@ -44,7 +45,7 @@ export interface EncodeResultOptions {
   readonly name: string | null;
   /** Images may stand within the result, as generation 3 has it; else they follow it as parts of their own. */
   readonly withMedia: boolean;
-  readonly warn: (what: string) => void;
+  readonly warn: Warn;
 }
 
 /** The result, and the media that had to be put behind it. */
@@ -54,7 +55,7 @@ export function encodeResult(
 ): { readonly part: JsonObject; readonly behind: readonly JsonObject[] } {
   const { id, name: ownName, wrapper, functionResponse: more, ...own } = kept(result);
   if (result.cache !== undefined) warn("cache marks");
-  if (name === null && ownName === undefined) warn("a result of a call that is not there");
+  if (name === null && ownName === undefined) warn("a result of a call that is not there", "called unknown");
   const texts = result.parts.filter((part) => part.type === "text");
   const inside: JsonObject[] = [];
   const behind: JsonObject[] = [];
@@ -108,7 +109,7 @@ function objectIn(text: string): JsonObject | null {
   }
 }
 
-function ownOther(part: OtherPart, warn: (what: string) => void): JsonObject | null {
+function ownOther(part: OtherPart, warn: Warn): JsonObject | null {
   const { part: own } = kept(part);
   if (isJsonObject(own)) return own;
   warn("a content part of another protocol");

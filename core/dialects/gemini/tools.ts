@@ -6,6 +6,7 @@ import { readFunctions, readTools } from "./envelope.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { toJsonSchema } from "./schema.ts";
 import { camelObject, enumWord } from "./spelling.ts";
+import type { Warn } from "./warn.ts";
 
 /** Functions of all tool objects, and what else they name: those run at Google. */
 export function decodeTools(value: Json | undefined): readonly Tool[] {
@@ -32,7 +33,7 @@ const serverTools = (tool: JsonObject): readonly (readonly [string, Json])[] =>
   );
 
 /** One object for all functions, one for each tool of Google's. Tools of others are left out. */
-export function encodeTools(tools: readonly Tool[], warn: (what: string) => void): JsonObject {
+export function encodeTools(tools: readonly Tool[], warn: Warn): JsonObject {
   const functions = tools.flatMap((tool) => (tool.type === "function" ? [encodeFunction(tool, warn)] : []));
   const servers = tools.flatMap((tool) => {
     if (tool.type === "server" && tool.dialect === dialectName) return [tool.definition];
@@ -103,7 +104,7 @@ function decodeFunction(declared: JsonObject, path: string): Tool {
 }
 
 /** Every version of the API takes plain JSON Schema (https://ai.google.dev/api/caching#FunctionDeclaration). */
-function encodeFunction(tool: Tool & { type: "function" }, warn: (what: string) => void): JsonObject {
+function encodeFunction(tool: Tool & { type: "function" }, warn: Warn): JsonObject {
   const { parameters: own, ...more } = kept(tool);
   if (tool.cache !== undefined) warn("cache marks");
   const description = tool.description === null ? {} : { description: tool.description };

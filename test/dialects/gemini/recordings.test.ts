@@ -1,12 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import type { JsonObject } from "../../../core/chat/json.ts";
+import type { ChatResponse } from "../../../core/chat/response.ts";
 import { gemini } from "../../../core/dialects/gemini/index.ts";
 import { JsonArraySplitter } from "../../../core/dialects/json-array.ts";
 import { SseSplitter } from "../../../core/dialects/sse.ts";
 import { inputBound } from "../../../core/pipeline/estimate.ts";
 import { bytesOf, decodeSse, encodeSse, meterSse } from "../../contract/dialect.ts";
 import { wireFaults } from "../../support/wirecheck.ts";
-import { recordingsOf } from "../recordings.ts";
+import { clientRequestsOf, recordingsOf } from "../recordings.ts";
 import { normalRequest, normalResponse } from "./normal-form.ts";
 import {
   accumulated,
@@ -85,6 +86,20 @@ test("every request, decoded and encoded again, means the same and keeps the sch
   }
 });
 
+test("what coding agents send means the same too", () => {
+  const agents = clientRequestsOf("gemini");
+  expect(agents.length > 0).toBe(recordings.length > 0);
+  for (const { id, request: body } of agents) {
+    const decoded = gemini.decodeRequest(body, { model: "gemini-2.5-flash", stream: true });
+    const again = gemini.encodeRequest(decoded, decoded.model);
+    expect({ id, body: normalRequest(again.body), warnings: again.warnings }).toEqual({
+      id,
+      body: normalRequest(body),
+      warnings: [],
+    });
+  }
+});
+
 test("every request: the relay changes the cap, and nothing else", () => {
   for (const { id, request } of held) {
     if (request === null) continue;
@@ -160,6 +175,9 @@ describe("streams", () => {
       expect({ id, hidden, metered: told(metered) }).toEqual({ id, hidden: 0, metered: expectedMeter(chunksOf(sse)) });
       const { response, complete } = decodeSse(gemini, [bytesOf(sse)]);
       expect({ id, complete, usage: response.usage }).toEqual({ id, complete: true, usage: metered.usage });
+      // Pieces of arguments are counted as they come.
+      if (!sse.includes("partialArgs"))
+        expect({ id, bytes: metered.contentBytes }).toEqual({ id, bytes: contentBytes(response) });
       covered.streams++;
     }
   });
@@ -243,6 +261,15 @@ describe("streams", () => {
     }
   });
 });
+
+/** UTF-8 bytes of all text, reasoning and arguments. */
+const contentBytes = ({ candidates }: ChatResponse): number =>
+  candidates
+    .flatMap(({ parts }) => parts)
+    .reduce(
+      (sum, part) => sum + bytesOf(part.type === "tool-call" ? part.input : "text" in part ? part.text : "").length,
+      0,
+    );
 
 /** Pieces of 1 to 97 bytes, the same for the same seed. */
 function randomChunks(bytes: Uint8Array, seed: number): readonly Uint8Array[] {
