@@ -107,22 +107,32 @@ describe("Anthropic's paths", () => {
 describe("Gemini's paths", () => {
   for (const model of ["m", "a/b:c", "models/m"]) setup.upstream.on(model === "m" ? "g" : model, speaksGemini);
 
-  test("the SDK calls and streams", async () => {
+  test("the SDK calls, streams, counts and embeds", async () => {
     const model = "mock-gemini/g";
     expect((await google.models.generateContent({ model, contents: "weather?" })).text).toBe("It is sunny.");
     const parts = await Array.fromAsync(await google.models.generateContentStream({ model, contents: "weather?" }));
     expect(parts.map((part) => part.text ?? "").join("")).toBe("It is sunny.");
+    expect((await google.models.countTokens({ model, contents: "weather?" })).totalTokens).toBe(21);
+    const { embeddings } = await google.models.embedContent({ model, contents: ["a", "b"] });
+    expect(embeddings?.map(({ values }) => values)).toEqual([[1], [2]]);
+    expect(
+      allUsage(setup.gateway)
+        .slice(-4)
+        .map((row) => row.operation),
+    ).toEqual(["chat", "chat", "count-tokens", "embeddings"]);
   });
 
   test.each([
     ["/v1beta/models/mock-gemini/a/b:c:generateContent", "/v1beta/models/a/b%3Ac:generateContent"],
     ["/v1beta/models/mock-gemini%2Fa%2Fb%3Ac:generateContent", "/v1beta/models/a/b%3Ac:generateContent"],
     ["/v1/models/mock-gemini/a/b:c:generateContent", "/v1beta/models/a/b%3Ac:generateContent"],
+    ["/v1beta/models/mock-gemini/g:embedContent", "/v1beta/models/g:embedContent"],
     ["/v1beta/models/mock-gemini/g:streamGenerateContent?alt=sse", "/v1beta/models/g:streamGenerateContent?alt=sse"],
     ["/v1beta/models/mock-gemini/g:streamGenerateContent?alt=json", "/v1beta/models/g:streamGenerateContent"],
     ["/v1beta/models/mock-gemini/g:streamGenerateContent", "/v1beta/models/g:streamGenerateContent"],
   ])("%s is asked upstream at %s", async (path, upstream) => {
-    const reply = await gemini(path);
+    const body = path.includes("embed") ? { content: { parts: [{ text: "a" }] } } : contents;
+    const reply = await gemini(path, body);
     expect({ status: reply.status, error: reply.status === 200 ? "" : reply.text }).toEqual({ status: 200, error: "" });
     // The scripted upstream's base URL has a version already.
     expect(setup.upstream.log.at(-1)?.request.start).toBe(`POST ${upstream.replace("v1beta", "v1")} HTTP/1.1`);
