@@ -40,7 +40,7 @@ export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDepe
   { method: "GET", path: "/healthz", access: "public", handle: health },
   { method: "GET", path: "/readyz", access: "public", handle: () => readiness(troubles()) },
 
-  ...callPaths.map(({ path, endpoint }): Route => ({
+  ...callPaths.map(([path, endpoint]): Route => ({
     method: "POST",
     path,
     access: "key",

@@ -1,20 +1,17 @@
-import { codecOf } from "../dialects/codec.ts";
-import type { DialectName, Operation } from "../dialects/dialect.ts";
-import { dialects } from "../dialects/index.ts";
+import { anthropicMessages } from "../dialects/anthropic-messages/index.ts";
+import type { Operation } from "../dialects/dialect.ts";
+import { gemini } from "../dialects/gemini/index.ts";
+import { openaiChat } from "../dialects/openai-chat/index.ts";
+import { openaiResponses } from "../dialects/openai-responses/index.ts";
 import type { Endpoint } from "../pipeline/services.ts";
 
-/** A path at which calls come in, and what it stands for. */
-export interface CallPath {
-  readonly path: string;
-  readonly endpoint: Endpoint;
-}
-
-export const callPaths: readonly CallPath[] = [
-  ...spoken("/v1/chat/completions", "openai-chat", "chat"),
-  ...spoken("/v1/embeddings", "openai-chat", "embeddings"),
-  ...spoken("/v1/responses", "openai-responses", "chat"),
-  ...spoken("/v1/messages", "anthropic-messages", "chat"),
-  ...spoken("/v1/messages/count_tokens", "anthropic-messages", "count-tokens"),
+/** Where calls come in whose body says all, and what each path stands for. */
+export const callPaths: readonly (readonly [path: string, endpoint: Endpoint])[] = [
+  ["/v1/chat/completions", { dialect: openaiChat, operation: "chat" }],
+  ["/v1/embeddings", { dialect: openaiChat, operation: "embeddings" }],
+  ["/v1/responses", { dialect: openaiResponses, operation: "chat" }],
+  ["/v1/messages", { dialect: anthropicMessages, operation: "chat" }],
+  ["/v1/messages/count_tokens", { dialect: anthropicMessages, operation: "count-tokens" }],
 ];
 
 /** https://ai.google.dev/api/all-methods#service:-generativelanguage.googleapis.com */
@@ -31,11 +28,10 @@ export function geminiEndpoint(path: string, url: string): Endpoint | null {
   const colon = path.lastIndexOf(":");
   const name = path.slice(colon + 1);
   const method = colon > 0 && Object.hasOwn(methods, name) ? methods[name] : undefined;
-  const dialect = dialects.get("gemini");
-  if (!method || !dialect || !codecOf(dialect, method.operation)) return null;
+  if (!method) return null;
   const { operation, stream } = method;
   const framing = stream && new URL(url).searchParams.get("alt") !== "sse" ? "json-array" : "sse";
-  return { dialect, operation, framing, inPath: { model: decoded(path.slice(0, colon)), stream } };
+  return { dialect: gemini, operation, framing, inPath: { model: decoded(path.slice(0, colon)), stream } };
 }
 
 /** Names of models come in paths raw or percent-encoded. */
@@ -45,9 +41,4 @@ export function decoded(path: string): string {
   } catch {
     return path;
   }
-}
-
-function spoken(path: string, name: DialectName, operation: Operation): readonly CallPath[] {
-  const dialect = dialects.get(name);
-  return dialect && codecOf(dialect, operation) ? [{ path, endpoint: { dialect, operation } }] : [];
 }

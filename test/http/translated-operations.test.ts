@@ -28,6 +28,7 @@ describe("embeddings", () => {
     expect(reply.status).toBe(200);
     expect(JSON.parse(reply.text)).toMatchObject({
       object: "list",
+      model: "mock-gemini/vectors",
       data: [
         { object: "embedding", index: 0, embedding: [0.5, -1] },
         { object: "embedding", index: 1, embedding: [2, 0.25] },

@@ -87,7 +87,8 @@ function encodeResponse(response: EmbeddingsResponse, asked: EmbeddingsRequest):
       index,
       embedding: isBase64 ? encodeVector(vector) : vector,
     })),
-    model: response.model,
+    // Google's answers do not name it.
+    model: response.model || asked.model,
     usage: { prompt_tokens: inputTokens, total_tokens: inputTokens },
     ...kept(response),
   };
