@@ -19,9 +19,14 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
     throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
   }
   checkCounts(body);
+  const stream = readBoolean(body["stream"], "stream") ?? false;
+  // It would be answered before anything is used, and nobody would ever hear what was.
+  if (readBoolean(body["background"], "background") === true && !stream) {
+    throw invalid("background", "needs 'stream': an answer cannot be fetched later");
+  }
   return {
     model,
-    stream: readBoolean(body["stream"], "stream") ?? false,
+    stream,
     includeUsage: true,
     maxOutputTokens: readInteger(body[outputCapField], outputCapField, 1, maxOutputTokens),
     candidates: 1,

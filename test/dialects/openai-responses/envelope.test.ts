@@ -54,4 +54,10 @@ describe("the measure of a request", () => {
     const bounded = { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "E" };
     expect(measure({ input: [bounded], reasoning: { mode: "standard" } }).unbounded).toBe(false);
   });
+
+  test("an answer that nobody could ever be charged for is refused", () => {
+    expect(() => measure({ background: true })).toThrow("'background'");
+    expect(measure({ background: true, stream: true }).unbounded).toBe(false);
+    expect(measure({ background: false }).unbounded).toBe(false);
+  });
 });
