@@ -14,7 +14,7 @@ interface EncodeState {
   readonly sequence: number;
   readonly start: (ChatEvent & { type: "response-start" }) | null;
   readonly output: OutputState;
-  /** `status`, `error` and `incomplete_details`, once the candidate has ended. */
+  /** `status`, `error` and `incomplete_details`; of an answer without a candidate, those of an empty one. */
   readonly ended: JsonObject;
 }
 
@@ -23,7 +23,8 @@ interface EncodeState {
  * its items as they come, the whole answer with its usage. There is no `[DONE]`.
  */
 export function encodeStream({ asked }: { readonly asked?: ChatRequest }): StreamEncoder {
-  let state: EncodeState = { sequence: 0, start: null, output: newOutput("", asked), ended: {} };
+  const ended = encodeFinish({ reason: "other", raw: null });
+  let state: EncodeState = { sequence: 0, start: null, output: newOutput("", asked), ended };
   return {
     step(event) {
       const [next, frames] = step(state, event, asked);

@@ -59,6 +59,13 @@ describe("streams", () => {
     }
   });
 
+  test("an answer without a candidate is complete and empty", () => {
+    const encoder = openaiResponses.encodeStream({ includeUsage: true });
+    const sse = encoder.step(start) + encoder.step({ type: "response-end", usage: null });
+    expect(framesOf(sse).at(-1)?.event).toBe("response.completed");
+    expect(lastOf(sse)).toMatchObject({ status: "completed", output: [], error: null });
+  });
+
   test("an error goes on from what was said, as an event of its own and as the end of the answer", async () => {
     const encoder = openaiResponses.encodeStream({ includeUsage: true, asked });
     let sse = encoder.step(start);
