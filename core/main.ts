@@ -4,6 +4,7 @@ import { builtins } from "../plugins/index.ts";
 import { check, plugins } from "./commands/check.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
 import { explainFailure } from "./commands/failure.ts";
+import { reprice } from "./commands/reprice.ts";
 import { serve } from "./commands/serve.ts";
 import { adminToken, backup, doctor, migrate } from "./commands/storage.ts";
 
@@ -13,6 +14,7 @@ const commands: Readonly<Record<string, Command>> = {
   doctor,
   migrate,
   backup,
+  reprice,
   plugins,
   "admin-token": adminToken,
 };
@@ -26,13 +28,19 @@ const options = {
   "public-url": { type: "string" },
   json: { type: "boolean" },
   new: { type: "boolean" },
+  from: { type: "string" },
+  to: { type: "string" },
+  model: { type: "string" },
+  "dry-run": { type: "boolean" },
+  reason: { type: "string" },
+  author: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 
 const usage = `usage: llm-proxy [COMMAND] [OPTIONS]
 commands: ${Object.keys(commands).join(", ")}; none is serve
 options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-url URL  --log-level LEVEL  --json
-          backup FILE  ·  admin-token --new`;
+          backup FILE  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);

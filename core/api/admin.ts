@@ -10,7 +10,7 @@ import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.
 import { type CreditService, ledgerRoutes } from "./ledger.ts";
 import { openapi } from "./openapi.ts";
 import type { PriceService } from "./price-service.ts";
-import { priceRoutes } from "./prices.ts";
+import { priceRoutes, type RepriceCalls } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
@@ -18,6 +18,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly budgets: BudgetService;
   readonly prices: PriceService;
   readonly credits: CreditService;
+  readonly reprice: RepriceCalls;
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -35,7 +36,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...budgetRoutes(budgets, database),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
-    ...priceRoutes(dependencies.prices),
+    ...priceRoutes(dependencies.prices, dependencies.reprice),
   ];
   const description = openapi(routes, dependencies);
 

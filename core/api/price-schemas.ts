@@ -64,3 +64,34 @@ export const PricesQuerySchema = t.Object(
   closed,
 );
 export const UnpricedQuerySchema = t.Object(pageQuery, closed);
+
+const time = (description: string) =>
+  t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: `${description} Epoch milliseconds.` });
+const words = (description: string) =>
+  t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: 200,
+      pattern: "^[^\\u0000-\\u001f\\u007f]+$",
+      expected: "1 to 200 characters, none of them a control character",
+      description,
+    }),
+  );
+export const RepriceSchema = t.Object(
+  {
+    from: time("Calls admitted at or after."),
+    to: t.Optional(time("Calls admitted before; default now.")),
+    model: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 300,
+        description: "As asked for, as `instance/model`, or as the provider names it. Absent: all.",
+      }),
+    ),
+    dryRun: t.Optional(t.Boolean({ default: false, description: "Only say what would change." })),
+    reason: words("Kept with each adjustment."),
+    author: words("Kept with each adjustment."),
+    after: t.Optional(t.String({ maxLength: 64, description: "`next` of the answer before." })),
+  },
+  closed,
+);

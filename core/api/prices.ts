@@ -1,12 +1,35 @@
 import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
-import { NewPriceSchema, NewTermsSchema, PricesQuerySchema, UnpricedQuerySchema } from "./price-schemas.ts";
+import type { Repriced, RepriceOrder } from "../pipeline/reprice.ts";
+import {
+  NewPriceSchema,
+  NewTermsSchema,
+  PricesQuerySchema,
+  RepriceSchema,
+  UnpricedQuerySchema,
+} from "./price-schemas.ts";
 import type { PriceService } from "./price-service.ts";
-import { type ApiRoute, checkedQuery } from "./route.ts";
+import { type ApiRoute, checked, checkedQuery } from "./route.ts";
+
+/** As `reprice` of the pipeline; `to` absent: up to now. */
+export type RepriceCalls = (order: Omit<RepriceOrder, "to"> & { readonly to?: number }) => Promise<Repriced>;
 
 /** Who is written down where a change comes by the admin token, which many may hold. */
 const author = "admin token";
 
-export const priceRoutes = (service: PriceService): readonly ApiRoute[] => [
+export const priceRoutes = (service: PriceService, repriced: RepriceCalls): readonly ApiRoute[] => [
+  {
+    method: "POST",
+    path: "/api/ledger/reprice",
+    summary:
+      "Rate calls again by the prices that the book has now for the time they ended, and write what differs as adjustments. `next` not null: time was up, send it as `after`.",
+    query: null,
+    body: RepriceSchema,
+    status: 200,
+    async answer({ body }) {
+      const { reason = "reprice", author: by = author, ...order } = checked(RepriceSchema, body);
+      return repriced({ ...order, dryRun: order.dryRun === true, reason, author: by });
+    },
+  },
   {
     method: "GET",
     path: "/api/prices",

@@ -3,7 +3,17 @@ import type { Builtins } from "../plugin/find.ts";
 
 /** What a command works with; `main` makes it of the command line. */
 export interface CommandInput {
-  readonly flags: Flags & { readonly config?: string; readonly json?: boolean; readonly new?: boolean };
+  readonly flags: Flags & {
+    readonly config?: string;
+    readonly json?: boolean;
+    readonly new?: boolean;
+    readonly from?: string;
+    readonly to?: string;
+    readonly model?: string;
+    readonly "dry-run"?: boolean;
+    readonly reason?: string;
+    readonly author?: string;
+  };
   /** Words after the command. */
   readonly words: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -16,6 +16,7 @@ import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../ide
 import { watchClients } from "../pipeline/disconnect.ts";
 import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
+import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
 import { watchOverload } from "../pipeline/overload.ts";
 import { createVault } from "../pipeline/vault.ts";
@@ -165,6 +166,7 @@ export const serve: Command = async (input) => {
         budgets,
         prices,
         credits,
+        reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger,
         version,
         publicUrl: settings.publicUrl,

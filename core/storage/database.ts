@@ -3,6 +3,7 @@ import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
+import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { CallNotes } from "./call-notes.ts";
 import type { CreditRepository } from "./credit.ts";
@@ -21,6 +22,7 @@ export interface Database {
   readonly credits: CreditRepository;
   readonly ledger: LedgerRepository;
   readonly calls: CallRepository;
+  readonly adjustments: AdjustmentRepository;
   readonly book: BookRepository;
   readonly sessions: SessionRepository;
   /** State of one plugin instance. */
@@ -293,6 +295,8 @@ export interface CallDetail extends CallRow {
   readonly heldNano: number;
   readonly attempts: readonly AttemptRow[];
   readonly notes: CallNotes | null;
+  /** What re-rating has changed, oldest first; cost and charge above have it in them. */
+  readonly adjustments: readonly Adjustment[];
 }
 export interface CallFilter {
   readonly key?: string;

@@ -27,7 +27,7 @@ export function prove(client: SqliteClient): readonly Proof[] {
     ),
     differing(
       "each charge has its ledger entry",
-      count(`SELECT count(*) FROM calls c WHERE coalesce(c.charge_nano, 0) <>
+      count(`SELECT count(*) FROM calls c WHERE coalesce(c.charge_nano, 0) + ${adjusted("charge")} <>
         (SELECT coalesce(-sum(l.delta_nano), 0) FROM ledger l WHERE l.call_seq = c.seq AND l.kind IN ('charge', 'adjustment'))`),
       "calls differ from their ledger entries",
     ),
@@ -75,6 +75,10 @@ WHERE coalesce(b.limit_nano, 0) <>
     (SELECT coalesce(sum(c.amount_nano - c.expired_nano), 0) FROM credits c WHERE c.account_ref = a.ref)
   OR EXISTS (SELECT 1 FROM credits c WHERE c.account_ref = a.ref AND c.used_nano + c.expired_nano > c.amount_nano)`;
 
+/** What re-rating has added to the call `c`. */
+const adjusted = (what: "cost" | "charge"): string =>
+  `coalesce((SELECT sum(j.${what}_delta_nano) FROM adjustments j WHERE j.call_seq = c.seq), 0)`;
+
 /**
  * A call counts in the row that it started in, from the budget's creation on: earlier calls were not held by it. A row
  * ends with its window, its part of rolling hours, or a reset, which starts the next.
@@ -84,7 +88,7 @@ SELECT count(*) FROM budgets b JOIN budget_windows w ON w.budget_ref = b.ref
   LEFT JOIN budget_windows n ON n.budget_ref = b.ref AND n.start_ms =
     (SELECT min(x.start_ms) FROM budget_windows x WHERE x.budget_ref = b.ref AND x.start_ms > w.start_ms)
 WHERE b.removed_ms IS NULL AND w.spent_nano <> (
-  SELECT coalesce(sum(c.charge_nano), 0) FROM calls c
+  SELECT coalesce(sum(coalesce(c.charge_nano, 0) + ${adjusted("charge")}), 0) FROM calls c
     LEFT JOIN keys k ON k.ref = c.key_ref
     JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
     LEFT JOIN labels u ON u.ref = c.upstream_model_ref
@@ -133,11 +137,16 @@ const rolledSums =
     ", ",
   );
 
+const ofCalls = (sum: string): string =>
+  sum === "cost_nano" || sum === "charge_nano"
+    ? `coalesce(${sum}, 0) + ${adjusted(sum === "cost_nano" ? "cost" : "charge")}`
+    : sum;
+
 /** How many rollup tables are not the sum of the calls up to the watermark. */
 const rolledUpDiffer = `
 WITH records AS MATERIALIZED (
-  SELECT ${rolledSums.map((sum) => (sum === "calls" ? "count(*) AS calls" : `coalesce(sum(${sum}), 0) AS ${sum}`)).join(", ")}
-  FROM calls WHERE seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'rollups'), 0))
+  SELECT ${rolledSums.map((sum) => (sum === "calls" ? "count(*) AS calls" : `coalesce(sum(${ofCalls(sum)}), 0) AS ${sum}`)).join(", ")}
+  FROM calls c WHERE seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'rollups'), 0))
 SELECT ${rolledUp
   .map(
     (table) => `

@@ -21,6 +21,8 @@ import { type Mark, watermarkOf } from "./watermarks.ts";
 export interface RollupWriter {
   /** `false`: the rollups have moved on since, and nothing was done. */
   add(fold: Fold): boolean;
+  /** Adds sums by hour to those of calls that are folded already. */
+  adjust(sums: readonly UsageSumRow[]): void;
 }
 
 export function rollupWriter(client: SqliteClient, database: SqliteDatabase): RollupWriter {
@@ -66,14 +68,20 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
   );
   const marks: readonly Mark[] = ["rollups", "blocks"];
 
+  /** By hour, each hour and owner once; the days and the totals are sums of these. */
+  function addUsage(hourly: readonly UsageSumRow[]) {
+    const daily = hourly.map((row) => ({ ...row, startMs: Math.floor(row.startMs / dayMs) * dayMs }));
+    runAll(statements.usageHourly, hourly);
+    runAll(statements.usageDaily, merged(daily, usageKey));
+    runAll(statements.totalsHourly, merged(hourly, totalsKey));
+    runAll(statements.totalsDaily, merged(daily, totalsKey));
+  }
+
   return {
+    adjust: (sums) => addUsage(merged(sums, usageKey)),
     add(fold) {
       if (watermarkOf(database, "rollups") !== fold.from) return false;
-      const daily = fold.usage.map((row) => ({ ...row, startMs: Math.floor(row.startMs / dayMs) * dayMs }));
-      runAll(statements.usageHourly, fold.usage);
-      runAll(statements.usageDaily, merged(daily, usageKey));
-      runAll(statements.totalsHourly, merged(fold.usage, totalsKey));
-      runAll(statements.totalsDaily, merged(daily, totalsKey));
+      addUsage(fold.usage);
       runAll(statements.latency, fold.latency);
       runAll(note, fold.blocks);
       for (const mark of marks) move.run({ mark, seq: fold.through });

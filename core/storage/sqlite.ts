@@ -12,6 +12,7 @@ import { type GroupCommit, groupCommit } from "./group-commit.ts";
 import { migrate, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
+import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
@@ -103,6 +104,15 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ...threads?.credits,
     },
     calls: { ...callRepository(database), ...threads?.calls },
+    adjustments: adjustmentRepository({
+      database,
+      writer,
+      book,
+      tree,
+      labels,
+      rollups: rollupWriter(client, database),
+      now: options.now,
+    }),
     book: prices,
     sessions: sessionRepository(database, writer),
     ledger,

@@ -2,6 +2,7 @@ import { budgetService } from "../../core/api/budget-service.ts";
 import { keyService } from "../../core/api/keys.ts";
 import { priceService } from "../../core/api/price-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
+import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
@@ -66,6 +67,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         budgets,
         prices,
         credits,
+        reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger: services.logger,
         version: "0.0.0",
         publicUrl,

@@ -70,6 +70,7 @@ export function callRow(n: number, more: Partial<CallDetail> = {}): CallDetail {
     heldNano: costNano * 2,
     attempts: [],
     notes: null,
+    adjustments: [],
     ...more,
   };
 }

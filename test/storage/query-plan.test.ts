@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import { accountTree } from "../../core/storage/account-tree.ts";
+import type { AdjustmentRepository } from "../../core/storage/adjustment.ts";
+import { adjustmentRepository } from "../../core/storage/repositories/adjustments.ts";
+import { labelsOf } from "../../core/storage/repositories/labels.ts";
 import { budgetBook } from "../../core/storage/budget-book.ts";
 import type { CallFilter, CallRepository, GroupField, KeyRepository } from "../../core/storage/database.ts";
 import { groupCommit } from "../../core/storage/group-commit.ts";
@@ -28,6 +31,7 @@ let client: SqliteClient;
 let statements: Set<string>;
 let calls: CallRepository;
 let keys: KeyRepository;
+let adjustments: AdjustmentRepository;
 let budgets: ReturnType<typeof budgetRepository>;
 let accounts: ReturnType<typeof accountRepository>;
 
@@ -48,6 +52,15 @@ beforeAll(async () => {
   calls = callRepository(database);
   keys = keyRepository(database, writer, book);
   accounts = accountRepository(database, writer, accountTree(database), Date.now);
+  adjustments = adjustmentRepository({
+    database,
+    writer,
+    book,
+    tree: accountTree(database),
+    labels: labelsOf(database),
+    rollups: rollupWriter(client, database),
+    now: Date.now,
+  });
   budgets = budgetRepository(database, writer, book, Date.now);
 });
 afterAll(() => client.close());
@@ -102,6 +115,13 @@ describe("reports read no table from end to end", () => {
         await calls.list(filter, { after: "1000" });
       }
     expect(statements.size).toBeGreaterThan(200);
+    expect(offences()).toEqual([]);
+  });
+
+  test("calls to rate again, all and by each name of a model, first and later", async () => {
+    for (const model of [{}, { model: "m" }, { model: "p/m" }])
+      for (const after of [{}, { after: "1000-5" }])
+        await adjustments.ratedCalls({ from: 1, to: 9, limit: 5, ...model, ...after });
     expect(offences()).toEqual([]);
   });
 

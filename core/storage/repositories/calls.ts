@@ -1,6 +1,9 @@
-import { and, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { adjustedCharge, adjustedCost } from "../adjusted.ts";
+import type { Adjustment } from "../adjustment.ts";
 import { admittedIn, callsInBlocks, fits, type Sought } from "../call-blocks.ts";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
+import { adjustments } from "../schema/sqlite-book.ts";
 import { attemptsView, usageView } from "../schema/sqlite-views.ts";
 import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -134,8 +137,8 @@ function selected(database: SqliteDatabase, where: SQL | undefined, limit: numbe
       cacheWrite1hTokens: calls.cacheWrite1hTokens,
       outputTokens: calls.outputTokens,
       reasoningTokens: calls.reasoningTokens,
-      costNano: calls.costNano,
-      chargeNano: calls.chargeNano,
+      costNano: adjustedCost,
+      chargeNano: adjustedCharge,
       priceVersion: name.priceVersion.text,
       finishReason: name.finish.text,
       stream: calls.stream,
@@ -230,7 +233,13 @@ function detail(database: SqliteDatabase, callId: string): CallDetail | null {
   if (!row) return null;
   const flying = database.select({ held: openCalls.heldNano }).from(openCalls).where(eq(openCalls.id, callId)).all()[0];
   const more = database
-    .select({ heldNano: calls.heldNano, httpStatus: calls.httpStatus, errorKind: calls.errorKind, notes: calls.notes })
+    .select({
+      seq: calls.seq,
+      heldNano: calls.heldNano,
+      httpStatus: calls.httpStatus,
+      errorKind: calls.errorKind,
+      notes: calls.notes,
+    })
     .from(calls)
     .where(eq(calls.id, callId))
     .all()[0];
@@ -242,7 +251,26 @@ function detail(database: SqliteDatabase, callId: string): CallDetail | null {
     attempts: attemptRows(database, callId),
     // The column is written from a CallNotes only.
     notes: more?.notes ? (JSON.parse(more.notes) as CallNotes) : null,
+    adjustments: more ? adjustmentsOf(database, more.seq) : [],
   };
+}
+
+function adjustmentsOf(database: SqliteDatabase, callSeq: number): Adjustment[] {
+  const { priceVersion } = labelAliases();
+  return database
+    .select({
+      costDeltaNano: adjustments.costDeltaNano,
+      chargeDeltaNano: adjustments.chargeDeltaNano,
+      priceVersion: priceVersion.text,
+      reason: adjustments.reason,
+      author: adjustments.author,
+      createdMs: adjustments.createdMs,
+    })
+    .from(adjustments)
+    .innerJoin(priceVersion, eq(priceVersion.ref, adjustments.priceVersionRef))
+    .where(eq(adjustments.callSeq, callSeq))
+    .orderBy(asc(adjustments.seq))
+    .all();
 }
 
 const attemptRows = (database: SqliteDatabase, callId: string): AttemptRow[] =>

@@ -1,5 +1,6 @@
 import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { CallRepository, GroupField, UsageGroup, UsageSum } from "../database.ts";
+import { adjustedCharge, adjustedCost } from "../adjusted.ts";
 import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
 import { orZero, startOf, sum } from "../rollup-fold.ts";
 import {
@@ -58,6 +59,8 @@ function queriesOf(database: SqliteDatabase) {
             database,
             narrowed ? sql`${unrolled[source]} and ${isUnder(sql`+${calls.accountRef}`)}` : unrolled[source],
             groupBy,
+            // Only folded calls are ever adjusted.
+            source === "rest" ? adjustedMoney : money,
           )
         : rolledSums(database, rolled[source], groupBy, narrowed);
     if (kept.size >= maxQueries) kept.clear();
@@ -151,7 +154,15 @@ function rolledSums(
   return (chosen.length > 0 ? query.groupBy(...chosen) : query).prepare();
 }
 
-function callSums(database: SqliteDatabase, where: SQL, groupBy: readonly GroupField[]): SumQuery {
+const money = { costNano: calls.costNano, chargeNano: calls.chargeNano };
+const adjustedMoney = { costNano: adjustedCost, chargeNano: adjustedCharge };
+
+function callSums(
+  database: SqliteDatabase,
+  where: SQL,
+  groupBy: readonly GroupField[],
+  { costNano, chargeNano }: Readonly<Record<keyof typeof money, SQLWrapper>>,
+): SumQuery {
   const fields: Record<GroupField, SQLWrapper> = {
     key: orZero(calls.keyRef),
     account: calls.accountRef,
@@ -173,8 +184,8 @@ function callSums(database: SqliteDatabase, where: SQL, groupBy: readonly GroupF
       cacheReadTokens: sum(calls.cacheReadTokens),
       cacheWriteTokens: sum(calls.cacheWriteTokens),
       reasoningTokens: sum(calls.reasoningTokens),
-      costNano: sum(calls.costNano),
-      chargeNano: sum(calls.chargeNano),
+      costNano: sum(costNano),
+      chargeNano: sum(chargeNano),
     })
     .from(calls)
     .where(where);

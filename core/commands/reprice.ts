@@ -1,0 +1,150 @@
+import { readConfig } from "../config/read.ts";
+import { type Settings, settingsFrom } from "../config/settings.ts";
+import { reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
+import { resolvePlugins } from "../plugin/load.ts";
+import { setupPlugins } from "../plugin/setup.ts";
+import type { Logger } from "../plugin/plugin.ts";
+import { LockedError } from "../runtime/lock.ts";
+import { StorageError } from "../storage/migrate.ts";
+import { type Command, type CommandInput, type ExitCode, pathOfConfig } from "./command.ts";
+
+type Order = Omit<RepriceOrder, "after">;
+type Step = (order: RepriceOrder) => Promise<Repriced>;
+
+/**
+ * Rates calls again by the book as it is now, and writes what differs as adjustments. Through the process that serves; when
+ * none does, on the database itself.
+ */
+export const reprice: Command = async (input) => {
+  const order = orderOf(input);
+  if (order === null) {
+    input.printError(
+      "usage: reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]\n" +
+        "       TIME: 2026-11-01, 2026-11-01T12:00:00Z or epoch milliseconds; --to is not included",
+    );
+    return 2;
+  }
+  const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
+  const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
+  const url = urlOf(settings);
+  if (await isServing(url)) {
+    const token = input.env.LLM_PROXY_ADMIN_TOKEN;
+    if (!token) throw new StorageError(`the proxy serves at ${url}: set LLM_PROXY_ADMIN_TOKEN to its admin token`);
+    return report(input, order, await inSteps(order, throughServer(url, token)));
+  }
+  return report(input, order, await onDatabase(input, loaded, settings, order));
+};
+
+function orderOf({ flags }: CommandInput): Order | null {
+  const from = timeOf(flags.from);
+  const to = timeOf(flags.to);
+  if (from === null || to === null) return null;
+  return {
+    from,
+    to,
+    model: flags.model,
+    dryRun: flags["dry-run"] === true,
+    reason: flags.reason ?? "reprice",
+    author: flags.author ?? "command line",
+  };
+}
+
+/** Epoch milliseconds; `null`: no time. */
+function timeOf(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (/^\d{1,16}$/.test(text)) return Number(text);
+  const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) || ms < 0 ? null : ms;
+}
+
+/** An address for every interface is reached by that of this machine. */
+function urlOf({ host, port }: Settings): string {
+  const local = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${local.includes(":") ? `[${local}]` : local}:${port}`;
+}
+
+async function isServing(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/healthz`, { redirect: "manual", signal: AbortSignal.timeout(5_000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+const throughServer =
+  (url: string, token: string): Step =>
+  async (order) => {
+    const response = await fetch(`${url}/api/ledger/reprice`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify(order),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new StorageError(`the proxy at ${url} answered ${response.status}: ${text.slice(0, 500)}`);
+    // The answer of our own route.
+    return JSON.parse(text) as Repriced;
+  };
+
+async function onDatabase(
+  { builtins }: CommandInput,
+  loaded: Awaited<ReturnType<typeof readConfig>>,
+  { dataDir }: Settings,
+  order: Order,
+): Promise<Repriced> {
+  const needed = new Set(["storage", "provider", "billing"]);
+  const resolved = (await resolvePlugins(loaded, builtins)).filter(({ kind }) => needed.has(kind));
+  const plugins = await setupPlugins(loaded, resolved, {
+    dataDir,
+    logger: () => silent,
+    fetch: () => Promise.reject(new Error("re-rating asks nobody")),
+    now: Date.now,
+    keys: () => ({ find: () => null }),
+    named: () => null,
+  }).catch((error: unknown) => {
+    if (error instanceof Error && error.cause instanceof LockedError)
+      throw new StorageError(
+        `${error.cause.message}; it is not reached at the address in the config: set PORT, or --port, to that of the proxy`,
+      );
+    throw error;
+  });
+  try {
+    const { database, billing, providers } = plugins;
+    billing?.slot.adopt?.(database.book.entries());
+    return await inSteps(order, (step) => repriceCalls(step, { database, billing, providers, now: Date.now }));
+  } finally {
+    await plugins.dispose();
+  }
+}
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** An answer tells of as many calls as fit into its time. */
+async function inSteps(order: Order, step: Step): Promise<Repriced> {
+  let sum: Repriced = { examined: 0, changed: 0, unpriced: 0, costDeltaNano: 0, chargeDeltaNano: 0, next: null };
+  for (let after: string | undefined; ;) {
+    const part = await step({ ...order, after });
+    sum = {
+      examined: sum.examined + part.examined,
+      changed: sum.changed + part.changed,
+      unpriced: sum.unpriced + part.unpriced,
+      costDeltaNano: sum.costDeltaNano + part.costDeltaNano,
+      chargeDeltaNano: sum.chargeDeltaNano + part.chargeDeltaNano,
+      next: part.next,
+    };
+    if (part.next === null) return sum;
+    after = part.next;
+  }
+}
+
+function report({ flags, print }: CommandInput, { dryRun }: Order, { next: _, ...sum }: Repriced): ExitCode {
+  if (flags.json) {
+    print(JSON.stringify({ ok: true, dryRun, ...sum }));
+    return 0;
+  }
+  print(
+    `${sum.examined} calls rated again: ${sum.changed} ${dryRun ? "would change" : "changed"}, ` +
+      `cost by ${sum.costDeltaNano} and charge by ${sum.chargeDeltaNano} nano-USD` +
+      (sum.unpriced > 0 ? `; ${sum.unpriced} have no price now and stay as they are.` : "."),
+  );
+  return 0;
+}

@@ -1,0 +1,96 @@
+import type { Target } from "../plugin/plugin.ts";
+import type { RatedCall, Reprice } from "../storage/adjustment.ts";
+import { isUnpriced } from "./bill.ts";
+import type { Services } from "./services.ts";
+
+export interface RepriceOrder {
+  /** Calls admitted in `[from, to)`. */
+  readonly from: number;
+  readonly to: number;
+  readonly model?: string | undefined;
+  /** Writes nothing: only says what would change. */
+  readonly dryRun: boolean;
+  readonly reason: string;
+  readonly author: string;
+  /** `next` of the answer before. */
+  readonly after?: string | undefined;
+}
+export interface Repriced {
+  /** Calls that used something. */
+  readonly examined: number;
+  /** Of those, how many differ from what the book says now. */
+  readonly changed: number;
+  /** Of those, how many the book has no price for; they stay as they are. */
+  readonly unpriced: number;
+  readonly costDeltaNano: number;
+  readonly chargeDeltaNano: number;
+  /** Time was up: go on with it; `null`: all were looked at. */
+  readonly next: string | null;
+}
+
+type Needed = Pick<Services, "billing" | "providers" | "now"> & {
+  readonly database: Pick<Services["database"], "adjustments" | "accounts">;
+};
+
+/** Calls of one transaction, which holds up the process for some milliseconds. */
+const callsAtOnce = 200;
+/** Below the time after which a client, or what is in between, gives an answer up. */
+const maxMs = 20_000;
+
+/**
+ * Rates calls again as of the time they ended, by the book as it is now, and writes what differs as adjustments. Calls
+ * themselves are never changed, so a second run finds nothing.
+ */
+export async function reprice(order: RepriceOrder, services: Needed): Promise<Repriced> {
+  const { database, now } = services;
+  const startMs = now();
+  const sum = { examined: 0, changed: 0, unpriced: 0, costDeltaNano: 0, chargeDeltaNano: 0 };
+  let { after } = order;
+  for (;;) {
+    const { from, to, model } = order;
+    const { calls, next } = await database.adjustments.ratedCalls({
+      from,
+      to,
+      limit: callsAtOnce,
+      ...(model !== undefined && { model }),
+      ...(after !== undefined && { after }),
+    });
+    const changed: Reprice[] = [];
+    for (const call of calls) {
+      sum.examined += 1;
+      const rating = await rated(call, services);
+      if (rating === null) {
+        sum.unpriced += 1;
+        continue;
+      }
+      if (rating.costNano === call.costNano && rating.chargeNano === call.chargeNano) continue;
+      changed.push(rating);
+      sum.costDeltaNano += rating.costNano - (call.costNano ?? 0);
+      sum.chargeDeltaNano += rating.chargeNano - (call.chargeNano ?? 0);
+    }
+    sum.changed += changed.length;
+    if (changed.length > 0 && !order.dryRun)
+      await database.adjustments.write(changed, { reason: order.reason, author: order.author });
+    if (next === null || now() - startMs > maxMs) return { ...sum, next };
+    after = next;
+  }
+}
+
+/** `null`: the book has no price. */
+async function rated(call: RatedCall, { billing, providers, database }: Needed): Promise<Reprice | null> {
+  const { provider, upstreamModel, serviceTier } = call;
+  const target: Target = { provider, vendor: providers.get(provider)?.vendor ?? provider, model: upstreamModel };
+  const accounts = (await database.accounts.lineage(call.accountId, call.createdMs)).map(({ id }) => id);
+  try {
+    const rating = billing?.slot.rate(call.usage, target, call.finishedMs, {
+      accounts,
+      ...(serviceTier !== null && { serviceTier }),
+    });
+    if (!rating) return null;
+    const { costNano, chargeNano, priceVersion } = rating;
+    return { seq: call.seq, costNano, chargeNano, priceVersion };
+  } catch (error) {
+    if (isUnpriced(error)) return null;
+    throw error;
+  }
+}

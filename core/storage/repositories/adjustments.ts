@@ -1,0 +1,266 @@
+import { and, asc, eq, gt, gte, inArray, isNotNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import { GatewayError, type Scope } from "../../chat/error.ts";
+import type { AccountTree } from "../account-tree.ts";
+import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "../adjustment.ts";
+import { adjustedCharge, adjustedCost } from "../adjusted.ts";
+import type { Budget, BudgetBook } from "../budget-book.ts";
+import type { CallNotes } from "../call-notes.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import { hourMs } from "../range-parts.ts";
+import { foldReader, type UsageSumRow } from "../rollup-fold.ts";
+import type { RollupWriter } from "../rollup-writer.ts";
+import { adjustments } from "../schema/sqlite-book.ts";
+import { accounts, calls, keys, ledger } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+import { labelAliases } from "./label-joins.ts";
+import type { Labels } from "./labels.ts";
+
+export interface AdjustmentDependencies {
+  readonly database: SqliteDatabase;
+  readonly writer: GroupCommit;
+  readonly book: BudgetBook;
+  readonly tree: AccountTree;
+  readonly labels: Labels;
+  readonly rollups: RollupWriter;
+  readonly now: () => number;
+}
+
+/** How much one transaction folds: it holds up the process meanwhile. */
+const foldSize = { calls: 500, groups: 500 };
+
+export function adjustmentRepository(dependencies: AdjustmentDependencies): AdjustmentRepository {
+  const { database, writer, labels, rollups, now } = dependencies;
+  const nextFold = foldReader(database);
+
+  /** The rollups then hold every call, so that what is added to them is added once. */
+  async function foldAll() {
+    const step = () => {
+      const fold = nextFold(foldSize);
+      return fold !== null && rollups.add(fold) && fold.more;
+    };
+    while (await writer.run(step));
+  }
+
+  function adjust(call: StoredCall, reprice: Reprice, note: { readonly reason: string; readonly author: string }) {
+    const costDeltaNano = reprice.costNano - (call.costNano ?? 0);
+    const chargeDeltaNano = reprice.chargeNano - (call.chargeNano ?? 0);
+    const known = call.costNano !== null && call.chargeNano !== null;
+    if (costDeltaNano === 0 && chargeDeltaNano === 0 && known) return null;
+    const createdMs = now();
+    database
+      .insert(adjustments)
+      .values({
+        callSeq: call.seq,
+        costDeltaNano,
+        chargeDeltaNano,
+        priceVersionRef: labels.ref(reprice.priceVersion),
+        ...note,
+        createdMs,
+      })
+      .run();
+    if (chargeDeltaNano !== 0)
+      database
+        .insert(ledger)
+        .values({
+          accountRef: call.accountRef,
+          callSeq: call.seq,
+          kind: "adjustment",
+          deltaNano: -chargeDeltaNano,
+          createdMs,
+        })
+        .run();
+    spend(dependencies, call, chargeDeltaNano);
+    return rolled(call, costDeltaNano, chargeDeltaNano);
+  }
+
+  return {
+    ratedCalls: (range) => ratedCalls(database, range),
+    async write(reprices, note) {
+      await foldAll();
+      await writer.run(() => {
+        const wanted = new Map(reprices.map((reprice) => [reprice.seq, reprice]));
+        const found = storedCalls(database, inArray(calls.seq, [...wanted.keys()]), wanted.size);
+        const sums = found.flatMap((call) => {
+          const reprice = wanted.get(call.seq);
+          const sum = reprice ? adjust(call, reprice, note) : null;
+          return sum ? [sum] : [];
+        });
+        rollups.adjust(sums);
+      });
+    },
+  };
+}
+
+/** In the window the call was admitted in, of every budget that counted it, as `prove` says it in SQL. */
+function spend({ book, tree }: AdjustmentDependencies, call: StoredCall, deltaNano: number) {
+  if (deltaNano === 0) return;
+  let balance: Budget | null = null;
+  const counted = new Set<Budget>();
+  for (const scope of scopesOf(call, tree))
+    for (const budget of book.inScope(scope)) {
+      if (budget.createdMs > call.createdMs) continue;
+      // Of prepaid accounts the nearest pays alone.
+      if (budget.prepaid) balance ??= budget;
+      else counted.add(budget);
+    }
+  for (const budget of balance ? [...counted, balance] : counted) {
+    const counters = book.counters(budget, book.rowAt(budget, call.createdMs));
+    counters.spentNano += deltaNano;
+    book.touch(counters);
+  }
+}
+
+function scopesOf(call: StoredCall, tree: AccountTree): Scope[] {
+  const { provider, upstreamModel } = call;
+  const models = new Set([call.model, `${provider}/${upstreamModel}`, upstreamModel]);
+  return [
+    ...(call.keyId === null ? [] : [{ kind: "key" as const, id: call.keyId }]),
+    ...tree.lineage(call.accountId, call.createdMs).map(({ id }) => ({ kind: "account" as const, id })),
+    ...[...models].map((id) => ({ kind: "model" as const, id })),
+    { kind: "provider", id: provider },
+    { kind: "global", id: "global" },
+  ];
+}
+
+/** As a sum by hour that holds no call: only the money changes. */
+const rolled = (call: StoredCall, costNano: number, chargeNano: number): UsageSumRow => ({
+  startMs: Math.floor(call.createdMs / hourMs) * hourMs,
+  accountRef: call.accountRef,
+  keyRef: call.keyRef ?? 0,
+  modelRef: call.modelRef,
+  providerRef: call.providerRef ?? 0,
+  status: call.status,
+  calls: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
+  costNano,
+  chargeNano,
+});
+
+type StoredCall = ReturnType<typeof storedCalls>[number];
+
+function storedCalls(database: SqliteDatabase, where: SQL | undefined, limit: number) {
+  const { model, provider, upstreamModel } = labelAliases();
+  return database
+    .select({
+      seq: calls.seq,
+      createdMs: calls.createdMs,
+      finishedMs: calls.finishedMs,
+      accountRef: calls.accountRef,
+      accountId: accounts.id,
+      keyRef: calls.keyRef,
+      keyId: keys.id,
+      modelRef: calls.modelRef,
+      model: model.text,
+      providerRef: calls.providerRef,
+      provider: provider.text,
+      upstreamModel: upstreamModel.text,
+      status: calls.status,
+      inputTokens: calls.inputTokens,
+      outputTokens: calls.outputTokens,
+      cacheReadTokens: calls.cacheReadTokens,
+      cacheWriteTokens: calls.cacheWriteTokens,
+      cacheWrite1hTokens: calls.cacheWrite1hTokens,
+      reasoningTokens: calls.reasoningTokens,
+      costNano: adjustedCost,
+      chargeNano: adjustedCharge,
+      notes: calls.notes,
+    })
+    .from(calls)
+    .innerJoin(accounts, eq(accounts.ref, calls.accountRef))
+    .leftJoin(keys, eq(keys.ref, calls.keyRef))
+    .innerJoin(model, eq(model.ref, calls.modelRef))
+    .innerJoin(provider, eq(provider.ref, calls.providerRef))
+    .innerJoin(upstreamModel, eq(upstreamModel.ref, calls.upstreamModelRef))
+    .where(where)
+    .orderBy(asc(calls.createdMs), asc(calls.seq))
+    .limit(limit)
+    .all();
+}
+
+function ratedCalls(database: SqliteDatabase, { from, to, model, after, limit }: AdjustmentRange) {
+  const cursor = cursorOf(after);
+  const rows = storedCalls(
+    database,
+    and(
+      gte(calls.createdMs, cursor?.createdMs ?? from),
+      lt(calls.createdMs, to),
+      cursor === null ? undefined : or(gt(calls.createdMs, cursor.createdMs), gt(calls.seq, cursor.seq)),
+      isNotNull(calls.inputTokens),
+      ne(calls.source, "none"),
+      // With a plus: the index of failed calls is no way to a range of time.
+      sql`+${calls.status} <> 'refused'`,
+      sql`not (+${calls.status} = 'interrupted' and ${calls.heldNano} > 0 and ${calls.chargeNano} = ${calls.heldNano})`,
+      model === undefined ? undefined : named(database, model),
+    ),
+    limit + 1,
+  );
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    calls: shown.map(ratedCall),
+    next: rows.length > limit && last ? `${last.createdMs}-${last.seq}` : null,
+  };
+}
+
+function cursorOf(after: string | undefined) {
+  if (after === undefined) return null;
+  const [, createdMs, seq] = /^(\d{1,16})-(\d{1,16})$/.exec(after) ?? [];
+  if (createdMs === undefined)
+    throw new GatewayError("invalid-request", "after: not a cursor of this list", { param: "after" });
+  return { createdMs: Number(createdMs), seq: Number(seq) };
+}
+
+function named(database: SqliteDatabase, model: string): SQL | undefined {
+  const { refOf } = labelAliases();
+  const slash = model.indexOf("/");
+  return or(
+    eq(calls.modelRef, refOf(database, model)),
+    eq(calls.upstreamModelRef, refOf(database, model)),
+    slash < 0
+      ? undefined
+      : and(
+          eq(calls.providerRef, refOf(database, model.slice(0, slash))),
+          eq(calls.upstreamModelRef, refOf(database, model.slice(slash + 1))),
+        ),
+  );
+}
+
+function ratedCall(row: StoredCall): RatedCall {
+  // The column is written from a CallNotes only.
+  const notes: CallNotes = row.notes === null ? {} : JSON.parse(row.notes);
+  return {
+    seq: row.seq,
+    createdMs: row.createdMs,
+    finishedMs: row.finishedMs,
+    accountId: row.accountId,
+    provider: row.provider,
+    upstreamModel: row.upstreamModel,
+    usage: {
+      inputTokens: row.inputTokens ?? 0,
+      outputTokens: row.outputTokens ?? 0,
+      cacheReadTokens: row.cacheReadTokens ?? 0,
+      cacheWriteTokens: row.cacheWriteTokens ?? 0,
+      cacheWrite1hTokens: row.cacheWrite1hTokens ?? 0,
+      reasoningTokens: row.reasoningTokens ?? 0,
+      ...(notes.counts ?? audioIn(notes)),
+    },
+    serviceTier: notes.serviceTier ?? null,
+    costNano: row.costNano,
+    chargeNano: row.chargeNano,
+  };
+}
+
+/** A call from before `counts` was kept: its price lines say how much of it was audio. */
+function audioIn({ lines = [] }: CallNotes) {
+  const quantity = (item: string) => lines.find((line) => line.item === item)?.quantity ?? 0;
+  const cacheReadAudioTokens = quantity("cacheReadAudio");
+  return {
+    inputAudioTokens: quantity("inputAudio") + cacheReadAudioTokens,
+    cacheReadAudioTokens,
+    outputAudioTokens: quantity("outputAudio"),
+  };
+}

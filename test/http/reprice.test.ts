@@ -1,0 +1,95 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { call, chat } from "../support/clients.ts";
+import { runCommand } from "../support/command.ts";
+import { answers } from "../support/openai-answers.ts";
+import { until } from "../support/poll.ts";
+import { allBudgets, openCalls, usageOf } from "../support/rows.ts";
+import { setUp } from "../support/setup.ts";
+
+const setup = await setUp({ key: { budget: { usd: 5, window: "day" } } });
+const { gateway, upstream, key } = setup;
+afterAll(() => setup.stop());
+
+const reprice = async (...args: readonly string[]) => {
+  const { code, stdout, stderr } = await runCommand(gateway, [
+    "reprice",
+    "--from",
+    "0",
+    "--to",
+    "4102444800000",
+    "--json",
+    ...args,
+  ]);
+  return { code, stderr, ...(stdout && JSON.parse(stdout)) };
+};
+const doctor = async () => {
+  const { stdout } = await runCommand(gateway, ["doctor", "--json"]);
+  return JSON.parse(stdout).ok;
+};
+
+describe("reprice", () => {
+  test("works through the process that serves: says first, then writes, then finds nothing", async () => {
+    upstream.on("m", answers({ promptTokens: 1_000, completionTokens: 100 }));
+    const { callId } = await call(gateway, key.key, chat("mock/m"));
+    await until("the record", () => openCalls(gateway) === 0);
+    expect(usageOf(gateway, callId).charge_nano).toBe(1_200_000);
+    // Prices never change the past; a file with another price does, for who asks for it.
+    const { config } = await corrected(2, 4);
+    expect(config).toContain("input: 2");
+    await gateway.restart();
+
+    expect(await reprice("--dry-run")).toMatchObject({
+      ok: true,
+      dryRun: true,
+      examined: 1,
+      changed: 1,
+      chargeDeltaNano: 1_200_000,
+    });
+    expect(usageOf(gateway, callId).charge_nano).toBe(1_200_000);
+    expect(await reprice("--reason", "the list was wrong")).toMatchObject({ changed: 1, chargeDeltaNano: 1_200_000 });
+    expect(usageOf(gateway, callId)).toMatchObject({ cost_nano: 2_400_000, charge_nano: 2_400_000 });
+    expect(gateway.sql("select kind, delta_nano from v_ledger where call_id = ? order by seq", callId)).toEqual([
+      { kind: "charge", delta_nano: -1_200_000 },
+      { kind: "adjustment", delta_nano: -1_200_000 },
+    ]);
+    expect(allBudgets(gateway)).toMatchObject([{ spent_nano: 2_400_000, held_nano: 0 }]);
+    const { total } = await gateway.admin<{ total: object }>("GET", "/api/usage");
+    expect(total).toMatchObject({ calls: 1, chargeNano: 2_400_000 });
+    const detail = await gateway.admin<{ adjustments: object[] }>("GET", `/api/calls/${callId}`);
+    expect(detail.adjustments).toMatchObject([{ reason: "the list was wrong", author: "command line" }]);
+    expect(await reprice()).toMatchObject({ examined: 1, changed: 0 });
+    expect(await doctor()).toBe(true);
+  });
+
+  test("works on the database when no process serves", async () => {
+    await gateway.stop();
+    await corrected(1, 2);
+    expect(await reprice("--model", "mock/m")).toMatchObject({ ok: true, changed: 1, chargeDeltaNano: -1_200_000 });
+    expect(await reprice()).toMatchObject({ changed: 0 });
+    expect(await doctor()).toBe(true);
+    await gateway.start();
+    expect(allBudgets(gateway)).toMatchObject([{ spent_nano: 1_200_000 }]);
+  });
+
+  test("says what it lacks", async () => {
+    expect((await runCommand(gateway, ["reprice"])).code).toBe(2);
+    expect((await runCommand(gateway, ["reprice", "--from", "yesterday", "--to", "0"])).code).toBe(2);
+    const tokenless = await runCommand(gateway, ["reprice", "--from", "0", "--to", "1"], {
+      LLM_PROXY_ADMIN_TOKEN: undefined,
+    });
+    expect(tokenless).toMatchObject({ code: 1, stderr: expect.stringContaining("LLM_PROXY_ADMIN_TOKEN") });
+    const elsewhere = await runCommand(gateway, ["reprice", "--from", "0", "--to", "1"], { PORT: "9" });
+    expect(elsewhere).toMatchObject({ code: 1, stderr: expect.stringContaining("in use by process") });
+  });
+});
+
+/** The config file with other prices of `mock/*`, as an operator corrects a mistake. */
+async function corrected(input: number, output: number): Promise<{ readonly config: string }> {
+  const path = `${gateway.directory}/llm-proxy.yaml`;
+  const config = (await Bun.file(path).text()).replace(
+    /mock\/\*, input: [\d.]+, output: [\d.]+/,
+    `mock/*, input: ${input}, output: ${output}`,
+  );
+  await Bun.write(path, config);
+  return { config };
+}
