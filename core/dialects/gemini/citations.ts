@@ -25,27 +25,33 @@ export function citationsOf(candidate: JsonObject, all: string, block: Block, is
   });
 }
 
-/** As metadata of web pages; `texts` with their offset in the candidate's text. */
+/**
+ * As metadata of web pages and of documents; `texts` with their offset in the candidate's text. A citation that does not say
+ * what it supports supports its whole text.
+ */
 export function encodeCitations(
   texts: readonly (Block & { readonly citations: readonly Citation[] })[],
   all: string,
 ): JsonObject {
   const chunks: JsonObject[] = [];
   const places = new Map<string, number>();
-  const supports = texts.flatMap(({ citations, start: offset }) =>
+  const supports = texts.flatMap(({ citations, text, start: offset }) =>
     citations.flatMap(({ url, title, quote, start, end }): readonly JsonObject[] => {
-      const key = JSON.stringify([url, title]);
+      const key = JSON.stringify([url, title, url === null ? quote : null]);
       const place = places.get(key) ?? chunks.length;
       if (place === chunks.length) {
         places.set(key, place);
-        const web = { ...(url === null ? {} : { uri: url }), ...(title === null ? {} : { title }) };
-        chunks.push({ web });
+        const titled = title === null ? {} : { title };
+        const quoted = quote === null ? {} : { text: quote };
+        chunks.push(url === null ? { retrievedContext: { ...titled, ...quoted } } : { web: { uri: url, ...titled } });
       }
-      if (start === null || end === null) return [];
+      const from = offset + (start ?? 0);
+      const to = offset + (end ?? text.length);
+      if (from >= to) return [];
       const segment = {
-        startIndex: utf8Offset(all, offset + start),
-        endIndex: utf8Offset(all, offset + end),
-        text: quote ?? all.slice(offset + start, offset + end),
+        startIndex: utf8Offset(all, from),
+        endIndex: utf8Offset(all, to),
+        text: all.slice(from, to),
       };
       return [{ segment, groundingChunkIndices: [place] }];
     }),
@@ -80,13 +86,12 @@ function grounded(value: Json | undefined): readonly Cited[] {
   const used = new Set<number>();
   const pointed = list(groundingSupports).flatMap((support) => {
     const { segment, groundingChunkIndices: indices } = camelObject(support);
-    const { startIndex, endIndex, text } = camelObject(segment);
+    const { startIndex, endIndex } = camelObject(segment);
     return (isJsonArray(indices) ? indices : []).flatMap((index: Json): readonly Cited[] => {
       const source = typeof index === "number" ? sources[index] : undefined;
       if (typeof index !== "number" || source === undefined) return [];
       used.add(index);
-      const quote = typeof text === "string" ? text : source.quote;
-      return [{ ...source, quote, startByte: numberOf(startIndex), endByte: numberOf(endIndex) }];
+      return [{ ...source, startByte: numberOf(startIndex), endByte: numberOf(endIndex) }];
     });
   });
   const rest = sources.flatMap((source, i) =>

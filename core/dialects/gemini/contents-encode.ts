@@ -34,8 +34,10 @@ export function encodeMessages(messages: readonly Message[], options: ContentsOp
     if (parts.length === 0 && !asSent) return null;
     return { role: message.role === "assistant" ? "model" : "user", parts, ...kept(message) };
   });
+  const said = turns.filter((turn) => turn !== null);
   return {
-    contents: turns.filter((turn) => turn !== null),
+    // Whoever says nothing is to hear of it from Google.
+    contents: said.length > 0 ? said : [{ role: "user", parts: [{ text: "" }] }],
     ...(system.length === 0 ? {} : { systemInstruction: encodeSystem(system, names, options) }),
   };
 }

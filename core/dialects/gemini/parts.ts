@@ -48,12 +48,12 @@ export function encodeThought(part: ReasoningPart): readonly JsonObject[] {
   ];
 }
 
-/** A call, whole. An id that was made here is left out again; `warn` is told when its input is no object. */
+/** A call, whole. An id that was made here, or is none, is left out; `warn` is told when its input is no object. */
 export function encodeCall(part: ToolCallPart, warn: Warn): JsonObject {
   const { id, functionCall: more, ...own } = kept(part);
   return {
     functionCall: {
-      ...(id === null ? {} : { id: part.id }),
+      ...(id === null || part.id === "" ? {} : { id: part.id }),
       name: part.name,
       args: argsOf(part.input, warn),
       ...(isJsonObject(more) ? more : {}),

@@ -7,10 +7,10 @@ import { editRequest } from "./edit-request.ts";
 import { finishWord } from "./finish.ts";
 import { type Fitting, FrameScan } from "./frame-scan.ts";
 import { withPartialArgs } from "./partial-args.ts";
-import { blockReasonOf } from "./response.ts";
+import { blockReasonOf, candidatesOf } from "./response.ts";
 import { camelObject, inCamel } from "./spelling.ts";
-import { candidatesOf, isGiven, isUncounted } from "./stream.ts";
-import { decodeUsage } from "./usage.ts";
+import { isGiven, isUncounted } from "./stream.ts";
+import { decodeUsage, searchesIn, withSearches } from "./usage.ts";
 
 export const relay: Relay = { editRequest, meterResponse, meterStream: () => new ChunkMeter() };
 
@@ -27,6 +27,7 @@ class ChunkMeter implements StreamMeter {
   /** The last totals that were not read yet, as JSON text: only the last ones count. */
   #pending: string | null = null;
   #usage: ReportedUsage | null = null;
+  #searches = 0;
   #uncounted = false;
   #finish: string | null = null;
   #upstreamId: string | null = null;
@@ -57,7 +58,7 @@ class ChunkMeter implements StreamMeter {
     // A report that does not count the output yet holds only for an answer that has come to its end.
     const usage = this.#uncounted && !this.#complete ? null : this.#usage;
     return {
-      usage,
+      usage: withSearches(usage, this.#searches),
       finish: this.#finish,
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
@@ -72,7 +73,12 @@ class ChunkMeter implements StreamMeter {
     const { responseId } = chunk;
     if (typeof responseId === "string" && responseId !== "") this.#upstreamId ??= responseId;
     const candidates = candidatesOf(chunk);
-    for (const candidate of candidates) this.#readCandidate(candidate);
+    let searches = 0;
+    for (const candidate of candidates) {
+      this.#readCandidate(candidate);
+      searches += searchesIn(candidate, chunk["modelVersion"]);
+    }
+    this.#searches = Math.max(this.#searches, searches);
     const blocked = candidates.length === 0 ? blockReasonOf(chunk) : null;
     if (blocked !== null) {
       this.#finish ??= blocked;

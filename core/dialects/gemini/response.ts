@@ -12,7 +12,7 @@ import { decodeLogprobs, encodeLogprobs } from "./logprobs.ts";
 import { encodeMedia } from "./media.ts";
 import { decodePart, encodeCall, encodeText, encodeThought, otherPart } from "./parts.ts";
 import { camelObject, enumWord, inCamel } from "./spelling.ts";
-import { decodeUsage, usageFields } from "./usage.ts";
+import { decodeUsage, searchesIn, usageFields, withSearches } from "./usage.ts";
 
 export function decodeResponse(body: JsonObject): ChatResponse {
   const answer = inCamel(body);
@@ -22,6 +22,7 @@ export function decodeResponse(body: JsonObject): ChatResponse {
   const said = (isJsonArray(candidates) ? candidates : []).map((candidate: Json, i) =>
     decodeCandidate(candidate, i, id),
   );
+  const searches = candidatesOf(answer).reduce((sum, candidate) => sum + searchesIn(candidate, modelVersion), 0);
   return {
     id,
     model: wordOr(modelVersion, ""),
@@ -30,7 +31,7 @@ export function decodeResponse(body: JsonObject): ChatResponse {
       said.length > 0
         ? said.toSorted((a, b) => a.index - b.index).map(({ candidate }) => candidate)
         : [withoutAnswer(blockReasonOf(answer))],
-    usage: decodeUsage(answer["usageMetadata"]),
+    usage: withSearches(decodeUsage(answer["usageMetadata"]), searches),
     extensions: keep(without(answer, responseKeys)).extensions ?? {},
   };
 }
@@ -46,6 +47,12 @@ export function encodeResponse(response: ChatResponse): JsonObject {
     ...own,
   };
 }
+
+/** In camel case; an answer that is not in a list counts as well. */
+export const candidatesOf = (chunk: JsonObject): readonly JsonObject[] => {
+  const { candidates } = chunk;
+  return (isJsonArray(candidates) ? candidates : [candidates]).filter(isJsonObject).map(inCamel);
+};
 
 /** What every chunk of a stream says too. */
 export const headOf = ({ id, model }: Pick<ChatResponse, "id" | "model">): JsonObject => ({

@@ -6,10 +6,10 @@ import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
 import { keep } from "./kept.ts";
-import { blockReasonOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
+import { blockReasonOf, candidatesOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
 import { camelObject, inCamel } from "./spelling.ts";
 import { type CandidateState, decodeChunk, endCandidate, newCandidate } from "./stream-candidate.ts";
-import { decodeUsage } from "./usage.ts";
+import { decodeUsage, searchesIn, withSearches } from "./usage.ts";
 
 /** What is known of a stream so far. */
 export interface StreamState {
@@ -18,6 +18,8 @@ export interface StreamState {
   readonly ended: boolean;
   readonly candidates: readonly CandidateState[];
   readonly usage: ReportedUsage | null;
+  /** Of the web; the most that a chunk named. */
+  readonly searches: number;
   /** The last report does not count all that has come. */
   readonly uncounted: boolean;
   /** Fields of the chunks without a canonical name, the last of each. */
@@ -29,6 +31,7 @@ const initialState: StreamState = {
   ended: false,
   candidates: [],
   usage: null,
+  searches: 0,
   uncounted: false,
   kept: {},
 };
@@ -58,6 +61,10 @@ function step(state: StreamState, data: string, event: string | null): Step {
       ended: false,
       candidates,
       usage: usage ?? state.usage,
+      searches: Math.max(
+        state.searches,
+        said.reduce((sum, candidate) => sum + searchesIn(candidate, chunk["modelVersion"]), 0),
+      ),
       uncounted: isUncounted(chunk, said) ?? state.uncounted,
       kept: keepRest(state.kept, chunk, chunkKeys),
     },
@@ -74,7 +81,8 @@ function finish(state: StreamState): Step {
   // A prompt that was blocked has no answer.
   const none = withoutAnswer(blockReasonOf(state.kept));
   if (events.length === 0) events.push({ type: "candidate-end", candidate: 0, finish: none.finish });
-  return [ended, [...events, { type: "response-end", usage: state.usage, ...keep(state.kept) }]];
+  const usage = withSearches(state.usage, state.searches);
+  return [ended, [...events, { type: "response-end", usage, ...keep(state.kept) }]];
 }
 
 export function decodeStream(): StreamDecoder {
@@ -120,12 +128,6 @@ export function isUncounted(chunk: JsonObject, candidates: readonly JsonObject[]
   if (isThought) return thoughtsTokenCount === undefined && candidatesTokenCount === undefined;
   return candidatesTokenCount === undefined ? null : false;
 }
-
-/** In camel case; an answer that is not in a list counts as well. */
-export const candidatesOf = (chunk: JsonObject): readonly JsonObject[] => {
-  const { candidates } = chunk;
-  return (isJsonArray(candidates) ? candidates : [candidates]).filter(isJsonObject).map(inCamel);
-};
 
 export const isGiven = (error: Json | undefined): boolean => error !== undefined && error !== null;
 

@@ -2,6 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { ReportedUsage, Usage } from "../../chat/usage.ts";
 import { Counts } from "../counts.ts";
 import { sameJson } from "../extensions.ts";
+import { generationOf } from "./model.ts";
 import { camelObject, enumWord } from "./spelling.ts";
 
 /**
@@ -30,8 +31,15 @@ export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
   const inputTokens = read.clamp(prompt + toolPrompt, Number.MAX_SAFE_INTEGER);
   const outputTokens = read.clamp(candidates + thoughts, Number.MAX_SAFE_INTEGER);
   const cacheReadTokens = read.clamp(count("cachedContentTokenCount"), inputTokens);
-  const audio = (field: string) => audioTokens(usage[field], read);
+  const audio = (field: string) => tokensOf("AUDIO", usage[field], read);
+  const image = (field: string) => tokensOf("IMAGE", usage[field], read);
   const inputAudioTokens = read.clamp(audio("promptTokensDetails") + audio("toolUsePromptTokensDetails"), inputTokens);
+  const inputImages = read.clamp(
+    image("promptTokensDetails") + image("toolUsePromptTokensDetails"),
+    inputTokens - inputAudioTokens,
+  );
+  const outputAudioTokens = read.clamp(audio("candidatesTokensDetails"), outputTokens);
+  const outputImages = read.clamp(image("candidatesTokensDetails"), outputTokens - outputAudioTokens);
   const counted: Usage = {
     inputTokens,
     outputTokens,
@@ -41,7 +49,9 @@ export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
     reasoningTokens: thoughts,
     inputAudioTokens,
     cacheReadAudioTokens: read.clamp(audio("cacheTokensDetails"), Math.min(cacheReadTokens, inputAudioTokens)),
-    outputAudioTokens: read.clamp(audio("candidatesTokensDetails"), outputTokens),
+    outputAudioTokens,
+    ...(inputImages > 0 && { inputImageTokens: inputImages }),
+    ...(outputImages > 0 && { outputImageTokens: outputImages }),
   };
   const serviceTier = tierOf(usage);
   return { usage: counted, anomalous: read.anomalous, ...(serviceTier === null ? {} : { serviceTier }) };
@@ -51,12 +61,14 @@ export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
 export function usageFields(usage: ReportedUsage | null, raw: Json | undefined): JsonObject {
   // One without any count still says how the traffic is paid for.
   if (usage === null) return isJsonObject(raw) && decodeUsage(raw) === null ? { usageMetadata: raw } : {};
-  const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, { ...usage.usage });
+  const { webSearches: _elsewhere, ...counted } = usage.usage;
+  const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, { ...counted });
   return { usageMetadata: isSame ? raw : encodeUsage(usage) };
 }
 
 function encodeUsage({ usage }: ReportedUsage): JsonObject {
   const { inputTokens, outputTokens, reasoningTokens, cacheReadTokens } = usage;
+  const { inputImageTokens = 0, outputImageTokens = 0 } = usage;
   return {
     promptTokenCount: inputTokens,
     candidatesTokenCount: outputTokens - reasoningTokens,
@@ -64,31 +76,52 @@ function encodeUsage({ usage }: ReportedUsage): JsonObject {
     ...(cacheReadTokens > 0
       ? {
           cachedContentTokenCount: cacheReadTokens,
-          cacheTokensDetails: modalities(cacheReadTokens, usage.cacheReadAudioTokens),
+          cacheTokensDetails: modalities(cacheReadTokens, usage.cacheReadAudioTokens, 0),
         }
       : {}),
-    promptTokensDetails: modalities(inputTokens, usage.inputAudioTokens),
-    ...(usage.outputAudioTokens > 0
-      ? { candidatesTokensDetails: modalities(outputTokens - reasoningTokens, usage.outputAudioTokens) }
+    promptTokensDetails: modalities(inputTokens, usage.inputAudioTokens, inputImageTokens),
+    ...(usage.outputAudioTokens + outputImageTokens > 0
+      ? {
+          candidatesTokensDetails: modalities(
+            outputTokens - reasoningTokens,
+            usage.outputAudioTokens,
+            outputImageTokens,
+          ),
+        }
       : {}),
     ...(reasoningTokens > 0 ? { thoughtsTokenCount: reasoningTokens } : {}),
   };
 }
 
-const modalities = (total: number, audio: number): readonly JsonObject[] => [
-  { modality: "TEXT", tokenCount: Math.max(total - audio, 0) },
+const modalities = (total: number, audio: number, images: number): readonly JsonObject[] => [
+  { modality: "TEXT", tokenCount: Math.max(total - audio - images, 0) },
+  ...(images > 0 ? [{ modality: "IMAGE", tokenCount: images }] : []),
   ...(audio > 0 ? [{ modality: "AUDIO", tokenCount: audio }] : []),
 ];
 
-function audioTokens(details: Json | undefined, read: Counts): number {
+function tokensOf(wanted: string, details: Json | undefined, read: Counts): number {
   if (!isJsonArray(details)) return 0;
   return details.reduce<number>((sum, detail: Json) => {
     const { modality, tokenCount } = camelObject(detail);
-    return enumWord(modality, modalityNumbers) === "AUDIO" && tokenCount !== undefined
+    return enumWord(modality, modalityNumbers) === wanted && tokenCount !== undefined
       ? sum + read.count(tokenCount)
       : sum;
   }, 0);
 }
+
+/**
+ * The searches that Google bills beside the tokens: each query from generation 3 on, before that any number of them once
+ * (https://ai.google.dev/gemini-api/docs/google-search#pricing). `candidate` is in camel case.
+ */
+export function searchesIn(candidate: JsonObject, modelVersion: Json | undefined): number {
+  const { webSearchQueries } = camelObject(candidate["groundingMetadata"]);
+  const queries = isJsonArray(webSearchQueries) ? webSearchQueries.filter((query) => query !== "").length : 0;
+  const generation = typeof modelVersion === "string" ? generationOf(modelVersion) : null;
+  return generation !== null && generation < 3 ? Math.min(queries, 1) : queries;
+}
+
+export const withSearches = (reported: ReportedUsage | null, webSearches: number): ReportedUsage | null =>
+  reported === null || webSearches === 0 ? reported : { ...reported, usage: { ...reported.usage, webSearches } };
 
 /** The Gemini API names the tier; Vertex names how the traffic is paid for. */
 function tierOf({ serviceTier, trafficType }: JsonObject): string | null {

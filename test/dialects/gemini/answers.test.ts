@@ -102,7 +102,7 @@ describe("answers", () => {
       end: number | null,
     ) => ({ url, title, quote, start, end });
     expect(answer.candidates[0]?.parts.map((part) => (part.type === "text" ? part.citations : null))).toEqual([
-      [cite("https://a.example", "A", "Grüße.", 0, 7)],
+      [cite("https://a.example", "A", null, 0, 7)],
       null,
       [
         cite("https://a.example", "A", null, 0, 18),
@@ -136,11 +136,27 @@ describe("answers", () => {
       {
         groundingMetadata: {
           groundingChunks: [{ web: { uri: "https://a.example" } }],
-          groundingSupports: [{ segment: { startIndex: 4, endIndex: 8, text: "üß" }, groundingChunkIndices: [0] }],
+          groundingSupports: [
+            { segment: { startIndex: 4, endIndex: 8, text: "üß" }, groundingChunkIndices: [0] },
+            { segment: { startIndex: 2, endIndex: 8, text: "öüß" }, groundingChunkIndices: [0] },
+          ],
         },
         logprobsResult: { chosenCandidates: [{ token: "ä", logProbability: -1 }] },
       },
     ]);
+  });
+
+  test("searches that Google bills are usage: each query, or before generation 3 any number of them once", () => {
+    const searched = (modelVersion: string) => {
+      const groundingMetadata = { webSearchQueries: ["a", "", "b"] };
+      const body = { ...candidate({ groundingMetadata }), modelVersion, usageMetadata: { promptTokenCount: 1 } };
+      const { usage } = gemini.decodeResponse(body);
+      expect(gemini.relay.meterResponse(body).usage).toEqual(usage);
+      return usage?.usage.webSearches;
+    };
+    expect(searched("gemini-3-pro")).toBe(2);
+    expect(searched("gemini-2.5-flash")).toBe(1);
+    expect(gemini.decodeResponse(candidate({})).usage).toBeNull();
   });
 
   test("what is none is the provider's fault", () => {

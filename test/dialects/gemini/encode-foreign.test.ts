@@ -64,6 +64,14 @@ describe("messages", () => {
     expect(body).toEqual({ contents: [user] });
   });
 
+  test("a call without an id has none, and who says nothing hears of it from Google", () => {
+    const legacy = [says("user", text("hi")), says("assistant", call("", "f", { signature: "c2ln" }))];
+    expect((contentsOf(legacy) as readonly JsonObject[])[1]?.["parts"]).toEqual([
+      { functionCall: { name: "f", args: { a: 1 } }, thoughtSignature: "c2ln" },
+    ]);
+    expect(contentsOf([says("user", text(""))])).toEqual([{ role: "user", parts: [{ text: "" }] }]);
+  });
+
   test("what one turn called, and all its results, are one turn each", () => {
     const contents = contentsOf([
       says("user", text("hi")),

@@ -22,7 +22,10 @@ describe("usageMetadata", () => {
         ],
         toolUsePromptTokensDetails: [{ modality: 4, tokenCount: 5 }],
         cacheTokensDetails: [{ modality: "AUDIO", tokenCount: 10 }],
-        candidatesTokensDetails: [{ modality: "AUDIO", tokenCount: 4 }],
+        candidatesTokensDetails: [
+          { modality: "AUDIO", tokenCount: 4 },
+          { modality: "IMAGE", tokenCount: 2 },
+        ],
       }),
     ).toEqual({
       usage: {
@@ -35,6 +38,7 @@ describe("usageMetadata", () => {
         inputAudioTokens: 35,
         cacheReadAudioTokens: 10,
         outputAudioTokens: 4,
+        outputImageTokens: 2,
       },
       anomalous: false,
     });
