@@ -41,6 +41,9 @@ export function decodeRequest(body: JsonObject, path?: InPath): ChatRequest {
   if (format.format.type !== "text" || config["responseMimeType"] === "text/plain") consumed.add("responseMimeType");
   const logprobs = config["responseLogprobs"] === true;
   if (logprobs) consumed.add("logprobs");
+  // What goes without saying elsewhere is no loss.
+  const saysText = isTextAlone(config["responseModalities"]);
+  if (saysText) consumed.add("responseModalities");
   return {
     model,
     messages,
@@ -75,6 +78,7 @@ export function decodeRequest(body: JsonObject, path?: InPath): ChatRequest {
       ...withNote({
         ...(format.schema === null ? {} : { responseSchema: format.schema }),
         ...(choice?.validated ? { validated: true } : {}),
+        ...(saysText ? { responseModalities: config["responseModalities"] } : {}),
       }),
     },
   };
@@ -127,6 +131,9 @@ function nativeOnlyOf(request: JsonObject, messages: ChatRequest["messages"]): r
     ...(hasStoredFile ? [{ param: "contents", what: "a file that Google stores" }] : []),
   ];
 }
+
+const isTextAlone = (modalities: Json | undefined): boolean =>
+  isJsonArray(modalities) && modalities.length > 0 && modalities.every((word) => word === "TEXT" || word === "text");
 
 function readStop(value: Json | undefined): readonly string[] {
   if (value === undefined || value === null) return [];

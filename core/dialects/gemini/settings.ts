@@ -42,6 +42,7 @@ export function encodeConfig(request: ChatRequest, model: string, note: JsonObje
     ...encodeFormat(request.format, note),
     ...(logprobs === null ? {} : { responseLogprobs: true, ...(logprobs > 0 ? { logprobs } : {}) }),
     ...(Object.keys(thinking).length === 0 ? {} : { thinkingConfig: thinking }),
+    ...(note?.["responseModalities"] === undefined ? {} : { responseModalities: note["responseModalities"] }),
     ...Object.fromEntries(moreConfig),
   };
 }

@@ -56,6 +56,13 @@ describe("requests", () => {
     expect(textOf({ a: 1, error: "b" })).toEqual([[{ type: "text", text: '{"a":1,"error":"b"}' }], false]);
   });
 
+  test("that the answer be text goes without saying elsewhere", () => {
+    const keptOf = (...responseModalities: readonly string[]) =>
+      Object.keys((decode({ generationConfig: { responseModalities } }).extensions["gemini"] ?? {}) as JsonObject);
+    expect(keptOf("TEXT")).toEqual([]);
+    expect(keptOf("TEXT", "IMAGE")).toEqual(["generationConfig.responseModalities"]);
+  });
+
   test("the choice among tools", () => {
     const choice = (functionCallingConfig: JsonObject) => decode({ toolConfig: { functionCallingConfig } }).toolChoice;
     for (const [config, expected] of [
