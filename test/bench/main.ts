@@ -11,11 +11,12 @@ import { reportText } from "./report.ts";
 import { seed } from "./seed.ts";
 import { type ProxyOptions, startProxy } from "./proxy.ts";
 import type { Subject } from "./spawn.ts";
+import { benchStorage } from "./storage.ts";
 import { startBare, startNginx, startUpstream } from "./subjects.ts";
 import { tables, tableText } from "./tables.ts";
 
 /**
- * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--seed CALLS] [--keys N] [--pages]`: what a call costs, beside a
+ * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--seed CALLS] [--keys N] [--pages | --storage]`: what a call costs, beside a
  * bare relay and nginx in the same run. Only ratios of one run mean anything: the machine is shared. Never asserts; the
  * targets stand beside the figures.
  */
@@ -29,6 +30,8 @@ const { values } = parseArgs({
     keys: { type: "string", default: "0" },
     // Instead: what the pages and reports take over the seeded database.
     pages: { type: "boolean", default: false },
+    // Instead: what the storage alone takes of a call.
+    storage: { type: "boolean", default: false },
   },
 });
 const rounds = Number(values.rounds ?? 3);
@@ -56,6 +59,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const)
   });
 try {
   if (values.pages) await benchPages(join(scratch, "seeded"), stored, print);
+  else if (values.storage) await benchStorage(join(scratch, "storage"), print);
   else await bench();
 } finally {
   cleanUp();
