@@ -1,6 +1,4 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import type { DialectName } from "../../core/dialects/dialect.ts";
-import { dialects } from "../../core/dialects/index.ts";
 import { call } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { eachOf } from "../support/poll.ts";
@@ -13,11 +11,12 @@ import { type Recording, recordings, responseBytes } from "../support/wire.ts";
 import { relayExceptions } from "./wire-relay-exceptions.ts";
 
 /**
- * Every recorded exchange of the dialects beside OpenAI Chat, which `wire-replay` has: the provider gets the client's JSON
+ * Every recorded exchange of Responses and Gemini, as `wire-replay` and `anthropic-replay` have the others: the provider gets the client's JSON
  * but for the model's name, the client gets the provider's bytes, and the record has the tokens that the provider reported.
  */
-const nameOf = (dialect: DialectName, index: number) => `${dialect}-r-${index}`;
-const names = [...dialects.keys()].filter((name) => name !== "openai-chat");
+const nameOf = (dialect: Name, index: number) => `${dialect}-r-${index}`;
+const names = ["openai-responses", "gemini"] as const;
+type Name = (typeof names)[number];
 const random = seeded("wire relay");
 const setup = await setUp({ dialects: names });
 afterAll(() => setup.stop());
@@ -54,7 +53,7 @@ async function answer(recording: Recording, exchange: Parameters<ReturnType<type
   return sse(bytes, { cuts, framing: random.below(2) === 0 ? "chunked" : "close", contentType })(exchange);
 }
 
-async function faultOf(dialect: DialectName, index: number, recording: Recording): Promise<string | null> {
+async function faultOf(dialect: Name, index: number, recording: Recording): Promise<string | null> {
   const upstreamModel = nameOf(dialect, index);
   const model = `mock-${dialect}/${upstreamModel}`;
   const body = recording.request?.body ?? {};
@@ -68,7 +67,7 @@ async function faultOf(dialect: DialectName, index: number, recording: Recording
   return recordFault(dialect, recording, reply.callId);
 }
 
-function requestOf(dialect: DialectName, recording: Recording, model: string, upstreamModel: string) {
+function requestOf(dialect: Name, recording: Recording, model: string, upstreamModel: string) {
   const body = recording.request?.body ?? {};
   if (dialect === "gemini") {
     const [, action = "generateContent", query = ""] = /:(\w+)(\?.*)?$/.exec(recording.request?.path ?? "") ?? [];
@@ -78,16 +77,15 @@ function requestOf(dialect: DialectName, recording: Recording, model: string, up
     const at = `/v1beta/models/${model}:${action}${withoutKey(query)}`;
     return { path: at, sent: text(model), expected: text(upstreamModel) };
   }
-  const path = dialect === "anthropic-messages" ? "/v1/messages" : "/v1/responses";
   const text = (named: string) => JSON.stringify({ ...body, model: named }, null, 1);
-  return { path, sent: text(model), expected: text(upstreamModel) };
+  return { path: "/v1/responses", sent: text(model), expected: text(upstreamModel) };
 }
 
 const withoutKey = (query: string): string => (query.includes("alt=sse") ? "?alt=sse" : "");
 
-function recordFault(dialect: DialectName, recording: Recording, callId: string): string | null {
+function recordFault(dialect: Name, recording: Recording, callId: string): string | null {
   const row = usageOf(setup.gateway, callId);
-  const usage = reportedUsage(dialect, recording);
+  const usage = reportedUsage[dialect](recording);
   if (usage === null) return row.source === "provider" ? "usage that nobody reported" : null;
   if (row.status !== "ok" || row.source !== "provider") return `status ${row.status}, source ${row.source}`;
   const { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens } = row;

@@ -1,29 +1,10 @@
-import type { DialectName } from "../../core/dialects/dialect.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../core/chat/json.ts";
-import { answerUsage, streamUsage } from "./anthropic-usage.ts";
 import { framesOf, type Recording } from "./wire.ts";
-import { type ExpectedUsage, expectedUsage } from "./wire-usage.ts";
+import type { ExpectedUsage } from "./wire-usage.ts";
 
 /** The tokens of `v_usage` that a recording must lead to, read from the vendor's own fields; `null`: it reports none. */
-export const reportedUsage = (dialect: DialectName, recording: Recording): ExpectedUsage | null =>
-  readers[dialect](recording);
-
-const readers: Readonly<Record<DialectName, (recording: Recording) => ExpectedUsage | null>> = {
-  "openai-chat": expectedUsage,
-  "anthropic-messages"(recording) {
-    const events = eventsOf(recording);
-    const isWhole = recording.response.sse === undefined;
-    if (isWhole ? !events[0]?.["usage"] : !events.some((event) => event["type"] === "message_start")) return null;
-    const usage = isWhole ? answerUsage(events[0] ?? {}) : streamUsage(events);
-    return {
-      input_tokens: usage.inputTokens,
-      output_tokens: usage.outputTokens,
-      cache_read_tokens: usage.cacheReadTokens,
-      cache_write_tokens: usage.cacheWriteTokens,
-      reasoning_tokens: usage.reasoningTokens,
-    };
-  },
-  "openai-responses"(recording) {
+export const reportedUsage = {
+  "openai-responses"(recording: Recording): ExpectedUsage | null {
     const usage = eventsOf(recording)
       .map((event) => object(recording.response.sse === undefined ? event : event["response"])["usage"])
       .findLast(isJsonObject);
@@ -39,7 +20,7 @@ const readers: Readonly<Record<DialectName, (recording: Recording) => ExpectedUs
     };
   },
   /** Every chunk has a report, and the last counts. Thoughts are beside the candidates, results of tools beside the prompt. */
-  gemini(recording) {
+  gemini(recording: Recording): ExpectedUsage | null {
     const usage = eventsOf(recording)
       .map((event) => event["usageMetadata"] ?? event["usage_metadata"])
       .findLast(isJsonObject);
@@ -54,7 +35,7 @@ const readers: Readonly<Record<DialectName, (recording: Recording) => ExpectedUs
       reasoning_tokens: thoughts,
     };
   },
-};
+} as const;
 
 /** The whole answer, or each event of it. */
 function eventsOf({ response }: Recording): readonly JsonObject[] {
