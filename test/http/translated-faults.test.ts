@@ -4,11 +4,12 @@ import { dialects } from "../../core/dialects/index.ts";
 import type { Reply } from "../support/clients.ts";
 import { ask, endOf, endsIn, messageOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
+import { gate } from "../support/poll.ts";
 import { usageOf } from "../support/rows.ts";
-import { json, openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
+import { json, openStream, sse, stalled, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import { spokenStream, spokenWhole, type Turn } from "../support/spoken.ts";
-import type { Script } from "../support/upstream.ts";
+import type { Exchange, Script } from "../support/upstream.ts";
 
 /** Broken answers of a provider of another dialect than the client's: the client is told in its own. */
 
@@ -23,11 +24,26 @@ afterAll(() => setup.stop());
 const turn: Turn = { text: "first and more of it to the end", usage: { input: 100, cached: 40, output: 30 } };
 let models = 0;
 
-async function answerTo(client: DialectName, target: DialectName, script: Script, stream = true): Promise<Reply> {
+async function answerTo(
+  client: DialectName,
+  target: DialectName,
+  script: Script,
+  stream = true,
+  onPiece: (soFar: string) => void = () => {},
+): Promise<Reply> {
   const model = `broken-${++models}`;
   setup.upstream.on(model, script);
-  return ask(setup.gateway, setup.key.key, client, { model: `mock-${target}/${model}`, stream });
+  return ask(setup.gateway, setup.key.key, client, { model: `mock-${target}/${model}`, stream }, { onPiece });
 }
+
+/** Sends `text`, and breaks when the client has `seen` it: what comes in the same read as a fault counts for nothing. */
+const brokenAfter =
+  (text: string, seen: Promise<void>, breaks: (exchange: Exchange) => void | Promise<void>): Script =>
+  async (exchange) => {
+    await (await openStream(exchange)).send(text);
+    await seen;
+    await breaks(exchange);
+  };
 
 /** The first frames of an answer, up to some of its text, without its end. */
 function opening(target: DialectName): string {
@@ -53,16 +69,16 @@ const pairs = spoken.flatMap((client) =>
 );
 
 describe.each(pairs)("%s → %s", (client, target) => {
-  const broken: Record<string, () => Script> = {
-    "a reset": () => resetAfter(opening(target)),
-    "a reset inside an event": () => resetAfter(`${opening(target)}data: {"id":"half`),
+  const broken: Record<string, (seen: Promise<void>) => Script> = {
+    "a reset": (seen) => brokenAfter(opening(target), seen, (exchange) => exchange.reset()),
+    "a reset inside an event": (seen) =>
+      brokenAfter(`${opening(target)}data: {"id":"half`, seen, (exchange) => exchange.reset()),
+    "a bad chunk": (seen) =>
+      brokenAfter(opening(target), seen, async (exchange) => {
+        await exchange.write("zz\r\n");
+        exchange.close();
+      }),
     "an end before its end": () => sse(opening(target)),
-    "a bad chunk": () => async (exchange) => {
-      await (await openStream(exchange)).send(opening(target));
-      await taken();
-      await exchange.write("zz\r\n");
-      exchange.close();
-    },
     "data that is no JSON": () => sse(`${opening(target)}data: {bad\n\n${spokenStream(target, turn)}`),
     "a list": () => sse(`${opening(target)}data: []\n\n${spokenStream(target, turn)}`),
     "an event larger than any": () => sse(`${opening(target)}data: ${"x".repeat(5_000_000)}\n\n`),
@@ -81,7 +97,9 @@ describe.each(pairs)("%s → %s", (client, target) => {
   };
 
   test.each(Object.keys(broken))("after %s: what came, one error, and nothing more", async (what) => {
-    const reply = await answerTo(client, target, broken[what]?.() ?? sse(""));
+    const seen = gate();
+    const script = broken[what]?.(seen.opened) ?? sse("");
+    const reply = await answerTo(client, target, script, true, (soFar) => soFar.includes("first") && seen.open());
     expect(reply.status).toBe(200);
     expect(reply.text).toContain("first");
     expect(endOf(client, reply.text)).toBe("error");

@@ -12,7 +12,7 @@ import { json, sse, stalled, taken } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import { spokenStream, spokenWhole, type Turn } from "../support/spoken.ts";
 import { toldIn } from "../support/told.ts";
-import type { Exchange } from "../support/upstream.ts";
+import type { Exchange, Script } from "../support/upstream.ts";
 
 /** Each mechanism of the translation, seen from outside. */
 
@@ -263,6 +263,38 @@ describe("a provider that answers canonical calls itself", () => {
     expect(endOf(dialect, reply.text)).toBe("whole");
     const midway = await ask(gateway, key.key, dialect, { model: "echo/fail-midway", stream: true });
     expect(endOf(dialect, midway.text)).toBe("error");
+  });
+});
+
+describe("a Gemini client that streams without alt=sse", () => {
+  const arrayOf = async (target: string, script: Script) => {
+    const model = `array-${target}-${++arrays}`;
+    upstream.on(model, script);
+    const path = `/v1beta/models/mock-${target}/${model}:streamGenerateContent`;
+    const reply = await ask(gateway, key.key, "gemini", { model }, { path });
+    expect(reply.headers.get("content-type")).toStartWith("application/json");
+    return { chunks: JSON.parse(reply.text) as Record<string, unknown>[], callId: reply.callId };
+  };
+  let arrays = 0;
+
+  test.each([...dialects.keys()])("gets one array of a provider of %s", async (target) => {
+    const { chunks, callId } = await arrayOf(target, sse(spokenStream(target, turn)));
+    expect(JSON.stringify(chunks)).toContain('"finishReason":"STOP"');
+    expect(usageOf(gateway, callId)).toMatchObject({ status: "ok", input_tokens: 10, output_tokens: 5 });
+  });
+
+  test("gets a valid array of an answer that breaks off", async () => {
+    const [opening = ""] = spokenStream("anthropic-messages", turn).split("event: message_delta");
+    const { chunks, callId } = await arrayOf("anthropic-messages", sse(opening));
+    expect(chunks.length).toBeGreaterThan(1);
+    expect(chunks.at(-1)).toMatchObject({ error: { code: 502, message: expect.stringContaining("broke off") } });
+    expect(usageOf(gateway, callId)).toMatchObject({ status: "upstream_error" });
+  });
+
+  test("of a model that answers by itself too", async () => {
+    const path = "/v1beta/models/echo:streamGenerateContent";
+    const reply = await ask(gateway, key.key, "gemini", { model: "echo" }, { path });
+    expect(JSON.parse(reply.text)).toBeArray();
   });
 });
 

@@ -143,8 +143,14 @@ export class Gateway {
   /** Rows of a query, read beside the running process. */
   sql<Row = Record<string, unknown>>(query: string, ...values: (string | number | null)[]): Row[] {
     this.#database ??= new Database(join(this.dataDir, "llm-proxy.db"), { readonly: true });
-    // The shape of a row is what the test says it selects.
-    return this.#database.prepare(query).all(...values) as Row[];
+    const statement = this.#database.prepare(query);
+    try {
+      // The shape of a row is what the test says it selects.
+      return statement.all(...values) as Row[];
+    } finally {
+      // One that waits for the collector keeps a closed connection, and with it a log that the next process has replaced.
+      statement.finalize();
+    }
   }
 
   async get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Response | null> {

@@ -96,11 +96,14 @@ export async function withKeptReasoning(
 ): Promise<ChatRequest> {
   if (!mayKeep(client, target)) return request;
   const calls = request.messages.flatMap(({ parts }) => parts.filter(isBareCall)).slice(-maxLookUps);
+  // All at once: a storage that is slow is waited for once.
+  const looked = calls.map((call) => vault.find(accountId, call.id));
+  const secrets = looked.some((secret) => secret instanceof Promise) ? await Promise.all(looked) : looked;
   const found = new Map<ToolCallPart, Kept>();
-  for (const call of calls) {
-    const looked = vault.find(accountId, call.id);
-    const kept = keptOf(looked instanceof Promise ? await looked : looked);
-    if (kept?.dialect === target.name) found.set(call, kept);
+  for (const [at, secret] of secrets.entries()) {
+    const call = calls[at];
+    const kept = secret instanceof Promise ? null : keptOf(secret);
+    if (call !== undefined && kept?.dialect === target.name) found.set(call, kept);
   }
   if (found.size === 0) return request;
   return { ...request, messages: request.messages.map((message) => withKept(message, found)) };
