@@ -7,6 +7,7 @@ export interface KeyFormModel {
 }
 export const keyFields = [
   "name",
+  "accountId",
   "models",
   "usd",
   "window",
@@ -20,6 +21,7 @@ export type KeyField = (typeof keyFields)[number];
 /** Works as a plain form; htmx only spares the reload. */
 export const keyForm = (
   { values, error }: KeyFormModel,
+  accounts: readonly { readonly id: string; readonly name: string }[],
   csrf: string,
 ): Html => html`<details class="panel" id="new-key"${error !== null && html` open`}>
   <summary>New key</summary>
@@ -28,6 +30,7 @@ export const keyForm = (
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="200" autocomplete="off"></label>
+      <label>Account<select name="accountId">${accounts.map(({ id, name }) => html`<option value="${id}"${id === values.accountId && html` selected`}>${name}</option>`)}</select></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas"></label>
       <label>Budget in USD<input name="usd" value="${values.usd}" inputmode="decimal" autocomplete="off" placeholder="none"></label>
       <label>Budget window<select name="window">${windows.map((window) => html`<option value="${window}"${window === values.window && html` selected`}>${window}</option>`)}</select></label>

@@ -9,12 +9,16 @@ export interface KeyListModel {
   readonly next: string | null;
   readonly csrf: string;
   readonly form: KeyFormModel;
+  /** Who may own a new one. */
+  readonly accounts: readonly { readonly id: string; readonly name: string }[];
   /** Only on the answer that made the key, never again. */
   readonly created: { readonly name: string; readonly secret: string } | null;
 }
 export interface KeyLine {
   readonly id: string;
   readonly name: string;
+  /** `null`: the account `default`. */
+  readonly accountName: string | null;
   readonly prefix: string;
   readonly last4: string;
   readonly state: "active" | "expired" | "revoked";
@@ -32,7 +36,7 @@ export interface KeyLine {
 export const keysPage = (model: KeyListModel): Html => html`<div id="keys">
   <h1>Keys</h1>
   ${model.created !== null && secretPanel(model.created)}
-  ${keyForm(model.form, model.csrf)}
+  ${keyForm(model.form, model.accounts, model.csrf)}
   ${model.keys.length === 0 ? html`<p class="panel empty">No keys yet.</p>` : table(model)}
   <nav class="pager" aria-label="Paging"><span></span>${model.next !== null && html`<a rel="next" href="${url("/dashboard/keys", { after: model.next })}">Older →</a>`}</nav>
 </div>`;
@@ -57,7 +61,7 @@ const table = ({
 
 /** The row that a revocation swaps. */
 export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
-  <td><a href="${url("/dashboard/calls", { key: key.id })}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code></td>
+  <td><a href="${url("/dashboard/calls", { key: key.id })}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
   <td data-label="State">${chip(tones[key.state], key.state)}</td>
   <td data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
   <td data-label="Limits">${limits(key.limits)}</td>

@@ -4,7 +4,7 @@ import { html, type Html } from "./html.ts";
 export interface Shell {
   readonly title: string;
   /** The place in the navigation; `null`: not signed in, and no navigation. */
-  readonly section: "overview" | "calls" | "keys" | "budgets" | null;
+  readonly section: "overview" | "calls" | "keys" | "accounts" | "budgets" | "ledger" | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
   /** Token of the session for requests that change something; `null`: not signed in. */
   readonly csrf: string | null;
@@ -50,7 +50,9 @@ const sections = [
   ["overview", "/dashboard", "Overview"],
   ["calls", "/dashboard/calls", "Calls"],
   ["keys", "/dashboard/keys", "Keys"],
+  ["accounts", "/dashboard/accounts", "Accounts"],
   ["budgets", "/dashboard/budgets", "Budgets"],
+  ["ledger", "/dashboard/ledger", "Ledger"],
 ] as const;
 
 /** htmx 4 has no history cache and no `eval` of its own; the switches of earlier versions are named so that no upgrade turns them on. */

@@ -1,10 +1,31 @@
-import type { AccountSummary } from "../storage/database.ts";
+import type { AccountSummary, Database } from "../storage/database.ts";
 import { budgetAnswer, type KeyServiceDependencies, missing } from "./keys.ts";
 import { balanceAnswer } from "./ledger.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { AccountChangeSchema, AccountsQuerySchema, NewAccountSchema } from "./schemas.ts";
 
-export const accountRoutes = ({ database, now, newId }: KeyServiceDependencies): readonly ApiRoute[] => [
+/** What accounts go through, whoever asks: the API or the dashboard. */
+export interface AccountService {
+  create(input: unknown): Promise<AccountSummary>;
+  /** `null`: no such account. */
+  change(id: string, change: unknown): Promise<AccountSummary | null>;
+}
+export interface AccountServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId"> {
+  readonly database: Pick<Database, "accounts">;
+}
+
+export const accountService = ({ database, now, newId }: AccountServiceDependencies): AccountService => ({
+  async create(given) {
+    const { name, parentId = null } = checked(NewAccountSchema, given);
+    return database.accounts.create({ id: newId(), name, parentId, createdMs: now() });
+  },
+  change: async (id, given) => database.accounts.change(id, checked(AccountChangeSchema, given)),
+});
+
+export const accountRoutes = (
+  service: AccountService,
+  { database, now }: Pick<KeyServiceDependencies, "database" | "now">,
+): readonly ApiRoute[] => [
   {
     method: "POST",
     path: "/api/accounts",
@@ -12,10 +33,7 @@ export const accountRoutes = ({ database, now, newId }: KeyServiceDependencies):
     query: null,
     body: NewAccountSchema,
     status: 201,
-    async answer({ body }) {
-      const { name, parentId = null } = checked(NewAccountSchema, body);
-      return accountAnswer(await database.accounts.create({ id: newId(), name, parentId, createdMs: now() }));
-    },
+    answer: async ({ body }) => accountAnswer(await service.create(body)),
   },
   {
     method: "GET",
@@ -58,10 +76,7 @@ export const accountRoutes = ({ database, now, newId }: KeyServiceDependencies):
     query: null,
     body: AccountChangeSchema,
     status: 200,
-    async answer({ params, body }) {
-      const change = checked(AccountChangeSchema, body);
-      return accountAnswer((await database.accounts.change(params.id ?? "", change)) ?? missing());
-    },
+    answer: async ({ params, body }) => accountAnswer((await service.change(params.id ?? "", body)) ?? missing()),
   },
   {
     method: "DELETE",

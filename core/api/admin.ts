@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
-import { accountRoutes } from "./accounts.ts";
+import { type AccountService, accountRoutes } from "./accounts.ts";
 import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
@@ -15,6 +15,7 @@ import type { ApiRoute } from "./route.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
   readonly service: KeyService;
+  readonly accounts: AccountService;
   readonly budgets: BudgetService;
   readonly prices: PriceService;
   readonly credits: CreditService;
@@ -28,11 +29,11 @@ const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind the admin token, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
-  const { database, service, budgets, credits, now } = dependencies;
+  const { database, service, accounts, budgets, credits, now } = dependencies;
   const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
   const routes = [
     ...keyRoutes(service, database),
-    ...accountRoutes(dependencies),
+    ...accountRoutes(accounts, dependencies),
     ...budgetRoutes(budgets, database),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),

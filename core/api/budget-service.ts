@@ -1,4 +1,3 @@
-import type { Static } from "@sinclair/typebox";
 import { GatewayError, type Scope } from "../chat/error.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Database } from "../storage/database.ts";
@@ -9,12 +8,16 @@ import { BudgetChangeSchema, NewBudgetSchema } from "./schemas.ts";
 
 /** What budgets go through, whoever asks: the API or the dashboard. */
 export interface BudgetService {
-  create(input: Static<typeof NewBudgetSchema>): Promise<BudgetRow>;
+  create(input: unknown): Promise<BudgetRow>;
   /** `null`: no such budget. */
-  change(id: string, change: Static<typeof BudgetChangeSchema>): Promise<BudgetRow | null>;
+  change(id: string, change: unknown): Promise<BudgetRow | null>;
 }
 
-export const budgetService = ({ database, now, newId, enforces }: KeyServiceDependencies): BudgetService => ({
+export interface BudgetServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId" | "enforces"> {
+  readonly database: Pick<Database, "accounts" | "budgets" | "keys">;
+}
+
+export const budgetService = ({ database, now, newId, enforces }: BudgetServiceDependencies): BudgetService => ({
   async create(given) {
     const { usd, scope, window, timeZone, increase, ...terms } = checked(NewBudgetSchema, given);
     if (!enforces.budgets) throw notEnforced("budget", "billing");
@@ -42,7 +45,7 @@ export const budgetService = ({ database, now, newId, enforces }: KeyServiceDepe
 /** A budget on a key or account that does not exist would count nothing, which nobody wants. */
 async function existing(
   scope: { readonly kind: Scope["kind"]; readonly id?: string },
-  database: Database,
+  database: BudgetServiceDependencies["database"],
 ): Promise<Scope> {
   const found = scopeOf(scope.kind, scope.id);
   if (found.kind === "key" && !(await database.keys.get(found.id))) missing();

@@ -1,7 +1,7 @@
 import type { Database } from "../storage/database.ts";
 import { type BudgetService, scopeOf } from "./budget-service.ts";
 import { budgetAnswer, missing } from "./keys.ts";
-import { type ApiRoute, checked, checkedQuery } from "./route.ts";
+import { type ApiRoute, checkedQuery } from "./route.ts";
 import { BudgetChangeSchema, BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
 
 export const budgetRoutes = (service: BudgetService, database: Database): readonly ApiRoute[] => [
@@ -12,7 +12,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
     query: null,
     body: NewBudgetSchema,
     status: 201,
-    answer: async ({ body }) => budgetAnswer(await service.create(checked(NewBudgetSchema, body))),
+    answer: async ({ body }) => budgetAnswer(await service.create(body)),
   },
   {
     method: "GET",
@@ -44,8 +44,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
     query: null,
     body: BudgetChangeSchema,
     status: 200,
-    answer: async ({ params, body }) =>
-      budgetAnswer((await service.change(params.id ?? "", checked(BudgetChangeSchema, body))) ?? missing()),
+    answer: async ({ params, body }) => budgetAnswer((await service.change(params.id ?? "", body)) ?? missing()),
   },
   {
     method: "POST",

@@ -1,4 +1,3 @@
-import type { Static } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
 import type { Balance, CreditRepository, LedgerEntry } from "../storage/credit.ts";
 import type { Database } from "../storage/database.ts";
@@ -9,10 +8,14 @@ import { EntriesQuerySchema, NewCreditSchema, PageQuerySchema } from "./schemas.
 
 /** What credits go through, whoever gives them: the API or the dashboard. */
 export interface CreditService {
-  add(input: Static<typeof NewCreditSchema>): ReturnType<CreditRepository["add"]>;
+  add(input: unknown): ReturnType<CreditRepository["add"]>;
 }
 
-export const creditService = ({ database, now, enforces }: KeyServiceDependencies): CreditService => ({
+export interface CreditServiceDependencies extends Pick<KeyServiceDependencies, "now" | "enforces"> {
+  readonly database: Pick<Database, "credits">;
+}
+
+export const creditService = ({ database, now, enforces }: CreditServiceDependencies): CreditService => ({
   async add(given) {
     const { accountId, usd, expiresAt = null, note = null } = checked(NewCreditSchema, given);
     if (!enforces.budgets) throw notEnforced("balance", "billing");
@@ -31,7 +34,7 @@ export const ledgerRoutes = (service: CreditService, database: Database): readon
     body: NewCreditSchema,
     status: 201,
     async answer({ body }) {
-      const { entry, balance } = await service.add(checked(NewCreditSchema, body));
+      const { entry, balance } = await service.add(body);
       return { ...entryAnswer(entry), balance: balanceAnswer(balance) };
     },
   },

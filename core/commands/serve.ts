@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import { accountService } from "../api/accounts.ts";
 import { budgetService } from "../api/budget-service.ts";
 import { keyService } from "../api/keys.ts";
 import { priceService } from "../api/price-service.ts";
@@ -145,6 +146,7 @@ export const serve: Command = async (input) => {
     });
     const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
     const service = keyService(keyParts);
+    const accounts = accountService(keyParts);
     const budgets = budgetService(keyParts);
     const credits = creditService(keyParts);
     const answer = serverOf({
@@ -163,6 +165,7 @@ export const serve: Command = async (input) => {
         ...keyParts,
         admin,
         service,
+        accounts,
         budgets,
         prices,
         credits,
@@ -177,6 +180,7 @@ export const serve: Command = async (input) => {
       },
       dashboard: {
         database,
+        money: { accounts, budgets, credits },
         prices,
         publicUrl: settings.publicUrl,
         now,

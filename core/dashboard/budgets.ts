@@ -1,33 +1,111 @@
+import { budgetPage } from "../../views/budget.ts";
+import { type BudgetFormModel, budgetFields } from "../../views/budget-form.ts";
 import { budgetsPage } from "../../views/budgets.ts";
-import type { BudgetRow } from "../storage/budget.ts";
-import { guard } from "./guard.ts";
-import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
+import { segment } from "../../views/html.ts";
+import { allAccounts } from "./accounts.ts";
+import { budgetLines } from "./budget-lines.ts";
+import { guard, type Visit } from "./guard.ts";
+import { parseLastDay } from "./last-day.ts";
+import { errorPage, redirect } from "./page.ts";
+import { filled, refusalOf } from "./refusal.ts";
+import type { DashboardDependencies, DashboardRoute } from "./route.ts";
 import type { Sessions } from "./session.ts";
 
 export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
-  const { database } = dependencies;
+  const { database, money, now, version } = dependencies;
+  const pathOf = (id: string) => `/dashboard/budgets/${segment(id)}`;
+
+  async function showAll(visit: Visit, form: Pick<BudgetFormModel, "values" | "error">, status = 200) {
+    const { data, next } = await database.budgets.list({ after: visit.query.get("after") || null, limit: 50 });
+    const keys = await database.keys.list({ limit: 200 });
+    const { accounts } = await allAccounts(database);
+    const names = [
+      ...accounts.map(({ id, name }) => ({ id, name: `account ${name}` })),
+      ...keys.data.filter((key) => key.revokedMs === null).map(({ id, name }) => ({ id, name: `key ${name}` })),
+    ];
+    const budgets = await budgetLines(database, data);
+    const main = budgetsPage({ budgets, next, form: { ...form, names, csrf: visit.csrf } });
+    return visit.page("Budgets", "budgets", main, { status });
+  }
+
+  async function showOne(visit: Visit, error: string | null, status = 200): Promise<Response> {
+    const budget = await database.budgets.get(visit.params["id"] ?? "");
+    if (budget === null) return errorPage(visit.request, 404, version);
+    const [line] = await budgetLines(database, [budget]);
+    if (line === undefined) return errorPage(visit.request, 404, version);
+    return visit.page("Budget", "budgets", budgetPage({ budget: line, error, csrf: visit.csrf }), { status });
+  }
+
+  /** A change that ends on the page of its budget, or beside it with what is wrong. */
+  const changing = (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) =>
+    guard(dependencies, sessions, async (visit) => {
+      const id = visit.params["id"] ?? "";
+      try {
+        const done = await change(visit, id);
+        return done ? redirect(to ?? pathOf(id)) : errorPage(visit.request, 404, version);
+      } catch (error) {
+        return await showOne(visit, refusalOf(error), 422);
+      }
+    });
+
   return [
     {
       method: "GET",
       path: "/dashboard/budgets",
       access: "session",
-      handle: guard(dependencies, sessions, async ({ query, page }) => {
-        const { data, next } = await database.budgets.list({ after: query.get("after") || null, limit: 50 });
-        const budgets = await Promise.all(
-          data.map(async (budget) => ({
-            ...budget,
-            scopeKind: budget.scope.kind,
-            scopeName: await scopeName(database, budget),
-          })),
-        );
-        return page("Budgets", "budgets", budgetsPage({ budgets, next }));
+      handle: guard(dependencies, sessions, (visit) =>
+        // A link may say what the new budget is on.
+        showAll(visit, { values: filled(visit.query, ["kind", "id"]), error: null }),
+      ),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/budgets",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => {
+        const values = filled(visit.form, budgetFields);
+        const { kind, id, ...terms } = values;
+        try {
+          const made = await money.budgets.create({ ...terms, scope: { kind, ...(id !== undefined && { id }) } });
+          return redirect(pathOf(made.id));
+        } catch (error) {
+          return await showAll(visit, { values, error: refusalOf(error) }, 422);
+        }
       }),
     },
+    {
+      method: "GET",
+      path: "/dashboard/budgets/:id",
+      access: "session",
+      handle: guard(dependencies, sessions, (visit) => showOne(visit, null)),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/budgets/:id",
+      access: "session",
+      handle: changing(({ form }, id) => money.budgets.change(id, filled(form, ["usd", "onShortfall", "admission"]))),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/budgets/:id/increase",
+      access: "session",
+      handle: changing(({ form }, id) => {
+        const { usd, until } = filled(form, ["usd", "until"]);
+        const increase = usd === undefined ? null : { usd, until: parseLastDay(until ?? "", now(), "Through") };
+        return money.budgets.change(id, { increase });
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/budgets/:id/reset",
+      access: "session",
+      handle: changing(async (_, id) => database.budgets.reset(id)),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/budgets/:id/removal",
+      access: "session",
+      handle: changing(async (_, id) => database.budgets.remove(id), "/dashboard/budgets"),
+    },
   ];
-}
-
-async function scopeName(database: DashboardDatabase, { scope }: BudgetRow): Promise<string> {
-  if (scope.kind === "key") return (await database.keys.get(scope.id))?.name ?? scope.id;
-  if (scope.kind === "account") return (await database.accounts.get(scope.id))?.name ?? scope.id;
-  return scope.id;
 }

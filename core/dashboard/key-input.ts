@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { keyFields, type KeyField, type KeyFormModel } from "../../views/key-form.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
 import type { KeyRow } from "../storage/database.ts";
+import { parseLastDay } from "./last-day.ts";
 import type { CreateKeyInput } from "./route.ts";
 
 type Values = KeyFormModel["values"];
@@ -11,6 +12,7 @@ export function typed(form: URLSearchParams): Values {
   const field = (name: KeyField): string => (form.get(name) ?? "").trim();
   return {
     name: field("name"),
+    accountId: field("accountId") || "default",
     models: field("models"),
     usd: field("usd"),
     window: field("window") || "month",
@@ -33,10 +35,11 @@ export function parseKeyForm(values: Values, nowMs: number): CreateKeyInput {
   const limits = parseLimits(values);
   return {
     name: values.name,
+    accountId: values.accountId,
     ...(models.length > 0 && { models }),
     ...(values.usd !== "" && { budget: { usd: values.usd, window: parseWindow(values.window) } }),
     ...(Object.keys(limits).length > 0 && { limits }),
-    ...(values.expires !== "" && { expiresMs: parseLastDay(values.expires, nowMs) }),
+    ...(values.expires !== "" && { expiresMs: parseLastDay(values.expires, nowMs, "Valid through") }),
   };
 }
 
@@ -63,15 +66,4 @@ function parseWhole(text: string, label: string): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
   if (value < 1) throw new GatewayError("invalid-request", `${label}: a whole number from 1, or nothing.`);
   return value;
-}
-
-/** The end of that day, UTC. */
-function parseLastDay(text: string, nowMs: number): number {
-  const startMs = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  // `Date` takes 30 February for 1 March in some engines; the way back tells.
-  if (Number.isNaN(startMs) || new Date(startMs).toISOString().slice(0, 10) !== text)
-    throw new GatewayError("invalid-request", "Valid through: a date as 2030-12-31.");
-  const endMs = startMs + 24 * 3_600_000;
-  if (endMs <= nowMs) throw new GatewayError("invalid-request", "Valid through: this day is over.");
-  return endMs;
 }

@@ -2,10 +2,11 @@ import { GatewayError } from "../chat/error.ts";
 import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel } from "../../views/keys.ts";
 import type { KeyRow } from "../storage/database.ts";
+import { allAccounts } from "./accounts.ts";
 import { guard, type Visit } from "./guard.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
 import type { Sessions } from "./session.ts";
 
 export function keyRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
@@ -18,7 +19,9 @@ export function keyRoutes(dependencies: DashboardDependencies, sessions: Session
     status = 200,
   ): Promise<Response> => {
     const { data, next } = await database.keys.list({ after: visit.query.get("after") || null, limit: 50 });
-    const main = keysPage({ keys: data.map((row) => keyLine(row, now())), next, csrf: visit.csrf, form, created });
+    const { accounts } = await allAccounts(database);
+    const keys = await Promise.all(data.map((row) => keyLine(database, row, now())));
+    const main = keysPage({ keys, next, csrf: visit.csrf, form, accounts: accounts.toReversed(), created });
     return wantsPart(visit.request) ? htmlResponse(main, { status }) : visit.page("Keys", "keys", main, { status });
   };
 
@@ -51,13 +54,17 @@ export function keyRoutes(dependencies: DashboardDependencies, sessions: Session
       handle: guard(dependencies, sessions, async ({ params, request, csrf }) => {
         const row = await dependencies.revokeKey(params["id"] ?? "");
         if (row === null) return errorPage(request, 404, version);
-        return wantsPart(request) ? htmlResponse(keyRow(keyLine(row, now()), csrf)) : redirect("/dashboard/keys");
+        return wantsPart(request)
+          ? htmlResponse(keyRow(await keyLine(database, row, now()), csrf))
+          : redirect("/dashboard/keys");
       }),
     },
   ];
 }
 
-function keyLine(row: KeyRow, nowMs: number): KeyLine {
-  if (row.revokedMs !== null) return { ...row, state: "revoked" };
-  return { ...row, state: row.expiresMs !== null && row.expiresMs <= nowMs ? "expired" : "active" };
+async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number): Promise<KeyLine> {
+  const { accountId, ...key } = row;
+  const accountName = accountId === "default" ? null : ((await database.accounts.get(accountId))?.name ?? accountId);
+  if (row.revokedMs !== null) return { ...key, accountName, state: "revoked" };
+  return { ...key, accountName, state: row.expiresMs !== null && row.expiresMs <= nowMs ? "expired" : "active" };
 }

@@ -1,15 +1,16 @@
-import type { PriceListing } from "../plugin/plugin.ts";
+import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
-import type { BudgetWindow } from "../storage/budget.ts";
-import type { Database, KeyRow, Page } from "../storage/database.ts";
+import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
+import type { AccountSummary, Database, KeyRow, Page } from "../storage/database.ts";
 import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */
-export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" | "keys" | "sessions">;
+export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" | "credits" | "keys" | "sessions">;
 
 export interface DashboardDependencies {
   readonly database: DashboardDatabase;
   readonly prices: DashboardPrices;
+  readonly money: DashboardMoney;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;
   /** Epoch milliseconds. */
@@ -40,8 +41,21 @@ export interface DashboardPrices {
   remove(id: string): Promise<void>;
   unpriced(query: { readonly after?: string; readonly limit?: number }): Promise<Page<UnpricedModel>>;
 }
+/** What the pages change, by the same rules as the API. Throws `invalid-request` with a message for the form. */
+export interface DashboardMoney {
+  readonly accounts: {
+    create(input: unknown): Promise<AccountSummary>;
+    change(id: string, input: unknown): Promise<AccountSummary | null>;
+  };
+  readonly budgets: {
+    create(input: unknown): Promise<BudgetRow>;
+    change(id: string, input: unknown): Promise<BudgetRow | null>;
+  };
+  readonly credits: { add(input: unknown): Awaitable<object> };
+}
 export interface CreateKeyInput {
   readonly name: string;
+  readonly accountId: string;
   /** Absent: all. */
   readonly models?: string[];
   /** Absent: never. */

@@ -1,7 +1,9 @@
+import { accountRoutes } from "./accounts.ts";
 import { serveAsset } from "./assets.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { keyRoutes } from "./keys.ts";
+import { ledgerRoutes } from "./ledger.ts";
 import { loginRoutes } from "./login.ts";
 import { logoutRoutes } from "./logout.ts";
 import { overviewRoutes } from "./overview.ts";
@@ -17,7 +19,9 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
     ...overviewRoutes(dependencies, sessions),
     ...callRoutes(dependencies, sessions),
     ...keyRoutes(dependencies, sessions),
+    ...accountRoutes(dependencies, sessions),
     ...budgetRoutes(dependencies, sessions),
+    ...ledgerRoutes(dependencies, sessions),
     {
       method: "GET",
       path: "/dashboard/assets/:file",

@@ -1,3 +1,4 @@
+import { accountService } from "../../core/api/accounts.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
 import { keyService } from "../../core/api/keys.ts";
 import { priceService } from "../../core/api/price-service.ts";
@@ -51,6 +52,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const services = { ...bench.services, auth };
     const parts = { database, keys, now: clock.now, newId: anId, enforces };
     const service = keyService(parts);
+    const accounts = accountService(parts);
     const budgets = budgetService(parts);
     const prices = priceService({ ...parts, ...services });
     const credits = creditService(parts);
@@ -64,6 +66,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         ...parts,
         admin,
         service,
+        accounts,
         budgets,
         prices,
         credits,
@@ -75,6 +78,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       },
       dashboard: {
         database,
+        money: { accounts, budgets, credits },
         prices,
         publicUrl,
         now: clock.now,

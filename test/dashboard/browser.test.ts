@@ -217,6 +217,7 @@ function inBrowser(path: string): void {
   test(
     "every page fits a desk and a phone, by day and by night",
     async () => {
+      await one.database.credits.add({ accountId: "zoe", nano: 12_500_000_000, expiresMs: startMs, note: "invoice 7" });
       const detail = one.database.rows.calls.find((call) => call.attempts.length > 1)?.callId ?? "";
       const pages = {
         login: "/dashboard/login",
@@ -224,7 +225,11 @@ function inBrowser(path: string): void {
         calls: "/dashboard/calls",
         call: `/dashboard/calls/${detail}`,
         keys: "/dashboard/keys",
+        accounts: "/dashboard/accounts",
+        account: "/dashboard/accounts/zoe",
         budgets: "/dashboard/budgets",
+        budget: `/dashboard/budgets/${one.database.rows.budgets[0]?.id ?? ""}`,
+        ledger: "/dashboard/ledger",
         missing: "/dashboard/calls/none",
       };
       for (const width of [1280, 390]) {
@@ -234,6 +239,7 @@ function inBrowser(path: string): void {
             if (name === "overview") await signIn(page);
             await page.goto(address);
             if (name === "keys") await page.getByText("New key").click();
+            for (const form of await page.locator("details.new > summary").all()) await form.click();
             await page.screenshot({
               path: join(screenshots, `${name}-${width}-${dark ? "dark" : "light"}.png`),
               fullPage: true,

@@ -8,14 +8,22 @@ import { signedIn, visitor } from "./visitor.ts";
 const routes = dashboardRoutes({
   database: fakeDatabase(),
   prices: fakePrices(() => 0),
+  money: {
+    accounts: { create: unreached, change: unreached },
+    budgets: { create: unreached, change: unreached },
+    credits: { add: unreached },
+  },
   publicUrl: "http://localhost:8787",
   now: () => 0,
   verifyAdminToken: async () => false,
   takeLoginLink: async () => false,
-  createKey: () => Promise.reject(new Error("not reached")),
+  createKey: unreached,
   revokeKey: async () => null,
   version: "0",
 });
+function unreached(): Promise<never> {
+  return Promise.reject(new Error("not reached"));
+}
 const pathOf = (path: string): string => path.replace(":id", "k1");
 const seeded = () => site({ seed: { keys: [keyRow("k1", "first")] } });
 

@@ -174,7 +174,12 @@ export function seed(): Seed {
     heldNano,
   });
   return {
-    accounts: [{ id: "default", parentId: null, name: "default", createdMs: 0 }],
+    accounts: [
+      { id: "default", parentId: null, name: "Default", createdMs: 0 },
+      { id: "acme", parentId: null, name: "Acme Industries of the whole wide world and all its moons", createdMs: 1 },
+      { id: "research", parentId: "acme", name: "Research", createdMs: 2 },
+      { id: "zoe", parentId: "research", name: "Zoë <b>", createdMs: 3 },
+    ],
     keys,
     budgets: [
       budget(1, { kind: "key", id: keys[0]?.id ?? "" }, 25_000_000_000, 9_340_218_750, 1_200_000_000),

@@ -1,3 +1,6 @@
+import { accountService } from "../../core/api/accounts.ts";
+import { budgetService } from "../../core/api/budget-service.ts";
+import { creditService } from "../../core/api/ledger.ts";
 import { GatewayError } from "../../core/chat/error.ts";
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
@@ -29,21 +32,28 @@ export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAdd
   const clock = { nowMs: startMs };
   const sessions = createSessions(database.sessions, () => clock.nowMs);
   const links = new Set(["link-1", "link-2", "link-3", "link-4"]);
+  const parts = {
+    database,
+    now: () => clock.nowMs,
+    newId: () => crypto.randomUUID(),
+    enforces: { limits: true, budgets: true },
+  };
   const routes = dashboardRoutes({
     database,
+    money: { accounts: accountService(parts), budgets: budgetService(parts), credits: creditService(parts) },
     prices: fakePrices(() => clock.nowMs, seed.unpriced),
     publicUrl,
     now: () => clock.nowMs,
     verifyAdminToken: async (token) => token === adminToken,
     takeLoginLink: async (token) => links.delete(token),
-    async createKey({ name, models = [], expiresMs = null, budget, limits = {} }) {
+    async createKey({ name, accountId, models = [], expiresMs = null, budget, limits = {} }) {
       if (budget !== undefined && !(Number(budget.usd) > 0))
         throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
       const id = crypto.randomUUID();
       const row = await database.keys.create(
         {
           id,
-          accountId: "default",
+          accountId,
           name,
           prefix: "sk-llmp-NewNewNewNew",
           last4: "9xYz",

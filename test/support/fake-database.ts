@@ -1,4 +1,6 @@
+import { GatewayError } from "../../core/chat/error.ts";
 import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
+import type { Balance, LedgerEntry } from "../../core/storage/credit.ts";
 import type { UnpricedRow } from "../../core/storage/book.ts";
 import type {
   AccountRow,
@@ -24,9 +26,14 @@ export interface Seed {
   readonly calls?: readonly CallDetail[];
   readonly unpriced?: readonly UnpricedRow[];
 }
-export interface FakeDatabase extends Pick<Database, "accounts" | "budgets" | "calls" | "keys" | "sessions"> {
+export interface FakeDatabase extends Pick<
+  Database,
+  "accounts" | "budgets" | "calls" | "credits" | "keys" | "sessions"
+> {
   /** The rows themselves, for a test to look at and change. */
   readonly rows: {
+    readonly accounts: AccountRow[];
+    readonly entries: LedgerEntry[];
     readonly keys: KeyRow[];
     readonly budgets: BudgetRow[];
     readonly calls: CallDetail[];
@@ -41,6 +48,14 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const digests = new Map<string, string>();
   const budgets = [...(seed.budgets ?? [])];
   const calls = [...(seed.calls ?? [])];
+  const entries: LedgerEntry[] = [];
+  const balance = (accountId: string): Balance | null => {
+    const own = entries.filter((entry) => entry.accountId === accountId);
+    const first = own.find(({ kind }) => kind === "credit");
+    if (first === undefined) return null;
+    const balanceNano = own.reduce((total, { deltaNano }) => total + deltaNano, 0);
+    return { accountId, balanceNano, heldNano: 0, sinceMs: first.createdMs };
+  };
   const sessions = new Map<string, SessionRow>();
   const account = (id: string): AccountSummary | null => {
     const row = accounts.find((one) => one.id === id);
@@ -54,7 +69,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const key = (id: string): KeyRow | null => keys.find((row) => row.id === id) ?? null;
 
   return {
-    rows: { keys, budgets, calls, sessions },
+    rows: { accounts, entries, keys, budgets, calls, sessions },
     accounts: {
       get: account,
       lineage(id) {
@@ -80,6 +95,8 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         return summary((accounts[at] = { ...row, ...change }));
       },
       remove(id) {
+        if (accounts.some(({ parentId }) => parentId === id))
+          throw new GatewayError("conflict", "the account has accounts below it");
         const at = accounts.findIndex((row) => row.id === id);
         if (at >= 0) accounts.splice(at, 1);
         return at >= 0;
@@ -138,12 +155,44 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         budgets.find((row) => scopes.some((scope) => scope.kind === row.scope.kind && scope.id === row.scope.id))
           ?.admission ?? "none",
     },
+    credits: {
+      add({ accountId, nano, expiresMs, note }) {
+        const seq = entries.length + 1;
+        const amount = { kind: "credit", deltaNano: nano, createdMs: seq, expiresMs, note } as const;
+        const entry = { seq, accountId, callId: null, ...amount };
+        entries.push(entry);
+        return { entry, balance: balance(accountId) ?? { accountId, balanceNano: nano, heldNano: 0, sinceMs: seq } };
+      },
+      balance,
+      balances: (query) => {
+        const ids = new Set(entries.map(({ accountId }) => accountId));
+        const found = [...ids].flatMap((id) => balance(id) ?? []);
+        return paged(found, (row) => row.accountId, query);
+      },
+      expire: () => 0,
+      entries: ({ account: of, kind }, query) =>
+        paged(
+          entries
+            .filter((row) => (of === undefined || row.accountId === of) && (kind === undefined || row.kind === kind))
+            .toReversed(),
+          (row) => String(row.seq),
+          query,
+        ),
+    },
     calls: {
       list: (filter, query) =>
         paged(newestFirst(calls.filter((call) => fits(call, filter))), (row) => row.callId, query),
       get: (callId) => calls.find((row) => row.callId === callId) ?? null,
-      usage({ from, to, groupBy }) {
-        const counted = calls.filter((call) => call.status !== "open" && call.createdMs >= from && call.createdMs < to);
+      usage({ from, to, groupBy, under }) {
+        const below = (id: string): boolean =>
+          id === under || accounts.some((row) => row.id === id && row.parentId !== null && below(row.parentId));
+        const counted = calls.filter(
+          (call) =>
+            call.status !== "open" &&
+            call.createdMs >= from &&
+            call.createdMs < to &&
+            (under === undefined || below(call.accountId)),
+        );
         const groups = Map.groupBy(counted, (call) => JSON.stringify(groupBy.map((field) => groupValue(call, field))));
         const data = [...groups.values()].map((rows): UsageGroup => ({
           ...sum(rows),

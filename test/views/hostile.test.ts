@@ -1,10 +1,14 @@
 import { expect, test } from "bun:test";
+import { accountPage } from "../../views/account.ts";
+import { accountsPage } from "../../views/accounts.ts";
+import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
 import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
 import { keysPage } from "../../views/keys.ts";
+import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
 import { login } from "../../views/login.ts";
 import { overview } from "../../views/overview.ts";
@@ -88,6 +92,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         {
           id: "k",
           name: text,
+          accountName: text,
           prefix: text,
           last4: text,
           state: "active",
@@ -100,8 +105,10 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       ],
       next: text,
       csrf: "c",
+      accounts: [{ id: text, name: text }],
       form: {
         values: {
+          accountId: text,
           name: text,
           models: text,
           usd: text,
@@ -117,13 +124,83 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     }),
   budgets: (text) =>
     budgetsPage({
-      budgets: [
-        { scopeKind: text, scopeName: text, window: text, limitNano: 5, spentNano: 9, heldNano: 1, resetsAtMs: null },
+      budgets: [budgetLine(text)],
+      next: text,
+      form: {
+        values: { kind: text, id: text, usd: text, window: text, timeZone: text },
+        error: text,
+        names: [{ id: text, name: text }],
+        csrf: "c",
+      },
+    }),
+  budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
+  accounts: (text) =>
+    accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
+  account: (text) =>
+    accountPage({
+      account: { id: text, name: text, parentId: null, keys: 1 },
+      path: [{ id: text, name: text }],
+      total: { calls: 1, chargeNano: 2 },
+      children: [branch(text)],
+      places: [branch(text)],
+      budgets: [budgetLine(text)],
+      balance: { balanceNano: 1, heldNano: 0, sinceMs: 0 },
+      error: text,
+      csrf: "c",
+    }),
+  ledger: (text) =>
+    ledgerPage({
+      entries: [
+        {
+          kind: "credit",
+          accountId: text,
+          accountName: text,
+          callId: null,
+          deltaNano: 1,
+          createdMs: 0,
+          expiresMs: 5,
+          note: text,
+        },
+        {
+          kind: "charge",
+          accountId: text,
+          accountName: text,
+          callId: text,
+          deltaNano: -1,
+          createdMs: 0,
+          expiresMs: null,
+          note: null,
+        },
       ],
       next: text,
+      first: false,
+      filter: { account: text, kind: text },
+      balances: [{ accountId: text, accountName: text, balanceNano: 0, heldNano: 0, sinceMs: 0 }],
+      form: {
+        values: { accountId: text, usd: text, expires: text, note: text },
+        error: text,
+        accounts: [{ id: text, name: text }],
+        csrf: "c",
+      },
     }),
 };
 
+const budgetLine = (text: string) => ({
+  id: text,
+  scopeKind: text,
+  scopeName: text,
+  window: text,
+  timeZone: text,
+  limitNano: 5,
+  increase: { nano: 1, untilMs: 9 },
+  onShortfall: "cap" as const,
+  admission: "bound" as const,
+  spentNano: 9,
+  heldNano: 1,
+  windowStartMs: 0,
+  resetsAtMs: null,
+});
+const branch = (text: string) => ({ id: text, name: text, depth: 1, keys: 1, calls: 2, chargeNano: 3 });
 const sum = { calls: 3, failed: 1, refused: 1, left: 0, inputTokens: 10, outputTokens: 20, costNano: 4, chargeNano: 4 };
 const line = (text: string) => ({
   callId: "c1",

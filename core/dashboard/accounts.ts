@@ -1,0 +1,137 @@
+import { accountPage } from "../../views/account.ts";
+import { accountsPage } from "../../views/accounts.ts";
+import type { AccountSummary } from "../storage/database.ts";
+import { budgetLines } from "./budget-lines.ts";
+import { guard, type Visit } from "./guard.ts";
+import { errorPage, redirect } from "./page.ts";
+import { filled, refusalOf } from "./refusal.ts";
+import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
+import type { Sessions } from "./session.ts";
+import { treeOf } from "./tree.ts";
+import { segment } from "../../views/html.ts";
+
+const dayMs = 24 * 3_600_000;
+/** More are not shown at once; each has a page of its own. */
+const maxShown = 1_000;
+
+export function accountRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+  const { database, money, now, version } = dependencies;
+  const since = () => Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
+  const pathOf = (id: string) => `/dashboard/accounts/${segment(id)}`;
+
+  async function showAll(visit: Visit, name: string, error: string | null, status = 200): Promise<Response> {
+    const { accounts, more } = await allAccounts(database);
+    const usage = await database.calls.usage({ from: since(), to: now() + 1, groupBy: ["account"] });
+    const tree = treeOf(accounts, usage.data);
+    const form = { name, parentId: visit.form.get("parentId") ?? "", error };
+    return visit.page("Accounts", "accounts", accountsPage({ tree, more, form, csrf: visit.csrf }), { status });
+  }
+
+  async function showOne(visit: Visit, id: string, error: string | null, status = 200): Promise<Response> {
+    const account = await database.accounts.get(id);
+    if (account === null) return errorPage(visit.request, 404, version);
+    const { accounts } = await allAccounts(database);
+    const [line, usage, budgets, balance] = await Promise.all([
+      database.accounts.lineage(id, now()),
+      database.calls.usage({ from: since(), to: now() + 1, groupBy: ["account"], under: id }),
+      database.budgets.list({ scope: { kind: "account", id }, limit: 50 }),
+      database.credits.balance(id),
+    ]);
+    const tree = treeOf(accounts, usage.data);
+    const main = accountPage({
+      account,
+      path: line.slice(1).toReversed(),
+      total: usage.total,
+      children: tree.filter(({ parentId }) => parentId === id),
+      // Not under itself or what is below it.
+      places: tree.filter((branch) => !isUnder(tree, branch.id, id)),
+      budgets: await budgetLines(database, budgets.data),
+      balance,
+      error,
+      csrf: visit.csrf,
+    });
+    return visit.page(account.name, "accounts", main, { status });
+  }
+
+  return [
+    {
+      method: "GET",
+      path: "/dashboard/accounts",
+      access: "session",
+      handle: guard(dependencies, sessions, (visit) => showAll(visit, "", null)),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/accounts",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => {
+        const typed = filled(visit.form, ["name", "parentId"]);
+        try {
+          return redirect(pathOf((await money.accounts.create(typed)).id));
+        } catch (error) {
+          return await showAll(visit, typed["name"] ?? "", refusalOf(error), 422);
+        }
+      }),
+    },
+    {
+      method: "GET",
+      path: "/dashboard/accounts/:id",
+      access: "session",
+      handle: guard(dependencies, sessions, (visit) => showOne(visit, visit.params["id"] ?? "", null)),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/accounts/:id",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => {
+        const id = visit.params["id"] ?? "";
+        const { name } = filled(visit.form, ["name"]);
+        try {
+          const changed = await money.accounts.change(id, { name, parentId: visit.form.get("parentId") || null });
+          return changed === null ? errorPage(visit.request, 404, version) : redirect(pathOf(id));
+        } catch (error) {
+          return await showOne(visit, id, refusalOf(error), 422);
+        }
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/accounts/:id/removal",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => {
+        const id = visit.params["id"] ?? "";
+        try {
+          const removed = await database.accounts.remove(id);
+          return removed ? redirect("/dashboard/accounts") : errorPage(visit.request, 404, version);
+        } catch (error) {
+          return await showOne(visit, id, refusalOf(error), 422);
+        }
+      }),
+    },
+  ];
+}
+
+/** The newest of them, and whether there are more. */
+export async function allAccounts(
+  database: Pick<DashboardDatabase, "accounts">,
+): Promise<{ readonly accounts: readonly AccountSummary[]; readonly more: boolean }> {
+  const accounts: AccountSummary[] = [];
+  let after: string | null = null;
+  do {
+    const page: Awaited<ReturnType<DashboardDatabase["accounts"]["list"]>> = await database.accounts.list({
+      after,
+      limit: 200,
+    });
+    accounts.push(...page.data);
+    after = page.next;
+  } while (after !== null && accounts.length < maxShown);
+  return { accounts, more: after !== null };
+}
+
+function isUnder(tree: readonly AccountSummary[], id: string, ancestorId: string): boolean {
+  for (let at: string | null = id; at !== null;) {
+    if (at === ancestorId) return true;
+    at = tree.find((branch) => branch.id === at)?.parentId ?? null;
+  }
+  return false;
+}

@@ -1,0 +1,69 @@
+import { type CreditFormModel, ledgerPage } from "../../views/ledger.ts";
+import type { EntryFilter } from "../storage/credit.ts";
+import { allAccounts } from "./accounts.ts";
+import { guard, type Visit } from "./guard.ts";
+import { parseLastDay } from "./last-day.ts";
+import { redirect } from "./page.ts";
+import { filled, refusalOf } from "./refusal.ts";
+import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import type { Sessions } from "./session.ts";
+
+export function ledgerRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+  const { database, money, now } = dependencies;
+
+  async function show(visit: Visit, form: Pick<CreditFormModel, "values" | "error">, status = 200): Promise<Response> {
+    const { account = "", kind = "" } = filled(visit.query, ["account", "kind"]);
+    const after = visit.query.get("after") || null;
+    const chosen = kinds.find((one) => one === kind);
+    const filter: EntryFilter = { ...(account !== "" && { account }), ...(chosen !== undefined && { kind: chosen }) };
+    const [{ data, next }, balances, { accounts }] = await Promise.all([
+      database.credits.entries(filter, { after, limit: 50 }),
+      database.credits.balances({ limit: 50 }),
+      allAccounts(database),
+    ]);
+    const names = new Map(accounts.map(({ id, name }) => [id, name]));
+    const named = <Row extends { readonly accountId: string }>(row: Row) => ({
+      ...row,
+      accountName: names.get(row.accountId) ?? row.accountId,
+    });
+    const main = ledgerPage({
+      entries: data.map(named),
+      next,
+      first: after === null,
+      filter: { account, kind },
+      balances: balances.data.map(named),
+      form: { ...form, accounts: accounts.map(({ id, name }) => ({ id, name })), csrf: visit.csrf },
+    });
+    return visit.page("Ledger", "ledger", main, { status });
+  }
+
+  return [
+    {
+      method: "GET",
+      path: "/dashboard/ledger",
+      access: "session",
+      handle: guard(dependencies, sessions, (visit) => {
+        const { account } = filled(visit.query, ["account"]);
+        return show(visit, { values: account === undefined ? {} : { accountId: account }, error: null });
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/ledger/credits",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => {
+        const values = filled(visit.form, ["accountId", "usd", "expires", "note"]);
+        const { expires, ...credit } = values;
+        try {
+          const expiresAt = expires === undefined ? {} : { expiresAt: parseLastDay(expires, now(), "Expires after") };
+          await money.credits.add({ ...credit, ...expiresAt });
+          return redirect("/dashboard/ledger");
+        } catch (error) {
+          return await show(visit, { values, error: refusalOf(error) }, 422);
+        }
+      }),
+    },
+  ];
+}
+
+const kinds = ["charge", "credit", "expiry"] as const;

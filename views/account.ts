@@ -1,0 +1,64 @@
+import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
+import { type BudgetLine, budgetTable } from "./budget-table.ts";
+import { count } from "./format.ts";
+import { html, segment, url, type Html } from "./html.ts";
+import { money, name, time } from "./text.ts";
+import { tile } from "./tile.ts";
+
+export interface AccountModel {
+  readonly account: {
+    readonly id: string;
+    readonly name: string;
+    readonly parentId: string | null;
+    readonly keys: number;
+  };
+  /** From the root down to its parent. */
+  readonly path: readonly { readonly id: string; readonly name: string }[];
+  /** Of the last 30 days, with all below it. */
+  readonly total: { readonly calls: number; readonly chargeNano: number };
+  readonly children: readonly BranchLine[];
+  /** Where it may be moved to. */
+  readonly places: readonly BranchLine[];
+  readonly budgets: readonly BudgetLine[];
+  /** `null`: it is not prepaid. */
+  readonly balance: { readonly balanceNano: number; readonly heldNano: number; readonly sinceMs: number } | null;
+  readonly error: string | null;
+  readonly csrf: string;
+}
+
+export function accountPage(model: AccountModel): Html {
+  const { account, path, total, children, budgets, balance, error } = model;
+  return html`<p class="crumb"><a href="/dashboard/accounts">Accounts</a>${path.map(
+    (above) => html`<span class="slash">/</span><a href="${pathOf(above.id)}">${name(above.name)}</a>`,
+  )}</p>
+  <div class="heading"><h1>${name(account.name, 60)}</h1><code>${account.id}</code></div>
+  ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
+  <div class="tiles">
+    ${tile("Charged in 30 days", money(total.chargeNano), html`with all below it`)}
+    ${tile("Calls in 30 days", html`${count(total.calls)}`, html`with all below it`)}
+    ${tile("Keys", html`${count(account.keys)}`, html`its own, not revoked`)}
+    ${balance !== null && tile("Balance", money(balance.balanceNano), html`${money(balance.heldNano)} held, prepaid since ${time(balance.sinceMs)}`)}
+  </div>
+  ${budgets.length > 0 && html`<section class="panel flush"><h2>Budgets on it</h2>${budgetTable(budgets)}</section>`}
+  ${children.length > 0 && html`<section class="panel flush"><h2>Right below it</h2>${branchTable(children.map((child) => ({ ...child, depth: 0 })))}</section>`}
+  ${changes(model)}
+  <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
+}
+
+const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);
+
+const changes = ({ account, places, csrf }: AccountModel): Html => html`<details class="panel new">
+  <summary>Rename, move or remove</summary>
+  <form method="post" action="${pathOf(account.id)}">
+    <input type="hidden" name="csrf" value="${csrf}">
+    <div class="fields">
+      <label>Name<input name="name" value="${account.name}" required maxlength="100" autocomplete="off"></label>
+      <label>Under${placeChoice(places, account.parentId ?? "")}</label>
+    </div>
+    <div class="actions"><button class="primary">Save</button><span class="hint">Calls in flight end where they were admitted.</span></div>
+  </form>
+  <form method="post" action="${pathOf(account.id)}/removal" class="apart">
+    <input type="hidden" name="csrf" value="${csrf}">
+    <button class="plain danger">Remove this account</button>
+  </form>
+</details>`;

@@ -1,0 +1,58 @@
+import { admissions, choice, shortfalls } from "./budget-form.ts";
+import { type BudgetLine, free, gauge, resets } from "./budget-table.ts";
+import { usd } from "./format.ts";
+import { html, segment, url, type Html } from "./html.ts";
+import { chip, money, name, time } from "./text.ts";
+
+export interface BudgetModel {
+  readonly budget: BudgetLine;
+  readonly error: string | null;
+  readonly csrf: string;
+}
+
+export const budgetPage = ({
+  budget,
+  error,
+  csrf,
+}: BudgetModel): Html => html`<p class="crumb"><a href="/dashboard/budgets">Budgets</a></p>
+  <div class="heading"><h1>${chip("quiet", budget.scopeKind)} ${name(budget.scopeName, 60)}</h1></div>
+  ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
+  <section class="panel"><dl>
+    ${fact("Used", gauge(budget))}
+    ${fact("Limit", html`${money(budget.limitNano)}${budget.increase !== null && html` with ${money(budget.increase.nano)} more until ${time(budget.increase.untilMs)}`}`)}
+    ${fact("Spent", money(budget.spentNano))}
+    ${fact("Held", html`${money(budget.heldNano)} <span class="hint">for calls that are open now</span>`)}
+    ${fact("Free", free(budget))}
+    ${fact("Window", html`${budget.window}${budget.timeZone !== null && html` in ${budget.timeZone}`}, since ${time(budget.windowStartMs)}`)}
+    ${fact("Resets", resets(budget))}
+  </dl></section>
+  <div class="columns">
+    <section class="panel"><h2>Terms</h2><form method="post" action="${path(budget)}">
+      ${token(csrf)}
+      <div class="fields two">
+        <label>Limit in USD<input name="usd" value="${plain(budget.limitNano - (budget.increase?.nano ?? 0))}" required inputmode="decimal" autocomplete="off"></label>
+        <label>A call that does not fit${choice("onShortfall", shortfalls, budget.onShortfall)}</label>
+        <label>A call holds${choice("admission", admissions, budget.admission)}</label>
+      </div>
+      <button class="primary">Save</button>
+    </form></section>
+    <section class="panel"><h2>More for a while</h2><form method="post" action="${path(budget)}/increase">
+      ${token(csrf)}
+      <div class="fields two">
+        <label>USD on top of the limit<input name="usd" inputmode="decimal" autocomplete="off" placeholder="nothing ends the increase"></label>
+        <label>Through (UTC)<input type="date" name="until"></label>
+      </div>
+      <button>Raise</button>
+    </form></section>
+  </div>
+  <div class="actions">
+    <form method="post" action="${path(budget)}/reset">${token(csrf)}<button>Start the window anew</button></form>
+    <form method="post" action="${path(budget)}/removal">${token(csrf)}<button class="plain danger">Remove this budget</button></form>
+  </div>`;
+
+const path = ({ id }: BudgetLine): string => url(`/dashboard/budgets/${segment(id)}`);
+const token = (csrf: string): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
+const fact = (term: string, value: Html): Html => html`<div><dt>${term}</dt><dd>${value}</dd></div>`;
+
+/** As a field takes it: `12.5`. */
+const plain = (nano: number): string => usd(nano).replaceAll(/[$,]/g, "");

@@ -1,0 +1,118 @@
+import { html, segment, url, type Html } from "./html.ts";
+import { chip, date, money, name, time } from "./text.ts";
+
+export interface LedgerModel {
+  readonly entries: readonly EntryLine[];
+  readonly next: string | null;
+  readonly first: boolean;
+  /** Empty is no filter. */
+  readonly filter: { readonly account: string; readonly kind: string };
+  readonly balances: readonly BalanceLine[];
+  readonly form: CreditFormModel;
+}
+export interface EntryLine {
+  readonly kind: "charge" | "adjustment" | "credit" | "expiry";
+  readonly accountId: string;
+  readonly accountName: string;
+  readonly callId: string | null;
+  readonly deltaNano: number;
+  readonly createdMs: number;
+  readonly expiresMs: number | null;
+  readonly note: string | null;
+}
+export interface BalanceLine {
+  readonly accountId: string;
+  readonly accountName: string;
+  readonly balanceNano: number;
+  readonly heldNano: number;
+  readonly sinceMs: number;
+}
+export interface CreditFormModel {
+  readonly values: Readonly<Record<string, string>>;
+  readonly error: string | null;
+  readonly accounts: readonly { readonly id: string; readonly name: string }[];
+  readonly csrf: string;
+}
+
+export const ledgerPage = (model: LedgerModel): Html => html`<h1>Ledger</h1>
+  ${creditForm(model.form)}
+  ${model.balances.length > 0 && html`<section class="panel flush"><h2>Balances</h2>${balanceTable(model.balances)}</section>`}
+  ${filterForm(model)}
+  ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.first ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
+  <nav class="pager" aria-label="Paging">${model.first ? html`<span class="hint">Newest first</span>` : html`<a href="${url("/dashboard/ledger", { ...model.filter })}">← Newest</a>`}
+    ${model.next !== null && html`<a rel="next" href="${url("/dashboard/ledger", { ...model.filter, after: model.next })}">Older →</a>`}</nav>`;
+
+const creditForm = ({
+  values,
+  error,
+  accounts,
+  csrf,
+}: CreditFormModel): Html => html`<details class="panel new" id="new-credit"${error !== null && html` open`}>
+  <summary>Credit an account</summary>
+  <form method="post" action="/dashboard/ledger/credits">
+    <input type="hidden" name="csrf" value="${csrf}">
+    ${error !== null && html`<p class="error" role="alert">${error}</p>`}
+    <div class="fields">
+      <label>Account${accountChoice("accountId", accounts, values["accountId"], "choose one", true)}</label>
+      <label>USD<input name="usd" value="${values["usd"]}" required inputmode="decimal" autocomplete="off"></label>
+      <label>Expires after (UTC)<input type="date" name="expires" value="${values["expires"]}"></label>
+      <label>Note<input name="note" value="${values["note"]}" maxlength="100" autocomplete="off" placeholder="e.g. an invoice's number"></label>
+    </div>
+    <div class="actions"><button class="primary">Credit</button><span class="hint">With its first credit an account is prepaid: its calls stop when the balance is used.</span></div>
+  </form>
+</details>`;
+
+const accountChoice = (
+  field: string,
+  accounts: CreditFormModel["accounts"],
+  chosen: string | undefined,
+  none: string,
+  required = false,
+): Html =>
+  html`<select name="${field}"${required && html` required`}><option value="">${none}</option>${accounts.map(
+    ({ id, name: label }) => html`<option value="${id}"${id === chosen && html` selected`}>${label}</option>`,
+  )}</select>`;
+
+const filterForm = ({
+  filter,
+  form,
+}: LedgerModel): Html => html`<form class="filter" method="get" action="/dashboard/ledger">
+  <label>Account${accountChoice("account", form.accounts, filter.account, "any")}</label>
+  <label>Kind<select name="kind"><option value="">any</option>${["charge", "credit", "expiry"].map((kind) => html`<option value="${kind}"${kind === filter.kind && html` selected`}>${kind}</option>`)}</select></label>
+  <div class="actions"><button>Filter</button><a href="/dashboard/ledger">Clear</a></div>
+</form>`;
+
+const balanceTable = (balances: readonly BalanceLine[]): Html => html`<div class="scroll"><table class="cards">
+  <thead><tr><th scope="col">Account</th><th scope="col" class="num">Balance</th><th scope="col" class="num">Held</th><th scope="col">Prepaid since</th></tr></thead>
+  <tbody>${balances.map(
+    (balance) => html`<tr>
+  <td><a href="${accountPath(balance)}">${name(balance.accountName)}</a></td>
+  <td data-label="Balance" class="num">${balance.balanceNano <= 0 && chip("bad", "used")} ${money(balance.balanceNano)}</td>
+  <td data-label="Held" class="num">${money(balance.heldNano)}</td>
+  <td data-label="Prepaid since">${date(balance.sinceMs)}</td>
+</tr>`,
+  )}</tbody>
+</table></div>`;
+
+const entryTable = (entries: readonly EntryLine[]): Html => html`<div class="scroll"><table class="cards">
+  <thead><tr><th scope="col">Account</th><th scope="col">Kind</th><th scope="col" class="num">Amount</th><th scope="col">When</th><th scope="col">What for</th></tr></thead>
+  <tbody>${entries.map(
+    (entry) => html`<tr>
+  <td><a href="${accountPath(entry)}">${name(entry.accountName)}</a></td>
+  <td data-label="Kind">${chip(tones[entry.kind], entry.kind)}</td>
+  <td data-label="Amount" class="num">${money(entry.deltaNano)}</td>
+  <td data-label="When">${time(entry.createdMs)}</td>
+  <td data-label="What for">${whatFor(entry)}</td>
+</tr>`,
+  )}</tbody>
+</table></div>`;
+
+function whatFor({ callId, note, expiresMs }: EntryLine): Html {
+  if (callId !== null) return html`<a href="${url(`/dashboard/calls/${segment(callId)}`)}">call</a>`;
+  return html`<span>${note !== null && name(note)}${expiresMs !== null && html`<span class="sub">expires ${time(expiresMs)}</span>`}</span>`;
+}
+
+const accountPath = ({ accountId }: { readonly accountId: string }): string =>
+  url(`/dashboard/accounts/${segment(accountId)}`);
+
+const tones = { charge: "quiet", adjustment: "info", credit: "good", expiry: "warn" } as const;
