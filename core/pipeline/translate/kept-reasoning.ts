@@ -97,12 +97,11 @@ export async function withKeptReasoning(
   if (!mayKeep(client, target)) return request;
   const calls = request.messages.flatMap(({ parts }) => parts.filter(isBareCall)).slice(-maxLookUps);
   // All at once: a storage that is slow is waited for once.
-  const looked = calls.map((call) => vault.find(accountId, call.id));
-  const secrets = looked.some((secret) => secret instanceof Promise) ? await Promise.all(looked) : looked;
+  const secrets = await Promise.all(calls.map(async (call) => vault.find(accountId, call.id)));
   const found = new Map<ToolCallPart, Kept>();
   for (const [at, secret] of secrets.entries()) {
     const call = calls[at];
-    const kept = secret instanceof Promise ? null : keptOf(secret);
+    const kept = keptOf(secret);
     if (call !== undefined && kept?.dialect === target.name) found.set(call, kept);
   }
   if (found.size === 0) return request;
