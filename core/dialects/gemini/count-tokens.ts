@@ -5,7 +5,7 @@ import type { ChatRequest } from "../../chat/request.ts";
 import { noUsage } from "../../chat/usage.ts";
 import type { Encoded, Envelope, InPath, Metered, OperationCodec } from "../dialect.ts";
 import { objectMembers, splice } from "../json-text.ts";
-import { decodeError } from "../vendor-error.ts";
+import { decodeError } from "./error.ts";
 import { modelEdits, withoutPrefix } from "./edit-request.ts";
 import { readEnvelope } from "./envelope.ts";
 import { keep, kept } from "./kept.ts";

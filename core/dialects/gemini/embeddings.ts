@@ -5,7 +5,7 @@ import type { Encoded, Envelope, InPath, Metered, OperationCodec } from "../dial
 import { foreignFields, without } from "../extensions.ts";
 import { invalid, missing, readInteger, readString } from "../fields.ts";
 import { arrayItems, objectMembers, splice } from "../json-text.ts";
-import { decodeError } from "../vendor-error.ts";
+import { decodeError } from "./error.ts";
 import { modelEdits, withoutPrefix } from "./edit-request.ts";
 import { checkModel, measure, pathOf, readParts } from "./envelope.ts";
 import { dialectName, keep, kept, noteOf, withNote } from "./kept.ts";

@@ -1,6 +1,23 @@
 import type { ErrorKind } from "../../chat/error.ts";
-import type { JsonObject } from "../../chat/json.ts";
-import type { ErrorBody } from "../dialect.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { ErrorBody, VendorError } from "../dialect.ts";
+import { decodeError as decodeAnyError } from "../vendor-error.ts";
+
+/** Google's `code` only repeats the status; its details name the reason, and the field at fault. */
+export function decodeError(body: Json): VendorError {
+  const told = decodeAnyError(body);
+  const first = isJsonArray(body) ? body[0] : body;
+  const error = isJsonObject(first) ? first["error"] : undefined;
+  const listed = isJsonObject(error) ? error["details"] : undefined;
+  const details = isJsonArray(listed) ? listed.filter(isJsonObject) : [];
+  const reason = details.map((detail) => detail["reason"]).find((word) => typeof word === "string");
+  const violations = details.flatMap(({ fieldViolations: list }) => (isJsonArray(list) ? list : []));
+  const field = violations.map((violation) => (isJsonObject(violation) ? violation["field"] : null)).find(isName);
+  const isStatus = told.code !== null && /^\d{3}$/.test(told.code);
+  return { ...told, code: reason ?? (isStatus ? null : told.code), param: field ?? told.param };
+}
+
+const isName = (field: Json | undefined): field is string => typeof field === "string" && field !== "";
 
 /**
  * `{"error": {code, message, status, details}}`, with the HTTP status as `code` and a word of `google.rpc.Code`. `details`

@@ -1,9 +1,8 @@
 import type { Dialect } from "../dialect.ts";
-import { decodeError } from "../vendor-error.ts";
 import { countTokens } from "./count-tokens.ts";
 import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
-import { encodeError, encodeStreamError } from "./error.ts";
+import { decodeError, encodeError, encodeStreamError } from "./error.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";

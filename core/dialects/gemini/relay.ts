@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
-import { decodeError } from "../vendor-error.ts";
+import { decodeError } from "./error.ts";
 import { editRequest } from "./edit-request.ts";
 import { finishWord } from "./finish.ts";
 import { type Fitting, FrameScan } from "./frame-scan.ts";
@@ -32,7 +32,10 @@ class ChunkMeter implements StreamMeter {
   #finish: string | null = null;
   #upstreamId: string | null = null;
   #contentBytes = 0;
-  #complete = false;
+  /** Indexes of the candidates that have begun, and of those that have ended. */
+  readonly #begun = new Set<number>();
+  readonly #ended = new Set<number>();
+  #isBlocked = false;
   #fault: VendorError | null = null;
 
   frame(frame: SseFrame): boolean {
@@ -56,13 +59,14 @@ class ChunkMeter implements StreamMeter {
   result(): Metered {
     this.#readPending();
     // A report that does not count the output yet holds only for an answer that has come to its end.
-    const usage = this.#uncounted && !this.#complete ? null : this.#usage;
+    const complete = this.#begun.size > 0 ? this.#begun.size === this.#ended.size : this.#isBlocked;
+    const usage = this.#uncounted && !complete ? null : this.#usage;
     return {
       usage: withSearches(usage, this.#searches),
       finish: this.#finish,
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
-      complete: this.#complete && this.#fault === null,
+      complete: complete && this.#fault === null,
       fault: this.#fault,
     };
   }
@@ -82,7 +86,7 @@ class ChunkMeter implements StreamMeter {
     const blocked = candidates.length === 0 ? blockReasonOf(chunk) : null;
     if (blocked !== null) {
       this.#finish ??= blocked;
-      this.#complete = true;
+      this.#isBlocked = true;
     }
     this.#readPending();
     this.#usage = decodeUsage(chunk["usageMetadata"]) ?? this.#usage;
@@ -108,9 +112,11 @@ class ChunkMeter implements StreamMeter {
     const { parts } = camelObject(candidate["content"]);
     for (const part of isJsonArray(parts) ? parts : [parts]) this.#contentBytes += partBytes(part);
     const finish = finishWord(candidate["finishReason"]);
+    const index = typeof candidate["index"] === "number" ? candidate["index"] : 0;
+    this.#begun.add(index);
     if (finish === null) return;
-    this.#complete = true;
-    if ((candidate["index"] ?? 0) === 0) this.#finish ??= finish;
+    this.#ended.add(index);
+    if (index === 0) this.#finish ??= finish;
   }
 }
 

@@ -4,7 +4,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
-import { decodeError } from "../vendor-error.ts";
+import { decodeError } from "./error.ts";
 import { keep } from "./kept.ts";
 import { blockReasonOf, candidatesOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
 import { camelObject, inCamel } from "./spelling.ts";

@@ -154,6 +154,19 @@ describe("errors", () => {
     });
   });
 
+  test("are read with their reason and the field at fault", () => {
+    const error = (more: JsonObject) => ({ error: { code: 400, message: "m", status: "INVALID_ARGUMENT", ...more } });
+    const details = [{ "@type": "x", fieldViolations: [{ field: "contents[0]" }] }, { reason: "API_KEY_INVALID" }];
+    expect(gemini.decodeError([error({ details })])).toEqual({
+      message: "m",
+      type: "INVALID_ARGUMENT",
+      code: "API_KEY_INVALID",
+      param: "contents[0]",
+    });
+    expect(gemini.decodeError(error({ details: [null, 1, { reason: 2 }] }))).toMatchObject({ code: null, param: null });
+    expect(gemini.decodeError({ error: { code: "own", message: "m" } })).toMatchObject({ code: "own" });
+  });
+
   test("a vendor's own word stands where it is Google's", () => {
     expect(encode("upstream-refused", { type: "FAILED_PRECONDITION" }, 400)).toMatchObject({
       error: { status: "FAILED_PRECONDITION" },
