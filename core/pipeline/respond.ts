@@ -18,7 +18,7 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   if (answer.kind === "stream") {
     if (!call.clientGone)
       return new Response(streamOf(call, dispatched, answer, services), { headers: streamed(headers, answer.framing) });
-    await drain(call, { target, isEmpty: dispatched.first === null }, answer.source, services);
+    await drain(call, { target, isEmpty: dispatched.first === null, hasAll: false }, answer.source, services);
     return new Response(null, { headers });
   }
   const fault = answer.metered.fault ? faultOf(answer.metered.fault) : null;
@@ -153,21 +153,27 @@ function streamOf(
         await endWhole(controller);
       },
       start: (controller) => void (body = controller),
-      cancel: leave,
+      cancel: () => leave(isWhole()),
     },
     { highWaterMark: 0 },
   );
 
-  async function leave() {
+  /** The client has everything: agents hang up at the terminal event, before the record lets the stream close. */
+  function isWhole(): boolean {
+    const { complete, usage, fault } = source.metered();
+    return pending === null && complete && usage !== null && fault === null;
+  }
+
+  async function leave(hasAll: boolean) {
     unwatch();
     call.clientGone = true;
-    await drain(call, { target, isEmpty }, source, services);
+    await drain(call, { target, isEmpty, hasAll }, source, services);
   }
 
   /** Nothing came because the client takes nothing: it counts as one that has left, or it would hold its money for ever. */
   function onStalled() {
     body?.error(new Error("the client reads nothing"));
-    void leave();
+    void leave(false);
   }
 
   async function endWhole(controller: ReadableStreamDefaultController<Uint8Array>) {
@@ -213,7 +219,7 @@ function streamOf(
 /** The client has left. What still comes is read for its real usage, as long as `startDrain` lets it. */
 async function drain(
   call: Call,
-  { target, isEmpty }: { readonly target: RouteTarget; readonly isEmpty: boolean },
+  { target, isEmpty, hasAll }: { readonly target: RouteTarget; readonly isEmpty: boolean; readonly hasAll: boolean },
   source: Source,
   services: Services,
 ): Promise<void> {
@@ -228,7 +234,8 @@ async function drain(
   const drained = before.usage === null && metered.usage !== null;
   // Delivered bytes only: what was drained without usage never reached the client.
   const counted = metered.usage ? metered : { ...metered, contentBytes: before.contentBytes };
-  await settle(call, { status: "client_aborted", httpStatus: 200, target, metered: counted, drained }, services);
+  const status = hasAll ? "ok" : "client_aborted";
+  await settle(call, { status, httpStatus: 200, target, metered: counted, drained }, services);
 }
 
 const reasonOf = (call: Call, thrown: unknown): GatewayError => {

@@ -59,6 +59,16 @@ const codex: Agent = {
   reads: (file) => ({ name: "exec_command", args: { cmd: `cat ${file}` } }),
 };
 
+/** As its own provider, which it first asks for a WebSocket; told 426, it goes on over HTTP. */
+const codexAsOpenAI: Agent = {
+  ...codex,
+  name: "Codex, openai_base_url",
+  files: ({ url, model }) => ({
+    ".codex/config.toml": [`model = "${model}"`, `openai_base_url = "${url}/v1"`, ""].join("\n"),
+  }),
+  environment: ({ key }) => ({ CODEX_API_KEY: key }),
+};
+
 const geminiCli: Agent = {
   name: "Gemini CLI",
   install: "@google/gemini-cli@0.61.0",
@@ -102,6 +112,7 @@ const opencode = (dialect: DialectName, sdk: string, path: string): Agent => ({
 export const agents: readonly Agent[] = [
   claudeCode,
   codex,
+  codexAsOpenAI,
   geminiCli,
   opencode("openai-chat", "@ai-sdk/openai-compatible", "/v1"),
   opencode("openai-responses", "@ai-sdk/openai", "/v1"),

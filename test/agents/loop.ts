@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { DialectName } from "../../core/dialects/dialect.ts";
-import { allUsage } from "../support/rows.ts";
+import { until } from "../support/poll.ts";
+import { allUsage, openCalls } from "../support/rows.ts";
 import { sse, whole } from "../support/scripts.ts";
 import type { Setup } from "../support/setup.ts";
 import { spokenStream, spokenWhole, type Turn } from "../support/spoken.ts";
@@ -49,6 +50,7 @@ export async function runLoop(agent: Agent, target: DialectName, setup: Setup, b
     const { code, stdout, stderr } = await run(join(binaries, command), args, project, env);
 
     const asked = setup.upstream.requestsFor(upstreamModel);
+    await until("every record to be final", () => openCalls(setup.gateway) === 0);
     const rows = allUsage(setup.gateway).filter((row) => row.model === to.model);
     const faults = [
       ...(code === 0 ? [] : [`exit code ${code ?? "none"}`]),

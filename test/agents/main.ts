@@ -27,31 +27,30 @@ const { values } = parseArgs({
 
 const binaries = install(values.folder);
 const setup = await setUp({ dialects: dialects.keys() });
-const rows: { readonly agent: Agent; readonly target: DialectName; readonly outcome: Outcome }[] = [];
+const outcomes: Outcome[] = [];
+console.log("| agent | version | speaks | provider speaks | calls | seconds | outcome |");
+console.log("|---|---|---|---|---:|---:|---|");
 try {
   const targets = [...dialects.keys()].filter((name) => name === (values.target ?? name));
   for (const agent of agents.filter(({ name }) => name.toLowerCase().includes(values.only.toLowerCase())))
     for (const target of targets) {
       const outcome = await runLoop(agent, target, setup, binaries);
-      rows.push({ agent, target, outcome });
+      outcomes.push(outcome);
+      console.log(rowOf(agent, target, outcome));
       if (values.trace) console.error(`${agent.name} before ${target}\n${outcome.trace}\n`);
     }
 } finally {
   await setup.stop();
 }
+const failed = outcomes.filter(({ faults }) => faults.length > 0).length;
+console.log(`\n${outcomes.length - failed} of ${outcomes.length} loops went as scripted`);
+process.exitCode = failed > 0 || outcomes.length === 0 ? 1 : 0;
 
-console.log("| agent | version | speaks | provider speaks | calls | seconds | outcome |");
-console.log("|---|---|---|---|---:|---:|---|");
-for (const { agent, target, outcome } of rows) {
-  const version = agent.install.split("@").at(-1);
+function rowOf({ name, install: from, dialect }: Agent, target: DialectName, outcome: Outcome): string {
   const said = outcome.faults.length === 0 ? "as scripted" : outcome.faults.join("; ");
-  console.log(
-    `| ${agent.name} | ${version} | ${agent.dialect} | ${target} | ${outcome.asked} | ${outcome.seconds.toFixed(1)} | ${said} |`,
-  );
+  const cells = [name, from.split("@").at(-1), dialect, target, outcome.asked, outcome.seconds.toFixed(1), said];
+  return `| ${cells.join(" | ")} |`;
 }
-const failed = rows.filter(({ outcome }) => outcome.faults.length > 0).length;
-console.log(`\n${rows.length - failed} of ${rows.length} loops went as scripted`);
-process.exitCode = failed > 0 || rows.length === 0 ? 1 : 0;
 
 /** The folder with the commands. What is there in the right version stays. */
 function install(folder: string): string {

@@ -33,6 +33,32 @@ describe("a client that leaves", () => {
     expect(world.watched.size).toBe(0);
   });
 
+  test("after the last event has had all of the answer: agents hang up before the stream closes", async () => {
+    const world = await bench();
+    const stream = await startStream(world);
+    await stream.read();
+    stream.source.report();
+    stream.source.complete();
+    stream.source.say("the end");
+    await stream.read();
+    const cancelled = stream.reader.cancel();
+    stream.source.end();
+    await cancelled;
+    expect(await stream.row()).toMatchObject({ status: "ok", source: "provider", inputTokens: 10, outputTokens: 20 });
+    expect(world.finishes).toHaveLength(1);
+  });
+
+  test("with the last event still unread has not", async () => {
+    const world = await bench();
+    const stream = await startStream(world);
+    stream.source.report();
+    stream.source.complete();
+    const cancelled = stream.reader.cancel();
+    stream.source.end();
+    await cancelled;
+    expect(await stream.row()).toMatchObject({ status: "client_aborted", outputTokens: 20 });
+  });
+
   test("without a drain the provider is cut at once, and what was delivered is charged", async () => {
     const world = await bench({ settings: { disconnectDrainMs: 0 } });
     const stream = await startStream(world, "y".repeat(40));
