@@ -1,5 +1,6 @@
-import type { AttemptLine, CallModel } from "./call.ts";
+import type { AdjustmentLine, AttemptLine, CallModel } from "./call.ts";
 import { target } from "./call-table.ts";
+import { termsInWords } from "./charges.ts";
 import { count, duration } from "./format.ts";
 import { html, type Html, type Value } from "./html.ts";
 import { chip, cut, money, name, time } from "./text.ts";
@@ -14,6 +15,7 @@ export const callPanels = (call: CallModel): Html => html`
     <section class="panel"><h2>Tokens</h2>${tokens(call)}</section>
     <section class="panel"><h2>Cost</h2>${cost(call)}</section>
   </div>
+  ${call.adjustments.length > 0 && html`<section class="panel"><h2>Adjustments</h2>${adjustments(call.adjustments)}</section>`}
   <section class="panel"><h2>Attempts</h2>${attempts(call)}</section>`;
 
 const facts = (entries: readonly (readonly [string, Value])[]): Html =>
@@ -65,14 +67,26 @@ function tokens(call: CallModel): Html {
 const cost = (call: CallModel): Html => html`${
   call.lines.length > 0 &&
   html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD per million</th></tr></thead>
-      <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
+      <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)} ${line.tier !== undefined && chip("quiet", cut(line.tier, 20))}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
 }
   ${facts([
     ["Cost", money(call.costNano)],
     ["Charged", money(call.chargeNano)],
+    ...(call.terms === null ? [] : [["Terms", termsInWords(call.terms)] as const]),
+    ...(call.serviceTier === null ? [] : [["Service tier", name(call.serviceTier, 40)] as const]),
     ["Held at admission", money(call.heldNano)],
     ["Price version", name(call.priceVersion, 60)],
   ])}`;
+
+/** What re-rating has changed since; cost and charge have it in them. */
+const adjustments = (entries: readonly AdjustmentLine[]): Html => html`<div class="scroll"><table>
+  <thead><tr><th scope="col">When</th><th scope="col">Why</th><th scope="col" class="num">Cost</th><th scope="col" class="num">Charge</th><th scope="col">Price version</th></tr></thead>
+  <tbody>${entries.map(
+    (
+      entry,
+    ) => html`<tr><td>${time(entry.createdMs)}</td><td>${name(entry.reason, 80)}<span class="sub">by ${cut(entry.author, 40)}</span></td>
+    <td class="num">${money(entry.costDeltaNano)}</td><td class="num">${money(entry.chargeDeltaNano)}</td><td>${name(entry.priceVersion, 60)}</td></tr>`,
+  )}</tbody></table></div>`;
 
 function attempts(call: CallModel): Html {
   if (call.attempts.length === 0)

@@ -39,10 +39,28 @@ export interface CallModel {
   readonly errorKind: string | null;
   readonly attempts: readonly AttemptLine[];
   readonly warnings: readonly string[];
-  readonly lines: readonly { readonly item: string; readonly quantity: number; readonly price: string }[];
+  readonly lines: readonly {
+    readonly item: string;
+    readonly quantity: number;
+    readonly price: string;
+    /** The service tier whose price it is. */
+    readonly tier?: string;
+  }[];
+  /** How the charge came of the cost; `null`: they are equal. */
+  readonly terms: { readonly margin?: string; readonly discount?: string; readonly fee?: string } | null;
+  readonly serviceTier: string | null;
+  readonly adjustments: readonly AdjustmentLine[];
   readonly error: string | null;
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous: boolean;
+}
+export interface AdjustmentLine {
+  readonly costDeltaNano: number;
+  readonly chargeDeltaNano: number;
+  readonly priceVersion: string;
+  readonly reason: string;
+  readonly author: string;
+  readonly createdMs: number;
 }
 export interface AttemptLine {
   readonly provider: string;

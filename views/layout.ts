@@ -4,7 +4,7 @@ import { html, type Html } from "./html.ts";
 export interface Shell {
   readonly title: string;
   /** The place in the navigation; `null`: not signed in, and no navigation. */
-  readonly section: "overview" | "calls" | "keys" | "accounts" | "budgets" | "ledger" | null;
+  readonly section: "overview" | "calls" | "keys" | "accounts" | "budgets" | "prices" | "ledger" | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
   /** Token of the session for requests that change something; `null`: not signed in. */
   readonly csrf: string | null;
@@ -52,6 +52,7 @@ const sections = [
   ["keys", "/dashboard/keys", "Keys"],
   ["accounts", "/dashboard/accounts", "Accounts"],
   ["budgets", "/dashboard/budgets", "Budgets"],
+  ["prices", "/dashboard/prices", "Prices"],
   ["ledger", "/dashboard/ledger", "Ledger"],
 ] as const;
 

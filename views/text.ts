@@ -27,6 +27,10 @@ export const time = (atMs: number | null): Html =>
 /** `23 Nov 2025`, UTC; the time of day is in the element. */
 export const date = (atMs: number | null): Html => timeAs(atMs, (valid) => `${day(valid)} ${year(valid)}`);
 
+/** `23 Nov 2025 14:26`, UTC. */
+export const moment = (atMs: number | null): Html =>
+  timeAs(atMs, (valid) => `${day(valid)} ${year(valid)} ${clock(valid)}`);
+
 /** A short word with a colour; the colour never says more than the word. */
 export const chip = (tone: "good" | "bad" | "warn" | "info" | "quiet", word: string): Html =>
   html`<span class="chip ${tone}">${word}</span>`;

@@ -32,9 +32,14 @@ export function callRoutes(dependencies: DashboardDependencies, sessions: Sessio
         const call = await database.calls.get(params["id"] ?? "");
         if (call === null) return errorPage(request, 404, version);
         const names = await keyNames(database, [call.keyId]);
-        const { warnings = [], lines = [], error = null, anomalous = false } = call.notes ?? {};
+        const { warnings = [], lines = [], error = null, anomalous = false, ...rated } = call.notes ?? {};
+        const { terms = null, serviceTier = null } = rated;
         const keyName = call.keyId === null ? null : (names.get(call.keyId) ?? call.keyId);
-        return page("Call", "calls", callPage({ ...call, keyName, warnings, lines, error, anomalous }));
+        return page(
+          "Call",
+          "calls",
+          callPage({ ...call, keyName, warnings, lines, error, anomalous, terms, serviceTier }),
+        );
       }),
     },
   ];

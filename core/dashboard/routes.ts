@@ -7,6 +7,7 @@ import { ledgerRoutes } from "./ledger.ts";
 import { loginRoutes } from "./login.ts";
 import { logoutRoutes } from "./logout.ts";
 import { overviewRoutes } from "./overview.ts";
+import { priceRoutes } from "./prices.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
 import { createSessions } from "./session.ts";
 
@@ -22,6 +23,7 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
     ...accountRoutes(dependencies, sessions),
     ...budgetRoutes(dependencies, sessions),
     ...ledgerRoutes(dependencies, sessions),
+    ...priceRoutes(dependencies, sessions),
     {
       method: "GET",
       path: "/dashboard/assets/:file",

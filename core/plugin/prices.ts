@@ -81,7 +81,7 @@ export interface PriceListing {
   /** `null`: an entry that takes the ones before it back. */
   readonly prices:
     | (Omit<PriceSet, "input" | "output"> &
-        Partial<Pick<PriceSet, "input" | "output">> & { readonly serviceTiers?: PriceRow["serviceTiers"] })
+        Partial<Pick<PriceSet, "input" | "output">> & { readonly serviceTiers?: Readonly<Record<string, PriceSet>> })
     | null;
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;

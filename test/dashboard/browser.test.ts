@@ -11,11 +11,12 @@ import { adminToken, newSecret, site, startMs } from "./site.ts";
 const patienceMs = 90_000;
 
 if (browserPath === null)
-  console.log("skipped: 8 tests of the dashboard in a browser (no chromium here; CHROMIUM_PATH names one)");
+  console.log("skipped: 9 tests of the dashboard in a browser (no chromium here; CHROMIUM_PATH names one)");
 else inBrowser(browserPath);
 
 function inBrowser(path: string): void {
-  const one = site({ seed: seed() });
+  const unpriced = [{ provider: "openai", model: "gpt-99-that-nobody-knows", asked: 1_234, lastMs: startMs }];
+  const one = site({ seed: { ...seed(), unpriced } });
   const screenshots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "llm-proxy-dashboard-"));
   let browser: Browser;
   let server: Bun.Server<undefined>;
@@ -215,6 +216,33 @@ function inBrowser(path: string): void {
   );
 
   test(
+    "a price is set and taken back, with script and without",
+    async () => {
+      for (const script of [true, false]) {
+        const { page, complaints } = await open("localhost", { script });
+        await signIn(page);
+        await page.getByRole("link", { name: "Prices" }).click();
+        await page.getByText("New price").click();
+        await page.getByLabel("Target").fill("openai/gpt-5");
+        await page.getByLabel("Input").fill("1.5");
+        await page.getByLabel("Output").fill("12");
+        await page.getByLabel("In effect from (UTC)").fill("2099-01-01T12:00");
+        await page.getByRole("button", { name: "Set price" }).click();
+        const row = page.getByRole("row", { name: "set here" });
+        await row.waitFor();
+        expect(await row.innerText()).toContain("later");
+        page.once("dialog", (dialog) => void dialog.accept());
+        await row.getByRole("button", { name: "Take back" }).click();
+        await page.getByRole("row", { name: "lab/*" }).waitFor();
+        expect(await page.getByRole("row", { name: "set here" }).count()).toBe(0);
+        expect(complaints.filter((complaint) => !complaint.includes("422"))).toEqual([]);
+        await page.context().close();
+      }
+    },
+    patienceMs,
+  );
+
+  test(
     "every page fits a desk and a phone, by day and by night",
     async () => {
       await one.database.credits.add({ accountId: "zoe", nano: 12_500_000_000, expiresMs: startMs, note: "invoice 7" });
@@ -230,6 +258,9 @@ function inBrowser(path: string): void {
         budgets: "/dashboard/budgets",
         budget: `/dashboard/budgets/${one.database.rows.budgets[0]?.id ?? ""}`,
         ledger: "/dashboard/ledger",
+        prices: "/dashboard/prices?search=gpt-5",
+        unpriced: "/dashboard/prices/unpriced",
+        charges: "/dashboard/prices/charges",
         missing: "/dashboard/calls/none",
       };
       for (const width of [1280, 390]) {

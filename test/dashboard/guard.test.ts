@@ -114,6 +114,9 @@ describe("headers", () => {
     "/dashboard/calls/none",
     "/dashboard/keys",
     "/dashboard/budgets",
+    "/dashboard/prices",
+    "/dashboard/prices/unpriced",
+    "/dashboard/prices/charges",
     "/dashboard/nowhere",
     "/dashboard/calls?status=bad",
   ];

@@ -4,6 +4,9 @@ import { accountsPage } from "../../views/accounts.ts";
 import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
+import { chargesPage } from "../../views/charges.ts";
+import { pricesPage } from "../../views/prices.ts";
+import { unpricedPage } from "../../views/unpriced.ts";
 import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
@@ -82,9 +85,14 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       errorKind: text,
       attempts: [{ provider: text, upstreamModel: text, upstreamId: text, status: 200, billed: true }],
       warnings: [text],
-      lines: [{ item: text, quantity: 1, price: text }],
+      lines: [{ item: text, quantity: 1, price: text, tier: text }],
       error: text,
       anomalous: true,
+      terms: { margin: text, discount: text, fee: text },
+      serviceTier: text,
+      adjustments: [
+        { costDeltaNano: 1, chargeDeltaNano: -1, priceVersion: text, reason: text, author: text, createdMs: 0 },
+      ],
     }),
   keys: (text) =>
     keysPage({
@@ -183,6 +191,67 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         csrf: "c",
       },
     }),
+  prices: (text) =>
+    pricesPage({
+      prices: [
+        {
+          id: text,
+          target: text,
+          source: text,
+          effectiveMs: 9,
+          prices: {
+            input: text,
+            output: text,
+            request: text,
+            contextTiers: [{ above: 5, input: text }],
+            serviceTiers: { [text]: { input: text, output: text } },
+          },
+          contextWindow: 5,
+          maxOutputTokens: 6,
+          author: text,
+        },
+        {
+          id: null,
+          target: text,
+          source: "bundled",
+          effectiveMs: null,
+          daily: { startMs: 0, endMs: 5 },
+          prices: null,
+          contextWindow: null,
+          maxOutputTokens: null,
+          author: null,
+        },
+      ],
+      filter: { search: text, source: text },
+      next: text,
+      csrf: "c",
+      form: {
+        values: {
+          target: text,
+          input: text,
+          output: text,
+          cacheRead: text,
+          cacheWrite: text,
+          cacheWrite1h: text,
+          reasoning: text,
+          request: text,
+          from: text,
+          withdraw: text,
+        },
+        error: text,
+      },
+      nowMs: 5,
+    }),
+  unpriced: (text) =>
+    unpricedPage({ models: [{ provider: text, model: text, asked: 1, lastMs: 0, listed: true }], next: text }),
+  charges: (text) =>
+    chargesPage(
+      [
+        { account: text, target: text, terms: { margin: text, fee: text }, effectiveMs: 9, author: text },
+        { account: null, target: text, terms: null, effectiveMs: 0, author: text },
+      ],
+      5,
+    ),
 };
 
 const budgetLine = (text: string) => ({

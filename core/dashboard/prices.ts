@@ -1,0 +1,110 @@
+import { GatewayError } from "../chat/error.ts";
+import { chargesPage } from "../../views/charges.ts";
+import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
+import { pricesPage } from "../../views/prices.ts";
+import { unpricedPage } from "../../views/unpriced.ts";
+import { guard, type Visit } from "./guard.ts";
+import { htmlResponse, redirect, wantsPart } from "./page.ts";
+import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import type { Sessions } from "./session.ts";
+
+/** Who is written down where a change comes from a page. */
+const author = "dashboard";
+
+export function priceRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+  const { prices, now } = dependencies;
+
+  const show = (
+    visit: Visit,
+    form: PriceFormModel,
+    search = visit.query.get("search") ?? "",
+    status = 200,
+  ): Response => {
+    const source = sources.find((known) => known === visit.query.get("source"));
+    const after = visit.query.get("after");
+    const { data, next } = prices.list({ search, limit: 50, ...(source && { source }), ...(after && { after }) });
+    const filter = { search, source: source ?? "" };
+    const main = pricesPage({ prices: data, filter, next, csrf: visit.csrf, form, nowMs: now() });
+    return wantsPart(visit.request) ? htmlResponse(main, { status }) : visit.page("Prices", "prices", main, { status });
+  };
+
+  return [
+    {
+      method: "GET",
+      path: "/dashboard/prices",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => show(visit, emptyForm)),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/prices",
+      access: "session",
+      handle: guard(dependencies, sessions, async (visit) => {
+        const values = typed(visit.form);
+        try {
+          await prices.set(inputOf(values), author);
+          return show(visit, emptyForm, values.target.replace(/\*$/, ""), 201);
+        } catch (error) {
+          if (!(error instanceof GatewayError) || error.status >= 500) throw error;
+          return show(visit, { values, error: error.message }, "", 422);
+        }
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/prices/:id/removal",
+      access: "session",
+      handle: guard(dependencies, sessions, async ({ params }) => {
+        await prices.remove(params["id"] ?? "");
+        return redirect("/dashboard/prices");
+      }),
+    },
+    {
+      method: "GET",
+      path: "/dashboard/prices/unpriced",
+      access: "session",
+      handle: guard(dependencies, sessions, async ({ query, page }) => {
+        const after = query.get("after");
+        const { data, next } = await prices.unpriced({ limit: 50, ...(after && { after }) });
+        return page("Without a price", "prices", unpricedPage({ models: data, next }));
+      }),
+    },
+    {
+      method: "GET",
+      path: "/dashboard/prices/charges",
+      access: "session",
+      handle: guard(dependencies, sessions, async ({ page }) =>
+        page("Charges", "prices", chargesPage(prices.terms().toReversed(), now())),
+      ),
+    },
+  ];
+}
+
+const sources = ["database", "config", "bundled"] as const;
+
+type Values = PriceFormModel["values"];
+
+/** What was typed, without the space around it. */
+function typed(form: URLSearchParams): Values {
+  // Every field is named once.
+  return Object.fromEntries(priceFields.map((field) => [field, (form.get(field) ?? "").trim()])) as Values;
+}
+
+const emptyForm: PriceFormModel = { values: typed(new URLSearchParams()), error: null };
+
+/** As the API takes it; what the amounts may be is for the service. Throws `invalid-request` with a message for the form. */
+function inputOf({ target, from, withdraw, ...amounts }: Values): object {
+  const given = Object.entries(amounts).filter(([, text]) => text !== "");
+  return {
+    target,
+    ...Object.fromEntries(given),
+    ...(from !== "" && { effectiveFrom: timeOf(from) }),
+    ...(withdraw !== "" && { withdraw: true }),
+  };
+}
+
+function timeOf(text: string): number {
+  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? Date.parse(`${text}Z`) : Number.NaN;
+  if (Number.isNaN(ms)) throw new GatewayError("invalid-request", "In effect from: a time as 2030-12-31T12:00.");
+  return ms;
+}

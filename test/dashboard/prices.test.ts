@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import { callRow } from "./seed.ts";
+import { type Site, site, startMs } from "./site.ts";
+import { signedIn, type Visitor } from "./visitor.ts";
+
+const text = (markup: string): string => markup.replaceAll(/<[^>]+>/g, " ").replaceAll(/\s+/g, " ");
+const read = async (browser: Visitor, path: string): Promise<string> => (await browser.get(path)).text();
+const rowOf = (markup: string, target: string): string =>
+  [...markup.matchAll(/<tr>[\s\S]*?<\/tr>/g)].map(([row]) => text(row)).find((row) => row.includes(target)) ?? "";
+
+async function visit(
+  seed: NonNullable<Parameters<typeof site>[0]>["seed"] = {},
+): Promise<{ one: Site; browser: Visitor }> {
+  const one = site({ seed });
+  return { one, browser: await signedIn(one) };
+}
+
+describe("prices", () => {
+  test("are found by a part of a name, with their source, tiers, sizes and time", async () => {
+    const { browser } = await visit();
+    const page = await read(browser, "/dashboard/prices?search=GEMINI-2.5-pro");
+    expect(rowOf(page, "google/gemini-2.5-pro")).toMatch(
+      /google\/gemini-2\.5-pro output 65,536 bundled 1\.25 10 0\.125 – over 200,000 tokens: in 2\.5, out 15 always/,
+    );
+    expect(rowOf(await read(browser, "/dashboard/prices?source=config"), "lab/*")).toMatch(
+      /context 8,192 the file 0\.5 1 – – – always/,
+    );
+    expect(rowOf(await read(browser, "/dashboard/prices?search=deepseek-chat"), "daily")).toContain(
+      "daily 00:30–16:30 UTC",
+    );
+    expect(text(await read(browser, "/dashboard/prices?search=nothing-like-it"))).toContain("No price fits.");
+  });
+
+  test("are listed on pages that lead to each other and keep the search", async () => {
+    const { browser } = await visit();
+    const seen: string[] = [];
+    for (let path: string | undefined = "/dashboard/prices?search=openai/&source=bundled"; path !== undefined;) {
+      const page: string = await read(browser, path);
+      seen.push(...[...page.matchAll(/<tr>\s*<td><bdi[^>]*>([^<]+)/g)].map(([, target]) => target ?? ""));
+      path = /rel="next" href="([^"]+)"/.exec(page)?.[1]?.replaceAll("&amp;", "&");
+    }
+    expect(seen.length).toBeGreaterThan(100);
+    expect(seen.every((target) => target.includes("openai/"))).toBe(true);
+    expect(seen).toEqual(seen.toSorted());
+  });
+
+  test("are set by a form, from now on or later, and taken back while they are not in effect", async () => {
+    const { one, browser } = await visit();
+    const made = await browser.post("/dashboard/prices", {
+      target: "openai/gpt-5",
+      input: "1.5",
+      output: "12",
+      cacheRead: "",
+      from: "2025-12-01T00:00",
+    });
+    expect(made.status).toBe(201);
+    const page = await made.text();
+    expect(rowOf(page, "set here")).toMatch(
+      /openai\/gpt-5 set here 1\.5 12 – – – later from 1 Dec 2025 00:00 by dashboard Take back/,
+    );
+    const path = /action="(\/dashboard\/prices\/[^"]+\/removal)"/.exec(page)?.[1] ?? "";
+    expect((await browser.post(path)).status).toBe(303);
+    expect(rowOf(await read(browser, "/dashboard/prices?source=database"), "set here")).toBe("");
+    await browser.post("/dashboard/prices", { target: "openai/gpt-5", input: "2", output: "12" });
+    one.clock.nowMs += 1;
+    const now = await read(browser, "/dashboard/prices?source=database");
+    expect(rowOf(now, "set here")).toMatch(/from 23 Nov 2025 14:26 by dashboard/);
+    expect(now).not.toContain("Take back");
+  });
+
+  test.each([
+    [{ target: "openai/gpt-5", input: "1" }, "output: missing"],
+    [{ target: "openai/gpt-5", input: "much", output: "1" }, "input: expected a decimal ≥ 0"],
+    [{ target: "nobody/x", input: "1", output: "1" }, "no provider instance"],
+    [{ target: "openai/gpt-5", input: "1", output: "1", from: "soon" }, "In effect from: a time as"],
+  ])("%j comes back as it was typed, with what is wrong", async (fields, message) => {
+    const { browser } = await visit();
+    const answer = await browser.post("/dashboard/prices", fields);
+    expect(answer.status).toBe(422);
+    const page = await answer.text();
+    expect(text(page)).toContain(message);
+    expect(page).toContain(`value="${fields.target}"`);
+  });
+
+  test("models without one are listed, those that were asked for first", async () => {
+    const { browser } = await visit({
+      unpriced: [
+        { provider: "lab2", model: "gone", asked: 1, lastMs: startMs },
+        { provider: "openai", model: "gpt-99", asked: 1_234, lastMs: startMs },
+      ],
+    });
+    const page = text(await read(browser, "/dashboard/prices/unpriced"));
+    expect(page).toMatch(/openai\/gpt-99 1,234 23 Nov 14:26:05 only asked for nowhere\/left-out 0 – named/);
+    expect(page).not.toContain("lab2");
+  });
+});
+
+test("one call shows its terms, the tier of its prices and what was adjusted since", async () => {
+  const call = callRow(1, {
+    costNano: 3_000_000_000,
+    chargeNano: 4_000_000_000,
+    notes: {
+      lines: [{ item: "input", quantity: 5, price: "2.5", tier: "priority" }],
+      terms: { version: "config:1", margin: "20", fee: "0.01" },
+      serviceTier: "priority",
+    },
+    adjustments: [
+      {
+        costDeltaNano: -5_000_000,
+        chargeDeltaNano: -6_000_000,
+        priceVersion: "database:7",
+        reason: "wrong list",
+        author: "ada",
+        createdMs: startMs,
+      },
+    ],
+  });
+  const { browser } = await visit({ calls: [call] });
+  const page = text(await read(browser, `/dashboard/calls/${call.callId}`));
+  expect(page).toMatch(/input priority 5 2\.5/);
+  expect(page).toMatch(/Terms cost \+ 20 % \+ 0\.01 USD/);
+  expect(page).toMatch(/Adjustments .* wrong list by ada −\$0\.00 5 −\$0\.00 6 database:7/);
+});
