@@ -154,6 +154,40 @@ describe("tools", () => {
   });
 });
 
+describe("a client from before tools had ids", () => {
+  const calls = [{ id: "toolu_1", name: "get_time", args: { city: "Paris" } }];
+  const more = { functions: [{ name: "get_time", parameters: { type: "object" } }] };
+  const calling: Turn = { calls, usage: turn.usage };
+
+  test("gets its call as a function_call, and its result finds the call", async () => {
+    upstream.on("legacy", json(200, spokenWhole("anthropic-messages", calling)));
+    upstream.on("legacy-stream", sse(spokenStream("anthropic-messages", calling)));
+    upstream.on("legacy-again", anthropicWhole);
+    const asked = { model: "mock-anthropic-messages/legacy", more };
+    const [choice] = JSON.parse((await ask(gateway, key.key, "openai-chat", asked)).text).choices;
+    const called = { name: "get_time", arguments: '{"city":"Paris"}' };
+    expect(choice).toMatchObject({ finish_reason: "function_call", message: { function_call: called } });
+    expect(choice.message).not.toHaveProperty("tool_calls");
+
+    const streamed = { model: "mock-anthropic-messages/legacy-stream", stream: true, more };
+    const events = eventsOf((await ask(gateway, key.key, "openai-chat", streamed)).text).slice(0, -1);
+    const deltas = events.flatMap(({ data }) => JSON.parse(data).choices[0]?.delta.function_call ?? []);
+    expect(deltas.map((delta) => delta.arguments).join("")).toBe(called.arguments);
+    expect(deltas[0].name).toBe("get_time");
+
+    const messages = [
+      { role: "user", content: "hi" },
+      { role: "assistant", content: null, function_call: called },
+      { role: "function", name: "get_time", content: "noon" },
+    ];
+    const again = { model: "mock-anthropic-messages/legacy-again", more: { ...more, messages } };
+    expect((await ask(gateway, key.key, "openai-chat", again)).status).toBe(200);
+    const told = toldIn("anthropic-messages", sentTo("legacy-again").json);
+    expect(told.calls).toEqual([{ id: "call_0", name: "get_time", input: { city: "Paris" } }]);
+    expect(told.results).toEqual([{ id: "call_0", text: "noon" }]);
+  });
+});
+
 describe("signatures", () => {
   const signature = Buffer.from("signature-canary of the vendor").toString("base64");
   const thinking = { text: "thought-canary", signature };

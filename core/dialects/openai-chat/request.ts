@@ -22,6 +22,12 @@ import { decodeTool, decodeToolChoice, encodeTool, encodeToolChoice } from "./to
  */
 const spellingKey = `${dialectName}/spelling`;
 
+/** Asked with `functions`, as before tools had ids: such a client waits for a `function_call`. */
+export function isLegacyRequest(request: ChatRequest | undefined): boolean {
+  const spelled = request?.extensions[spellingKey];
+  return isJsonArray(spelled) && spelled.includes("functions");
+}
+
 export function decodeRequest(body: JsonObject): ChatRequest {
   const { model, stream, maxOutputTokens } = readEnvelope(body, 0);
   const isLegacy = body["functions"] !== undefined && body["tools"] === undefined;

@@ -1,6 +1,6 @@
 import { GatewayError } from "../../chat/error.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { Part } from "../../chat/request.ts";
+import type { ChatRequest, Part } from "../../chat/request.ts";
 import type { Candidate, ChatResponse } from "../../chat/response.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import { sameJson, without } from "../extensions.ts";
@@ -9,6 +9,7 @@ import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeAnswer, encodeAudio, isAudio } from "./messages.ts";
 import { encodeReasoning, inDefaultPlace } from "./reasoning.ts";
+import { isLegacyRequest } from "./request.ts";
 import { encodeToolCalls } from "./tools.ts";
 import { decodeUsage, encodeUsage } from "./usage.ts";
 
@@ -29,14 +30,15 @@ export function decodeResponse(body: JsonObject): ChatResponse {
 }
 
 /** The answer in OpenAI's own words, whatever the vendor's were; fields of its own follow. */
-export function encodeResponse(response: ChatResponse): JsonObject {
+export function encodeResponse(response: ChatResponse, asked?: ChatRequest): JsonObject {
   const { usage: rawUsage, ...own } = kept(response);
+  const isLegacy = isLegacyRequest(asked);
   return {
     id: response.id,
     object: "chat.completion",
     created: encodeCreated(response.createdMs),
     model: response.model,
-    choices: response.candidates.map(encodeChoice),
+    choices: response.candidates.map((candidate, index) => encodeChoice(candidate, index, isLegacy)),
     ...usageFields(response.usage, rawUsage),
     ...own,
   };
@@ -87,9 +89,11 @@ function decodeUpstreamAnswer(message: JsonObject) {
   }
 }
 
-function encodeChoice(candidate: Candidate, index: number): JsonObject {
+function encodeChoice(candidate: Candidate, index: number, isLegacy: boolean): JsonObject {
   const { message: more, ...own } = kept(candidate);
-  const calls = candidate.parts.filter((part) => part.type === "tool-call");
+  const all = candidate.parts.filter((part) => part.type === "tool-call");
+  // Of several there is one that such a client could take, and then it had better see that there are more.
+  const calls = isLegacy && all.length === 1 ? all.map((call) => ({ ...call, id: "" })) : all;
   const called = encodeToolCalls(calls);
   return {
     index,

@@ -1,23 +1,27 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import { without } from "../extensions.ts";
-import type { StreamEncoder } from "../dialect.ts";
+import type { Dialect, StreamEncoder } from "../dialect.ts";
 import { encodeAnnotations } from "./citations.ts";
 import { encodeFinish } from "./finish.ts";
 import { kept } from "./kept.ts";
 import { encodeAudio, isAudio } from "./messages.ts";
 import { encodeDetail } from "./reasoning.ts";
+import { isLegacyRequest } from "./request.ts";
 import { encodeCreated, usageFields } from "./response.ts";
 import { signatureFields } from "./tools.ts";
 
 interface EncodeState {
   readonly includeUsage: boolean;
+  /** The client waits for a `function_call`. */
+  readonly isLegacy: boolean;
   /** Fields of every chunk. */
   readonly head: JsonObject;
   readonly candidates: readonly CandidateState[];
 }
 interface CandidateState {
   readonly candidate: number;
+  readonly isLegacy: boolean;
   /** Blocks that are calls, in order; a call's place in the list is its `index` on the wire. */
   readonly tools: readonly ToolState[];
 }
@@ -28,11 +32,16 @@ interface ToolState {
   readonly isEmpty: boolean;
 }
 
-const initialState = (includeUsage: boolean): EncodeState => ({ includeUsage, head: {}, candidates: [] });
+const initialState = (includeUsage: boolean, isLegacy: boolean): EncodeState => ({
+  includeUsage,
+  isLegacy,
+  head: {},
+  candidates: [],
+});
 
 /** Chunks as OpenAI sends them: role first, deltas, a chunk with the finish reason, one with the usage if asked for, `[DONE]`. */
-export function encodeStream({ includeUsage }: { readonly includeUsage: boolean }): StreamEncoder {
-  let state = initialState(includeUsage);
+export function encodeStream({ includeUsage, asked }: Parameters<Dialect["encodeStream"]>[0]): StreamEncoder {
+  let state = initialState(includeUsage, isLegacyRequest(asked));
   return {
     step(event) {
       const [next, chunks] = step(state, event);
@@ -56,7 +65,7 @@ function step(state: EncodeState, event: ChatEvent): readonly [EncodeState, read
     return [state, [{ ...state.head, ...without(own, new Set(["choices"])), choices: [], usage }]];
   }
   const known = state.candidates.find(({ candidate }) => candidate === event.candidate);
-  const before = known ?? { candidate: event.candidate, tools: [] };
+  const before = known ?? { candidate: event.candidate, isLegacy: state.isLegacy, tools: [] };
   const [candidate, choices] = encodeEvent(before, event);
   const role = { role: "assistant", content: event.type === "tool-input-start" ? null : "", refusal: null };
   const all = known === undefined ? [{ delta: role }, ...choices] : choices;
@@ -115,7 +124,7 @@ function encodeEvent(state: CandidateState, event: BlockEvent): readonly [Candid
 
 function startTool(state: CandidateState, event: ChatEvent & { type: "tool-input-start" }) {
   const isCustom = event.custom === true;
-  const isLegacy = event.id === "";
+  const isLegacy = event.id === "" || (state.isLegacy && state.tools.length === 0);
   const tool = { block: event.index, isCustom, isLegacy, isEmpty: true };
   const { name, id } = event;
   const index = state.tools.length;
