@@ -4,6 +4,7 @@ import { admit } from "../../core/pipeline/admit.ts";
 import { nothingMetered, type Source } from "../../core/pipeline/answer.ts";
 import { type Call, openCall } from "../../core/pipeline/call.ts";
 import { respond } from "../../core/pipeline/respond.ts";
+import type { Framing } from "../../core/dialects/framing.ts";
 import type { Metered } from "../../core/dialects/dialect.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { type Bench, chat, chatRequest } from "./bench.ts";
@@ -88,7 +89,7 @@ export interface StartedStream {
 }
 
 /** A call that was admitted and whose answer has begun: `first` is on its way to the client. */
-export async function startStream(bench: Bench, first = "one"): Promise<StartedStream> {
+export async function startStream(bench: Bench, first = "one", framing: Framing = "sse"): Promise<StartedStream> {
   const { services } = bench;
   const call = openCall(chatRequest(), chat, services);
   services.open.add(call);
@@ -108,7 +109,7 @@ export async function startStream(bench: Bench, first = "one"): Promise<StartedS
   source.say(first);
   const answered = await respond(
     call,
-    { target: route.targets[0], answer: { kind: "stream", source }, first: await source.next() },
+    { target: route.targets[0], answer: { kind: "stream", source, framing }, first: await source.next() },
     services,
   );
   if (!answered.body) throw new Error("the answer has no body");

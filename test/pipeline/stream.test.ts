@@ -77,6 +77,19 @@ describe("silence", () => {
     await stream.stop();
   });
 
+  test("in an array there is no place for one", async () => {
+    const world = await bench();
+    const stream = await startStream(world, "one", "json-array");
+    await stream.read();
+    const [watched] = world.watched;
+    const next = stream.read();
+    await turns();
+    watched?.onSilence();
+    stream.source.say("two");
+    expect(await next).toBe("data: two\n\n");
+    await stream.stop();
+  });
+
   test("one that is not waiting gets none: its own silence says nothing of the provider's", async () => {
     const world = await bench();
     const stream = await startStream(world);
