@@ -8,6 +8,7 @@ import type { Warn } from "./warn.ts";
 
 /** `inlineData` or `fileData`; `rest` are the part's other fields. */
 export function decodeMedia(part: JsonObject, path: string): MediaPart | null {
+  if (part["inlineData"] === undefined && part["fileData"] === undefined) return null;
   const { inlineData, fileData, ...rest } = part;
   if (isJsonObject(inlineData)) {
     const blob = inCamel(inlineData);

@@ -18,9 +18,12 @@ export function decodePart(part: JsonObject, path: string, ids: CallIds): Part {
   if (media !== null) return media;
   if (text === undefined || text === null) return { type: "other", extensions: keep({ part }).extensions ?? {} };
   if (typeof text !== "string") throw invalid(`${path}.text`, "must be a string");
+  // Most pieces of a stream are just this.
+  if (part["thought"] === undefined && Object.keys(part).length === 1) return { type: "text", text };
   const signature = signatureOf(part);
-  if (part["thought"] !== true) return { type: "text", text, ...signature, ...keep(without(part, textKeys)) };
-  return { type: "reasoning", text, ...asEncrypted(signature), ...keep(without(part, thoughtKeys)) };
+  const rest = without(part, textKeys);
+  if (part["thought"] !== true) return { type: "text", text, ...signature, ...keep(rest) };
+  return { type: "reasoning", text, ...asEncrypted(signature), ...keep(rest) };
 }
 
 /** The part that only this dialect has a word for. */
@@ -117,6 +120,5 @@ function parsed(text: string): Json | undefined {
 }
 
 const textKeys = new Set(["text", "thought", "thoughtSignature"]);
-const thoughtKeys = textKeys;
 const callKeys = new Set(["id", "name", "args"]);
 const partCallKeys = new Set(["functionCall", "thoughtSignature"]);

@@ -9,7 +9,8 @@ import { invalid } from "../fields.ts";
 /** The object's own fields in camel case, `max_output_tokens` as `maxOutputTokens`. With both given the camel one counts. */
 export function inCamel(object: JsonObject): JsonObject {
   let isCamel = true;
-  for (const key in object) if (snake.test(key)) isCamel = false;
+  // Every object of every chunk comes here.
+  for (const key in object) if (key.includes("_")) isCamel = false;
   if (isCamel) return object;
   const members = new Map<string, Json | undefined>();
   for (const [key, value] of Object.entries(object)) {

@@ -1,7 +1,7 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Part } from "../../chat/request.ts";
-import { isEmpty, keepRest, without } from "../extensions.ts";
+import { keepRest, without } from "../extensions.ts";
 import { answerIds, type CallIds } from "./call-ids.ts";
 import { citationsOf } from "./citations.ts";
 import { decodeFinish, finishWord } from "./finish.ts";
@@ -52,9 +52,10 @@ export const newCandidate = (candidate: number, responseId: string): CandidateSt
 /** What one chunk says of a candidate; `chunk` in camel case. */
 export function decodeChunk(state: CandidateState, chunk: JsonObject, events: ChatEvent[]): CandidateState {
   const content = camelObject(chunk["content"]);
-  const more = without(content, contentKeys);
+  const hasMore = Object.keys(content).some((key) => !contentKeys.has(key));
   // Before the parts: a text that ends here may have its sources here.
-  const kept = keepRest(state.kept, isEmpty(more) ? chunk : { ...chunk, own: more }, candidateAndLogprobs);
+  const said = hasMore ? { ...chunk, own: without(content, contentKeys) } : chunk;
+  const kept = keepRest(state.kept, said, candidateAndLogprobs);
   let next = kept === state.kept ? state : { ...state, kept };
   let logprobs = decodeLogprobs(chunk["logprobsResult"]);
   for (const part of upstreamParts(content)) {
@@ -123,11 +124,11 @@ function withProse(
   const tells = signature !== undefined || encrypted !== undefined || extensions !== undefined;
   if (text === "" && !tells && logprobs === undefined) return state;
   const { open: before } = state;
-  const fits = before?.kind === kind && (text === "" || isEmpty({ ...before.end }));
+  const fits = before?.kind === kind && (text === "" || before.end === unsigned);
   let next = fits ? state : closed(state, events, false);
   const at = { candidate: state.candidate };
   if (next.open === null) {
-    next = { ...next, next: next.next + 1, open: { kind, index: next.next, start: next.text.length, end: {} } };
+    next = { ...next, next: next.next + 1, open: { kind, index: next.next, start: next.text.length, end: unsigned } };
     events.push({ type: `${kind}-start`, ...at, index: next.next - 1 });
   }
   const { open } = next;
@@ -137,14 +138,19 @@ function withProse(
     const told = logprobs === undefined ? {} : { logprobs };
     events.push({ type: "text-delta", ...at, index: open.index, text, ...told });
   }
+  const said = kind === "text" ? next.text + text : next.text;
+  if (!tells) return { ...next, text: said };
   const end = {
     ...open.end,
     ...(signature === undefined ? {} : { signature }),
     ...(encrypted === undefined ? {} : { encrypted }),
     ...(extensions === undefined ? {} : { extensions }),
   };
-  return { ...next, open: { ...open, end }, text: kind === "text" ? next.text + text : next.text };
+  return { ...next, open: { ...open, end }, text: said };
 }
+
+/** Nothing has come yet that would end the block. */
+const unsigned: OpenBlock["end"] = {};
 
 /** Ends the open block. `isLast`: nothing follows, so the sources of the answer are known. */
 function closed(state: CandidateState, events: ChatEvent[], isLast: boolean): CandidateState {

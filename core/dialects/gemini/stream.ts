@@ -1,7 +1,6 @@
 import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "./error.ts";
@@ -9,7 +8,7 @@ import { keep } from "./kept.ts";
 import { blockReasonOf, candidatesOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
 import { camelObject, inCamel } from "./spelling.ts";
 import { type CandidateState, decodeChunk, endCandidate, newCandidate } from "./stream-candidate.ts";
-import { decodeUsage, searchesIn, withSearches } from "./usage.ts";
+import { decodeUsage, hasCounts, searchesIn, withSearches } from "./usage.ts";
 
 /** What is known of a stream so far. */
 export interface StreamState {
@@ -17,7 +16,8 @@ export interface StreamState {
   /** `finish` was called: nothing follows. */
   readonly ended: boolean;
   readonly candidates: readonly CandidateState[];
-  readonly usage: ReportedUsage | null;
+  /** The last totals, as they came; most are of no use, so none is read before the end. */
+  readonly totals: JsonObject | null;
   /** Of the web; the most that a chunk named. */
   readonly searches: number;
   /** The last report does not count all that has come. */
@@ -30,7 +30,7 @@ const initialState: StreamState = {
   started: false,
   ended: false,
   candidates: [],
-  usage: null,
+  totals: null,
   searches: 0,
   uncounted: false,
   kept: {},
@@ -54,19 +54,20 @@ function step(state: StreamState, data: string, event: string | null): Step {
   }
   let { candidates } = state;
   for (const candidate of said) candidates = withCandidate(candidates, candidate, id, events);
-  const usage = decodeUsage(chunk["usageMetadata"]);
+  const { usageMetadata } = chunk;
+  const totals = isJsonObject(usageMetadata) && hasCounts(inCamel(usageMetadata)) ? usageMetadata : state.totals;
   return [
     {
       started: state.started || starts,
       ended: false,
       candidates,
-      usage: usage ?? state.usage,
+      totals,
       searches: Math.max(
         state.searches,
         said.reduce((sum, candidate) => sum + searchesIn(candidate, chunk["modelVersion"]), 0),
       ),
       uncounted: isUncounted(chunk, said) ?? state.uncounted,
-      kept: keepRest(state.kept, chunk, chunkKeys),
+      kept: keepRest(state.kept, chunk, totals === usageMetadata ? chunkAndTotals : chunkKeys),
     },
     events,
   ];
@@ -81,8 +82,9 @@ function finish(state: StreamState): Step {
   // A prompt that was blocked has no answer.
   const none = withoutAnswer(blockReasonOf(state.kept));
   if (events.length === 0) events.push({ type: "candidate-end", candidate: 0, finish: none.finish });
-  const usage = withSearches(state.usage, state.searches);
-  return [ended, [...events, { type: "response-end", usage, ...keep(state.kept) }]];
+  const usage = withSearches(decodeUsage(state.totals ?? undefined), state.searches);
+  const kept = state.totals === null ? state.kept : { ...state.kept, usageMetadata: state.totals };
+  return [ended, [...events, { type: "response-end", usage, ...keep(kept) }]];
 }
 
 export function decodeStream(): StreamDecoder {
@@ -100,7 +102,7 @@ export function decodeStream(): StreamDecoder {
           ? candidates.every(({ finish: word }) => word !== null)
           : blockReasonOf(state.kept) !== null;
       // Output that is not counted yet would be free of charge.
-      if (!complete && state.uncounted) state = { ...state, usage: null };
+      if (!complete && state.uncounted) state = { ...state, totals: null };
       const [next, events] = finish(state);
       state = next;
       return { events, complete };
@@ -167,3 +169,4 @@ function withCandidate(
 const wordOr = (value: Json | undefined, other: string): string => (typeof value === "string" ? value : other);
 
 const chunkKeys = new Set(["candidates", "modelVersion", "responseId"]);
+const chunkAndTotals = new Set([...chunkKeys, "usageMetadata"]);

@@ -15,7 +15,7 @@ import { camelObject, enumWord } from "./spelling.ts";
 export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
   if (!isJsonObject(metadata)) return null;
   const usage = camelObject(metadata);
-  if (countFields.every((field) => usage[field] === undefined)) return null;
+  if (!hasCounts(usage)) return null;
   const read = new Counts();
   const count = (field: string) => (usage[field] === undefined ? 0 : read.count(usage[field]));
 
@@ -56,6 +56,9 @@ export function decodeUsage(metadata: Json | undefined): ReportedUsage | null {
   const serviceTier = tierOf(usage);
   return { usage: counted, anomalous: read.anomalous, ...(serviceTier === null ? {} : { serviceTier }) };
 }
+
+/** Whether it tells more than how the traffic is paid for. `metadata` is in camel case. */
+export const hasCounts = (metadata: JsonObject): boolean => countFields.some((field) => metadata[field] !== undefined);
 
 /** `usageMetadata` as the vendor wrote it, with what we do not know, as long as it says the same. */
 export function usageFields(usage: ReportedUsage | null, raw: Json | undefined): JsonObject {
@@ -114,6 +117,7 @@ function tokensOf(wanted: string, details: Json | undefined, read: Counts): numb
  * (https://ai.google.dev/gemini-api/docs/google-search#pricing). `candidate` is in camel case.
  */
 export function searchesIn(candidate: JsonObject, modelVersion: Json | undefined): number {
+  if (candidate["groundingMetadata"] === undefined) return 0;
   const { webSearchQueries } = camelObject(candidate["groundingMetadata"]);
   const queries = isJsonArray(webSearchQueries) ? webSearchQueries.filter((query) => query !== "").length : 0;
   const generation = typeof modelVersion === "string" ? generationOf(modelVersion) : null;
