@@ -45,6 +45,10 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
   const inputAudioTokens = read.clamp(read.largest(promptDetails["audio_tokens"]), inputTokens);
   const inputImageTokens = read.clamp(read.largest(promptDetails["image_tokens"]), inputTokens);
   const outputImageTokens = read.clamp(read.largest(completionDetails["image_tokens"]), outputTokens);
+  const webSearches = read.largest(
+    read.details(usage["server_tool_use"])["web_search_requests"], // OpenRouter
+    usage["num_search_queries"], // Perplexity
+  );
   const cachedDetails = read.details(promptDetails["cached_tokens_details"]);
   const counted: Usage = {
     inputTokens,
@@ -61,6 +65,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
     outputAudioTokens: read.clamp(read.largest(completionDetails["audio_tokens"]), outputTokens),
     ...(inputImageTokens > 0 && { inputImageTokens }),
     ...(outputImageTokens > 0 && { outputImageTokens }),
+    ...(webSearches > 0 && { webSearches }),
   };
   const tier = usage["service_tier"] ?? serviceTier;
   return { usage: counted, anomalous: read.anomalous, ...(typeof tier === "string" ? { serviceTier: tier } : {}) };

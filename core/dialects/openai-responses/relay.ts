@@ -14,7 +14,7 @@ export const relay: Relay = { editRequest, meterResponse, meterStream: () => new
 function meterResponse(body: JsonObject): Metered {
   const fault = faultOf(body);
   return {
-    usage: decodeUsage(body["usage"], body["service_tier"]),
+    usage: decodeUsage(body["usage"], body["service_tier"], body["output"]),
     finish: finishWord(body),
     upstreamId: word(body["id"]),
     contentBytes: outputBytes(body["output"]),
@@ -75,7 +75,7 @@ class EventMeter implements StreamMeter {
     this.#upstreamId ??= word(response["id"]);
     if (!ends.has(type)) return;
     this.#ended = true;
-    this.#usage = decodeUsage(response["usage"], response["service_tier"]);
+    this.#usage = decodeUsage(response["usage"], response["service_tier"], response["output"]);
     this.#finish = finishWord(response);
     this.#fault ??= type === "response.failed" ? decodeError(response) : null;
     this.#complete = type !== "response.failed";

@@ -28,7 +28,7 @@ export function decodeResponse(body: JsonObject): ChatResponse {
         ...(logprobs.length === 0 ? {} : { logprobs: { content: logprobs, refusal: null } }),
       },
     ],
-    usage: decodeUsage(body["usage"], body["service_tier"]),
+    usage: decodeUsage(body["usage"], body["service_tier"], body["output"]),
     extensions: keep(without(body, responseKeys)).extensions ?? {},
   };
 }
@@ -62,7 +62,9 @@ export function endFields(ended: JsonObject, own: JsonObject): JsonObject {
 /** The usage as the vendor wrote it, with the fields we do not know, as long as it says the same. */
 export function usageField(usage: ReportedUsage | null, raw: Json | undefined): Json {
   if (usage === null) return null;
-  const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, { ...usage.usage });
+  // The field does not say how many searches there were.
+  const { webSearches: _, ...tokens } = usage.usage;
+  const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, tokens);
   return isSame ? raw : encodeUsage(usage);
 }
 

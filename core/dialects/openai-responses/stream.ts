@@ -107,7 +107,7 @@ function finish(state: StreamState, response: Json | undefined, events: ChatEven
   const whole = isJsonObject(response) ? response : {};
   const output = finishItems(state.output, whole["output"], events);
   events.push({ type: "candidate-end", candidate: 0, finish: decodeFinish(whole, output.hasCalls) });
-  const usage = decodeUsage(whole["usage"], whole["service_tier"]);
+  const usage = decodeUsage(whole["usage"], whole["service_tier"], whole["output"]);
   events.push({ type: "response-end", usage, ...keep(without(whole, wholeKeys)) });
   return [{ ...state, ended: true, output }, events];
 }

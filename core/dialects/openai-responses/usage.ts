@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import { Counts } from "../counts.ts";
 
@@ -8,17 +8,19 @@ import { Counts } from "../counts.ts";
  * - `input_tokens` includes what was read from or written to the cache.
  * - `output_tokens` includes reasoning, unless `total_tokens` is the sum of all three; then it is added.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
+ * - Searches of the web are billed by the piece and are not in it: `output` has them. Pages that are opened cost nothing
+ *   (https://platform.openai.com/docs/guides/tools-web-search).
  */
-export function decodeUsage(usage: Json | undefined, serviceTier?: Json): ReportedUsage | null {
+export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?: Json): ReportedUsage | null {
   if (!isJsonObject(usage)) return null;
-  const { input_tokens: input, output_tokens: output, total_tokens: sum } = usage;
-  if (input === undefined && output === undefined && sum === undefined) return null;
+  const { input_tokens: input, output_tokens: said, total_tokens: sum } = usage;
+  if (input === undefined && said === undefined && sum === undefined) return null;
   const read = new Counts();
   const total = sum === undefined ? null : read.count(sum);
   // One that is left out follows from the total.
-  const inputTokens = input === undefined && total !== null && output === undefined ? total : read.count(input ?? null);
-  const told = output === undefined && total !== null ? Math.max(total - inputTokens, 0) : read.count(output ?? null);
-  if (input === undefined || output === undefined) read.anomalous = true;
+  const inputTokens = input === undefined && total !== null && said === undefined ? total : read.count(input ?? null);
+  const told = said === undefined && total !== null ? Math.max(total - inputTokens, 0) : read.count(said ?? null);
+  if (input === undefined || said === undefined) read.anomalous = true;
 
   const inputDetails = read.details(usage["input_tokens_details"]);
   const outputDetails = read.details(usage["output_tokens_details"]);
@@ -30,6 +32,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
   const cacheReadTokens = read.clamp(read.largest(inputDetails["cached_tokens"]), inputTokens);
   const inputAudioTokens = read.clamp(read.largest(inputDetails["audio_tokens"]), inputTokens);
   const tier = usage["service_tier"] ?? serviceTier;
+  const webSearches = searchesIn(output);
   return {
     usage: {
       inputTokens,
@@ -41,10 +44,21 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
       inputAudioTokens,
       cacheReadAudioTokens: 0,
       outputAudioTokens: read.clamp(read.largest(outputDetails["audio_tokens"]), outputTokens),
+      ...(webSearches > 0 && { webSearches }),
     },
     anomalous: read.anomalous,
     ...(typeof tier === "string" ? { serviceTier: tier } : {}),
   };
+}
+
+function searchesIn(output: Json | undefined): number {
+  if (!isJsonArray(output)) return 0;
+  return output.filter((item: Json) => {
+    if (!isJsonObject(item) || item["type"] !== "web_search_call") return false;
+    const { action } = item;
+    // From before there were actions, every call was a search.
+    return !isJsonObject(action) || action["type"] === undefined || action["type"] === "search";
+  }).length;
 }
 
 export const encodeUsage = ({ usage }: ReportedUsage): JsonObject => ({

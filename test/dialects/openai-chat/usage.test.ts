@@ -33,6 +33,16 @@ describe("vendors' words for the same thing", () => {
       },
     );
   });
+  test("images, and searches that are paid for by the piece", () => {
+    reads(
+      { ...plain, prompt_tokens_details: { image_tokens: 30 }, completion_tokens_details: { image_tokens: 9 } },
+      { ...base, inputImageTokens: 30, outputImageTokens: 9 },
+    );
+    reads({ ...plain, server_tool_use: { web_search_requests: 3 } }, { ...base, webSearches: 3 });
+    reads({ ...plain, num_search_queries: 2 }, { ...base, webSearches: 2 });
+    for (const none of [{ server_tool_use: null }, { num_search_queries: 0 }])
+      expect(decodeUsage({ ...plain, ...none })?.usage).not.toHaveProperty("webSearches");
+  });
   const cached: [vendor: string, fields: JsonObject][] = [
     ["DeepSeek", { prompt_cache_hit_tokens: 40, prompt_cache_miss_tokens: 60 }],
     ["Databricks", { cache_read_input_tokens: 40, cache_creation_input_tokens: 0 }],

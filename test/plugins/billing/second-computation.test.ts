@@ -61,6 +61,8 @@ describe("recordings", () => {
         if (reported === null) continue;
         const { usage: used, serviceTier } = reported;
         const tiers = serviceTier === undefined ? {} : { serviceTier };
+        if (used.webSearches !== undefined) count(`${dialect.name} with searches`);
+        if (used.outputImageTokens !== undefined) count(`${dialect.name} with images in the output`);
         const own = biller.rate(used, target("lab", "any"), atMs, tiers);
         expect({ id: recording.id, nano: BigInt(own.costNano) }).toEqual({
           id: recording.id,
