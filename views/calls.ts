@@ -1,4 +1,5 @@
 import { callTable, type CallLine } from "./call-table.ts";
+import { exportLinks } from "./export-links.ts";
 import { html, url, type Html } from "./html.ts";
 import { statuses, statusWord } from "./status.ts";
 import { cut } from "./text.ts";
@@ -46,6 +47,7 @@ export function callList({ calls, filter, first, next }: CallListModel): Html {
     ${calls.length === 0 ? empty(filter, first) : html`<div class="panel flush">${callTable(calls)}</div>`}
     <nav class="pager" aria-label="Paging">
       ${first ? html`<span class="hint">Newest first, refreshed every 5 seconds</span>` : html`<a href="${url("/dashboard/calls", { ...filter })}">← Newest</a>`}
+      ${filter.status !== "open" && exportLinks("calls", "Export", { ...filter })}
       ${next !== null && html`<a rel="next" href="${url("/dashboard/calls", { ...filter, after: next })}">Older →</a>`}
     </nav>
   </div>`;

@@ -1,3 +1,4 @@
+import { exportLinks } from "./export-links.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, date, money, name, time } from "./text.ts";
 
@@ -40,6 +41,7 @@ export const ledgerPage = (model: LedgerModel): Html => html`<h1>Ledger</h1>
   ${filterForm(model)}
   ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.first ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
   <nav class="pager" aria-label="Paging">${model.first ? html`<span class="hint">Newest first</span>` : html`<a href="${url("/dashboard/ledger", { ...model.filter })}">← Newest</a>`}
+    ${exportLinks("ledger", "Export", { ...model.filter })}
     ${model.next !== null && html`<a rel="next" href="${url("/dashboard/ledger", { ...model.filter, after: model.next })}">Older →</a>`}</nav>`;
 
 const creditForm = ({

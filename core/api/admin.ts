@@ -6,6 +6,7 @@ import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
+import { exportRoutes } from "./exports.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
 import { type CreditService, ledgerRoutes } from "./ledger.ts";
 import { openapi } from "./openapi.ts";
@@ -37,6 +38,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...budgetRoutes(budgets, database),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
+    ...exportRoutes(database.exports, dependencies),
     ...priceRoutes(dependencies.prices, dependencies.reprice),
   ];
   const description = openapi(routes, dependencies);
@@ -48,7 +50,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
       access: "admin" as const,
       handle: (request: Request, params: Readonly<Record<string, string>>) =>
         guarded(
-          () => isAdmin(request),
+          () => (route.session ? isKnown(request) : isAdmin(request)),
           () => answerOf(route, request, params),
         ),
     })),
@@ -74,7 +76,10 @@ async function answerOf(
 ): Promise<Response> {
   const query = new URL(request.url).searchParams;
   const body = route.body === null ? null : await jsonOf(request);
-  return Response.json(await route.answer({ params, query, body }), { status: route.status, headers: noStore });
+  const answer = await route.answer({ params, query, body });
+  if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: noStore });
+  for (const [name, value] of Object.entries(noStore)) answer.headers.set(name, value);
+  return answer;
 }
 
 async function jsonOf(request: Request): Promise<unknown> {

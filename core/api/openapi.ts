@@ -37,7 +37,7 @@ const metrics = {
   },
 };
 
-function operation({ path, summary, query, body, status }: ApiRoute) {
+function operation({ path, summary, query, body, status, produces }: ApiRoute) {
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: "path",
@@ -51,11 +51,16 @@ function operation({ path, summary, query, body, status }: ApiRoute) {
     parameters: [...inPath, ...inQuery],
     ...(body && { requestBody: { required: true, content: { "application/json": { schema: plain(body) } } } }),
     responses: {
-      [status]: { description: "Done.", content: { "application/json": { schema: { type: "object" } } } },
+      [status]: { description: "Done.", content: contentOf(produces) },
       default: refused,
     },
   };
 }
+
+const contentOf = (produces: readonly string[] | undefined) =>
+  produces === undefined
+    ? { "application/json": { schema: { type: "object" } } }
+    : Object.fromEntries(produces.map((type) => [type, { schema: { type: "string" } }]));
 
 /** Without what only our own messages use. */
 const plain = (schema: TSchema): unknown =>

@@ -14,7 +14,12 @@ export interface ApiRoute {
   readonly body: TSchema | null;
   /** Status of success. */
   readonly status: 200 | 201;
-  readonly answer: (input: ApiInput) => Promise<object>;
+  /** Signed-in persons may use it too: pages link to it. */
+  readonly session?: true;
+  /** Media types of an answer that is not JSON. */
+  readonly produces?: readonly string[];
+  /** What becomes JSON, or a whole response. */
+  readonly answer: (input: ApiInput) => Promise<object | Response>;
 }
 export interface ApiInput {
   readonly params: Readonly<Record<string, string>>;

@@ -165,18 +165,15 @@ export const NewCreditSchema = t.Object(
   },
   closed,
 );
-export const EntriesQuerySchema = t.Object(
-  {
-    ...pageQuery,
-    account: name("Account id."),
-    kind: t.Optional(
-      t.Union([t.Literal("charge"), t.Literal("credit"), t.Literal("expiry")], {
-        expected: "charge, credit or expiry",
-      }),
-    ),
-  },
-  closed,
-);
+const entryFilter = {
+  account: name("Account id."),
+  kind: t.Optional(
+    t.Union([t.Literal("charge"), t.Literal("credit"), t.Literal("expiry")], {
+      expected: "charge, credit or expiry",
+    }),
+  ),
+};
+export const EntriesQuerySchema = t.Object({ ...pageQuery, ...entryFilter }, closed);
 
 export const PageQuerySchema = t.Object(pageQuery, closed);
 export const BudgetsQuerySchema = t.Object(
@@ -187,39 +184,51 @@ export const BudgetsQuerySchema = t.Object(
   },
   closed,
 );
+const endedStatuses = ["ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"];
+const callFilter = (statuses: readonly string[], expected: string) => ({
+  key: name("Key id."),
+  account: name("Account id."),
+  model: name("As the client asked for it."),
+  provider: name("Instance name."),
+  status: t.Optional(
+    t.Union(
+      statuses.map((status) => t.Literal(status)),
+      { expected },
+    ),
+  ),
+  from: millis("Admitted at or after."),
+  to: millis("Admitted before."),
+});
 export const CallsQuerySchema = t.Object(
-  {
-    ...pageQuery,
-    key: name("Key id."),
-    account: name("Account id."),
-    model: name("As the client asked for it."),
-    provider: name("Instance name."),
-    status: t.Optional(
-      t.Union(
-        ["open", "ok", "client_aborted", "upstream_error", "refused", "interrupted", "shutdown"].map((status) =>
-          t.Literal(status),
-        ),
-        { expected: "a status of a call" },
-      ),
-    ),
-    from: millis("Admitted at or after."),
-    to: millis("Admitted before."),
-  },
+  { ...pageQuery, ...callFilter(["open", ...endedStatuses], "a status of a call") },
   closed,
 );
-export const UsageQuerySchema = t.Object(
-  {
-    from: millis("Admitted at or after; default 0."),
-    to: millis("Admitted before; default now."),
-    under: name("Only calls of this account and of those below it now."),
-    groupBy: t.Optional(
-      t.String({
-        pattern: "^(key|account|model|provider|status|day|hour)(,(key|account|model|provider|status|day|hour))*$",
-        maxLength: 100,
-        expected: "names out of key, account, model, provider, status, day, hour, with commas between",
-        description: "Fields to group by, with commas between: key, account, model, provider, status, day, hour.",
-      }),
-    ),
-  },
+const usageRange = {
+  from: millis("Admitted at or after; default 0."),
+  to: millis("Admitted before; default now."),
+  under: name("Only calls of this account and of those below it now."),
+  groupBy: t.Optional(
+    t.String({
+      pattern: "^(key|account|model|provider|status|day|hour)(,(key|account|model|provider|status|day|hour))*$",
+      maxLength: 100,
+      expected: "names out of key, account, model, provider, status, day, hour, with commas between",
+      description: "Fields to group by, with commas between: key, account, model, provider, status, day, hour.",
+    }),
+  ),
+};
+export const UsageQuerySchema = t.Object(usageRange, closed);
+
+const exportFormat = {
+  format: t.Optional(
+    t.Union([t.Literal("csv"), t.Literal("jsonl")], {
+      expected: "csv or jsonl",
+      description: "A table with a header line (default), or an object a line.",
+    }),
+  ),
+};
+export const CallsExportSchema = t.Object(
+  { ...exportFormat, ...callFilter(endedStatuses, "a status of a call that has ended") },
   closed,
 );
+export const EntriesExportSchema = t.Object({ ...exportFormat, ...entryFilter }, closed);
+export const UsageExportSchema = t.Object({ ...exportFormat, ...usageRange }, closed);

@@ -42,6 +42,7 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
             month: { ...days.total, ...endsOf(days.data) },
             open,
             latency: latency.durationMs,
+            range,
             spendByDay: times(range.from, dayMs, 30).map((startMs) => spendBar(startMs, at(days.data, "day", startMs))),
             callsByHour: times(today, hourMs, 24).map((startMs) => callsBar(startMs, at(hours.data, "hour", startMs))),
             models: models.map((group): Ranked => ({ ...group, name: idOf(group, "model") ?? "" })),

@@ -11,7 +11,7 @@ import { watermarkOf } from "./watermarks.ts";
  */
 
 /** Numbers in a block. Another size needs another table. */
-const callsPerBlock = 256;
+export const callsPerBlock = 256;
 
 export type BlockRow = typeof callBlocks.$inferSelect;
 type Field = BlockRow["field"];
@@ -124,7 +124,7 @@ export function lastOfKeysAfterBlocks(database: SqliteDatabase): ReadonlyMap<num
 const everyBlock = { oldest: 0, newest: Number.MAX_SAFE_INTEGER };
 
 /** `null`: no call was admitted then. Calls that took long widen it, no more. */
-function blocksOfHours(database: SqliteDatabase, fromMs: number, toMs: number | null): typeof everyBlock | null {
+export function blocksOfHours(database: SqliteDatabase, fromMs: number, toMs: number | null): typeof everyBlock | null {
   const hourOf = (ms: number) => Math.floor(ms / hourMs);
   const found = database
     .select({ oldest: min(callBlocks.block), newest: max(callBlocks.block) })

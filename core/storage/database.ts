@@ -7,6 +7,7 @@ import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { CallNotes } from "./call-notes.ts";
 import type { CreditRepository } from "./credit.ts";
+import type { ExportRepository } from "./export.ts";
 
 export type { CallNotes } from "./call-notes.ts";
 
@@ -24,6 +25,7 @@ export interface Database {
   readonly calls: CallRepository;
   readonly adjustments: AdjustmentRepository;
   readonly book: BookRepository;
+  readonly exports: ExportRepository;
   readonly sessions: SessionRepository;
   /** State of one plugin instance. */
   namespace(name: string): Namespace;
@@ -308,6 +310,13 @@ export interface CallFilter {
   readonly to?: number;
 }
 export type GroupField = "key" | "account" | "model" | "provider" | "status" | "day" | "hour";
+export interface UsageRange {
+  readonly from: number;
+  readonly to: number;
+  readonly groupBy: readonly GroupField[];
+  /** Only of this account and of those below it now. */
+  readonly under?: string;
+}
 export interface UsageSum {
   readonly calls: number;
   /** Calls that ended other than `ok` (refused ones too). */
@@ -339,13 +348,8 @@ export interface Latency {
 export interface CallRepository {
   list(filter: CallFilter, query: PageQuery): Awaitable<Page<CallRow>>;
   get(callId: string): Awaitable<CallDetail | null>;
-  /** Finished and refused calls admitted in `[from, to)`. `under`: only of this account and of those below it now. */
-  usage(range: {
-    readonly from: number;
-    readonly to: number;
-    readonly groupBy: readonly GroupField[];
-    readonly under?: string;
-  }): Awaitable<{
+  /** Finished and refused calls admitted in `[from, to)`. */
+  usage(range: UsageRange): Awaitable<{
     readonly data: readonly UsageGroup[];
     readonly total: UsageSum;
   }>;

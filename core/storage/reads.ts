@@ -4,6 +4,7 @@ import type { CallFilter, PageQuery } from "./database.ts";
 import { prove } from "./prove.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { entriesOf } from "./repositories/credits.ts";
+import { exportRepository } from "./repositories/exports.ts";
 import { keyReads } from "./repositories/keys.ts";
 import { foldReader } from "./rollup-fold.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
@@ -13,6 +14,7 @@ export function readsOf(client: SqliteClient) {
   const database = sqliteDatabase(client);
   const calls = callRepository(database);
   const keys = keyReads(database);
+  const exports = exportRepository(database);
   return {
     "calls.list": calls.list,
     "calls.get": calls.get,
@@ -22,6 +24,9 @@ export function readsOf(client: SqliteClient) {
     "keys.get": keys.get,
     "credits.entries": (filter: EntryFilter, query: PageQuery) => entriesOf(database, filter, query),
     "calls.latency": calls.latency,
+    "exports.calls": exports.calls,
+    "exports.entries": exports.entries,
+    "exports.usage": exports.usage,
     "rollups.next": foldReader(database),
     prove: () => prove(client),
   };

@@ -17,6 +17,7 @@ import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { creditRepository } from "./repositories/credits.ts";
+import { exportRepository } from "./repositories/exports.ts";
 import { keyRepository } from "./repositories/keys.ts";
 import { labelsOf } from "./repositories/labels.ts";
 import { ledgerRepository } from "./repositories/ledger.ts";
@@ -114,6 +115,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       now: options.now,
     }),
     book: prices,
+    exports: threads?.exports ?? exportRepository(database),
     sessions: sessionRepository(database, writer),
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),

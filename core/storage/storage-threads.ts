@@ -2,6 +2,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { CallRepository, Database, KeyRepository } from "./database.ts";
+import type { ExportRepository } from "./export.ts";
 import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
 import type { Fold, FoldSize } from "./rollup-fold.ts";
 import { type StorageThread, storageThread } from "./storage-thread.ts";
@@ -20,6 +21,7 @@ export interface StorageThreads {
   readonly calls: CallRepository;
   readonly keys: Pick<KeyRepository, "list" | "get">;
   readonly credits: Pick<CreditRepository, "entries">;
+  readonly exports: ExportRepository;
   readonly prove: Database["prove"];
   readonly nextFold: (size: FoldSize) => Promise<Fold | null>;
   stop(): Promise<void>;
@@ -77,6 +79,11 @@ export function storageThreads(
     },
     keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
     credits: { entries: read(pages, "credits.entries") },
+    exports: {
+      calls: read(upkeep, "exports.calls"),
+      entries: read(upkeep, "exports.entries"),
+      usage: read(upkeep, "exports.usage"),
+    },
     prove: read(upkeep, "prove"),
     nextFold: (size) => upkeep.ask("rollups.next", size),
     async stop() {

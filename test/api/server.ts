@@ -7,6 +7,7 @@ import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
+import type { ExportRepository } from "../../core/storage/export.ts";
 import { anId } from "../contract/storage-samples.ts";
 import { type Bench, type BenchOptions, benches } from "../pipeline/bench.ts";
 
@@ -31,17 +32,22 @@ export interface Answered {
   readonly body: ReturnType<typeof JSON.parse>;
 }
 export interface ApiOptions extends BenchOptions {
+  /** In the place of the database's own. */
+  readonly exports?: ExportRepository;
   readonly enforces?: { readonly limits: boolean; readonly budgets: boolean };
 }
 
 export const adminToken = "admin-token-of-these-tests";
+/** What stands for a signed-in person here. */
+export const sessionCookie = "session=of-these-tests";
 const json = { "content-type": "application/json" };
 
 export function apis(): (options?: ApiOptions) => Promise<Api> {
   const newBench = benches();
-  return async ({ enforces = { limits: true, budgets: true }, ...options } = {}) => {
+  return async ({ enforces = { limits: true, budgets: true }, exports, ...options } = {}) => {
     const bench = await newBench(options);
-    const { database, clock } = bench;
+    const { clock } = bench;
+    const database = { ...bench.database, ...(exports && { exports }) };
     const keys = keysOf({
       repository: database.keys,
       pepper: Buffer.alloc(32, 1),
@@ -74,7 +80,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         logger: services.logger,
         version: "0.0.0",
         publicUrl,
-        hasSession: async () => false,
+        hasSession: async (request) => request.headers.get("cookie") === sessionCookie,
       },
       dashboard: {
         database,

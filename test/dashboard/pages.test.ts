@@ -109,6 +109,30 @@ describe("calls", () => {
     expect(shown.filter((id) => !fitting.includes(id))).toEqual([]);
   });
 
+  test("link to files of what they show, with the filter, but not of calls in flight", async () => {
+    const browser = await signedIn(site({ seed: seed() }));
+    const files = async (path: string) =>
+      [...(await (await browser.get(path)).text()).matchAll(/href="(\/api\/[^"]+)" download/g)].map(([, href]) =>
+        String(href).replaceAll("&amp;", "&"),
+      );
+    expect(await files("/dashboard/calls?model=fast&status=ok&key=")).toEqual([
+      "/api/calls/export?model=fast&status=ok&format=csv",
+      "/api/calls/export?model=fast&status=ok&format=jsonl",
+    ]);
+    expect(await files("/dashboard/calls?status=open")).toEqual([]);
+    expect(await files("/dashboard/ledger?account=default&kind=charge")).toEqual([
+      "/api/ledger/export?account=default&kind=charge&format=csv",
+      "/api/ledger/export?account=default&kind=charge&format=jsonl",
+    ]);
+    const today = Math.floor(startMs / 86_400_000) * 86_400_000;
+    const range = `from=${today - 29 * 86_400_000}&to=${today + 86_400_000}`;
+    expect(await files("/dashboard")).toEqual(
+      ["day", "model", "key"].flatMap((groupBy) =>
+        ["csv", "jsonl"].map((format) => `/api/usage/export?${range}&groupBy=${groupBy}&format=${format}`),
+      ),
+    );
+  });
+
   test("the newest page refreshes itself with its filter; older pages stand still", async () => {
     const browser = await signedIn(site({ seed: seed() }));
     const first = await (await browser.get("/dashboard/calls?model=fast", part)).text();

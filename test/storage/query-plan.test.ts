@@ -11,6 +11,7 @@ import { accountRepository } from "../../core/storage/repositories/accounts.ts";
 import { callRepository } from "../../core/storage/repositories/calls.ts";
 import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
 import { entriesOf } from "../../core/storage/repositories/credits.ts";
+import { exportRepository } from "../../core/storage/repositories/exports.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
 import { foldReader } from "../../core/storage/rollup-fold.ts";
 import { rollupWriter } from "../../core/storage/rollup-writer.ts";
@@ -115,6 +116,35 @@ describe("reports read no table from end to end", () => {
         await calls.list(filter, { after: "1000" });
       }
     expect(statements.size).toBeGreaterThan(200);
+    expect(offences()).toEqual([]);
+  });
+
+  test("an export of calls, by any filter, first part and later, goes through the table in its order", async () => {
+    const names = Object.keys(filters);
+    const recorded = exportRepository(sqliteDatabase(recordingInto(statements)));
+    for (let chosen = 0; chosen < 2 ** names.length; chosen++)
+      for (const status of [undefined, "ok", "refused"] as const) {
+        const filter = Object.fromEntries(Object.entries(filters).filter((_, at) => chosen & (1 << at)));
+        for (const after of [null, "1000-0"])
+          await recorded.calls({ ...filter, ...(status && { status }) }, { format: "csv", after });
+      }
+    expect(offences()).toEqual([]);
+    statements.clear();
+    await recorded.calls({ from: 1, to: startMs * 2 }, { format: "csv", after: "1000-0" });
+    const plans = [...statements]
+      .flatMap((sql) => planOf(client, sql))
+      .filter((detail) => /\bcalls\b|TEMP/.test(detail));
+    const inOrder = "SEARCH calls USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    expect(plans).toEqual([inOrder, inOrder]);
+  });
+
+  test("an export of usage and of the ledger", async () => {
+    const recorded = exportRepository(sqliteDatabase(recordingInto(statements)));
+    for (const groupBy of [["key"], ["account", "hour"], ["day", "key", "model"]] as const) {
+      await recorded.usage({ from: 1, to: startMs, groupBy }, { format: "csv" });
+      await recorded.usage({ from: 1, to: startMs * 2, groupBy, under: "default" }, { format: "csv" });
+    }
+    await recorded.entries({ account: "default" }, { format: "csv", after: "9-0" });
     expect(offences()).toEqual([]);
   });
 

@@ -38,6 +38,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     overview({
       today: sum,
       month: { ...sum, chargeNano: 5 },
+      range: { from: 1, to: 2 },
       open: 1,
       latency: { p50: 100, p95: null },
       spendByDay: [{ label: text, value: 3, bad: 1, detail: text }],

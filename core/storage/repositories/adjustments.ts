@@ -2,7 +2,7 @@ import { and, asc, eq, gt, gte, inArray, isNotNull, lt, ne, or, type SQL, sql } 
 import { GatewayError, type Scope } from "../../chat/error.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "../adjustment.ts";
-import { adjustedCharge, adjustedCost } from "../adjusted.ts";
+import { adjustedMoney } from "../adjusted.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
 import type { GroupCommit } from "../group-commit.ts";
@@ -165,8 +165,7 @@ function storedCalls(database: SqliteDatabase, where: SQL | undefined, limit: nu
       cacheWriteTokens: calls.cacheWriteTokens,
       cacheWrite1hTokens: calls.cacheWrite1hTokens,
       reasoningTokens: calls.reasoningTokens,
-      costNano: adjustedCost,
-      chargeNano: adjustedCharge,
+      ...adjustedMoney,
       notes: calls.notes,
     })
     .from(calls)

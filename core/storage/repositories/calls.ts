@@ -1,13 +1,11 @@
-import { and, asc, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from "drizzle-orm";
-import { adjustedCharge, adjustedCost } from "../adjusted.ts";
+import { and, asc, count, desc, eq, gte, lt, or } from "drizzle-orm";
 import type { Adjustment } from "../adjustment.ts";
-import { admittedIn, callsInBlocks, fits, type Sought } from "../call-blocks.ts";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { attemptsView, usageView } from "../schema/sqlite-views.ts";
 import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { watermarkOf } from "../watermarks.ts";
+import { finishedRows, kinds, namesOf } from "./ended-calls.ts";
 import { labelAliases } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
@@ -60,108 +58,6 @@ function callCursor(query: PageQuery): CallCursor {
   const open = /^open-(\d{1,16})-([0-9a-z-]{1,64})$/i.exec(query.after);
   if (open) return { ...firstPage, flying: { createdMs: Number(open[1]), id: open[2] ?? "" } };
   return { flying: null, seq: cursorOf(query) };
-}
-
-/** The columns that a finished call and one in flight both take from the labels. */
-const namesOf = (name: ReturnType<typeof labelAliases>) => ({
-  principal: name.principal.text,
-  dialect: name.dialect.text,
-  operation: name.operation.text,
-  model: name.model.text,
-  provider: name.provider.text,
-  upstreamModel: name.upstreamModel.text,
-});
-
-/**
- * Newest first. Without a filter that `call_blocks` notes, an index of the table leads to the rows; with one, the blocks
- * do, after the calls that are in none yet.
- */
-function finishedRows(database: SqliteDatabase, filter: CallFilter, before: number, limit: number): FinishedRow[] {
-  const status = filter.status === undefined ? undefined : eq(calls.status, filter.status);
-  const [first, ...others] = soughtIn(database, filter);
-  if (first === undefined)
-    return selected(
-      database,
-      and(
-        lt(calls.seq, before),
-        status,
-        // In words that SQLite can match with those of the index of failed calls.
-        filter.status === undefined || filter.status === "ok" ? undefined : sql`${calls.status} <> 'ok'`,
-        filter.from === undefined ? undefined : gte(calls.createdMs, filter.from),
-        filter.to === undefined ? undefined : lt(calls.createdMs, filter.to),
-      ),
-      limit,
-    );
-  const through = watermarkOf(database, "blocks");
-  const sought = [first, ...others] as const;
-  const [fromMs, toMs] = [filter.from ?? null, filter.to ?? null];
-  const tail = selected(
-    database,
-    and(lt(calls.seq, before), gt(calls.seq, through), status, ...fits(sought), ...admittedIn(fromMs, toMs)),
-    limit,
-  );
-  if (tail.length === limit) return tail;
-  const last = Math.min(before - 1, through);
-  const search = { sought, status: filter.status ?? null, fromMs, toMs, last, limit: limit - tail.length };
-  const seqs = callsInBlocks(database, search);
-  return seqs.length === 0 ? tail : [...tail, ...selected(database, inArray(calls.seq, seqs), seqs.length)];
-}
-
-/** What of the filter is noted in blocks. −1 is no row's reference: an unknown id filters to nothing. */
-function soughtIn(database: SqliteDatabase, { key, account, model, provider }: CallFilter): Sought[] {
-  const name = labelAliases();
-  return [
-    ...(key === undefined ? [] : [{ field: "key" as const, ref: refOf(database, keys, key) }]),
-    ...(model === undefined ? [] : [{ field: "model" as const, ref: name.refOf(database, model) }]),
-    ...(provider === undefined ? [] : [{ field: "provider" as const, ref: name.refOf(database, provider) }]),
-    ...(account === undefined ? [] : [{ field: "account" as const, ref: refOf(database, accounts, account) }]),
-  ];
-}
-
-type FinishedRow = CallRow & { readonly seq: number };
-
-function selected(database: SqliteDatabase, where: SQL | undefined, limit: number): FinishedRow[] {
-  const name = labelAliases();
-  return database
-    .select({
-      seq: calls.seq,
-      callId: calls.id,
-      accountId: accounts.id,
-      keyId: keys.id,
-      ...namesOf(name),
-      status: calls.status,
-      source: calls.source,
-      inputTokens: calls.inputTokens,
-      cacheReadTokens: calls.cacheReadTokens,
-      cacheWriteTokens: calls.cacheWriteTokens,
-      cacheWrite1hTokens: calls.cacheWrite1hTokens,
-      outputTokens: calls.outputTokens,
-      reasoningTokens: calls.reasoningTokens,
-      costNano: adjustedCost,
-      chargeNano: adjustedCharge,
-      priceVersion: name.priceVersion.text,
-      finishReason: name.finish.text,
-      stream: calls.stream,
-      ttftMs: calls.ttftMs,
-      createdMs: calls.createdMs,
-      finishedMs: calls.finishedMs,
-    })
-    .from(calls)
-    .innerJoin(accounts, eq(accounts.ref, calls.accountRef))
-    .leftJoin(keys, eq(keys.ref, calls.keyRef))
-    .innerJoin(name.principal, eq(name.principal.ref, calls.principalRef))
-    .innerJoin(name.dialect, eq(name.dialect.ref, calls.dialectRef))
-    .innerJoin(name.operation, eq(name.operation.ref, calls.operationRef))
-    .innerJoin(name.model, eq(name.model.ref, calls.modelRef))
-    .leftJoin(name.provider, eq(name.provider.ref, calls.providerRef))
-    .leftJoin(name.upstreamModel, eq(name.upstreamModel.ref, calls.upstreamModelRef))
-    .leftJoin(name.priceVersion, eq(name.priceVersion.ref, calls.priceVersionRef))
-    .leftJoin(name.finish, eq(name.finish.ref, calls.finishRef))
-    .where(where)
-    .orderBy(desc(calls.seq))
-    .limit(limit)
-    .all()
-    .map((row) => ({ ...row, ...kinds(row), durationMs: row.finishedMs - row.createdMs }));
 }
 
 /** The few calls in flight, newest first. Not through the view, which would read every finished call as well. */
@@ -317,11 +213,3 @@ const viewRow = (row: ViewRow): CallRow => ({
   createdMs: row.created_ms ?? 0,
   finishedMs: row.finished_ms,
 });
-
-/** Both columns are written from these types only; SQL forgets that. */
-const kinds = ({ status, source }: { status: string | null; source: string | null }) =>
-  ({ status, source }) as Pick<CallRow, "status" | "source">;
-
-function refOf(database: SqliteDatabase, table: typeof keys | typeof accounts, id: string): number {
-  return database.select({ ref: table.ref }).from(table).where(eq(table.id, id)).all()[0]?.ref ?? -1;
-}

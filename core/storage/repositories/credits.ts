@@ -128,17 +128,28 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
   };
 }
 
-export function entriesOf(
+export function entriesOf(database: SqliteDatabase, filter: EntryFilter, query: PageQuery): Page<LedgerEntry> {
+  const limit = pageSize(query);
+  return pageOf(
+    entryRows(database, filter, cursorOf(query), limit + 1),
+    limit,
+    (row) => row.seq,
+    (row) => row,
+  );
+}
+
+/** Newest first. */
+export function entryRows(
   database: SqliteDatabase,
   { account, kind }: EntryFilter,
-  query: PageQuery,
-): Page<LedgerEntry> {
-  const limit = pageSize(query);
+  before: number,
+  limit: number,
+): LedgerEntry[] {
   const ref = (id: string) =>
     database.select({ ref: accounts.ref }).from(accounts).where(eq(accounts.id, id)).all()[0]?.ref ?? -1;
   // What no call caused is found by that, among millions of charges; of an account, its charges are nearly all.
   const rare = kind === "credit" || kind === "expiry";
-  const rows = database
+  return database
     .select({
       seq: ledger.seq,
       accountId: accounts.id,
@@ -155,19 +166,13 @@ export function entriesOf(
     .leftJoin(credits, eq(credits.seq, ledger.seq))
     .where(
       and(
-        lt(ledger.seq, cursorOf(query)),
+        lt(ledger.seq, before),
         rare ? isNull(ledger.callSeq) : undefined,
         kind === undefined ? undefined : eq(sql`+${ledger.kind}`, kind),
         account === undefined ? undefined : sql`${rare ? sql`+` : sql``}${ledger.accountRef} = ${ref(account)}`,
       ),
     )
     .orderBy(desc(ledger.seq))
-    .limit(limit + 1)
+    .limit(limit)
     .all();
-  return pageOf(
-    rows,
-    limit,
-    (row) => row.seq,
-    (row) => row,
-  );
 }

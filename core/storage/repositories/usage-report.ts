@@ -1,6 +1,6 @@
 import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
-import type { CallRepository, GroupField, UsageGroup, UsageSum } from "../database.ts";
-import { adjustedCharge, adjustedCost } from "../adjusted.ts";
+import type { GroupField, UsageGroup, UsageRange, UsageSum } from "../database.ts";
+import { adjustedMoney } from "../adjusted.ts";
 import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
 import { orZero, startOf, sum } from "../rollup-fold.ts";
 import {
@@ -17,7 +17,12 @@ import {
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { watermarkOf } from "../watermarks.ts";
 
-type Range = Parameters<CallRepository["usage"]>[0];
+/** A part of a report, for whoever cannot hold it whole: only of the owners with a reference in `[from, to)`. */
+export interface OwnerSpan {
+  readonly field: "key" | "account";
+  readonly from: number;
+  readonly to: number;
+}
 
 /**
  * Sums of finished and refused calls admitted in `[from, to)`: the rollups for whole days and hours, and from the calls
@@ -26,7 +31,12 @@ type Range = Parameters<CallRepository["usage"]>[0];
  */
 export function usageReports(database: SqliteDatabase) {
   const queries = queriesOf(database);
-  return ({ from, to, groupBy, under }: Range): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+  return (
+    { from, to, groupBy, under }: UsageRange,
+    owners?: OwnerSpan,
+  ): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+    const narrow = { under: under !== undefined, owners: owners?.field ?? null };
+    const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to };
     const byOwner = under !== undefined || groupBy.some((field) => field === "key" || field === "account");
     const [hourly, daily] = byOwner
       ? (["usageHourly", "usageDaily"] as const)
@@ -35,10 +45,10 @@ export function usageReports(database: SqliteDatabase) {
     const parts = rangeParts(range, !groupBy.includes("hour"));
     const watermark = watermarkOf(database, "rollups");
     const found = [
-      ...parts.days.flatMap((span) => queries(daily, groupBy, under).all({ ...span, under })),
-      ...parts.hours.flatMap((span) => queries(hourly, groupBy, under).all({ ...span, under })),
-      ...parts.rest.flatMap((span) => queries("rest", groupBy, under).all({ ...span, under, watermark })),
-      ...queries("tail", groupBy, under).all({ ...range, under, watermark }),
+      ...parts.days.flatMap((span) => queries(daily, groupBy, narrow).all({ ...span, ...values })),
+      ...parts.hours.flatMap((span) => queries(hourly, groupBy, narrow).all({ ...span, ...values })),
+      ...parts.rest.flatMap((span) => queries("rest", groupBy, narrow).all({ ...span, ...values, watermark })),
+      ...queries("tail", groupBy, narrow).all({ ...range, ...values, watermark }),
     ];
     const data = named(database, groupBy, merged(found));
     return { data, total: data.reduce<UsageSum>(add, nothing) };
@@ -48,21 +58,20 @@ export function usageReports(database: SqliteDatabase) {
 /** Building a query costs more than many a report: they are kept, by what they sum and how they group. */
 function queriesOf(database: SqliteDatabase) {
   const kept = new Map<string, SumQuery>();
-  return (source: Source, groupBy: readonly GroupField[], under: string | undefined): SumQuery => {
-    const narrowed = under !== undefined;
-    const key = `${source} ${groupBy.join()} ${narrowed}`;
+  return (source: Source, groupBy: readonly GroupField[], narrow: Narrow): SumQuery => {
+    const key = `${source} ${groupBy.join()} ${narrow.under} ${narrow.owners}`;
     const known = kept.get(key);
     if (known) return known;
     const query =
       source === "rest" || source === "tail"
         ? callSums(
             database,
-            narrowed ? sql`${unrolled[source]} and ${isUnder(sql`+${calls.accountRef}`)}` : unrolled[source],
+            narrowed(unrolled[source], narrow, callOwners),
             groupBy,
             // Only folded calls are ever adjusted.
             source === "rest" ? adjustedMoney : money,
           )
-        : rolledSums(database, rolled[source], groupBy, narrowed);
+        : rolledSums(database, rolled[source], groupBy, narrow);
     if (kept.size >= maxQueries) kept.clear();
     kept.set(key, query);
     return query;
@@ -108,6 +117,24 @@ const isUnder = (account: SQLWrapper): SQL =>
     join ${accounts} on ${accounts.ref} = ${accountLines.ancestorRef}
     where ${accounts.id} = ${sql.placeholder("under")} and ${accountLines.untilMs} is null)`;
 
+/** What a report is narrowed to, beside its range. */
+interface Narrow {
+  readonly under: boolean;
+  readonly owners: OwnerSpan["field"] | null;
+}
+type OwnerColumns = Readonly<Record<OwnerSpan["field"], SQLWrapper>>;
+
+/** With a plus: the times or the numbers of the calls lead to them. */
+const callOwners: OwnerColumns = { key: orZero(calls.keyRef), account: sql`+${calls.accountRef}` };
+
+function narrowed(where: SQL, { under, owners }: Narrow, columns: OwnerColumns): SQL {
+  const of = owners && sql` and ${columns[owners]} >= ${ownersFrom} and ${columns[owners]} < ${ownersTo}`;
+  return sql`${where}${under ? sql` and ${isUnder(columns.account)}` : sql``}${of ?? sql``}`;
+}
+
+const ownersFrom = sql.placeholder("ownersFrom");
+const ownersTo = sql.placeholder("ownersTo");
+
 interface Found extends UsageSum {
   /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
   readonly group: string;
@@ -115,12 +142,7 @@ interface Found extends UsageSum {
 
 type Rolled = (typeof rolled)[keyof typeof rolled];
 
-function rolledSums(
-  database: SqliteDatabase,
-  table: Rolled,
-  groupBy: readonly GroupField[],
-  narrowed: boolean,
-): SumQuery {
+function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly GroupField[], narrow: Narrow): SumQuery {
   const none = sql`0`;
   const fields: Record<GroupField, SQLWrapper> = {
     key: "keyRef" in table ? table.keyRef : none,
@@ -147,15 +169,14 @@ function rolledSums(
     })
     .from(table)
     .where(
-      narrowed && "accountRef" in table
-        ? sql`${within(table.startMs, asked)} and ${isUnder(table.accountRef)}`
+      "accountRef" in table
+        ? narrowed(within(table.startMs, asked), narrow, { key: table.keyRef, account: table.accountRef })
         : within(table.startMs, asked),
     );
   return (chosen.length > 0 ? query.groupBy(...chosen) : query).prepare();
 }
 
 const money = { costNano: calls.costNano, chargeNano: calls.chargeNano };
-const adjustedMoney = { costNano: adjustedCost, chargeNano: adjustedCharge };
 
 function callSums(
   database: SqliteDatabase,
