@@ -29,7 +29,7 @@ import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
 import { watchLoop } from "../runtime/loop-lag.ts";
 import { collectGarbage, processMemory } from "../runtime/memory.ts";
 import { type Listening, serve as listen } from "../runtime/serve.ts";
-import { fetchTransport, transportCap } from "../runtime/transport.ts";
+import { fetchTransport, startClient, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
@@ -204,6 +204,7 @@ export const serve: Command = async (input) => {
     const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);
     const shown = await firstStart({ database, service, models: services.models, publicUrl, adminTokenGiven, now });
     ready = true;
+    void startClient(listening.port);
     warnOfCap(env, input.printError);
     for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])
       input.printError(line);

@@ -17,12 +17,18 @@ export function processMemory(readText: ReadText = textOf, machineBytes = totalm
   const group = tightestGroup(readText, machineBytes);
   let asked = 0;
   let groupBytes = 0;
+  let residentBytes = 0;
   return {
     limitBytes: group?.limitBytes ?? machineBytes,
     usedBytes() {
       // What the kernel holds for the sockets counts against the group and is no part of the resident size.
       if (group && asked++ % groupEvery === 0) groupBytes = group.usedBytes();
-      return Math.max(process.memoryUsage.rss(), groupBytes);
+      try {
+        residentBytes = process.memoryUsage.rss();
+      } catch {
+        // It is read from a file: out of descriptors, what was so last is the best guess.
+      }
+      return Math.max(residentBytes, groupBytes);
     },
   };
 }

@@ -43,6 +43,18 @@ export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions)
   };
 }
 
+/**
+ * Bun starts the thread of its HTTP client with the first request, and ends the process where that fails for want of a
+ * file descriptor: so it gets one at the boot, of our own, whose answer is of no interest.
+ */
+export async function startClient(ownPort: number): Promise<void> {
+  try {
+    await (await fetch(`http://127.0.0.1:${ownPort}/healthz`, { keepalive: false })).text();
+  } catch {
+    // Listening elsewhere, or behind a forward proxy: the thread has started all the same.
+  }
+}
+
 /** How many requests may be in flight at once on this runtime; `null`: no cap that we know of. */
 export function transportCap(env: Readonly<Record<string, string | undefined>>): number | null {
   if (!("Bun" in globalThis)) return null;

@@ -1,4 +1,5 @@
-import { setPriority } from "node:os";
+import { closeSync, openSync } from "node:fs";
+import { devNull, setPriority } from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 
 /** A second thread of this process that runs one file. It never keeps the process alive. */
@@ -14,8 +15,12 @@ export interface ThreadEvents {
   onEnd(error: Error | null): void;
 }
 
-/** Throws where the runtime has no threads. `data` is copied to the thread. */
+/** More than a thread needs for its start. */
+const startDescriptors = 16;
+
+/** Throws where the runtime has no threads, and where too few file descriptors are left. `data` is copied to the thread. */
 export function startThread(entry: URL, data: unknown, { onMessage, onEnd }: ThreadEvents): Thread {
+  mustHaveDescriptors();
   const worker = new Worker(entry, { workerData: data });
   let ended = false;
   const end = (error: Error | null) => {
@@ -28,6 +33,16 @@ export function startThread(entry: URL, data: unknown, { onMessage, onEnd }: Thr
   worker.on("exit", (code) => end(code === 0 ? null : new Error(`exit code ${code}`)));
   worker.unref();
   return { post: (message) => worker.postMessage(message), kill: () => void worker.terminate() };
+}
+
+/** Without one left, the runtime ends the whole process when a thread starts. */
+function mustHaveDescriptors(): void {
+  const open: number[] = [];
+  try {
+    for (let at = 0; at < startDescriptors; at++) open.push(openSync(devNull, "r"));
+  } finally {
+    for (const descriptor of open) closeSync(descriptor);
+  }
 }
 
 /** The other end, for the file that the thread runs. */
