@@ -204,7 +204,7 @@ export const serve: Command = async (input) => {
     const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);
     const shown = await firstStart({ database, service, models: services.models, publicUrl, adminTokenGiven, now });
     ready = true;
-    void startClient(listening.port);
+    void startClient();
     warnOfCap(env, input.printError);
     for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])
       input.printError(line);

@@ -1,3 +1,4 @@
+import { devNull } from "node:os";
 import { connectGuard } from "./connect.ts";
 import { decoded } from "./decoded.ts";
 
@@ -45,13 +46,15 @@ export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions)
 
 /**
  * Bun starts the thread of its HTTP client with the first request, and ends the process where that fails for want of a
- * file descriptor: so it gets one at the boot, of our own, whose answer is of no interest.
+ * file descriptor: so it gets one at the boot, which connects to nobody.
  */
-export async function startClient(ownPort: number): Promise<void> {
+export async function startClient(): Promise<void> {
+  if (!("Bun" in globalThis)) return;
+  const nowhere: RequestInit & { readonly unix: string } = { unix: devNull };
   try {
-    await (await fetch(`http://127.0.0.1:${ownPort}/healthz`, { keepalive: false })).text();
+    await fetch("http://localhost/", nowhere);
   } catch {
-    // Listening elsewhere, or behind a forward proxy: the thread has started all the same.
+    // As meant: that is no socket.
   }
 }
 
