@@ -1,4 +1,4 @@
-import type { BookEntry, ChargeRow, ChargeTerms, RatedTerms } from "llm-proxy/plugin";
+import type { BookEntry, ChargeRow, ChargeTerms, RatedTerms, Target } from "llm-proxy/plugin";
 import { createHash } from "node:crypto";
 import { type Decimal, decimals, parseDecimal } from "./decimal.ts";
 import { meansTarget, rankOf } from "./target-pattern.ts";
@@ -16,7 +16,7 @@ export const scale = hundred * hundred;
 
 export interface Charges {
   /** `null`: the charge is the cost. `accounts`: who pays and its parents, nearest first. */
-  find(target: string, accounts: readonly string[]): Timeline<Terms | null> | null;
+  find(target: Pick<Target, "provider" | "model">, accounts: readonly string[]): Timeline<Terms | null> | null;
   adopt(entries: readonly BookEntry[]): void;
 }
 
@@ -62,8 +62,9 @@ export function chargesOf(rows: readonly ChargeRow[]): Charges {
   }
 
   return {
-    find(target, accounts) {
+    find({ provider, model }, accounts) {
       if (own.length === 0 && set.length === 0) return null;
+      const target = `${provider}/${model}`;
       const key = `${target}\n${accounts.join("\n")}`;
       const known = remembered.get(key);
       if (known !== undefined) return known;

@@ -118,16 +118,19 @@ const holdAheadMs = 3_600_000;
 function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: number, options: RateOptions): Rating {
   const listing = book.find(target);
   if (listing === null) throw unpriced(target.model);
-  const terms = charges.find(`${target.provider}/${target.model}`, options.accounts ?? []);
+  const terms = charges.find(target, options.accounts ?? nobody);
   if (options.dearest === true) return dearestRating(listing, terms, usage, atMs) ?? refuse(target);
   const { version, periods } = valueAt(listing.prices, atMs);
   const standard = sheetAt(periods, atMs);
   if (standard === null) throw unpriced(target.model);
   const { sheet, tier } = sheetOfTier(standard, options.serviceTier);
   const standing = terms === null ? null : valueAt(terms, atMs);
-  const cost = costOf(usage, sheet, tier, standing) ?? refuse(target);
-  return { ...cost, priceVersion: version, ...(standing && { terms: standing.shown }) };
+  const { costNano, chargeNano, lines } = costOf(usage, sheet, tier, standing) ?? refuse(target);
+  const rating = { costNano, chargeNano, priceVersion: version, lines };
+  return standing === null ? rating : { ...rating, terms: standing.shown };
 }
+
+const nobody: readonly string[] = [];
 
 /** `null`: no price. */
 function dearestRating(
@@ -136,6 +139,13 @@ function dearestRating(
   usage: Usage,
   atMs: number,
 ): Rating | null {
+  // Nearly every target has one price and no terms, and this is asked several times a call.
+  if (prices.length === 1 && terms === null) {
+    const { version, periods } = prices[0].value;
+    const dearest = dearestAt(periods, atMs);
+    const cost = dearest && dearestCostOf(usage, dearest);
+    return cost && { costNano: cost.costNano, chargeNano: cost.chargeNano, priceVersion: version, lines: cost.lines };
+  }
   let most: Rating | null = null;
   for (const { version, periods } of valuesIn(prices, atMs, atMs + holdAheadMs)) {
     const dearest = dearestAt(periods, atMs);

@@ -82,7 +82,7 @@ function sum(charges: readonly Charge[], tier: string | null, terms: Terms | nul
   for (const { item, quantity, price } of charges) {
     if (price === null) return null;
     nano += quantity * price.nano;
-    lines.push({ item, quantity, price: price.text, ...(tier !== null && { tier }) });
+    lines.push(tier === null ? { item, quantity, price: price.text } : { item, quantity, price: price.text, tier });
   }
   // No part is negative, so a sum that is exact has only exact parts.
   if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), lines);

@@ -12,8 +12,8 @@ export interface BillingCase {
   /** The optional methods that the biller leaves out. What is absent and not named here fails. */
   readonly absent: readonly OptionalMethod[];
 }
-type OptionalMethod = "models" | "facts" | "authorize";
-const optionalMethods: readonly OptionalMethod[] = ["authorize", "facts", "models"];
+type OptionalMethod = "adopt" | "authorize" | "facts" | "models" | "prices";
+const optionalMethods: readonly OptionalMethod[] = ["adopt", "authorize", "facts", "models", "prices"];
 
 /** What every biller keeps, whatever its prices. `make` builds a fresh one. */
 export function testBilling(make: () => Biller, { priced, unpriced, atMs, absent }: BillingCase): void {
@@ -97,6 +97,50 @@ export function testBilling(make: () => Biller, { priced, unpriced, atMs, absent
           expect(error).toBeInstanceOf(GatewayError);
           expect(error).toMatchObject({ kind: "invalid-request", status: 400, details: { code: "unpriced_model" } });
         }
+      }
+    });
+
+    test("a price that was set holds from its time on, and only while it is taken over", () => {
+      const biller = make();
+      if (!biller.adopt) return;
+      const usage: Usage = { ...noUsage, inputTokens: 1_000_000, outputTokens: 1_000_000 };
+      const before = biller.rate(usage, priced, atMs);
+      const entry = {
+        id: "one",
+        kind: "price",
+        target: `${priced.provider}/${priced.model}`,
+        effectiveMs: atMs + 1,
+        prices: { input: "7", output: "0.000000001" },
+      } as const;
+      biller.adopt([entry]);
+      expect(biller.rate(usage, priced, atMs)).toEqual(before);
+      expect(biller.rate(usage, priced, atMs + 1)).toMatchObject({
+        costNano: 7_000_000_001,
+        chargeNano: 7_000_000_001,
+      });
+      expect(biller.rate(usage, priced, atMs + 1).priceVersion).not.toBe(before.priceVersion);
+      const held = biller.rate(usage, priced, atMs, { dearest: true }).chargeNano;
+      expect(held).toBeGreaterThanOrEqual(Math.max(before.chargeNano, 7_000_000_001));
+      biller.adopt([
+        { id: "two", kind: "charge", account: null, target: "*", terms: { margin: "50" }, effectiveMs: 0 },
+      ]);
+      expect(biller.rate(usage, priced, atMs)).toMatchObject({
+        costNano: before.costNano,
+        chargeNano: before.costNano * 1.5,
+        terms: { margin: "50" },
+      });
+      biller.adopt([]);
+      expect(biller.rate(usage, priced, atMs + 1)).toEqual(before);
+    });
+
+    test("the list of its prices has a source and a version for each, and decimals", () => {
+      const { prices } = make();
+      for (const row of prices?.([{ provider: priced.provider, vendor: priced.vendor }]) ?? []) {
+        expect(row.target).toContain("/");
+        expect(row.version).not.toBe("");
+        expect(["bundled", "config"]).toContain(row.source);
+        for (const price of [row.prices?.input, row.prices?.output])
+          if (price !== undefined) expect(price).toMatch(/^\d+(\.\d+)?$/);
       }
     });
 
