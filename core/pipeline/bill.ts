@@ -4,7 +4,7 @@ import type { Biller, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
 import type { Asked } from "./decode.ts";
-import { expectedInput, inputBound } from "./estimate.ts";
+import { expectedInput, inputBound, searchBound } from "./estimate.ts";
 import type { Route, RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 
@@ -58,10 +58,11 @@ export function billOf(
   let dearest: Rating | null = null;
   let inputNano = 0;
   const most = { dearest: true, accounts };
+  const webSearches = searchBound(envelope.input);
   for (const [at, target] of route.targets.entries()) {
     const inputTokens = bounds[at] ?? inputBoundTokens;
-    const input = rated(services, { ...noUsage, inputTokens }, target, now, budgeted, most);
-    const whole = rated(services, { ...noUsage, inputTokens, outputTokens }, target, now, budgeted, most);
+    const input = rated(services, { ...noUsage, inputTokens, webSearches }, target, now, budgeted, most);
+    const whole = rated(services, { ...noUsage, inputTokens, outputTokens, webSearches }, target, now, budgeted, most);
     inputNano = Math.max(inputNano, input?.chargeNano ?? 0);
     if (whole && (!dearest || whole.chargeNano > dearest.chargeNano)) dearest = whole;
   }

@@ -29,6 +29,12 @@ export function inputBound(input: InputMeasure, contextWindow: number | null): n
   return contextWindow === null ? bound : Math.min(bound, window);
 }
 
+/**
+ * Searches of the web that a provider may run for the call and bill by the piece: only tools that bytes do not bound run
+ * any, and no recording has more than two.
+ */
+export const searchBound = (input: InputMeasure): number => (input.unbounded ? 10 : 0);
+
 /** What the input will probably be: for limits in tokens, and for calls whose usage is never told. */
 export const expectedInput = (input: InputMeasure, bound: number): number =>
   Math.min(Math.ceil(input.textBytes / bytesPerToken), bound);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Biller, Target } from "llm-proxy/plugin";
 import { billOf } from "../../core/pipeline/bill.ts";
 import type { RouteTarget } from "../../core/pipeline/models.ts";
+import { makeLedger } from "../plugins/billing/ledger-fixture.ts";
 import { benches, priceOf } from "./bench.ts";
 
 const newBench = benches();
@@ -55,4 +56,22 @@ test("the hold covers every target, also when its cap is lowered", async () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test("what bytes do not bound is held for with the searches that a provider may run", async () => {
+  const { services } = await newBench();
+  const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+  const biller = makeLedger([
+    { target: "lab/*", input: "0", output: "0", webSearch: "0.01", contextWindow: 100_000, maxOutputTokens: 100 },
+  ]);
+  const inputNano = (unbounded: boolean) => {
+    const input = { textBytes: 100, functionTools: 0, images: 0, audioBytes: 0, unbounded };
+    const envelope = { model: "any", stream: false, includeUsage: false, maxOutputTokens: 5, candidates: 1, input };
+    const target: RouteTarget = { provider: "lab", vendor: "lab", model: "x", slot };
+    return billOf({ text: "", body: {}, envelope }, { targets: [target] }, "bound", {
+      ...services,
+      billing: { name: "test", slot: biller },
+    }).need.inputNano;
+  };
+  expect([inputNano(false), inputNano(true)]).toEqual([0, 100_000_000]);
 });
