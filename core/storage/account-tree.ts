@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, gte, isNull, lte, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, lte, or, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import type { AccountRow } from "./database.ts";
 import { accountLines, accounts } from "./schema/sqlite.ts";
@@ -95,20 +95,21 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     },
     move(ref, parentRef, atMs) {
       const outside = above.all({ ref }).filter((line) => line.distance > 0);
-      const moved = below.all({ ref });
       const onto = parentRef === null ? [] : above.all({ ref: parentRef });
-      for (const { ref: accountRef, distance } of moved) {
-        for (const { ref: ancestorRef } of outside) {
-          const line = and(eq(accountLines.accountRef, accountRef), eq(accountLines.ancestorRef, ancestorRef), current);
-          // It counted nothing yet if it would have begun only now.
-          database
-            .delete(accountLines)
-            .where(and(line, gte(accountLines.fromMs, atMs)))
-            .run();
-          database.update(accountLines).set({ untilMs: atMs }).where(line).run();
-        }
-        for (const line of onto) insert(accountRef, line.ref, distance + 1 + line.distance, atMs);
+      // By sets, because thousands may be below: each has its own distance to the account, and these lines stay.
+      const moved = sql`${accountLines} where ancestor_ref = ${ref} and until_ms is null`;
+      if (outside.length > 0) {
+        const left = sql`until_ms is null and ${inArray(
+          sql`ancestor_ref`,
+          outside.map((line) => line.ref),
+        )} and account_ref in (select account_ref from ${moved})`;
+        // It counted nothing yet if it would have begun only now.
+        database.run(sql`delete from ${accountLines} where from_ms >= ${atMs} and ${left}`);
+        database.run(sql`update ${accountLines} set until_ms = ${atMs} where ${left}`);
       }
+      for (const line of onto)
+        database.run(sql`insert into ${accountLines} (account_ref, ancestor_ref, distance, from_ms)
+          select account_ref, ${line.ref}, distance + ${1 + line.distance}, ${atMs} from ${moved}`);
       known.clear();
     },
     isUnder: (ref, ancestorRef) => above.all({ ref }).some((line) => line.ref === ancestorRef),

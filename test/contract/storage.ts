@@ -4,6 +4,7 @@ import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
 import { testBook } from "./storage-book.ts";
+import { testBudgets } from "./storage-budgets.ts";
 import { testCalls } from "./storage-calls.ts";
 import { testCredits } from "./storage-credits.ts";
 import { aBudget, aKey, startMs } from "./storage-samples.ts";
@@ -140,6 +141,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   });
 
   testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
+  testBudgets({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCredits({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCalls({ database: () => database, restart });
   testBook({ database: () => database, clock: () => clock, restart });

@@ -96,22 +96,20 @@ class Subject {
         this.#model.credit(id, nano, expiresMs, this.now());
         return;
       }
-      case "move": {
-        const { id, parentId } = step;
-        const moved = await settled(() => database.accounts.change(id, { parentId }));
-        if (parentId !== null && this.#model.line(parentId, Number.MAX_SAFE_INTEGER).includes(id)) {
-          expect(moved).toMatchObject({ kind: "invalid-request" });
-          return;
-        }
-        expect(moved).toMatchObject({ id, parentId });
-        this.#model.moved(id, parentId, this.now());
+      case "move":
+        await this.#move(step.id, step.parentId);
         return;
-      }
       case "admit": {
         const admissions = step.calls.map((call) => this.#admission(call));
-        // All at once: they share one transaction, in this order.
+        // All at once: they share one transaction, in this order, with the move before them.
+        const moved = step.overtaking && this.#move(step.overtaking.id, step.overtaking.parentId);
         const results = await Promise.all(admissions.map((admission) => database.ledger.admit(admission)));
-        for (const [at, result] of results.entries()) this.#model.admitted(admissions[at] ?? anAdmission(), result);
+        await moved;
+        for (const [at, result] of results.entries()) {
+          const admission = admissions[at] ?? anAdmission();
+          if (this.#isOvertaken(admission)) expect(result).toEqual({ admitted: false, outdated: true });
+          else this.#model.admitted(admission, result);
+        }
         return;
       }
       case "finish": {
@@ -183,6 +181,19 @@ class Subject {
       },
     ]);
     expect(rowsOf(this.path, strayEntries)).toEqual([]);
+  }
+
+  async #move(id: string, parentId: string | null): Promise<void> {
+    const nowMs = this.now();
+    const cycle = parentId !== null && this.#model.line(parentId, Number.MAX_SAFE_INTEGER).includes(id);
+    if (!cycle) this.#model.moved(id, parentId, nowMs);
+    const moved = await settled(() => this.database.accounts.change(id, { parentId }));
+    expect(moved).toMatchObject(cycle ? { kind: "invalid-request" } : { id, parentId });
+  }
+
+  #isOvertaken({ accountId, startedMs, scopes }: Admission): boolean {
+    const asked = scopes.flatMap((scope) => (scope.kind === "account" ? [scope.id] : []));
+    return asked.join() !== this.#model.line(accountId, startedMs).join();
   }
 
   async #shown(id: string) {

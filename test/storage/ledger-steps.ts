@@ -19,7 +19,12 @@ export type Step =
   | { readonly kind: "remove"; readonly pick: number }
   | { readonly kind: "credit"; readonly id: string; readonly nano: number; readonly forMs: number | null }
   | { readonly kind: "move"; readonly id: string; readonly parentId: string | null }
-  | { readonly kind: "admit"; readonly calls: readonly AskedCall[] }
+  | {
+      readonly kind: "admit";
+      readonly calls: readonly AskedCall[];
+      /** Asked for before these calls are admitted, and after their scopes were worked out. */
+      readonly overtaking: { readonly id: string; readonly parentId: string | null } | null;
+    }
   | { readonly kind: "finish"; readonly pick: number; readonly percent: number | null; readonly fellBack: boolean }
   | { readonly kind: "refuse"; readonly key: number }
   | { readonly kind: "advance"; readonly ms: number }
@@ -125,6 +130,10 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
       arbitrary: fc.record({
         kind: fc.constant("admit" as const),
         calls: fc.array(call, { minLength: 1, maxLength: 5 }),
+        overtaking: fc.option(
+          fc.record({ id: fc.constantFrom(...accountIds), parentId: fc.option(fc.constantFrom(...accountIds)) }),
+          { freq: 2 },
+        ),
       }),
     },
     {
