@@ -23,7 +23,7 @@ export interface Fold {
 /** How much the writer gets to do at once: it holds up the process meanwhile. */
 export interface FoldSize {
   readonly calls: number;
-  /** More groups than this halve the number of calls, until one call is left; so do ten times as many blocks. */
+  /** More groups than this halve the number of calls, until one call is left; so do twice as many blocks. */
   readonly groups: number;
 }
 
@@ -50,7 +50,7 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
       const rows = usage.all(span);
       if (rows.length > groups && count > 1) continue;
       const blocks = blocksOf(span);
-      if (blocks.length > 10 * groups && count > 1) continue;
+      if (blocks.length > 2 * groups && count > 1) continue;
       // As selected: numbers, of which only the last may be NULL.
       const latency = counted(timed.values(span) as unknown as TimedCall[]);
       return { from, through, usage: rows, latency, blocks, more: seqs.length > count };
