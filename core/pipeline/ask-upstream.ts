@@ -5,6 +5,7 @@ import type { Answer } from "./answer.ts";
 import { closedHook } from "./hook.ts";
 import { messageFor } from "./message.ts";
 import type { Order } from "./order.ts";
+import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
 import { upstreamError } from "./upstream-error.ts";
 
@@ -62,9 +63,13 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
 function unreached(cause: unknown): GatewayError {
   if (cause instanceof ConnectTimeoutError)
     return new GatewayError("upstream-timeout", "no connection to the provider", { code: "provider_unreachable" });
+  if (isOutOfDescriptors(cause)) return overloaded(cause);
   // Its message may hold the URL, and with it a key: it stays in the log, masked there.
   return new GatewayError("upstream-invalid", "the provider could not be reached", {
     code: "provider_unreachable",
     cause,
   });
 }
+
+const isOutOfDescriptors = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && (cause.code === "EMFILE" || cause.code === "ENFILE");

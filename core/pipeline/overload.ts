@@ -105,10 +105,15 @@ export function watchOverload(options: OverloadOptions): Overload {
 
   function refusal(): GatewayError {
     overload.shed += 1;
-    return new GatewayError("unavailable", "the proxy has too much to do; try again soon", {
-      code: "overloaded",
-      retryAfterSeconds: 2,
-    });
+    return overloaded();
   }
   return overload;
 }
+
+/** Ours is the trouble, not the client's or a provider's; in a moment it is likely over. */
+export const overloaded = (cause?: unknown): GatewayError =>
+  new GatewayError("unavailable", "the proxy has too much to do; try again soon", {
+    code: "overloaded",
+    retryAfterSeconds: 2,
+    ...(cause !== undefined && { cause }),
+  });

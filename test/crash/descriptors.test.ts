@@ -29,8 +29,8 @@ test.skipIf(process.platform !== "linux")(
     const clients = Array.from({ length: 1_000 }, () => new Connection(gateway.url));
     for (const client of clients) client.send(request);
     await until("every descriptor is in use", () => openFiles(pid) >= descriptors - 1, { deadlineMs: 10_000 });
-    await until("some are told that their provider is not reached", () =>
-      clients.some(({ received }) => received.startsWith("HTTP/1.1 502 ")),
+    await until("some are told to come again", () =>
+      clients.some(({ received }) => received.startsWith("HTTP/1.1 503 ")),
     );
     end.open();
     await until("all are answered, those first that hold a descriptor", () => {
@@ -40,7 +40,8 @@ test.skipIf(process.platform !== "linux")(
     });
     const statuses = Map.groupBy(clients, ({ received }) => received.slice(9, 12));
     console.log([...statuses].map(([status, { length }]) => `${status}: ${length}`).join(", "));
-    expect([...statuses.keys()].filter((status) => status !== "200" && status !== "502")).toEqual([]);
+    expect([...statuses.keys()].filter((status) => status !== "200" && status !== "503")).toEqual([]);
+    for (const { received } of statuses.get("503") ?? []) expect(received).toMatch(/^retry-after: 2\r$/im);
     expect((await call(gateway, key.key, chat("mock/slow"))).status).toBe(200);
     expect((await gateway.get("/readyz"))?.status).toBe(200);
     expect(gateway.pid).toBe(pid);
