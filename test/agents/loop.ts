@@ -50,6 +50,7 @@ export async function runLoop(agent: Agent, target: DialectName, setup: Setup, b
     const { code, stdout, stderr } = await run(join(binaries, command), args, project, env);
 
     const asked = setup.upstream.requestsFor(upstreamModel);
+    if (!setup.gateway.running) throw new Error(`the proxy has ended:\n${setup.gateway.log().slice(-4_000)}`);
     await until("every record to be final", () => openCalls(setup.gateway) === 0);
     const rows = allUsage(setup.gateway).filter((row) => row.model === to.model);
     const faults = [

@@ -20,7 +20,7 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     /** A target dialect; all where absent. */
     target: { type: "string" },
-    /** Print the end of each run's output. */
+    /** Print the end of each run's output, not only of those that fail. */
     trace: { type: "boolean", default: false },
   },
 });
@@ -37,7 +37,8 @@ try {
       const outcome = await runLoop(agent, target, setup, binaries);
       outcomes.push(outcome);
       console.log(rowOf(agent, target, outcome));
-      if (values.trace) console.error(`${agent.name} before ${target}\n${outcome.trace}\n`);
+      if (values.trace || outcome.faults.length > 0)
+        console.error(`${agent.name} before ${target}\n${outcome.trace}\n`);
     }
 } finally {
   await setup.stop();
