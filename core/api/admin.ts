@@ -1,11 +1,13 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
+import type { Ratios } from "../pipeline/ratios.ts";
 import { readBody } from "../runtime/read-body.ts";
 import { type AccountService, accountRoutes } from "./accounts.ts";
 import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
+import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
 import { type CreditService, ledgerRoutes } from "./ledger.ts";
@@ -20,6 +22,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly budgets: BudgetService;
   readonly prices: PriceService;
   readonly credits: CreditService;
+  readonly ratios: Pick<Ratios, "list">;
   readonly reprice: RepriceCalls;
   readonly version: string;
   readonly publicUrl: string;
@@ -38,6 +41,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...budgetRoutes(budgets, database),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
+    ...estimateRoutes(dependencies.ratios),
     ...exportRoutes(database.exports, dependencies),
     ...priceRoutes(dependencies.prices, dependencies.reprice),
   ];

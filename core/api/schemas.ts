@@ -175,6 +175,15 @@ const entryFilter = {
 };
 export const EntriesQuerySchema = t.Object({ ...pageQuery, ...entryFilter }, closed);
 
+export const EstimatesQuerySchema = t.Object(
+  {
+    ...pageQuery,
+    after: t.Optional(t.String({ maxLength: 1_000, description: "`next` of the page before." })),
+    provider: name("Instance name."),
+    model: name("As the provider names it."),
+  },
+  closed,
+);
 export const PageQuerySchema = t.Object(pageQuery, closed);
 export const BudgetsQuerySchema = t.Object(
   {

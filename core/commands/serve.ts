@@ -19,6 +19,7 @@ import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
+import { keptRatios } from "../pipeline/ratios.ts";
 import { watchOverload } from "../pipeline/overload.ts";
 import { createVault } from "../pipeline/vault.ts";
 import { watchStreams } from "../pipeline/watch.ts";
@@ -35,6 +36,7 @@ import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
 import { type Command, pathOfConfig } from "./command.ts";
 import { expireCredits } from "./expiry.ts";
+import { saveRegularly } from "./save-ratios.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
 import { untilSignal } from "./shutdown.ts";
@@ -104,6 +106,7 @@ export const serve: Command = async (input) => {
     if (swept > 0) logger.warn({ calls: swept }, "calls of a process that died were ended as interrupted");
 
     let ready = false;
+    const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
     const services: Services = {
       ...servicesOf(plugins, loaded.config.models),
       settings: {
@@ -124,6 +127,7 @@ export const serve: Command = async (input) => {
         logger,
         now,
       }),
+      ratios,
       transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
       logger,
@@ -169,6 +173,7 @@ export const serve: Command = async (input) => {
         budgets,
         prices,
         credits,
+        ratios,
         reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger,
         version,
@@ -222,9 +227,11 @@ export const serve: Command = async (input) => {
 
     const unwatchClients = watchClients(services);
     const stopExpiry = expireCredits(database, logger);
+    const stopSaving = saveRegularly(ratios);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
     unwatchClients();
     stopExpiry();
+    await stopSaving();
   } finally {
     lag.stop();
     await plugins.dispose();

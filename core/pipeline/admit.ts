@@ -20,6 +20,8 @@ export interface Admitted {
   /** The cap on one candidate's output that must be sent upstream; `null`: the request's own stands. */
   readonly maxOutputTokens: number | null;
   readonly expectedInputTokens: number;
+  /** The most input that the hold covers. */
+  readonly inputBoundTokens: number;
   /** The most output that the hold, or else the caller's own cap, lets pass, all candidates; `null`: nothing bounds it. */
   readonly outputBoundTokens: number | null;
 }
@@ -149,6 +151,7 @@ function granted(
     heldNano: result.heldNano,
     maxOutputTokens: lowered ? perCandidate : null,
     expectedInputTokens: bill.expectedInputTokens,
+    inputBoundTokens: bill.inputBoundTokens,
     outputBoundTokens: perCandidate === null ? capOf(envelope) : result.outputTokens,
   };
 }

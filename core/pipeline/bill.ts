@@ -40,7 +40,8 @@ export function billOf(
   const now = services.now();
   const bounds = route.targets.map((target) => inputBound(envelope.input, contextWindowOf(biller, target)));
   const inputBoundTokens = Math.max(...bounds);
-  const expectedInputTokens = expectedInput(envelope.input, inputBoundTokens);
+  const [first] = route.targets;
+  const expectedInputTokens = expectedInput(envelope.input, services.ratios.of(first).input, inputBoundTokens);
   const usage = { ...noUsage, inputTokens: expectedInputTokens };
   // Each is rated, so that a target without a price is met now and not after a fallback.
   const [expected = null] = route.targets.map((target) => rated(services, usage, target, now, budgeted, { accounts }));
@@ -66,7 +67,6 @@ export function billOf(
     inputNano = Math.max(inputNano, input?.chargeNano ?? 0);
     if (whole && (!dearest || whole.chargeNano > dearest.chargeNano)) dearest = whole;
   }
-  const [first] = route.targets;
   const likely = { ...usage, outputTokens: Math.min(likelyOutputTokens * envelope.candidates, outputTokens) };
   const likelyCost = counted === "expected" ? rated(services, likely, first, now, budgeted, { accounts }) : null;
   return {

@@ -10,8 +10,8 @@ const audioBytesPerToken = 16;
 /** Where neither the price book nor the operator knows a model's context window. */
 const unknownContextWindow = 1_048_576;
 
-/** Bytes of text in one token, until the ledger has learned a model's own figure. */
-const bytesPerToken = 4;
+/** About what the usual models count for a photograph. */
+const likelyTokensPerImage = 1_000;
 
 /**
  * The most input tokens a request can be: no token is shorter than a byte. What bytes do not bound is the context window.
@@ -36,8 +36,9 @@ export function inputBound(input: InputMeasure, contextWindow: number | null): n
 export const searchBound = (input: InputMeasure): number => (input.unbounded ? 10 : 0);
 
 /** What the input will probably be: for limits in tokens, and for calls whose usage is never told. */
-export const expectedInput = (input: InputMeasure, bound: number): number =>
-  Math.min(Math.ceil(input.textBytes / bytesPerToken), bound);
+export const expectedInput = (input: InputMeasure, bytesPerToken: number, bound: number): number =>
+  Math.min(Math.ceil(input.textBytes / bytesPerToken) + input.images * likelyTokensPerImage, bound);
 
 /** Tokens of an answer of which only the delivered bytes are known. */
-export const expectedOutput = (contentBytes: number): number => Math.ceil(contentBytes / bytesPerToken);
+export const expectedOutput = (contentBytes: number, bytesPerToken: number): number =>
+  Math.ceil(contentBytes / bytesPerToken);

@@ -5,6 +5,7 @@ import type { Transport } from "../runtime/transport.ts";
 import type { Database } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { Models } from "./models.ts";
+import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
 import type { Vault } from "./vault.ts";
 import type { Watch } from "./watch.ts";
@@ -20,6 +21,7 @@ export interface Services {
   readonly observers: readonly Instance<Observer>[];
   readonly transport: Transport;
   readonly vault: Vault;
+  readonly ratios: Ratios;
   readonly watch: Watch;
   readonly overload: Overload;
   readonly logger: Logger;

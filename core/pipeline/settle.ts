@@ -7,10 +7,11 @@ import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
 import { leaveLists } from "./disconnect.ts";
-import { expectedOutput } from "./estimate.ts";
+import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
+import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
 import { blockedMs, hookBlocked } from "./watchdog.ts";
 
@@ -41,7 +42,7 @@ export async function settle(
   if (call.ended || !admitted) return { costNano: null };
   call.ended = true;
   leaveLists(call, services);
-  const { usage, source } = usedBy(call, outcome, admitted);
+  const { usage, source } = usedBy(call, outcome, admitted, services.ratios);
   const finishedMs = services.now();
   const rating = ratingOf(call, usage, outcome, finishedMs, services);
   const notes = notesOf(call, outcome, admitted, usage, rating);
@@ -72,6 +73,7 @@ export async function settle(
     // The open call stays in the database and is swept at the next start; nothing is lost, but it must be seen.
     services.logger.error({ callId: call.id, error }, "the final record could not be written");
   }
+  learn(call, outcome, admitted, final, services.ratios);
   await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
   tellObservers(recordOf(call, final), services);
   return { costNano: final.costNano };
@@ -130,18 +132,32 @@ export async function refuse(call: Call, error: GatewayError, services: Services
  */
 function usedBy(
   call: Call,
-  { status, metered, drained }: Outcome,
+  { status, metered, drained, target }: Outcome,
   admitted: Admitted,
+  ratios: Ratios,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
   if (metered.usage && isCredible(metered.usage.usage))
     return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
   const served = status === "ok" || metered.complete || metered.contentBytes > 0 || call.stopped !== null;
   if (status === "upstream_error" || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
+  // Of who served it: at admission the first target of the route was asked about.
+  const ratio = ratios.of(target);
+  const inputTokens = call.envelope
+    ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
+    : admitted.expectedInputTokens;
   const outputTokens = Math.min(
-    expectedOutput(metered.contentBytes),
+    expectedOutput(metered.contentBytes, ratio.output),
     admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY,
   );
-  return { usage: { ...noUsage, inputTokens: admitted.expectedInputTokens, outputTokens }, source: "estimated" };
+  return { usage: { ...noUsage, inputTokens, outputTokens }, source: "estimated" };
+}
+
+/** From what a provider has told of a whole answer. */
+function learn({ envelope }: Call, outcome: Outcome, { heldNano }: Admitted, final: Final, ratios: Ratios): void {
+  const { usage, source, status, chargeNano } = final;
+  const { contentBytes, usage: reported } = outcome.metered;
+  if (!envelope || !usage || source !== "provider" || status !== "ok" || reported?.anomalous) return;
+  ratios.learn(outcome.target, { input: envelope.input, usage, contentBytes, heldNano, chargeNano });
 }
 
 /** No call uses this many tokens: such a report says nothing, and charging for it would only overflow. */

@@ -76,6 +76,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         budgets,
         prices,
         credits,
+        ratios: services.ratios,
         reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger: services.logger,
         version: "0.0.0",

@@ -2,6 +2,7 @@ import { afterAll } from "bun:test";
 import { GatewayError, type Biller, type Principal, type Provider, type Usage } from "llm-proxy/plugin";
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
+import { learnedRatios } from "../../core/pipeline/ratios.ts";
 import { watchOverload } from "../../core/pipeline/overload.ts";
 import type { Services } from "../../core/pipeline/services.ts";
 import type { Watched } from "../../core/pipeline/watch.ts";
@@ -77,6 +78,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     },
     overload: calmOverload(),
     vault: { keep: () => {}, find: () => null },
+    ratios: learnedRatios(),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     settings: {
       maxBodyBytes: 1_000_000,

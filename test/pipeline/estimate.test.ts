@@ -66,17 +66,17 @@ describe("the bound on the input", () => {
 describe("what is expected", () => {
   test("is never above the bound, and grows with the text", () => {
     for (const { input } of samples)
-      expect(expectedInput(input, inputBound(input, null))).toBeLessThanOrEqual(inputBound(input, null));
-    expect(
-      expectedInput({ textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false }, 5_024),
-    ).toBe(1_000);
-    expect(expectedInput({ textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false }, 500)).toBe(
-      500,
-    );
+      expect(expectedInput(input, 4, inputBound(input, null))).toBeLessThanOrEqual(inputBound(input, null));
+    const text = { textBytes: 4_000, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
+    expect(expectedInput(text, 4, 5_024)).toBe(1_000);
+    expect(expectedInput(text, 3, 5_024)).toBe(1_334);
+    expect(expectedInput(text, 4, 500)).toBe(500);
+    expect(expectedInput({ ...text, images: 2 }, 4, 500_000)).toBe(3_000);
   });
 
   test("one delivered byte is one token, none is none", () => {
-    expect([0, 1, 4, 5].map(expectedOutput)).toEqual([0, 1, 1, 2]);
+    expect([0, 1, 4, 5].map((bytes) => expectedOutput(bytes, 4))).toEqual([0, 1, 1, 2]);
+    expect([0, 1, 5].map((bytes) => expectedOutput(bytes, 0.5))).toEqual([0, 2, 10]);
   });
 });
 

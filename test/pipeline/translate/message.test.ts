@@ -43,6 +43,7 @@ async function messageTo(
     heldNano: 0,
     maxOutputTokens,
     expectedInputTokens: 1,
+    inputBoundTokens: 1,
     outputBoundTokens: null,
   };
   const request = () => endpoint.dialect.decodeRequest(asked.body);
