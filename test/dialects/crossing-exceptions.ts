@@ -77,13 +77,13 @@ export const requestExceptions: readonly RequestException[] = [
   {
     id: "mirascope--openai-responses-handles-empty-string-content--0-100cf7",
     client: "openai-responses",
-    targets: ["anthropic-messages", "gemini"],
+    targets: ["anthropic-messages"],
     reason: "an empty text is the whole input, and neither empty texts nor no messages are taken there",
   },
   {
     id: "mirascope--test-call-with-empty-string-openai-gpt-4o-responses--0-007c50",
     client: "openai-responses",
-    targets: ["anthropic-messages", "gemini"],
+    targets: ["anthropic-messages"],
     reason: "an empty text is the whole input, and neither empty texts nor no messages are taken there",
   },
 ];

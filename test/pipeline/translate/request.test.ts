@@ -33,22 +33,19 @@ describe("what only the client's own dialect can give", () => {
     await expect(refused).rejects.toThrow(/a stored response.*openai-responses/);
   });
 
-  const functions = { tools: [{ type: "function", function: { name: "f", parameters: {} } }] };
   const search = { type: "server", dialect: "openai-responses", definition: { type: "web_search" } } as const;
 
-  test("a tool that the provider runs may be left out where there are others", async () => {
-    const offered = { ...requestOf(functions), nativeOnly: needs("tools[1]").nativeOnly };
-    expect(
-      (await translate({ ...offered, tools: [...offered.tools, search] }, chat, anthropic)).request.tools,
-    ).toHaveLength(2);
-  });
-
-  test("a call that is about such a tool is refused", async () => {
+  test("a tool that the provider runs is refused, alone and among others", async () => {
     const alone = { ...needs("tools[0]"), tools: [search] };
     await expect(translate(alone, chat, anthropic)).rejects.toMatchObject({ details: { param: "tools[0]" } });
-    const forced = { ...requestOf(functions), nativeOnly: needs("tools[1]").nativeOnly };
-    const choice = { ...forced, toolChoice: { type: "tool", name: "web_search" } } as const;
-    await expect(translate(choice, chat, anthropic)).rejects.toMatchObject({ details: { param: "tools[1]" } });
+    const { tools } = requestOf({ tools: [{ type: "function", function: { name: "f", parameters: {} } }] });
+    const among = { ...needs("tools[1]"), tools: [...tools, search] };
+    await expect(translate(among, chat, anthropic)).rejects.toMatchObject({ details: { param: "tools[1]" } });
+  });
+
+  test("one that is not needed is left to the codec, which warns", async () => {
+    const offered = { ...requestOf({}), tools: [search] };
+    expect((await translate(offered, chat, anthropic)).request.tools).toEqual([search]);
   });
 });
 
