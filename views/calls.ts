@@ -18,8 +18,10 @@ export interface CallListFilter {
   readonly provider: string;
   readonly status: string;
   readonly key: string;
+  /** Id; only its own calls, not those of accounts below it. */
+  readonly account: string;
 }
-const filterFields = ["model", "provider", "status", "key"] as const;
+const filterFields = ["model", "provider", "status", "key", "account"] as const;
 
 /** What the filter form offers. */
 export interface CallChoices {
@@ -68,6 +70,7 @@ const filterForm = (
   <label>Provider<input name="provider" value="${filter.provider}" list="providers" autocomplete="off" spellcheck="false" placeholder="any"></label>
   <label>Status<select name="status">${option("", "any", filter.status)}${statuses.map((status) => option(status, statusWord(status), filter.status))}</select></label>
   <label>Key<select name="key">${option("", "any", filter.key)}${keys.map(({ id, label }) => option(id, label, filter.key))}</select></label>
+  ${filter.account !== "" && html`<label>Account<input name="account" value="${filter.account}" readonly></label>`}
   <div class="actions"><button>Filter</button><a href="/dashboard/calls">Clear</a></div>
   <datalist id="models">${models.map((model) => html`<option value="${model}"></option>`)}</datalist>
   <datalist id="providers">${providers.map((provider) => html`<option value="${provider}"></option>`)}</datalist>

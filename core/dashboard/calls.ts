@@ -57,10 +57,16 @@ const callStatuses: readonly CallStatus[] = [
 
 function filterOf(query: URLSearchParams): CallListFilter {
   const field = (name: string): string => (query.get(name) ?? "").trim();
-  return { model: field("model"), provider: field("provider"), status: field("status"), key: field("key") };
+  return {
+    model: field("model"),
+    provider: field("provider"),
+    status: field("status"),
+    key: field("key"),
+    account: field("account"),
+  };
 }
 
-function toCallFilter({ model, provider, status, key }: CallListFilter): CallFilter {
+function toCallFilter({ model, provider, status, key, account }: CallListFilter): CallFilter {
   const known = callStatuses.find((candidate) => candidate === status);
   if (status !== "" && known === undefined)
     throw new GatewayError("invalid-request", "There is no such status of a call.");
@@ -68,6 +74,7 @@ function toCallFilter({ model, provider, status, key }: CallListFilter): CallFil
     ...(model && { model }),
     ...(provider && { provider }),
     ...(key && { key }),
+    ...(account && { account }),
     ...(known && { status: known }),
   };
 }

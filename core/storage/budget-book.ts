@@ -1,4 +1,4 @@
-import { and, asc, eq, gte, isNull, lte, max, sql } from "drizzle-orm";
+import { and, asc, eq, gte, isNull, lt, lte, max, sql } from "drizzle-orm";
 import type { Scope } from "../chat/error.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { BudgetRow, BudgetWindow } from "./budget.ts";
@@ -96,6 +96,20 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
         target: [budgetWindows.budgetRef, budgetWindows.startMs],
         set: { spentNano: sql`excluded.spent_nano`, heldNano: sql`excluded.held_nano` },
       }),
+  );
+
+  // Of rolling hours: there would be one for each minute of each budget, for ever.
+  const deleteRows = hotStatement(
+    client,
+    database
+      .delete(budgetWindows)
+      .where(
+        and(
+          eq(budgetWindows.budgetRef, sql.placeholder("ref")),
+          lt(budgetWindows.startMs, sql.placeholder("startMs")),
+          eq(budgetWindows.heldNano, 0),
+        ),
+      ),
   );
 
   const live = (ref?: number) =>
@@ -238,7 +252,10 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     write() {
       for (const { ref, startMs, spentNano, heldNano } of touched) writeRow.run({ ref, startMs, spentNano, heldNano });
       // Only now: what is not written yet must not be forgotten. Older rows are read again when a call ends in one.
-      for (const { ref } of touched) prune(byRef.get(ref));
+      for (const { ref } of touched) {
+        const fromMs = prune(byRef.get(ref));
+        if (fromMs !== null) deleteRows.run({ ref, startMs: fromMs });
+      }
       touched.clear();
     },
     refresh(ref) {
@@ -273,15 +290,19 @@ const maxWindows = 4;
 /** Twice the hours, because a call may have started some time before it is admitted. */
 const keptFrom = (hours: number, atMs: number): number => atMs - 2 * hours * 3_600_000;
 
-function prune(budget: Budget | undefined): void {
-  if (budget === undefined || budget.rows.size <= maxWindows) return;
-  const { hours } = budget;
+/** Returns what rows no call will count in any more start before; `null`: nothing is over. */
+function prune(budget: Budget | undefined): number | null {
+  if (budget === undefined || budget.rows.size <= maxWindows) return null;
+  const { hours, rows } = budget;
+  const [firstMs, lastMs] = [Math.min(...rows.keys()), Math.max(...rows.keys())];
   if (hours === null) {
-    budget.rows.delete(Math.min(...budget.rows.keys()));
-    return;
+    rows.delete(firstMs);
+    return null;
   }
-  const fromMs = keptFrom(hours, Math.max(...budget.rows.keys()));
-  for (const startMs of budget.rows.keys()) if (startMs < fromMs) budget.rows.delete(startMs);
+  const fromMs = keptFrom(hours, lastMs);
+  if (firstMs >= fromMs) return null;
+  for (const startMs of rows.keys()) if (startMs < fromMs) rows.delete(startMs);
+  return fromMs;
 }
 
 const none: readonly Budget[] = [];

@@ -100,6 +100,7 @@ describe("calls", () => {
   test.each([
     ["provider=groq", "provider", "groq"],
     ["status=upstream_error", "status", "upstream_error"],
+    ["account=default", "accountId", "default"],
     ["key=018f0000-0000-7000-8000-000000000002", "keyId", "018f0000-0000-7000-8000-000000000002"],
   ] as const)("filter %p", async (query, field, value) => {
     const one = site({ seed: seed() });

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { BudgetWindow } from "../../core/storage/budget.ts";
 import { rollsOutMs, windowAt, type WindowTerms } from "../../core/storage/windows.ts";
-import { aBudget, startMs as sampleMs } from "../contract/storage-samples.ts";
+import { aBudget, aFinal, anAdmission, startMs as sampleMs } from "../contract/storage-samples.ts";
 import { type CalendarWindow, dayMs, daysOf, windowEnd, windowStart } from "./calendar.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 
@@ -15,6 +15,7 @@ const terms = (window: BudgetWindow, more: Partial<WindowTerms> = {}): WindowTer
   resetMs: 0,
   ...more,
 });
+const folder = temporaryFolder();
 /** 1971 to 2200. */
 const anyTime = fc.integer({ min: at(1971, 1, 1), max: at(2200, 1, 1) });
 
@@ -131,8 +132,28 @@ describe("windows", () => {
     }
   });
 
+  test("rolling hours keep no more rows than may count, and those of calls in flight", async () => {
+    const path = folder.file();
+    const clock = { nowMs: sampleMs };
+    const database = await openAt(path, () => clock.nowMs);
+    const { id } = await database.budgets.create(aBudget({ window: "1h", limitNano: 1_000_000 }));
+    const long = anAdmission({ startedMs: sampleMs });
+    await database.ledger.admit(long);
+    for (let minute = 1; minute <= 300; minute++) {
+      clock.nowMs += 60_000;
+      const admission = anAdmission({ startedMs: clock.nowMs });
+      await database.ledger.admit(admission);
+      await database.ledger.finish(aFinal(admission.callId));
+    }
+    const rows = () => rowsOf<{ n: number }>(path, "SELECT count(*) AS n FROM budget_windows")[0]?.n ?? 0;
+    expect(rows()).toBeLessThanOrEqual(123);
+    expect(await database.budgets.get(id)).toMatchObject({ spentNano: 61 * 50 });
+    await database.ledger.finish(aFinal(long.callId));
+    expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+    await database.close();
+  });
+
   describe("v_budget", () => {
-    const folder = temporaryFolder();
     const path = folder.file();
     const shownWindows = [...windows, "1h", "5h", "168h"].map((window) => terms(window as BudgetWindow));
     const zoned = (["day", "week", "month"] as const).flatMap((window) =>

@@ -51,7 +51,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     callsPage(
       {
         calls: [line(text)],
-        filter: { model: text, provider: text, status: "ok", key: text },
+        filter: { model: text, provider: text, status: "ok", key: text, account: text },
         first: true,
         next: text,
       },
@@ -59,7 +59,12 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     ),
   "older calls": (text) =>
     callsPage(
-      { calls: [], filter: { model: text, provider: text, status: "", key: "" }, first: false, next: null },
+      {
+        calls: [],
+        filter: { model: text, provider: text, status: "", key: "", account: "" },
+        first: false,
+        next: null,
+      },
       { keys: [], models: [], providers: [] },
     ),
   call: (text) =>
