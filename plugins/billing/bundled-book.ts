@@ -1,4 +1,4 @@
-import { findProvider, type Provider, waitForUpdate } from "@pydantic/genai-prices";
+import { findProvider, type ModelInfo, type Provider, waitForUpdate } from "@pydantic/genai-prices";
 import { periodsOf } from "./bundled-prices.ts";
 import { longestModelName, type Matcher, matcherOf, namesIn } from "./model-match.ts";
 import type { Period } from "./price-period.ts";
@@ -54,6 +54,18 @@ export function bundledNames(vendorId: string): readonly string[] {
 /** The entries of a vendor, each with the names that it spells out. */
 export const bundledModels = (vendorId: string): readonly Pick<Entry, "model" | "names">[] =>
   vendorOf(vendorId)?.entries ?? [];
+
+/** An entry as the data has it; `null`: there is none. */
+export const bundledModel = (vendorId: string, id: string): ModelInfo | null => {
+  const provider = findProvider({ providerId: vendorId });
+  return (provider?.id === vendorId && provider.models.find((model) => model.id === id)) || null;
+};
+
+/** Names as the data compares them, the more likely first. */
+export const namesTried = (modelName: string): readonly string[] => {
+  const name = modelName.toLowerCase();
+  return [...new Set([name, dashDate(name)])];
+};
 
 /** A reseller's data may leave the models it passes on to their makers' lists. */
 function findNamed(vendor: Vendor, name: string): BundledModel | null {

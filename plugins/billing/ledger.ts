@@ -16,6 +16,7 @@ import { type Charges, chargesOf, type Terms } from "./charges.ts";
 import { type Listing, openPriceBook, type PriceBook } from "./price-book.ts";
 import { dearestAt, sheetAt } from "./price-period.ts";
 import { type Cost, costOf, dearestCostOf } from "./rating.ts";
+import { startRefreshing } from "./refreshing.ts";
 import { sheetOfTier } from "./service-tier.ts";
 import { type Timeline, valueAt, valuesIn } from "./timeline.ts";
 
@@ -46,6 +47,18 @@ export default definePlugin({
         default: 16_384,
         description: "Cap on the output tokens of a call under a budget that set no cap itself.",
       }),
+      refresh: t.Optional(
+        t.Object(
+          {
+            url: t.String({
+              pattern: "^https://",
+              description: "Where newer price data is, in the format of the bundled data (genai-prices, `data.json`).",
+            }),
+            everyHours: t.Integer({ minimum: 1, maximum: 500, default: 24, description: "How often it is looked at." }),
+          },
+          { additionalProperties: false },
+        ),
+      ),
       charges: t.Optional(
         t.Array(
           t.Object(
@@ -74,10 +87,10 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  setup: ({ charges: rows = [], ...policy }, { prices }): Biller => {
-    const book = openPriceBook(prices);
+  setup: ({ charges: rows = [], refresh, ...policy }, context) => {
+    const book = openPriceBook(context.prices);
     const charges = chargesOf(rows.map(rowOf));
-    return {
+    const biller: Biller = {
       policy,
       rate: (usage, target, atMs, options) => rate({ book, charges }, usage, target, atMs, options ?? {}),
       models: (vendor) => book.models(vendor),
@@ -88,6 +101,7 @@ export default definePlugin({
       },
       prices: (instances) => book.listings(instances),
     };
+    return refresh ? startRefreshing(refresh, context, (news) => book.refresh(news)).then(() => biller) : biller;
   },
 });
 

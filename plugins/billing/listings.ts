@@ -2,6 +2,7 @@ import type { PriceListing, PriceRow, PriceSet, Target } from "llm-proxy/plugin"
 import { bundledModels, bundledVendors, bundledVersion } from "./bundled-book.ts";
 import { formatDecimal } from "./decimal.ts";
 import { maxOutputTokensOf } from "./model-facts.ts";
+import type { ChangedEntry } from "./price-data.ts";
 import type { Period } from "./price-period.ts";
 import type { OwnPrices } from "./price-rows.ts";
 import { type Item, isPiece, type PriceSheet } from "./price-sheet.ts";
@@ -18,6 +19,41 @@ export const configListings = (rows: readonly PriceRow[], own: OwnPrices): reado
     maxOutputTokens: maxOutputTokens ?? null,
     names: [],
   }));
+
+/** An entry of the price data that was found later than the bundled ones. */
+export interface Refreshed extends ChangedEntry {
+  readonly fromMs: number;
+  readonly version: string;
+  readonly periods: readonly Period[];
+}
+
+/** What looks at the price data have found, under the names that the bundled entries have. */
+export const newsListings = (
+  news: readonly Refreshed[],
+  instances: readonly Pick<Target, "provider" | "vendor">[],
+): readonly PriceListing[] =>
+  news.flatMap((entry) => {
+    const renamed = instances.filter(({ provider, vendor }) => vendor === entry.vendor && provider !== vendor);
+    return [entry.vendor, ...renamed.map(({ provider }) => provider)].flatMap((provider) =>
+      entry.periods.flatMap(({ when, sheet }): readonly PriceListing[] => {
+        if (sheet === null) return [];
+        const { effectiveMs, ...times } = whenOf(when);
+        return [
+          {
+            target: `${provider}/${entry.id}`,
+            source: "bundled",
+            version: entry.version,
+            ...times,
+            effectiveMs: Math.max(effectiveMs ?? 0, entry.fromMs),
+            prices: givenIn(sheet),
+            contextWindow: entry.contextWindow,
+            maxOutputTokens: maxOutputTokensOf(entry.vendor, entry.id, entry.id),
+            names: entry.names.filter((name) => name !== entry.id),
+          },
+        ];
+      }),
+    );
+  });
 
 /**
  * Every entry of the bundled data, a row a period, under its vendor's name, and under that of each instance which calls

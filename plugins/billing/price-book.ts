@@ -1,7 +1,9 @@
 import type { BookEntry, ModelFacts, PriceListing, PriceRow, Target } from "llm-proxy/plugin";
-import { bundledNames, bundledVersion, findBundled } from "./bundled-book.ts";
+import { type BundledModel, bundledNames, bundledVersion, findBundled, namesTried } from "./bundled-book.ts";
 import { maxOutputTokensOf } from "./model-facts.ts";
-import { bundledListings, configListings } from "./listings.ts";
+import { bundledListings, configListings, newsListings, type Refreshed } from "./listings.ts";
+import { longestModelName } from "./model-match.ts";
+import { periodsIn, type Snapshot } from "./price-data.ts";
 import type { Period } from "./price-period.ts";
 import { type OwnPrice, ownPriceOf, readPriceRows } from "./price-rows.ts";
 import { completeSheet, flat } from "./price-sheet.ts";
@@ -16,6 +18,8 @@ export interface PriceBook {
   find(target: Target): Listing | null;
   models(vendor: string): readonly ModelFacts[];
   adopt(entries: readonly BookEntry[]): void;
+  /** Takes over what looks at the price data have found, oldest first. */
+  refresh(snapshots: readonly Snapshot[]): void;
   listings(instances: readonly Pick<Target, "provider" | "vendor">[]): readonly PriceListing[];
 }
 export interface Listing {
@@ -36,6 +40,7 @@ type PriceEntry = BookEntry & { readonly kind: "price"; readonly ready: OwnPrice
 export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
   const own = readPriceRows(rows);
   let set: readonly PriceEntry[] = [];
+  let news: readonly Refreshed[] = [];
   const remembered = new Map<string, Listing | null>();
   const modelsOf = new Map<string, readonly ModelFacts[]>();
 
@@ -54,11 +59,14 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
     const row = own.find(name);
     const bundled = target.vendor === "echo" ? null : findBundled(target.vendor, target.model);
     const entries = set.filter((entry) => meansTarget(entry.target, name));
-    if (row === null && bundled === null && target.vendor !== "echo" && entries.length === 0) return null;
+    const found = row === null ? newsOf(news, target, bundled) : [];
+    const isKnown = row !== null || bundled !== null || target.vendor === "echo";
+    if (!isKnown && entries.length === 0 && found.length === 0) return null;
     const latest = entries.findLast(({ ready }) => ready !== null)?.ready ?? null;
     const facts: ModelFacts = {
       model: target.model,
-      contextWindow: latest?.contextWindow ?? row?.contextWindow ?? bundled?.contextWindow ?? null,
+      contextWindow:
+        latest?.contextWindow ?? row?.contextWindow ?? found.at(-1)?.contextWindow ?? bundled?.contextWindow ?? null,
       maxOutputTokens:
         latest?.maxOutputTokens ??
         row?.maxOutputTokens ??
@@ -76,7 +84,8 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
       rank: rankOf(entry.target),
       value: entry.ready && pricedBy(entry.ready),
     }));
-    return { prices: dated.length === 0 ? always(below) : timelineOf(below, dated), facts };
+    const claims = [...found.map(claimOf), ...dated];
+    return { prices: claims.length === 0 ? always(below) : timelineOf(below, claims), facts };
   }
 
   function models(vendor: string): readonly ModelFacts[] {
@@ -100,9 +109,40 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
       remembered.clear();
       modelsOf.clear();
     },
-    listings: (instances) => [...configListings(rows, own), ...bundledListings(instances)],
+    refresh(snapshots) {
+      news = snapshots.flatMap(({ fromMs, version, entries }) =>
+        entries.map((entry) => ({ ...entry, fromMs, version, periods: periodsIn(entry.prices) })),
+      );
+      remembered.clear();
+      modelsOf.clear();
+    },
+    listings: (instances) => [
+      ...configListings(rows, own),
+      ...newsListings(news, instances),
+      ...bundledListings(instances),
+    ],
   };
 }
+
+/** Those of the target's own entry, and before them those of an entry that spells out its name. */
+function newsOf(news: readonly Refreshed[], target: Target, bundled: BundledModel | null) {
+  if (news.length === 0 || target.model.length > longestModelName) return [];
+  const names = namesTried(target.model);
+  const vendor = bundled?.vendor ?? target.vendor;
+  return news.flatMap((entry) => {
+    if (entry.vendor !== vendor) return [];
+    const spelled = names.some((name) => entry.names.includes(name));
+    return spelled || entry.id === bundled?.id ? [{ ...entry, rank: spelled ? 1 : 0 }] : [];
+  });
+}
+
+/** Below whatever was set through the API, whose rank is the length of a target. */
+const claimOf = ({ fromMs, rank, version, periods }: Refreshed & { readonly rank: number }): Dated<Priced> => ({
+  fromMs,
+  claimant: `refreshed ${rank}`,
+  rank,
+  value: { version, periods },
+});
 
 const readyOf = (target: string, prices: Omit<PriceRow, "target">, id: string): OwnPrice => ({
   ...ownPriceOf({ target, ...prices }, "prices", "database"),
