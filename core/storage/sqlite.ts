@@ -9,7 +9,7 @@ import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
 import { creditBook } from "./credit-book.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
-import { migrate, StorageError } from "./migrate.ts";
+import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
@@ -36,6 +36,8 @@ export interface SqliteOptions {
   readonly synchronous: "normal" | "full";
   readonly now: () => number;
   readonly onBackup: (path: string) => void;
+  /** Before a database with data is copied and upgraded: of a large one that takes a while. */
+  readonly onUpgrade?: (versions: { readonly from: number; readonly to: number }) => void;
   /** Opens the file; default: with the driver of this runtime. */
   readonly driver?: (path: string) => Promise<SqliteClient>;
   /** Work beside the serving thread, for a process that serves; without it everything happens on this thread. */
@@ -160,6 +162,7 @@ async function openFile({
   synchronous,
   now,
   onBackup,
+  onUpgrade,
   driver = openSqlite,
 }: SqliteOptions): Promise<SqliteClient> {
   // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
@@ -168,6 +171,8 @@ async function openFile({
   try {
     client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     // First, so that a file it refuses is left as it is: the journal mode is written into the file.
+    const from = schemaVersion(client);
+    if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
     const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
     if (backup) {
       chmodSync(backup, 0o600);

@@ -29,6 +29,8 @@ export default definePlugin({
         path: path ?? resolve(dataDir, "llm-proxy.db"),
         synchronous,
         now,
+        onUpgrade: (versions) =>
+          logger.info(versions, "the database is copied and upgraded; a large one takes minutes"),
         onBackup: (backup) => logger.info({ backup }, "the database was copied before its upgrade"),
         threads: {
           onDeath: (error) => logger.error({ error }, "a thread of the storage ended; another one is started"),

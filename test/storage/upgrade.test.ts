@@ -4,9 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
 import { migrate } from "../../core/storage/migrate.ts";
+import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { startMs } from "../contract/storage-samples.ts";
-import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
+import { rowsOf, temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
 const fixtures = join(import.meta.dir, "..", "fixtures", "storage");
@@ -35,12 +36,16 @@ describe.each(versions)("version %d", (version) => {
     expect(before.usage.length).toBeGreaterThan(5);
     expect(before.open).toBeGreaterThan(0);
     const backups: string[] = [];
-    const database = await openAt(
+    const upgrades: object[] = [];
+    const database = await openSqliteDatabase({
       path,
-      () => startMs + 1_000,
-      (made) => void backups.push(made),
-    );
+      synchronous: "normal",
+      now: () => startMs + 1_000,
+      onUpgrade: (versions) => void upgrades.push(versions),
+      onBackup: (made) => void backups.push(made),
+    });
     expect(backups).toHaveLength(version < current ? 1 : 0);
+    expect(upgrades).toEqual(version < current ? [{ from: version, to: current }] : []);
     expect(await database.ledger.sweep("input", startMs + 1_000)).toBe(before.open);
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
     expect(await database.calls.openCount()).toBe(0);
