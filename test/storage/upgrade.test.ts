@@ -41,7 +41,7 @@ describe.each(versions)("version %d", (version) => {
       path,
       synchronous: "normal",
       now: () => startMs + 1_000,
-      onUpgrade: (versions) => void upgrades.push(versions),
+      onUpgrade: (between) => void upgrades.push(between),
       onBackup: (made) => void backups.push(made),
     });
     expect(backups).toHaveLength(version < current ? 1 : 0);
