@@ -128,6 +128,19 @@ class Subject {
         this.#model.finished(ending, provider, chargeNano);
         return;
       }
+      case "reprice": {
+        const { calls } = await database.adjustments.ratedCalls({ from: 0, to: Number.MAX_SAFE_INTEGER, limit: 1_000 });
+        const call = picked(calls, step.pick);
+        if (!call) return;
+        const chargeNano = Math.ceil(((call.chargeNano ?? 50) * step.percent) / 100);
+        const reprice = { seq: call.seq, costNano: chargeNano, chargeNano, priceVersion: "book 2" };
+        const note = { reason: "because", author: "somebody" };
+        // At the same time: the second finds nothing to do.
+        await Promise.all([database.adjustments.write([reprice], note), database.adjustments.write([reprice], note)]);
+        const [row] = rowsOf<{ id: string }>(this.path, `SELECT id FROM calls WHERE seq = ${call.seq}`);
+        this.#model.repriced(row?.id ?? "", chargeNano);
+        return;
+      }
       case "refuse":
         await database.ledger.refuse(aRefusal({ startedMs: this.now(), keyId: keyOf(step.key) }));
         this.#model.refused.push(this.now());
@@ -177,7 +190,7 @@ class Subject {
         refused: model.refused.length,
         charged: sum,
         entries: 0 - sum,
-        entered: model.charges.filter(({ chargeNano }) => chargeNano).length,
+        entered: model.charges.filter(({ endedNano }) => endedNano).length,
       },
     ]);
     expect(rowsOf(this.path, strayEntries)).toEqual([]);
@@ -235,14 +248,16 @@ interface BudgetRow {
 
 const figures = `SELECT count(*) AS rows, count(DISTINCT call_id) AS ids, coalesce(sum(status = 'open'), 0) AS open,
   coalesce(sum(status = 'refused'), 0) AS refused, coalesce(sum(charge_nano), 0) AS charged,
-  (SELECT coalesce(sum(delta_nano), 0) FROM v_ledger WHERE kind = 'charge') AS entries,
+  (SELECT coalesce(sum(delta_nano), 0) FROM v_ledger WHERE kind IN ('charge', 'adjustment')) AS entries,
   (SELECT count(*) FROM v_ledger WHERE kind = 'charge') AS entered FROM v_usage`;
 const everyWindow = `SELECT b.id AS budget_id, w.start_ms AS window_start_ms, w.spent_nano, w.held_nano
   FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref
   WHERE b.removed_ms IS NULL AND b.prepaid = 0`;
-/** Entries that are not exactly the charge of their call, on its account. */
-const strayEntries = `SELECT * FROM v_ledger l WHERE kind = 'charge' AND NOT EXISTS (SELECT 1 FROM v_usage u
-  WHERE u.call_id = l.call_id AND u.account_id = l.account_id AND u.charge_nano = -l.delta_nano)`;
+/** Entries that are not, with the adjustments, exactly the charge of their call, on its account. */
+const strayEntries = `SELECT * FROM (SELECT call_id, account_id, sum(delta_nano) AS nano FROM v_ledger
+  WHERE kind IN ('charge', 'adjustment') GROUP BY call_id, account_id) e
+  WHERE NOT EXISTS (SELECT 1 FROM v_usage u
+    WHERE u.call_id = e.call_id AND u.account_id = e.account_id AND u.charge_nano = -e.nano)`;
 
 const sumsOf = (row: BudgetRow) => ({ spentNano: row.spent_nano, heldNano: row.held_nano });
 const keyOf = (at: number): string | null => (at < 2 ? `key-${at}` : null);

@@ -14,13 +14,24 @@ interface Open {
   readonly heldNano: number;
 }
 
+interface Charged {
+  readonly callId: string;
+  readonly accountId: string;
+  /** As the call ended. */
+  readonly endedNano: number | null;
+  /** With what re-rating has changed. */
+  chargeNano: number | null;
+  /** What counted it. */
+  readonly counted: readonly Counted[];
+}
+
 /** The ledger as the contract tells it, in plain arithmetic: what the real one must agree with after each step. */
 export class LedgerModel {
   budgets: Budget[] = [];
   /** By account. */
   readonly balances = new Map<string, Balance>();
   open: Open[] = [];
-  readonly charges: { readonly callId: string; readonly accountId: string; readonly chargeNano: number | null }[] = [];
+  readonly charges: Charged[] = [];
   /** When refused calls started. */
   readonly refused: number[] = [];
   /** When admitted calls started. */
@@ -134,11 +145,20 @@ export class LedgerModel {
   finished(call_: Open, provider: string, chargeNano: Final["chargeNano"]): void {
     const { admission, holds } = call_;
     this.open = this.open.filter((other) => other !== call_);
-    for (const { budget, counted } of holds) {
-      counted.heldNano = 0;
-      if (budget.row.scope.kind !== "provider" || budget.row.scope.id === provider) counted.spentNano = chargeNano ?? 0;
-    }
-    this.charges.push({ callId: admission.callId, accountId: admission.accountId, chargeNano });
+    const counted = holds.flatMap(({ budget, counted: its }) => {
+      its.heldNano = 0;
+      return budget.row.scope.kind !== "provider" || budget.row.scope.id === provider ? [its] : [];
+    });
+    for (const its of counted) its.spentNano = chargeNano ?? 0;
+    const { callId, accountId } = admission;
+    this.charges.push({ callId, accountId, endedNano: chargeNano, chargeNano, counted });
+  }
+
+  repriced(callId: string, chargeNano: number): void {
+    const charged = this.charges.find((one) => one.callId === callId);
+    if (!charged) throw new Error(`the ledger rates a call again that has not ended: ${callId}`);
+    charged.chargeNano = chargeNano;
+    for (const its of charged.counted) its.spentNano = chargeNano;
   }
 
   swept(policy: "input" | "full" | "release"): void {

@@ -26,6 +26,7 @@ export type Step =
       readonly overtaking: { readonly id: string; readonly parentId: string | null } | null;
     }
   | { readonly kind: "finish"; readonly pick: number; readonly percent: number | null; readonly fellBack: boolean }
+  | { readonly kind: "reprice"; readonly pick: number; readonly percent: number }
   | { readonly kind: "refuse"; readonly key: number }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "restart"; readonly policy: "input" | "full" | "release" };
@@ -144,6 +145,10 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
         percent: fc.option(fc.nat(150), { freq: 5 }),
         fellBack: fc.boolean(),
       }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ kind: fc.constant("reprice" as const), pick: fc.nat(), percent: fc.nat(250) }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("refuse" as const), key: fc.nat(2) }) },
     {
