@@ -68,12 +68,14 @@ function sharedRows([first = [], ...others]: readonly (readonly Row[])[]): Row[]
   );
 }
 
-function rowsOf(schema: TSchema, prefix = ""): Row[] {
+/** `optional`: the whole may be left out, so nothing in it is required. */
+function rowsOf(schema: TSchema, prefix = "", optional = false): Row[] {
   const properties: Readonly<Record<string, TSchema>> = schema.properties ?? {};
   return Object.entries(properties).flatMap(([name, property]) => {
-    if (property.properties !== undefined) return rowsOf(property, `${prefix}${name}.`);
-    const isRequired =
-      Array.isArray(schema.required) && schema.required.includes(name) && property.default === undefined;
+    const isNamed = Array.isArray(schema.required) && schema.required.includes(name);
+    if (property.properties !== undefined)
+      return rowsOf(property, `${prefix}${name}.`, optional || (!isNamed && property.default === undefined));
+    const isRequired = !optional && isNamed && property.default === undefined;
     const fallback =
       property.default === undefined ? (isRequired ? required : "") : `\`${JSON.stringify(property.default)}\``;
     return [{ key: prefix + name, type: typeOf(property), fallback, description: property.description ?? "" }];

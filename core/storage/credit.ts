@@ -29,6 +29,7 @@ export interface LedgerEntry {
   readonly createdMs: number;
   /** Of a credit. */
   readonly expiresMs: number | null;
+  /** Of a credit what was said of it, of an adjustment why and by whom. */
   readonly note: string | null;
 }
 export interface EntryFilter {

@@ -57,6 +57,8 @@ describe("reprice", () => {
     expect(total).toMatchObject({ calls: 1, chargeNano: 2_400_000 });
     const detail = await gateway.admin<{ adjustments: object[] }>("GET", `/api/calls/${callId}`);
     expect(detail.adjustments).toMatchObject([{ reason: "the list was wrong", author: "command line" }]);
+    const { data } = await gateway.admin<{ data: object[] }>("GET", "/api/ledger?limit=1");
+    expect(data).toMatchObject([{ kind: "adjustment", callId, note: "the list was wrong, command line" }]);
     expect(await reprice()).toMatchObject({ examined: 1, changed: 0 });
     expect(await doctor()).toBe(true);
   });

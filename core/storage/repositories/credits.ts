@@ -6,6 +6,7 @@ import type { Balance, CreditRepository, EntryFilter, LedgerEntry } from "../cre
 import type { Page, PageQuery } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
 import type { GroupCommit } from "../group-commit.ts";
+import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, budgets, calls, credits, ledger } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
@@ -138,6 +139,11 @@ export function entriesOf(database: SqliteDatabase, filter: EntryFilter, query: 
   );
 }
 
+/** Why a call was rated again, and by whom; it is written in the moment of its entry, with the same amount. */
+const adjustmentNote = sql`(select ${adjustments.reason} || ', ' || ${adjustments.author} from ${adjustments}
+  where ${ledger.kind} = 'adjustment' and ${adjustments.callSeq} = ${ledger.callSeq}
+    and ${adjustments.createdMs} = ${ledger.createdMs} and ${adjustments.chargeDeltaNano} = -${ledger.deltaNano} limit 1)`;
+
 /** Newest first. */
 export function entryRows(
   database: SqliteDatabase,
@@ -158,7 +164,7 @@ export function entryRows(
       deltaNano: ledger.deltaNano,
       createdMs: ledger.createdMs,
       expiresMs: credits.expiresMs,
-      note: credits.note,
+      note: sql<string | null>`coalesce(${credits.note}, ${adjustmentNote})`,
     })
     .from(ledger)
     .innerJoin(accounts, eq(accounts.ref, ledger.accountRef))
