@@ -46,13 +46,14 @@ type Item =
   | "webSearch";
 
 /** The pages about prices, above each of them. */
-export const priceTabs = (current: "prices" | "unpriced" | "charges"): Html =>
+export const priceTabs = (current: "prices" | "unpriced" | "charges" | "estimates"): Html =>
   html`<nav class="tabs" aria-label="Prices">${tabs.map(([id, path, label]) => html`<a href="${path}"${id === current && html` aria-current="page"`}>${label}</a>`)}</nav>`;
 
 const tabs = [
   ["prices", "/dashboard/prices", "All prices"],
   ["unpriced", "/dashboard/prices/unpriced", "Without a price"],
   ["charges", "/dashboard/prices/charges", "Charges"],
+  ["estimates", "/dashboard/prices/estimates", "Estimates"],
 ] as const;
 
 export const pricesPage = (model: PriceListModel): Html => html`<div id="prices">

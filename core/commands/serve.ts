@@ -187,6 +187,7 @@ export const serve: Command = async (input) => {
         database,
         money: { accounts, budgets, credits },
         prices,
+        estimates: ratios.list,
         publicUrl: settings.publicUrl,
         now,
         version,

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { chargesPage } from "../../views/charges.ts";
+import { estimatesPage } from "../../views/estimates.ts";
 import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
@@ -8,6 +9,8 @@ import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
 import type { Sessions } from "./session.ts";
 
+/** The models that calls held most for; the API lists all. */
+const shownEstimates = 100;
 /** Who is written down where a change comes from a page. */
 const author = "dashboard";
 
@@ -57,6 +60,18 @@ export function priceRoutes(dependencies: DashboardDependencies, sessions: Sessi
       handle: guard(dependencies, sessions, async ({ params }) => {
         await prices.remove(params["id"] ?? "");
         return redirect("/dashboard/prices");
+      }),
+    },
+    {
+      method: "GET",
+      path: "/dashboard/prices/estimates",
+      access: "session",
+      handle: guard(dependencies, sessions, async ({ page }) => {
+        const lines = dependencies
+          .estimates()
+          .toSorted((left, right) => right.heldNano - left.heldNano)
+          .slice(0, shownEstimates);
+        return page("Estimates", "prices", estimatesPage(lines));
       }),
     },
     {

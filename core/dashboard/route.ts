@@ -1,3 +1,4 @@
+import type { EstimateLine } from "../../views/estimates.ts";
 import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
@@ -10,6 +11,8 @@ export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" 
 export interface DashboardDependencies {
   readonly database: DashboardDatabase;
   readonly prices: DashboardPrices;
+  /** What was learned of each model. */
+  readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;

@@ -87,6 +87,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         database,
         money: { accounts, budgets, credits },
         prices,
+        estimates: services.ratios.list,
         publicUrl,
         now: clock.now,
         version: "0.0.0",

@@ -16,7 +16,10 @@ else inBrowser(browserPath);
 
 function inBrowser(path: string): void {
   const unpriced = [{ provider: "openai", model: "gpt-99-that-nobody-knows", asked: 1_234, lastMs: startMs }];
-  const one = site({ seed: { ...seed(), unpriced } });
+  const estimates = [
+    { provider: "openai", model: "gpt-5", input: 4.2, output: 0.9, heldNano: 9_000_000, chargeNano: 1_000_000 },
+  ];
+  const one = site({ seed: { ...seed(), unpriced }, estimates });
   const screenshots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "llm-proxy-dashboard-"));
   let browser: Browser;
   let server: Bun.Server<undefined>;
@@ -261,6 +264,7 @@ function inBrowser(path: string): void {
         prices: "/dashboard/prices?search=gpt-5",
         unpriced: "/dashboard/prices/unpriced",
         charges: "/dashboard/prices/charges",
+        estimates: "/dashboard/prices/estimates",
         missing: "/dashboard/calls/none",
       };
       for (const width of [1280, 390]) {

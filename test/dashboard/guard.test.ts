@@ -8,6 +8,7 @@ import { signedIn, visitor } from "./visitor.ts";
 const routes = dashboardRoutes({
   database: fakeDatabase(),
   prices: fakePrices(() => 0),
+  estimates: () => [],
   money: {
     accounts: { create: unreached, change: unreached },
     budgets: { create: unreached, change: unreached },
@@ -117,6 +118,7 @@ describe("headers", () => {
     "/dashboard/prices",
     "/dashboard/prices/unpriced",
     "/dashboard/prices/charges",
+    "/dashboard/prices/estimates",
     "/dashboard/nowhere",
     "/dashboard/calls?status=bad",
   ];

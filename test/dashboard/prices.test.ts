@@ -95,6 +95,25 @@ describe("prices", () => {
   });
 });
 
+test("what was learned of models, those with the largest holds first, and what of a hold was charged", async () => {
+  const learned = (model: string, heldNano: number) => ({
+    provider: "lab",
+    model,
+    input: 4.126,
+    output: 0.9,
+    heldNano,
+    chargeNano: 250,
+  });
+  const estimates = [learned("never-held", 0), learned("small", 1_000), learned("large", 2_000)];
+  const page = await read(await signedIn(site({ estimates })), "/dashboard/prices/estimates");
+  expect(rowOf(page, "lab/large")).toMatch(/lab\/large 4\.13 0\.90 \$0\.00 0002 \$0\.00 000025 12\.5 %/);
+  expect(rowOf(page, "lab/never-held")).toContain("–");
+  expect(
+    ["large", "small", "never-held"].map((model) => page.indexOf(`lab/${model}`)).toSorted((a, b) => a - b),
+  ).toEqual(["large", "small", "never-held"].map((model) => page.indexOf(`lab/${model}`)));
+  expect(text(await read(await signedIn(site()), "/dashboard/prices/estimates"))).toContain("Nothing learned yet");
+});
+
 test("one call shows its terms, the tier of its prices and what was adjusted since", async () => {
   const call = callRow(1, {
     costNano: 3_000_000_000,

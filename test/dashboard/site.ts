@@ -18,6 +18,7 @@ export interface Site {
   readonly fetch: (request: Request) => Promise<Response>;
 }
 export interface SiteOptions {
+  readonly estimates?: ReturnType<DashboardDependencies["estimates"]>;
   readonly publicUrl?: string;
   readonly seed?: Seed;
   readonly clientAddress?: DashboardDependencies["clientAddress"];
@@ -27,7 +28,12 @@ export const adminToken = "admin-token-of-this-test";
 export const startMs = Date.UTC(2025, 10, 23, 14, 26, 5);
 
 /** The dashboard's routes over a database in memory, found by method and path as the server does. */
-export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAddress }: SiteOptions = {}): Site {
+export function site({
+  publicUrl = "http://localhost:8787",
+  seed = {},
+  estimates = [],
+  clientAddress,
+}: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
   const clock = { nowMs: startMs };
   const sessions = createSessions(database.sessions, () => clock.nowMs);
@@ -42,6 +48,7 @@ export function site({ publicUrl = "http://localhost:8787", seed = {}, clientAdd
     database,
     money: { accounts: accountService(parts), budgets: budgetService(parts), credits: creditService(parts) },
     prices: fakePrices(() => clock.nowMs, seed.unpriced),
+    estimates: () => estimates,
     publicUrl,
     now: () => clock.nowMs,
     verifyAdminToken: async (token) => token === adminToken,

@@ -6,6 +6,7 @@ import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
 import { chargesPage } from "../../views/charges.ts";
 import { pricesPage } from "../../views/prices.ts";
+import { estimatesPage } from "../../views/estimates.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
@@ -248,6 +249,8 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       },
       nowMs: 5,
     }),
+  estimates: (text) =>
+    estimatesPage([{ provider: text, model: text, input: 4, output: 4, heldNano: 2, chargeNano: 1 }]),
   unpriced: (text) =>
     unpricedPage({ models: [{ provider: text, model: text, asked: 1, lastMs: 0, listed: true }], next: text }),
   charges: (text) =>
