@@ -18,6 +18,8 @@ export interface BudgetBook {
   prepaid(): readonly Budget[];
   /** The row that counts a call. Change it only inside a transaction, then `touch` it. */
   counters(budget: Budget, rowMs: number): Counters;
+  /** The same, if there is one; `null`: no call was counted in it, or it counts no more and is forgotten. */
+  counted(budget: Budget, rowMs: number): Counters | null;
   touch(counters: Counters): void;
   /** The row for a call that starts then, as `counters` takes it. */
   rowAt(budget: Budget, atMs: number): number;
@@ -150,14 +152,20 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
   }
   reload();
 
-  function counters(budget: Budget, rowMs: number): Counters {
+  function counted(budget: Budget, rowMs: number): Counters | null {
     const known = budget.rows.get(rowMs);
     if (known) return known;
-    const { ref } = budget;
-    const stored = readRow.all({ ref, startMs: rowMs })[0] ?? { spentNano: 0, heldNano: 0 };
-    const read = { ref, startMs: rowMs, ...stored };
-    budget.rows.set(rowMs, read);
-    return read;
+    const stored = readRow.all({ ref: budget.ref, startMs: rowMs })[0];
+    return stored ? remembered(budget, rowMs, stored) : null;
+  }
+
+  const counters = (budget: Budget, rowMs: number): Counters =>
+    counted(budget, rowMs) ?? remembered(budget, rowMs, { spentNano: 0, heldNano: 0 });
+
+  function remembered({ ref, rows }: Budget, startMs: number, sums: Used): Counters {
+    const row = { ref, startMs, ...sums };
+    rows.set(startMs, row);
+    return row;
   }
 
   function spanAt(budget: Budget, atMs: number): Span {
@@ -215,6 +223,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
   return {
     reload,
     counters,
+    counted,
     inScope,
     byRef: (ref) => byRef.get(ref),
     prepaid: () => [...balances],

@@ -104,7 +104,9 @@ function spend({ book, tree }: AdjustmentDependencies, call: StoredCall, deltaNa
       else counted.add(budget);
     }
   for (const budget of balance ? [...counted, balance] : counted) {
-    const counters = book.counters(budget, book.rowAt(budget, call.createdMs));
+    // Rolling hours keep no row that counts no more.
+    const counters = book.counted(budget, book.rowAt(budget, call.createdMs));
+    if (counters === null) continue;
     counters.spentNano += deltaNano;
     book.touch(counters);
   }

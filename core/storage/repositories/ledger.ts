@@ -128,8 +128,8 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     // In the window the call was admitted in, whenever it ends.
     for (const [ref, rowMs, nano] of holds) {
       const budget = book.byRef(ref);
-      if (!budget) continue;
-      const counters = book.counters(budget, rowMs);
+      const counters = budget && book.counted(budget, rowMs);
+      if (!counters) continue;
       counters.heldNano -= nano;
       if (counts(budget, row, final)) counters.spentNano += final.chargeNano ?? 0;
       book.touch(counters);
