@@ -8,7 +8,7 @@ import type { Instance } from "../plugin/slots.ts";
 import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Database, Page } from "../storage/database.ts";
 import { missing, notEnforced } from "./keys.ts";
-import { newestFirst, pageOfRows } from "./keyset.ts";
+import { newestFirst, pageOfRows, pageOfSorted } from "./keyset.ts";
 import { NewPriceSchema, NewTermsSchema } from "./price-schemas.ts";
 import { checked } from "./route.ts";
 import { decimalText, faultOfTiers } from "./price-input.ts";
@@ -79,19 +79,26 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
     }
   }
 
+  /** What the biller lists, ready to be searched; made anew when that changes. */
+  let searched: { readonly of: readonly PriceListing[]; readonly rows: readonly Searched[] } | null = null;
+  function billerRows(): readonly Searched[] {
+    const of = slot?.prices?.(instances) ?? none;
+    if (searched?.of !== of)
+      searched = { of, rows: inOrder(of.map((row, at) => searchedOf({ ...row, ...unsigned }, at))) };
+    return searched.rows;
+  }
+
   return {
     list({ search = "", target, source, after, limit }) {
-      const own = book.entries().flatMap((entry) => (entry.kind === "price" ? [listed(entry)] : []));
-      const others = (slot?.prices?.(instances) ?? []).map(unsigned);
+      const own = book.entries().flatMap((entry) => (entry.kind === "price" ? [searchedOf(listed(entry), 0)] : []));
       const wanted = search.toLowerCase();
-      // The place of what was set says nothing: it moves with each that comes.
-      const found = [...own.map((row) => ({ row, at: 0 })), ...others.map((row, at) => ({ row, at }))].filter(
-        ({ row }) =>
+      const found = [...inOrder(own), ...billerRows()].filter(
+        ({ row, names }) =>
           (source === undefined || row.source === source) &&
           (target === undefined || means(row.target, target)) &&
-          (wanted === "" || namesOf(row).some((name) => name.toLowerCase().includes(wanted))),
+          (wanted === "" || names.includes(wanted)),
       );
-      const page = pageOfRows(found, keyOf, { after, limit });
+      const page = pageOfSorted(found, ({ key }) => key, { after, limit });
       return { data: page.data.map(({ row }) => row), next: page.next };
     },
 
@@ -180,12 +187,27 @@ function listed({
   return { ...shared, source: "database", version: `database:${id}`, prices: prices && { ...set } };
 }
 
-const unsigned = (row: PriceListing): ListedPrice => ({ ...row, id: null, author: null, createdMs: null });
+/** Nobody set it through the API. */
+const unsigned = { id: null, author: null, createdMs: null };
+const none: readonly PriceListing[] = [];
 
-const namesOf = ({ target, names }: PriceListing): readonly string[] => [
-  target,
-  ...names.map((name) => `${target.slice(0, target.indexOf("/"))}/${name}`),
-];
+interface Searched {
+  readonly row: ListedPrice;
+  /** Its place in the list. */
+  readonly key: string;
+  /** All its names in lower case, with line ends between them, which no name has. */
+  readonly names: string;
+}
+
+/** `at`: its place among those of its source; what was set goes by its time. */
+function searchedOf(row: ListedPrice, at: number): Searched {
+  const instance = row.target.slice(0, row.target.indexOf("/"));
+  const names = [row.target, ...row.names.map((name) => `${instance}/${name}`)].join("\n").toLowerCase();
+  return { row, key: keyOf({ row, at }), names };
+}
+
+const inOrder = (rows: readonly Searched[]): readonly Searched[] =>
+  rows.toSorted((left, right) => (left.key < right.key ? -1 : 1));
 
 const means = (pattern: string, target: string): boolean =>
   pattern.endsWith("*") ? target.startsWith(pattern.slice(0, -1)) : pattern === target;

@@ -238,7 +238,10 @@ export interface Biller {
    * holds from its time on; of two with the same target, and account, the later one.
    */
   adopt?(entries: readonly BookEntry[]): void;
-  /** Its own prices, those of `prices:` first, each with the name that the instance's calls have. For pages and lists. */
+  /**
+   * Its own prices, those of `prices:` first, each with the name that the instance's calls have. For pages and lists: the
+   * same array as long as nothing changes.
+   */
   prices?(instances: readonly Pick<Target, "provider" | "vendor">[]): readonly PriceListing[];
   /** For credit that is kept elsewhere: called before core's own admission, and ended with it. */
   authorize?(claim: Claim, rating: Rating): Awaitable<Hold>;

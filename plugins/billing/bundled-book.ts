@@ -51,15 +51,15 @@ export function bundledNames(vendorId: string): readonly string[] {
   return [...new Set(found)];
 }
 
-/** The entries of a vendor, each with the names that it spells out. */
-export const bundledModels = (vendorId: string): readonly Pick<Entry, "model" | "names">[] =>
-  vendorOf(vendorId)?.entries ?? [];
+/** The entries of a vendor as the data has them. */
+export const bundledModels = (vendorId: string): readonly ModelInfo[] => {
+  const provider = findProvider({ providerId: vendorId });
+  return provider?.id === vendorId ? provider.models : [];
+};
 
 /** An entry as the data has it; `null`: there is none. */
-export const bundledModel = (vendorId: string, id: string): ModelInfo | null => {
-  const provider = findProvider({ providerId: vendorId });
-  return (provider?.id === vendorId && provider.models.find((model) => model.id === id)) || null;
-};
+export const bundledModel = (vendorId: string, id: string): ModelInfo | null =>
+  bundledModels(vendorId).find((model) => model.id === id) ?? null;
 
 /** Names as the data compares them, the more likely first. */
 export const namesTried = (modelName: string): readonly string[] => {

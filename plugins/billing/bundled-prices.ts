@@ -1,7 +1,8 @@
 import type { ConditionalPrice, ModelInfo, ModelPrice } from "@pydantic/genai-prices";
-import { decimalOf } from "./decimal.ts";
+import type { PriceSet } from "llm-proxy/plugin";
+import { decimalOf, formatDecimal } from "./decimal.ts";
 import type { Period } from "./price-period.ts";
-import { completeSheet, type Item, type PriceSheet, priceOf, type Tariff } from "./price-sheet.ts";
+import { completeSheet, isPiece, type Item, type PriceSheet, priceOf, type Tariff } from "./price-sheet.ts";
 
 /** Token classes by the keys of the price data, which are USD per million tokens. */
 const tokenKeys: Readonly<Record<string, Item>> = {
@@ -20,9 +21,43 @@ const tokenKeys: Readonly<Record<string, Item>> = {
 /** USD per thousand. */
 const pieceKeys: Readonly<Record<string, Item>> = { requests_kcount: "request", web_searches_kcount: "webSearch" };
 
-export function periodsOf(prices: ModelInfo["prices"]): readonly Period[] {
-  if (!Array.isArray(prices)) return [{ when: { type: "always" }, sheet: sheetOf(prices) }];
-  return prices.map((conditional) => ({ when: whenOf(conditional.constraint), sheet: sheetOf(conditional.prices) }));
+export const periodsOf = (prices: ModelInfo["prices"]): readonly Period[] =>
+  conditionsOf(prices).map(({ when, prices: its }) => ({ when, sheet: sheetOf(its) }));
+
+/** The prices of an entry, each with when it holds. */
+export const conditionsOf = (
+  prices: ModelInfo["prices"],
+): readonly { readonly when: Period["when"]; readonly prices: ModelPrice }[] =>
+  Array.isArray(prices)
+    ? prices.map((conditional) => ({ when: whenOf(conditional.constraint), prices: conditional.prices }))
+    : [{ when: { type: "always" }, prices }];
+
+/**
+ * Prices as a row of `prices:` would say them, without making a sheet of them: a list has thousands. `null`: tokens have
+ * none.
+ */
+export function textsOf(prices: ModelPrice): (Omit<PriceSet, "input" | "output"> & Partial<PriceSet>) | null {
+  const texts: Partial<Record<Item, string>> = {};
+  const tiers = new Map<number, Partial<Record<Item, string>>>();
+  for (const [key, price] of Object.entries(prices)) {
+    const item = tokenKeys[key] ?? pieceKeys[key];
+    if (item === undefined || price === undefined) continue;
+    texts[item] = textOf(item, typeof price === "number" ? price : price.base);
+    for (const { start, price: its } of typeof price === "number" ? [] : price.tiers)
+      tiers.set(start, { ...tiers.get(start), [item]: textOf(item, its) });
+  }
+  if (!Object.keys(prices).some((key) => key in tokenKeys)) return null;
+  const contextTiers = [...tiers]
+    .toSorted(([left], [right]) => left - right)
+    .map(([above, its]) => ({ above, ...its }));
+  return { ...texts, ...(contextTiers.length > 0 && { contextTiers }) };
+}
+
+/** Of what is paid by the piece the data has the price of a thousand. */
+function textOf(item: Item, value: number): string {
+  if (isPiece(item)) return formatDecimal(decimalOf(value) / 1_000n);
+  const text = String(value);
+  return text.includes("e") ? formatDecimal(decimalOf(value)) : text;
 }
 
 function sheetOf(prices: ModelPrice): PriceSheet | null {

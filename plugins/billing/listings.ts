@@ -1,5 +1,7 @@
 import type { PriceListing, PriceRow, PriceSet, Target } from "llm-proxy/plugin";
 import { bundledModels, bundledVendors, bundledVersion } from "./bundled-book.ts";
+import { conditionsOf, textsOf } from "./bundled-prices.ts";
+import { namesIn } from "./model-match.ts";
 import { formatDecimal } from "./decimal.ts";
 import { maxOutputTokensOf } from "./model-facts.ts";
 import type { ChangedEntry } from "./price-data.ts";
@@ -63,23 +65,26 @@ export function bundledListings(instances: readonly Pick<Target, "provider" | "v
   const renamed = instances.filter(({ provider, vendor }) => provider !== vendor);
   const all = [...bundledVendors.map((vendor) => ({ provider: vendor, vendor })), ...renamed];
   return all.flatMap(({ provider, vendor }) =>
-    bundledModels(vendor).flatMap(({ model: { id, contextWindow, periods }, names }) =>
-      periods.flatMap((period): readonly PriceListing[] => {
-        if (period.sheet === null) return [];
+    bundledModels(vendor).flatMap(({ id, context_window: contextWindow = null, match, prices }) => {
+      const names = [...new Set(namesIn(match))].filter((name) => name !== id);
+      const maxOutputTokens = maxOutputTokensOf(vendor, id, id);
+      return conditionsOf(prices).flatMap(({ when, prices: its }): readonly PriceListing[] => {
+        const texts = textsOf(its);
+        if (texts === null) return [];
         return [
           {
             target: `${provider}/${id}`,
             source: "bundled",
             version: bundledVersion,
-            ...whenOf(period.when),
-            prices: givenIn(period.sheet),
+            ...whenOf(when),
+            prices: texts,
             contextWindow,
-            maxOutputTokens: maxOutputTokensOf(vendor, id, id),
-            names: names.filter((name) => name !== id),
+            maxOutputTokens,
+            names,
           },
         ];
-      }),
-    ),
+      });
+    }),
   );
 }
 

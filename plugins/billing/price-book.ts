@@ -20,8 +20,10 @@ export interface PriceBook {
   adopt(entries: readonly BookEntry[]): void;
   /** Takes over what looks at the price data have found, oldest first. */
   refresh(snapshots: readonly Snapshot[]): void;
-  listings(instances: readonly Pick<Target, "provider" | "vendor">[]): readonly PriceListing[];
+  /** The same list for the same instances, as long as nothing changes. */
+  listings(instances: Instances): readonly PriceListing[];
 }
+type Instances = readonly Pick<Target, "provider" | "vendor">[];
 export interface Listing {
   readonly prices: Timeline<Priced>;
   readonly facts: ModelFacts;
@@ -41,6 +43,8 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
   const own = readPriceRows(rows);
   let set: readonly PriceEntry[] = [];
   let news: readonly Refreshed[] = [];
+  /** The last list that was asked for. */
+  let listed: { readonly instances: Instances; readonly rows: readonly PriceListing[] } | null = null;
   const remembered = new Map<string, Listing | null>();
   const modelsOf = new Map<string, readonly ModelFacts[]>();
 
@@ -115,12 +119,15 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
       );
       remembered.clear();
       modelsOf.clear();
+      listed = null;
     },
-    listings: (instances) => [
-      ...configListings(rows, own),
-      ...newsListings(news, instances),
-      ...bundledListings(instances),
-    ],
+    listings(instances) {
+      if (listed?.instances !== instances) {
+        const found = [...configListings(rows, own), ...newsListings(news, instances), ...bundledListings(instances)];
+        listed = { instances, rows: found };
+      }
+      return listed.rows;
+    },
   };
 }
 
