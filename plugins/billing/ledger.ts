@@ -11,6 +11,7 @@ import {
   type Usage,
 } from "llm-proxy/plugin";
 import { decimalOf, formatDecimal } from "./decimal.ts";
+import { doubtsOf } from "./doubts.ts";
 import { longestModelName } from "./model-match.ts";
 import { type Charges, chargesOf, type Terms } from "./charges.ts";
 import { type Listing, openPriceBook, type PriceBook } from "./price-book.ts";
@@ -90,6 +91,7 @@ export default definePlugin({
   setup: ({ charges: rows = [], refresh, ...policy }, context) => {
     const book = openPriceBook(context.prices);
     const charges = chargesOf(rows.map(rowOf));
+    for (const doubt of doubtsOf(context.prices)) context.logger.warn(doubt, "a price of the file looks like a slip");
     const biller: Biller = {
       policy,
       rate: (usage, target, atMs, options) => rate({ book, charges }, usage, target, atMs, options ?? {}),

@@ -237,4 +237,43 @@ describe("the list of the book", () => {
     expect(of("openai-eu/gpt-5")[0]).toMatchObject({ contextWindow: 400_000, maxOutputTokens: 128_000 });
     expect(of("perplexity/sonar-pro")[0]?.prices?.request).toBe("0.014");
   });
+  test("prices as it says: a row of prices: with what is listed costs the same as the book", () => {
+    const biller = makeLedger();
+    const used = usage({
+      inputTokens: 300_000,
+      cacheReadTokens: 1_001,
+      cacheWriteTokens: 707,
+      outputTokens: 333,
+      reasoningTokens: 31,
+      inputImageTokens: 55,
+      webSearches: 2,
+    });
+    const differing: string[] = [];
+    let compared = 0;
+    for (const { target: name, prices, effectiveMs, daily } of biller.prices?.([]) ?? []) {
+      const { input, output } = prices ?? {};
+      // What holds at a time of day, or has no general price, is no row of the file.
+      if (daily || input === undefined || output === undefined) continue;
+      const slash = name.indexOf("/");
+      const at = target(name.slice(0, slash), name.slice(slash + 1));
+      const row = makeLedger([{ target: "lab/*", ...prices, input, output }]);
+      const time = effectiveMs ?? 0;
+      const listed = row.rate(used, target("lab", "x"), time).costNano;
+      const booked = costOrNull(() => biller.rate(used, at, time).costNano);
+      // An id that no clause of its entry names is not what the vendor calls the model.
+      if (booked === null) continue;
+      compared += 1;
+      if (booked !== listed) differing.push(name);
+    }
+    expect(compared).toBeGreaterThan(1_300);
+    expect(differing).toEqual([]);
+  });
 });
+
+function costOrNull(cost: () => number): number | null {
+  try {
+    return cost();
+  } catch {
+    return null;
+  }
+}

@@ -23,7 +23,7 @@ export const target = (vendor: string, model: string): Target => ({ provider: ve
 /** The ledger touches nothing of the outside world: no clock, no network, no state. */
 const refusingContext: Context = {
   name: "ledger",
-  logger: { debug: refuse, info: refuse, warn: refuse, error: refuse },
+  logger: { debug: refuse, info: refuse, warn: () => {}, error: refuse },
   storage: { get: refuse, set: refuse, add: refuse },
   fetch: refuse,
   now: refuse,
