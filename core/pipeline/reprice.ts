@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Target } from "../plugin/plugin.ts";
 import type { RatedCall, Reprice } from "../storage/adjustment.ts";
 import { isUnpriced } from "./bill.ts";
@@ -33,7 +34,7 @@ type Needed = Pick<Services, "billing" | "providers" | "now"> & {
 };
 
 /** Calls of one transaction, which holds up the process for some milliseconds. */
-const callsAtOnce = 200;
+const callsAtOnce = 100;
 /** Below the time after which a client, or what is in between, gives an answer up. */
 const maxMs = 20_000;
 
@@ -73,6 +74,8 @@ export async function reprice(order: RepriceOrder, services: Needed): Promise<Re
       await database.adjustments.write(changed, { reason: order.reason, author: order.author });
     if (next === null || now() - startMs > maxMs) return { ...sum, next };
     after = next;
+    // What reads from memory gives nobody else a turn.
+    await nextTurn();
   }
 }
 

@@ -108,6 +108,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     },
     calls: { ...callRepository(database), ...threads?.calls },
     adjustments: adjustmentRepository({
+      client,
       database,
       writer,
       book,

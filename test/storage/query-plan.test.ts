@@ -54,6 +54,7 @@ beforeAll(async () => {
   keys = keyRepository(database, writer, book);
   accounts = accountRepository(database, writer, accountTree(database), Date.now);
   adjustments = adjustmentRepository({
+    client,
     database,
     writer,
     book,

@@ -1,21 +1,25 @@
 import { and, asc, eq, gt, gte, inArray, isNotNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
 import { GatewayError, type Scope } from "../../chat/error.ts";
+import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "../adjustment.ts";
 import { adjustedMoney } from "../adjusted.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
 import type { GroupCommit } from "../group-commit.ts";
+import { hotStatement } from "../hot-statement.ts";
 import { hourMs } from "../range-parts.ts";
 import { foldReader, type UsageSumRow } from "../rollup-fold.ts";
 import type { RollupWriter } from "../rollup-writer.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, ledger } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { placeholders } from "./call-writer.ts";
 import { labelAliases } from "./label-joins.ts";
 import type { Labels } from "./labels.ts";
 
 export interface AdjustmentDependencies {
+  readonly client: SqliteClient;
   readonly database: SqliteDatabase;
   readonly writer: GroupCommit;
   readonly book: BudgetBook;
@@ -29,7 +33,12 @@ export interface AdjustmentDependencies {
 const foldSize = { calls: 500, groups: 500 };
 
 export function adjustmentRepository(dependencies: AdjustmentDependencies): AdjustmentRepository {
-  const { database, writer, labels, rollups, now } = dependencies;
+  const { client, database, writer, labels, rollups, now } = dependencies;
+  const insertAdjustment = hotStatement(
+    client,
+    database.insert(adjustments).values(placeholders(adjustments, ["seq"])),
+  );
+  const insertEntry = hotStatement(client, database.insert(ledger).values(placeholders(ledger, ["seq"])));
   const nextFold = foldReader(database);
 
   /** The rollups then hold every call, so that what is added to them is added once. */
@@ -47,28 +56,23 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
     const known = call.costNano !== null && call.chargeNano !== null;
     if (costDeltaNano === 0 && chargeDeltaNano === 0 && known) return null;
     const createdMs = now();
-    database
-      .insert(adjustments)
-      .values({
-        callSeq: call.seq,
-        costDeltaNano,
-        chargeDeltaNano,
-        priceVersionRef: labels.ref(reprice.priceVersion),
-        ...note,
-        createdMs,
-      })
-      .run();
+    insertAdjustment.run({
+      callSeq: call.seq,
+      costDeltaNano,
+      chargeDeltaNano,
+      priceVersionRef: labels.ref(reprice.priceVersion),
+      reason: note.reason,
+      author: note.author,
+      createdMs,
+    });
     if (chargeDeltaNano !== 0)
-      database
-        .insert(ledger)
-        .values({
-          accountRef: call.accountRef,
-          callSeq: call.seq,
-          kind: "adjustment",
-          deltaNano: -chargeDeltaNano,
-          createdMs,
-        })
-        .run();
+      insertEntry.run({
+        accountRef: call.accountRef,
+        callSeq: call.seq,
+        kind: "adjustment",
+        deltaNano: -chargeDeltaNano,
+        createdMs,
+      });
     spend(dependencies, call, chargeDeltaNano);
     return rolled(call, costDeltaNano, chargeDeltaNano);
   }
