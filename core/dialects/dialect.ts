@@ -94,6 +94,8 @@ export interface Envelope {
   readonly includeUsage: boolean;
   /** The caller's cap on the output of one candidate, in tokens; `null` when it set none. */
   readonly maxOutputTokens: number | null;
+  /** What of that cap the caller gives to reasoning; providers refuse a cap that is not above it. Absent: not said. */
+  readonly reasoningTokens?: number;
   /** Answers asked for, ≥ 1. The output bound is the cap times this. */
   readonly candidates: number;
   readonly input: InputMeasure;

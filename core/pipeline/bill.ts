@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { noUsage, type Usage } from "../chat/usage.ts";
+import type { Envelope } from "../dialects/dialect.ts";
 import type { Biller, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
@@ -10,6 +11,8 @@ import type { Services } from "./services.ts";
 
 /** Below this a lowered cap would make answers useless; the client is told to wait instead. */
 const leastCapTokens = 1_024;
+
+const leastCapOf = ({ reasoningTokens = 0 }: Envelope): number => Math.max(leastCapTokens, reasoningTokens + 1);
 
 /** Output of a candidate, where a budget holds what a call will probably cost: few answers are longer. */
 const likelyOutputTokens = 1_024;
@@ -77,7 +80,7 @@ export function billOf(
       inputNano,
       outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
       outputTokens,
-      leastOutputTokens: Math.min(leastCapTokens * envelope.candidates, outputTokens),
+      leastOutputTokens: Math.min(leastCapOf(envelope) * envelope.candidates, outputTokens),
       ...(likelyCost && { expectedNano: likelyCost.chargeNano }),
     },
   };

@@ -15,6 +15,7 @@ import type { Services } from "./services.ts";
 import { isNotCarried, refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { mayFallBack } from "./upstream-error.ts";
+import { addWarnings } from "./warnings.ts";
 
 /** An answer has begun, its first bytes in hand, from the target that is to be billed. */
 export interface Dispatched {
@@ -44,7 +45,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       const { answer, first } = await withFirstByteTimeout(call, services, () =>
         begin({ call, asked, admitted, target, services, request }, attempt),
       );
-      for (const warning of attempt.warnings) if (!call.warnings.includes(warning)) call.warnings.push(warning);
+      addWarnings(call.warnings, attempt.warnings);
       return { target, answer, first };
     } catch (error) {
       const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;

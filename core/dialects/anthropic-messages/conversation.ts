@@ -30,7 +30,7 @@ export function splitBilling(system: readonly JsonObject[]): {
  * System prompt and messages of a request. A client that spoke this dialect gets back what it wrote. For others:
  * - Not every model takes a system message among the others, so all of them go to the front.
  * - Messages of one side are joined, results of tools first: the results of one turn must stand in one message.
- * - Empty text is refused, so it is left out.
+ * - Empty text is refused, so it is left out; so is white space at the end of an answer that the model is to go on with.
  */
 export function encodeConversation(request: ChatRequest, warn: Warn): Conversation {
   const billing = request.extensions[billingKey];
@@ -52,14 +52,16 @@ export function encodeConversation(request: ChatRequest, warn: Warn): Conversati
   // A conversation needs a turn of the user.
   if (messages.length === 0 && system.length > 0) {
     warn("a system prompt without a message");
-    return { system: [], messages: [encodeTurn({ role: "user", blocks: system })] };
+    return { system: [], messages: [encodeTurn({ role: "user", results: [], others: system })] };
   }
+  trimBegun(messages.at(-1));
   return { system, messages: messages.map(encodeTurn) };
 }
 
 interface Turn {
   readonly role: "user" | "assistant";
-  readonly blocks: readonly JsonObject[];
+  readonly results: JsonObject[];
+  readonly others: JsonObject[];
 }
 
 function encodeOwn(all: readonly Message[], head: readonly JsonObject[], warn: Warn): Conversation {
@@ -79,18 +81,24 @@ function encodeOwn(all: readonly Message[], head: readonly JsonObject[], warn: W
 const isPrompt = (message: Message): boolean =>
   message.role === "developer" || (message.role === "system" && !isInline(message));
 
+/** Into the turn that is open, which is never copied: a request may have thousands of messages of one side. */
 function add(turns: Turn[], role: Turn["role"], blocks: readonly JsonObject[]): void {
   const last = turns.at(-1);
-  if (last?.role !== role) {
-    turns.push({ role, blocks });
-    return;
-  }
-  const all = [...last.blocks, ...blocks];
-  const results = all.filter(isResult);
-  turns[turns.length - 1] = { role, blocks: [...results, ...all.filter((block) => !isResult(block))] };
+  const turn = last?.role === role ? last : { role, results: [], others: [] };
+  if (turn !== last) turns.push(turn);
+  for (const block of blocks) (isResult(block) ? turn.results : turn.others).push(block);
 }
 
-const encodeTurn = ({ role, blocks }: Turn): JsonObject => ({ role, content: plainContent(blocks) });
+function trimBegun(last: Turn | undefined): void {
+  const block = last?.role === "assistant" ? last.others.at(-1) : undefined;
+  if (last === undefined || block?.["type"] !== "text" || typeof block["text"] !== "string") return;
+  last.others[last.others.length - 1] = { ...block, text: block["text"].trimEnd() };
+}
+
+const encodeTurn = ({ role, results, others }: Turn): JsonObject => ({
+  role,
+  content: plainContent([...results, ...others]),
+});
 
 /** The system prompt is text. */
 function textBlocks(blocks: readonly JsonObject[], warn: Warn): readonly JsonObject[] {

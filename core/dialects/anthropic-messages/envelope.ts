@@ -15,7 +15,14 @@ const maxOutputTokens = 2 ** 31;
 export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   const model = readModel(body["model"]);
   const cap = readInteger(body["max_tokens"], "max_tokens", 1, maxOutputTokens) ?? missing("max_tokens");
-  return { ...readCountEnvelope(body, bytes), model, maxOutputTokens: cap };
+  const { thinking } = body;
+  const budget = isJsonObject(thinking) && thinking["type"] === "enabled" ? thinking["budget_tokens"] : null;
+  return {
+    ...readCountEnvelope(body, bytes),
+    model,
+    maxOutputTokens: cap,
+    ...(typeof budget === "number" && Number.isInteger(budget) ? { reasoningTokens: budget } : {}),
+  };
 }
 
 /** The same without a cap: for a count of tokens. */

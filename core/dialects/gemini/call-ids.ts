@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 export class CallIds {
   readonly #prefix: string | null;
   #count = 0;
-  readonly #calls: { readonly id: string; readonly name: string; readonly isGiven: boolean; isOpen: boolean }[] = [];
+  readonly #byId = new Map<string, Known>();
+  readonly #waiting = new Map<string, { readonly all: Queue; readonly unnamed: Queue }>();
 
   /** `prefix`: of the ids; `null`: of the calls of an answer that has no id itself, they come from what the call says. */
   constructor(prefix: string | null) {
@@ -18,18 +19,42 @@ export class CallIds {
   call(name: string, given: string | null, content: () => string): string {
     const id = given ?? `${this.#prefix ?? digestOf(content())}${this.#count}`;
     this.#count++;
-    this.#calls.push({ id, name, isGiven: given !== null, isOpen: true });
+    const known: Known = { id, isOpen: true };
+    if (!this.#byId.has(id)) this.#byId.set(id, known);
+    const waiting = this.#waiting.get(name) ?? { all: new Queue(), unnamed: new Queue() };
+    this.#waiting.set(name, waiting);
+    waiting.all.push(known);
+    if (given === null) waiting.unnamed.push(known);
     return id;
   }
 
   /** The call that a result answers: the one it names, or the first of that function which waits for one. */
   result(name: string, given: string | null): string {
+    const waiting = this.#waiting.get(name);
     const call =
-      this.#calls.find(({ id }) => id === given) ??
-      this.#calls.find((waiting) => waiting.isOpen && waiting.name === name && !(given !== null && waiting.isGiven));
+      (given === null ? undefined : this.#byId.get(given)) ?? waiting?.[given === null ? "all" : "unnamed"].first();
     if (call === undefined) return given ?? `${this.#prefix ?? "call_"}${this.#count++}`;
     call.isOpen = false;
     return call.id;
+  }
+}
+
+interface Known {
+  readonly id: string;
+  isOpen: boolean;
+}
+
+/** Calls of one function that wait for a result, so that none is looked for among all of a long history. */
+class Queue {
+  readonly #calls: Known[] = [];
+  #at = 0;
+
+  push(call: Known): void {
+    this.#calls.push(call);
+  }
+  first(): Known | undefined {
+    while (this.#calls[this.#at]?.isOpen === false) this.#at++;
+    return this.#calls[this.#at];
   }
 }
 

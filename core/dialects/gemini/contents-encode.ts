@@ -59,12 +59,12 @@ const namesOf = (messages: readonly Message[]): Names =>
 
 function joined(messages: readonly Message[]): readonly Message[] {
   const result: Message[] = [];
+  // Of the last message; added to and never copied, for each result of thousands may be a message.
+  let parts: Part[] = [];
   for (const message of messages) {
-    const last = result.at(-1);
-    const isJoined = last?.role === message.role && (message.role === "assistant" || message.role === "tool");
-    if (last !== undefined && isJoined)
-      result[result.length - 1] = { ...last, parts: [...last.parts, ...message.parts] };
-    else result.push(message);
+    const isJoined = message.role === "assistant" || message.role === "tool";
+    if (!isJoined || result.at(-1)?.role !== message.role) result.push({ ...message, parts: (parts = []) });
+    for (const part of message.parts) parts.push(part);
   }
   return result;
 }

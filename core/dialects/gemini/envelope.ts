@@ -23,6 +23,7 @@ export function readEnvelope(body: JsonObject, bytes: number, path?: InPath): En
     stream,
     includeUsage: true, // Every stream tells it.
     maxOutputTokens: readCap(body),
+    ...readThinking(body),
     candidates: Math.max(...configsOf(body).map((config) => readCandidates(inCamel(config)))),
     input: measure(request, bytes),
   };
@@ -60,6 +61,12 @@ function readCap(body: JsonObject): number | null {
     capFields.map((field) => readInteger(config[field], `generationConfig.${field}`, 1, maxOutputTokens) ?? 0),
   );
   return Math.max(...caps) || null;
+}
+
+function readThinking(body: JsonObject): { readonly reasoningTokens?: number } {
+  const { thinkingBudget } = camelObject(configOf(body)["thinkingConfig"]);
+  const isSaid = typeof thinkingBudget === "number" && Number.isInteger(thinkingBudget) && thinkingBudget > 0;
+  return isSaid ? { reasoningTokens: thinkingBudget } : {};
 }
 
 export const configFields = ["generationConfig", "generation_config"] as const;

@@ -13,19 +13,19 @@ export function decodeInput(input: Json | undefined): readonly Message[] {
   if (input === undefined || input === null) return [];
   if (typeof input === "string") return [{ role: "user", parts: [{ type: "text", text: input }] }];
   const messages: Message[] = [];
+  // Of the message that is open; added to and never copied, for there may be thousands of items in a row.
+  let said: Part[] | null = null;
   for (const [i, item] of (readObjects(input, "input", maxItems) ?? []).entries()) {
     const message = decodeItem(item, `input[${i}]`);
     if (message !== null) {
       messages.push(message);
+      said = null;
       continue;
     }
-    const last = messages.at(-1);
-    const said = last?.role === "assistant" ? last.parts : null;
+    if (said === null) messages.push({ role: "assistant", parts: (said = []) });
     const carried = item["type"] === "reasoning" ? decodeCarried(item) : null;
-    const parts =
-      carried === null ? [...(said ?? []), ...decodeOutputItem(item, `input[${i}]`)] : attach(said ?? [], carried);
-    if (said !== null) messages.pop();
-    messages.push({ role: "assistant", parts });
+    if (carried === null) for (const part of decodeOutputItem(item, `input[${i}]`)) said.push(part);
+    else attach(said, carried);
   }
   return messages;
 }
@@ -72,13 +72,12 @@ function decodeItem(item: JsonObject, path: string): Message | null {
 }
 
 /** Puts a signature back on the part that it came with. */
-function attach(parts: readonly Part[], carried: Carried): readonly Part[] {
+function attach(parts: Part[], carried: Carried): void {
   const at = parts.findLastIndex((part) =>
     carried.of === "call" ? part.type === "tool-call" && part.id === carried.id : part.type === "text",
   );
   const part = parts[at];
-  if (part?.type !== "tool-call" && part?.type !== "text") return parts;
-  return parts.with(at, { ...part, signature: carried.signature });
+  if (part?.type === "tool-call" || part?.type === "text") parts[at] = { ...part, signature: carried.signature };
 }
 
 function decodeResult(item: JsonObject, path: string): ToolResultPart {

@@ -83,7 +83,9 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const isForeign = spelling === null;
   if (isForeign) for (const what of unsayable(request)) warn(what);
   const { text, reasoning, include, ...own } = ownFields(request);
-  const [instructions, messages] = splitInstructions(request.messages, isForeign || spelling.has("instructions"));
+  // A request of instructions alone is refused, unless it goes on from something that is stored.
+  const isPrompt = isForeign ? request.messages.length > 1 : spelling.has("instructions");
+  const [instructions, messages] = splitInstructions(request.messages, isPrompt);
   const choice = request.toolChoice;
   const isCustom = (name: string) => request.tools.some((tool) => tool.type === "custom" && tool.name === name);
   const tools = encodeTools(request.tools, isForeign, warn);

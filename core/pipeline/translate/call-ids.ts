@@ -2,28 +2,79 @@ import type { ChatRequest, Part } from "../../chat/request.ts";
 import { shortName } from "./short-name.ts";
 
 /**
- * Ids of calls as the target allows them, in calls and results alike. They need no way back: an answer makes calls of its
- * own, whose ids go to the client as they are. Calls without an id (`function_call`) get one by their order.
+ * Ids of calls as the target allows them, in calls and results alike, each given to one call only: some vendors begin anew
+ * in every answer, others refuse that. They need no way back: an answer makes calls of its own, whose ids go to the client
+ * as they are. Calls without an id (`function_call`) get one by their order.
  */
 export function withFittingIds(request: ChatRequest, pattern: RegExp): ChatRequest {
-  const fits = (part: Part): boolean => !isCallOrResult(part) || (part.id !== "" && pattern.test(part.id));
-  if (request.messages.every(({ parts }) => parts.every(fits))) return request;
-  const nextUnnamed = { call: 0, result: 0 };
-  const idOf = (part: Part & { type: "tool-call" | "tool-result" }): string => {
-    if (part.id !== "") return pattern.test(part.id) ? part.id : shortName(part.id, pattern, maxIdLength);
-    return part.type === "tool-call" ? `call_${nextUnnamed.call++}` : `call_${nextUnnamed.result++}`;
-  };
+  if (allFit(request, pattern)) return request;
+  const ids = new FittingIds(pattern);
   return {
     ...request,
     messages: request.messages.map((message) => ({
       ...message,
-      parts: message.parts.map((part) => (isCallOrResult(part) ? { ...part, id: idOf(part) } : part)),
+      parts: message.parts.map((part) => (isCallOrResult(part) ? { ...part, id: ids.of(part) } : part)),
     })),
   };
+}
+
+function allFit({ messages }: ChatRequest, pattern: RegExp): boolean {
+  const calls = new Set<string>();
+  for (const { parts } of messages) {
+    for (const part of parts) {
+      if (!isCallOrResult(part)) continue;
+      if (part.id === "" || !pattern.test(part.id)) return false;
+      if (part.type === "tool-result") continue;
+      if (calls.has(part.id)) return false;
+      calls.add(part.id);
+    }
+  }
+  return true;
+}
+
+class FittingIds {
+  readonly #pattern: RegExp;
+  readonly #used = new Set<string>();
+  /** By the client's id: what its calls were given, in their order, and how many of them have a result. */
+  readonly #given = new Map<string, { readonly ids: string[]; answered: number }>();
+
+  constructor(pattern: RegExp) {
+    this.#pattern = pattern;
+  }
+
+  /** Results of calls of the same id come in the order of the calls. */
+  of({ type, id }: CallOrResult): string {
+    const given = this.#given.get(id) ?? { ids: [], answered: 0 };
+    this.#given.set(id, given);
+    if (type === "tool-result") {
+      const result = given.ids[given.answered] ?? given.ids.at(-1) ?? this.#fitting(id, given.answered);
+      given.answered++;
+      return result;
+    }
+    const fresh = this.#fresh(id, given.ids.length);
+    given.ids.push(fresh);
+    return fresh;
+  }
+
+  #fresh(id: string, before: number): string {
+    for (let n = before; ; n++) {
+      const fitting = this.#fitting(id, n);
+      if (this.#used.has(fitting)) continue;
+      this.#used.add(fitting);
+      return fitting;
+    }
+  }
+
+  /** `n`: how many of that id there were before. */
+  #fitting(id: string, n: number): string {
+    const numbered = id === "" ? `call_${n}` : n === 0 ? id : `${id}_${n}`;
+    const fits = this.#pattern.test(numbered) && (n === 0 || numbered.length <= maxIdLength);
+    return fits ? numbered : shortName(numbered, this.#pattern, maxIdLength);
+  }
 }
 
 /** The least that any vendor allows. */
 const maxIdLength = 40;
 
-const isCallOrResult = (part: Part): part is Part & { type: "tool-call" | "tool-result" } =>
-  part.type === "tool-call" || part.type === "tool-result";
+type CallOrResult = Part & { readonly type: "tool-call" | "tool-result" };
+const isCallOrResult = (part: Part): part is CallOrResult => part.type === "tool-call" || part.type === "tool-result";

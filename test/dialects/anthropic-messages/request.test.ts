@@ -25,6 +25,20 @@ describe("the conversation", () => {
     expect(warnings).toEqual([cannot("a system prompt without a message")]);
   });
 
+  test("an answer to go on with does not end in white space, which is refused", () => {
+    const told = (content: string) =>
+      fromOpenai({
+        messages: [
+          { role: "user", content: "Go " },
+          { role: "assistant", content },
+        ],
+        max_tokens: 9,
+      }).body["messages"];
+    const user = { role: "user", content: "Go " };
+    expect(told("It is \n")).toEqual([user, { role: "assistant", content: "It is" }]);
+    expect(told(" \n")).toEqual([user]);
+  });
+
   test("results of one turn stand in one message, ahead of what the user says", () => {
     const call = (id: string) => ({ id, type: "function", function: { name: "f", arguments: '{"a":1}' } });
     const { body } = fromOpenai({

@@ -56,6 +56,12 @@ describe("a request of another protocol", () => {
     ]);
   });
 
+  test("instructions alone are no request, so they stand in the input", () => {
+    const { body } = encode(fromChat({ messages: [{ role: "system", content: "Say hi." }] }));
+    expect(body["input"]).toEqual([{ type: "message", role: "system", content: "Say hi." }]);
+    expect(body).not.toHaveProperty("instructions");
+  });
+
   test("that wants thoughts gets them in summary and encrypted, to be sent back", () => {
     const options = (fields: JsonObject) => {
       const { reasoning, include } = encode(fromChat(fields)).body;

@@ -196,6 +196,24 @@ describe("ids of calls", () => {
     expect(ids).toEqual(["call_0", "call_0", "call_1", "call_1"]);
   });
 
+  test("that a vendor gave twice are told apart, and results follow the order of the calls", async () => {
+    const asked = withMessages(
+      assistant(call("call_0"), call("call_0")),
+      result("call_0"),
+      result("call_0"),
+      assistant(call("call_0"), call("call_0_1")),
+      result("call_0_1"),
+      result("call_0"),
+    );
+    const { request } = await translate(asked, chat, anthropic);
+    const ids = request.messages.flatMap(({ parts }) => parts.map((part) => ("id" in part ? part.id : null)));
+    const [first, second, , , third, fourth] = ids;
+    expect(new Set([first, second, third, fourth]).size).toBe(4);
+    expect(ids.slice(2)).toEqual([first, second, third, fourth, fourth, third]);
+    expect(first).toBe("call_0");
+    expect((await translate(asked, chat, anthropic)).request).toEqual(request);
+  });
+
   test("that a target gives go to the client as they are", async () => {
     const id = `toolu_${"x".repeat(300)}/é`;
     expect((await restored(requestOf(), [call(id)], chat, anthropic)).candidates[0]?.parts).toEqual([call(id)]);
