@@ -106,7 +106,9 @@ async function beginStream(call: Call, answer: BegunAnswer & { kind: "stream" },
   const { source } = answer;
   try {
     const first = await firstBytes(() => source.next());
-    const { fault, contentBytes } = source.metered();
+    const { fault, contentBytes, complete } = source.metered();
+    if (first === null && !complete)
+      throw new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" });
     if (fault && contentBytes === 0 && !attempt.isLast)
       throw new GatewayError("upstream-invalid", "the provider failed", { code: "provider_error" });
     return { answer, first };

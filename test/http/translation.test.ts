@@ -1,7 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DialectName } from "../../core/dialects/dialect.ts";
 import { dialects } from "../../core/dialects/index.ts";
 import { chat, errorOf, type Reply } from "../support/clients.ts";
 import { ask, endOf, eventsOf } from "../support/dialect-calls.ts";
@@ -62,6 +61,20 @@ describe("what only the client's own dialect can give", () => {
 });
 
 describe("a route over providers of several dialects", () => {
+  test.each(["anthropic-messages", "gemini"] as const)(
+    "goes on from a stream that is empty, for %s",
+    async (client) => {
+      upstream.on("down", sse(""));
+      upstream.on("up", sse(spokenStream("openai-chat", turn)));
+      const reply = await ask(gateway, key.key, client, { model: "failing", stream: true });
+      expect(endOf(client, reply.text)).toBe("whole");
+      expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", provider: "mock-openai-chat" });
+      const alone = await ask(gateway, key.key, client, { model: "mock-anthropic-messages/down", stream: true });
+      expect(alone.status).toBe(502);
+      expect(usageOf(gateway, alone.callId)).toMatchObject({ status: "upstream_error", cost_nano: 0 });
+    },
+  );
+
   test("falls back to one of another dialect", async () => {
     upstream.on(
       "down",
@@ -105,29 +118,6 @@ describe("what is asked of the upstream beside the client's words", () => {
     expect(sentTo("budgeted").json).toMatchObject({ max_tokens: 16_384 });
     expect(warningsOf(reply)).toContain("16384");
   });
-
-  const thinks: readonly (readonly [DialectName, object])[] = [
-    ["anthropic-messages", { max_tokens: 9_000, thinking: { type: "enabled", budget_tokens: 4_000 } }],
-    ["gemini", { generationConfig: { maxOutputTokens: 9_000, thinkingConfig: { thinkingBudget: 4_000 } } }],
-  ];
-  test.each(thinks)(
-    "a cap that is lowered for a budget stays above what %s gives to thinking",
-    async (dialect, more) => {
-      upstream.on("thinking", json(200, spokenWhole(dialect, turn)));
-      const model = `mock-${dialect}/thinking`;
-      const [plenty, scarce] = await Promise.all(
-        ["0.012", "0.008"].map((usd) => gateway.createKey({ budget: { usd, window: "day" } })),
-      );
-      const lowered = await ask(gateway, plenty?.key ?? "", dialect, { model, more });
-      expect(lowered.status).toBe(200);
-      expect(warningsOf(lowered)).toContain("lowered from 9000");
-      const refused = await ask(gateway, scarce?.key ?? "", dialect, { model, more });
-      expect(refused.status).toBe(402);
-      const [fits = 0] = refused.text.match(/(?<="fittingMaxOutputTokens":)\d+/)?.map(Number) ?? [];
-      expect(fits).toBeGreaterThan(2_000);
-      expect(fits).toBeLessThan(4_001);
-    },
-  );
 
   test("what cannot be said is named once", async () => {
     upstream.on("warned", anthropicWhole);

@@ -206,8 +206,10 @@ describe("ids of calls", () => {
       result("call_0"),
     );
     const { request } = await translate(asked, chat, anthropic);
-    const ids = request.messages.flatMap(({ parts }) => parts.map((part) => ("id" in part ? part.id : null)));
-    const [first, second, , , third, fourth] = ids;
+    const ids = request.messages.flatMap(({ parts }) =>
+      parts.flatMap((part) => (part.type === "tool-call" || part.type === "tool-result" ? [part.id] : [])),
+    );
+    const [first = "", second = "", , , third = "", fourth = ""] = ids;
     expect(new Set([first, second, third, fourth]).size).toBe(4);
     expect(ids.slice(2)).toEqual([first, second, third, fourth, fourth, third]);
     expect(first).toBe("call_0");
