@@ -1,5 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
+import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
+import { mayLose, parseBody } from "../dialects/exact-json.ts";
 import type { ModelProvider } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
@@ -32,7 +34,7 @@ export interface Dispatched {
 export async function dispatch(call: Call, asked: Asked, admitted: Admitted, services: Services): Promise<Dispatched> {
   const { targets } = admitted.route;
   let decoded: ChatRequest | null = null;
-  const request = () => (decoded ??= call.endpoint.dialect.decodeRequest(asked.body, call.endpoint.inPath));
+  const request = () => (decoded ??= call.endpoint.dialect.decodeRequest(exactBody(asked), call.endpoint.inPath));
   let last: unknown;
   for (const [at, target] of targets.entries()) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
@@ -59,6 +61,12 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     }
   }
   throw last;
+}
+
+/** The body was parsed to be read; what a translation passes on must not lose a digit. */
+function exactBody({ text, body }: Asked): JsonObject {
+  const exact = mayLose(text) ? parseBody(text) : body;
+  return isJsonObject(exact) ? exact : body;
 }
 
 class Attempt {

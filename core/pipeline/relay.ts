@@ -35,10 +35,10 @@ function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): Who
 const decoder = new TextDecoder();
 
 /** A whole answer as JSON. Throws `upstream-invalid`. */
-export function parseAnswer(bytes: Uint8Array): JsonObject {
+export function parseAnswer(bytes: Uint8Array, parse: (text: string) => unknown = JSON.parse): JsonObject {
   let body: unknown;
   try {
-    body = JSON.parse(decoder.decode(bytes));
+    body = parse(decoder.decode(bytes));
   } catch {
     throw new GatewayError("upstream-invalid", "the provider's answer is not JSON");
   }

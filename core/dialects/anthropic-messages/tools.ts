@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, Tool, ToolCallPart, ToolChoice } from "../../chat/request.ts";
+import { parseExact } from "../exact-json.ts";
 import { without } from "../extensions.ts";
 import { invalid, readBoolean, readObject, readString } from "../fields.ts";
 import { decodeCache, encodeCache } from "./cache.ts";
@@ -101,7 +102,7 @@ export function inputObject({ input, custom }: Pick<ToolCallPart, "input" | "cus
   if (custom) return { input };
   if (input.trim() === "") return {};
   try {
-    const value: unknown = JSON.parse(input);
+    const value = parseExact(input);
     if (isJsonObject(value)) return value;
   } catch {
     // Told below: what the model wrote is no JSON.

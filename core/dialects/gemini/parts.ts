@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Part, ReasoningPart, TextPart, ToolCallPart } from "../../chat/request.ts";
+import { parseExact } from "../exact-json.ts";
 import { without } from "../extensions.ts";
 import { invalid, readString } from "../fields.ts";
 import type { CallIds } from "./call-ids.ts";
@@ -112,8 +113,8 @@ function argsOf(input: string, warn: Warn): JsonObject {
 
 function parsed(text: string): Json | undefined {
   try {
-    // JSON.parse returns JSON values.
-    return JSON.parse(text) as Json;
+    // What is parsed are JSON values.
+    return parseExact(text) as Json;
   } catch {
     return undefined; // The model's own fault, and its answer to give.
   }

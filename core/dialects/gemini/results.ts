@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { MediaPart, OtherPart, TextPart, ToolResultPart } from "../../chat/request.ts";
+import { parseExact } from "../exact-json.ts";
 import { without } from "../extensions.ts";
 import { readString } from "../fields.ts";
 import type { CallIds } from "./call-ids.ts";
@@ -102,7 +103,7 @@ function responseOf(texts: readonly TextPart[], isError: boolean, wrapper: Json 
 function objectIn(text: string): JsonObject | null {
   if (!/^\s*\{/.test(text)) return null;
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseExact(text);
     return isJsonObject(value) ? value : null;
   } catch {
     return null; // Text that only looks like JSON.

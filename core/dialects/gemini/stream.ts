@@ -2,6 +2,7 @@ import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
+import { parseBody } from "../exact-json.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "./error.ts";
 import { keep } from "./kept.ts";
@@ -136,7 +137,7 @@ export const isGiven = (error: Json | undefined): boolean => error !== undefined
 function readChunk(data: string): JsonObject {
   let chunk: unknown;
   try {
-    chunk = JSON.parse(data);
+    chunk = parseBody(data);
   } catch {
     throw notAnAnswer(); // The engine's message would quote the answer.
   }

@@ -2,6 +2,7 @@ import { Collector } from "../../chat/collect.ts";
 import { GatewayError } from "../../chat/error.ts";
 import type { ChatResponse } from "../../chat/response.ts";
 import type { Metered, StreamEncoder } from "../../dialects/dialect.ts";
+import { parseBody } from "../../dialects/exact-json.ts";
 import { framed } from "../../dialects/framing.ts";
 import { type Answer, type FailedAnswer, nothingMetered } from "../answer.ts";
 import { parseAnswer } from "../relay.ts";
@@ -39,7 +40,7 @@ interface Decoded {
 }
 
 function decoded(bytes: Uint8Array, { target, restore, secrets }: Translation): Decoded | FailedAnswer {
-  const body = parseAnswer(bytes);
+  const body = parseAnswer(bytes, parseBody);
   const metered = { ...nothingMetered, ...target.relay.meterResponse(body) };
   const { fault } = metered;
   if (fault !== null && metered.contentBytes === 0) return { kind: "failed", error: faultOf(fault, secrets), metered };
