@@ -16,6 +16,7 @@ export const gemini: Dialect = {
     customTools: false,
     keepsSignatures: true,
     signsCalls: true,
+    textInPieces: true,
     // https://ai.google.dev/api/caching#FunctionDeclaration; Vertex has 64 characters, and a letter or underscore first.
     toolName: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,
     toolCallId: /^[\s\S]+$/,

@@ -1,5 +1,6 @@
 import { Collector } from "../../chat/collect.ts";
 import { GatewayError } from "../../chat/error.ts";
+import type { Part } from "../../chat/request.ts";
 import type { ChatResponse } from "../../chat/response.ts";
 import type { Metered, StreamEncoder } from "../../dialects/dialect.ts";
 import { parseBody } from "../../dialects/exact-json.ts";
@@ -47,11 +48,30 @@ function decoded(bytes: Uint8Array, { target, restore, secrets }: Translation): 
   try {
     const collector = new Collector();
     const emit = restore((event) => collector.add(event));
-    for (const event of eventsOf(target.decodeResponse(body))) emit(event);
+    const response = target.decodeResponse(body);
+    for (const event of eventsOf(target.traits.textInPieces ? withWholeTexts(response) : response)) emit(event);
     return { kind: "decoded", response: collector.response(), metered };
   } catch (error) {
     return failed(error, metered);
   }
+}
+
+/** Clients of other protocols read each text by itself, as one JSON, say. What cites or is signed stays apart. */
+const withWholeTexts = (response: ChatResponse): ChatResponse => ({
+  ...response,
+  candidates: response.candidates.map((candidate) => ({ ...candidate, parts: joined(candidate.parts) })),
+});
+
+function joined(parts: readonly Part[]): readonly Part[] {
+  const result: Part[] = [];
+  for (const part of parts) {
+    const last = result.at(-1);
+    const isPiece = (part.type === "text" && part.citations === undefined) || part.type === "reasoning";
+    const isPlain = isPiece && last?.type === part.type && Object.keys(last).length === 2;
+    if (isPlain) result[result.length - 1] = { ...part, text: last.text + part.text };
+    else result.push(part);
+  }
+  return result;
 }
 
 /** A stream that nobody asked for, or that came under another type. */
