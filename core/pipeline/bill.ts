@@ -12,7 +12,9 @@ import type { Services } from "./services.ts";
 /** Below this a lowered cap would make answers useless; the client is told to wait instead. */
 const leastCapTokens = 1_024;
 
-const leastCapOf = ({ reasoningTokens = 0 }: Envelope): number => Math.max(leastCapTokens, reasoningTokens + 1);
+/** Reasoning that does not fit the whole cap either is no reason to refuse a lower one. */
+const leastCapOf = ({ reasoningTokens = 0 }: Envelope, capTokens: number): number =>
+  reasoningTokens < capTokens ? Math.max(leastCapTokens, reasoningTokens + 1) : leastCapTokens;
 
 /** Output of a candidate, where a budget holds what a call will probably cost: few answers are longer. */
 const likelyOutputTokens = 1_024;
@@ -80,7 +82,7 @@ export function billOf(
       inputNano,
       outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
       outputTokens,
-      leastOutputTokens: Math.min(leastCapOf(envelope) * envelope.candidates, outputTokens),
+      leastOutputTokens: Math.min(leastCapOf(envelope, capTokens) * envelope.candidates, outputTokens),
       ...(likelyCost && { expectedNano: likelyCost.chargeNano }),
     },
   };

@@ -31,3 +31,10 @@ test.each(thinks)("a cap that is lowered for a budget stays above what %s gives 
   expect(fits).toBeGreaterThan(2_000);
   expect(fits).toBeLessThan(4_001);
 });
+
+test("reasoning that would not fit the cap of calls without one either is no reason to refuse", async () => {
+  upstream.on("much", json(200, spokenWhole("gemini", turn)));
+  const { key } = await gateway.createKey({ budget: { usd: "0.012", window: "day" } });
+  const more = { generationConfig: { thinkingConfig: { thinkingBudget: 24_576 } } };
+  expect((await ask(gateway, key, "gemini", { model: "mock-gemini/much", more })).status).toBe(200);
+});
