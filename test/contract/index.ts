@@ -3,6 +3,7 @@ export { testBilling, type BillingCase } from "./billing.ts";
 export { fakeClock, fakeContext, setUp, type FakeClock, type Seen } from "./context.ts";
 export { testDialect, type DialectFixtures } from "./dialect.ts";
 export { grammarFault } from "./grammar.ts";
+export { matrixRows, type MatrixRow, type Outcome, type Translate } from "./matrix.ts";
 export { testObserver, type ObserverUnderTest } from "./observer.ts";
 export { testProvider, type ModelContract, type UpstreamContract } from "./provider.ts";
 export { testRateLimit, type RateLimitContract } from "./rate-limit.ts";
