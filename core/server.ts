@@ -52,7 +52,10 @@ export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDepe
       method: "GET",
       path: `${path}/*`,
       access: "key",
-      handle: (request, params) => getModel(request, params["*"] ?? "", services),
+      handle: (request, params) =>
+        geminiEndpoint(params["*"] ?? "", request.url) === null
+          ? getModel(request, params["*"] ?? "", services)
+          : notFound(["POST"], path, services.newId(), dialectOf(request)),
     },
     // Gemini's method stands behind the last colon of the path. Two parameters there would not start.
     {

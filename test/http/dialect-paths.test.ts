@@ -236,6 +236,7 @@ describe("errors before a route knows come in the caller's shape", () => {
     ["POST", "/v1beta/cachedContents", {}, 404, "NOT_FOUND"],
     ["GET", "/v1beta/nothing", {}, 404, "NOT_FOUND"],
     ["DELETE", "/v1beta/models", {}, 405, null],
+    ["GET", "/v1beta/models/echo:generateContent", {}, 405, null],
     ["GET", "/v1beta/models", { "x-api-key": "sk-bad" }, 401, "UNAUTHENTICATED"],
     ["POST", "/v1beta/models/mock-gemini/g:generateContent", { "content-type": "text/plain" }, 415, null],
   ])("Gemini's: %s %s %j is %d %p", async (method, path, headers, status, word) => {

@@ -37,6 +37,8 @@ export class TranslatedSource implements Source {
   #text = "";
   /** The client has, or is about to get, more than the opening of an answer. */
   #hasSaid = false;
+  /** Texts, thoughts and calls begun. */
+  #parts = 0;
   /** The terminal event is told: nothing may follow. */
   #isEnded = false;
   #isOver = false;
@@ -98,6 +100,10 @@ export class TranslatedSource implements Source {
   }
 
   #say(event: ChatEvent): void {
+    if (event.type.endsWith("-start") && ++this.#parts > maxParts)
+      throw new GatewayError("upstream-invalid", "the provider's answer has too many parts", {
+        code: "provider_answer_too_large",
+      });
     this.#text += this.#encoder.step(event);
     if (event.type === "response-end") this.#isEnded = true;
     else if (event.type !== "response-start") this.#hasSaid = true;
@@ -145,6 +151,9 @@ export class TranslatedSource implements Source {
 }
 
 const utf8 = new TextEncoder();
+
+/** Of one answer; models have dozens. Each is looked for among those before it, so that many more would hold up everybody. */
+const maxParts = 4_096;
 
 const brokenOff = () =>
   new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" });
