@@ -14,10 +14,10 @@ export function instructionFor(format: Exclude<OutputFormat, { readonly type: "t
 /** Whether every property of every object must be there: what other dialects ask of a strict schema. */
 export function isAllRequired(schema: Json | undefined): boolean {
   if (!isJsonObject(schema)) return false;
-  const required = isJsonArray(schema["required"]) ? schema["required"] : [];
+  const required = new Set(isJsonArray(schema["required"]) ? schema["required"] : []);
   const properties = isJsonObject(schema["properties"]) ? Object.keys(schema["properties"]) : [];
   const isClosed = schema["type"] !== "object" || schema["additionalProperties"] === false;
-  return isClosed && properties.every((name) => required.includes(name)) && subschemas(schema).every(isAllRequired);
+  return isClosed && properties.every((name) => required.has(name)) && subschemas(schema).every(isAllRequired);
 }
 
 /** Those that a schema is made of. */

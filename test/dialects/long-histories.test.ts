@@ -10,6 +10,7 @@ import { dialects } from "../../core/dialects/index.ts";
 
 const count = 9_900;
 const numbers = Array.from({ length: count }, (_, n) => n);
+const manyNames = Array.from({ length: 60_000 }, (_, n) => `p${n}`);
 const wordsOf = (n: number) => `c${n}`;
 
 const histories: Readonly<Record<string, readonly [DialectName, JsonObject]>> = {
@@ -56,6 +57,24 @@ const histories: Readonly<Record<string, readonly [DialectName, JsonObject]>> = 
           content: numbers.map((n) => ({ type: "tool_result", tool_use_id: wordsOf(n), content: "r" })),
         },
       ],
+    },
+  ],
+  "properties of a schema": [
+    "anthropic-messages",
+    {
+      max_tokens: 9,
+      messages: [{ role: "user", content: "x" }],
+      output_config: {
+        format: {
+          type: "json_schema",
+          schema: {
+            type: "object",
+            properties: Object.fromEntries(manyNames.map((name) => [name, { type: "string" }])),
+            required: manyNames,
+            additionalProperties: false,
+          },
+        },
+      },
     },
   ],
   "calls without ids": [

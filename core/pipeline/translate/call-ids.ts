@@ -35,8 +35,8 @@ function allFit({ messages }: ChatRequest, pattern: RegExp): boolean {
 class FittingIds {
   readonly #pattern: RegExp;
   readonly #used = new Set<string>();
-  /** By the client's id: what its calls were given, in their order, and how many of them have a result. */
-  readonly #given = new Map<string, { readonly ids: string[]; answered: number }>();
+  /** By the client's id: what its calls were given, in their order, how many of them have a result, and the next number. */
+  readonly #given = new Map<string, { readonly ids: string[]; answered: number; next: number }>();
 
   constructor(pattern: RegExp) {
     this.#pattern = pattern;
@@ -44,28 +44,22 @@ class FittingIds {
 
   /** Results of calls of the same id come in the order of the calls. */
   of({ type, id }: CallOrResult): string {
-    const given = this.#given.get(id) ?? { ids: [], answered: 0 };
+    const given = this.#given.get(id) ?? { ids: [], answered: 0, next: 0 };
     this.#given.set(id, given);
     if (type === "tool-result") {
-      const result = given.ids[given.answered] ?? given.ids.at(-1) ?? this.#fitting(id, given.answered);
+      const unknown = () => this.#fitting(id, id === "" ? given.answered : 0);
+      const result = given.ids[given.answered] ?? given.ids.at(-1) ?? unknown();
       given.answered++;
       return result;
     }
-    const fresh = this.#fresh(id, given.ids.length);
+    let fresh: string;
+    do fresh = this.#fitting(id, given.next++);
+    while (this.#used.has(fresh));
+    this.#used.add(fresh);
     given.ids.push(fresh);
     return fresh;
   }
 
-  #fresh(id: string, before: number): string {
-    for (let n = before; ; n++) {
-      const fitting = this.#fitting(id, n);
-      if (this.#used.has(fitting)) continue;
-      this.#used.add(fitting);
-      return fitting;
-    }
-  }
-
-  /** `n`: how many of that id there were before. */
   #fitting(id: string, n: number): string {
     const numbered = id === "" ? `call_${n}` : n === 0 ? id : `${id}_${n}`;
     const fits = this.#pattern.test(numbered) && (n === 0 || numbered.length <= maxIdLength);

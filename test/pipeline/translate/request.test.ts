@@ -216,6 +216,17 @@ describe("ids of calls", () => {
     expect((await translate(asked, chat, anthropic)).request).toEqual(request);
   });
 
+  test("given thousands of times over are told apart in time in proportion", async () => {
+    const count = 5_000;
+    const taken = Array.from({ length: count }, (_, n) => call(`c_${n + 1}`));
+    const again = Array.from({ length: count }, () => call("c"));
+    const startedMs = performance.now();
+    const { request } = await translate(withMessages(assistant(...taken, ...again)), chat, anthropic);
+    expect(performance.now() - startedMs).toBeLessThan(2_500);
+    const ids = request.messages[0]?.parts.map((part) => (part.type === "tool-call" ? part.id : ""));
+    expect(new Set(ids).size).toBe(2 * count);
+  });
+
   test("that a target gives go to the client as they are", async () => {
     const id = `toolu_${"x".repeat(300)}/é`;
     expect((await restored(requestOf(), [call(id)], chat, anthropic)).candidates[0]?.parts).toEqual([call(id)]);
