@@ -1,5 +1,5 @@
 import type { GatewayError } from "../chat/error.ts";
-import { noUsage, type Usage } from "../chat/usage.ts";
+import { noUsage, type ReportedUsage, type Usage } from "../chat/usage.ts";
 import type { Metered } from "../dialects/dialect.ts";
 import { within } from "../plugin/deadline.ts";
 import type { CallRecord, Rating } from "../plugin/plugin.ts";
@@ -136,7 +136,7 @@ function usedBy(
   admitted: Admitted,
   ratios: Ratios,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
-  if (metered.usage && isCredible(metered.usage.usage))
+  if (metered.usage && isCredible(metered.usage))
     return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
   const served = status === "ok" || metered.complete || metered.contentBytes > 0 || call.stopped !== null;
   if (status === "upstream_error" || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
@@ -162,8 +162,9 @@ function learn({ envelope }: Call, outcome: Outcome, { heldNano }: Admitted, fin
 
 /** No call uses this many tokens: such a report says nothing, and charging for it would only overflow. */
 const maxCredibleTokens = 1_000_000_000;
-const isCredible = ({ inputTokens, outputTokens }: Usage): boolean =>
-  Math.max(inputTokens, outputTokens) <= maxCredibleTokens;
+/** A 0 that was said counts; one that stands for what could not be read does not make a call free. */
+const isCredible = ({ usage: { inputTokens, outputTokens }, anomalous }: ReportedUsage): boolean =>
+  Math.max(inputTokens, outputTokens) <= maxCredibleTokens && !(anomalous && inputTokens + outputTokens === 0);
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 

@@ -106,6 +106,16 @@ describe("reports of usage", () => {
     }
   }
 
+  for (const reported of [{ prompt_tokens: "x", completion_tokens: null }, usage(-5, -7)]) {
+    for (const more of [{}, asking]) {
+      test(`without a number that can be true are none: ${JSON.stringify([reported, more])}`, async () => {
+        const { row } = await ask(answers({ usage: reported }), more);
+        expect(row).toMatchObject({ status: "ok", source: "estimated" });
+        expect(row.cost_nano).toBeGreaterThan(0);
+      });
+    }
+  }
+
   const hostile: unknown[] = [
     usage(-5, -7),
     { prompt_tokens: "12", completion_tokens: "3", total_tokens: "15" },
