@@ -1,6 +1,7 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, NativeOnly, OutputFormat, Reasoning, ToolChoice } from "../../chat/request.ts";
 import { effortOf } from "../../chat/reasoning.ts";
+import { customNames } from "../../chat/tools.ts";
 import { foreignFields, isEmpty, without } from "../extensions.ts";
 import { invalid, readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
 import {
@@ -180,11 +181,11 @@ function encodeTools(request: ChatRequest, isLegacy: boolean, warn: (what: strin
   const tools = request.tools.map(encodeTool).filter((tool) => tool !== null);
   if (tools.length < request.tools.length) warn("a tool that another provider runs");
   const choice = request.toolChoice;
-  const isCustom = (called: string) => request.tools.some((tool) => tool.type === "custom" && tool.name === called);
+  const custom = customNames(request.tools);
   if (!isLegacy) {
     return {
       ...(tools.length === 0 ? {} : { tools }),
-      ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice, isCustom) }),
+      ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice, custom) }),
     };
   }
   const functions = tools.map((tool) => tool["function"] ?? {});

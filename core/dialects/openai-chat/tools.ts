@@ -71,11 +71,11 @@ function decodeAllowed(allowed: Json | undefined): ToolChoice | null {
 const nameOf = (tool: Json | undefined): string | null =>
   isJsonObject(tool) && typeof tool["name"] === "string" ? tool["name"] : null;
 
-/** `isCustom` tells the kind of a tool by its name. */
-export function encodeToolChoice(choice: ToolChoice, isCustom: (name: string) => boolean): Json {
+/** `custom`: the names of tools that take free text. */
+export function encodeToolChoice(choice: ToolChoice, custom: ReadonlySet<string>): Json {
   if (choice.type !== "tool" && choice.allowed) {
     const tools = choice.allowed.map((name) =>
-      isCustom(name) ? { type: "custom", custom: { name } } : { type: "function", function: { name } },
+      custom.has(name) ? { type: "custom", custom: { name } } : { type: "function", function: { name } },
     );
     return { type: "allowed_tools", allowed_tools: { mode: choice.type, tools } };
   }

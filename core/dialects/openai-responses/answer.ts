@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest } from "../../chat/request.ts";
+import { customNames } from "../../chat/tools.ts";
 import { without } from "../extensions.ts";
 import { outputCapField } from "./edit-request.ts";
 import { toldSettings } from "./settings.ts";
@@ -82,7 +83,7 @@ function toldOf(asked: ChatRequest): JsonObject {
   const told = without(own, new Set(Object.keys(own).filter((key) => !(key in defaults))));
   const [first] = asked.messages;
   const [part] = first?.role === "system" ? first.parts : [];
-  const isCustom = (name: string) => asked.tools.some((tool) => tool.type === "custom" && tool.name === name);
+  const custom = customNames(asked.tools);
   const settings = toldSettings(asked);
   const { reasoning, text } = own;
   return {
@@ -96,7 +97,7 @@ function toldOf(asked: ChatRequest): JsonObject {
     ...given("user", asked.user),
     ...given("prompt_cache_key", asked.cacheKey ?? null),
     ...given("service_tier", asked.serviceTier === "auto" ? null : asked.serviceTier),
-    ...(asked.toolChoice === null ? {} : { tool_choice: encodeToolChoice(asked.toolChoice, isCustom) }),
+    ...(asked.toolChoice === null ? {} : { tool_choice: encodeToolChoice(asked.toolChoice, custom) }),
     tools: encodeTools(asked.tools, true, () => {}),
     metadata: asked.metadata,
     reasoning: { ...object(settings["reasoning"]), ...object(reasoning) },

@@ -1,5 +1,6 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, Message, NativeOnly } from "../../chat/request.ts";
+import { customNames } from "../../chat/tools.ts";
 import type { Encoded } from "../dialect.ts";
 import { foreignFields, without } from "../extensions.ts";
 import { readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
@@ -87,7 +88,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const isPrompt = isForeign ? request.messages.length > 1 : spelling.has("instructions");
   const [instructions, messages] = splitInstructions(request.messages, isPrompt);
   const choice = request.toolChoice;
-  const isCustom = (name: string) => request.tools.some((tool) => tool.type === "custom" && tool.name === name);
+  const custom = customNames(request.tools);
   const tools = encodeTools(request.tools, isForeign, warn);
   const body: JsonObject = {
     ...own,
@@ -95,7 +96,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
     ...given("instructions", instructions),
     input: encodeInput(messages, warn),
     ...(tools.length === 0 ? {} : { tools }),
-    ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice, isCustom) }),
+    ...(choice === null ? {} : { tool_choice: encodeToolChoice(choice, custom) }),
     ...given("parallel_tool_calls", request.parallelToolCalls),
     ...given(outputCapField, request.maxOutputTokens),
     ...(request.stream ? { stream: true } : {}),

@@ -72,11 +72,11 @@ export function decodeToolChoice(choice: Json | undefined): ToolChoice | null {
   return { type: "tool", name, ...(type === "custom" ? { custom: true } : {}) };
 }
 
-/** `isCustom` tells the kind of a tool by its name. */
-export function encodeToolChoice(choice: ToolChoice, isCustom: (name: string) => boolean): Json {
+/** `custom`: the names of tools that take free text. */
+export function encodeToolChoice(choice: ToolChoice, custom: ReadonlySet<string>): Json {
   if (choice.type === "tool") return { type: choice.custom ? "custom" : "function", name: choice.name };
   if (!choice.allowed) return choice.type;
-  const tools = choice.allowed.map((name) => ({ type: isCustom(name) ? "custom" : "function", name }));
+  const tools = choice.allowed.map((name) => ({ type: custom.has(name) ? "custom" : "function", name }));
   return { type: "allowed_tools", mode: choice.type, tools };
 }
 
