@@ -58,20 +58,10 @@ function install(folder: string): string {
   mkdirSync(folder, { recursive: true });
   const packages = [...new Set(agents.map((agent) => agent.install))];
   console.error(`installing ${packages.join(", ")} into ${folder}`);
+  // With their install scripts: Claude Code and opencode put their programs in place there.
   execFileSync(
     "npm",
-    [
-      "install",
-      "--prefix",
-      folder,
-      "--no-audit",
-      "--no-fund",
-      "--ignore-scripts",
-      "--loglevel",
-      "error",
-      "--save-exact",
-      ...packages,
-    ],
+    ["install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel", "error", "--save-exact", ...packages],
     {
       stdio: ["ignore", "ignore", "inherit"],
     },
