@@ -1,9 +1,9 @@
-import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
+import { notAnEvent, readStreamEvent, streamFault } from "../stream-event.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
 import { responseKeys } from "./response.ts";
@@ -40,19 +40,23 @@ const initialState: StreamState = {
   keptDelta: {},
 };
 
+/** Of an event that is refused. */
+const rule = "is none of a message";
+
 type Step = readonly [StreamState, readonly ChatEvent[]];
 
 /** One frame's data. Events of types that are not known here say nothing and are passed over. */
 function step(state: StreamState, data: string, event: string | null): Step {
   if (state.ended || data.trim() === "") return [state, []];
-  const said = readEvent(data);
+  const said = readStreamEvent(data, rule);
   const type = said["type"] ?? event;
   if (type === "error" || event === "error" || (said["type"] === undefined && isJsonObject(said["error"]))) {
-    throw streamFault(said);
+    const fault = decodeError(said);
+    throw streamFault(fault, fault.code ?? fault.type);
   }
   if (type === "message_start") return start(state, said);
   if (!isOfMessage.has(type)) return [state, []];
-  if (!state.started) throw notAnEvent();
+  if (!state.started) throw notAnEvent(rule);
   switch (type) {
     case "content_block_start":
       return withBlocks(state, startBlock(state.blocks, placeOf(said), object(said["content_block"])));
@@ -113,33 +117,8 @@ export function decodeStream(): StreamDecoder {
   };
 }
 
-function readEvent(data: string): JsonObject {
-  let said: unknown;
-  try {
-    said = JSON.parse(data);
-  } catch {
-    throw notAnEvent(); // The engine's message would quote the answer.
-  }
-  if (!isJsonObject(said)) throw notAnEvent();
-  return said;
-}
-
-const notAnEvent = () =>
-  new GatewayError("upstream-invalid", "The provider's stream has an event that is none of a message.", {
-    code: "invalid_answer",
-  });
-
-function streamFault(said: JsonObject): GatewayError {
-  const fault = decodeError(said);
-  const code = fault.code ?? fault.type;
-  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
-    ...(code === null ? {} : { code }),
-    cause: fault,
-  });
-}
-
 function start(state: StreamState, said: JsonObject): Step {
-  if (state.started) throw notAnEvent();
+  if (state.started) throw notAnEvent(rule);
   const message = object(said["message"]);
   const { id, model, usage, content, stop_reason: reason, stop_sequence: sequence } = message;
   const kept = without(message, messageKeys);

@@ -1,9 +1,9 @@
-import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { parseBody } from "../exact-json.ts";
 import { keepRest } from "../extensions.ts";
+import { streamFault } from "../stream-event.ts";
 import { decodeError } from "./error.ts";
 import { keep } from "./kept.ts";
 import { blockReasonOf, candidatesOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
@@ -43,7 +43,7 @@ type Step = readonly [StreamState, readonly ChatEvent[]];
 function step(state: StreamState, data: string, event: string | null): Step {
   if (state.ended || data.trim() === "") return [state, []];
   const chunk = readChunk(data);
-  if (event === "error" || isGiven(chunk["error"])) throw streamFault(chunk);
+  if (event === "error" || isGiven(chunk["error"])) throw streamFault(decodeError(chunk));
 
   const events: ChatEvent[] = [];
   const said = candidatesOf(chunk);
@@ -145,14 +145,6 @@ function readChunk(data: string): JsonObject {
   if (isJsonArray(chunk) && isJsonObject(chunk[0]) && isGiven(chunk[0]["error"])) return chunk[0];
   if (!isJsonObject(chunk)) throw notAnAnswer();
   return inCamel(chunk);
-}
-
-function streamFault(chunk: JsonObject): GatewayError {
-  const fault = decodeError(chunk);
-  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
-    ...(fault.code === null ? {} : { code: fault.code }),
-    cause: fault,
-  });
 }
 
 function withCandidate(

@@ -1,10 +1,10 @@
-import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
+import { readStreamEvent, streamFault } from "../stream-event.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
 import { type CandidateState, decodeChoice, endCandidate, newCandidate } from "./stream-candidate.ts";
@@ -32,8 +32,8 @@ type Step = readonly [StreamState, readonly ChatEvent[]];
 export function step(state: StreamState, data: string, event: string | null): Step {
   if (state.ended || data.trim() === "") return [state, []];
   if (data.trim() === "[DONE]") return finish(state, true);
-  const chunk = readChunk(data);
-  if (event === "error" || isGiven(chunk["error"])) throw streamFault(chunk);
+  const chunk = readStreamEvent(data, "is not a chat completion chunk");
+  if (event === "error" || isGiven(chunk["error"])) throw streamFault(decodeError(chunk));
 
   const events: ChatEvent[] = [];
   const choices = isJsonArray(chunk["choices"]) ? chunk["choices"].filter(isJsonObject) : [];
@@ -95,30 +95,6 @@ export function readUsage(chunk: JsonObject): JsonObject | null {
 }
 
 export const isGiven = (error: Json | undefined): boolean => error !== undefined && error !== null;
-
-function readChunk(data: string): JsonObject {
-  let chunk: unknown;
-  try {
-    chunk = JSON.parse(data);
-  } catch {
-    throw notAChunk(); // The engine's message would quote the answer.
-  }
-  if (!isJsonObject(chunk)) throw notAChunk();
-  return chunk;
-}
-
-const notAChunk = () =>
-  new GatewayError("upstream-invalid", "The provider's stream has an event that is not a chat completion chunk.", {
-    code: "invalid_answer",
-  });
-
-function streamFault(chunk: JsonObject): GatewayError {
-  const fault = decodeError(chunk);
-  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
-    ...(fault.code === null ? {} : { code: fault.code }),
-    cause: fault,
-  });
-}
 
 function start(chunk: JsonObject): ChatEvent {
   const { id, model, created } = chunk;

@@ -1,9 +1,9 @@
-import { GatewayError } from "../../chat/error.ts";
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
+import { readStreamEvent, streamFault } from "../stream-event.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
@@ -34,10 +34,10 @@ type Step = readonly [StreamState, readonly ChatEvent[]];
 /** One frame's data. What an event is, its `type` says; the `event:` line repeats it, and some vendors leave it out. */
 function step(state: StreamState, data: string, event: string | null): Step {
   if (state.ended || data.trim() === "" || data.trim() === "[DONE]") return [state, []];
-  const frame = readFrame(data);
+  const frame = readStreamEvent(data, "is not one of a response");
   const type = typeof frame["type"] === "string" ? frame["type"] : (event ?? "");
   if (type === "error" || type === "response.failed" || (frame["type"] === undefined && isJsonObject(frame["error"]))) {
-    throw streamFault(frame);
+    throw streamFault(decodeError(isJsonObject(frame["response"]) ? frame["response"] : frame));
   }
   const events: ChatEvent[] = [];
   const started = state.started ? state : start(state, frame["response"], type, events);
@@ -110,31 +110,6 @@ function finish(state: StreamState, response: Json | undefined, events: ChatEven
   const usage = decodeUsage(whole["usage"], whole["service_tier"], whole["output"]);
   events.push({ type: "response-end", usage, ...keep(without(whole, wholeKeys)) });
   return [{ ...state, ended: true, output }, events];
-}
-
-function readFrame(data: string): JsonObject {
-  let frame: unknown;
-  try {
-    frame = JSON.parse(data);
-  } catch {
-    throw notAnEvent(); // The engine's message would quote the answer.
-  }
-  if (!isJsonObject(frame)) throw notAnEvent();
-  return frame;
-}
-
-const notAnEvent = () =>
-  new GatewayError("upstream-invalid", "The provider's stream has an event that is not one of a response.", {
-    code: "invalid_answer",
-  });
-
-function streamFault(frame: JsonObject): GatewayError {
-  const { response } = frame;
-  const fault = decodeError(isJsonObject(response) ? response : frame);
-  return new GatewayError("upstream-invalid", "The provider broke off its answer with an error.", {
-    ...(fault.code === null ? {} : { code: fault.code }),
-    cause: fault,
-  });
 }
 
 const isWord = (value: Json | undefined): value is string => typeof value === "string" && value !== "";
