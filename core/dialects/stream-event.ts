@@ -1,6 +1,34 @@
 import { GatewayError } from "../chat/error.ts";
+import type { ChatEvent } from "../chat/event.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
-import type { VendorError } from "./dialect.ts";
+import type { StreamDecoder, VendorError } from "./dialect.ts";
+
+/** The state after a step, and what it said. */
+export type DecoderStep<State> = readonly [State, readonly ChatEvent[]];
+
+/**
+ * A decoder of one stream out of its two pure functions. `end` also tells whether the answer was complete; it closes what
+ * is open, so that a second end says nothing more.
+ */
+export function streamDecoder<State>(
+  initial: State,
+  step: (state: State, data: string, event: string | null) => DecoderStep<State>,
+  end: (state: State) => { readonly last: DecoderStep<State>; readonly complete: boolean },
+): StreamDecoder {
+  let state = initial;
+  return {
+    step(data, event) {
+      const [next, events] = step(state, data, event);
+      state = next;
+      return events;
+    },
+    end() {
+      const { last, complete } = end(state);
+      state = last[0];
+      return { events: last[1], complete };
+    },
+  };
+}
 
 /** The `data` of an event as an object. Throws `upstream-invalid`; `rule` says what the event is not: "is none of a message". */
 export function readStreamEvent(data: string, rule: string): JsonObject {

@@ -1,4 +1,4 @@
-/** They stand in a header and in the row of the call, and repeat names that the client made up: any number, of any length. */
+/** They stand in a header and in the row of the call, and repeat names that the client made up, as many and as long as it likes. */
 const maxWarnings = 32;
 const maxWarningLength = 256;
 

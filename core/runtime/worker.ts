@@ -77,6 +77,6 @@ export function stayBehind(): void {
   try {
     setPriority(0, backgroundNice);
   } catch {
-    // A sandbox may forbid it: then it runs as any other.
+    // A sandbox may forbid it: then it runs like the others.
   }
 }

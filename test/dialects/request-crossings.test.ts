@@ -6,11 +6,10 @@ import type { ChatRequest, Part } from "../../core/chat/request.ts";
 import type { Dialect } from "../../core/dialects/dialect.ts";
 import { dialects } from "../../core/dialects/index.ts";
 import { withFittingNames } from "../../core/pipeline/translate/tool-names.ts";
-import { recordedAgents } from "../support/recorded-agents.ts";
 import { translated } from "../support/translated.ts";
 import { wireFaults } from "../support/wirecheck.ts";
 import { requestExceptions } from "./crossing-exceptions.ts";
-import { recordingsOf } from "./recordings.ts";
+import { clientRequestsOf, recordingsOf } from "./recordings.ts";
 
 /**
  * Every recorded request of every dialect, and those of coding agents, asked of a target of each other dialect: what the
@@ -27,7 +26,10 @@ for (const client of dialects.values()) {
   const recorded = recordingsOf(client.name).flatMap(({ id, request, stream, status }): readonly Asked[] =>
     request === null || status !== 200 ? [] : [{ id, body: request, stream }],
   );
-  const asked = [...recorded, ...recordedAgents(client.name)];
+  const asked = [
+    ...recorded,
+    ...clientRequestsOf(client.name).map(({ id, request }) => ({ id, body: request, stream: true })),
+  ];
   describe.if(asked.length > 0)(`requests of ${client.name}`, () => {
     for (const target of [...dialects.values()].filter(({ name }) => name !== client.name)) {
       test(`to targets of ${target.name}: ${asked.length}`, async () => {

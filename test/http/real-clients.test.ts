@@ -2,11 +2,12 @@ import { afterAll, describe, expect, test } from "bun:test";
 import type { DialectName } from "../../core/dialects/dialect.ts";
 import { dialects } from "../../core/dialects/index.ts";
 import { aiLoops } from "../support/ai-loops.ts";
-import { converses, heard, toolAnswer, turns } from "../support/conversation.ts";
+import { converses, toolAnswer, turns } from "../support/conversation.ts";
 import { invariants } from "../support/invariants.ts";
 import { type Loop, runnerLoops } from "../support/loops.ts";
 import { allUsage } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
+import { toldIn } from "../support/told.ts";
 
 /**
  * Applications written with the vendors' own SDKs, each before a provider of every dialect: two rounds of tools with
@@ -40,14 +41,16 @@ async function converse(loop: Loop, target: DialectName): Promise<void> {
 
   const last = setup.upstream.requestsFor(upstreamModel).at(-1);
   if (!last) throw new Error("The provider was not asked.");
-  const { results, resultIds, calls: told, signatures } = heard(target, last);
+  const { results, calls: told, signatures } = toldIn(target, last.json);
   expect(results.length).toBe(calls.length);
   // `ai` puts the name of the tool beside what it said, for Gemini.
-  for (const [i, { name, args }] of calls.entries()) expect(results[i]).toContain(toolAnswer(name, args));
-  expect(told.map(({ name, args }) => ({ name, args }))).toEqual(calls.map(({ name, args }) => ({ name, args })));
-  // Gemini's own calls have no ids.
+  for (const [i, { name, args }] of calls.entries()) expect(results[i]?.text).toContain(toolAnswer(name, args));
+  expect(told.map(({ name, input }) => ({ name, args: input }))).toEqual(
+    calls.map(({ name, args }) => ({ name, args })),
+  );
+  // A call and its result are joined by their ids; Gemini's own calls have none.
+  expect(results.map(({ id }) => id)).toEqual(told.map(({ id }) => id));
   if (target !== "gemini") expect(told.map(({ id }) => id)).toEqual(calls.map(({ id }) => id));
-  if (target !== "gemini") expect(resultIds).toEqual(calls.map(({ id }) => id));
   if (target !== "openai-chat")
     expect(signatures).toEqual(turns.flatMap(({ thinking }) => (thinking ? [thinking.signature] : [])));
 

@@ -62,7 +62,8 @@ function contents(body: Body): Told {
     calls: calls.map(({ id, name, args }, n) => ({ id: text(id ?? `#${n}`), name: text(name), input: args })),
     results: results.map(({ id, response }, n) => ({
       id: text(id ?? `#${n}`),
-      text: text(Object.values(object(response))[0]),
+      // Under whatever name; `ai` has the tool's name beside it.
+      text: Object.values(object(response)).map(text).join(" "),
     })),
     signatures: parts.flatMap(({ thoughtSignature }) => (thoughtSignature ? [text(thoughtSignature)] : [])),
   };

@@ -3,7 +3,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { StreamDecoder } from "../dialect.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
-import { notAnEvent, readStreamEvent, streamFault } from "../stream-event.ts";
+import { type DecoderStep, notAnEvent, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
 import { responseKeys } from "./response.ts";
@@ -43,7 +43,7 @@ const initialState: StreamState = {
 /** Of an event that is refused. */
 const rule = "is none of a message";
 
-type Step = readonly [StreamState, readonly ChatEvent[]];
+type Step = DecoderStep<StreamState>;
 
 /** One frame's data. Events of types that are not known here say nothing and are passed over. */
 function step(state: StreamState, data: string, event: string | null): Step {
@@ -100,22 +100,11 @@ function finish(state: StreamState, isDone: boolean): Step {
   return [ended, events];
 }
 
-export function decodeStream(): StreamDecoder {
-  let state = initialState;
-  return {
-    step(data, event) {
-      const [next, events] = step(state, data, event);
-      state = next;
-      return events;
-    },
-    end() {
-      const complete = state.ended || state.stopReason !== null;
-      const [next, events] = finish(state, false);
-      state = next;
-      return { events, complete };
-    },
-  };
-}
+export const decodeStream = (): StreamDecoder =>
+  streamDecoder(initialState, step, (state) => ({
+    last: finish(state, false),
+    complete: state.ended || state.stopReason !== null,
+  }));
 
 function start(state: StreamState, said: JsonObject): Step {
   if (state.started) throw notAnEvent(rule);

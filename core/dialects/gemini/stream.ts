@@ -3,7 +3,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { StreamDecoder } from "../dialect.ts";
 import { parseBody } from "../exact-json.ts";
 import { keepRest } from "../extensions.ts";
-import { streamFault } from "../stream-event.ts";
+import { type DecoderStep, streamDecoder, streamFault } from "../stream-event.ts";
 import { decodeError } from "./error.ts";
 import { keep } from "./kept.ts";
 import { blockReasonOf, candidatesOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
@@ -37,7 +37,7 @@ const initialState: StreamState = {
   kept: {},
 };
 
-type Step = readonly [StreamState, readonly ChatEvent[]];
+type Step = DecoderStep<StreamState>;
 
 /** One chunk. Nothing says that it is the last: signatures, sources and usage may follow a finish reason. */
 function step(state: StreamState, data: string, event: string | null): Step {
@@ -88,28 +88,16 @@ function finish(state: StreamState): Step {
   return [ended, [...events, { type: "response-end", usage, ...keep(kept) }]];
 }
 
-export function decodeStream(): StreamDecoder {
-  let state = initialState;
-  return {
-    step(data, event) {
-      const [next, events] = step(state, data, event);
-      state = next;
-      return events;
-    },
-    end() {
-      const { candidates } = state;
-      const complete =
-        candidates.length > 0
-          ? candidates.every(({ finish: word }) => word !== null)
-          : blockReasonOf(state.kept) !== null;
-      // Output that is not counted yet would be free of charge.
-      if (!complete && state.uncounted) state = { ...state, totals: null };
-      const [next, events] = finish(state);
-      state = next;
-      return { events, complete };
-    },
-  };
-}
+export const decodeStream = (): StreamDecoder =>
+  streamDecoder(initialState, step, (state) => {
+    const { candidates } = state;
+    const complete =
+      candidates.length > 0
+        ? candidates.every(({ finish: word }) => word !== null)
+        : blockReasonOf(state.kept) !== null;
+    // Output that is not counted yet would be free of charge.
+    return { last: finish(!complete && state.uncounted ? { ...state, totals: null } : state), complete };
+  });
 
 /**
  * Whether the chunk brings output that no report counts yet; `null`: it neither brings nor counts any. Reports are of all

@@ -4,7 +4,7 @@ import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
-import { readStreamEvent, streamFault } from "../stream-event.ts";
+import { type DecoderStep, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
 import { type CandidateState, decodeChoice, endCandidate, newCandidate } from "./stream-candidate.ts";
@@ -23,7 +23,7 @@ export interface StreamState {
 
 export const initialState: StreamState = { started: false, ended: false, candidates: [], usage: null, kept: {} };
 
-type Step = readonly [StreamState, readonly ChatEvent[]];
+type Step = DecoderStep<StreamState>;
 
 /**
  * One frame's data. The answer ends with `[DONE]` or with `finish`, not with the first finish reason: usage, a second
@@ -65,27 +65,14 @@ function finish(state: StreamState, isDone: boolean): Step {
   return [ended, [...events, { type: "response-end", usage: state.usage, ...keep(state.kept) }]];
 }
 
-export function decodeStream(): StreamDecoder {
-  let state = initialState;
-  return {
-    step(data, event) {
-      const [next, events] = step(state, data, event);
-      state = next;
-      return events;
-    },
-    end() {
-      const wasEnded = state.ended;
-      const finished = state.candidates.length > 0 && state.candidates.every(({ finish: word }) => word !== null);
-      // Output that is not counted yet would be free of charge.
-      if (!wasEnded && !finished && isJsonObject(state.kept["usage"]) && isInterimUsage(state.kept["usage"])) {
-        state = { ...state, usage: null };
-      }
-      const [next, events] = finish(state, false);
-      state = next;
-      return { events, complete: wasEnded || finished };
-    },
-  };
-}
+export const decodeStream = (): StreamDecoder =>
+  streamDecoder(initialState, step, (state) => {
+    const finished = state.candidates.length > 0 && state.candidates.every(({ finish: word }) => word !== null);
+    const complete = state.ended || finished;
+    // Output that is not counted yet would be free of charge.
+    const isInterim = !complete && isJsonObject(state.kept["usage"]) && isInterimUsage(state.kept["usage"]);
+    return { last: finish(isInterim ? { ...state, usage: null } : state, false), complete };
+  });
 
 /** Usage of a chunk; Groq has a place of its own for it. `null` when there is none. */
 export function readUsage(chunk: JsonObject): JsonObject | null {

@@ -3,7 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
-import { readStreamEvent, streamFault } from "../stream-event.ts";
+import { type DecoderStep, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
 import { decodeFinish } from "./finish.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
@@ -29,7 +29,7 @@ interface StreamState {
 
 const initialState: StreamState = { started: false, ended: false, output: noOutput };
 
-type Step = readonly [StreamState, readonly ChatEvent[]];
+type Step = DecoderStep<StreamState>;
 
 /** One frame's data. What an event is, its `type` says; the `event:` line repeats it, and some vendors leave it out. */
 function step(state: StreamState, data: string, event: string | null): Step {
@@ -48,23 +48,11 @@ function step(state: StreamState, data: string, event: string | null): Step {
   return [output === started.output ? started : { ...started, output }, events];
 }
 
-export function decodeStream(): StreamDecoder {
-  let state = initialState;
-  return {
-    step(data, event) {
-      const [next, events] = step(state, data, event);
-      state = next;
-      return events;
-    },
-    end() {
-      const { ended, started } = state;
-      if (ended || !started) return { events: [], complete: ended };
-      const events: ChatEvent[] = [];
-      [state] = finish(state, undefined, events);
-      return { events, complete: false };
-    },
-  };
-}
+export const decodeStream = (): StreamDecoder =>
+  streamDecoder(initialState, step, (state) => {
+    if (state.ended || !state.started) return { last: [state, []], complete: state.ended };
+    return { last: finish(state, undefined, []), complete: false };
+  });
 
 function addToOutput(output: Output, type: string, frame: JsonObject, events: ChatEvent[]): Output {
   switch (type) {
