@@ -66,7 +66,7 @@ export function decodeAnswer(message: JsonObject, path: string): { parts: readon
 export function encodeMessages(messages: readonly Message[], warn: (what: string) => void): readonly JsonObject[] {
   const encoded: JsonObject[] = [];
   // Shown after the last of a run of results, because nothing may stand between those of parallel calls.
-  let shown: readonly ResultPart[] = [];
+  let shown: ResultPart[] = [];
   const show = () => {
     if (shown.length > 0) encoded.push({ role: "user", content: encodeContent(shown, warn) });
     shown = [];
@@ -74,7 +74,7 @@ export function encodeMessages(messages: readonly Message[], warn: (what: string
   for (const message of messages.flatMap(resultsFirst)) {
     if (message.role !== "tool") show();
     const told = message.extensions?.[mediaInResults] === true ? message : withoutMedia(message);
-    if (told !== message) shown = [...shown, ...mediaOf(message)];
+    if (told !== message) shown.push(...mediaOf(message));
     encoded.push(...encodeMessage(told, warn));
   }
   show();

@@ -40,8 +40,10 @@ export async function translatedChat(
 /** With what belongs to the upstream and not to its dialect: its name of the cap, and whether it can be asked for usage. */
 function encoded(request: ChatRequest, spoken: Dialect, model: string, slot: UpstreamProvider) {
   const { maxOutputTokens, stream } = request;
-  const field = spoken.name === "openai-chat" ? slot.maxOutputTokensField : undefined;
-  const asksForUsage = stream && slot.refusesStreamOptions !== true;
+  // The others have one name for the cap, and report usage unasked.
+  const isChat = spoken.name === "openai-chat";
+  const field = isChat ? slot.maxOutputTokensField : undefined;
+  const asksForUsage = isChat && stream && slot.refusesStreamOptions !== true;
   const isNamed = field !== undefined && maxOutputTokens !== null;
   const { body, warnings } = spoken.encodeRequest(
     { ...request, maxOutputTokens: isNamed ? null : maxOutputTokens },
