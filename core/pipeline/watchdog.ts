@@ -39,12 +39,19 @@ export function hookBlocked(logger: Logger, kind: Kind, name: string, tookMs: nu
 export const loopWatchdog =
   (logger: Logger): ((lagMs: number) => void) =>
   (lagMs) => {
-    if (lagMs >= blockedMs && !isSaid("")) {
+    if (lagMs >= blockedMs) {
       const hooks = [...new Set([...open.keys(), ...ended])];
-      logger.warn({ lagMs: Math.round(lagMs), hooks }, "the event loop stood still; these hooks were open");
+      if (isNews(hooks))
+        logger.warn({ lagMs: Math.round(lagMs), hooks }, "the event loop stood still; these hooks were open");
     }
     if (ended.size > 0) ended.clear();
   };
+
+/** A busy machine's lag, said a moment ago, must not hide the hook that makes the next one: each hook is quiet for itself. */
+function isNews(hooks: readonly string[]): boolean {
+  const isSaidOfAll = isSaid("lag");
+  return hooks.length > 0 ? hooks.filter((hook) => !isSaid(`lag ${hook}`)).length > 0 : !isSaidOfAll;
+}
 
 function isSaid(what: string): boolean {
   const atMs = performance.now();

@@ -83,5 +83,8 @@ describe("a plugin that blocks the loop", () => {
     watchdog(500);
     watchdog(900);
     expect(seen.lines).toEqual([{ lagMs: 500, hooks: expect.arrayContaining(["guardrail/late"]) }]);
+    await closedHook(context(seen), "guardrail", "later", () => Promise.resolve(null));
+    watchdog(700);
+    expect(seen.lines.slice(1)).toEqual([{ lagMs: 700, hooks: ["guardrail/later"] }]);
   });
 });
