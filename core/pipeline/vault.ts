@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import { within } from "../plugin/deadline.ts";
 import type { Awaitable, Logger, Namespace } from "../plugin/plugin.ts";
+import { opened, sealed } from "../runtime/seal.ts";
 
 /**
  * What clients of some protocols have no place for and a vendor wants back on the next turn: signed reasoning, kept under
@@ -41,12 +42,13 @@ const findTimeoutMs = 250;
 const maxMissing = 20_000;
 
 interface Remembered {
-  readonly sealed: string;
+  /** Sealed, in base64. */
+  readonly text: string;
   /** Epoch ms. */
   readonly untilMs: number;
 }
 /** With what its place and the map take. */
-const sizeOf = ({ sealed }: Remembered): number => sealed.length + 256;
+const sizeOf = ({ text }: Remembered): number => text.length + 256;
 
 export function createVault({ key, storage, logger, now, maxBytes = defaultMaxBytes }: VaultOptions): Vault {
   const memory = new Map<string, Remembered>();
@@ -73,10 +75,10 @@ export function createVault({ key, storage, logger, now, maxBytes = defaultMaxBy
   const failed = (error: unknown) => logger.warn({ error }, "the signature vault could not use the storage");
 
   /** What the storage has, remembered either way. It was written by this process or one before: its end is not known. */
-  function fetched(accountId: string, callId: string, place: string, sealed: unknown): JsonObject | null {
-    if (typeof sealed === "string") {
-      remember(place, { sealed, untilMs: now() + rememberedMs });
-      return opened(key, accountId, callId, sealed);
+  function fetched(accountId: string, callId: string, place: string, text: unknown): JsonObject | null {
+    if (typeof text === "string") {
+      remember(place, { text, untilMs: now() + rememberedMs });
+      return secretIn(key, accountId, callId, text);
     }
     if (missing.size >= maxMissing) missing.clear();
     missing.add(place);
@@ -88,11 +90,11 @@ export function createVault({ key, storage, logger, now, maxBytes = defaultMaxBy
       const plain = JSON.stringify(secret);
       if (plain.length > maxSecretBytes) return;
       const place = placeOf(accountId, callId);
-      const sealed = sealedBy(key, accountId, callId, plain);
+      const text = textOf(key, accountId, callId, plain);
       missing.delete(place);
-      remember(place, { sealed, untilMs: now() + lifetimeMs });
+      remember(place, { text, untilMs: now() + lifetimeMs });
       try {
-        const written = storage.set(place, sealed, { ttlMs: lifetimeMs });
+        const written = storage.set(place, text, { ttlMs: lifetimeMs });
         if (written instanceof Promise) written.catch(failed);
       } catch (error) {
         failed(error);
@@ -103,7 +105,7 @@ export function createVault({ key, storage, logger, now, maxBytes = defaultMaxBy
       const entry = memory.get(place);
       if (entry !== undefined && entry.untilMs > now()) {
         remember(place, entry);
-        return opened(key, accountId, callId, entry.sealed);
+        return secretIn(key, accountId, callId, entry.text);
       }
       if (missing.has(place)) return null;
       try {
@@ -128,30 +130,13 @@ export function createVault({ key, storage, logger, now, maxBytes = defaultMaxBy
 const placeOf = (accountId: string, callId: string): string =>
   `${accountId}/${createHash("sha256").update(callId).digest("base64url")}`;
 
-const nonceBytes = 12;
-const tagBytes = 16;
-
-/** AES-256-GCM; account and call are bound in, so that nothing opens in another place than its own. */
-function sealedBy(key: Buffer, accountId: string, callId: string, plain: string): string {
-  const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(boundTo(accountId, callId));
-  const sealed = Buffer.concat([cipher.update(plain, "utf8"), cipher.final()]);
-  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString("base64");
-}
+const textOf = (key: Buffer, accountId: string, callId: string, plain: string): string =>
+  sealed(key, [accountId, callId], plain).toString("base64");
 
 /** `null`: made with another key, for another place, or damaged. */
-function opened(key: Buffer, accountId: string, callId: string, sealed: string): JsonObject | null {
-  const bytes = Buffer.from(sealed, "base64");
-  const nonce = bytes.subarray(0, nonceBytes);
-  const tag = bytes.subarray(nonceBytes, nonceBytes + tagBytes);
-  try {
-    const cipher = createDecipheriv("aes-256-gcm", key, nonce).setAAD(boundTo(accountId, callId)).setAuthTag(tag);
-    const plain = Buffer.concat([cipher.update(bytes.subarray(nonceBytes + tagBytes)), cipher.final()]).toString();
-    const secret: unknown = JSON.parse(plain);
-    return isJsonObject(secret) ? secret : null;
-  } catch {
-    return null;
-  }
+function secretIn(key: Buffer, accountId: string, callId: string, text: string): JsonObject | null {
+  const plain = opened(key, [accountId, callId], Buffer.from(text, "base64"));
+  if (plain === null) return null;
+  const secret: unknown = JSON.parse(plain.toString());
+  return isJsonObject(secret) ? secret : null;
 }
-
-const boundTo = (accountId: string, callId: string): Buffer => Buffer.from(JSON.stringify([accountId, callId]));
