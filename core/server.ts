@@ -10,6 +10,7 @@ import { errorPage } from "./dashboard/page.ts";
 import type { DashboardDependencies } from "./dashboard/route.ts";
 import { dashboardRoutes } from "./dashboard/routes.ts";
 import { handle } from "./gateway.ts";
+import type { Permission } from "./identity/policy.ts";
 import type { Services } from "./pipeline/services.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
 
@@ -21,6 +22,8 @@ export interface Route {
   /** In Elysia's notation: `:name` is a segment, `*` the rest. */
   readonly path: string;
   readonly access: Access;
+  /** What an `admin` or `session` route asks beside its credential. */
+  readonly permission?: Permission | null;
   readonly handle: (request: Request, params: Readonly<Record<string, string>>) => Response | Promise<Response>;
 }
 

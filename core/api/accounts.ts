@@ -29,6 +29,7 @@ export const accountRoutes = (
   {
     method: "POST",
     path: "/api/accounts",
+    permission: "accounts.write",
     summary: "Create an account, alone or under another one, at most 8 levels deep.",
     query: null,
     body: NewAccountSchema,
@@ -38,6 +39,7 @@ export const accountRoutes = (
   {
     method: "GET",
     path: "/api/accounts",
+    permission: "accounts.read",
     summary: "List accounts, newest first.",
     query: AccountsQuerySchema,
     body: null,
@@ -52,6 +54,7 @@ export const accountRoutes = (
   {
     method: "GET",
     path: "/api/accounts/:id",
+    permission: "accounts.read",
     summary: "One account with its path from the root, the budgets on it, and its balance if it is prepaid.",
     query: null,
     body: null,
@@ -72,6 +75,7 @@ export const accountRoutes = (
   {
     method: "PATCH",
     path: "/api/accounts/:id",
+    permission: "accounts.write",
     summary: "Rename an account, or move it with all below it. Calls in flight end where they were admitted.",
     query: null,
     body: AccountChangeSchema,
@@ -81,6 +85,7 @@ export const accountRoutes = (
   {
     method: "DELETE",
     path: "/api/accounts/:id",
+    permission: "accounts.write",
     summary:
       "Remove an account that has no keys, accounts or budgets. Its calls and entries stay; `default` stays too.",
     query: null,

@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
+import type { Actor } from "../identity/policy.ts";
 import { readBody } from "../runtime/read-body.ts";
 import { type AccountService, accountRoutes } from "./accounts.ts";
 import type { BudgetService } from "./budget-service.ts";
@@ -31,10 +32,10 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
 /** What the admin API takes in one body. */
 const maxBodyBytes = 1024 * 1024;
 
-/** The routes under `/api`, each behind the admin token, and their description. */
+/** The routes under `/api`, each behind its permission, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
   const { database, service, accounts, budgets, credits, now } = dependencies;
-  const { guarded, isAdmin, isKnown } = entranceOf(dependencies);
+  const { guarded } = entranceOf(dependencies);
   const routes = [
     ...keyRoutes(service, database),
     ...accountRoutes(accounts, dependencies),
@@ -52,20 +53,20 @@ export function adminRoutes(dependencies: ApiDependencies) {
       method: route.method,
       path: route.path,
       access: "admin" as const,
+      permission: route.permission,
       handle: (request: Request, params: Readonly<Record<string, string>>) =>
-        guarded(
-          () => (route.session ? isKnown(request) : isAdmin(request)),
-          () => answerOf(route, request, params),
+        guarded(request, { permission: route.permission, session: route.session === true }, (actor) =>
+          answerOf(route, request, params, actor),
         ),
     })),
     {
       method: "GET" as const,
       path: "/openapi.json",
       access: "admin" as const,
+      permission: "description.read" as const,
       handle: (request: Request) =>
-        guarded(
-          () => isKnown(request),
-          async () => Response.json(description, { headers: noStore }),
+        guarded(request, { permission: "description.read", session: true }, async () =>
+          Response.json(description, { headers: noStore }),
         ),
     },
   ];
@@ -77,10 +78,11 @@ async function answerOf(
   route: ApiRoute,
   request: Request,
   params: Readonly<Record<string, string>>,
+  actor: Actor,
 ): Promise<Response> {
   const query = new URL(request.url).searchParams;
   const body = route.body === null ? null : await jsonOf(request);
-  const answer = await route.answer({ params, query, body });
+  const answer = await route.answer({ actor, params, query, body });
   if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: noStore });
   for (const [name, value] of Object.entries(noStore)) answer.headers.set(name, value);
   return answer;

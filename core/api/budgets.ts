@@ -8,6 +8,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
   {
     method: "POST",
     path: "/api/budgets",
+    permission: "budgets.write",
     summary: "Put a budget on a key, account, model, provider or on everything.",
     query: null,
     body: NewBudgetSchema,
@@ -17,6 +18,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
   {
     method: "GET",
     path: "/api/budgets",
+    permission: "budgets.read",
     summary: "List budgets with the state of their current window, newest first.",
     query: BudgetsQuerySchema,
     body: null,
@@ -31,6 +33,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
   {
     method: "GET",
     path: "/api/budgets/:id",
+    permission: "budgets.read",
     summary: "One budget.",
     query: null,
     body: null,
@@ -40,6 +43,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
   {
     method: "PATCH",
     path: "/api/budgets/:id",
+    permission: "budgets.write",
     summary: "Change a budget, for calls that start from then on. Its scope and window stay as they are.",
     query: null,
     body: BudgetChangeSchema,
@@ -49,6 +53,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
   {
     method: "POST",
     path: "/api/budgets/:id/reset",
+    permission: "budgets.write",
     summary: "Start the window anew: calls that have started do not count any more. The ledger keeps them.",
     query: null,
     body: null,
@@ -58,6 +63,7 @@ export const budgetRoutes = (service: BudgetService, database: Database): readon
   {
     method: "DELETE",
     path: "/api/budgets/:id",
+    permission: "budgets.write",
     summary: "Remove a budget. What it counted stays in the ledger.",
     query: null,
     body: null,

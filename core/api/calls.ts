@@ -7,6 +7,7 @@ export const callRoutes = (database: Database, now: () => number): readonly ApiR
   {
     method: "GET",
     path: "/api/calls",
+    permission: "calls.read",
     summary: "List calls, newest first, those in flight before all others.",
     query: CallsQuerySchema,
     body: null,
@@ -22,6 +23,7 @@ export const callRoutes = (database: Database, now: () => number): readonly ApiR
   {
     method: "GET",
     path: "/api/calls/:id",
+    permission: "calls.read",
     summary: "One call with its attempts, price lines and warnings. The id is the `x-request-id` of its answer.",
     query: null,
     body: null,
@@ -31,6 +33,7 @@ export const callRoutes = (database: Database, now: () => number): readonly ApiR
   {
     method: "GET",
     path: "/api/usage",
+    permission: "usage.read",
     summary: "Sums over the calls admitted in [from, to).",
     query: UsageQuerySchema,
     body: null,

@@ -1,33 +1,45 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Admin } from "../identity/admin.ts";
+import { type Actor, type Holder, operator, type Permission, permits } from "../identity/policy.ts";
 import { credentialOf } from "../pipeline/authenticate.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { errorAnswer } from "./process.ts";
 
 /** Who may read and change what the admin API shows, and how a refusal or a failure is answered. */
 export interface Entrance {
-  /** The request carries the admin token. */
-  isAdmin(request: Request): Promise<boolean>;
-  /** It carries the admin token, or comes from a signed-in person. */
-  isKnown(request: Request): Promise<boolean>;
-  guarded(mayEnter: () => Promise<boolean>, answer: () => Promise<Response>): Promise<Response>;
+  /** Who sent the request; `null`: nobody that is known here. `session`: one of the dashboard will do. */
+  actorOf(request: Request, session: boolean): Promise<Actor | null>;
+  /** Asks `answer` if whoever sent the request has the permission; else 401 or 403. */
+  guarded(request: Request, gate: Gate, answer: (actor: Actor) => Promise<Response>): Promise<Response>;
   /** For whoever comes. */
   answered(answer: () => Promise<Response>): Promise<Response>;
+}
+export interface Gate {
+  readonly permission: Permission;
+  readonly session: boolean;
 }
 
 export interface EntranceDependencies {
   readonly admin: Pick<Admin, "verify">;
+  /** Who holds a token of their own; `null`: it is none. */
+  readonly tokenHolder?: (token: string) => Promise<Holder | null>;
   readonly logger: Logger;
   readonly newId: () => string;
-  /** A signed-in person of the dashboard; may read what pages read. */
-  readonly hasSession: (request: Request) => Promise<boolean>;
+  /** Who is signed in to the dashboard, by the request's cookie; may read what pages read. */
+  readonly signedIn: (request: Request) => Promise<Actor | null>;
+  /** The peer's address; `null` where it cannot be known. */
+  readonly addressOf: (request: Request) => string | null;
 }
 
-export function entranceOf({ admin, logger, newId, hasSession }: EntranceDependencies): Entrance {
-  const isAdmin = async (request: Request) => {
+export function entranceOf(dependencies: EntranceDependencies): Entrance {
+  const { admin, tokenHolder, logger, newId, signedIn, addressOf } = dependencies;
+
+  async function actorOf(request: Request, session: boolean): Promise<Actor | null> {
     const token = credentialOf(request.headers);
-    return token !== null && (await admin.verify(token));
-  };
+    if (token === null) return session ? signedIn(request) : null;
+    const holder = (await admin.verify(token)) ? operator : await tokenHolder?.(token);
+    return holder ? { ...holder, address: addressOf(request) } : null;
+  }
   async function answered(answer: () => Promise<Response>): Promise<Response> {
     try {
       return await answer();
@@ -37,13 +49,14 @@ export function entranceOf({ admin, logger, newId, hasSession }: EntranceDepende
     }
   }
   return {
-    isAdmin,
-    isKnown: async (request) => (await isAdmin(request)) || (await hasSession(request)),
+    actorOf,
     answered,
-    guarded: (mayEnter, answer) =>
+    guarded: (request, { permission, session }, answer) =>
       answered(async () => {
-        if (!(await mayEnter())) throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
-        return answer();
+        const actor = await actorOf(request, session);
+        if (actor === null) throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
+        if (!permits(actor, permission)) throw new GatewayError("forbidden", "your role does not allow this");
+        return answer(actor);
       }),
   };
 }

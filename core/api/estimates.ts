@@ -7,6 +7,7 @@ export const estimateRoutes = (ratios: Pick<Ratios, "list">): readonly ApiRoute[
   {
     method: "GET",
     path: "/api/estimates",
+    permission: "estimates.read",
     summary:
       "What was learned of each model: the bytes of text in a token, and what calls held and were charged lately. By name.",
     query: EstimatesQuerySchema,

@@ -25,6 +25,7 @@ export function exportRoutes(exports: ExportRepository, { now, logger }: ExportD
   ): ApiRoute => ({
     method: "GET",
     path: `/api/${what}/export`,
+    permission: `${what}.read`,
     summary: `${summary} As a CSV or JSONL file.`,
     query,
     body: null,

@@ -78,6 +78,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
   {
     method: "POST",
     path: "/api/keys",
+    permission: "keys.write",
     summary: "Create a key. The answer is the only one that holds the key itself.",
     query: null,
     body: NewKeySchema,
@@ -91,6 +92,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
   {
     method: "GET",
     path: "/api/keys",
+    permission: "keys.read",
     summary: "List keys, newest first.",
     query: PageQuerySchema,
     body: null,
@@ -103,6 +105,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
   {
     method: "GET",
     path: "/api/keys/:id",
+    permission: "keys.read",
     summary: "One key.",
     query: null,
     body: null,
@@ -112,6 +115,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
   {
     method: "DELETE",
     path: "/api/keys/:id",
+    permission: "keys.write",
     summary: "Revoke a key. Its calls and its budget's history stay.",
     query: null,
     body: null,

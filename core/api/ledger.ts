@@ -29,6 +29,7 @@ export const ledgerRoutes = (service: CreditService, database: Database): readon
   {
     method: "POST",
     path: "/api/ledger/credits",
+    permission: "credits.write",
     summary: "Credit an account. With its first credit it is prepaid: its calls stop when the balance is used.",
     query: null,
     body: NewCreditSchema,
@@ -41,6 +42,7 @@ export const ledgerRoutes = (service: CreditService, database: Database): readon
   {
     method: "GET",
     path: "/api/ledger",
+    permission: "ledger.read",
     summary: "List the entries of the ledger, newest first.",
     query: EntriesQuerySchema,
     body: null,
@@ -55,6 +57,7 @@ export const ledgerRoutes = (service: CreditService, database: Database): readon
   {
     method: "GET",
     path: "/api/ledger/balances",
+    permission: "ledger.read",
     summary: "List the balances of prepaid accounts, the one that is prepaid most recently first.",
     query: PageQuerySchema,
     body: null,

@@ -19,9 +19,11 @@ export function metricsRoute({ services, entrance, lag, troubles, version }: Met
   const { observers } = services;
   const isOpen = observers.some(({ slot }) => slot.openMetrics === true);
 
-  async function answer(isKnown: boolean): Promise<Response> {
+  const isKnown = async (request: Request) => (await entrance.actorOf(request, gate.session)) !== null;
+
+  async function answer(known: boolean): Promise<Response> {
     const taken = new Set<string>();
-    let text = await exposition(processMetrics({ services, lag, troubles, version: isKnown ? version : null }), taken);
+    let text = await exposition(processMetrics({ services, lag, troubles, version: known ? version : null }), taken);
     for (const observer of observers) text += await listed(observer, taken, services);
     if (!taken.has("llm_proxy_calls_total")) text += notCounted;
     return new Response(text, { headers });
@@ -31,16 +33,16 @@ export function metricsRoute({ services, entrance, lag, troubles, version }: Met
     method: "GET" as const,
     path: "/metrics",
     access: isOpen ? ("public" as const) : ("admin" as const),
+    permission: isOpen ? null : gate.permission,
     handle: (request: Request) =>
       isOpen
         ? // Whoever cannot be known is a stranger, and strangers may read.
-          entrance.answered(async () => answer(await entrance.isKnown(request).catch(() => false)))
-        : entrance.guarded(
-            () => entrance.isKnown(request),
-            () => answer(true),
-          ),
+          entrance.answered(async () => answer(await isKnown(request).catch(() => false)))
+        : entrance.guarded(request, gate, () => answer(true)),
   };
 }
+
+const gate = { permission: "metrics.read", session: true } as const;
 
 const headers = {
   "content-type": expositionType,

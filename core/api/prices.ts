@@ -13,26 +13,25 @@ import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 /** As `reprice` of the pipeline; `to` absent: up to now. */
 export type RepriceCalls = (order: Omit<RepriceOrder, "to"> & { readonly to?: number }) => Promise<Repriced>;
 
-/** Who is written down where a change comes by the admin token, which many may hold. */
-const author = "admin token";
-
 export const priceRoutes = (service: PriceService, repriced: RepriceCalls): readonly ApiRoute[] => [
   {
     method: "POST",
     path: "/api/ledger/reprice",
+    permission: "ledger.write",
     summary:
       "Rate calls again by the prices that the book has now for the time they ended, and write what differs as adjustments. `next` not null: time was up, send it as `after`.",
     query: null,
     body: RepriceSchema,
     status: 200,
-    async answer({ body }) {
-      const { reason = "reprice", author: by = author, ...order } = checked(RepriceSchema, body);
-      return repriced({ ...order, dryRun: order.dryRun === true, reason, author: by });
+    async answer({ actor, body }) {
+      const { reason = "reprice", author = actor.name, ...order } = checked(RepriceSchema, body);
+      return repriced({ ...order, dryRun: order.dryRun === true, reason, author });
     },
   },
   {
     method: "GET",
     path: "/api/prices",
+    permission: "prices.read",
     summary:
       "List and search prices: those set through the API first, the latest before all, then the file's, then the bundled ones by name.",
     query: PricesQuerySchema,
@@ -46,15 +45,17 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
   {
     method: "POST",
     path: "/api/prices",
+    permission: "prices.write",
     summary: "Set the price of a target from now or a later time on. Calls that have ended keep theirs.",
     query: null,
     body: NewPriceSchema,
     status: 201,
-    answer: async ({ body }) => entryAnswer(await service.set(body, author)),
+    answer: async ({ actor, body }) => entryAnswer(await service.set(body, actor.name)),
   },
   {
     method: "DELETE",
     path: "/api/prices/:id",
+    permission: "prices.write",
     summary: "Take back a price, or terms, that is not in effect yet.",
     query: null,
     body: null,
@@ -68,6 +69,7 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
   {
     method: "GET",
     path: "/api/prices/unpriced",
+    permission: "prices.read",
     summary: "Models without a price that were asked for, with how often, and those that the file or a provider names.",
     query: UnpricedQuerySchema,
     body: null,
@@ -80,6 +82,7 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
   {
     method: "GET",
     path: "/api/prices/charges",
+    permission: "prices.read",
     summary: "List what accounts are charged beside or below the cost, as set through the API, newest first.",
     query: null,
     body: null,
@@ -89,11 +92,12 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
   {
     method: "POST",
     path: "/api/prices/charges",
+    permission: "prices.write",
     summary: "Set margin, discount and fee for an account, a target or everything, from now or a later time on.",
     query: null,
     body: NewTermsSchema,
     status: 201,
-    answer: async ({ body }) => termsAnswer(await service.setTerms(body, author)),
+    answer: async ({ actor, body }) => termsAnswer(await service.setTerms(body, actor.name)),
   },
 ];
 

@@ -3,18 +3,21 @@ import { Value } from "@sinclair/typebox/value";
 import { GatewayError } from "../chat/error.ts";
 import { faultsOf } from "../config/check.ts";
 import { steps } from "../config/problem.ts";
+import type { Actor, Permission } from "../identity/policy.ts";
 
 /** One operation of the admin API: how it is described at `/openapi.json` and how it is answered. */
 export interface ApiRoute {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   /** In Elysia's notation, e.g. `/api/keys/:id`. */
   readonly path: string;
+  /** What it asks of whoever comes; checked before `answer` is asked. */
+  readonly permission: Permission;
   readonly summary: string;
   readonly query: TSchema | null;
   readonly body: TSchema | null;
   /** Status of success. */
   readonly status: 200 | 201;
-  /** Signed-in persons may use it too: pages link to it. */
+  /** Takes the session of a signed-in person too, because pages link to it: only for what changes nothing. */
   readonly session?: true;
   /** Media types of an answer that is not JSON. */
   readonly produces?: readonly string[];
@@ -22,6 +25,8 @@ export interface ApiRoute {
   readonly answer: (input: ApiInput) => Promise<object | Response>;
 }
 export interface ApiInput {
+  /** Who asks, and may. */
+  readonly actor: Actor;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   /** Parsed JSON, not yet checked; `null` where the route takes no body. */

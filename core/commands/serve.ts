@@ -178,9 +178,11 @@ export const serve: Command = async (input) => {
         logger,
         version,
         publicUrl: settings.publicUrl,
-        hasSession: async (request) => {
+        addressOf,
+        async signedIn(request) {
           const policy = cookiePolicy(settings.publicUrl, request.headers.get("host"));
-          return (await sessions.find(readCookie(request.headers.get("cookie"), policy), true)) !== null;
+          const session = await sessions.find(readCookie(request.headers.get("cookie"), policy), true);
+          return session && { ...session.holder, address: addressOf(request) };
         },
       },
       dashboard: {

@@ -2,11 +2,9 @@ import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
 import type { AccountSummary } from "../storage/database.ts";
 import { budgetLines } from "./budget-lines.ts";
-import { guard, type Visit } from "./guard.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
 import { treeOf } from "./tree.ts";
 import { segment } from "../../views/html.ts";
 
@@ -14,7 +12,7 @@ const dayMs = 24 * 3_600_000;
 /** More are not shown at once; each has a page of its own. */
 const maxShown = 1_000;
 
-export function accountRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function accountRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { database, money, now, version } = dependencies;
   const since = () => Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
   const pathOf = (id: string) => `/dashboard/accounts/${segment(id)}`;
@@ -57,33 +55,33 @@ export function accountRoutes(dependencies: DashboardDependencies, sessions: Ses
     {
       method: "GET",
       path: "/dashboard/accounts",
-      access: "session",
-      handle: guard(dependencies, sessions, (visit) => showAll(visit, "", null)),
+      permission: "accounts.read",
+      answer: (visit) => showAll(visit, "", null),
     },
     {
       method: "POST",
       path: "/dashboard/accounts",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "accounts.write",
+      answer: async (visit) => {
         const typed = filled(visit.form, ["name", "parentId"]);
         try {
           return redirect(pathOf((await money.accounts.create(typed)).id));
         } catch (error) {
           return await showAll(visit, typed["name"] ?? "", refusalOf(error), 422);
         }
-      }),
+      },
     },
     {
       method: "GET",
       path: "/dashboard/accounts/:id",
-      access: "session",
-      handle: guard(dependencies, sessions, (visit) => showOne(visit, visit.params["id"] ?? "", null)),
+      permission: "accounts.read",
+      answer: (visit) => showOne(visit, visit.params["id"] ?? "", null),
     },
     {
       method: "POST",
       path: "/dashboard/accounts/:id",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "accounts.write",
+      answer: async (visit) => {
         const id = visit.params["id"] ?? "";
         const { name } = filled(visit.form, ["name"]);
         try {
@@ -92,13 +90,13 @@ export function accountRoutes(dependencies: DashboardDependencies, sessions: Ses
         } catch (error) {
           return await showOne(visit, id, refusalOf(error), 422);
         }
-      }),
+      },
     },
     {
       method: "POST",
       path: "/dashboard/accounts/:id/removal",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "accounts.write",
+      answer: async (visit) => {
         const id = visit.params["id"] ?? "";
         try {
           const removed = await database.accounts.remove(id);
@@ -106,7 +104,7 @@ export function accountRoutes(dependencies: DashboardDependencies, sessions: Ses
         } catch (error) {
           return await showOne(visit, id, refusalOf(error), 422);
         }
-      }),
+      },
     },
   ];
 }

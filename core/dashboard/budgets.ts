@@ -4,14 +4,12 @@ import { budgetsPage } from "../../views/budgets.ts";
 import { segment } from "../../views/html.ts";
 import { allAccounts } from "./accounts.ts";
 import { budgetLines } from "./budget-lines.ts";
-import { guard, type Visit } from "./guard.ts";
 import { parseLastDay } from "./last-day.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
 
-export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function budgetRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { database, money, now, version } = dependencies;
   const pathOf = (id: string) => `/dashboard/budgets/${segment(id)}`;
 
@@ -37,8 +35,8 @@ export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sess
   }
 
   /** A change that ends on the page of its budget, or beside it with what is wrong. */
-  const changing = (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) =>
-    guard(dependencies, sessions, async (visit) => {
+  const changing =
+    (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) => async (visit: Visit) => {
       const id = visit.params["id"] ?? "";
       try {
         const done = await change(visit, id);
@@ -46,23 +44,22 @@ export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sess
       } catch (error) {
         return await showOne(visit, refusalOf(error), 422);
       }
-    });
+    };
 
   return [
     {
       method: "GET",
       path: "/dashboard/budgets",
-      access: "session",
-      handle: guard(dependencies, sessions, (visit) =>
+      permission: "budgets.read",
+      answer: (visit) =>
         // A link may say what the new budget is on.
         showAll(visit, { values: filled(visit.query, ["kind", "id"]), error: null }),
-      ),
     },
     {
       method: "POST",
       path: "/dashboard/budgets",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "budgets.write",
+      answer: async (visit) => {
         const values = filled(visit.form, budgetFields);
         const { kind, id, ...terms } = values;
         try {
@@ -71,25 +68,25 @@ export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sess
         } catch (error) {
           return await showAll(visit, { values, error: refusalOf(error) }, 422);
         }
-      }),
+      },
     },
     {
       method: "GET",
       path: "/dashboard/budgets/:id",
-      access: "session",
-      handle: guard(dependencies, sessions, (visit) => showOne(visit, null)),
+      permission: "budgets.read",
+      answer: (visit) => showOne(visit, null),
     },
     {
       method: "POST",
       path: "/dashboard/budgets/:id",
-      access: "session",
-      handle: changing(({ form }, id) => money.budgets.change(id, filled(form, ["usd", "onShortfall", "admission"]))),
+      permission: "budgets.write",
+      answer: changing(({ form }, id) => money.budgets.change(id, filled(form, ["usd", "onShortfall", "admission"]))),
     },
     {
       method: "POST",
       path: "/dashboard/budgets/:id/increase",
-      access: "session",
-      handle: changing(({ form }, id) => {
+      permission: "budgets.write",
+      answer: changing(({ form }, id) => {
         const { usd, until } = filled(form, ["usd", "until"]);
         const increase = usd === undefined ? null : { usd, until: parseLastDay(until ?? "", now(), "Through") };
         return money.budgets.change(id, { increase });
@@ -98,14 +95,14 @@ export function budgetRoutes(dependencies: DashboardDependencies, sessions: Sess
     {
       method: "POST",
       path: "/dashboard/budgets/:id/reset",
-      access: "session",
-      handle: changing(async (_, id) => database.budgets.reset(id)),
+      permission: "budgets.write",
+      answer: changing(async (_, id) => database.budgets.reset(id)),
     },
     {
       method: "POST",
       path: "/dashboard/budgets/:id/removal",
-      access: "session",
-      handle: changing(async (_, id) => database.budgets.remove(id), "/dashboard/budgets"),
+      permission: "budgets.write",
+      answer: changing(async (_, id) => database.budgets.remove(id), "/dashboard/budgets"),
     },
   ];
 }

@@ -2,33 +2,31 @@ import { GatewayError } from "../chat/error.ts";
 import { callPage } from "../../views/call.ts";
 import { callList, callsPage, type CallChoices, type CallListFilter } from "../../views/calls.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
-import { guard } from "./guard.ts";
 import { callLines, keyNames } from "./names.ts";
 import { errorPage, htmlResponse, wantsPart } from "./page.ts";
-import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDatabase, DashboardDependencies, PageRoute } from "./route.ts";
 
-export function callRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function callRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { database, now, version } = dependencies;
   return [
     {
       method: "GET",
       path: "/dashboard/calls",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ query, request, page }) => {
+      permission: "calls.read",
+      answer: async ({ query, request, page }) => {
         const shown = filterOf(query);
         const after = query.get("after") || null;
         const { data, next } = await database.calls.list(toCallFilter(shown), { after, limit: 50 });
         const list = { calls: await callLines(database, data), filter: shown, first: after === null, next };
         if (wantsPart(request)) return htmlResponse(callList(list));
         return page("Calls", "calls", callsPage(list, await choices(database, shown, now())));
-      }),
+      },
     },
     {
       method: "GET",
       path: "/dashboard/calls/:id",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ params, request, page }) => {
+      permission: "calls.read",
+      answer: async ({ params, request, page }) => {
         const call = await database.calls.get(params["id"] ?? "");
         if (call === null) return errorPage(request, 404, version);
         const names = await keyNames(database, [call.keyId]);
@@ -40,7 +38,7 @@ export function callRoutes(dependencies: DashboardDependencies, sessions: Sessio
           "calls",
           callPage({ ...call, keyName, warnings, lines, error, anomalous, terms, serviceTier }),
         );
-      }),
+      },
     },
   ];
 }

@@ -1,39 +1,18 @@
-import { url, type Html } from "../../views/html.ts";
-import type { Shell } from "../../views/layout.ts";
+import { url } from "../../views/html.ts";
+import { permits } from "../identity/policy.ts";
 import { cookiePolicy, readCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { isSameOrigin } from "./origin.ts";
-import { answerErrors, errorPage, page, redirect, type PageOptions } from "./page.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import { answerErrors, errorPage, page, redirect } from "./page.ts";
+import type { DashboardDependencies, DashboardRoute, PageRoute } from "./route.ts";
 import { sameToken, type Sessions } from "./session.ts";
 
-/** What a handler of a signed-in page gets. */
-export interface Visit {
-  readonly request: Request;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
-  /** Fields of the form; empty for a GET. */
-  readonly form: URLSearchParams;
-  readonly csrf: string;
-  /** A whole page in the frame of this session. */
-  readonly page: (
-    title: string,
-    section: Exclude<Shell["section"], null>,
-    main: Html,
-    options?: PageOptions,
-  ) => Response;
-}
-
 /**
- * Lets only a session through, and what changes something only from our own pages: `Origin` or `Sec-Fetch-Site` must
- * name this site, and the form or header must carry the session's token.
+ * Lets only a session through whose role has the route's permission, and what changes something only from our own pages:
+ * `Origin` or `Sec-Fetch-Site` must name this site, and the form or header must carry the session's token.
  */
-export function guard(
-  dependencies: DashboardDependencies,
-  sessions: Sessions,
-  handler: (visit: Visit) => Promise<Response>,
-): DashboardRoute["handle"] {
-  const { publicUrl, version } = dependencies;
+export function guarded(route: PageRoute, dependencies: DashboardDependencies, sessions: Sessions): DashboardRoute {
+  const { publicUrl, version, clientAddress } = dependencies;
   const answer = async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
     const changes = request.method !== "GET" && request.method !== "HEAD";
     if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
@@ -44,6 +23,7 @@ export function guard(
       !request.headers.has("x-poll"),
     );
     if (session === null) return toLogin(request);
+    if (!permits(session.holder, route.permission)) return errorPage(request, 403, version, notForThisRole);
 
     const form = changes ? await readForm(request) : new URLSearchParams();
     const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
@@ -51,7 +31,8 @@ export function guard(
     if (form === null && request.body !== null) return errorPage(request, 415, version, "Only forms are taken here.");
 
     const frame = { csrf: session.csrf, version, banner: policy.secure ? null : plainHttpWarning };
-    return handler({
+    return route.answer({
+      actor: { ...session.holder, address: clientAddress?.(request) ?? null },
       request,
       params,
       query: new URL(request.url).searchParams,
@@ -60,8 +41,16 @@ export function guard(
       page: (title, section, main, options) => page({ ...frame, title, section }, main, options),
     });
   };
-  return (request, params) => answerErrors(request, version, () => answer(request, params));
+  return {
+    method: route.method,
+    path: route.path,
+    access: "session",
+    permission: route.permission,
+    handle: (request, params) => answerErrors(request, version, () => answer(request, params)),
+  };
 }
+
+const notForThisRole = "Your role does not allow this. Who manages people here can change that.";
 
 export const plainHttpWarning =
   "This dashboard is open over plain http, so its session cookie is not protected on the way: anyone on this network could take it. Put TLS in front and set server.publicUrl to the https address.";

@@ -3,13 +3,11 @@ import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel } from "../../views/keys.ts";
 import type { KeyRow } from "../storage/database.ts";
 import { allAccounts } from "./accounts.ts";
-import { guard, type Visit } from "./guard.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
-import type { DashboardDatabase, DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
 
-export function keyRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function keyRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { database, now, version } = dependencies;
 
   const show = async (
@@ -29,14 +27,14 @@ export function keyRoutes(dependencies: DashboardDependencies, sessions: Session
     {
       method: "GET",
       path: "/dashboard/keys",
-      access: "session",
-      handle: guard(dependencies, sessions, (visit) => show(visit, emptyForm, null)),
+      permission: "keys.read",
+      answer: (visit) => show(visit, emptyForm, null),
     },
     {
       method: "POST",
       path: "/dashboard/keys",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "keys.write",
+      answer: async (visit) => {
         const values = typed(visit.form);
         try {
           const { row, secret } = await dependencies.createKey(parseKeyForm(values, now()));
@@ -45,19 +43,19 @@ export function keyRoutes(dependencies: DashboardDependencies, sessions: Session
           if (!(error instanceof GatewayError) || error.status >= 500) throw error;
           return await show(visit, { values, error: error.message }, null, 422);
         }
-      }),
+      },
     },
     {
       method: "POST",
       path: "/dashboard/keys/:id/revocation",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ params, request, csrf }) => {
+      permission: "keys.write",
+      answer: async ({ params, request, csrf }) => {
         const row = await dependencies.revokeKey(params["id"] ?? "");
         if (row === null) return errorPage(request, 404, version);
         return wantsPart(request)
           ? htmlResponse(keyRow(await keyLine(database, row, now()), csrf))
           : redirect("/dashboard/keys");
-      }),
+      },
     },
   ];
 }

@@ -1,14 +1,12 @@
 import { type CreditFormModel, ledgerPage } from "../../views/ledger.ts";
 import type { EntryFilter } from "../storage/credit.ts";
 import { allAccounts } from "./accounts.ts";
-import { guard, type Visit } from "./guard.ts";
 import { parseLastDay } from "./last-day.ts";
 import { redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
 
-export function ledgerRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function ledgerRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { database, money, now } = dependencies;
 
   async function show(visit: Visit, form: Pick<CreditFormModel, "values" | "error">, status = 200): Promise<Response> {
@@ -41,17 +39,17 @@ export function ledgerRoutes(dependencies: DashboardDependencies, sessions: Sess
     {
       method: "GET",
       path: "/dashboard/ledger",
-      access: "session",
-      handle: guard(dependencies, sessions, (visit) => {
+      permission: "ledger.read",
+      answer: (visit) => {
         const { account } = filled(visit.query, ["account"]);
         return show(visit, { values: account === undefined ? {} : { accountId: account }, error: null });
-      }),
+      },
     },
     {
       method: "POST",
       path: "/dashboard/ledger/credits",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "credits.write",
+      answer: async (visit) => {
         const values = filled(visit.form, ["accountId", "usd", "expires", "note"]);
         const { expires, ...credit } = values;
         try {
@@ -61,7 +59,7 @@ export function ledgerRoutes(dependencies: DashboardDependencies, sessions: Sess
         } catch (error) {
           return await show(visit, { values, error: refusalOf(error) }, 422);
         }
-      }),
+      },
     },
   ];
 }

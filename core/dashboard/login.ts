@@ -1,4 +1,5 @@
 import { login, type LoginModel } from "../../views/login.ts";
+import { operator } from "../identity/policy.ts";
 import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { plainHttpWarning } from "./guard.ts";
@@ -52,7 +53,7 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
 
     const policy = policyOf(request);
     await sessions.close(readCookie(request.headers.get("cookie"), policy));
-    return redirect(next, { "set-cookie": setCookie(policy, await sessions.open(), sessionMs / 1000) });
+    return redirect(next, { "set-cookie": setCookie(policy, await sessions.open(operator), sessionMs / 1000) });
   };
 
   const ask = async (request: Request): Promise<Response> => {
@@ -67,11 +68,18 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
 
   const path = "/dashboard/login";
   return [
-    { method: "GET", path, access: "public", handle: (request) => answerErrors(request, version, () => ask(request)) },
+    {
+      method: "GET",
+      path,
+      access: "public",
+      permission: null,
+      handle: (request) => answerErrors(request, version, () => ask(request)),
+    },
     {
       method: "POST",
       path,
       access: "public",
+      permission: null,
       handle: (request) => answerErrors(request, version, () => signIn(request)),
     },
   ];

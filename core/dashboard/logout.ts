@@ -1,16 +1,15 @@
 import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
-import { guard } from "./guard.ts";
 import { redirect } from "./page.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import type { DashboardDependencies, PageRoute } from "./route.ts";
 import type { Sessions } from "./session.ts";
 
-export function logoutRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function logoutRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly PageRoute[] {
   return [
     {
       method: "POST",
       path: "/dashboard/logout",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ request }) => {
+      permission: "me.write",
+      answer: async ({ request }) => {
         const policy = cookiePolicy(dependencies.publicUrl, request.headers.get("host"));
         await sessions.close(readCookie(request.headers.get("cookie"), policy));
         return redirect("/dashboard/login", {
@@ -18,7 +17,7 @@ export function logoutRoutes(dependencies: DashboardDependencies, sessions: Sess
           // Not "cookies": that would sign the browser out of every other application of the same domain.
           "clear-site-data": '"cache", "storage"',
         });
-      }),
+      },
     },
   ];
 }

@@ -2,21 +2,19 @@ import type { Bar } from "../../views/chart.ts";
 import { clock, count, day, usd } from "../../views/format.ts";
 import { type Ends, overview, type Ranked } from "../../views/overview.ts";
 import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
-import { guard } from "./guard.ts";
 import { callLines, keyNames } from "./names.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDependencies, PageRoute } from "./route.ts";
 
 /** Spend, calls, tokens and how calls ended; today and the last 30 days, both in UTC. */
-export function overviewRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function overviewRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { database, now } = dependencies;
   const { calls } = database;
   return [
     {
       method: "GET",
       path: "/dashboard",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "calls.read",
+      answer: async (visit) => {
         const today = Math.floor(now() / dayMs) * dayMs;
         const range = { from: today - 29 * dayMs, to: today + dayMs };
         const [hours, days, byModel, byKey, latency, open, recent] = await Promise.all([
@@ -53,7 +51,7 @@ export function overviewRoutes(dependencies: DashboardDependencies, sessions: Se
             recent: await callLines(database, recent.data),
           }),
         );
-      }),
+      },
     },
   ];
 }

@@ -4,17 +4,13 @@ import { estimatesPage } from "../../views/estimates.ts";
 import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
-import { guard, type Visit } from "./guard.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
-import type { DashboardDependencies, DashboardRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
 
 /** The models that calls held most for; the API lists all. */
 const shownEstimates = 100;
-/** Who is written down where a change comes from a page. */
-const author = "dashboard";
 
-export function priceRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
+export function priceRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
   const { prices, now } = dependencies;
 
   const show = (
@@ -35,62 +31,60 @@ export function priceRoutes(dependencies: DashboardDependencies, sessions: Sessi
     {
       method: "GET",
       path: "/dashboard/prices",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => show(visit, emptyForm)),
+      permission: "prices.read",
+      answer: async (visit) => show(visit, emptyForm),
     },
     {
       method: "POST",
       path: "/dashboard/prices",
-      access: "session",
-      handle: guard(dependencies, sessions, async (visit) => {
+      permission: "prices.write",
+      answer: async (visit) => {
         const values = typed(visit.form);
         try {
-          await prices.set(inputOf(values), author);
+          await prices.set(inputOf(values), visit.actor.name);
           return show(visit, emptyForm, values.target.replace(/\*$/, ""), 201);
         } catch (error) {
           if (!(error instanceof GatewayError) || error.status >= 500) throw error;
           return show(visit, { values, error: error.message }, "", 422);
         }
-      }),
+      },
     },
     {
       method: "POST",
       path: "/dashboard/prices/:id/removal",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ params }) => {
+      permission: "prices.write",
+      answer: async ({ params }) => {
         await prices.remove(params["id"] ?? "");
         return redirect("/dashboard/prices");
-      }),
+      },
     },
     {
       method: "GET",
       path: "/dashboard/prices/estimates",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ page }) => {
+      permission: "estimates.read",
+      answer: async ({ page }) => {
         const lines = dependencies
           .estimates()
           .toSorted((left, right) => right.heldNano - left.heldNano)
           .slice(0, shownEstimates);
         return page("Estimates", "prices", estimatesPage(lines));
-      }),
+      },
     },
     {
       method: "GET",
       path: "/dashboard/prices/unpriced",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ query, page }) => {
+      permission: "prices.read",
+      answer: async ({ query, page }) => {
         const after = query.get("after");
         const { data, next } = await prices.unpriced({ limit: 50, ...(after && { after }) });
         return page("Without a price", "prices", unpricedPage({ models: data, next }));
-      }),
+      },
     },
     {
       method: "GET",
       path: "/dashboard/prices/charges",
-      access: "session",
-      handle: guard(dependencies, sessions, async ({ page }) =>
-        page("Charges", "prices", chargesPage(prices.terms().toReversed(), now())),
-      ),
+      permission: "prices.read",
+      answer: async ({ page }) => page("Charges", "prices", chargesPage(prices.terms().toReversed(), now())),
     },
   ];
 }

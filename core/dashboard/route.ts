@@ -1,8 +1,12 @@
 import type { EstimateLine } from "../../views/estimates.ts";
+import type { Html } from "../../views/html.ts";
+import type { Shell } from "../../views/layout.ts";
+import type { Actor, Permission } from "../identity/policy.ts";
 import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
 import type { AccountSummary, Database, KeyRow, Page } from "../storage/database.ts";
+import type { PageOptions } from "./page.ts";
 import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */
@@ -67,12 +71,39 @@ export interface CreateKeyInput {
   readonly limits?: KeyRow["limits"];
 }
 
-export interface DashboardRoute {
+/** What a signed-in page gets. */
+export interface Visit {
+  /** Who is signed in, and may do what the page's permission says. */
+  readonly actor: Actor;
+  readonly request: Request;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Fields of the form; empty for a GET. */
+  readonly form: URLSearchParams;
+  readonly csrf: string;
+  /** A whole page in the frame of this session. */
+  readonly page: (
+    title: string,
+    section: Exclude<Shell["section"], null>,
+    main: Html,
+    options?: PageOptions,
+  ) => Response;
+}
+
+/** A page, or what a form on one does, for those who are signed in and have its permission. */
+export interface PageRoute {
   readonly method: "GET" | "POST" | "DELETE";
   /** In Elysia's notation, e.g. `/dashboard/calls/:id`. */
   readonly path: string;
-  /** `session` routes check the session, and what changes something its origin and token, in `handle` itself. */
-  readonly access: "public" | "session";
+  readonly permission: Permission;
   /** Throws what it does not understand; `errorPage` answers for it. */
+  readonly answer: (visit: Visit) => Promise<Response>;
+}
+
+/** A route of the dashboard as the server takes it. */
+export interface DashboardRoute extends Pick<PageRoute, "method" | "path"> {
+  readonly access: "public" | "session";
+  /** What `handle` asks of whoever comes, beside a session; `null`: it is open to all. */
+  readonly permission: Permission | null;
   readonly handle: (request: Request, params: Readonly<Record<string, string>>) => Promise<Response>;
 }

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
+import { type Holder, operator } from "../identity/policy.ts";
 import type { SessionRepository } from "../storage/database.ts";
 
 /** After this a session ends, whatever happens. */
@@ -8,12 +9,13 @@ export const sessionMs = 12 * 60 * 60 * 1000;
 export const idleMs = 2 * 60 * 60 * 1000;
 
 export interface Session {
+  readonly holder: Holder;
   /** Sent along with every request that changes something; bound to the session, useless without its cookie. */
   readonly csrf: string;
 }
 export interface Sessions {
   /** A new session; the value is for the cookie, and only its hash is kept. */
-  open(): Promise<string>;
+  open(holder: Holder): Promise<string>;
   /** `null`: unknown, over, or idle for too long. `active`: a person asked, so the idle time starts anew. */
   find(value: string | null, active: boolean): Promise<Session | null>;
   close(value: string | null): Promise<void>;
@@ -23,16 +25,17 @@ export interface Sessions {
 export function createSessions(repository: SessionRepository, now: () => number): Sessions {
   const lastSeen = new Map<string, number>();
   return {
-    async open() {
+    async open({ role }) {
       const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
-      await repository.create(hash(value), { role: "owner", createdMs: now(), expiresMs: now() + sessionMs });
+      await repository.create(hash(value), { role, createdMs: now(), expiresMs: now() + sessionMs });
       return value;
     },
     async find(value, active) {
       if (value === null || !wellFormed.test(value)) return null;
       const digest = hash(value);
       const atMs = now();
-      if ((await repository.find(digest, atMs)) === null) {
+      const row = await repository.find(digest, atMs);
+      if (row === null) {
         lastSeen.delete(digest);
         return null;
       }
@@ -43,7 +46,7 @@ export function createSessions(repository: SessionRepository, now: () => number)
         return null;
       }
       remember(lastSeen, digest, active ? atMs : seenMs);
-      return { csrf: hash(`${value}csrf`) };
+      return { holder: { ...operator, role: row.role }, csrf: hash(`${value}csrf`) };
     },
     async close(value) {
       if (value === null || !wellFormed.test(value)) return;

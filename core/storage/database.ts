@@ -360,7 +360,7 @@ export interface CallRepository {
 }
 
 export interface SessionRow {
-  readonly role: "owner";
+  readonly role: "owner" | "admin" | "viewer" | "member";
   readonly createdMs: number;
   readonly expiresMs: number;
 }

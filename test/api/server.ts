@@ -5,6 +5,8 @@ import { priceService } from "../../core/api/price-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
+import { type Holder, operator } from "../../core/identity/policy.ts";
+import { createSessions, type Sessions } from "../../core/dashboard/session.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
 import type { ExportRepository } from "../../core/storage/export.ts";
@@ -14,6 +16,9 @@ import { type Bench, type BenchOptions, benches } from "../pipeline/bench.ts";
 /** The whole surface over a real database, without a socket. */
 export interface Api extends Bench {
   readonly routes: readonly Route[];
+  /** Who holds which token beside the admin's own; a test adds to them. */
+  readonly holders: Map<string, Holder>;
+  readonly sessions: Sessions;
   readonly send: (method: string, path: string, options?: Sent) => Promise<Response>;
   /** With the admin token; the status and the parsed body. */
   readonly admin: (method: string, path: string, body?: unknown) => Promise<Answered>;
@@ -64,6 +69,8 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const credits = creditService(parts);
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
+    const holders = new Map<string, Holder>();
+    const sessions = createSessions(database.sessions, clock.now);
     const dependencies: Parameters<typeof serverOf>[0] = {
       services,
       troubles: () => [],
@@ -81,7 +88,10 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         logger: services.logger,
         version: "0.0.0",
         publicUrl,
-        hasSession: async (request) => request.headers.get("cookie") === sessionCookie,
+        tokenHolder: async (token) => holders.get(token) ?? null,
+        addressOf: () => "203.0.113.5",
+        signedIn: async (request) =>
+          request.headers.get("cookie") === sessionCookie ? { ...operator, address: "203.0.113.5" } : null,
       },
       dashboard: {
         database,
@@ -95,6 +105,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         takeLoginLink: (token) => admin.takeLoginLink(token),
         createKey: ({ expiresMs: _, ...key }) => service.create(key),
         revokeKey: (id) => service.revoke(id),
+        sessions,
       },
     };
     const serve = serverOf(dependencies);
@@ -115,6 +126,8 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       ...bench,
       services,
       routes: routesOf(dependencies),
+      holders,
+      sessions,
       send,
       adminText,
       admin: (method, path, body) => adminText(method, path, body === undefined ? undefined : JSON.stringify(body)),

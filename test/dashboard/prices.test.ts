@@ -56,7 +56,7 @@ describe("prices", () => {
     expect(made.status).toBe(201);
     const page = await made.text();
     expect(rowOf(page, "set here")).toMatch(
-      /openai\/gpt-5 set here 1\.5 12 – – – later from 1 Dec 2025 00:00 by dashboard Take back/,
+      /openai\/gpt-5 set here 1\.5 12 – – – later from 1 Dec 2025 00:00 by admin token Take back/,
     );
     const path = /action="(\/dashboard\/prices\/[^"]+\/removal)"/.exec(page)?.[1] ?? "";
     expect((await browser.post(path)).status).toBe(303);
@@ -64,7 +64,7 @@ describe("prices", () => {
     await browser.post("/dashboard/prices", { target: "openai/gpt-5", input: "2", output: "12" });
     one.clock.nowMs += 1;
     const now = await read(browser, "/dashboard/prices?source=database");
-    expect(rowOf(now, "set here")).toMatch(/from 23 Nov 2025 14:26 by dashboard/);
+    expect(rowOf(now, "set here")).toMatch(/from 23 Nov 2025 14:26 by admin token/);
     expect(now).not.toContain("Take back");
   });
 

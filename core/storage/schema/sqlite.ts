@@ -350,7 +350,7 @@ export const refusalCounts = sqliteTable(
 
 export const sessions = sqliteTable("sessions", {
   digest: text("digest").primaryKey(),
-  role: text("role", { enum: ["owner"] }).notNull(),
+  role: text("role", { enum: ["owner", "admin", "viewer", "member"] }).notNull(),
   createdMs: integer("created_ms").notNull(),
   expiresMs: integer("expires_ms").notNull(),
 });
