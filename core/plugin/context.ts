@@ -50,7 +50,8 @@ export function pluginContext(
     now: host.now,
     onDispose,
   };
-  if (kind === "auth") return { ...context, keys: host.keys(database) };
+  if (kind === "auth")
+    return { ...context, keys: host.keys(database), accounts: { find: (word) => database.accounts.idOf(word) } };
   if (kind === "observer") return { ...context, named: host.named };
   if (kind === "billing") return { ...context, prices };
   return context;

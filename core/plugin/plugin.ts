@@ -84,8 +84,8 @@ export interface Contexts {
   /** The data folder for relative paths; no `storage` of its own, it is the storage. */
   storage: Omit<Context, "storage"> & { readonly dataDir: string };
   provider: Context;
-  /** `keys` looks up the keys that core keeps. */
-  auth: Context & { readonly keys: KeyLookup };
+  /** `keys` looks up the keys that core keeps, `accounts` its accounts. */
+  auth: Context & { readonly keys: KeyLookup; readonly accounts: AccountLookup };
   "rate-limit": Context;
   /** `prices` are the rows of the file's `prices:` section, in file order. */
   billing: Context & { readonly prices: readonly PriceRow[] };
@@ -188,6 +188,13 @@ export interface Limits {
 export interface KeyLookup {
   /** `null`: not of the form of our keys. Throws `unauthenticated` for an unknown, expired or revoked one, all alike. */
   find(credential: string, request: Request): Awaitable<Principal | null>;
+}
+export interface AccountLookup {
+  /**
+   * The id of the account with this id, or else of the only one with this name; `null`: none, or several of the name.
+   * From memory for one found before: ask on every call, and a change of the tree holds from the next call on.
+   */
+  find(idOrName: string): Awaitable<string | null>;
 }
 
 // ── rate-limit, billing ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,8 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 export interface AccountTree {
   /** The account and what it is under, nearest first; empty for an unknown or removed one. No query for a known one. */
   lineage(id: string, atMs: number): readonly AccountRow[];
+  /** The id of the account with this id, or else of the only one with this name. No query for one found before. */
+  idOf(word: string): string | null;
   /** Inside a transaction: the lines of a new account. `parentRef` `null`: a root. */
   plant(ref: number, parentRef: number | null): void;
   /** Inside a transaction: the account with all below it, for calls that start at `atMs` or later. */
@@ -35,6 +37,7 @@ interface Line {
 
 export function accountTree(database: SqliteDatabase): AccountTree {
   const known = new Map<string, Line>();
+  const named = new Map<string, string>();
   const current = isNull(accountLines.untilMs);
   const below = database
     .select({ ref: accountLines.accountRef, distance: accountLines.distance })
@@ -72,11 +75,40 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     return { sinceMs: found[0]?.sinceMs ?? 0, rows: found.map(({ sinceMs: _, ...row }) => row) };
   }
 
+  function find(word: string): string | null {
+    const withWord = (column: typeof accounts.id | typeof accounts.name) =>
+      database
+        .select({ id: accounts.id })
+        .from(accounts)
+        .where(and(eq(column, word), isNull(accounts.removedMs)))
+        .limit(2)
+        .all();
+    const [own] = withWord(accounts.id);
+    if (own) return own.id;
+    const [first, second] = withWord(accounts.name);
+    return first === undefined || second !== undefined ? null : first.id;
+  }
+
   function insert(accountRef: number, ancestorRef: number, distance: number, fromMs: number) {
     database.insert(accountLines).values({ accountRef, ancestorRef, distance, fromMs }).run();
   }
 
+  const forget = () => {
+    known.clear();
+    named.clear();
+  };
+
   return {
+    idOf(word) {
+      const before = named.get(word);
+      if (before !== undefined) return before;
+      const id = find(word);
+      // As for `lineage`: what is unknown is not remembered.
+      if (id === null) return null;
+      if (named.size >= maxCached) named.clear();
+      named.set(word, id);
+      return id;
+    },
     lineage(id, atMs) {
       let line = known.get(id);
       if (line === undefined) {
@@ -89,6 +121,8 @@ export function accountTree(database: SqliteDatabase): AccountTree {
       return atMs >= line.sinceMs ? line.rows : read(id, atMs).rows;
     },
     plant(ref, parentRef) {
+      // It may have the name of another one, which is then nobody's.
+      named.clear();
       insert(ref, ref, 0, 0);
       if (parentRef === null) return;
       for (const line of above.all({ ref: parentRef })) insert(ref, line.ref, line.distance + 1, 0);
@@ -115,6 +149,6 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     isUnder: (ref, ancestorRef) => above.all({ ref }).some((line) => line.ref === ancestorRef),
     depth: (ref) => above.all({ ref }).length,
     height: (ref) => below.all({ ref }).reduce((most, { distance }) => Math.max(most, distance), 0) + 1,
-    forget: () => known.clear(),
+    forget,
   };
 }

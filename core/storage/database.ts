@@ -94,6 +94,11 @@ export interface AccountRepository {
    * Answers from memory: it is asked on every call.
    */
   lineage(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
+  /**
+   * The id of the account with this id, or else of the only one with this name; `null`: none, or several of the name.
+   * Answers from memory for one found before: tokens name their account on every call.
+   */
+  idOf(word: string): Awaitable<string | null>;
   /** Throws `not-found` for an unknown parent and `invalid-request` when it would be too deep; so does `change`. */
   create(account: AccountRow): Awaitable<AccountSummary>;
   /**

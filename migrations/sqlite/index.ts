@@ -3,6 +3,7 @@ import rollups from "./0001_rollups.sql" with { type: "text" };
 import accountsBudgets from "./0002_accounts_budgets.sql" with { type: "text" };
 import callBlocks from "./0003_call_blocks.sql" with { type: "text" };
 import prices from "./0004_prices.sql" with { type: "text" };
+import accountNames from "./0005_account_names.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
-export const sqliteMigrations: readonly string[] = [first, rollups, accountsBudgets, callBlocks, prices];
+export const sqliteMigrations: readonly string[] = [first, rollups, accountsBudgets, callBlocks, prices, accountNames];

@@ -38,6 +38,7 @@ export function fakeContext(
     dataDir: "data",
     prices: [],
     keys: { find: () => null },
+    accounts: { find: (idOrName) => (idOrName === "default" ? "default" : null) },
     named: (provider, model) => (provider === model ? "file" : null),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     storage: memoryNamespace(clock.now),

@@ -32,6 +32,26 @@ export function testAccounts({
   };
 
   describe("storage contract: the tree of accounts", () => {
+    test("a word finds the account with that id, or else the only one with that name, as accounts are now", async () => {
+      const find = (word: string) => database().accounts.idOf(word);
+      const first = await make("only one", null);
+      expect(await find(first)).toBe(first);
+      for (let time = 0; time < 2; time++) expect(await find("only one")).toBe(first);
+      for (const word of ["", "ONLY ONE", "only one ", "__proto__", "' or 1=1--", "nobody"])
+        expect(await find(word)).toBeNull();
+      const second = await make("only one", first);
+      expect(await find("only one")).toBeNull();
+      await database().accounts.change(second, { name: first });
+      expect(await find("only one")).toBe(first);
+      // A name that is another one's id does not stand in for it.
+      expect(await find(first)).toBe(first);
+      await database().accounts.remove(second);
+      await database().accounts.change(first, { name: "renamed" });
+      expect([await find("only one"), await find("renamed")]).toEqual([null, first]);
+      await database().accounts.remove(first);
+      expect([await find("renamed"), await find(first)]).toEqual([null, null]);
+    });
+
     test("an account has a line of eight at most, also when a tree is moved under another", async () => {
       const ids = await chain(8);
       expect(await line(ids[7] ?? "")).toEqual(ids.toReversed());

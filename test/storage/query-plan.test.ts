@@ -257,6 +257,8 @@ describe("reports read no table from end to end", () => {
     await accounts.list({ parentId: null });
     await accounts.get("id");
     await accounts.lineage("default", 1);
+    await accounts.idOf("default");
+    await accounts.idOf("nobody");
     await accounts.change("default", { name: "Default" });
     await calls.usage({ from: 1, to: startMs, groupBy: ["hour", "account"], under: "default" });
     expect(offences()).toEqual([]);

@@ -78,6 +78,11 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
           line.push(row);
         return line;
       },
+      idOf(word) {
+        const own = accounts.filter(({ id }) => id === word);
+        const [first, second] = own.length > 0 ? own : accounts.filter(({ name }) => name === word);
+        return first === undefined || second !== undefined ? null : first.id;
+      },
       list: ({ parentId, ...query }) =>
         paged(
           newestFirst(accounts.filter((row) => parentId === undefined || row.parentId === parentId)).map(summary),

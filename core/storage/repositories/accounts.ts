@@ -65,6 +65,7 @@ export function accountRepository(
   return {
     get,
     lineage: (id, atMs) => tree.lineage(id, atMs),
+    idOf: (word) => tree.idOf(word),
     list({ parentId, ...query }) {
       const limit = pageSize(query);
       const within =

@@ -19,7 +19,11 @@ export const accounts = sqliteTable(
     /** The row stays: its calls and entries name it. */
     removedMs: integer("removed_ms"),
   },
-  (table) => [uniqueIndex("accounts_id").on(table.id), index("accounts_parent").on(table.parentRef)],
+  (table) => [
+    uniqueIndex("accounts_id").on(table.id),
+    index("accounts_parent").on(table.parentRef),
+    index("accounts_name").on(table.name),
+  ],
 );
 
 /**
