@@ -32,6 +32,7 @@ const options = {
   to: { type: "string" },
   model: { type: "string" },
   "dry-run": { type: "boolean" },
+  compact: { type: "boolean" },
   reason: { type: "string" },
   author: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -40,7 +41,7 @@ const options = {
 const usage = `usage: llm-proxy [COMMAND] [OPTIONS]
 commands: ${Object.keys(commands).join(", ")}; none is serve
 options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-url URL  --log-level LEVEL  --json
-          backup FILE  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
+          backup FILE  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);

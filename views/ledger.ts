@@ -1,4 +1,5 @@
 import { exportLinks } from "./export-links.ts";
+import { count } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, date, money, name, time } from "./text.ts";
 
@@ -10,6 +11,15 @@ export interface LedgerModel {
   readonly filter: { readonly account: string; readonly kind: string };
   readonly balances: readonly BalanceLine[];
   readonly form: CreditFormModel;
+  readonly retention: RetentionModel;
+}
+/** How long calls are kept, in days; `null`: for ever. Times in ms; `null`: there is no such call. */
+export interface RetentionModel {
+  readonly keepDays: number | null;
+  readonly oldestMs: number | null;
+  readonly goneBeforeMs: number | null;
+  readonly goneCalls: number;
+  readonly lastMs: number | null;
 }
 export interface EntryLine {
   readonly kind: "charge" | "adjustment" | "credit" | "expiry";
@@ -42,7 +52,16 @@ export const ledgerPage = (model: LedgerModel): Html => html`<h1>Ledger</h1>
   ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.first ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
   <nav class="pager" aria-label="Paging">${model.first ? html`<span class="hint">Newest first</span>` : html`<a href="${url("/dashboard/ledger", { ...model.filter })}">← Newest</a>`}
     ${exportLinks("ledger", "Export", { ...model.filter })}
-    ${model.next !== null && html`<a rel="next" href="${url("/dashboard/ledger", { ...model.filter, after: model.next })}">Older →</a>`}</nav>`;
+    ${model.next !== null && html`<a rel="next" href="${url("/dashboard/ledger", { ...model.filter, after: model.next })}">Older →</a>`}</nav>
+  <p class="hint">${retention(model.retention)}</p>`;
+
+/** What the entries can still be traced to. */
+const retention = ({ keepDays, oldestMs, goneBeforeMs, goneCalls, lastMs }: RetentionModel): Html =>
+  html`Calls are kept ${keepDays === null ? "for ever" : `for ${keepDays} ${keepDays === 1 ? "day" : "days"}`}${oldestMs !== null && html`; the oldest is of ${date(oldestMs)}`}.${
+    goneBeforeMs !== null &&
+    lastMs !== null &&
+    html` ${count(goneCalls)} from before ${date(goneBeforeMs)} were deleted, the last ${time(lastMs)}: their entries here and their sums stay.`
+  }`;
 
 const creditForm = ({
   values,

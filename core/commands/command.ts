@@ -11,6 +11,7 @@ export interface CommandInput {
     readonly to?: string;
     readonly model?: string;
     readonly "dry-run"?: boolean;
+    readonly compact?: boolean;
     readonly reason?: string;
     readonly author?: string;
   };

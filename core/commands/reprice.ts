@@ -120,7 +120,15 @@ const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error:
 
 /** An answer tells of as many calls as fit into its time. */
 async function inSteps(order: Order, step: Step): Promise<Repriced> {
-  let sum: Repriced = { examined: 0, changed: 0, unpriced: 0, costDeltaNano: 0, chargeDeltaNano: 0, next: null };
+  let sum: Repriced = {
+    examined: 0,
+    changed: 0,
+    unpriced: 0,
+    costDeltaNano: 0,
+    chargeDeltaNano: 0,
+    goneBeforeMs: null,
+    next: null,
+  };
   for (let after: string | undefined; ;) {
     const part = await step({ ...order, after });
     sum = {
@@ -129,6 +137,7 @@ async function inSteps(order: Order, step: Step): Promise<Repriced> {
       unpriced: sum.unpriced + part.unpriced,
       costDeltaNano: sum.costDeltaNano + part.costDeltaNano,
       chargeDeltaNano: sum.chargeDeltaNano + part.chargeDeltaNano,
+      goneBeforeMs: part.goneBeforeMs,
       next: part.next,
     };
     if (part.next === null) return sum;
@@ -146,5 +155,9 @@ function report({ flags, print }: CommandInput, { dryRun }: Order, { next: _, ..
       `cost by ${sum.costDeltaNano} and charge by ${sum.chargeDeltaNano} nano-USD` +
       (sum.unpriced > 0 ? `; ${sum.unpriced} have no price now and stay as they are.` : "."),
   );
+  if (sum.goneBeforeMs !== null)
+    print(
+      `Calls admitted before ${new Date(sum.goneBeforeMs).toISOString().slice(0, 10)} may be gone for their age: those keep their cost and charge.`,
+    );
   return 0;
 }

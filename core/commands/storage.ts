@@ -58,7 +58,10 @@ export const backup: Command = async (input) => {
   }
 };
 
-/** Brings the schema up to date without serving; `serve` does the same at its start. */
+/**
+ * Brings the schema up to date without serving; `serve` does the same at its start. `--compact` also writes the file anew,
+ * without what is free in it, and so that it can shrink from then on.
+ */
 export const migrate: Command = async (input) => {
   const { path } = await databaseOf(input);
   let copy: string | null = null;
@@ -68,14 +71,18 @@ export const migrate: Command = async (input) => {
     now: Date.now,
     onBackup: (made) => (copy = made),
   });
+  const freedBytes = input.flags.compact === true ? await database.compact() : null;
   await database.close();
-  if (input.flags.json) input.print(JSON.stringify({ ok: true, backup: copy }));
+  if (input.flags.json)
+    input.print(JSON.stringify({ ok: true, backup: copy, ...(freedBytes !== null && { freedBytes }) }));
   else
     input.print(
       copy === null
         ? "The database is up to date."
         : `The database was upgraded; a copy from before is at ${String(copy)}.`,
     );
+  if (freedBytes !== null && !input.flags.json)
+    input.print(`Its file was written anew; ${freedBytes} bytes were freed.`);
   return 0;
 };
 

@@ -14,10 +14,11 @@ export function ledgerRoutes(dependencies: DashboardDependencies): readonly Page
     const after = visit.query.get("after") || null;
     const chosen = kinds.find((one) => one === kind);
     const filter: EntryFilter = { ...(account !== "" && { account }), ...(chosen !== undefined && { kind: chosen }) };
-    const [{ data, next }, balances, { accounts }] = await Promise.all([
+    const [{ data, next }, balances, { accounts }, { keepMs, ...retention }] = await Promise.all([
       database.credits.entries(filter, { after, limit: 50 }),
       database.credits.balances({ limit: 50 }),
       allAccounts(database),
+      database.retention(),
     ]);
     const names = new Map(accounts.map(({ id, name }) => [id, name]));
     const named = <Row extends { readonly accountId: string }>(row: Row) => ({
@@ -31,6 +32,7 @@ export function ledgerRoutes(dependencies: DashboardDependencies): readonly Page
       filter: { account, kind },
       balances: balances.data.map(named),
       form: { ...form, accounts: accounts.map(({ id, name }) => ({ id, name })), csrf: visit.csrf },
+      retention: { ...retention, keepDays: keepMs === null ? null : keepMs / dayMs },
     });
     return visit.page("Ledger", "ledger", main, { status });
   }
@@ -64,4 +66,5 @@ export function ledgerRoutes(dependencies: DashboardDependencies): readonly Page
   ];
 }
 
+const dayMs = 86_400_000;
 const kinds = ["charge", "credit", "expiry"] as const;

@@ -10,7 +10,10 @@ import type { PageOptions } from "./page.ts";
 import type { Sessions } from "./session.ts";
 
 /** What the pages read and write. */
-export type DashboardDatabase = Pick<Database, "accounts" | "budgets" | "calls" | "credits" | "keys" | "sessions">;
+export type DashboardDatabase = Pick<
+  Database,
+  "accounts" | "budgets" | "calls" | "credits" | "keys" | "retention" | "sessions"
+>;
 
 export interface DashboardDependencies {
   readonly database: DashboardDatabase;

@@ -25,6 +25,8 @@ export interface Repriced {
   readonly unpriced: number;
   readonly costDeltaNano: number;
   readonly chargeDeltaNano: number;
+  /** Calls of the range from before this may be gone for their age, and keep their rating; `null`: none is gone. */
+  readonly goneBeforeMs: number | null;
   /** Time was up: go on with it; `null`: all were looked at. */
   readonly next: string | null;
 }
@@ -49,7 +51,7 @@ export async function reprice(order: RepriceOrder, services: Needed): Promise<Re
   let { after } = order;
   for (;;) {
     const { from, to, model } = order;
-    const { calls, next } = await database.adjustments.ratedCalls({
+    const { calls, next, goneBeforeMs } = await database.adjustments.ratedCalls({
       from,
       to,
       limit: callsAtOnce,
@@ -72,7 +74,7 @@ export async function reprice(order: RepriceOrder, services: Needed): Promise<Re
     sum.changed += changed.length;
     if (changed.length > 0 && !order.dryRun)
       await database.adjustments.write(changed, { reason: order.reason, author: order.author });
-    if (next === null || now() - startMs > maxMs) return { ...sum, next };
+    if (next === null || now() - startMs > maxMs) return { ...sum, goneBeforeMs, next };
     after = next;
     // What reads from memory gives nobody else a turn.
     await nextTurn();

@@ -13,6 +13,8 @@ export interface AccountTree {
   lineage(id: string, atMs: number): readonly AccountRow[];
   /** The id of the account with this id, or else of the only one with this name. No query for one found before. */
   idOf(word: string): string | null;
+  /** The same of a call that has ended: the account may have been removed since. */
+  countedLine(id: string, atMs: number): readonly AccountRow[];
   /** Inside a transaction: the lines of a new account. `parentRef` `null`: a root. */
   plant(ref: number, parentRef: number | null): void;
   /** Inside a transaction: the account with all below it, for calls that start at `atMs` or later. */
@@ -50,7 +52,7 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     .where(and(eq(accountLines.accountRef, sql.placeholder("ref")), current))
     .prepare();
 
-  function read(id: string, atMs: number | null): Line {
+  function read(id: string, atMs: number | null, removed = false): Line {
     const self = alias(accounts, "self");
     const parent = alias(accounts, "parent");
     const then =
@@ -69,7 +71,7 @@ export function accountTree(database: SqliteDatabase): AccountTree {
       .innerJoin(accountLines, eq(accountLines.accountRef, self.ref))
       .innerJoin(accounts, eq(accounts.ref, accountLines.ancestorRef))
       .leftJoin(parent, eq(parent.ref, accounts.parentRef))
-      .where(and(eq(self.id, id), isNull(self.removedMs), then))
+      .where(and(eq(self.id, id), removed ? undefined : isNull(self.removedMs), then))
       .orderBy(asc(accountLines.distance))
       .all();
     return { sinceMs: found[0]?.sinceMs ?? 0, rows: found.map(({ sinceMs: _, ...row }) => row) };
@@ -98,6 +100,18 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     named.clear();
   };
 
+  function lineage(id: string, atMs: number): readonly AccountRow[] {
+    let line = known.get(id);
+    if (line === undefined) {
+      line = read(id, null);
+      // An unknown id is not remembered: anyone with a token could fill the memory with them.
+      if (line.rows.length === 0) return line.rows;
+      if (known.size >= maxCached) known.clear();
+      known.set(id, line);
+    }
+    return atMs >= line.sinceMs ? line.rows : read(id, atMs).rows;
+  }
+
   return {
     idOf(word) {
       const before = named.get(word);
@@ -109,16 +123,10 @@ export function accountTree(database: SqliteDatabase): AccountTree {
       named.set(word, id);
       return id;
     },
-    lineage(id, atMs) {
-      let line = known.get(id);
-      if (line === undefined) {
-        line = read(id, null);
-        // An unknown id is not remembered: anyone with a token could fill the memory with them.
-        if (line.rows.length === 0) return line.rows;
-        if (known.size >= maxCached) known.clear();
-        known.set(id, line);
-      }
-      return atMs >= line.sinceMs ? line.rows : read(id, atMs).rows;
+    lineage,
+    countedLine(id, atMs) {
+      const line = lineage(id, atMs);
+      return line.length > 0 ? line : read(id, atMs, true).rows;
     },
     plant(ref, parentRef) {
       // It may have the name of another one, which is then nobody's.

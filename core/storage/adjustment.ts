@@ -46,7 +46,12 @@ export interface AdjustmentRepository {
    * Calls that used something, in the order of their admission. Not those whose whole hold was charged because their
    * process died: that is no rating.
    */
-  ratedCalls(range: AdjustmentRange): Awaitable<{ readonly calls: readonly RatedCall[]; readonly next: string | null }>;
+  ratedCalls(range: AdjustmentRange): Awaitable<{
+    readonly calls: readonly RatedCall[];
+    readonly next: string | null;
+    /** Calls of the range from before this may be gone for their age, and keep their rating; `null`: none is gone. */
+    readonly goneBeforeMs: number | null;
+  }>;
   /**
    * One transaction: what each call differs by from its new rating, as entries of the ledger, in the rollups and in the
    * budgets that counted it. A call that is right already gets none.

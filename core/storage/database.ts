@@ -33,9 +33,25 @@ export interface Database {
   trouble(): string | null;
   /** What waits and what is held now, from memory: it is read at every scrape of `/metrics`. */
   load(): DatabaseLoad;
+  /** How long calls are kept, and which are gone for their age. */
+  retention(): Awaitable<Retention>;
+  /** Writes the file anew, so that it can give back what it does not need; returns how many bytes it did now. Blocks. */
+  compact(): Awaitable<number>;
   /** The equalities of the ledger, proved by sums over all rows; for `doctor`. Slow on purpose. */
   prove(): Awaitable<readonly Proof[]>;
   close(): Awaitable<void>;
+}
+
+export interface Retention {
+  /** From a call's admission; `null`: for ever. */
+  readonly keepMs: number | null;
+  /** When the oldest call that is kept was admitted; `null`: there is none. */
+  readonly oldestMs: number | null;
+  /** Calls admitted before this may be gone: of that time there are sums by hour and the ledger; `null`: none is gone. */
+  readonly goneBeforeMs: number | null;
+  readonly goneCalls: number;
+  /** When the last one was deleted. */
+  readonly lastMs: number | null;
 }
 
 export interface DatabaseLoad {
@@ -45,6 +61,8 @@ export interface DatabaseLoad {
   readonly finalsWaiting: number;
   /** Held on all budgets together; a call that several budgets count is held on each. */
   readonly heldNano: number;
+  /** Calls that were deleted for their age, ever. */
+  readonly goneCalls: number;
 }
 
 export interface Page<Row> {

@@ -22,7 +22,7 @@ export function prove(client: SqliteClient): readonly Proof[] {
     ),
     equal(
       "charges in the records and in the ledger",
-      count("SELECT coalesce(sum(charge_nano), 0) FROM v_usage"),
+      count(`SELECT coalesce(sum(charge_nano), 0) + ${purgedSum("charge_nano")} FROM v_usage`),
       -count("SELECT coalesce(sum(delta_nano), 0) FROM v_ledger WHERE kind IN ('charge', 'adjustment')"),
     ),
     differing(
@@ -30,6 +30,17 @@ export function prove(client: SqliteClient): readonly Proof[] {
       count(`SELECT count(*) FROM calls c WHERE coalesce(c.charge_nano, 0) + ${adjusted("charge")} <>
         (SELECT coalesce(-sum(l.delta_nano), 0) FROM ledger l WHERE l.call_seq = c.seq AND l.kind IN ('charge', 'adjustment'))`),
       "calls differ from their ledger entries",
+    ),
+    differing(
+      "calls that are gone for their age were charged what their ledger entries say",
+      count(purgedDiffer),
+      "accounts differ",
+    ),
+    equal(
+      "numbers given to calls, and calls kept or gone for their age",
+      count(`SELECT max(coalesce((SELECT max(seq) FROM calls), 0), ${purgedThrough})`),
+      count(`SELECT count(*) + ${purgedSum("calls")} FROM calls`),
+      "calls",
     ),
     differing(
       "the rollups, with the calls that are not folded yet, add up to the records",
@@ -67,6 +78,19 @@ export function prove(client: SqliteClient): readonly Proof[] {
   ];
 }
 
+/** What is kept of calls that are gone for their age. */
+const purgedSum = (column: string): string => `(SELECT coalesce(sum(${column}), 0) FROM purged_calls)`;
+const purgedThrough = "coalesce((SELECT through_seq FROM purges), 0)";
+
+const purgedDiffer = `
+SELECT count(*) FROM (
+  SELECT account_ref, sum(nano) AS nano FROM (
+    SELECT account_ref, charge_nano AS nano FROM purged_calls UNION ALL
+    SELECT account_ref, delta_nano FROM ledger
+    WHERE call_seq <= ${purgedThrough} AND kind IN ('charge', 'adjustment'))
+  GROUP BY account_ref)
+WHERE nano <> 0`;
+
 const creditsDiffer = `
 SELECT count(*) FROM accounts a LEFT JOIN budgets b ON b.prepaid = 1 AND b.scope_kind = 'account' AND b.scope_id = a.id
 WHERE coalesce(b.limit_nano, 0) <>
@@ -87,7 +111,8 @@ const spentDiffers = `
 SELECT count(*) FROM budgets b JOIN budget_windows w ON w.budget_ref = b.ref
   LEFT JOIN budget_windows n ON n.budget_ref = b.ref AND n.start_ms =
     (SELECT min(x.start_ms) FROM budget_windows x WHERE x.budget_ref = b.ref AND x.start_ms > w.start_ms)
-WHERE b.removed_ms IS NULL AND w.spent_nano <> (
+WHERE b.removed_ms IS NULL AND w.spent_nano <> coalesce(
+  (SELECT p.spent_nano FROM purged_spent p WHERE p.budget_ref = w.budget_ref AND p.start_ms = w.start_ms), 0) + (
   SELECT coalesce(sum(coalesce(c.charge_nano, 0) + ${adjusted("charge")}), 0) FROM calls c
     LEFT JOIN keys k ON k.ref = c.key_ref
     JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
@@ -145,7 +170,7 @@ const ofCalls = (sum: string): string =>
 /** How many rollup tables are not the sum of the calls up to the watermark. */
 const rolledUpDiffer = `
 WITH records AS MATERIALIZED (
-  SELECT ${rolledSums.map((sum) => (sum === "calls" ? "count(*) AS calls" : `coalesce(sum(${ofCalls(sum)}), 0) AS ${sum}`)).join(", ")}
+  SELECT ${rolledSums.map((sum) => (sum === "calls" ? `count(*) + ${purgedSum(sum)} AS calls` : `coalesce(sum(${ofCalls(sum)}), 0) + ${purgedSum(sum)} AS ${sum}`)).join(", ")}
   FROM calls c WHERE seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'rollups'), 0))
 SELECT ${rolledUp
   .map(
@@ -157,10 +182,10 @@ SELECT ${rolledUp
 
 const proof = (name: string, ok: boolean, repair: () => string): Proof => ({ name, ok, detail: ok ? "" : repair() });
 
-const equal = (name: string, left: number, right: number): Proof => ({
+const equal = (name: string, left: number, right: number, unit = "nano-USD"): Proof => ({
   name,
   ok: left === right,
-  detail: left === right ? `${left} nano-USD` : `${left} and ${right} nano-USD`,
+  detail: left === right ? `${left} ${unit}` : `${left} and ${right} ${unit}`,
 });
 
 const differing = (name: string, found: number, what: string): Proof => ({

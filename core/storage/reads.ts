@@ -6,6 +6,7 @@ import { callRepository } from "./repositories/calls.ts";
 import { entriesOf } from "./repositories/credits.ts";
 import { exportRepository } from "./repositories/exports.ts";
 import { keyReads } from "./repositories/keys.ts";
+import { purgePlanner } from "./purge-plan.ts";
 import { foldReader } from "./rollup-fold.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 
@@ -28,6 +29,7 @@ export function readsOf(client: SqliteClient) {
     "exports.entries": exports.entries,
     "exports.usage": exports.usage,
     "rollups.next": foldReader(database),
+    "purges.next": purgePlanner(database),
     prove: () => prove(client),
   };
 }

@@ -9,6 +9,9 @@ import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
 import { creditBook } from "./credit-book.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
+import { purgeLoop } from "./purge-loop.ts";
+import { oldestCall, purgeState } from "./purge-state.ts";
+import { purgeWriter } from "./purge-writer.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
@@ -42,6 +45,8 @@ export interface SqliteOptions {
   readonly driver?: (path: string) => Promise<SqliteClient>;
   /** Work beside the serving thread, for a process that serves; without it everything happens on this thread. */
   readonly threads?: ThreadOptions;
+  /** Calls older than this are deleted, by a process that serves; absent: none ever. */
+  readonly keepMs?: number | undefined;
 }
 
 export const latestSchemaVersion = sqliteMigrations.length;
@@ -79,6 +84,19 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
+  const { keepMs } = options;
+  const purging =
+    threads &&
+    keepMs !== undefined &&
+    purgeLoop({
+      client,
+      writer,
+      purges: purgeWriter({ client, database, book, tree }),
+      next: threads.nextPurge,
+      keepMs,
+      now: options.now,
+      ...(options.threads?.purgeEveryMs !== undefined && { everyMs: options.threads.purgeEveryMs }),
+    });
   const prices = bookRepository(database, writer, options.now);
   const ledger = ledgerRepository({
     client,
@@ -127,10 +145,29 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       commitsWaiting: writer.waiting(),
       finalsWaiting: ledger.finalsWaiting(),
       heldNano: book.heldNano(),
+      goneCalls: purgeState(database)?.calls ?? 0,
     }),
+    retention() {
+      const state = purgeState(database);
+      return {
+        keepMs: keepMs ?? null,
+        oldestMs: oldestCall(database),
+        goneBeforeMs: state?.beforeMs ?? null,
+        goneCalls: state?.calls ?? 0,
+        lastMs: state?.lastMs ?? null,
+      };
+    },
+    compact() {
+      const pages = () => Number(client.prepare("PRAGMA page_count").values()[0]?.[0] ?? 0);
+      const before = pages();
+      client.exec("PRAGMA auto_vacuum = INCREMENTAL");
+      client.exec("VACUUM");
+      return (before - pages()) * Number(client.prepare("PRAGMA page_size").values()[0]?.[0] ?? 0);
+    },
     prove: () => (threads ? threads.prove() : prove(client)),
     async close() {
       folding?.stop();
+      if (purging) purging.stop();
       writer.close();
       await threads?.stop();
       // Everything into the one file, so that a copy of it is a whole copy.
@@ -173,6 +210,8 @@ async function openFile({
     client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     // First, so that a file it refuses is left as it is: the journal mode is written into the file.
     const from = schemaVersion(client);
+    // Of a new file only, before its first table: what calls leave behind can then be given back.
+    if (from === 0) client.exec("PRAGMA auto_vacuum = INCREMENTAL");
     if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
     const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
     if (backup) {

@@ -4,6 +4,7 @@ import type { CreditRepository } from "./credit.ts";
 import type { CallRepository, Database, KeyRepository } from "./database.ts";
 import type { ExportRepository } from "./export.ts";
 import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
+import type { PurgePlan, PurgeSize } from "./purge-plan.ts";
 import type { Fold, FoldSize } from "./rollup-fold.ts";
 import { type StorageThread, storageThread } from "./storage-thread.ts";
 
@@ -14,6 +15,8 @@ export interface ThreadOptions {
   readonly afterMs?: number;
   /** How often what is new is folded into the rollups. Default 1,000. */
   readonly foldEveryMs?: number;
+  /** How often it looks for calls that are too old. Default 60,000. */
+  readonly purgeEveryMs?: number;
 }
 
 /** The threads beside the serving one, and what they answer in its place. */
@@ -24,6 +27,7 @@ export interface StorageThreads {
   readonly exports: ExportRepository;
   readonly prove: Database["prove"];
   readonly nextFold: (size: FoldSize) => Promise<Fold | null>;
+  readonly nextPurge: (size: PurgeSize) => Promise<PurgePlan | null>;
   stop(): Promise<void>;
 }
 
@@ -86,6 +90,7 @@ export function storageThreads(
     },
     prove: read(upkeep, "prove"),
     nextFold: (size) => upkeep.ask("rollups.next", size),
+    nextPurge: (size) => upkeep.ask("purges.next", size),
     async stop() {
       clearTimeout(start);
       await Promise.all([upkeep.stop(), pages.stop()]);

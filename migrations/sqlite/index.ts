@@ -4,6 +4,15 @@ import accountsBudgets from "./0002_accounts_budgets.sql" with { type: "text" };
 import callBlocks from "./0003_call_blocks.sql" with { type: "text" };
 import prices from "./0004_prices.sql" with { type: "text" };
 import accountNames from "./0005_account_names.sql" with { type: "text" };
+import upkeep from "./0006_upkeep.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
-export const sqliteMigrations: readonly string[] = [first, rollups, accountsBudgets, callBlocks, prices, accountNames];
+export const sqliteMigrations: readonly string[] = [
+  first,
+  rollups,
+  accountsBudgets,
+  callBlocks,
+  prices,
+  accountNames,
+  upkeep,
+];

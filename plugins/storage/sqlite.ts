@@ -20,15 +20,31 @@ export default definePlugin({
         default: "normal",
         description: "What a power cut may cost: `normal` the last commits, `full` nothing, at a tenth of the speed.",
       }),
+      retention: t.Optional(
+        t.Object(
+          {
+            calls: t.Optional(
+              t.String({
+                pattern: "^[1-9]\\d{0,4}d$",
+                expected: "a number of days, e.g. 400d",
+                description:
+                  "Calls are deleted this many days after their admission, e.g. `400d`; sums, budgets and the ledger stay. Default: never.",
+              }),
+            ),
+          },
+          { additionalProperties: false, description: "How long records are kept." },
+        ),
+      ),
     },
     { additionalProperties: false },
   ),
-  setup: ({ path, synchronous }, { dataDir, logger, now }) => ({
+  setup: ({ path, synchronous, retention }, { dataDir, logger, now }) => ({
     open: () =>
       openSqliteDatabase({
         path: path ?? resolve(dataDir, "llm-proxy.db"),
         synchronous,
         now,
+        keepMs: daysIn(retention?.calls),
         onUpgrade: (versions) =>
           logger.info(versions, "the database is copied and upgraded; a large one takes minutes"),
         onBackup: (backup) => logger.info({ backup }, "the database was copied before its upgrade"),
@@ -38,3 +54,7 @@ export default definePlugin({
       }),
   }),
 });
+
+/** As `config` has checked it: `400d`. In milliseconds. */
+const daysIn = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : Number.parseInt(text, 10) * 86_400_000;

@@ -198,3 +198,20 @@ const nothing = {
   costNano: 0,
   chargeNano: 0,
 };
+
+test("the ledger says how long calls are kept, and which are gone", async () => {
+  const kept = await pageOf(await signedIn(site()), "/dashboard/ledger");
+  expect(kept).toContain("Calls are kept for ever.");
+  const day = 86_400_000;
+  const retention = {
+    keepMs: 30 * day,
+    oldestMs: startMs - 29 * day,
+    goneBeforeMs: startMs - 30 * day,
+    goneCalls: 12_345,
+    lastMs: startMs,
+  };
+  const gone = await pageOf(await signedIn(site({ seed: { retention } })), "/dashboard/ledger");
+  expect(gone).toMatch(
+    /Calls are kept for 30 days; the oldest is of .*\. 12,345 from before .* were deleted, the last .*: their entries/,
+  );
+});

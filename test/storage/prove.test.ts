@@ -45,7 +45,11 @@ const damages: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a lost record",
     "DELETE FROM calls WHERE seq = 1",
-    ["charges in the records and in the ledger", "spent is the sum of its scope and window"],
+    [
+      "charges in the records and in the ledger",
+      "spent is the sum of its scope and window",
+      "numbers given to calls, and calls kept or gone for their age",
+    ],
   ],
   [
     "a changed charge",

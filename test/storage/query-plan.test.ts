@@ -13,6 +13,8 @@ import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
 import { entriesOf } from "../../core/storage/repositories/credits.ts";
 import { exportRepository } from "../../core/storage/repositories/exports.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
+import { purgePlanner } from "../../core/storage/purge-plan.ts";
+import { oldestCall } from "../../core/storage/purge-state.ts";
 import { foldReader } from "../../core/storage/rollup-fold.ts";
 import { rollupWriter } from "../../core/storage/rollup-writer.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
@@ -216,6 +218,14 @@ describe("reports read no table from end to end", () => {
     await calls.usage({ from: 1, to: startMs, groupBy: ["hour", "key"] });
     for (const table of ["usage_hourly", "usage_daily", "totals_hourly", "totals_daily"])
       expect([...statements].filter((sql) => sql.includes(`from "${table}"`))).not.toEqual([]);
+    expect(offences()).toEqual([]);
+  });
+
+  test("the next calls to delete, and how far that is", () => {
+    const database = sqliteDatabase(recordingInto(statements));
+    purgePlanner(database)({ beforeMs: startMs, calls: 10 });
+    oldestCall(database);
+    expect([...statements].some((sql) => sql.includes('from "purges"'))).toBe(true);
     expect(offences()).toEqual([]);
   });
 

@@ -13,6 +13,7 @@ import type {
   Page,
   PageQuery,
   Quantiles,
+  Retention,
   SessionRow,
   UsageGroup,
   UsageSum,
@@ -25,10 +26,11 @@ export interface Seed {
   readonly budgets?: readonly BudgetRow[];
   readonly calls?: readonly CallDetail[];
   readonly unpriced?: readonly UnpricedRow[];
+  readonly retention?: Partial<Retention>;
 }
 export interface FakeDatabase extends Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "credits" | "keys" | "sessions"
+  "accounts" | "budgets" | "calls" | "credits" | "keys" | "retention" | "sessions"
 > {
   /** The rows themselves, for a test to look at and change. */
   readonly rows: {
@@ -69,6 +71,14 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const key = (id: string): KeyRow | null => keys.find((row) => row.id === id) ?? null;
 
   return {
+    retention: () => ({
+      keepMs: null,
+      oldestMs: null,
+      goneBeforeMs: null,
+      goneCalls: 0,
+      lastMs: null,
+      ...seed.retention,
+    }),
     rows: { accounts, entries, keys, budgets, calls, sessions },
     accounts: {
       get: account,

@@ -191,6 +191,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       first: false,
       filter: { account: text, kind: text },
       balances: [{ accountId: text, accountName: text, balanceNano: 0, heldNano: 0, sinceMs: 0 }],
+      retention: { keepDays: 1, oldestMs: 1, goneBeforeMs: 1, goneCalls: 1, lastMs: 1 },
       form: {
         values: { accountId: text, usd: text, expires: text, note: text },
         error: text,

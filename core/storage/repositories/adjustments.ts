@@ -1,13 +1,15 @@
 import { and, asc, eq, gt, gte, inArray, isNotNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
-import { GatewayError, type Scope } from "../../chat/error.ts";
+import { GatewayError } from "../../chat/error.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "../adjustment.ts";
 import { adjustedMoney } from "../adjusted.ts";
-import type { Budget, BudgetBook } from "../budget-book.ts";
+import type { BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
+import { countersOf } from "../counting.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
+import { purgedBefore } from "../purge-state.ts";
 import { hourMs } from "../range-parts.ts";
 import { foldReader, type UsageSumRow } from "../rollup-fold.ts";
 import type { RollupWriter } from "../rollup-writer.ts";
@@ -95,37 +97,12 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
   };
 }
 
-/** In the window the call was admitted in, of every budget that counted it, as `prove` says it in SQL. */
 function spend({ book, tree }: AdjustmentDependencies, call: StoredCall, deltaNano: number) {
   if (deltaNano === 0) return;
-  let balance: Budget | null = null;
-  const counted = new Set<Budget>();
-  for (const scope of scopesOf(call, tree))
-    for (const budget of book.inScope(scope)) {
-      if (budget.createdMs > call.createdMs) continue;
-      // Of prepaid accounts the nearest pays alone.
-      if (budget.prepaid) balance ??= budget;
-      else counted.add(budget);
-    }
-  for (const budget of balance ? [...counted, balance] : counted) {
-    // Rolling hours keep no row that counts no more.
-    const counters = book.counted(budget, book.rowAt(budget, call.createdMs));
-    if (counters === null) continue;
+  for (const counters of countersOf(call, book, tree)) {
     counters.spentNano += deltaNano;
     book.touch(counters);
   }
-}
-
-function scopesOf(call: StoredCall, tree: AccountTree): Scope[] {
-  const { provider, upstreamModel } = call;
-  const models = new Set([call.model, `${provider}/${upstreamModel}`, upstreamModel]);
-  return [
-    ...(call.keyId === null ? [] : [{ kind: "key" as const, id: call.keyId }]),
-    ...tree.lineage(call.accountId, call.createdMs).map(({ id }) => ({ kind: "account" as const, id })),
-    ...[...models].map((id) => ({ kind: "model" as const, id })),
-    { kind: "provider", id: provider },
-    { kind: "global", id: "global" },
-  ];
 }
 
 /** As a sum by hour that holds no call: only the money changes. */
@@ -205,7 +182,9 @@ function ratedCalls(database: SqliteDatabase, { from, to, model, after, limit }:
   );
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
+  const goneBeforeMs = purgedBefore(database);
   return {
+    goneBeforeMs: from < goneBeforeMs ? goneBeforeMs : null,
     calls: shown.map(ratedCall),
     next: rows.length > limit && last ? `${last.createdMs}-${last.seq}` : null,
   };

@@ -22,7 +22,13 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
   const insertCall = hotStatement(client, database.insert(calls).values(placeholders(calls)));
   const insertAttempt = hotStatement(client, database.insert(attempts).values(placeholders(attempts)));
   const insertCharge = hotStatement(client, database.insert(ledger).values(placeholders(ledger, ["seq"])));
-  const lastSeq = () => Number(client.prepare("SELECT max(seq) FROM calls").values()[0]?.[0] ?? 0);
+  // Also when every call has been deleted for its age: a number is never given twice.
+  const lastSeq = () =>
+    Number(
+      client
+        .prepare("SELECT max(coalesce((SELECT max(seq) FROM calls), 0), coalesce((SELECT through_seq FROM purges), 0))")
+        .values()[0]?.[0] ?? 0,
+    );
   let seq = lastSeq();
 
   /** There is one writer, so the next number is known without asking for it back. */

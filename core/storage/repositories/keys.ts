@@ -6,8 +6,12 @@ import type { KeyRepository, KeyRow, Page, PageQuery } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { purgedKeys } from "../schema/sqlite-upkeep.ts";
 import { insertBudget } from "./budgets.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+
+/** Of calls that are gone for their age. */
+const lastOfPurged = sql`(select ${purgedKeys.lastUsedMs} from ${purgedKeys} where ${purgedKeys.keyRef} = ${keys.ref})`;
 
 /** The columns of a key, with the time of its last call of those in blocks. */
 const columns = {
@@ -23,7 +27,7 @@ const columns = {
   expiresMs: keys.expiresMs,
   revokedMs: keys.revokedMs,
   createdMs: keys.createdMs,
-  lastUsedMs: lastOfKeyInBlocks(keys.ref),
+  lastUsedMs: sql<number | null>`coalesce(${lastOfKeyInBlocks(keys.ref)}, ${lastOfPurged})`,
 };
 
 export function keyReads(database: SqliteDatabase) {

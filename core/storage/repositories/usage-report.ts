@@ -1,6 +1,7 @@
 import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { GroupField, UsageGroup, UsageRange, UsageSum } from "../database.ts";
 import { adjustedMoney } from "../adjusted.ts";
+import { purgedBefore } from "../purge-state.ts";
 import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
 import { orZero, startOf, sum } from "../rollup-fold.ts";
 import {
@@ -100,15 +101,21 @@ export function within(column: SQLWrapper, { from, to }: Record<keyof Span, numb
 
 /**
  * The range as far as there are calls. An end beyond the last call becomes a whole day's, so that a range up to now
- * needs no calls of the hour that is running.
+ * needs no calls of the hour that is running. Where calls are gone for their age, an hour is in the range if its first
+ * moment is: two ranges that meet still have each call once.
  */
 export function widened(database: SqliteDatabase, { from, to }: Span): Span {
   const exists = (where: SQL, order: SQL) =>
     database.select({ seq: calls.seq }).from(calls).where(where).orderBy(order).limit(1).all().length > 0;
+  const goneBeforeMs = purgedBefore(database);
+  const wholeHour = (atMs: number): number => Math.ceil(atMs / hourMs) * hourMs;
   // Each from its own bound on, which is a search of the index and not a walk from its end.
+  const begin = () =>
+    exists(lt(calls.createdMs, from), desc(calls.createdMs)) ? from : Math.floor(from / dayMs) * dayMs;
+  const end = () => (exists(gte(calls.createdMs, to), asc(calls.createdMs)) ? to : Math.ceil(to / dayMs) * dayMs);
   return {
-    from: exists(lt(calls.createdMs, from), desc(calls.createdMs)) ? from : Math.floor(from / dayMs) * dayMs,
-    to: exists(gte(calls.createdMs, to), asc(calls.createdMs)) ? to : Math.ceil(to / dayMs) * dayMs,
+    from: from < goneBeforeMs ? wholeHour(from) : begin(),
+    to: to < goneBeforeMs ? wholeHour(to) : end(),
   };
 }
 

@@ -1,0 +1,43 @@
+import type { Scope } from "../chat/error.ts";
+import type { AccountTree } from "./account-tree.ts";
+import type { Budget, BudgetBook, Counters } from "./budget-book.ts";
+
+/** What says which budgets counted a call that has ended. */
+export interface CountedCall {
+  readonly createdMs: number;
+  readonly accountId: string;
+  readonly keyId: string | null;
+  readonly model: string;
+  readonly provider: string;
+  readonly upstreamModel: string;
+}
+
+/**
+ * The rows that counted the call: of every budget in scope, that of the window the call was admitted in, as `prove` says
+ * it in SQL. Rolling hours keep no row that counts no more.
+ */
+export function countersOf(call: CountedCall, book: BudgetBook, tree: AccountTree): Counters[] {
+  let balance: Budget | null = null;
+  const counted = new Set<Budget>();
+  for (const scope of scopesOf(call, tree))
+    for (const budget of book.inScope(scope)) {
+      if (budget.createdMs > call.createdMs) continue;
+      // Of prepaid accounts the nearest pays alone.
+      if (budget.prepaid) balance ??= budget;
+      else counted.add(budget);
+    }
+  if (balance) counted.add(balance);
+  return [...counted].flatMap((budget) => book.counted(budget, book.rowAt(budget, call.createdMs)) ?? []);
+}
+
+function scopesOf(call: CountedCall, tree: AccountTree): Scope[] {
+  const { provider, upstreamModel } = call;
+  const models = new Set([call.model, `${provider}/${upstreamModel}`, upstreamModel]);
+  return [
+    ...(call.keyId === null ? [] : [{ kind: "key" as const, id: call.keyId }]),
+    ...tree.countedLine(call.accountId, call.createdMs).map(({ id }) => ({ kind: "account" as const, id })),
+    ...[...models].map((id) => ({ kind: "model" as const, id })),
+    { kind: "provider", id: provider },
+    { kind: "global", id: "global" },
+  ];
+}

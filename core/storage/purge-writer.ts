@@ -1,0 +1,124 @@
+import { and, between, eq, gt, lte, sql } from "drizzle-orm";
+import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { AccountTree } from "./account-tree.ts";
+import type { BudgetBook } from "./budget-book.ts";
+import { countersOf } from "./counting.ts";
+import { hotStatement } from "./hot-statement.ts";
+import { newest, type PurgePlan } from "./purge-plan.ts";
+import { purgeState } from "./purge-state.ts";
+import { placeholders } from "./repositories/call-writer.ts";
+import { adjustments } from "./schema/sqlite-book.ts";
+import { purgedCalls, purgedKeys, purgedSpent, purges } from "./schema/sqlite-upkeep.ts";
+import { attempts, callBlocks, calls } from "./schema/sqlite.ts";
+import type { SqliteDatabase } from "./sqlite-database.ts";
+
+/** Deletes calls that are too old. Inside a transaction. */
+export interface PurgeWriter {
+  /** `false`: something has changed since the plan was made, and nothing was done. */
+  remove(plan: PurgePlan, nowMs: number): boolean;
+}
+
+export interface PurgeDependencies {
+  readonly client: SqliteClient;
+  readonly database: SqliteDatabase;
+  readonly book: BudgetBook;
+  readonly tree: AccountTree;
+}
+
+export function purgeWriter({ client, database, book, tree }: PurgeDependencies): PurgeWriter {
+  const addSums = hotStatement(
+    client,
+    database
+      .insert(purgedCalls)
+      .values(placeholders(purgedCalls))
+      .onConflictDoUpdate({
+        target: [purgedCalls.startMs, purgedCalls.accountRef],
+        set: {
+          calls: sql`${purgedCalls.calls} + excluded.calls`,
+          inputTokens: sql`${purgedCalls.inputTokens} + excluded.input_tokens`,
+          outputTokens: sql`${purgedCalls.outputTokens} + excluded.output_tokens`,
+          cacheReadTokens: sql`${purgedCalls.cacheReadTokens} + excluded.cache_read_tokens`,
+          cacheWriteTokens: sql`${purgedCalls.cacheWriteTokens} + excluded.cache_write_tokens`,
+          reasoningTokens: sql`${purgedCalls.reasoningTokens} + excluded.reasoning_tokens`,
+          costNano: sql`${purgedCalls.costNano} + excluded.cost_nano`,
+          chargeNano: sql`${purgedCalls.chargeNano} + excluded.charge_nano`,
+        },
+      }),
+  );
+  const addSpent = hotStatement(
+    client,
+    database
+      .insert(purgedSpent)
+      .values(placeholders(purgedSpent))
+      .onConflictDoUpdate({
+        target: [purgedSpent.budgetRef, purgedSpent.startMs],
+        set: { spentNano: sql`${purgedSpent.spentNano} + excluded.spent_nano` },
+      }),
+  );
+  const noteUse = hotStatement(
+    client,
+    database
+      .insert(purgedKeys)
+      .values(placeholders(purgedKeys))
+      .onConflictDoUpdate({
+        target: purgedKeys.keyRef,
+        set: { lastUsedMs: sql`max(${purgedKeys.lastUsedMs}, excluded.last_used_ms)` },
+      }),
+  );
+  const forget = hotStatement(
+    client,
+    database
+      .delete(callBlocks)
+      .where(
+        and(
+          eq(callBlocks.field, sql.placeholder("field")),
+          eq(callBlocks.ref, sql.placeholder("ref")),
+          eq(callBlocks.block, sql.placeholder("block")),
+        ),
+      ),
+  );
+
+  /** The rows of one window as one: fewer to write. */
+  function spent({ charged }: PurgePlan) {
+    const found = new Map<string, { readonly budgetRef: number; readonly startMs: number; spentNano: number }>();
+    for (const call of charged)
+      for (const { ref, startMs } of countersOf(call, book, tree)) {
+        const key = `${ref} ${startMs}`;
+        const so = found.get(key) ?? { budgetRef: ref, startMs, spentNano: 0 };
+        so.spentNano += call.chargeNano;
+        found.set(key, so);
+      }
+    return found.values();
+  }
+
+  return {
+    remove(plan, nowMs) {
+      const { from, through, beforeMs, newestSeq } = plan;
+      const state = purgeState(database);
+      if ((state?.throughSeq ?? 0) !== from) return false;
+      if (newest(database, adjustments) !== plan.adjustmentSeq) return false;
+      if (newestSeq !== null && newest(database, calls) !== newestSeq) return false;
+      for (const row of plan.sums) addSums.run(row);
+      for (const row of spent(plan)) addSpent.run(row);
+      for (const row of plan.keys) noteUse.run(row);
+      for (const row of plan.blocks) forget.run(row);
+      database
+        .delete(attempts)
+        .where(between(attempts.callSeq, from + 1, through))
+        .run();
+      database
+        .delete(calls)
+        .where(and(gt(calls.seq, from), lte(calls.seq, through)))
+        .run();
+      const done = {
+        id: 1,
+        throughSeq: through,
+        beforeMs: Math.max(beforeMs, state?.beforeMs ?? 0),
+        calls: plan.sums.reduce((sum, row) => sum + row.calls, state?.calls ?? 0),
+        lastMs: nowMs,
+      };
+      database.insert(purges).values(done).onConflictDoUpdate({ target: purges.id, set: done }).run();
+      return true;
+    },
+  };
+}
