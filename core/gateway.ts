@@ -50,7 +50,7 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
   } else {
     await refuse(call, error, services);
   }
-  return respondError(call, error);
+  return respondError(call, error, services.now());
 }
 
 const lastTried = (call: Call, { targets }: Route): RouteTarget => {

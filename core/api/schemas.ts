@@ -1,8 +1,8 @@
 import { Type as t } from "@sinclair/typebox";
+import { limitOptions } from "../plugin/plugin.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
 
 const closed = { additionalProperties: false };
-const count = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
 
 const pageQuery = {
   after: t.Optional(t.String({ maxLength: 64, description: "`next` of the page before." })),
@@ -55,14 +55,7 @@ const IncreaseSchema = t.Object(
   },
   { ...closed, description: "More than the limit, for calls that start before `until`." },
 );
-const LimitsSchema = t.Object(
-  {
-    requestsPerMinute: count("Calls a minute."),
-    tokensPerMinute: count("Input and output tokens a minute."),
-    concurrency: count("Calls at once."),
-  },
-  { ...closed, description: "Absent: no limit." },
-);
+const LimitsSchema = t.Object(limitOptions, { ...closed, description: "Absent: no limit." });
 export const NewKeySchema = t.Object(
   {
     name: label("Shown in lists and records."),

@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { LimitScope, LimitUse } from "./limit.ts";
 
 /** Every way a call can fail, and the HTTP status the client gets. The one table; nothing else maps to a status. */
 export const statusOf = {
@@ -50,7 +51,7 @@ export interface ErrorDetails {
   readonly vendor?: { readonly dialect: string; readonly details: Json };
   /** What every 402 and 429 tells. Amounts are tokens, requests or nano-USD, as the limit's own unit; `resetsAt` is epoch ms. */
   readonly limit?: {
-    readonly scope: Scope;
+    readonly scope: LimitScope;
     readonly limit: number;
     readonly used: number;
     readonly held: number;
@@ -58,6 +59,8 @@ export interface ErrorDetails {
     readonly resetsAt: number | null;
     readonly [more: string]: unknown;
   };
+  /** Where all limits of the refused claim stand: for the headers. */
+  readonly use?: readonly LimitUse[];
   /** For the log only, never for the client. */
   readonly cause?: unknown;
 }

@@ -98,6 +98,7 @@ async function onDatabase(
     logger: () => silent,
     fetch: () => Promise.reject(new Error("re-rating asks nobody")),
     now: Date.now,
+    elapsed: () => 0,
     keys: () => ({ find: () => null }),
     named: () => null,
   }).catch((error: unknown) => {

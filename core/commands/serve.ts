@@ -14,6 +14,7 @@ import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
+import { limitBook } from "../pipeline/limit-book.ts";
 import { watchClients } from "../pipeline/disconnect.ts";
 import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
@@ -88,6 +89,7 @@ export const serve: Command = async (input) => {
     logger: ({ kind, name }) => logger.child({ plugin: `${kind}/${name}` }),
     fetch: (request) => fetch(request, { redirect: "manual" }),
     now,
+    elapsed: () => performance.now(),
     keys: (database) => keysFor(database.keys),
     named: (provider, model) => named(provider, model),
   });
@@ -109,6 +111,7 @@ export const serve: Command = async (input) => {
     const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
     const services: Services = {
       ...servicesOf(plugins, loaded.config.models),
+      limits: limitBook(),
       settings: {
         maxBodyBytes: settings.maxBodyBytes,
         firstByteTimeoutMs: settings.timeouts.firstByteMs,

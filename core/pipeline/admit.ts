@@ -1,11 +1,12 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
 import type { Envelope } from "../dialects/dialect.ts";
-import type { Awaitable, Claim, Hold, Principal } from "../plugin/plugin.ts";
+import type { Awaitable, Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
 import type { AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { closedHook, type HookContext } from "./hook.ts";
+import { claimOf, noteSpared } from "./limit-claim.ts";
 import type { Route } from "./models.ts";
 import { limitsFor, scopesOf } from "./scopes.ts";
 import type { Services } from "./services.ts";
@@ -42,22 +43,13 @@ export async function admit(
   if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
 
   const scopes = await scopesOf(call, principal, asked, route, services);
-  if (services.rateLimit.length === 0 && Object.keys(principal.limits).length > 0)
-    throw unavailable("the key has limits, and nothing is configured that keeps them");
+  const limits = limitsOf(principal, scopes, services);
   const first = billFor(call, asked, route, scopes, services);
-  const claim: Claim = {
-    callId: call.id,
-    principal,
-    model: asked.envelope.model,
-    expectedTokens: first.expectedInputTokens + (capOf(asked.envelope) ?? 0),
-  };
+  const { expectedInputTokens } = first;
+  const claim = claimOf({ call, principal, asked, route, expectedInputTokens }, limits?.flat() ?? none, services);
   const holds: Taken[] = [];
   try {
-    for (const [at, limiter] of services.rateLimit.entries()) {
-      const limits = limitsFor(limiter.slot.own, at === 0 ? principal : null, principal);
-      if (limits.length === 0) continue;
-      holds.push(await take(call, "rate-limit", limiter.name, () => limiter.slot.acquire(claim, limits), services));
-    }
+    if (limits) await takeLimits(call, claim, limits, holds, services);
     const { billing } = services;
     const authorize = billing?.slot.authorize?.bind(billing.slot);
     const { dearest } = first;
@@ -72,6 +64,42 @@ export async function admit(
 }
 
 type Taken = Admitted["holds"][number];
+
+/** Of each limiter those that it counts; `null`: no limit at all. */
+function limitsOf(principal: Principal, scopes: readonly Scope[], services: Services): (readonly Limit[])[] | null {
+  if (services.rateLimit.length === 0) {
+    if (limitsFor(undefined, true, principal, scopes, services.limits).length > 0)
+      throw unavailable("limits count the call, and nothing is configured that keeps them");
+    return null;
+  }
+  const limits = services.rateLimit.map(({ slot }, at) =>
+    limitsFor(slot.own, at === 0, principal, scopes, services.limits),
+  );
+  return limits.some(({ length }) => length > 0) ? limits : null;
+}
+
+async function takeLimits(
+  call: Call,
+  claim: Claim,
+  limits: readonly (readonly Limit[])[],
+  holds: Taken[],
+  services: Services,
+) {
+  for (const [at, limiter] of services.rateLimit.entries()) {
+    const own = limits[at] ?? none;
+    if (own.length === 0) continue;
+    try {
+      const taken = await take(call, "rate-limit", limiter.name, () => limiter.slot.acquire(claim, own), services);
+      holds.push(taken);
+      noteSpared(taken.hold, call, services);
+    } catch (error) {
+      if (error instanceof GatewayError && error.kind === "rate-limited") services.limits.refusedBy(error);
+      throw error;
+    }
+  }
+}
+
+const none: readonly Limit[] = [];
 
 /** A hold that is granted after its deadline belongs to nobody any more: it is given back at once. */
 async function take(

@@ -1,10 +1,12 @@
 import { type ErrorDetails, GatewayError } from "../chat/error.ts";
 import type { ErrorBody } from "../dialects/dialect.ts";
 import type { Framing } from "../dialects/framing.ts";
+import type { Admitted } from "./admit.ts";
 import type { Source, StreamedAnswer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { startDrain } from "./disconnect.ts";
 import type { Dispatched } from "./dispatch.ts";
+import { addLimitHeaders } from "./limit-headers.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 import { type Outcome, settle } from "./settle.ts";
@@ -14,7 +16,7 @@ import { faultOf } from "./upstream-error.ts";
 export async function respond(call: Call, dispatched: Dispatched, services: Services): Promise<Response> {
   const { answer, target } = dispatched;
   call.firstByteMs = services.now() - call.startedMs;
-  const headers = headersOf(call, dispatched);
+  const headers = headersOf(call, dispatched, services.now());
   if (answer.kind === "stream") {
     if (!call.clientGone)
       return new Response(streamOf(call, dispatched, answer, services), { headers: streamed(headers, answer.framing) });
@@ -41,9 +43,10 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
 }
 
 /** An error that became an answer, in the caller's dialect. */
-export function respondError(call: Call, error: GatewayError): Response {
+export function respondError(call: Call, error: GatewayError, nowMs: number): Response {
   const { details } = error;
-  const headers = headersOf(call, null);
+  const headers = headersOf(call, null, nowMs);
+  if (details.use) addLimitHeaders(headers, details.use, call.endpoint.dialect.name, nowMs);
   headers["content-type"] = "application/json";
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
   if (details.shouldRetry === false) headers["x-should-retry"] = "false";
@@ -56,7 +59,7 @@ export function respondError(call: Call, error: GatewayError): Response {
 /** A plain object: `Response` copies it once, a `Headers` twice. */
 type HeaderFields = Record<string, string>;
 
-function headersOf(call: Call, dispatched: Dispatched | null): HeaderFields {
+function headersOf(call: Call, dispatched: Dispatched | null, nowMs: number): HeaderFields {
   const headers: HeaderFields = {
     "x-request-id": call.id,
     "cache-control": "no-store",
@@ -64,7 +67,7 @@ function headersOf(call: Call, dispatched: Dispatched | null): HeaderFields {
   };
   const { requestIdHeader } = call.endpoint.dialect.traits;
   if (requestIdHeader !== undefined) headers[requestIdHeader] = call.id;
-  for (const { hold } of call.admitted?.holds ?? []) Object.assign(headers, hold.headers);
+  if (call.admitted && call.admitted.holds.length > 0) addHoldHeaders(headers, call, call.admitted.holds, nowMs);
   if (call.attempts.length > 0) headers["x-llm-proxy-attempts"] = String(call.attempts.length);
   if (dispatched) {
     headers["x-llm-proxy-provider"] = dispatched.target.provider;
@@ -72,6 +75,12 @@ function headersOf(call: Call, dispatched: Dispatched | null): HeaderFields {
   }
   if (call.warnings.length > 0) headers["x-llm-proxy-warnings"] = headerText(call.warnings.join("; "));
   return headers;
+}
+
+function addHoldHeaders(headers: HeaderFields, call: Call, holds: Admitted["holds"], nowMs: number) {
+  const use = holds.flatMap(({ hold }) => hold.use ?? []);
+  addLimitHeaders(headers, use, call.endpoint.dialect.name, nowMs);
+  for (const { hold } of holds) Object.assign(headers, hold.headers);
 }
 
 const streamed = (headers: HeaderFields, framing: Framing = "sse"): HeaderFields => ({
@@ -263,7 +272,7 @@ const bodyOf = (call: Call, error: GatewayError): ErrorBody => ({
   details: publicDetails(error.details),
 });
 
-const publicDetails = ({ cause: _, ...details }: ErrorDetails): ErrorDetails => details;
+const publicDetails = ({ cause: _, use: __, ...details }: ErrorDetails): ErrorDetails => details;
 
 /** Exact decimal: nano-USD are nine places. */
 const usd = (nano: number): string => {

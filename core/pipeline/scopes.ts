@@ -1,7 +1,9 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
-import type { Limit, Limits, Principal } from "../plugin/plugin.ts";
+import type { Limit, Principal, RateLimiter } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
+import { callerScope, eachOf, type LimitBook } from "./limit-book.ts";
+import { limitsOn } from "./limit-rules.ts";
 import type { Route } from "./models.ts";
 import type { Services } from "./services.ts";
 
@@ -41,23 +43,29 @@ function add(scopes: Scope[], kind: Scope["kind"], id: string) {
   scopes.push({ kind, id });
 }
 
-type OwnLimits = { readonly scope: "key" | "account" | "global"; readonly limits: Limits };
-
-/** The rules of the instance itself; the first instance also keeps those of the key. */
-export function limitsFor(own: OwnLimits | undefined, keyOwner: Principal | null, caller: Principal): Limit[] {
-  const callerScope: Scope = { kind: "key", id: caller.keyId ?? `${caller.accountId}/${caller.name}` };
-  const limits = keyOwner ? rules(keyOwner.limits, callerScope) : [];
-  if (!own) return limits;
-  const scope: Scope =
-    own.scope === "key" ? callerScope : { kind: own.scope, id: own.scope === "account" ? caller.accountId : "global" };
-  return [...limits, ...rules(own.limits, scope)];
+/** What one limiter counts: its own rules, and for the first one also those of the key, the file and the database. */
+export function limitsFor(
+  own: RateLimiter["own"],
+  isFirst: boolean,
+  principal: Principal,
+  scopes: readonly Scope[],
+  book: LimitBook,
+): readonly Limit[] {
+  const found: Limit[] = isFirst ? [...keyLimitsOf(principal), ...book.of(scopes, principal)] : [];
+  if (own)
+    for (const scope of eachOf(scopes, principal))
+      if (scope.kind === own.scope) found.push(...limitsOn(scope, own.limits, own.enforce));
+  return found;
 }
 
-function rules(limits: Limits, scope: Scope): Limit[] {
-  const found: Limit[] = [];
-  if (limits.requestsPerMinute !== undefined)
-    found.push({ scope, measure: "requests", amount: limits.requestsPerMinute });
-  if (limits.tokensPerMinute !== undefined) found.push({ scope, measure: "tokens", amount: limits.tokensPerMinute });
-  if (limits.concurrency !== undefined) found.push({ scope, measure: "concurrency", amount: limits.concurrency });
-  return found;
+/** A key's principal is the same object at every call, and so are its limits. */
+const ofKeys = new WeakMap<Principal, readonly Limit[]>();
+
+function keyLimitsOf(principal: Principal): readonly Limit[] {
+  let limits = ofKeys.get(principal);
+  if (limits === undefined) {
+    limits = limitsOn(callerScope(principal), principal.limits);
+    ofKeys.set(principal, limits);
+  }
+  return limits;
 }

@@ -4,6 +4,7 @@ import type { Instance } from "../plugin/slots.ts";
 import type { Transport } from "../runtime/transport.ts";
 import type { Database } from "../storage/database.ts";
 import type { Call } from "./call.ts";
+import type { LimitBook } from "./limit-book.ts";
 import type { Models } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
@@ -17,6 +18,7 @@ export interface Services {
   readonly models: Models;
   readonly auth: readonly Instance<Authenticator>[];
   readonly rateLimit: readonly Instance<RateLimiter>[];
+  readonly limits: LimitBook;
   readonly billing: Instance<Biller> | null;
   readonly observers: readonly Instance<Observer>[];
   readonly transport: Transport;

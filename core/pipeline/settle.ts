@@ -74,6 +74,8 @@ export async function settle(
     services.logger.error({ callId: call.id, error }, "the final record could not be written");
   }
   learn(call, outcome, admitted, final, services.ratios);
+  if (admitted.holds.length > 0 && source === "provider" && usage && outcome.status === "ok")
+    services.limits.output.learn(outcome.target, usage.outputTokens);
   await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
   tellObservers(recordOf(call, final), services);
   return { costNano: final.costNano };

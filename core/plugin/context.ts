@@ -9,6 +9,8 @@ export interface Host {
   readonly logger: (instance: { readonly kind: Kind; readonly name: string }) => Logger;
   readonly fetch: (request: Request) => Promise<Response>;
   readonly now: () => number;
+  /** Milliseconds of a clock that never steps, for `rate-limit`. */
+  readonly elapsed: () => number;
   /** The keys in the database, for `auth`. */
   readonly keys: (database: Database) => KeyLookup;
   /** Which models have a name, for `observer`. Asked only when all plugins are set up. */
@@ -53,6 +55,7 @@ export function pluginContext(
   if (kind === "auth")
     return { ...context, keys: host.keys(database), accounts: { find: (word) => database.accounts.idOf(word) } };
   if (kind === "observer") return { ...context, named: host.named };
+  if (kind === "rate-limit") return { ...context, elapsed: host.elapsed };
   if (kind === "billing") return { ...context, prices };
   return context;
 }

@@ -1,5 +1,4 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import type { Scope } from "../chat/error.ts";
 import type { ChatStream } from "../chat/event.ts";
 import type { Json } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
@@ -7,6 +6,7 @@ import type { ChatResponse } from "../chat/response.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Database } from "../storage/database.ts";
+import type { Claim, Hold, Limits, RateLimiter } from "./limits.ts";
 import type { BookEntry, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
 /**
@@ -20,8 +20,20 @@ export type { ChatEvent, ChatStream } from "../chat/event.ts";
 export type { Json, JsonObject } from "../chat/json.ts";
 export type { ChatRequest, Message, Part } from "../chat/request.ts";
 export type { ChatResponse } from "../chat/response.ts";
+export {
+  limitText,
+  type Limit,
+  type LimitScope,
+  type LimitUse,
+  type Measure,
+  periods,
+  type Period,
+} from "../chat/limit.ts";
+export { quantityText, subjectText } from "../chat/limit.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
+export { limitOptions } from "./limit-options.ts";
+export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type RateLimiter } from "./limits.ts";
 export type {
   BookEntry,
   ChargeRow,
@@ -86,7 +98,8 @@ export interface Contexts {
   provider: Context;
   /** `keys` looks up the keys that core keeps, `accounts` its accounts. */
   auth: Context & { readonly keys: KeyLookup; readonly accounts: AccountLookup };
-  "rate-limit": Context;
+  /** `elapsed` is a clock in ms that never steps, whatever the operator or NTP does to `now`; only differences mean something. */
+  "rate-limit": Context & { readonly elapsed: () => number };
   /** `prices` are the rows of the file's `prices:` section, in file order. */
   billing: Context & { readonly prices: readonly PriceRow[] };
   guardrail: Context;
@@ -179,12 +192,6 @@ export interface Principal {
   readonly models: readonly string[] | "all";
   readonly limits: Limits;
 }
-/** Requests and tokens over time, and calls at once. An absent one is no limit. */
-export interface Limits {
-  readonly requestsPerMinute?: number;
-  readonly tokensPerMinute?: number;
-  readonly concurrency?: number;
-}
 export interface KeyLookup {
   /** `null`: not of the form of our keys. Throws `unauthenticated` for an unknown, expired or revoked one, all alike. */
   find(credential: string, request: Request): Awaitable<Principal | null>;
@@ -198,36 +205,6 @@ export interface AccountLookup {
 }
 
 // ── rate-limit, billing ───────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Who wants what, and at most how much of it. */
-export interface Claim {
-  readonly callId: string;
-  readonly principal: Principal;
-  readonly model: string;
-  /** What the call will probably use: limits in tokens reserve this and are corrected at the end. */
-  readonly expectedTokens: number;
-}
-export interface Limit {
-  readonly scope: Scope;
-  readonly measure: "requests" | "tokens" | "concurrency";
-  /** How many per minute, or at once for `concurrency`. */
-  readonly amount: number;
-}
-/** A granted claim. Core ends it exactly once, by one of the two methods, however the call went. */
-export interface Hold {
-  /** Headers for the client, e.g. `x-ratelimit-remaining-tokens`. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Replaces the expectation by what was used. */
-  settle(actual: { readonly usage: Usage; readonly chargeNano: number }): Awaitable<void>;
-  /** The call was not admitted: nothing counts, not even the request. */
-  release(): Awaitable<void>;
-}
-export interface RateLimiter {
-  /** The rules of the instance's own options, applied for every principal beside those of keys and accounts. */
-  readonly own?: { readonly scope: "key" | "account" | "global"; readonly limits: Limits };
-  /** Takes from all the limits or from none. Throws `rate-limited` with `retryAfterSeconds` and `details.limit`. */
-  acquire(claim: Claim, limits: readonly Limit[]): Awaitable<Hold>;
-}
 
 export interface Biller {
   /**

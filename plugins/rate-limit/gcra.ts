@@ -8,18 +8,20 @@ interface Share {
   younger: Share | null;
 }
 
-/** In units of a 60,000th of a request or token, `amount` a minute is `amount` a millisecond: integers only, no drift. */
-const unit = 60_000;
-
 /**
- * The generic cell rate algorithm (ITU-T I.371) for one limit of so many a minute, in its leaky-bucket form: what is
- * taken raises the level, time drains it evenly, and at most one minute's amount fits.
+ * The generic cell rate algorithm (ITU-T I.371) for one limit of so many a period, in its leaky-bucket form: what is
+ * taken raises the level, time drains it evenly, and at most one period's amount fits.
  *
- * Guaranteed: a minute's amount at once, and in any time of `s` seconds at most `amount × (1 + s/60)`; so in any
- * sliding minute never more than twice the amount, and that only after a minute of rest. When a share turns out smaller
- * than it was taken, the level becomes exactly what it would be had the smaller one been taken from the start.
+ * Guaranteed: a period's amount at once, and in any time of `s` periods at most `amount × (1 + s)`; so in any sliding
+ * period never more than twice the amount, and that only after a period of rest. When a share turns out smaller than it
+ * was taken, the level becomes exactly what it would be had the smaller one been taken from the start.
+ *
+ * The level is in units of one part in `periodMs` of a request or token, so that `amount` a period is `amount` a
+ * millisecond: integers only, no drift, as long as `amount × periodMs` is below 2^53. Above it (a limit in nano-USD, or
+ * more than a hundred million tokens a day) a step is off by one part in 2^53 of the amount.
  */
 export class RateBucket implements Counter {
+  readonly #periodMs: number;
   #amount: number;
   #atMs: number;
   #level = 0;
@@ -29,21 +31,22 @@ export class RateBucket implements Counter {
   /** Of all slices, at most the level. */
   #sum = 0;
 
-  constructor(amount: number, nowMs: number) {
+  constructor(amount: number, nowMs: number, periodMs = 60_000) {
     this.#amount = amount;
     this.#atMs = nowMs;
+    this.#periodMs = periodMs;
   }
 
   waitMs(count: number, amount: number, nowMs: number): number {
     this.#advance(nowMs);
     this.#amount = amount;
     if (count > amount) return Infinity;
-    const over = this.#level + (count - amount) * unit;
+    const over = this.#level + (count - amount) * this.#periodMs;
     return over <= 0 ? 0 : Math.ceil(over / amount);
   }
 
   take(count: number): End {
-    this.#level += count * unit;
+    this.#level += count * this.#periodMs;
     this.#held += count;
     const share: Share = { slice: this.#level - this.#sum, older: this.#youngest, younger: null };
     if (this.#youngest) this.#youngest.younger = share;
@@ -53,7 +56,7 @@ export class RateBucket implements Counter {
   }
 
   state(): ReturnType<Counter["state"]> {
-    const counted = Math.ceil(this.#level / unit);
+    const counted = Math.ceil(this.#level / this.#periodMs);
     const held = Math.min(this.#held, counted);
     const resetMs = this.#amount > 0 ? Math.ceil(this.#level / this.#amount) : 0;
     return { used: counted - held, held, resetMs };
@@ -67,14 +70,14 @@ export class RateBucket implements Counter {
   #end(share: Share, taken: number, actual: number, nowMs: number): void {
     this.#advance(nowMs);
     this.#held -= taken;
-    const less = (taken - actual) * unit;
+    const less = (taken - actual) * this.#periodMs;
     // What drained away while the share was open cannot be given back: others may have been let in for it.
-    if (less > 0) this.#level -= this.#cut(share, less);
+    if (less > 0) this.#level = Math.max(0, this.#level - this.#cut(share, less));
     else this.#level -= less;
     this.#unlink(share);
   }
 
-  /** A clock that steps back drains nothing at that moment, and goes on from there: nobody waits for the step. */
+  /** The clock never steps; should one do, a step back drains nothing at that moment, and nobody waits for it. */
   #advance(nowMs: number): void {
     const elapsedMs = Math.max(0, nowMs - this.#atMs);
     this.#atMs = nowMs;

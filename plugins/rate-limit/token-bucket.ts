@@ -1,72 +1,130 @@
-import { definePlugin, t } from "llm-proxy/plugin";
-import type { Claim, Hold, Limit, RateLimiter, Usage } from "llm-proxy/plugin";
+import {
+  definePlugin,
+  limitFields,
+  limitOptions,
+  type Limits,
+  periods,
+  t,
+  type Claim,
+  type Hold,
+  type Limit,
+  type LimitUse,
+  type Measure,
+  type RateLimiter,
+  type Usage,
+} from "llm-proxy/plugin";
 import type { Counter, End } from "./counter.ts";
 import { RateBucket } from "./gcra.ts";
-import { headersOf, refusal, type Want } from "./report.ts";
+import { refusal, useOf, type Want } from "./report.ts";
 import { Slots } from "./slots.ts";
-
-const atMost = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
 
 /** Counts in the memory of this process; a restart begins with full buckets. */
 export default definePlugin({
   kind: "rate-limit",
   name: "token-bucket",
   api: 1,
-  description: "Limits on requests and tokens a minute and on calls at once, counted in memory.",
+  description:
+    "Limits on requests, tokens and spending over time and on calls at once, counted in memory. A limit lets its amount through at once and refills evenly over its period; a restart begins full.",
   config: t.Object(
     {
-      scope: t.Union([t.Literal("key"), t.Literal("account"), t.Literal("global")], {
-        default: "key",
-        description: "Whose calls are counted together for the three limits below.",
-      }),
-      requestsPerMinute: atMost("At most this many at once, refilled evenly over a minute."),
-      tokensPerMinute: atMost(
-        "Input and output. A call reserves what it will probably use and is corrected at its end.",
+      scope: t.Union(
+        [t.Literal("key"), t.Literal("account"), t.Literal("model"), t.Literal("provider"), t.Literal("global")],
+        { default: "key", description: "Whose calls are counted together for the limits below." },
       ),
-      concurrency: atMost("Calls that run at the same time."),
+      enforce: t.Boolean({
+        default: true,
+        description: "`false`: the limits below refuse nothing; calls they would have refused carry a warning.",
+      }),
+      ...limitOptions,
     },
     { additionalProperties: false },
   ),
-  setup: ({ scope, ...limits }, { now }): RateLimiter => {
-    const acquire = tokenBucket(now);
-    return { own: { scope, limits }, acquire };
+  setup: ({ scope, enforce, ...options }, { now, elapsed }): RateLimiter => {
+    const limits: Limits = Object.fromEntries(
+      limitFields.flatMap(({ name }) => (options[name] === undefined ? [] : [[name, options[name]]])),
+    );
+    return { own: { scope, limits, enforce }, ...tokenBucket({ now, elapsed }) };
   },
 });
 
+export interface Clocks {
+  /** Epoch ms: for what clients read. */
+  readonly now: () => number;
+  /** Never steps: for what drains. */
+  readonly elapsed: () => number;
+}
+
 /** `counters`: by limit and scope, kept here and read by nobody else. */
-export function tokenBucket(now: () => number, counters = new Map<string, Counter>()) {
+export function tokenBucket({ now, elapsed }: Clocks, counters = new Map<string, Counter>()) {
   let cursor = counters.entries();
   let added = 0;
 
-  // Synchronous from the first look to the last take, so that no other claim comes between.
-  return (claim: Claim, limits: readonly Limit[]): Hold => {
-    if (limits.length === 0) return unlimited;
-    const nowMs = Math.floor(now());
-    forgetIdle(nowMs);
-    const wants = strictest(limits).map((limit): Want => {
-      const needed = limit.measure === "tokens" ? Math.max(0, Math.ceil(claim.expectedTokens)) : 1;
-      return { limit, counter: counterOf(limit, nowMs), needed };
-    });
+  return {
+    // Synchronous from the first look to the last take, so that no other claim comes between.
+    acquire(claim: Claim, limits: readonly Limit[]): Hold {
+      if (limits.length === 0) return unlimited;
+      const nowMs = Math.floor(elapsed());
+      forgetIdle(nowMs);
+      const wants = wantsOf(limits, claim, nowMs);
+      const spared = refusedBy(wants, nowMs);
+      const taken = wants.filter((want) => !spared.includes(want));
+      const ends = taken.map(({ counter, needed }) => counter.take(needed));
+      return holdOf(taken, ends, spared, elapsed);
+    },
+    use(limits: readonly Limit[]): readonly LimitUse[] {
+      const nowMs = Math.floor(elapsed());
+      return limits.map((limit) => {
+        const counter = counters.get(placeOf(limit));
+        counter?.waitMs(0, limit.amount, nowMs);
+        return { limit, ...(counter?.state() ?? untouched) };
+      });
+    },
+  };
+
+  /**
+   * One for each counter, the smallest amount. The larger could never refuse what the smaller lets in, so both can share
+   * one counter, which goes on when an operator changes an amount.
+   */
+  function wantsOf(limits: readonly Limit[], claim: Claim, nowMs: number): Want[] {
+    const wants: Want[] = [];
+    for (const limit of limits) {
+      const counter = counterOf(limit, nowMs);
+      const known = wants.find((want) => want.counter === counter);
+      if (known === undefined) wants.push({ limit, counter, needed: neededBy(claim, limit.measure) });
+      else if (limit.amount < known.limit.amount) wants[wants.indexOf(known)] = { ...known, limit };
+    }
+    return wants;
+  }
+
+  /** Throws when a limit refuses; else the limits that would, were they enforced. */
+  function refusedBy(wants: readonly Want[], nowMs: number): readonly Want[] {
+    let spared: Want[] | null = null;
     let refused: Want | null = null;
     let longestMs = 0;
     for (const want of wants) {
       const waitMs = want.counter.waitMs(want.needed, want.limit.amount, nowMs);
-      if (waitMs <= longestMs) continue;
-      refused = want;
-      longestMs = waitMs;
+      if (waitMs === 0) continue;
+      if (want.limit.enforce === false) {
+        (spared ??= []).push(want);
+      } else if (waitMs > longestMs) {
+        refused = want;
+        longestMs = waitMs;
+      }
     }
-    if (refused) throw refusal(refused, longestMs, nowMs);
-    const taken = wants.map(({ limit, counter, needed }) => ({ measure: limit.measure, end: counter.take(needed) }));
-    return holdOf(taken, headersOf(wants), now);
-  };
+    if (refused) throw refusal(wants.filter(isEnforced), refused, longestMs, now());
+    return spared ?? nobody;
+  }
 
-  function counterOf({ scope, measure, amount }: Limit, nowMs: number): Counter {
-    const key = `${measure} ${scope.kind} ${scope.id}`;
-    const known = counters.get(key);
+  function counterOf(limit: Limit, nowMs: number): Counter {
+    const place = placeOf(limit);
+    const known = counters.get(place);
     if (known) return known;
     added += 1;
-    const counter = measure === "concurrency" ? new Slots() : new RateBucket(amount, nowMs);
-    counters.set(key, counter);
+    const counter =
+      limit.measure === "concurrency"
+        ? new Slots()
+        : new RateBucket(limit.amount, nowMs, periods[limit.per ?? "minute"]);
+    counters.set(place, counter);
     return counter;
   }
 
@@ -84,40 +142,80 @@ export function tokenBucket(now: () => number, counters = new Map<string, Counte
   }
 }
 
-/**
- * One limit for each scope and measure, the smallest. The larger could never refuse what the smaller lets in, so both
- * can share one counter, which goes on when an operator changes an amount.
- */
-function strictest(limits: readonly Limit[]): readonly Limit[] {
-  return limits.filter((limit, index) =>
-    limits.every((other, at) => {
-      const same =
-        other.measure === limit.measure && other.scope.kind === limit.scope.kind && other.scope.id === limit.scope.id;
-      return !same || at === index || other.amount > limit.amount || (other.amount === limit.amount && at > index);
-    }),
-  );
+/** One that is only tried counts apart: what it spares must not eat into what is enforced. */
+const placeOf = (limit: Limit): string => {
+  let place = places.get(limit);
+  if (place === undefined) {
+    place = placeText(limit);
+    places.set(limit, place);
+  }
+  return place;
+};
+
+const places = new WeakMap<Limit, string>();
+
+const placeText = ({ scope, measure, per = "minute", enforce }: Limit): string =>
+  `${measure} ${measure === "concurrency" ? "" : per} ${enforce === false ? "tried " : ""}${scope.kind} ${scope.id}`;
+
+function neededBy(claim: Claim, measure: Measure): number {
+  switch (measure) {
+    case "requests":
+    case "concurrency":
+      return 1;
+    case "tokens":
+      return whole(claim.expectedTokens);
+    case "input-tokens":
+      return whole(claim.expectedInputTokens);
+    case "output-tokens":
+      return whole(claim.expectedOutputTokens);
+    case "spend":
+      return whole(claim.expectedChargeNano);
+  }
 }
 
-interface Taken {
-  readonly measure: Limit["measure"];
-  readonly end: End;
-}
+const whole = (amount: number): number => Math.max(0, Math.ceil(amount));
 
-function holdOf(taken: readonly Taken[], headers: Readonly<Record<string, string>>, now: () => number): Hold {
-  let ended = false;
-  const endAll = (actualOf: (measure: Limit["measure"]) => number) => {
-    if (ended) return;
-    ended = true;
-    const nowMs = Math.floor(now());
-    for (const { measure, end } of taken) end(actualOf(measure), nowMs);
-  };
-  return {
-    headers,
-    settle: ({ usage }) => endAll((measure) => (measure === "tokens" ? tokensOf(usage) : 1)),
-    release: () => endAll(() => 0),
-  };
+function usedBy({ usage, chargeNano }: Parameters<Hold["settle"]>[0], measure: Measure): number {
+  switch (measure) {
+    case "requests":
+    case "concurrency":
+      return 1;
+    case "tokens":
+      return tokensOf(usage);
+    case "input-tokens":
+      return usage.inputTokens;
+    case "output-tokens":
+      return usage.outputTokens;
+    case "spend":
+      return chargeNano;
+  }
 }
 
 const tokensOf = (usage: Usage): number => usage.inputTokens + usage.outputTokens;
+
+function holdOf(taken: readonly Want[], ends: readonly End[], spared: readonly Want[], elapsed: () => number): Hold {
+  let ended = false;
+  const endAll = (actual: Parameters<Hold["settle"]>[0] | null) => {
+    if (ended) return;
+    ended = true;
+    const nowMs = Math.floor(elapsed());
+    for (const [at, end] of ends.entries()) {
+      const measure = taken[at]?.limit.measure ?? "requests";
+      end(actual === null ? 0 : usedBy(actual, measure), nowMs);
+    }
+  };
+  return {
+    use: useOf(spared.length === 0 && taken.every(isEnforced) ? taken : taken.filter(isEnforced)),
+    ...(spared.length > 0 && { spared: spared.map(({ limit }) => limit) }),
+    settle: (actual) => endAll(actual),
+    release: () => endAll(null),
+  };
+}
+
+const isEnforced = ({ limit }: Want): boolean => limit.enforce !== false;
+
+const nobody: readonly Want[] = [];
+
+const untouched = { used: 0, held: 0, resetMs: 0 };
 
 const unlimited: Hold = { settle: () => {}, release: () => {} };

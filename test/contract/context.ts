@@ -26,6 +26,7 @@ export function fakeContext(
 ): Contexts[Kind] &
   Contexts["auth"] &
   Contexts["billing"] &
+  Contexts["rate-limit"] &
   Contexts["storage"] &
   Contexts["observer"] & { readonly seen: Seen } {
   const cleanups: (() => Awaitable<void>)[] = [];
@@ -43,6 +44,7 @@ export function fakeContext(
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     storage: memoryNamespace(clock.now),
     now: clock.now,
+    elapsed: clock.now,
     fetch(request) {
       fetched.push(request);
       return Promise.reject(new Error("no network in tests"));

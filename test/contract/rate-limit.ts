@@ -1,21 +1,31 @@
 import { describe, expect, test } from "bun:test";
-import { type Awaitable, GatewayError, type Hold, type Limit, noUsage, type RateLimiter } from "llm-proxy/plugin";
+import {
+  type Awaitable,
+  GatewayError,
+  type Hold,
+  type Limit,
+  noUsage,
+  type Period,
+  periods,
+  type RateLimiter,
+} from "llm-proxy/plugin";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testDeclared } from "./declared.ts";
 import { aClaim } from "./samples.ts";
 
 export interface RateLimitContract {
-  /** What the limiter does not count, or `headers` when its holds carry none. */
-  readonly skip?: readonly (Limit["measure"] | "headers")[];
+  /** What the limiter does not count, or `use` when it does not tell where limits stand. */
+  readonly skip?: readonly (Limit["measure"] | "use")[];
 }
 
-/** What every `rate-limit` plugin must do. `create` makes a fresh one, with no calls counted, on the clock it is given. */
+/** What every `rate-limit` plugin must do. `create` makes a fresh one, with no calls counted, on the clocks it is given. */
 export function testRateLimit(
-  create: (now: () => number) => Awaitable<RateLimiter>,
+  create: (clocks: Clocks) => Awaitable<RateLimiter>,
   { skip = [] }: RateLimitContract = {},
 ): void {
   const counts = (measure: Limit["measure"]) => !skip.includes(measure);
-  const measures = (["requests", "tokens", "concurrency"] as const).filter(counts);
+  const measures = allMeasures.filter(counts);
+  const overTime = measures.filter((measure) => measure !== "concurrency");
 
   describe("rate-limit contract", () => {
     testDeclared("the limiter", skip, async () => {
@@ -24,13 +34,10 @@ export function testRateLimit(
         await take([limitOf(measure, 1, "declared")], 1);
         return (await take([limitOf(measure, 1, "declared")], 1)) instanceof GatewayError;
       };
-      const hold = await take([limitOf("requests", 5, "headers"), limitOf("tokens", 5, "headers")], 1);
-      return {
-        requests: await refuses("requests"),
-        tokens: await refuses("tokens"),
-        concurrency: await refuses("concurrency"),
-        headers: !(hold instanceof Error) && hold.headers !== undefined,
-      };
+      const limiter = await create(clocksOf(fakeClock()));
+      const refusing: Partial<Record<Limit["measure"], boolean>> = {};
+      for (const measure of allMeasures) refusing[measure] = await refuses(measure);
+      return { ...noMeasure, ...refusing, use: limiter.use !== undefined };
     });
 
     test("no limit refuses nothing", async () => {
@@ -59,19 +66,16 @@ export function testRateLimit(
       if (resetsAt !== null) expect(resetsAt).toBeGreaterThan(clock.now());
     });
 
-    test.each(measures.filter((measure) => measure !== "concurrency"))(
-      "%s: who waits as long as the refusal says passes",
-      async (measure) => {
-        const { take, clock } = await bench(create);
-        for (let call = 0; call < 10; call++) await take([limitOf(measure, 7)], 1);
-        for (let round = 0; round < 5; round++) {
-          const error = await take([limitOf(measure, 7)], 1);
-          if (!(error instanceof GatewayError)) continue;
-          clock.advance((error.details.retryAfterSeconds ?? 0) * 1_000);
-          expect(await take([limitOf(measure, 7)], 1)).not.toBeInstanceOf(Error);
-        }
-      },
-    );
+    test.each(overTime)("%s: who waits as long as the refusal says passes", async (measure) => {
+      const { take, clock } = await bench(create);
+      for (let call = 0; call < 10; call++) await take([limitOf(measure, 7)], 1);
+      for (let round = 0; round < 5; round++) {
+        const error = await take([limitOf(measure, 7)], 1);
+        if (!(error instanceof GatewayError)) continue;
+        clock.advance((error.details.retryAfterSeconds ?? 0) * 1_000);
+        expect(await take([limitOf(measure, 7)], 1)).not.toBeInstanceOf(Error);
+      }
+    });
 
     test.each(measures)(
       "%s: a release restores all of it, in any order, and a second end changes nothing",
@@ -132,44 +136,160 @@ export function testRateLimit(
         for (let call = 0; call < 10; call++) await (await grant([limitOf("concurrency", 1)], 1)).settle(used(1));
       });
 
-    if (counts("tokens")) {
-      test("tokens: use below the expectation gives back the rest", async () => {
+    for (const measure of overTime.filter((each) => each !== "requests")) {
+      test(`${measure}: use below the expectation gives back the rest`, async () => {
         const { take, grant } = await bench(create);
-        await (await grant([limitOf("tokens", 1_000)], 900)).settle(used(100));
-        await grant([limitOf("tokens", 1_000)], 900);
-        expect(await take([limitOf("tokens", 1_000)], 1)).toBeInstanceOf(GatewayError);
+        await (await grant([limitOf(measure, 1_000)], 900)).settle(used(100, measure));
+        await grant([limitOf(measure, 1_000)], 900);
+        expect(await take([limitOf(measure, 1_000)], 1)).toBeInstanceOf(GatewayError);
       });
 
-      test("tokens: use above the expectation is counted in full", async () => {
+      test(`${measure}: use above the expectation is counted in full`, async () => {
         const { take, grant } = await bench(create);
-        await (await grant([limitOf("tokens", 1_000)], 100)).settle(used(950));
-        expect(await take([limitOf("tokens", 1_000)], 100)).toBeInstanceOf(GatewayError);
-        await grant([limitOf("tokens", 1_000)], 50);
+        await (await grant([limitOf(measure, 1_000)], 100)).settle(used(950, measure));
+        expect(await take([limitOf(measure, 1_000)], 100)).toBeInstanceOf(GatewayError);
+        await grant([limitOf(measure, 1_000)], 50);
       });
 
-      test("tokens: one call above the limit is refused, and takes nothing", async () => {
+      test(`${measure}: one call above the limit is refused, and takes nothing`, async () => {
         const { take, grant } = await bench(create);
-        expect(await take([limitOf("tokens", 1_000)], 1_001)).toMatchObject({ kind: "rate-limited" });
-        await grant([limitOf("tokens", 1_000)], 1_000);
+        expect(await take([limitOf(measure, 1_000)], 1_001)).toMatchObject({ kind: "rate-limited" });
+        await grant([limitOf(measure, 1_000)], 1_000);
       });
     }
 
-    if (counts("requests") && !skip.includes("headers"))
-      test("headers say what is left", async () => {
-        const { grant } = await bench(create);
-        await grant([limitOf("requests", 60)], 1);
-        const { headers } = await grant([limitOf("requests", 60)], 1);
-        expect(headers).toMatchObject({ "x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "58" });
+    for (const [per, periodMs] of Object.entries(periods) as [Period, number][])
+      test.each(overTime)(`%s a ${per}: the amount passes, and again when the ${per} is over`, async (measure) => {
+        const { take, grant, clock } = await bench(create);
+        const limits = [{ ...limitOf(measure, 4), per }];
+        const refused = async () => (await take(limits, 1)) instanceof GatewayError;
+        for (let round = 0; round < 3; round++) {
+          for (let call = 0; call < 4; call++) await (await grant(limits, 1)).settle(used(1, measure));
+          expect(await refused()).toBe(true);
+          clock.advance(periodMs / 4 - 1);
+          expect(await refused()).toBe(true);
+          clock.advance(periodMs - periodMs / 4 + 1);
+        }
       });
+
+    test("periods of one scope and measure are apart, and the one that binds longest is named", async () => {
+      const { take, grant, clock } = await bench(create);
+      if (!counts("requests")) return;
+      const limits = [limitOf("requests", 2), { ...limitOf("requests", 3), per: "hour" as const }];
+      await grant(limits, 1);
+      await grant(limits, 1);
+      expect(await take(limits, 1)).toMatchObject({ details: { limit: { limit: 2 } } });
+      clock.advance(60_000);
+      await grant(limits, 1);
+      expect(await take(limits, 1)).toMatchObject({ details: { limit: { limit: 3 } } });
+    });
+
+    test.each(overTime)(
+      "%s: steps of the wall clock neither let more through nor lock anybody out",
+      async (measure) => {
+        const { take, grant, clock, step } = await bench(create);
+        const limits = [limitOf(measure, 10)];
+        for (const stepMs of [3_600_000, -7_200_000, 3_600_000]) {
+          for (let call = 0; call < 10; call++) await grant(limits, 1);
+          step(stepMs);
+          const error = await take(limits, 1);
+          expect(error).toMatchObject({ kind: "rate-limited", details: { retryAfterSeconds: 6 } });
+          clock.advance(60_000);
+        }
+      },
+    );
+
+    describe("a limit that is not enforced", () => {
+      test.each(measures)("%s: refuses nothing, and is named when it would", async (measure) => {
+        const { grant } = await bench(create);
+        const limits = [{ ...limitOf(measure, 2), enforce: false }];
+        expect((await grant(limits, 1)).spared ?? []).toEqual([]);
+        expect((await grant(limits, 1)).spared ?? []).toEqual([]);
+        for (let call = 0; call < 5; call++) expect((await grant(limits, 1)).spared).toEqual(limits);
+      });
+
+      test.each(overTime)("%s: counts as if it had refused", async (measure) => {
+        const { grant, clock } = await bench(create);
+        const limits = [{ ...limitOf(measure, 2), enforce: false }];
+        for (let call = 0; call < 20; call++) await (await grant(limits, 1)).settle(used(1, measure));
+        clock.advance(60_000);
+        expect((await grant(limits, 1)).spared ?? []).toEqual([]);
+      });
+
+      test.each(measures)("%s: does not weaken one of the same scope that is", async (measure) => {
+        const { take, grant } = await bench(create);
+        const limits = [{ ...limitOf(measure, 1), enforce: false }, limitOf(measure, 2)];
+        await grant(limits, 1);
+        expect((await grant(limits, 1)).spared).toEqual(limits.slice(0, 1));
+        expect(await take(limits, 1)).toBeInstanceOf(GatewayError);
+      });
+    });
+
+    if (counts("requests") && !skip.includes("use"))
+      test("holds, refusals and the limiter itself tell where limits stand", async () => {
+        const { grant, take, limiter } = await bench(create);
+        const limit = limitOf("requests", 2);
+        await (await grant([limit], 1)).settle(used(1));
+        expect((await grant([limit], 1)).use).toMatchObject([{ limit, used: 1, held: 1 }]);
+        expect(await take([limit], 1)).toMatchObject({ details: { use: [{ limit, used: 1, held: 1 }] } });
+        expect(await limiter.use?.([limit, limitOf("requests", 5, "other")])).toMatchObject([
+          { limit, used: 1, held: 1 },
+          { used: 0, held: 0 },
+        ]);
+      });
+
+    test("whatever is taken and however it ends, what is left is what never ended", async () => {
+      const { take, clock } = await bench(create);
+      const limits = measures.map((measure) => limitOf(measure, 40, "kept"));
+      let seed = 7;
+      const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
+      const open: Hold[] = [];
+      for (let turn = 0; turn < 400; turn++) {
+        if (random(2) === 0) {
+          const hold = await take(limits, 1 + random(5));
+          if (!(hold instanceof Error)) open.push(hold);
+        } else {
+          const [hold] = open.splice(random(Math.max(1, open.length)), 1);
+          await (random(3) === 0 ? hold?.release() : hold?.settle(used(random(6))));
+        }
+        clock.advance(random(3_000));
+      }
+      for (const hold of open) await hold.release();
+      clock.advance(60_000);
+      for (const measure of measures) {
+        const whole = await Promise.all(Array.from({ length: 50 }, () => take([limitOf(measure, 40, "kept")], 1)));
+        expect([measure, whole.filter((hold) => !(hold instanceof Error)).length]).toEqual([measure, 40]);
+      }
+    });
   });
 }
 
-async function bench(create: (now: () => number) => Awaitable<RateLimiter>) {
+/** `elapsed` never steps; `now` may. */
+export interface Clocks {
+  readonly now: () => number;
+  readonly elapsed: () => number;
+}
+
+const clocksOf = ({ now }: FakeClock): Clocks => ({ now, elapsed: now });
+
+const allMeasures = ["requests", "tokens", "input-tokens", "output-tokens", "spend", "concurrency"] as const;
+const noMeasure = {
+  requests: false,
+  tokens: false,
+  "input-tokens": false,
+  "output-tokens": false,
+  spend: false,
+  concurrency: false,
+};
+
+async function bench(create: (clocks: Clocks) => Awaitable<RateLimiter>) {
   const clock: FakeClock = fakeClock();
-  const limiter = await create(clock.now);
+  let steppedMs = 0;
+  const limiter = await create({ now: () => clock.now() + steppedMs, elapsed: () => clock.now() - 1_700_000_000_000 });
+  const step = (ms: number) => void (steppedMs += ms);
   const take = async (limits: readonly Limit[], expectedTokens: number): Promise<Hold | Error> => {
     try {
-      return await limiter.acquire(aClaim({ expectedTokens }), limits);
+      return await limiter.acquire(claimOf(expectedTokens), limits);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -179,8 +299,17 @@ async function bench(create: (now: () => number) => Awaitable<RateLimiter>) {
     if (outcome instanceof Error) throw outcome;
     return outcome;
   };
-  return { clock, take, grant };
+  return { clock, step, limiter, take, grant };
 }
+
+/** So much of each measure that is an amount. */
+const claimOf = (amount: number) =>
+  aClaim({
+    expectedTokens: amount,
+    expectedInputTokens: amount,
+    expectedOutputTokens: amount,
+    expectedChargeNano: amount,
+  });
 
 const limitOf = (measure: Limit["measure"], amount: number, id = "a"): Limit => ({
   scope: { kind: "key", id },
@@ -188,7 +317,8 @@ const limitOf = (measure: Limit["measure"], amount: number, id = "a"): Limit => 
   amount,
 });
 
-const used = (tokens: number): Parameters<Hold["settle"]>[0] => ({
-  usage: { ...noUsage, inputTokens: tokens },
-  chargeNano: 0,
+/** So many tokens, of the input unless only the output is looked at, and so many nano-USD. */
+const used = (amount: number, measure?: Limit["measure"]): Parameters<Hold["settle"]>[0] => ({
+  usage: { ...noUsage, [measure === "output-tokens" ? "outputTokens" : "inputTokens"]: amount },
+  chargeNano: amount,
 });

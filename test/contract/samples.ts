@@ -15,6 +15,9 @@ export const aClaim = (changed: Partial<Claim> = {}): Claim => ({
   principal: aPrincipal(),
   model: "echo",
   expectedTokens: 0,
+  expectedInputTokens: 0,
+  expectedOutputTokens: 0,
+  expectedChargeNano: 0,
   ...changed,
 });
 

@@ -1,6 +1,7 @@
 import { afterAll } from "bun:test";
 import { GatewayError, type Biller, type Principal, type Provider, type Usage } from "llm-proxy/plugin";
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
+import { limitBook } from "../../core/pipeline/limit-book.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
 import { learnedRatios } from "../../core/pipeline/ratios.ts";
 import { watchOverload } from "../../core/pipeline/overload.ts";
@@ -28,7 +29,9 @@ export interface Bench {
   readonly sql: <Row>(query: string) => Row[];
 }
 
-export interface BenchOptions extends Partial<Pick<Services, "auth" | "rateLimit" | "transport" | "observers">> {
+export interface BenchOptions extends Partial<
+  Pick<Services, "auth" | "rateLimit" | "limits" | "transport" | "observers">
+> {
   readonly providers?: Readonly<Record<string, Provider>>;
   readonly biller?: Partial<Biller> | null;
   readonly settings?: Partial<Services["settings"]>;
@@ -67,6 +70,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
       { name: "anybody", slot: { authenticate: () => aPrincipal({ keyId: null, ...options.principal }) } },
     ],
     rateLimit: options.rateLimit ?? [],
+    limits: options.limits ?? limitBook(),
     billing: biller && { name: "ledger", slot: biller },
     observers: options.observers ?? [],
     transport: options.transport ?? (() => Promise.reject(new Error("no network in tests"))),

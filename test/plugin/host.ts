@@ -17,6 +17,7 @@ export function recordingHost(events: string[], more: Partial<Host> = {}): Host 
     },
     fetch: () => Promise.reject(new Error("no network in tests")),
     now: () => 1_000,
+    elapsed: () => 0,
     keys: () => ({ find: () => null }),
     named: () => null,
     ...more,

@@ -155,7 +155,10 @@ describe("context", () => {
 
     const common = ["fetch", "logger", "name", "now", "onDispose", "storage"];
     for (const [kind] of kinds) {
-      const more = { auth: ["accounts", "keys"], billing: ["prices"], observer: ["named"] }[String(kind)] ?? [];
+      const more =
+        { auth: ["accounts", "keys"], billing: ["prices"], observer: ["named"], "rate-limit": ["elapsed"] }[
+          String(kind)
+        ] ?? [];
       expect([kind, Object.keys(seen[kind] ?? {}).toSorted()]).toEqual([kind, [...common, ...more].toSorted()]);
       expect(seen[kind]?.name).toBe("mine");
     }

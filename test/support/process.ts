@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Limits } from "../../core/plugin/limits.ts";
 import { until } from "./poll.ts";
 
 const root = join(import.meta.dir, "..", "..");
@@ -26,11 +27,7 @@ export interface NewKeyBody {
   readonly models?: readonly string[];
   readonly expiresAt?: number;
   readonly budget?: { readonly usd: number | string; readonly window: string };
-  readonly limits?: {
-    readonly requestsPerMinute?: number;
-    readonly tokensPerMinute?: number;
-    readonly concurrency?: number;
-  };
+  readonly limits?: Limits;
 }
 export interface CreatedKey {
   readonly id: string;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { periods } from "llm-proxy/plugin";
 import { RateBucket } from "../../../plugins/rate-limit/gcra.ts";
 
 const startMs = 1_800_000_000_000;
@@ -24,26 +25,21 @@ describe("RateBucket", () => {
   const amounts = fc.constantFrom(1, 7, 60, 1_000, 999_983);
   const pauses = fc.oneof(fc.nat(50), fc.nat(5_000), fc.nat(90_000));
 
-  test("in any time of s seconds at most amount × (1 + s/60) pass, and at each moment as many as that allows", () => {
+  test("in any time of s periods at most amount × (1 + s) pass, and at each moment as many as that allows", () => {
     fc.assert(
       fc.property(
         fc.constantFrom(1, 7, 60, 211),
+        fc.constantFrom(...Object.values(periods)),
         fc.array(fc.tuple(pauses, fc.integer({ min: 1, max: 100 })), { maxLength: 40 }),
-        (amount, arrivals) => {
-          const bucket = new RateBucket(amount, startMs);
+        (amount, periodMs, arrivals) => {
+          const bucket = new RateBucket(amount, startMs, periodMs);
           const passedAtMs: number[] = [];
           let nowMs = startMs;
           for (const [pauseMs, calls] of arrivals) {
-            nowMs += pauseMs;
+            nowMs += Math.floor((pauseMs * periodMs) / 60_000);
             for (let call = 0; call < calls; call++) {
-              const fits =
-                levelOf(
-                  passedAtMs.map((atMs) => ({ atMs, units: unit })),
-                  amount,
-                  nowMs,
-                ) +
-                  unit <=
-                amount * unit;
+              const passed = passedAtMs.map((atMs) => ({ atMs, units: periodMs }));
+              const fits = levelOf(passed, amount, nowMs) + periodMs <= amount * periodMs;
               expect(bucket.waitMs(1, amount, nowMs) === 0).toBe(fits);
               if (!fits) break;
               bucket.take(1)(1, nowMs);
@@ -53,12 +49,28 @@ describe("RateBucket", () => {
           for (let first = 0; first < passedAtMs.length; first++)
             for (let last = first; last < passedAtMs.length; last++) {
               const spanMs = (passedAtMs[last] ?? 0) - (passedAtMs[first] ?? 0);
-              expect((last - first + 1) * unit).toBeLessThanOrEqual(amount * (unit + spanMs));
+              expect((last - first + 1) * periodMs).toBeLessThanOrEqual(amount * (periodMs + spanMs));
             }
         },
       ),
       { numRuns: 50 },
     );
+  });
+
+  test("nano-USD a day stay exact to a part in a million, however many calls", () => {
+    const periodMs = periods.day;
+    const amount = 123_456_789_012_345;
+    const bucket = new RateBucket(amount, startMs, periodMs);
+    let taken = 0;
+    for (let call = 0; call < 20_000; call++) {
+      const nano = 1_000_003 * ((call % 97) + 1);
+      if (bucket.waitMs(nano, amount, startMs) > 0) break;
+      bucket.take(nano)(nano, startMs);
+      taken += nano;
+    }
+    expect(Math.abs(bucket.state().used - taken)).toBeLessThanOrEqual(1);
+    expect(bucket.waitMs(0, amount, startMs + periodMs)).toBe(0);
+    expect(bucket.idle(startMs + periodMs)).toBe(true);
   });
 
   test("whatever shares turn out to be, and whenever, the level is as if they had been taken so", () => {

@@ -1,0 +1,129 @@
+import {
+  type GatewayError,
+  type Limit,
+  limitFields,
+  type Limits,
+  type LimitScope,
+  type Measure,
+  type Principal,
+  type Scope,
+} from "../plugin/plugin.ts";
+import { limitsOn } from "./limit-rules.ts";
+import { type UsualOutput, usualOutput } from "./usual-output.ts";
+
+/** One entry of the file or of the database. */
+export interface LimitRule {
+  readonly id: string;
+  readonly source: "default" | "file" | "api";
+  /** `id` `null`: each key, account, model, provider or address for itself. */
+  readonly scope: { readonly kind: LimitScope["kind"]; readonly id: string | null };
+  readonly limits: Limits;
+  readonly enforce: boolean;
+}
+
+/** The limits of the file and of the database, in memory: each call looks here. */
+export interface LimitBook {
+  /** All rules, those of the file first. */
+  readonly rules: () => readonly LimitRule[];
+  /** Takes the place of those of the database, for the next call on. */
+  adopt(rules: readonly LimitRule[]): void;
+  /** Those that count a call with these scopes. */
+  of(scopes: readonly Scope[], principal: Principal): readonly Limit[];
+  /** Those that count an address which shows no credential that holds. */
+  ofAddress(address: string): readonly Limit[];
+  /** What calls met: kept since the start of the process. */
+  readonly met: ReadonlyMap<string, Met>;
+  /** Counts the limit that the error names. */
+  refusedBy(error: GatewayError): void;
+  spared(limit: Limit): void;
+  readonly output: UsualOutput;
+}
+export interface Met {
+  readonly kind: LimitScope["kind"];
+  readonly measure: string;
+  readonly enforced: boolean;
+  count: number;
+}
+interface Compiled {
+  /** By kind, then id. */
+  readonly named: ReadonlyMap<string, ReadonlyMap<string, readonly Limit[]>>;
+  /** By kind: rules for each scope of it. */
+  readonly each: ReadonlyMap<string, readonly LimitRule[]>;
+  readonly isEmpty: boolean;
+}
+
+export function limitBook(fixed: readonly LimitRule[] = []): LimitBook {
+  let rules = fixed;
+  let compiled = compile(rules);
+  const met = new Map<string, Met>();
+  const count = (kind: LimitScope["kind"], measure: string, enforced: boolean) => {
+    const place = `${kind} ${measure} ${enforced}`;
+    const known = met.get(place);
+    if (known) known.count += 1;
+    else met.set(place, { kind, measure, enforced, count: 1 });
+  };
+  return {
+    rules: () => rules,
+    adopt(others) {
+      rules = [...fixed, ...others];
+      compiled = compile(rules);
+    },
+    of: (scopes, principal) => (compiled.isEmpty ? none : collected(compiled, scopes, principal)),
+    ofAddress: (address) =>
+      (compiled.each.get("ip") ?? noRules).flatMap(({ limits, enforce }) =>
+        limitsOn({ kind: "ip", id: address }, limits, enforce),
+      ),
+    met,
+    refusedBy({ details: { limit } }) {
+      if (limit) count(limit.scope.kind, isMeasure(limit["measure"]) ? limit["measure"] : "other", true);
+    },
+    spared: ({ scope, measure }) => count(scope.kind, measure, false),
+    output: usualOutput(),
+  };
+}
+
+/** A key's, or of who is none of ours the name on its account. */
+export const callerScope = ({ keyId, accountId, name }: Principal): Scope => ({
+  kind: "key",
+  id: keyId ?? `${accountId}/${name}`,
+});
+
+function compile(rules: readonly LimitRule[]): Compiled {
+  const named = new Map<string, Map<string, Limit[]>>();
+  const each = new Map<string, LimitRule[]>();
+  for (const rule of rules) {
+    const { kind, id } = rule.scope;
+    if (id === null) {
+      each.set(kind, [...(each.get(kind) ?? []), rule]);
+      continue;
+    }
+    const ofKind = named.get(kind) ?? new Map<string, Limit[]>();
+    named.set(kind, ofKind);
+    ofKind.set(id, [...(ofKind.get(id) ?? []), ...limitsOn({ kind, id }, rule.limits, rule.enforce)]);
+  }
+  return { named, each, isEmpty: rules.every(({ scope }) => scope.kind === "ip") };
+}
+
+function collected({ named, each }: Compiled, scopes: readonly Scope[], principal: Principal): readonly Limit[] {
+  const found: Limit[] = [];
+  for (const { kind, id } of scopes) {
+    const limits = named.get(kind)?.get(id);
+    if (limits) found.push(...limits);
+  }
+  if (each.size === 0) return found;
+  for (const scope of eachOf(scopes, principal))
+    for (const { limits, enforce } of each.get(scope.kind) ?? noRules) found.push(...limitsOn(scope, limits, enforce));
+  return found;
+}
+
+/** Of the accounts only the caller's own: what is for each is not for those above, whose calls are many accounts'. */
+export function eachOf(scopes: readonly Scope[], principal: Principal): readonly Scope[] {
+  const others = scopes.filter(({ kind, id }) => kind !== "key" && (kind !== "account" || id === principal.accountId));
+  return [callerScope(principal), ...others];
+}
+
+/** A plugin may name what it likes, and labels of metrics must stay few. */
+const isMeasure = (name: unknown): name is Measure => limitFields.some(({ measure }) => measure === name);
+
+const none: readonly Limit[] = [];
+const noRules: readonly LimitRule[] = [];

@@ -1,0 +1,101 @@
+import { GatewayError } from "../chat/error.ts";
+import { limitText, subjectText } from "../chat/limit.ts";
+import { noUsage } from "../chat/usage.ts";
+import type { Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
+import { isUnpriced } from "./bill.ts";
+import type { Call } from "./call.ts";
+import type { Asked } from "./decode.ts";
+import type { Route, RouteTarget } from "./models.ts";
+import type { Services } from "./services.ts";
+import { addWarnings } from "./warnings.ts";
+
+interface Claimant {
+  readonly call: Call;
+  readonly principal: Principal;
+  readonly asked: Asked;
+  readonly route: Route;
+  readonly expectedInputTokens: number;
+}
+
+/** What a call will probably use: the input, and of the output its cap, or what the model usually writes. */
+export function claimOf(
+  { call, principal, asked: { envelope }, route, expectedInputTokens }: Claimant,
+  limits: readonly Limit[],
+  services: Services,
+): Claim {
+  const [target] = route.targets;
+  const { maxOutputTokens, candidates } = envelope;
+  const expectedOutputTokens =
+    maxOutputTokens !== null
+      ? maxOutputTokens * candidates
+      : call.endpoint.operation === "chat" && limits.length > 0
+        ? guessed(target, candidates, expectedInputTokens, limits, services)
+        : 0;
+  return {
+    callId: call.id,
+    principal,
+    model: envelope.model,
+    expectedTokens: expectedInputTokens + expectedOutputTokens,
+    expectedInputTokens,
+    expectedOutputTokens,
+    expectedChargeNano: limits.some(({ measure }) => measure === "spend")
+      ? chargeOf(
+          { inputTokens: expectedInputTokens, outputTokens: expectedOutputTokens },
+          call,
+          target,
+          limits,
+          services,
+        )
+      : 0,
+  };
+}
+
+/** A guess alone must not refuse what could pass: it is never more than the limits let through at once. */
+function guessed(
+  target: RouteTarget,
+  candidates: number,
+  inputTokens: number,
+  limits: readonly Limit[],
+  services: Services,
+): number {
+  let most = services.limits.output.of(target) * candidates;
+  for (const { measure, amount } of limits) {
+    if (measure === "tokens") most = Math.min(most, Math.max(0, amount - inputTokens));
+    if (measure === "output-tokens") most = Math.min(most, amount);
+  }
+  return Math.ceil(most);
+}
+
+/** A limit in money that cannot be checked refuses. */
+function chargeOf(
+  tokens: { readonly inputTokens: number; readonly outputTokens: number },
+  call: Call,
+  target: RouteTarget,
+  limits: readonly Limit[],
+  services: Services,
+): number {
+  const isEnforced = limits.some(({ measure, enforce }) => measure === "spend" && enforce !== false);
+  const biller = services.billing?.slot;
+  if (!biller) {
+    if (!isEnforced) return 0;
+    throw new GatewayError("unavailable", "a limit in USD counts the call, and nothing is configured that rates it", {
+      retryAfterSeconds: 5,
+    });
+  }
+  try {
+    return biller.rate({ ...noUsage, ...tokens }, target, services.now(), { accounts: call.accounts }).chargeNano;
+  } catch (error) {
+    if (!isEnforced && isUnpriced(error)) return 0;
+    throw error;
+  }
+}
+
+/** What limits that are only tried would have refused is told, and counted. */
+export function noteSpared({ spared = [] }: Hold, call: Call, services: Services): void {
+  if (spared.length === 0) return;
+  for (const limit of spared) services.limits.spared(limit);
+  addWarnings(
+    call.warnings,
+    spared.map((limit) => `a limit that is not enforced would refuse: ${limitText(limit)} ${subjectText(limit.scope)}`),
+  );
+}
