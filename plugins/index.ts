@@ -11,7 +11,7 @@ export const builtins: Readonly<Record<Kind, Readonly<Record<string, () => Promi
     "openai-compatible": () => import("./provider/openai-compatible.ts"),
     ...Object.fromEntries(Object.keys(presets).map((name) => [name, presetRow])),
   },
-  auth: { "api-key": () => import("./auth/api-key.ts") },
+  auth: { "api-key": () => import("./auth/api-key.ts"), jwt: () => import("./auth/jwt.ts") },
   "rate-limit": { "token-bucket": () => import("./rate-limit/token-bucket.ts") },
   billing: { ledger: () => import("./billing/ledger.ts") },
   guardrail: {},
