@@ -14,7 +14,7 @@ export interface ProcessMetricsInput {
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
 export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
   const { database, open, drains, watch, overload } = services;
-  const { commitsWaiting, finalsWaiting, heldNano, goneCalls } = database.load();
+  const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
   return [
@@ -33,6 +33,8 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
     gauge("llm_proxy_commits_waiting", "Writes that wait for the next commit.", commitsWaiting),
     gauge("llm_proxy_final_records_waiting", "Final records that wait for a storage that fails.", finalsWaiting),
     single("counter", "llm_proxy_deleted_calls_total", "Calls deleted for their age, ever.", goneCalls),
+    single("counter", "llm_proxy_swept_calls_total", "Calls of dead processes that were ended here.", sweptCalls),
+    single("counter", "llm_proxy_stray_calls_total", "Calls of this process that nobody worked on.", strayCalls),
     gauge("llm_proxy_event_loop_lag_seconds", "How late the newest timer ran.", lastMs / 1_000),
     gauge("llm_proxy_event_loop_lag_max_seconds", "How late the latest ran in the last 30 to 60 s.", maxMs / 1_000),
     gauge("llm_proxy_heap_used_bytes", "JavaScript heap in use.", usage.heapUsedBytes),

@@ -38,6 +38,7 @@ import type { SettingRepository } from "../storage/database.ts";
 import { type Command, pathOfConfig } from "./command.ts";
 import { expireCredits } from "./expiry.ts";
 import { saveRegularly } from "./save-ratios.ts";
+import { sweepRegularly } from "./sweep.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
 import { untilSignal } from "./shutdown.ts";
@@ -104,8 +105,9 @@ export const serve: Command = async (input) => {
     const { database } = plugins;
     plugins.billing?.slot.adopt?.(database.book.entries());
     await checkSecret(database.settings, secret);
-    const swept = await database.ledger.sweep(plugins.billing?.slot.policy.interrupted ?? "input", now());
-    if (swept > 0) logger.warn({ calls: swept }, "calls of a process that died were ended as interrupted");
+    const open: Services["open"] = new Set();
+    const policy = plugins.billing?.slot.policy.interrupted ?? "input";
+    const stopSweeping = await sweepRegularly({ ledger: database.ledger, policy, open, logger, now });
 
     let ready = false;
     const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
@@ -137,7 +139,7 @@ export const serve: Command = async (input) => {
       now,
       newId,
       draining: { value: false },
-      open: new Set(),
+      open,
       drains: new Set(),
     };
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
@@ -237,6 +239,7 @@ export const serve: Command = async (input) => {
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
     unwatchClients();
     stopExpiry();
+    stopSweeping();
     await stopSaving();
   } finally {
     lag.stop();

@@ -63,6 +63,9 @@ export interface DatabaseLoad {
   readonly heldNano: number;
   /** Calls that were deleted for their age, ever. */
   readonly goneCalls: number;
+  /** Calls that this process ended as `interrupted`: those of dead processes, and of its own those that nobody worked on. */
+  readonly sweptCalls: number;
+  readonly strayCalls: number;
 }
 
 export interface Page<Row> {
@@ -271,6 +274,8 @@ export interface Refusal extends CallStart {
   readonly finishedMs: number;
   readonly notes: CallNotes | null;
 }
+/** What a call is charged whose end is not known: the expected input, the whole hold, or nothing. */
+export type InterruptedPolicy = "input" | "full" | "release";
 export interface LedgerRepository {
   /** Opens the call and holds its need on every budget in scope, or does nothing. Never lets spent + held exceed a limit. */
   admit(admission: Admission): Awaitable<AdmitResult>;
@@ -278,8 +283,19 @@ export interface LedgerRepository {
   finish(final: Final): Awaitable<void>;
   /** A row for a call that was not admitted; from the 61st a minute and key on it is only counted. */
   refuse(refusal: Refusal): Awaitable<void>;
-  /** Ends the open calls of dead processes as `interrupted`. Returns how many. */
-  sweep(policy: "input" | "full" | "release", nowMs: number): Awaitable<number>;
+  /** Says that this process lives, until then at least: its open calls are its own. */
+  lease(nowMs: number, untilMs: number): Awaitable<void>;
+  /** Ends the open calls of processes that are dead, or whose lease is over, as `interrupted`. Returns how many. */
+  sweep(policy: InterruptedPolicy, nowMs: number): Awaitable<number>;
+  /**
+   * The same for calls of this process that were admitted before `beforeMs` and that nobody works on, when it is so for the
+   * second time: a fault of ours, or a final record that could not be kept. Returns their ids.
+   */
+  sweepStrays(
+    policy: InterruptedPolicy,
+    nowMs: number,
+    strays: { readonly beforeMs: number; readonly isLive: (callId: string) => boolean },
+  ): Awaitable<readonly string[]>;
 }
 
 // ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -30,7 +30,7 @@ import { settingRepository } from "./repositories/settings.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { rollupWriter } from "./rollup-writer.ts";
 import { type SqliteDatabase, sqliteDatabase } from "./sqlite-database.ts";
-import { extendStarts } from "./window-starts.ts";
+import { keepStarts } from "./window-starts.ts";
 import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
 export interface SqliteOptions {
@@ -66,7 +66,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     throw error;
   }
   const database = sqliteDatabase(client);
-  extendStarts(database, options.now());
+  // The folder is this process's alone: whoever has a lease is dead.
+  client.exec("DELETE FROM processes");
   const book = budgetBook(client, database);
   const tree = accountTree(database);
   const balances = creditBook(database, book);
@@ -84,6 +85,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
+  const stopStarts = keepStarts(writer, database, options.now);
   const { keepMs } = options;
   const purging =
     threads &&
@@ -98,6 +100,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ...(options.threads?.purgeEveryMs !== undefined && { everyMs: options.threads.purgeEveryMs }),
     });
   const prices = bookRepository(database, writer, options.now);
+  const processId = crypto.randomUUID();
   const ledger = ledgerRepository({
     client,
     database,
@@ -106,7 +109,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     tree,
     creditBook: balances,
     labels,
-    processId: crypto.randomUUID(),
+    processId,
   });
   return {
     settings: settingRepository(database, writer),
@@ -146,6 +149,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       finalsWaiting: ledger.finalsWaiting(),
       heldNano: book.heldNano(),
       goneCalls: purgeState(database)?.calls ?? 0,
+      ...ledger.swept(),
     }),
     retention() {
       const state = purgeState(database);
@@ -166,9 +170,11 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     },
     prove: () => (threads ? threads.prove() : prove(client)),
     async close() {
+      stopStarts();
       folding?.stop();
       if (purging) purging.stop();
       writer.close();
+      giveLeaseBack(client, processId);
       await threads?.stop();
       // Everything into the one file, so that a copy of it is a whole copy.
       client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -176,6 +182,14 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       release();
     },
   };
+}
+
+function giveLeaseBack(client: SqliteClient, processId: string) {
+  try {
+    client.prepare("DELETE FROM processes WHERE id = ?").run(processId);
+  } catch {
+    // The disk is full, say: the next start does it.
+  }
 }
 
 function startFolding(

@@ -1,13 +1,15 @@
+import { clearInterval, setInterval } from "node:timers";
 import { and, eq, isNotNull, isNull, max } from "drizzle-orm";
 import { budgets, windowStarts } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { windowAt } from "./windows.ts";
 import type { BudgetWindow } from "./budget.ts";
+import type { GroupCommit } from "./group-commit.ts";
 
 const dayMs = 86_400_000;
-/** How far ahead the starts of windows are noted: a process that runs for longer shows its views stale windows then. */
+/** How far ahead the starts of windows are noted. */
 const aheadMs = 800 * dayMs;
-/** At a start they are noted again when they reach no further than this. */
+/** They are noted again when they reach no further than this. */
 const leastAheadMs = 400 * dayMs;
 
 /** Notes for the views and proofs when the windows of a time zone start, from the one of `nowMs` on. */
@@ -22,8 +24,23 @@ export function noteStarts(database: SqliteDatabase, window: BudgetWindow, timeZ
   database.insert(windowStarts).values(rows).onConflictDoNothing().run();
 }
 
-/** For every budget with a time zone, at the start of a process. */
-export function extendStarts(database: SqliteDatabase, nowMs: number): void {
+/** At the start of a process, and every day while it runs. Returns what ends that. */
+export function keepStarts(
+  writer: GroupCommit,
+  database: SqliteDatabase,
+  now: () => number,
+  everyMs = dayMs,
+): () => void {
+  extendStarts(database, now());
+  const timer = setInterval(() => {
+    // One that fails, because the disk is full say, has a year of days left to be made up for.
+    void writer.run(() => extendStarts(database, now())).catch(() => {});
+  }, everyMs).unref();
+  return () => clearInterval(timer);
+}
+
+/** For every budget with a time zone. Inside a transaction, or before there is any. */
+function extendStarts(database: SqliteDatabase, nowMs: number): void {
   const used = database
     .selectDistinct({ window: budgets.window, timeZone: budgets.timeZone })
     .from(budgets)

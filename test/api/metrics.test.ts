@@ -95,15 +95,21 @@ describe("/metrics", () => {
     const database = {
       ...api.services.database,
       trouble: () => "the disk is full",
-      load: () => ({ commitsWaiting: 1, finalsWaiting: 2, heldNano: 3, goneCalls: 4 }),
+      load: () => ({ commitsWaiting: 1, finalsWaiting: 2, heldNano: 3, goneCalls: 4, sweptCalls: 5, strayCalls: 6 }),
     };
     Object.assign(api.services, { database });
     const { samples } = parseExposition(await (await api.send("GET", "/metrics", asAdmin)).text());
     const value = (name: string) => samples.find((sample) => sample.name === `llm_proxy_${name}`)?.value;
     expect(
-      ["storage_trouble", "commits_waiting", "final_records_waiting", "held_nano_usd", "deleted_calls_total"].map(
-        value,
-      ),
-    ).toEqual(["1", "1", "2", "3", "4"]);
+      [
+        "storage_trouble",
+        "commits_waiting",
+        "final_records_waiting",
+        "held_nano_usd",
+        "deleted_calls_total",
+        "swept_calls_total",
+        "stray_calls_total",
+      ].map(value),
+    ).toEqual(["1", "1", "2", "3", "4", "5", "6"]);
   });
 });

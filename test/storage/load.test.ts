@@ -7,7 +7,7 @@ const folder = temporaryFolder();
 test("the load counts what waits for a commit, and what is held on budgets that exist", async () => {
   const database = await openAt(folder.file());
   try {
-    const idle = { commitsWaiting: 0, finalsWaiting: 0, heldNano: 0, goneCalls: 0 };
+    const idle = { commitsWaiting: 0, finalsWaiting: 0, heldNano: 0, goneCalls: 0, sweptCalls: 0, strayCalls: 0 };
     expect(database.load()).toEqual(idle);
     await database.budgets.create(aBudget());
     const other = await database.budgets.create(aBudget());

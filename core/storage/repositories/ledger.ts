@@ -1,14 +1,15 @@
-import { and, eq, lt, ne, sql } from "drizzle-orm";
+import { and, eq, gte, inArray, lt, ne, notInArray, sql } from "drizzle-orm";
 import { noUsage } from "../../chat/usage.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
-import type { AdmitResult, Admission, Final, LedgerRepository } from "../database.ts";
+import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository } from "../database.ts";
 import { fit } from "../fit.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
 import { retried } from "../retried.ts";
+import { processes } from "../schema/sqlite-upkeep.ts";
 import { openCalls, refusalCounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { callWriter, type OpenCall, placeholders } from "./call-writer.ts";
@@ -34,6 +35,8 @@ export interface Ledger extends LedgerRepository {
   /** Final records that could not be written yet; `null` when there are none. */
   trouble(): string | null;
   finalsWaiting(): number;
+  /** Calls that were swept since the start: those of dead processes, and strays of this one. */
+  swept(): { readonly sweptCalls: number; readonly strayCalls: number };
   /** After a rollback. */
   reload(): void;
 }
@@ -57,6 +60,9 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   const countRefusal = preparedRefusalCount(database);
   /** Open calls of this process, as committed. */
   const open = new Map<string, Opened>();
+  /** What the last look for strays found. */
+  let suspects = new Set<string>();
+  let [sweptCalls, strayCalls] = [0, 0];
 
   function admit(admission: Admission): { readonly result: AdmitResult; readonly opened: Opened | null } {
     const { need, startedMs } = admission;
@@ -137,6 +143,13 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     write.finished(row, final);
   }
 
+  /** Inside a transaction. */
+  function interrupt(row: OpenCall, policy: InterruptedPolicy, nowMs: number) {
+    // The column is written by `admit` only.
+    const holds = JSON.parse(row.holds) as readonly StoredHold[];
+    close({ row, holds }, interrupted(row, policy, nowMs, labels));
+  }
+
   /** A fallback may have left the provider or model whose budget held the call. `prove` says the same in SQL. */
   function counts({ scope }: Budget, row: OpenCall, { provider, upstreamModel }: Omit<Final, "callId">): boolean {
     if (scope.kind === "provider") return scope.id === provider;
@@ -147,6 +160,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   return {
     trouble: () => finishes.trouble(),
     finalsWaiting: () => finishes.waiting(),
+    swept: () => ({ sweptCalls, strayCalls }),
     reload: () => write.reload(),
     async admit(admission) {
       const { result, opened } = await writer.run(() => admit(admission));
@@ -167,16 +181,50 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
         write.refused(refusal, keyRef, refs.account(refusal.accountId));
       });
     },
-    sweep: (policy, nowMs) =>
+    lease: (nowMs, leaseUntilMs) =>
       writer.run(() => {
-        const dead = database.select().from(openCalls).where(ne(openCalls.process, processId)).all();
-        for (const row of dead) {
-          // The column is written by `admit` only.
-          const holds = JSON.parse(row.holds) as readonly StoredHold[];
-          close({ row, holds }, interrupted(row, policy, nowMs, labels));
-        }
-        return dead.length;
+        database
+          .insert(processes)
+          .values({ id: processId, startedMs: nowMs, leaseUntilMs })
+          .onConflictDoUpdate({ target: processes.id, set: { leaseUntilMs } })
+          .run();
       }),
+    async sweep(policy, nowMs) {
+      const count = await writer.run(() => {
+        const alive = database.select({ id: processes.id }).from(processes).where(gte(processes.leaseUntilMs, nowMs));
+        const isDead = and(ne(openCalls.process, processId), notInArray(openCalls.process, alive));
+        const dead = database.select().from(openCalls).where(isDead).all();
+        for (const row of dead) interrupt(row, policy, nowMs);
+        database
+          .delete(processes)
+          .where(and(ne(processes.id, processId), lt(processes.leaseUntilMs, nowMs)))
+          .run();
+        return dead.length;
+      });
+      sweptCalls += count;
+      return count;
+    },
+    async sweepStrays(policy, nowMs, { beforeMs, isLive }) {
+      // One that waits for a storage that fails is on its way.
+      if (finishes.waiting() > 0) return [];
+      const found = database
+        .select({ id: openCalls.id })
+        .from(openCalls)
+        .where(and(eq(openCalls.process, processId), lt(openCalls.createdMs, beforeMs)))
+        .all()
+        .flatMap(({ id }) => (isLive(id) ? [] : [id]));
+      const strays = found.filter((id) => suspects.has(id));
+      suspects = new Set(found);
+      if (strays.length === 0) return [];
+      // As in `finish`: whatever still comes finds nothing to end.
+      for (const id of strays) open.delete(id);
+      await writer.run(() => {
+        for (const row of database.select().from(openCalls).where(inArray(openCalls.id, strays)).all())
+          interrupt(row, policy, nowMs);
+      });
+      strayCalls += strays.length;
+      return strays;
+    },
   };
 }
 
@@ -192,13 +240,8 @@ function isOnLine({ scopes, accountId, startedMs }: Admission, tree: AccountTree
   return at === line.length;
 }
 
-/** The end of a call whose process died. What it used is not known: by default the input that was expected. */
-function interrupted(
-  row: OpenCall,
-  policy: "input" | "full" | "release",
-  nowMs: number,
-  labels: Labels,
-): Omit<Final, "callId"> {
+/** The end of a call that nobody works on any more. What it used is not known: by default the input that was expected. */
+function interrupted(row: OpenCall, policy: InterruptedPolicy, nowMs: number, labels: Labels): Omit<Final, "callId"> {
   const { expectedTokens: tokens, expectedCostNano, expectedChargeNano, priceVersionRef } = row;
   const isPriced = tokens !== null;
   const isCharged = isPriced && policy !== "release";

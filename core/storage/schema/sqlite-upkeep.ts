@@ -47,10 +47,7 @@ export const purgedKeys = sqliteTable("purged_keys", {
   lastUsedMs: integer("last_used_ms").notNull(),
 });
 
-/**
- * Processes that serve; the calls they have open are theirs while their lease lasts.
- * @public For drizzle-kit, which makes the migration from what this file exports.
- */
+/** Processes that serve; the calls they have open are theirs while their lease lasts. */
 export const processes = sqliteTable("processes", {
   id: text("id").primaryKey(),
   startedMs: integer("started_ms").notNull(),
