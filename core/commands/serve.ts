@@ -106,8 +106,13 @@ export const serve: Command = async (input) => {
     plugins.billing?.slot.adopt?.(database.book.entries());
     await checkSecret(database.settings, secret);
     const open: Services["open"] = new Set();
-    const policy = plugins.billing?.slot.policy.interrupted ?? "input";
-    const stopSweeping = await sweepRegularly({ ledger: database.ledger, policy, open, logger, now });
+    const stopSweeping = await sweepRegularly({
+      ledger: database.ledger,
+      policy: plugins.billing?.slot.policy.interrupted ?? "input",
+      open,
+      logger,
+      now,
+    });
 
     let ready = false;
     const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
