@@ -6,10 +6,12 @@ import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { CallNotes } from "./call-notes.ts";
+import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { ExportRepository } from "./export.ts";
 
 export type { CallNotes } from "./call-notes.ts";
+export type { DatabaseLoad, Proof, Retention } from "./condition.ts";
 
 /**
  * All that is kept. Each method is one transaction and is atomic; none hands out a transaction. Times are epoch
@@ -42,32 +44,6 @@ export interface Database {
   close(): Awaitable<void>;
 }
 
-export interface Retention {
-  /** From a call's admission; `null`: for ever. */
-  readonly keepMs: number | null;
-  /** When the oldest call that is kept was admitted; `null`: there is none. */
-  readonly oldestMs: number | null;
-  /** Calls admitted before this may be gone: of that time there are sums by hour and the ledger; `null`: none is gone. */
-  readonly goneBeforeMs: number | null;
-  readonly goneCalls: number;
-  /** When the last one was deleted. */
-  readonly lastMs: number | null;
-}
-
-export interface DatabaseLoad {
-  /** Works that wait for the next commit. */
-  readonly commitsWaiting: number;
-  /** Final records that wait for a storage that fails. */
-  readonly finalsWaiting: number;
-  /** Held on all budgets together; a call that several budgets count is held on each. */
-  readonly heldNano: number;
-  /** Calls that were deleted for their age, ever. */
-  readonly goneCalls: number;
-  /** Calls that this process ended as `interrupted`: those of dead processes, and of its own those that nobody worked on. */
-  readonly sweptCalls: number;
-  readonly strayCalls: number;
-}
-
 export interface Page<Row> {
   readonly data: readonly Row[];
   /** Pass as `after` for the next page; `null` at the end. */
@@ -77,13 +53,6 @@ export interface PageQuery {
   readonly after?: string | null;
   /** 1…200; default 50. */
   readonly limit?: number;
-}
-
-export interface Proof {
-  readonly name: string;
-  readonly ok: boolean;
-  /** The figures compared, and what to do when they differ. */
-  readonly detail: string;
 }
 
 /** Single values, e.g. the hash of the admin token. */
