@@ -5,7 +5,7 @@ import { authenticate } from "./pipeline/authenticate.ts";
 import { type Call, openCall } from "./pipeline/call.ts";
 import { decode } from "./pipeline/decode.ts";
 import { dispatch } from "./pipeline/dispatch.ts";
-import { stopWaiting } from "./pipeline/disconnect.ts";
+import { leaveLists, stopWaiting } from "./pipeline/disconnect.ts";
 import type { Route, RouteTarget } from "./pipeline/models.ts";
 import { respond, respondError } from "./pipeline/respond.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
@@ -21,6 +21,11 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
     const asked = await decode(request, call, services); //                                 bytes        → Asked
     call.envelope = asked.envelope;
     services.keepOpen(request);
+    const idempotencyKey = services.idempotency && request.headers.get("idempotency-key");
+    if (idempotencyKey !== null) {
+      const replayed = await services.idempotency?.begin(idempotencyKey, call, call.principal, asked);
+      if (replayed) return leave(call, replayed, services);
+    }
     const route = services.models.resolve(asked.envelope.model, call.principal, services.random); // name → Route
     call.admitted = await admit(call, call.principal, asked, route, services); //  RESERVE   Claim        → Holds
     const dispatched = await dispatch(call, asked, call.admitted, services); //    DISPATCH  Target       → Answer
@@ -30,6 +35,13 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   } finally {
     stopWaiting(call, services);
   }
+}
+
+/** It was made and recorded before, under the id that the answer bears. */
+function leave(call: Call, replayed: Response, services: Services): Response {
+  call.ended = true;
+  leaveLists(call, services);
+  return replayed;
 }
 
 /** However a call failed before its first byte: one record, every hold ended, an error in the caller's dialect. */

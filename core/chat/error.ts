@@ -36,7 +36,7 @@ export interface ErrorDetails {
   readonly param?: string;
   /** The vendor's own error type, kept for `upstream-refused`. */
   readonly type?: string;
-  /** Overrides the table's status; only for `upstream-refused` and a vendor's overload. */
+  /** Overrides the table's status; only for `upstream-refused`, a vendor's overload, and a 422 of ours. */
   readonly status?: number;
   /** Whole seconds ≥ 1 after which a retry makes sense; sent as `Retry-After`. */
   readonly retryAfterSeconds?: number;

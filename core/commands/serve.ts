@@ -16,6 +16,7 @@ import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { limitBook } from "../pipeline/limit-book.ts";
 import { watchClients } from "../pipeline/disconnect.ts";
+import { createIdempotency } from "../pipeline/idempotency.ts";
 import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { reprice } from "../pipeline/reprice.ts";
@@ -39,6 +40,7 @@ import { type Command, pathOfConfig } from "./command.ts";
 import { expireCredits } from "./expiry.ts";
 import { saveRegularly } from "./save-ratios.ts";
 import { sweepRegularly } from "./sweep.ts";
+import { sweepAnswers } from "./sweep-answers.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
 import { untilSignal } from "./shutdown.ts";
@@ -137,6 +139,17 @@ export const serve: Command = async (input) => {
         logger,
         now,
       }),
+      idempotency:
+        settings.idempotency.maxKeys === 0
+          ? null
+          : createIdempotency({
+              ...settings.idempotency,
+              answers: database.answers,
+              sealKey: derivedKey(secret.value, "answers"),
+              nameKey: derivedKey(secret.value, "answer-names"),
+              logger,
+              now,
+            }),
       ratios,
       transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
@@ -240,6 +253,7 @@ export const serve: Command = async (input) => {
 
     const unwatchClients = watchClients(services);
     const stopExpiry = expireCredits(database, logger);
+    const stopSweeping = sweepAnswers(database, logger, now);
     const stopSaving = saveRegularly(ratios);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
     unwatchClients();

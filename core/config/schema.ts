@@ -104,6 +104,39 @@ export const ServerSchema = closed(
       },
       "What happens to a call whose client left.",
     ),
+    idempotency: closed(
+      {
+        ttlMs: t.Integer({
+          minimum: 1_000,
+          maximum: 31 * 86_400_000,
+          default: 86_400_000,
+          description: "How long an `Idempotency-Key` is remembered, and with it the answer of its first call.",
+        }),
+        waitMs: t.Integer({
+          minimum: 0,
+          maximum: maxTimerMs,
+          default: 30_000,
+          description: "A call whose key is in use waits this long for the first one to end; then it gets 409.",
+        }),
+        maxAnswerBytes: t.Integer({
+          minimum: 1,
+          maximum: 67_108_864,
+          default: 1_048_576,
+          description: "A larger answer is not kept: repeating its key gets 409.",
+        }),
+        maxBytes: t.Integer({
+          minimum: 1,
+          default: 268_435_456,
+          description: "Kept for all accounts together; the account with the most gives up its oldest answers.",
+        }),
+        maxKeys: t.Integer({
+          minimum: 0,
+          default: 200_000,
+          description: "Keys remembered for all accounts together, as above; 0: the header is ignored.",
+        }),
+      },
+      "What is kept for calls with an `Idempotency-Key`.",
+    ),
   },
   "The process itself.",
 );

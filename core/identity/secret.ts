@@ -44,6 +44,8 @@ function checked(value: string, where: string): string {
   return secret;
 }
 
+type Purpose = "api-keys" | "secret-check" | "signatures" | "answers" | "answer-names";
+
 /** A key of its own for each purpose, so that none helps against another (RFC 5869). */
-export const derivedKey = (secret: string, purpose: "api-keys" | "secret-check" | "signatures"): Buffer =>
+export const derivedKey = (secret: string, purpose: Purpose): Buffer =>
   Buffer.from(hkdfSync("sha256", secret, "", `llm-proxy ${purpose}`, 32));

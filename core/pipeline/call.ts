@@ -3,6 +3,7 @@ import type { Envelope, Metered } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
+import type { Keeping } from "./keeping.ts";
 import type { Endpoint, Services } from "./services.ts";
 
 /** One client request, from its arrival to its final record. Stages add what they find; `settle` reads it all. */
@@ -22,6 +23,8 @@ export interface Call {
   admitted: Admitted | null;
   /** Counted against the memory for bodies until the answer begins. */
   heldBodyBytes: number;
+  /** It is the first one with its `Idempotency-Key`; `null`: it has none. */
+  keeping: Keeping | null;
   readonly attempts: AttemptRow[];
   /** What the last attempt had told of itself when it failed; `null`: nothing. */
   spoilt: Metered | null;
@@ -41,7 +44,11 @@ export interface Call {
   drainTimer: ReturnType<typeof setTimeout> | null;
 }
 
-export const openCall = (request: Request | null, endpoint: Endpoint, services: Services): Call => {
+export const openCall = (
+  request: Request | null,
+  endpoint: Endpoint,
+  services: Pick<Services, "now" | "newId">,
+): Call => {
   const startedMs = services.now();
   return {
     id: services.newId(),
@@ -54,6 +61,7 @@ export const openCall = (request: Request | null, endpoint: Endpoint, services: 
     envelope: null,
     admitted: null,
     heldBodyBytes: 0,
+    keeping: null,
     attempts: [],
     spoilt: null,
     warnings: [],

@@ -18,12 +18,15 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   call.firstByteMs = services.now() - call.startedMs;
   const headers = headersOf(call, dispatched, services.now());
   if (answer.kind === "stream") {
-    if (!call.clientGone)
-      return new Response(streamOf(call, dispatched, answer, services), { headers: streamed(headers, answer.framing) });
-    await drain(call, { target, isEmpty: dispatched.first === null, hasAll: false }, answer.source, services);
+    const fields = streamed(headers, answer.framing);
+    const passed = call.keeping?.recorded(fields, dispatched.first, answer) ?? answer;
+    if (!call.clientGone) return new Response(streamOf(call, dispatched, passed, services), { headers: fields });
+    await drain(call, { target, isEmpty: dispatched.first === null, hasAll: false }, passed.source, services);
     return new Response(null, { headers });
   }
   const fault = answer.metered.fault ? faultOf(answer.metered.fault) : null;
+  headers["content-type"] = answer.contentType;
+  call.keeping?.whole(headers, answer.body);
   const { costNano } = await settle(
     call,
     {
@@ -36,7 +39,6 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
     },
     services,
   );
-  headers["content-type"] = answer.contentType;
   if (costNano !== null) headers["x-llm-proxy-cost-usd"] = usd(costNano);
   // The two types of a body that `Response` takes as they are.
   return new Response(answer.body as string | Uint8Array<ArrayBuffer>, { headers });

@@ -5,6 +5,7 @@ import type { Transport } from "../runtime/transport.ts";
 import type { Database } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { LimitBook } from "./limit-book.ts";
+import type { Idempotency } from "./idempotency.ts";
 import type { Models } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
@@ -23,6 +24,8 @@ export interface Services {
   readonly observers: readonly Instance<Observer>[];
   readonly transport: Transport;
   readonly vault: Vault;
+  /** `null`: off. */
+  readonly idempotency: Idempotency | null;
   readonly ratios: Ratios;
   readonly watch: Watch;
   readonly overload: Overload;

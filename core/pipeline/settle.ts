@@ -67,12 +67,15 @@ export async function settle(
     finishedMs,
     notes,
   };
+  // Asked for before anything is waited for: it is written in the transaction of the record.
+  const kept = call.keeping?.end(final, outcome.metered.complete);
   try {
     await services.database.ledger.finish(final);
   } catch (error) {
     // The open call stays in the database and is swept at the next start; nothing is lost, but it must be seen.
     services.logger.error({ callId: call.id, error }, "the final record could not be written");
   }
+  if (kept) await kept;
   learn(call, outcome, admitted, final, services.ratios);
   if (admitted.holds.length > 0 && source === "provider" && usage && outcome.status === "ok")
     services.limits.output.learn(outcome.target, usage.outputTokens);
@@ -86,6 +89,7 @@ export async function refuse(call: Call, error: GatewayError, services: Services
   if (call.ended) return;
   call.ended = true;
   leaveLists(call, services);
+  if (call.keeping) await call.keeping.end(null, false);
   const { principal, envelope } = call;
   const finishedMs = services.now();
   if (principal) {

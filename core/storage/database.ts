@@ -9,6 +9,7 @@ import type { CallNotes } from "./call-notes.ts";
 import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { ExportRepository } from "./export.ts";
+import type { AnswerRepository } from "./kept-answer.ts";
 
 export type { CallNotes } from "./call-notes.ts";
 export type { DatabaseLoad, Proof, Retention } from "./condition.ts";
@@ -29,6 +30,7 @@ export interface Database {
   readonly book: BookRepository;
   readonly exports: ExportRepository;
   readonly sessions: SessionRepository;
+  readonly answers: AnswerRepository;
   /** State of one plugin instance. */
   namespace(name: string): Namespace;
   /** `null`: can serve. Otherwise why not, in words for `/readyz`. */

@@ -5,6 +5,7 @@ import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
+import { answerRoom } from "./answer-room.ts";
 import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
 import { creditBook } from "./credit-book.ts";
@@ -16,6 +17,7 @@ import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
+import { answerRepository } from "./repositories/answers.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
@@ -72,12 +74,14 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const tree = accountTree(database);
   const balances = creditBook(database, book);
   const labels = labelsOf(database);
+  const room = answerRoom(database);
   const writer = groupCommit(client, {
     beforeCommit: () => book.write(),
     afterRollback() {
       book.reload();
       tree.forget();
       balances.forget();
+      room.forget();
       labels.reload();
       ledger.reload();
       prices.reload();
@@ -141,6 +145,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     book: prices,
     exports: threads?.exports ?? exportRepository(database),
     sessions: sessionRepository(database, writer),
+    answers: answerRepository(database, writer, room),
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),
     trouble: () => writer.trouble() ?? ledger.trouble(),

@@ -5,6 +5,7 @@ import callBlocks from "./0003_call_blocks.sql" with { type: "text" };
 import prices from "./0004_prices.sql" with { type: "text" };
 import accountNames from "./0005_account_names.sql" with { type: "text" };
 import upkeep from "./0006_upkeep.sql" with { type: "text" };
+import keptAnswers from "./0007_kept_answers.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -15,4 +16,5 @@ export const sqliteMigrations: readonly string[] = [
   prices,
   accountNames,
   upkeep,
+  keptAnswers,
 ];

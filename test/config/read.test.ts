@@ -41,6 +41,13 @@ describe("defaults", () => {
         },
         overload: { maxBufferedBytes: 268_435_456, maxCalls: 20_000, maxLoopLagMs: 500 },
         disconnect: { drainMs: 5_000, maxDrains: 200 },
+        idempotency: {
+          ttlMs: 86_400_000,
+          waitMs: 30_000,
+          maxAnswerBytes: 1_048_576,
+          maxBytes: 268_435_456,
+          maxKeys: 200_000,
+        },
       },
       storage: { sqlite: {} },
       provider: { echo: {} },

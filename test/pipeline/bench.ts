@@ -82,6 +82,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     },
     overload: calmOverload(),
     vault: { keep: () => {}, find: () => null },
+    idempotency: null,
     ratios: learnedRatios(),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     settings: {
