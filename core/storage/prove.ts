@@ -58,6 +58,11 @@ export function prove(client: SqliteClient): readonly Proof[] {
       "balances differ from their entries",
     ),
     differing(
+      "an answer that is kept for its Idempotency-Key is whole",
+      count(answersDiffer),
+      "kept answers: delete those rows of kept_answers, their keys are then free",
+    ),
+    differing(
       "no budget window is negative",
       count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"),
       "windows",
@@ -90,6 +95,11 @@ SELECT count(*) FROM (
     WHERE call_seq <= ${purgedThrough} AND kind IN ('charge', 'adjustment'))
   GROUP BY account_ref)
 WHERE nano <> 0`;
+
+/** Reads no answer: its length stands before it. */
+const answersDiffer = `
+SELECT count(*) FROM kept_answers
+WHERE bytes <> coalesce(length(answer), 0) OR (state = 'kept') <> (answer IS NOT NULL) OR expires_ms < created_ms`;
 
 const creditsDiffer = `
 SELECT count(*) FROM accounts a LEFT JOIN budgets b ON b.prepaid = 1 AND b.scope_kind = 'account' AND b.scope_id = a.id
