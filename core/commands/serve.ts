@@ -253,12 +253,13 @@ export const serve: Command = async (input) => {
 
     const unwatchClients = watchClients(services);
     const stopExpiry = expireCredits(database, logger);
-    const stopSweeping = sweepAnswers(database, logger, now);
+    const stopSweepingAnswers = sweepAnswers(database, logger, now);
     const stopSaving = saveRegularly(ratios);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
     unwatchClients();
     stopExpiry();
     stopSweeping();
+    stopSweepingAnswers();
     await stopSaving();
   } finally {
     lag.stop();
