@@ -47,6 +47,9 @@ function agreed(found: string | null, value: string | null): string | null {
   return value;
 }
 
+/** It is kept with every call; OpenID Connect gives a `sub` as many. */
+const maxNameLength = 255;
+
 /** A plugin is code from elsewhere: anything but a whole principal is a refusal, never a guess. */
 const isPrincipal = (value: unknown): value is Principal =>
   typeof value === "object" &&
@@ -55,6 +58,9 @@ const isPrincipal = (value: unknown): value is Principal =>
   typeof value.accountId === "string" &&
   "name" in value &&
   typeof value.name === "string" &&
+  value.name.length <= maxNameLength &&
+  "keyId" in value &&
+  (value.keyId === null || typeof value.keyId === "string") &&
   "models" in value &&
   (value.models === "all" || Array.isArray(value.models)) &&
   "limits" in value &&

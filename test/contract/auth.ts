@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Authenticator, type Awaitable, GatewayError } from "llm-proxy/plugin";
+import { type Authenticator, type Awaitable, GatewayError, limitFields } from "llm-proxy/plugin";
 
 export interface AuthContract {
   /** Passes. */
@@ -32,6 +32,37 @@ export function testAuth(create: () => Awaitable<Authenticator>, { valid, invali
         limits: expect.any(Object),
       });
       expect(await authenticator.authenticate(valid, request())).toEqual(first);
+    });
+
+    test("who is calling comes whole: an account, a key or none, models, and limits that are amounts", async () => {
+      const principal = await (await create()).authenticate(valid, request());
+      const { name = "", accountId = "", keyId, models, limits = {} } = principal ?? {};
+      expect(name.length).toBeLessThanOrEqual(255);
+      expect(accountId).not.toBe("");
+      expect(keyId === null || (typeof keyId === "string" && keyId !== "")).toBe(true);
+      expect(models === "all" || models?.every((model) => typeof model === "string" && model !== "")).toBe(true);
+      const known = new Set<string>(limitFields.map((field) => field.name));
+      for (const [field, amount] of Object.entries(limits)) {
+        expect(known).toContain(field);
+        expect(Number(amount)).toBeGreaterThan(0);
+      }
+      expect(JSON.stringify(principal)).not.toContain(valid);
+    });
+
+    test("calls that come together are told apart: the good one passes, the bad one is refused", async () => {
+      const authenticator = await create();
+      const ask = async (credential: string) => {
+        try {
+          return (await authenticator.authenticate(credential, request()))?.name ?? null;
+        } catch {
+          return "refused";
+        }
+      };
+      const [bad] = invalid;
+      const { name } = (await authenticator.authenticate(valid, request())) ?? {};
+      const mixed = Array.from({ length: 40 }, (_, at) => (at % 2 === 0 ? valid : bad));
+      const expected = mixed.map((credential) => (credential === valid ? (name ?? null) : "refused"));
+      expect(await Promise.all(mixed.map(ask))).toEqual(expected);
     });
 
     test("no credential and a foreign one are left to the next instance", async () => {

@@ -142,6 +142,9 @@ describe("who calls", () => {
     ["a list", []],
     ["no account", { ...aPrincipal(), accountId: undefined }],
     ["an account that is no text", { ...aPrincipal(), accountId: 5 }],
+    ["no word on its key", { ...aPrincipal(), keyId: undefined }],
+    ["a key that is no text", { ...aPrincipal(), keyId: 5 }],
+    ["a name without end", { ...aPrincipal(), name: "x".repeat(256) }],
     ["no models", { ...aPrincipal(), models: undefined }],
     ["no limits", { ...aPrincipal(), limits: null }],
   ])("an instance that answers with %s says nothing: 401", async (_, answer) => {

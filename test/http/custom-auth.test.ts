@@ -1,0 +1,65 @@
+import { afterAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { call, chat } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { answers } from "../support/openai-answers.ts";
+import { until } from "../support/poll.ts";
+import { allUsage } from "../support/rows.ts";
+import { setUp } from "../support/setup.ts";
+
+/** Accounts, budgets, limits and models hold for the callers of an auth plugin of somebody's own as for keys. */
+const file = join(import.meta.dir, "..", "fixtures", "plugins", "badge.ts");
+const setup = await setUp({ config: `auth: { badge: { use: "${file}" }, api-key: {} }` });
+setup.upstream.on("ok", answers());
+afterAll(setup.stop);
+
+const ask = (credential: string, model = "mock/ok") => call(setup.gateway, credential, chat(model));
+const account = (name: string, parentId?: string) =>
+  setup.gateway.admin<{ id: string }>("POST", "/api/accounts", {
+    name,
+    ...(parentId === undefined ? {} : { parentId }),
+  });
+const budget = (id: string, usd: string) =>
+  setup.gateway.admin("POST", "/api/budgets", { scope: { kind: "account", id }, usd, window: "lifetime" });
+
+test("the record names the caller and its account, and no key", async () => {
+  const { id } = await account("press");
+  const reply = await ask("badge.press.kim");
+  expect(reply.status).toBe(200);
+  const row = await until("the record", () => allUsage(setup.gateway).find((one) => one.call_id === reply.callId));
+  expect(row).toMatchObject({ principal: "kim", account_id: id, key_id: null });
+});
+
+test("budgets up the tree of its account count the call, and refuse it", async () => {
+  const { id } = await account("house");
+  await budget(id, "0.000000001");
+  await account("room", id);
+  expect((await ask("badge.room.kim")).status).toBe(402);
+});
+
+test("its limits are kept, for each caller apart", async () => {
+  await account("hall");
+  for (const name of ["limited-a", "limited-b"]) {
+    expect([(await ask(`badge.hall.${name}`)).status, (await ask(`badge.hall.${name}`)).status]).toEqual([200, 200]);
+    expect((await ask(`badge.hall.${name}`)).status).toBe(429);
+  }
+});
+
+test("its models alone may be called", async () => {
+  expect((await ask("badge.default.kim", "echo")).status).toBe(403);
+});
+
+test("an account that does not exist is refused and not made", async () => {
+  expect((await ask("badge.nobody.kim")).status).toBe(403);
+  const { data } = await setup.gateway.admin<{ data: { name: string }[] }>("GET", "/api/accounts");
+  expect(data.map(({ name }) => name)).not.toContain("nobody");
+});
+
+test("what it refuses is refused, where it fails the call cannot be checked, and keys go on", async () => {
+  expect((await ask("badge.default.stolen")).status).toBe(401);
+  expect((await ask("badge.default.throws")).status).toBe(503);
+  expect((await ask(`badge.default.${"x".repeat(256)}`)).status).toBe(401);
+  expect((await ask(setup.key.key)).status).toBe(200);
+});
+
+test("all of it leaves the books in order", () => invariants(setup));
