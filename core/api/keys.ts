@@ -1,6 +1,6 @@
-import { isIP } from "node:net";
 import type { Static } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
+import { isCidr } from "../config/network.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { BudgetRow } from "../storage/budget.ts";
@@ -148,9 +148,3 @@ const keyAnswer = ({ models, expiresMs, revokedMs, createdMs, lastUsedMs, ...row
   createdAt: createdMs,
   lastUsedAt: lastUsedMs,
 });
-
-function isCidr(text: string): boolean {
-  const [net = "", bits, ...rest] = text.split("/");
-  const version = isIP(net);
-  return version > 0 && rest.length === 0 && /^\d{1,3}$/.test(bits ?? "") && Number(bits) <= (version === 4 ? 32 : 128);
-}

@@ -1,10 +1,11 @@
+import type { LimitBook } from "../pipeline/limit-book.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Metric } from "../plugin/plugin.ts";
 import type { LoopLag } from "../runtime/loop-lag.ts";
 import { processUsage } from "../runtime/process-usage.ts";
 
 export interface ProcessMetricsInput {
-  readonly services: Pick<Services, "open" | "drains" | "watch" | "overload" | "database">;
+  readonly services: Pick<Services, "open" | "drains" | "watch" | "overload" | "database" | "limits">;
   readonly lag: Pick<LoopLag, "read">;
   readonly troubles: () => readonly string[];
   /** `null` for a reader who has shown no credential. */
@@ -13,7 +14,7 @@ export interface ProcessMetricsInput {
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
 export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
-  const { database, open, drains, watch, overload } = services;
+  const { database, open, drains, watch, overload, limits } = services;
   const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
@@ -28,6 +29,7 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
     gauge("llm_proxy_open_streams", "Streams that are being sent.", watch.size()),
     gauge("llm_proxy_stalled_streams", "Those of them whose client takes nothing.", watch.held()),
     single("counter", "llm_proxy_shed_calls_total", "Calls refused because there was too much to do.", overload.shed),
+    refusals(limits),
     gauge("llm_proxy_drains", "Answers still read for their usage, after their client has left.", drains.size),
     gauge("llm_proxy_held_nano_usd", "Held on all budgets by calls in flight, in 1e-9 USD.", heldNano),
     gauge("llm_proxy_commits_waiting", "Writes that wait for the next commit.", commitsWaiting),
@@ -58,6 +60,13 @@ const single = (type: "counter" | "gauge", name: string, help: string, value: nu
 });
 
 const gauge = (name: string, help: string, value: number): Metric => single("gauge", name, help, value);
+
+const refusals = ({ met }: LimitBook): Metric => ({
+  name: "llm_proxy_limit_refusals_total",
+  type: "counter",
+  help: "Calls that a limit refused, or, where it is not enforced, would have refused.",
+  series: [...met.values()].map(({ labels, count }) => ({ labels, value: count })),
+});
 
 const buildInfo = (version: string): Metric => ({
   name: "llm_proxy_build_info",

@@ -68,6 +68,7 @@ export function errorAnswer(thrown: unknown, requestId: string, dialect: Dialect
   if (error.details.allow) headers.set("allow", error.details.allow.join(", "));
   if (error.details.retryAfterSeconds !== undefined)
     headers.set("retry-after", String(error.details.retryAfterSeconds));
+  if (error.details.shouldRetry === false) headers.set("x-should-retry", "false");
   const { cause: _, ...details } = error.details;
   const body = dialect.encodeError({
     kind: error.kind,

@@ -12,9 +12,10 @@ import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
 import { createSessions } from "../dashboard/session.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
+import { addressGroup, clientAddresses } from "../identity/client-address.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
-import { limitBook } from "../pipeline/limit-book.ts";
+import { fileRules, limitBook } from "../pipeline/limit-book.ts";
 import { watchClients } from "../pipeline/disconnect.ts";
 import { createIdempotency } from "../pipeline/idempotency.ts";
 import { modelTable } from "../pipeline/models.ts";
@@ -81,7 +82,9 @@ export const serve: Command = async (input) => {
   });
   const newId = () => uuidv7(now());
   let listening: Listening | null = null;
-  const addressOf = (request: Request) => listening?.address(request) ?? null;
+  const clients = clientAddresses(settings.trustedProxies);
+  const addressOf = (request: Request) =>
+    clients.of(listening?.address(request) ?? null, request.headers.get("x-forwarded-for"));
   const secret = masterSecret(env, settings.dataDir);
   const keysFor = once((repository: Parameters<typeof keysOf>[0]["repository"]) =>
     keysOf({ repository, pepper: derivedKey(secret.value, "api-keys"), now, addressOf }),
@@ -120,7 +123,11 @@ export const serve: Command = async (input) => {
     const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
     const services: Services = {
       ...servicesOf(plugins, loaded.config.models),
-      limits: limitBook(),
+      limits: limitBook(fileRules(loaded.config.limits)),
+      addressGroupOf(request) {
+        const address = addressOf(request);
+        return address === null ? null : addressGroup(address);
+      },
       settings: {
         maxBodyBytes: settings.maxBodyBytes,
         firstByteTimeoutMs: settings.timeouts.firstByteMs,

@@ -1,4 +1,4 @@
-import type { PriceRow } from "../plugin/plugin.ts";
+import type { Limits, LimitScope, PriceRow } from "../plugin/plugin.ts";
 import type { ServerConfig } from "./schema.ts";
 import type { Path, Position, Problem } from "./problem.ts";
 
@@ -16,6 +16,15 @@ export interface Config {
   readonly models: Readonly<Record<string, Alias>>;
   /** In file order. */
   readonly prices: readonly PriceRow[];
+  /** In file order. */
+  readonly limits: readonly FileLimit[];
+}
+
+export interface FileLimit {
+  /** `id` `null`: each of them for itself. */
+  readonly scope: { readonly kind: LimitScope["kind"]; readonly id: string | null };
+  readonly limits: Limits;
+  readonly enforce: boolean;
 }
 
 /** Instance name → its options and `use`, in file order. */

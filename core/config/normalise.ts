@@ -1,6 +1,6 @@
 import { Value } from "@sinclair/typebox/value";
 import type { PriceRow, PriceSet } from "../plugin/plugin.ts";
-import type { Alias, Config, Instances } from "./config.ts";
+import type { Alias, Config, FileLimit, Instances } from "./config.ts";
 import { decimalOf } from "./decimal.ts";
 import { type ConfigFile, defaultInstances, pluginSections, ServerSchema } from "./schema.ts";
 
@@ -30,6 +30,7 @@ export function normalise(file: ConfigFile): Config {
     observer: instancesOf(file, "observer"),
     models: Object.fromEntries(Object.entries(file.models ?? {}).map(([name, alias]) => [name, aliasOf(alias)])),
     prices: (file.prices ?? []).map(priceOf),
+    limits: (file.limits ?? []).map(limitOf),
   };
 }
 
@@ -49,6 +50,10 @@ function aliasOf(alias: NonNullable<ConfigFile["models"]>[string]): Alias {
       typeof entry === "string" ? { target: entry, weight: 1 } : { target: entry.target, weight: entry.weight ?? 1 },
     ),
   };
+}
+
+function limitOf({ scope, enforce = true, ...limits }: NonNullable<ConfigFile["limits"]>[number]): FileLimit {
+  return { scope: { kind: scope.kind, id: scope.kind === "global" ? "global" : (scope.id ?? null) }, limits, enforce };
 }
 
 type PriceEntry = Omit<NonNullable<ConfigFile["prices"]>[number], "target">;

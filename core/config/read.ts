@@ -85,7 +85,7 @@ function checked(value: Readonly<Record<string, unknown>>, source: ConfigSource,
     const path: Path = steps(fault.at);
     delete sections[String(path[0])];
     // Without the providers, every target would look wrong.
-    if (path[0] === "provider") for (const dependent of ["models", "prices"]) delete sections[dependent];
+    if (path[0] === "provider") for (const dependent of ["models", "prices", "limits"]) delete sections[dependent];
     if (unfilled.has(dotted(path))) continue;
     const message = path.length === 1 && fault.unknownKey ? unknownSection(String(path[0])) : fault.message;
     problems.push(source.problem(path, message, fault.unknownKey ? "key" : "value"));

@@ -1,7 +1,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Plugin } from "../plugin/plugin.ts";
 import type { Catalogue } from "./json-schema.ts";
-import { ConfigSchema, pluginSections, PriceSchema, ServerSchema } from "./schema.ts";
+import { ConfigSchema, LimitSchema, pluginSections, PriceSchema, ServerSchema } from "./schema.ts";
 
 /** The config reference of the README, as Markdown, from the schemas alone. */
 export function referenceOf(catalogue: Catalogue): string {
@@ -16,6 +16,9 @@ export function referenceOf(catalogue: Catalogue): string {
     "### `prices`",
     String(ConfigSchema.properties.prices.description),
     table(rowsOf(PriceSchema)),
+    "### `limits`",
+    String(ConfigSchema.properties.limits.description),
+    table(rowsOf(LimitSchema)),
     "### Environment",
     [
       "| variable | meaning |",

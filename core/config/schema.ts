@@ -1,4 +1,5 @@
 import { type Static, type TProperties, Type as t } from "@sinclair/typebox";
+import { limitOptions } from "../plugin/limit-options.ts";
 
 /**
  * The config file as one schema: what is checked, what editors complete and what the README lists. A `description` is
@@ -43,6 +44,12 @@ export const ServerSchema = closed(
       minimum: 1,
       default: 67_108_864,
       description: "A larger request body is refused with 413.",
+    }),
+    trustedProxies: t.Array(t.String({ maxLength: 64, expected: "an address or a network, as 10.0.0.0/8" }), {
+      maxItems: 1_000,
+      default: [],
+      description:
+        "Networks of the proxies in front, whose `X-Forwarded-For` is believed: a client's address is the right-most one there that is none of them. Default: nobody's.",
     }),
     logLevel: t.Union(
       logLevels.map((level) => t.Literal(level)),
@@ -264,6 +271,43 @@ export const PriceSchema = t.Object(
   { additionalProperties: false },
 );
 
+const limitKinds = ["key", "account", "model", "provider", "global", "ip"] as const;
+
+const limitScope = t.Object(
+  {
+    kind: t.Union(
+      limitKinds.map((kind) => t.Literal(kind)),
+      { expected: "key, account, model, provider, global or ip" },
+    ),
+    id: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 256,
+        description:
+          "Id of the key or account, name of the model or provider. Left out: each of them for itself. Not for `global` and `ip`.",
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description:
+      "Whose calls count together. An account's are those of all below it too; a model or provider counts each call that may end there. `ip`: who shows no credential that holds, by address (IPv6 by /64); it takes limits on requests only.",
+  },
+);
+export const LimitSchema = t.Object(
+  {
+    scope: limitScope,
+    enforce: t.Optional(
+      t.Boolean({
+        default: true,
+        description: "`false`: refuses nothing; calls that it would have refused carry a warning, and are counted.",
+      }),
+    ),
+    ...limitOptions,
+  },
+  { additionalProperties: false },
+);
+
 export const ConfigSchema = t.Object(
   {
     server: t.Optional(ServerSchema),
@@ -289,6 +333,13 @@ export const ConfigSchema = t.Object(
         description: "Prices that override the bundled ones, in USD per million tokens; numbers or decimals in quotes.",
       }),
     ),
+    limits: t.Optional(
+      t.Array(LimitSchema, {
+        maxItems: 10_000,
+        description:
+          "Limits beside those of keys, of the API and of `rate-limit` instances; of all that count a call, the strictest binds. Without one for `ip`, an address may fail to authenticate 100 times a minute; beyond it the answer is 429 instead of 401.",
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -302,7 +353,6 @@ export const apiOnly: Readonly<Record<string, string>> = {
   accounts: "made through the API for now, not in the file",
   keys: "made through the API for now (POST /api/keys), not in the file",
   budgets: "made through the API for now (POST /api/budgets), not in the file",
-  limits: "set on keys through the API for now (POST /api/keys), not in the file",
 };
 
 export const pluginSections = [

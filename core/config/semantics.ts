@@ -1,6 +1,8 @@
 import { checkAliases, type Finding } from "./aliases.ts";
 import type { Config } from "./config.ts";
+import { limitFault } from "./limit-fault.ts";
 import { didYouMean } from "./nearest.ts";
+import { isNetwork } from "./network.ts";
 import type { ConfigFile } from "./schema.ts";
 
 /** What no schema can say: how the parts of a config fit together. */
@@ -10,12 +12,21 @@ export function findingsOf(config: Config, written: ConfigFile): Finding[] {
     ...checkSlots(config),
     ...checkAliases(config, written.models),
     ...checkPrices(config),
+    ...checkLimits(config, written),
   ];
 }
 
-function checkServer({ server: { publicUrl } }: Config): Finding[] {
-  if (publicUrl === undefined || URL.canParse(publicUrl)) return [];
-  return [{ path: ["server", "publicUrl"], message: "expected a URL with a valid host and port" }];
+function checkServer({ server: { publicUrl, trustedProxies } }: Config): Finding[] {
+  const findings: Finding[] = [];
+  if (publicUrl !== undefined && !URL.canParse(publicUrl))
+    findings.push({ path: ["server", "publicUrl"], message: "expected a URL with a valid host and port" });
+  for (const [at, network] of trustedProxies.entries())
+    if (!isNetwork(network))
+      findings.push({
+        path: ["server", "trustedProxies", at],
+        message: "expected an address or a network, as 10.0.0.0/8",
+      });
+  return findings;
 }
 
 function checkSlots({ storage, billing }: Config): Finding[] {
@@ -50,5 +61,27 @@ function checkPrices({ prices, provider }: Config): Finding[] {
     if (first !== undefined) findings.push({ path, message: `"${target}" has a price already, in prices[${first}]` });
     rows.set(target, first ?? index);
   });
+  return findings;
+}
+
+function checkLimits(config: Config, { limits = [] }: ConfigFile): Finding[] {
+  const findings: Finding[] = [];
+  if (limits.length > 0 && Object.keys(config["rate-limit"]).length === 0)
+    findings.push({
+      path: ["limits"],
+      at: "key",
+      message: "no rate-limit plugin is configured, so nothing keeps them",
+    });
+  const providers = Object.keys(config.provider);
+  for (const [at, entry] of limits.entries()) {
+    const fault = limitFault(entry);
+    if (fault) findings.push({ path: ["limits", at, ...fault.at], message: fault.message });
+    const { kind, id } = entry.scope;
+    if (kind === "provider" && id !== undefined && !providers.includes(id))
+      findings.push({
+        path: ["limits", at, "scope", "id"],
+        message: `no provider instance "${id}"${didYouMean(id, providers)}`,
+      });
+  }
   return findings;
 }

@@ -2,10 +2,23 @@ import { GatewayError } from "../chat/error.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
+import { countFailure } from "./failed-authentications.ts";
 import type { Services } from "./services.ts";
 
-/** The first instance that knows the credential says who calls. Needs no body, so a stranger costs next to nothing. */
+/**
+ * The first instance that knows the credential says who calls. Needs no body, so a stranger costs next to nothing. Who
+ * shows none that holds is counted by address: a good key from the same address works all the same.
+ */
 export async function authenticate(request: Request, call: Call, services: Services): Promise<Principal> {
+  try {
+    return await identify(request, call, services);
+  } catch (error) {
+    if (error instanceof GatewayError && error.kind === "unauthenticated") await countFailure(request, call, services);
+    throw error;
+  }
+}
+
+async function identify(request: Request, call: Call, services: Services): Promise<Principal> {
   const fromQuery = call.endpoint.dialect.name === "gemini" ? queryKeys(request.url) : [];
   const credential = credentialOf(request.headers, fromQuery);
   if (credential === null) throw new GatewayError("unauthenticated", "no API key given");

@@ -39,9 +39,8 @@ export interface LimitBook {
   readonly output: UsualOutput;
 }
 export interface Met {
-  readonly kind: LimitScope["kind"];
-  readonly measure: string;
-  readonly enforced: boolean;
+  /** Always the same object. */
+  readonly labels: { readonly scope: LimitScope["kind"]; readonly measure: string; readonly enforced: string };
   count: number;
 }
 interface Compiled {
@@ -60,7 +59,7 @@ export function limitBook(fixed: readonly LimitRule[] = []): LimitBook {
     const place = `${kind} ${measure} ${enforced}`;
     const known = met.get(place);
     if (known) known.count += 1;
-    else met.set(place, { kind, measure, enforced, count: 1 });
+    else met.set(place, { labels: { scope: kind, measure, enforced: String(enforced) }, count: 1 });
   };
   return {
     rules: () => rules,
@@ -80,6 +79,16 @@ export function limitBook(fixed: readonly LimitRule[] = []): LimitBook {
     spared: ({ scope, measure }) => count(scope.kind, measure, false),
     output: usualOutput(),
   };
+}
+
+/** Without one for addresses in the file, so many failed authentications a minute get an answer of their own. */
+const usualForAddresses = { requestsPerMinute: 100 };
+
+export function fileRules(written: readonly Omit<LimitRule, "id" | "source">[]): readonly LimitRule[] {
+  const rules = written.map((rule, at): LimitRule => ({ ...rule, id: `file-${at}`, source: "file" }));
+  if (rules.some(({ scope }) => scope.kind === "ip")) return rules;
+  const scope = { kind: "ip", id: null } as const;
+  return [...rules, { id: "default-ip", source: "default", scope, limits: usualForAddresses, enforce: true }];
 }
 
 /** A key's, or of who is none of ours the name on its account. */

@@ -31,6 +31,8 @@ export interface Services {
   readonly overload: Overload;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
+  /** Whose failed authentications are counted together; `null` where the runtime does not tell. */
+  readonly addressGroupOf: (request: Request) => string | null;
   /** The request has arrived whole: from here on silence on its connection is the provider's, not the client's. */
   readonly keepOpen: (request: Request) => void;
   /** The answer is ready: silence on the connection is the client's again. */

@@ -26,12 +26,11 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
   },
   {
     name: "sections that are made through the API",
-    text: "accounts: []\nkeys: {}\nbudgets: 3\nlimits:\n",
+    text: "accounts: []\nkeys: {}\nbudgets: 3\n",
     says: [
       "llm-proxy.yaml:1:1 accounts: made through the API for now, not in the file",
       "llm-proxy.yaml:2:1 keys: made through the API for now (POST /api/keys), not in the file",
       "llm-proxy.yaml:3:1 budgets: made through the API for now (POST /api/budgets), not in the file",
-      "llm-proxy.yaml:4:1 limits: set on keys through the API for now (POST /api/keys), not in the file",
     ],
   },
   {
@@ -203,6 +202,38 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     says: [
       'llm-proxy.yaml:2:15 prices[0].target: no provider instance "ecko" (did you mean "echo"?)',
       'llm-proxy.yaml:4:15 prices[2].target: "echo/*" has a price already, in prices[1]',
+    ],
+  },
+  {
+    name: "limits that say nothing, or too much",
+    text: "limits:\n  - { scope: { kind: key } }\n  - { scope: { kind: ip }, tokensPerDay: 5 }\n  - { scope: { kind: global, id: x }, concurrency: 5 }\n  - { scope: { kind: provider, id: ecko }, concurrency: 5 }\n",
+    says: [
+      "llm-proxy.yaml:2:5 limits[0]: names no limit, such as requestsPerMinute",
+      "llm-proxy.yaml:3:42 limits[1].tokensPerDay: not for ip: it counts requests only",
+      "llm-proxy.yaml:4:34 limits[2].scope.id: not for global: there is one",
+      'llm-proxy.yaml:5:36 limits[3].scope.id: no provider instance "ecko" (did you mean "echo"?)',
+    ],
+  },
+  {
+    name: "limits that are none",
+    text: "limits:\n  - { scope: { kind: key }, requestsPerMinut: 5, usdPerDay: 0, concurrency: 1.5 }\n",
+    says: [
+      'llm-proxy.yaml:2:29 limits[0].requestsPerMinut: unknown key (did you mean "requestsPerMinute"?)',
+      "llm-proxy.yaml:2:61 limits[0].usdPerDay: expected number to be greater than 0",
+      "llm-proxy.yaml:2:77 limits[0].concurrency: expected integer",
+    ],
+  },
+  {
+    name: "limits that nothing keeps",
+    text: "rate-limit: {}\nlimits: [{ scope: { kind: key }, concurrency: 5 }]\n",
+    says: ["llm-proxy.yaml:2:1 limits: no rate-limit plugin is configured, so nothing keeps them"],
+  },
+  {
+    name: "a proxy that is no network",
+    text: "server: { trustedProxies: [10.0.0.0/8, 10.0.0.0/33, proxy.example] }\n",
+    says: [
+      "llm-proxy.yaml:1:40 server.trustedProxies[1]: expected an address or a network, as 10.0.0.0/8",
+      "llm-proxy.yaml:1:53 server.trustedProxies[2]: expected an address or a network, as 10.0.0.0/8",
     ],
   },
   {

@@ -30,6 +30,7 @@ describe("defaults", () => {
         host: "127.0.0.1",
         port: 8787,
         maxBodyBytes: 67_108_864,
+        trustedProxies: [],
         logLevel: "info",
         timeouts: {
           connectMs: 10_000,
@@ -59,7 +60,21 @@ describe("defaults", () => {
       observer: { log: {} },
       models: {},
       prices: [],
+      limits: [],
     });
+  });
+
+  test("limits of the file are on one scope, on each of a kind, or on all", async () => {
+    const text = `limits:
+  - { scope: { kind: account, id: default }, requestsPerMinute: 60, usdPerDay: "2.5" }
+  - { scope: { kind: key }, concurrency: 4, enforce: false }
+  - { scope: { kind: global }, tokensPerHour: 1000 }`;
+    const { config } = await readConfig({ path: "c.yaml", text, env: {} });
+    expect(config.limits).toEqual([
+      { scope: { kind: "account", id: "default" }, limits: { requestsPerMinute: 60, usdPerDay: "2.5" }, enforce: true },
+      { scope: { kind: "key", id: null }, limits: { concurrency: 4 }, enforce: false },
+      { scope: { kind: "global", id: "global" }, limits: { tokensPerHour: 1_000 }, enforce: true },
+    ]);
   });
 
   test.each(["", "\n# nothing\n", "\uFEFF", "{}", "server:\n"])("a file of %p is the same", async (text) => {

@@ -71,6 +71,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     ],
     rateLimit: options.rateLimit ?? [],
     limits: options.limits ?? limitBook(),
+    addressGroupOf: () => null,
     billing: biller && { name: "ledger", slot: biller },
     observers: options.observers ?? [],
     transport: options.transport ?? (() => Promise.reject(new Error("no network in tests"))),
