@@ -3,10 +3,11 @@ import manifest from "../package.json" with { type: "json" };
 import { builtins } from "../plugins/index.ts";
 import { check, plugins } from "./commands/check.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
+import { doctor } from "./commands/doctor.ts";
 import { explainFailure } from "./commands/failure.ts";
 import { reprice } from "./commands/reprice.ts";
 import { serve } from "./commands/serve.ts";
-import { adminToken, backup, doctor, migrate } from "./commands/storage.ts";
+import { adminToken, backup, migrate } from "./commands/storage.ts";
 
 const commands: Readonly<Record<string, Command>> = {
   serve,
@@ -33,6 +34,7 @@ const options = {
   model: { type: "string" },
   "dry-run": { type: "boolean" },
   compact: { type: "boolean" },
+  repair: { type: "boolean" },
   reason: { type: "string" },
   author: { type: "string" },
   help: { type: "boolean", short: "h" },
@@ -41,7 +43,7 @@ const options = {
 const usage = `usage: llm-proxy [COMMAND] [OPTIONS]
 commands: ${Object.keys(commands).join(", ")}; none is serve
 options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-url URL  --log-level LEVEL  --json
-          backup FILE  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
+          backup FILE  ·  doctor --repair  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);

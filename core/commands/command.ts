@@ -12,6 +12,7 @@ export interface CommandInput {
     readonly model?: string;
     readonly "dry-run"?: boolean;
     readonly compact?: boolean;
+    readonly repair?: boolean;
     readonly reason?: string;
     readonly author?: string;
   };

@@ -5,37 +5,12 @@ import { type Settings, settingsFrom } from "../config/settings.ts";
 import { newAdminToken } from "../identity/admin.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
-import type { Proof } from "../storage/database.ts";
 import { groupCommit } from "../storage/group-commit.ts";
-import { StorageError, schemaVersion } from "../storage/migrate.ts";
-import { prove } from "../storage/prove.ts";
+import { StorageError } from "../storage/migrate.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
-import { latestSchemaVersion, openSqliteDatabase } from "../storage/sqlite.ts";
+import { openSqliteDatabase } from "../storage/sqlite.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
-
-/** Proves the equalities of the ledger. Reads only, so it may run beside the serving process. */
-export const doctor: Command = async (input) => {
-  const client = await openReadonly(input);
-  try {
-    if (schemaVersion(client) !== latestSchemaVersion)
-      throw new StorageError(
-        `the database has schema version ${schemaVersion(client)}, this program proves ${latestSchemaVersion}: ` +
-          "bring it up to date with `migrate` first",
-      );
-    let proofs: readonly Proof[] = [];
-    // All from one moment, though calls go on.
-    client.transaction(() => void (proofs = prove(client))).deferred();
-    const ok = proofs.every((proof) => proof.ok);
-    if (input.flags.json) input.print(JSON.stringify({ ok, schemaVersion: schemaVersion(client), checks: proofs }));
-    else
-      for (const { name, ok: fine, detail } of proofs)
-        input.print(`${fine ? "ok    " : "WRONG "} ${name}${detail && ` (${detail})`}`);
-    return ok ? 0 : 1;
-  } finally {
-    client.close();
-  }
-};
 
 /** A consistent copy of the database while the proxy serves: `backup FILE`. */
 export const backup: Command = async (input) => {
@@ -108,14 +83,14 @@ export const adminToken: Command = async (input) => {
   }
 };
 
-async function openReadonly(input: CommandInput): Promise<SqliteClient> {
+export async function openReadonly(input: CommandInput): Promise<SqliteClient> {
   const { path } = await databaseOf(input);
   if (!existsSync(path)) throw new StorageError(`there is no database at ${path}`);
   return openSqlite(path, { readonly: true });
 }
 
 /** The file that `storage` names. These commands are about SQLite; another storage has tools of its own. */
-async function databaseOf(input: CommandInput): Promise<{ readonly path: string; readonly settings: Settings }> {
+export async function databaseOf(input: CommandInput): Promise<{ readonly path: string; readonly settings: Settings }> {
   const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
   const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
   const storage = (await resolvePlugins(loaded, input.builtins)).find(({ kind }) => kind === "storage");

@@ -26,9 +26,36 @@ export interface Retention {
   readonly lastMs: number | null;
 }
 
+/** What `doctor` looks at; scripts may rely on these. */
+export type ProofCode =
+  | "file-damaged"
+  | "reference-lost"
+  | "call-twice"
+  | "call-missing"
+  | "ledger-sum"
+  | "ledger-entry"
+  | "deleted-sum"
+  | "rollup-sum"
+  | "call-unindexed"
+  | "balance-sum"
+  | "answer-broken"
+  | "window-negative"
+  | "held-sum"
+  | "spent-sum";
+
 export interface Proof {
+  readonly code: ProofCode;
+  /** What must hold. */
   readonly name: string;
   readonly ok: boolean;
-  /** The figures compared, and what to do when they differ. */
+  /** The figures compared, or how many things are wrong; may be empty. */
   readonly detail: string;
+  /** `null`: all is well. */
+  readonly hint: RepairHint | null;
+}
+export interface RepairHint {
+  readonly means: string;
+  readonly action: string;
+  /** For a shell. */
+  readonly command: string;
 }

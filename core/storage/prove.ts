@@ -1,5 +1,6 @@
 import type { SqliteClient } from "../runtime/sqlite.ts";
-import type { Proof } from "./database.ts";
+import type { Proof, ProofCode } from "./condition.ts";
+import { hints } from "./repair-hints.ts";
 
 /**
  * The equalities that must hold at any moment between two commits, each by sums over all rows. Reads only, so it can
@@ -8,66 +9,81 @@ import type { Proof } from "./database.ts";
 export function prove(client: SqliteClient): readonly Proof[] {
   const value = (sql: string) => client.prepare(sql).values()[0]?.[0];
   const count = (sql: string) => Number(value(sql) ?? 0);
+  const intact = intactness(client);
+  // Sums over a file that is damaged say nothing, and may not even be read.
+  if (!intact.ok) return [intact];
   return [
-    proof("the file is intact", value("PRAGMA integrity_check") === "ok", () => "restore the newest backup"),
-    proof(
+    intact,
+    differing(
+      "reference-lost",
       "no reference leads nowhere",
-      client.prepare("PRAGMA foreign_key_check").values().length === 0,
-      () => "restore the newest backup",
+      client.prepare("PRAGMA foreign_key_check").values().length,
+      "rows",
     ),
     differing(
+      "call-twice",
       "a call has one record",
       count("SELECT count(*) FROM open_calls WHERE id IN (SELECT id FROM calls)"),
       "calls are open and finished at once",
     ),
     equal(
+      "call-missing",
+      "numbers given to calls, and calls kept or gone for their age",
+      count(`SELECT max(coalesce((SELECT max(seq) FROM calls), 0), ${purgedThrough})`),
+      count(`SELECT count(*) + ${purgedSum("calls")} FROM calls`),
+      "calls",
+    ),
+    equal(
+      "ledger-sum",
       "charges in the records and in the ledger",
       count(`SELECT coalesce(sum(charge_nano), 0) + ${purgedSum("charge_nano")} FROM v_usage`),
       -count("SELECT coalesce(sum(delta_nano), 0) FROM v_ledger WHERE kind IN ('charge', 'adjustment')"),
     ),
     differing(
+      "ledger-entry",
       "each charge has its ledger entry",
       count(`SELECT count(*) FROM calls c WHERE coalesce(c.charge_nano, 0) + ${adjusted("charge")} <>
         (SELECT coalesce(-sum(l.delta_nano), 0) FROM ledger l WHERE l.call_seq = c.seq AND l.kind IN ('charge', 'adjustment'))`),
       "calls differ from their ledger entries",
     ),
     differing(
+      "deleted-sum",
       "calls that are gone for their age were charged what their ledger entries say",
       count(purgedDiffer),
       "accounts differ",
     ),
-    equal(
-      "numbers given to calls, and calls kept or gone for their age",
-      count(`SELECT max(coalesce((SELECT max(seq) FROM calls), 0), ${purgedThrough})`),
-      count(`SELECT count(*) + ${purgedSum("calls")} FROM calls`),
-      "calls",
-    ),
     differing(
+      "rollup-sum",
       "the rollups, with the calls that are not folded yet, add up to the records",
       count(rolledUpDiffer),
       "of the rollup tables differ",
     ),
     differing(
+      "call-unindexed",
       "each folded call is found by its account, key, model, provider and hour",
       count(notInBlocks),
       "calls are in no block of theirs",
     ),
     differing(
+      "balance-sum",
       "a balance is what was credited and has not expired",
       count(creditsDiffer),
       "balances differ from their entries",
     ),
     differing(
+      "answer-broken",
       "an answer that is kept for its Idempotency-Key is whole",
-      count(answersDiffer),
-      "kept answers: delete those rows of kept_answers, their keys are then free",
+      count(`SELECT count(*) FROM kept_answers WHERE ${brokenAnswers}`),
+      "kept answers",
     ),
     differing(
+      "window-negative",
       "no budget window is negative",
       count("SELECT count(*) FROM budget_windows WHERE spent_nano < 0 OR held_nano < 0"),
       "windows",
     ),
     equal(
+      "held-sum",
       "money held and money that open calls hold",
       count(
         "SELECT coalesce(sum(w.held_nano), 0) FROM budget_windows w JOIN budgets b ON b.ref = w.budget_ref WHERE b.removed_ms IS NULL",
@@ -76,11 +92,24 @@ export function prove(client: SqliteClient): readonly Proof[] {
         JOIN budgets b ON b.ref = json_extract(h.value, '$[0]') WHERE b.removed_ms IS NULL`),
     ),
     differing(
+      "spent-sum",
       "spent is the sum of its scope and window",
-      count(spentDiffers),
+      count(`SELECT count(*) FROM ${liveWindows} AND w.spent_nano <> ${spentOfCalls}`),
       "budget windows differ from the calls they count",
     ),
   ];
+}
+
+/** SQLite stops at a page that it cannot make sense of, and says so by a throw. */
+export function intactness(client: SqliteClient): Proof {
+  const name = "the file is intact";
+  try {
+    const found = client.prepare("PRAGMA integrity_check(5)").values().flat().map(String);
+    const ok = found.length === 1 && found[0] === "ok";
+    return proof("file-damaged", name, ok, ok ? "" : found.join("; ").slice(0, 500));
+  } catch (error) {
+    return proof("file-damaged", name, false, error instanceof Error ? error.message : "it cannot be read");
+  }
 }
 
 /** What is kept of calls that are gone for their age. */
@@ -97,9 +126,8 @@ SELECT count(*) FROM (
 WHERE nano <> 0`;
 
 /** Reads no answer: its length stands before it. */
-const answersDiffer = `
-SELECT count(*) FROM kept_answers
-WHERE bytes <> coalesce(length(answer), 0) OR (state = 'kept') <> (answer IS NOT NULL) OR expires_ms < created_ms`;
+export const brokenAnswers =
+  "bytes <> coalesce(length(answer), 0) OR (state = 'kept') <> (answer IS NOT NULL) OR expires_ms < created_ms";
 
 const creditsDiffer = `
 SELECT count(*) FROM accounts a LEFT JOIN budgets b ON b.prepaid = 1 AND b.scope_kind = 'account' AND b.scope_id = a.id
@@ -113,15 +141,17 @@ WHERE coalesce(b.limit_nano, 0) <>
 const adjusted = (what: "cost" | "charge"): string =>
   `coalesce((SELECT sum(j.${what}_delta_nano) FROM adjustments j WHERE j.call_seq = c.seq), 0)`;
 
-/**
- * A call counts in the row that it started in, from the budget's creation on: earlier calls were not held by it. A row
- * ends with its window, its part of rolling hours, or a reset, which starts the next.
- */
-const spentDiffers = `
-SELECT count(*) FROM budgets b JOIN budget_windows w ON w.budget_ref = b.ref
+/** Rows `w` of budgets `b` that are not removed; `n` is the row after. */
+export const liveWindows = `budgets b JOIN budget_windows w ON w.budget_ref = b.ref
   LEFT JOIN budget_windows n ON n.budget_ref = b.ref AND n.start_ms =
     (SELECT min(x.start_ms) FROM budget_windows x WHERE x.budget_ref = b.ref AND x.start_ms > w.start_ms)
-WHERE b.removed_ms IS NULL AND w.spent_nano <> coalesce(
+WHERE b.removed_ms IS NULL`;
+
+/**
+ * What the calls of such a row were charged. A call counts in the row that it started in, from the budget's creation on:
+ * earlier calls were not held by it. A row ends with its window, its part of rolling hours, or a reset, which starts the next.
+ */
+export const spentOfCalls = `(coalesce(
   (SELECT p.spent_nano FROM purged_spent p WHERE p.budget_ref = w.budget_ref AND p.start_ms = w.start_ms), 0) + (
   SELECT coalesce(sum(coalesce(c.charge_nano, 0) + ${adjusted("charge")}), 0) FROM calls c
     LEFT JOIN keys k ON k.ref = c.key_ref
@@ -149,30 +179,33 @@ WHERE b.removed_ms IS NULL AND w.spent_nano <> coalesce(
               JOIN budgets p ON p.prepaid = 1 AND p.scope_kind = 'account' AND p.scope_id = other.id
             WHERE nearer.account_ref = c.account_ref AND nearer.distance < l.distance AND p.created_ms <= c.created_ms
               AND nearer.from_ms <= c.created_ms AND c.created_ms < coalesce(nearer.until_ms, 9007199254740991))))
-      ELSE 1 END)`;
+      ELSE 1 END))`;
 
-const notInBlocks = `
-SELECT count(*) FROM calls c
-WHERE c.seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'blocks'), 0) AND (${[
+/** What each field of `call_blocks` notes of a call `c`. */
+export const notedInBlocks = [
   ["account", "c.account_ref"],
   ["key", "c.key_ref"],
   ["model", "c.model_ref"],
   ["provider", "c.provider_ref"],
   ["hour", "c.created_ms / 3600000"],
-]
+] as const;
+
+const notInBlocks = `
+SELECT count(*) FROM calls c
+WHERE c.seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'blocks'), 0) AND (${notedInBlocks
   .map(
     ([field, ref]) =>
       `(${ref} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM call_blocks b WHERE b.field = '${field}' AND b.ref = ${ref} AND b.block = c.seq / 256))`,
   )
   .join(" OR ")})`;
 
-const rolledUp = ["totals_hourly", "totals_daily", "usage_hourly", "usage_daily"];
-const rolledSums =
+export const rolledUp = ["totals_hourly", "totals_daily", "usage_hourly", "usage_daily"];
+export const rolledSums =
   "calls, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_nano, charge_nano".split(
     ", ",
   );
 
-const ofCalls = (sum: string): string =>
+export const ofCalls = (sum: string): string =>
   sum === "cost_nano" || sum === "charge_nano"
     ? `coalesce(${sum}, 0) + ${adjusted(sum === "cost_nano" ? "cost" : "charge")}`
     : sum;
@@ -190,16 +223,16 @@ SELECT ${rolledUp
   )
   .join(" + ")}`;
 
-const proof = (name: string, ok: boolean, repair: () => string): Proof => ({ name, ok, detail: ok ? "" : repair() });
-
-const equal = (name: string, left: number, right: number, unit = "nano-USD"): Proof => ({
+const proof = (code: ProofCode, name: string, ok: boolean, detail: string): Proof => ({
+  code,
   name,
-  ok: left === right,
-  detail: left === right ? `${left} ${unit}` : `${left} and ${right} ${unit}`,
+  ok,
+  detail,
+  hint: ok ? null : hints[code],
 });
 
-const differing = (name: string, found: number, what: string): Proof => ({
-  name,
-  ok: found === 0,
-  detail: found === 0 ? "" : `${found} ${what}`,
-});
+const equal = (code: ProofCode, name: string, left: number, right: number, unit = "nano-USD"): Proof =>
+  proof(code, name, left === right, left === right ? `${left} ${unit}` : `${left} and ${right} ${unit}`);
+
+const differing = (code: ProofCode, name: string, found: number, what: string): Proof =>
+  proof(code, name, found === 0, found === 0 ? "" : `${found} ${what}`);

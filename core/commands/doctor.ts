@@ -1,0 +1,67 @@
+import { takeLock } from "../runtime/lock.ts";
+import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import type { Proof, ProofCode } from "../storage/condition.ts";
+import { schemaVersion, StorageError } from "../storage/migrate.ts";
+import { intactness, prove } from "../storage/prove.ts";
+import { repair } from "../storage/repair.ts";
+import { latestSchemaVersion } from "../storage/sqlite.ts";
+import type { Command } from "./command.ts";
+import { databaseOf, openReadonly } from "./storage.ts";
+
+/**
+ * Proves the equalities of the ledger, and says of each that does not hold what it means and what to do. Reads only, so it
+ * may run beside the serving process; `--repair` needs the database for itself.
+ */
+export const doctor: Command = async (input) => {
+  const repaired = input.flags.repair === true ? await repairedIn((await databaseOf(input)).path) : [];
+  const client = await openReadonly(input);
+  try {
+    const proofs = proofsOf(client);
+    const ok = proofs.every((proof) => proof.ok);
+    if (input.flags.json)
+      input.print(JSON.stringify({ ok, schemaVersion: latestSchemaVersion, repaired, checks: proofs.map(shown) }));
+    else for (const line of [...repaired.map((code) => `mended ${code}`), ...proofs.flatMap(lines)]) input.print(line);
+    return ok ? 0 : 1;
+  } finally {
+    client.close();
+  }
+};
+
+function proofsOf(client: SqliteClient): readonly Proof[] {
+  // First and by itself: in a file that is damaged no transaction may end, and the version may not be read.
+  const intact = intactness(client);
+  if (!intact.ok) return [intact];
+  const version = schemaVersion(client);
+  if (version !== latestSchemaVersion)
+    throw new StorageError(
+      `the database has schema version ${version}, this program proves ${latestSchemaVersion}: ` +
+        "bring it up to date with `migrate` first",
+    );
+  let proofs: readonly Proof[] = [];
+  // All from one moment, though calls go on.
+  client.transaction(() => void (proofs = prove(client))).deferred();
+  return proofs;
+}
+
+async function repairedIn(path: string): Promise<readonly ProofCode[]> {
+  const release = await takeLock(`${path}.lock`);
+  try {
+    const client = await openSqlite(path);
+    try {
+      return repair(client);
+    } finally {
+      client.close();
+    }
+  } finally {
+    release();
+  }
+}
+
+const shown = ({ hint, ...proof }: Proof) => ({ ...proof, ...hint });
+
+const lines = ({ code, name, ok, detail, hint }: Proof): readonly string[] => [
+  `${ok ? "ok    " : "WRONG "} ${name}${detail && ` (${detail})`}`,
+  ...(hint === null
+    ? []
+    : [`       ${code}: ${hint.means}`, `       What to do: ${hint.action}`, `       ${hint.command}`]),
+];
