@@ -28,6 +28,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
     }
     const route = services.models.resolve(asked.envelope.model, call.principal, services.random); // name → Route
     call.admitted = await admit(call, call.principal, asked, route, services); //  RESERVE   Claim        → Holds
+    call.content = services.content.begin(call, asked.text);
     const dispatched = await dispatch(call, asked, call.admitted, services); //    DISPATCH  Target       → Answer
     return await respond(call, dispatched, services); //                           SETTLE    Answer       → Response
   } catch (thrown) {

@@ -11,15 +11,22 @@ export interface AccountService {
   change(id: string, change: unknown): Promise<AccountSummary | null>;
 }
 export interface AccountServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId"> {
-  readonly database: Pick<Database, "accounts">;
+  readonly database: Pick<Database, "accounts" | "content">;
 }
 
 export const accountService = ({ database, now, newId }: AccountServiceDependencies): AccountService => ({
   async create(given) {
-    const { name, parentId = null } = checked(NewAccountSchema, given);
-    return database.accounts.create({ id: newId(), name, parentId, createdMs: now() });
+    const { name, parentId = null, content } = checked(NewAccountSchema, given);
+    const made = await database.accounts.create({ id: newId(), name, parentId, createdMs: now() });
+    if (content !== undefined) await database.content.set({ kind: "account", id: made.id }, content);
+    return made;
   },
-  change: async (id, given) => database.accounts.change(id, checked(AccountChangeSchema, given)),
+  async change(id, given) {
+    const { content, ...place } = checked(AccountChangeSchema, given);
+    const changed = await database.accounts.change(id, place);
+    if (changed !== null && content !== undefined) await database.content.set({ kind: "account", id }, content);
+    return changed;
+  },
 });
 
 export const accountRoutes = (
@@ -34,7 +41,7 @@ export const accountRoutes = (
     query: null,
     body: NewAccountSchema,
     status: 201,
-    answer: async ({ body }) => accountAnswer(await service.create(body)),
+    answer: async ({ body }) => accountAnswer(await service.create(body), database),
   },
   {
     method: "GET",
@@ -48,7 +55,7 @@ export const accountRoutes = (
       const { parentId, ...paging } = checkedQuery(AccountsQuerySchema, query);
       const within = parentId === undefined ? {} : { parentId: parentId === "none" ? null : parentId };
       const page = await database.accounts.list({ ...paging, ...within });
-      return { data: page.data.map(accountAnswer), next: page.next };
+      return { data: page.data.map((row) => accountAnswer(row, database)), next: page.next };
     },
   },
   {
@@ -65,7 +72,7 @@ export const accountRoutes = (
       const budgets = await database.budgets.list({ scope: { kind: "account", id: row.id }, limit: 200 });
       const balance = await database.credits.balance(row.id);
       return {
-        ...accountAnswer(row),
+        ...accountAnswer(row, database),
         path: line.map(({ id, name }) => ({ id, name })).toReversed(),
         budgets: budgets.data.map(budgetAnswer),
         balance: balance && balanceAnswer(balance),
@@ -76,11 +83,13 @@ export const accountRoutes = (
     method: "PATCH",
     path: "/api/accounts/:id",
     permission: "accounts.write",
-    summary: "Rename an account, or move it with all below it. Calls in flight end where they were admitted.",
+    summary:
+      "Rename an account, move it with all below it, or say whether content is kept. Calls in flight end where they were admitted.",
     query: null,
     body: AccountChangeSchema,
     status: 200,
-    answer: async ({ params, body }) => accountAnswer((await service.change(params.id ?? "", body)) ?? missing()),
+    answer: async ({ params, body }) =>
+      accountAnswer((await service.change(params.id ?? "", body)) ?? missing(), database),
   },
   {
     method: "DELETE",
@@ -99,4 +108,8 @@ export const accountRoutes = (
   },
 ];
 
-const accountAnswer = ({ createdMs, ...row }: AccountSummary) => ({ ...row, createdAt: createdMs });
+const accountAnswer = ({ createdMs, ...row }: AccountSummary, { content }: Pick<Database, "content">) => ({
+  ...row,
+  content: content.setting({ kind: "account", id: row.id }),
+  createdAt: createdMs,
+});

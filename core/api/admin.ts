@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
+import type { ContentLog } from "../pipeline/content/log.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
 import type { Actor } from "../identity/policy.ts";
 import { readBody } from "../runtime/read-body.ts";
@@ -7,6 +8,7 @@ import { type AccountService, accountRoutes } from "./accounts.ts";
 import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
+import { contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
@@ -23,6 +25,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly budgets: BudgetService;
   readonly prices: PriceService;
   readonly credits: CreditService;
+  readonly content: Pick<ContentLog, "read" | "remove">;
   readonly ratios: Pick<Ratios, "list">;
   readonly reprice: RepriceCalls;
   readonly version: string;
@@ -42,6 +45,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...budgetRoutes(budgets, database),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
+    ...contentRoutes(dependencies.content, database),
     ...estimateRoutes(dependencies.ratios),
     ...exportRoutes(database.exports, dependencies),
     ...priceRoutes(dependencies.prices, dependencies.reprice),

@@ -7,7 +7,7 @@ import type { BudgetRow } from "../storage/budget.ts";
 import type { Database, KeyRow } from "../storage/database.ts";
 import { nanoOf } from "./money.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
-import { NewKeySchema, PageQuerySchema } from "./schemas.ts";
+import { KeyChangeSchema, NewKeySchema, PageQuerySchema } from "./schemas.ts";
 
 export interface KeyServiceDependencies {
   readonly database: Database;
@@ -22,6 +22,8 @@ export interface KeyServiceDependencies {
 export interface KeyService {
   /** The only moment the secret exists outside the client's hands. */
   create(input: Static<typeof NewKeySchema>): Promise<{ readonly row: KeyRow; readonly secret: string }>;
+  /** `null`: no such key. */
+  change(id: string, change: unknown): Promise<KeyRow | null>;
   /** `null`: no such key. The next call with it is refused. */
   revoke(id: string): Promise<KeyRow | null>;
 }
@@ -41,6 +43,8 @@ export const keyService = ({ database, keys, now, newId, enforces }: KeyServiceD
     const made = makeKey();
     const id = newId();
     const createdMs = now();
+    // Before there is a key: one that keeps nothing never keeps its first call.
+    if (input.content !== undefined) await database.content.set({ kind: "key", id }, input.content);
     const row = await database.keys.create(
       {
         id,
@@ -67,6 +71,12 @@ export const keyService = ({ database, keys, now, newId, enforces }: KeyServiceD
     );
     return { row, secret: made.key };
   },
+  async change(id, given) {
+    const { content } = checked(KeyChangeSchema, given);
+    const row = await database.keys.get(id);
+    if (row !== null && content !== undefined) await database.content.set({ kind: "key", id }, content);
+    return row;
+  },
   async revoke(id) {
     const row = await database.keys.revoke(id, now());
     keys.forget(id);
@@ -86,7 +96,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
     async answer({ body }) {
       const { row, secret } = await service.create(checked(NewKeySchema, body));
       const budgets = await database.budgets.list({ scope: { kind: "key", id: row.id } });
-      return { ...keyAnswer(row), budget: budgets.data.map(budgetAnswer)[0] ?? null, key: secret };
+      return { ...keyAnswer(row, database), budget: budgets.data.map(budgetAnswer)[0] ?? null, key: secret };
     },
   },
   {
@@ -99,7 +109,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
     status: 200,
     async answer({ query }) {
       const page = await database.keys.list(checkedQuery(PageQuerySchema, query));
-      return { data: page.data.map(keyAnswer), next: page.next };
+      return { data: page.data.map((row) => keyAnswer(row, database)), next: page.next };
     },
   },
   {
@@ -110,7 +120,17 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
     query: null,
     body: null,
     status: 200,
-    answer: async ({ params }) => keyAnswer((await database.keys.get(params.id ?? "")) ?? missing()),
+    answer: async ({ params }) => keyAnswer((await database.keys.get(params.id ?? "")) ?? missing(), database),
+  },
+  {
+    method: "PATCH",
+    path: "/api/keys/:id",
+    permission: "keys.write",
+    summary: "Say whether prompts and answers of a key's calls are kept, from its next call on.",
+    query: null,
+    body: KeyChangeSchema,
+    status: 200,
+    answer: async ({ params, body }) => keyAnswer((await service.change(params.id ?? "", body)) ?? missing(), database),
   },
   {
     method: "DELETE",
@@ -120,7 +140,7 @@ export const keyRoutes = (service: KeyService, database: Database): readonly Api
     query: null,
     body: null,
     status: 200,
-    answer: async ({ params }) => keyAnswer((await service.revoke(params.id ?? "")) ?? missing()),
+    answer: async ({ params }) => keyAnswer((await service.revoke(params.id ?? "")) ?? missing(), database),
   },
 ];
 
@@ -140,8 +160,12 @@ export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, increase, .
   resetsAt: resetsAtMs,
 });
 
-const keyAnswer = ({ models, expiresMs, revokedMs, createdMs, lastUsedMs, ...row }: KeyRow) => ({
+const keyAnswer = (
+  { models, expiresMs, revokedMs, createdMs, lastUsedMs, ...row }: KeyRow,
+  { content }: Pick<Database, "content">,
+) => ({
   ...row,
+  content: content.setting({ kind: "key", id: row.id }),
   models: models === "all" ? null : models,
   expiresAt: expiresMs,
   revokedAt: revokedMs,

@@ -5,7 +5,7 @@ import type { LoopLag } from "../runtime/loop-lag.ts";
 import { processUsage } from "../runtime/process-usage.ts";
 
 export interface ProcessMetricsInput {
-  readonly services: Pick<Services, "open" | "drains" | "watch" | "overload" | "database" | "limits">;
+  readonly services: Pick<Services, "open" | "drains" | "watch" | "overload" | "database" | "limits" | "content">;
   readonly lag: Pick<LoopLag, "read">;
   readonly troubles: () => readonly string[];
   /** `null` for a reader who has shown no credential. */
@@ -14,7 +14,7 @@ export interface ProcessMetricsInput {
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
 export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
-  const { database, open, drains, watch, overload, limits } = services;
+  const { database, open, drains, watch, overload, limits, content } = services;
   const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
@@ -37,6 +37,9 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
     single("counter", "llm_proxy_deleted_calls_total", "Calls deleted for their age, ever.", goneCalls),
     single("counter", "llm_proxy_swept_calls_total", "Calls of dead processes that were ended here.", sweptCalls),
     single("counter", "llm_proxy_stray_calls_total", "Calls of this process that nobody worked on.", strayCalls),
+    single("counter", "llm_proxy_content_stored_total", "Calls whose content was kept.", content.counts.stored),
+    single("counter", "llm_proxy_content_failed_total", "Contents that could not be written.", content.counts.failed),
+    single("counter", "llm_proxy_content_skipped_total", "Those there was no memory for.", content.counts.skipped),
     gauge("llm_proxy_event_loop_lag_seconds", "How late the newest timer ran.", lastMs / 1_000),
     gauge("llm_proxy_event_loop_lag_max_seconds", "How late the latest ran in the last 30 to 60 s.", maxMs / 1_000),
     gauge("llm_proxy_heap_used_bytes", "JavaScript heap in use.", usage.heapUsedBytes),

@@ -56,6 +56,23 @@ const IncreaseSchema = t.Object(
   { ...closed, description: "More than the limit, for calls that start before `until`." },
 );
 const LimitsSchema = t.Object(limitOptions, { ...closed, description: "Absent: no limit." });
+const contentOf = (settings: readonly ("on" | "off" | "forbid")[], description: string) =>
+  t.Optional(
+    t.Union([...settings.map((setting) => t.Literal(setting)), t.Null()], {
+      expected: `${settings.join(", ")} or null`,
+      description,
+    }),
+  );
+const keyContent = contentOf(
+  ["on", "off"],
+  "Whether prompts and answers of its calls are kept, redacted and for a while; `null`: as its account says.",
+);
+const accountContent = contentOf(
+  ["on", "off", "forbid"],
+  "Whether prompts and answers are kept of keys and accounts below it that say nothing; `null`: as the one above it. `forbid`: of none, whatever they say.",
+);
+
+export const KeyChangeSchema = t.Object({ content: keyContent }, { ...closed, minProperties: 1 });
 export const NewKeySchema = t.Object(
   {
     name: label("Shown in lists and records."),
@@ -80,6 +97,7 @@ export const NewKeySchema = t.Object(
       t.Object({ usd: UsdSchema, window: WindowSchema }, { ...closed, description: "A budget of its own." }),
     ),
     limits: t.Optional(LimitsSchema),
+    content: keyContent,
   },
   closed,
 );
@@ -89,9 +107,12 @@ const parentId = t.Optional(
     description: "The account it is right under; `null`: none.",
   }),
 );
-export const NewAccountSchema = t.Object({ name: label("Shown in lists and reports."), parentId }, closed);
+export const NewAccountSchema = t.Object(
+  { name: label("Shown in lists and reports."), parentId, content: accountContent },
+  closed,
+);
 export const AccountChangeSchema = t.Object(
-  { name: t.Optional(label("Shown in lists and reports.")), parentId },
+  { name: t.Optional(label("Shown in lists and reports.")), parentId, content: accountContent },
   { ...closed, minProperties: 1 },
 );
 export const AccountsQuerySchema = t.Object(

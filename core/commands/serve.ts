@@ -6,6 +6,7 @@ import { keyService } from "../api/keys.ts";
 import { priceService } from "../api/price-service.ts";
 import { creditService } from "../api/ledger.ts";
 import { ConfigError } from "../config/problem.ts";
+import { compiledPatterns } from "../config/patterns.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
@@ -16,6 +17,7 @@ import { addressGroup, clientAddresses } from "../identity/client-address.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { fileRules, limitBook } from "../pipeline/limit-book.ts";
+import { createContentLog } from "../pipeline/content/log.ts";
 import { watchClients } from "../pipeline/disconnect.ts";
 import { createIdempotency } from "../pipeline/idempotency.ts";
 import { modelTable } from "../pipeline/models.ts";
@@ -38,6 +40,7 @@ import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
 import { type Command, pathOfConfig } from "./command.ts";
+import { sweepContent } from "./sweep-content.ts";
 import { expireCredits } from "./expiry.ts";
 import { saveRegularly } from "./save-ratios.ts";
 import { sweepRegularly } from "./sweep.ts";
@@ -121,6 +124,14 @@ export const serve: Command = async (input) => {
 
     let ready = false;
     const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
+    const content = createContentLog({
+      ...settings.content,
+      repository: database.content,
+      key: derivedKey(secret.value, "content"),
+      patterns: await compiledPatterns(settings.content.redact),
+      logger,
+      now,
+    });
     const services: Services = {
       ...servicesOf(plugins, loaded.config.models),
       limits: limitBook(fileRules(loaded.config.limits)),
@@ -157,6 +168,7 @@ export const serve: Command = async (input) => {
               logger,
               now,
             }),
+      content,
       ratios,
       transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
@@ -203,6 +215,7 @@ export const serve: Command = async (input) => {
         budgets,
         prices,
         credits,
+        content,
         ratios,
         reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger,
@@ -262,11 +275,14 @@ export const serve: Command = async (input) => {
     const stopExpiry = expireCredits(database, logger);
     const stopSweepingAnswers = sweepAnswers(database, logger, now);
     const stopSaving = saveRegularly(ratios);
+    const stopSweepingContent = sweepContent(content, logger);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
     unwatchClients();
     stopExpiry();
     stopSweeping();
     stopSweepingAnswers();
+    stopSweepingContent();
+    await content.close();
     await stopSaving();
   } finally {
     lag.stop();

@@ -5,6 +5,7 @@ import type { ConfigSource, LoadedConfig } from "./config.ts";
 import { type ReadFile, readTextFile } from "./file.ts";
 import { didYouMean } from "./nearest.ts";
 import { fillEmpty, normalise } from "./normalise.ts";
+import { checkPatterns } from "./patterns.ts";
 import { ConfigError, dotted, type Path, type Problem, reasonOf, steps } from "./problem.ts";
 import { apiOnly, type ConfigFile, ConfigSchema, ServerSchema } from "./schema.ts";
 import { findingsOf } from "./semantics.ts";
@@ -39,7 +40,7 @@ export async function readConfig({ path, env, text, readFile = readTextFile }: R
 
   const written = checked(value, source, found);
   const config = normalise(written);
-  const findings = findingsOf(config, written).map((finding) =>
+  const findings = [...findingsOf(config, written), ...(await checkPatterns(config))].map((finding) =>
     source.problem(finding.path, finding.message, finding.at),
   );
   const all = [...raw.problems, ...found, ...findings];

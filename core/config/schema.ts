@@ -1,4 +1,5 @@
 import { type Static, type TProperties, Type as t } from "@sinclair/typebox";
+import { ContentSchema } from "./content-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
 
 /**
@@ -144,6 +145,7 @@ export const ServerSchema = closed(
       },
       "What is kept for calls with an `Idempotency-Key`.",
     ),
+    content: ContentSchema,
   },
   "The process itself.",
 );

@@ -4,6 +4,7 @@ import type { Principal } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Keeping } from "./keeping.ts";
+import type { CallContent } from "./content/log.ts";
 import type { Endpoint, Services } from "./services.ts";
 
 /** One client request, from its arrival to its final record. Stages add what they find; `settle` reads it all. */
@@ -21,6 +22,8 @@ export interface Call {
   accounts: readonly string[];
   envelope: Envelope | null;
   admitted: Admitted | null;
+  /** `null`: prompt and answer are not kept. */
+  content: CallContent | null;
   /** Counted against the memory for bodies until the answer begins. */
   heldBodyBytes: number;
   /** It is the first one with its `Idempotency-Key`; `null`: it has none. */
@@ -60,6 +63,7 @@ export const openCall = (
     accounts: [],
     envelope: null,
     admitted: null,
+    content: null,
     heldBodyBytes: 0,
     keeping: null,
     attempts: [],

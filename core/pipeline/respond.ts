@@ -40,6 +40,8 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
     services,
   );
   if (costNano !== null) headers["x-llm-proxy-cost-usd"] = usd(costNano);
+  if (!call.clientGone) call.content?.whole(answer.body);
+  call.content?.finish();
   // The two types of a body that `Response` takes as they are.
   return new Response(answer.body as string | Uint8Array<ArrayBuffer>, { headers });
 }
@@ -52,10 +54,10 @@ export function respondError(call: Call, error: GatewayError, nowMs: number): Re
   headers["content-type"] = "application/json";
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
   if (details.shouldRetry === false) headers["x-should-retry"] = "false";
-  return new Response(JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error))), {
-    status: error.status,
-    headers,
-  });
+  const body = JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error)));
+  if (!call.clientGone) call.content?.whole(body);
+  call.content?.finish();
+  return new Response(body, { status: error.status, headers });
 }
 
 /** A plain object: `Response` copies it once, a `Headers` twice. */
@@ -138,6 +140,7 @@ function streamOf(
       async pull(controller) {
         if (pending) {
           controller.enqueue(pending);
+          call.content?.delivered(pending);
           pending = null;
           return;
         }
@@ -150,6 +153,7 @@ function streamOf(
             if (bytes === null) break;
             if (bytes.byteLength === 0) continue;
             controller.enqueue(bytes);
+            call.content?.delivered(bytes);
             return;
           }
         } catch (error) {
@@ -199,6 +203,7 @@ function streamOf(
     }
     const fault = metered.fault ? faultOf(metered.fault) : null;
     await settle(call, outcome(fault ? "upstream_error" : "ok", fault), services);
+    call.content?.finish();
     close(controller);
   }
 
@@ -214,11 +219,14 @@ function streamOf(
       try {
         const told = bodyOf(call, error);
         const text = source.fail?.(told) ?? call.endpoint.dialect.encodeStreamError(told);
-        controller.enqueue(new TextEncoder().encode(text));
+        const bytes = new TextEncoder().encode(text);
+        controller.enqueue(bytes);
+        call.content?.delivered(bytes);
       } catch {
         // The client left while the record was written.
       }
     }
+    call.content?.finish();
     close(controller);
   }
 
@@ -247,6 +255,7 @@ async function drain(
   const counted = metered.usage ? metered : { ...metered, contentBytes: before.contentBytes };
   const status = hasAll ? "ok" : "client_aborted";
   await settle(call, { status, httpStatus: 200, target, metered: counted, drained }, services);
+  call.content?.finish();
 }
 
 const reasonOf = (call: Call, thrown: unknown): GatewayError => {

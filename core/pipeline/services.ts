@@ -6,6 +6,7 @@ import type { Database } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { LimitBook } from "./limit-book.ts";
 import type { Idempotency } from "./idempotency.ts";
+import type { ContentLog } from "./content/log.ts";
 import type { Models } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
@@ -26,6 +27,7 @@ export interface Services {
   readonly vault: Vault;
   /** `null`: off. */
   readonly idempotency: Idempotency | null;
+  readonly content: Pick<ContentLog, "begin" | "counts">;
   readonly ratios: Ratios;
   readonly watch: Watch;
   readonly overload: Overload;

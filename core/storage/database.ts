@@ -7,6 +7,7 @@ import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { CallNotes } from "./call-notes.ts";
 import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
+import type { ContentRepository } from "./content.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { ExportRepository } from "./export.ts";
 import type { AnswerRepository } from "./kept-answer.ts";
@@ -28,6 +29,7 @@ export interface Database {
   readonly calls: CallRepository;
   readonly adjustments: AdjustmentRepository;
   readonly book: BookRepository;
+  readonly content: ContentRepository;
   readonly exports: ExportRepository;
   readonly sessions: SessionRepository;
   readonly answers: AnswerRepository;

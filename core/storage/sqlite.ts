@@ -21,6 +21,7 @@ import { answerRepository } from "./repositories/answers.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
+import { contentRepository } from "./repositories/content.ts";
 import { creditRepository } from "./repositories/credits.ts";
 import { exportRepository } from "./repositories/exports.ts";
 import { keyRepository } from "./repositories/keys.ts";
@@ -85,6 +86,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       labels.reload();
       ledger.reload();
       prices.reload();
+      content.reload();
     },
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
@@ -105,6 +107,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     });
   const prices = bookRepository(database, writer, options.now);
   const processId = crypto.randomUUID();
+  const content = contentRepository(database, writer);
   const ledger = ledgerRepository({
     client,
     database,
@@ -143,6 +146,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       now: options.now,
     }),
     book: prices,
+    content,
     exports: threads?.exports ?? exportRepository(database),
     sessions: sessionRepository(database, writer),
     answers: answerRepository(database, writer, room),

@@ -6,6 +6,7 @@ import prices from "./0004_prices.sql" with { type: "text" };
 import accountNames from "./0005_account_names.sql" with { type: "text" };
 import upkeep from "./0006_upkeep.sql" with { type: "text" };
 import keptAnswers from "./0007_kept_answers.sql" with { type: "text" };
+import content from "./0008_content.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -17,4 +18,5 @@ export const sqliteMigrations: readonly string[] = [
   accountNames,
   upkeep,
   keptAnswers,
+  content,
 ];

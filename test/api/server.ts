@@ -83,6 +83,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         budgets,
         prices,
         credits,
+        content: { read: async () => null, remove: async () => 0 },
         ratios: services.ratios,
         reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger: services.logger,

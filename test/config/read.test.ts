@@ -49,6 +49,7 @@ describe("defaults", () => {
           maxBytes: 268_435_456,
           maxKeys: 200_000,
         },
+        content: { maxBytes: 65_536, maxTotalBytes: 1_073_741_824, ttlMs: 604_800_000, redact: [] },
       },
       storage: { sqlite: {} },
       provider: { echo: {} },

@@ -5,6 +5,7 @@ import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
 import { testBook } from "./storage-book.ts";
 import { testBudgets } from "./storage-budgets.ts";
+import { testContent } from "./storage-content.ts";
 import { testCalls } from "./storage-calls.ts";
 import { testCredits } from "./storage-credits.ts";
 import { aBudget, aKey, startMs } from "./storage-samples.ts";
@@ -144,6 +145,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   testBudgets({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCredits({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCalls({ database: () => database, restart });
+  testContent({ database: () => database, clock: () => clock, restart });
   testBook({ database: () => database, clock: () => clock, restart });
 }
 

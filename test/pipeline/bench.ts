@@ -30,7 +30,7 @@ export interface Bench {
 }
 
 export interface BenchOptions extends Partial<
-  Pick<Services, "auth" | "rateLimit" | "limits" | "transport" | "observers">
+  Pick<Services, "auth" | "content" | "rateLimit" | "limits" | "transport" | "observers">
 > {
   readonly providers?: Readonly<Record<string, Provider>>;
   readonly biller?: Partial<Biller> | null;
@@ -84,6 +84,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     overload: calmOverload(),
     vault: { keep: () => {}, find: () => null },
     idempotency: null,
+    content: options.content ?? { begin: () => null, counts: { stored: 0, failed: 0, skipped: 0 } },
     ratios: learnedRatios(),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     settings: {

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/chat/error.ts";
+import type { ContentSetting } from "../../core/storage/content.ts";
 import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
 import type { Balance, LedgerEntry } from "../../core/storage/credit.ts";
 import type { UnpricedRow } from "../../core/storage/book.ts";
@@ -30,7 +31,7 @@ export interface Seed {
 }
 export interface FakeDatabase extends Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "credits" | "keys" | "retention" | "sessions"
+  "accounts" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention" | "sessions"
 > {
   /** The rows themselves, for a test to look at and change. */
   readonly rows: {
@@ -48,6 +49,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const accounts = [...(seed.accounts ?? [])];
   const keys = [...(seed.keys ?? [])];
   const digests = new Map<string, string>();
+  const contentSettings = new Map<string, ContentSetting>();
   const budgets = [...(seed.budgets ?? [])];
   const calls = [...(seed.calls ?? [])];
   const entries: LedgerEntry[] = [];
@@ -116,6 +118,18 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         if (at >= 0) accounts.splice(at, 1);
         return at >= 0;
       },
+    },
+    content: {
+      setting: ({ kind, id }) => contentSettings.get(`${kind}/${id}`) ?? null,
+      isOnForSome: () => contentSettings.size > 0,
+      set({ kind, id }, setting) {
+        if (setting === null) contentSettings.delete(`${kind}/${id}`);
+        else contentSettings.set(`${kind}/${id}`, setting);
+      },
+      write: () => {},
+      read: () => null,
+      remove: () => 0,
+      size: () => ({ calls: 0, bytes: 0 }),
     },
     keys: {
       create({ digest, ...row }, budget) {

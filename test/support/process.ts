@@ -28,6 +28,7 @@ export interface NewKeyBody {
   readonly expiresAt?: number;
   readonly budget?: { readonly usd: number | string; readonly window: string };
   readonly limits?: Limits;
+  readonly content?: "on" | "off" | null;
 }
 export interface CreatedKey {
   readonly id: string;
