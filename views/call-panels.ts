@@ -44,6 +44,9 @@ const answer = (call: CallModel): readonly (readonly [string, Value])[] => [
     "Finished",
     html`${time(call.finishedMs)}${call.durationMs !== null && html` <span class="hint">after ${duration(call.durationMs)}</span>`}`,
   ],
+  ...(call.replays === 0
+    ? []
+    : [["Replayed", html`${count(call.replays)}× <span class="hint">for its Idempotency-Key</span>`] as const]),
 ];
 
 /** A part is always contained in its total, so the fresh input is what the cache did not serve or take. */

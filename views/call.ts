@@ -50,6 +50,8 @@ export interface CallModel {
   readonly terms: { readonly margin?: string; readonly discount?: string; readonly fee?: string } | null;
   readonly serviceTier: string | null;
   readonly adjustments: readonly AdjustmentLine[];
+  /** How often its answer was sent again for its `Idempotency-Key`. */
+  readonly replays: number;
   readonly error: string | null;
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous: boolean;

@@ -311,6 +311,8 @@ export interface CallDetail extends CallRow {
   readonly notes: CallNotes | null;
   /** What re-rating has changed, oldest first; cost and charge above have it in them. */
   readonly adjustments: readonly Adjustment[];
+  /** How often its answer was replayed to its `Idempotency-Key`, while that is remembered. */
+  readonly replays: number;
 }
 export interface CallFilter {
   readonly key?: string;

@@ -40,10 +40,8 @@ export interface AnswerRepository {
   keep(place: string, callId: string, answer: Uint8Array, bounds: AnswerBounds): Awaitable<void>;
   leave(place: string, callId: string, state: "unkept" | "broken"): Awaitable<void>;
   free(place: string, callId: string): Awaitable<void>;
-  /** Counts one more replay. */
+  /** Counts one more replay; `CallDetail` tells how many there were. */
   replayed(place: string): Awaitable<void>;
-  /** How often the answer of this call was replayed. */
-  replays(callId: string): Awaitable<number>;
   /** Removes some of those whose time is over; whether there may be more. */
   sweep(nowMs: number): Awaitable<boolean>;
 }

@@ -71,6 +71,7 @@ export function callRow(n: number, more: Partial<CallDetail> = {}): CallDetail {
     attempts: [],
     notes: null,
     adjustments: [],
+    replays: 0,
     ...more,
   };
 }

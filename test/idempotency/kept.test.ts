@@ -189,6 +189,15 @@ describe("whose an answer is", () => {
 });
 
 describe("a process that died", () => {
+  test("long ago: the call may have been deleted since, so the key is not taken for free", async () => {
+    const before = await world({ ttlMs: 2 * 86_400_000 });
+    await before.begin("key");
+    await before.database.close();
+    const after = await world({ ttlMs: 2 * 86_400_000 }, before.path);
+    after.clock.advance(86_400_000);
+    expect(await refusal(after.begin("key"))).toMatchObject({ details: { code: "idempotency_answer_gone" } });
+  });
+
   test("before the call was admitted: nothing was sent, and the key is free", async () => {
     const before = await world();
     await before.begin("key");
@@ -217,6 +226,7 @@ test("replays are counted", async () => {
   for (let at = 0; at < 3; at++) await here.begin("key");
   // Whatever was asked for before this is written.
   await here.database.settings.set("a", "b");
-  expect(await here.database.answers.replays(callId)).toBe(3);
-  expect(await here.database.answers.replays("unheard of")).toBe(0);
+  expect(await here.database.calls.get(callId)).toMatchObject({ status: "ok", replays: 3 });
+  const other = await here.answer("other", "x");
+  expect(await here.database.calls.get(other)).toMatchObject({ replays: 0 });
 });

@@ -97,6 +97,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       anomalous: true,
       terms: { margin: text, discount: text, fee: text },
       serviceTier: text,
+      replays: 2,
       adjustments: [
         { costDeltaNano: 1, chargeDeltaNano: -1, priceVersion: text, reason: text, author: text, createdMs: 0 },
       ],

@@ -11,6 +11,9 @@ import type { SqliteDatabase } from "../sqlite-database.ts";
 const maxSwept = 200;
 const maxSweptBytes = 8 * 1_024 * 1_024;
 
+/** The shortest retention of calls: a call that is missing after that may have been made. */
+const purgedAfterMs = 86_400_000;
+
 export function answerRepository(database: SqliteDatabase, writer: GroupCommit, room: AnswerRoom): AnswerRepository {
   const at = (place: string) => eq(keptAnswers.place, place);
   const claimOf = (place: string, callId: string) =>
@@ -22,22 +25,22 @@ export function answerRepository(database: SqliteDatabase, writer: GroupCommit, 
     for (const { accountId, bytes } of gone) room.count(accountId, -1, -bytes);
   }
 
-  function callOf(callId: string): KeptAnswer["call"] {
+  function callOf(callId: string, ageMs: number): KeptAnswer["call"] {
     const isIn = (table: typeof calls | typeof openCalls) =>
       database.select({ id: table.id }).from(table).where(eq(table.id, callId)).all().length > 0;
     if (isIn(openCalls)) return "open";
-    return isIn(calls) ? "ended" : "nowhere";
+    return isIn(calls) || ageMs >= purgedAfterMs ? "ended" : "nowhere";
   }
 
   return {
     find(place, nowMs) {
-      const { callId, fingerprint, state, answer } = keptAnswers;
+      const { callId, fingerprint, state, answer, createdMs } = keptAnswers;
       const row = database
-        .select({ callId, fingerprint, state, answer })
+        .select({ callId, fingerprint, state, answer, createdMs })
         .from(keptAnswers)
         .where(and(at(place), gt(keptAnswers.expiresMs, nowMs)))
         .all()[0];
-      return row ? { ...row, call: callOf(row.callId) } : null;
+      return row ? { ...row, call: callOf(row.callId, nowMs - row.createdMs) } : null;
     },
     claim: (row, bounds) =>
       writer.run(() => {
@@ -76,9 +79,6 @@ export function answerRepository(database: SqliteDatabase, writer: GroupCommit, 
           .where(at(place))
           .run();
       }),
-    replays: (callId) =>
-      database.select({ replays: keptAnswers.replays }).from(keptAnswers).where(eq(keptAnswers.callId, callId)).all()[0]
-        ?.replays ?? 0,
     sweep: (nowMs) =>
       writer.run(() => {
         const flying = database.select({ id: openCalls.id }).from(openCalls);

@@ -1,6 +1,7 @@
 import { and, asc, count, desc, eq, gte, lt, or } from "drizzle-orm";
 import type { Adjustment } from "../adjustment.ts";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
+import { keptAnswers } from "../schema/sqlite-answers.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { attemptsView, usageView } from "../schema/sqlite-views.ts";
 import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
@@ -148,8 +149,13 @@ function detail(database: SqliteDatabase, callId: string): CallDetail | null {
     // The column is written from a CallNotes only.
     notes: more?.notes ? (JSON.parse(more.notes) as CallNotes) : null,
     adjustments: more ? adjustmentsOf(database, more.seq) : [],
+    replays: replaysOf(database, callId),
   };
 }
+
+const replaysOf = (database: SqliteDatabase, callId: string): number =>
+  database.select({ replays: keptAnswers.replays }).from(keptAnswers).where(eq(keptAnswers.callId, callId)).all()[0]
+    ?.replays ?? 0;
 
 function adjustmentsOf(database: SqliteDatabase, callSeq: number): Adjustment[] {
   const { priceVersion } = labelAliases();
