@@ -1,13 +1,17 @@
 import { html, type Html } from "./html.ts";
+import { name } from "./text.ts";
 
 /** What every page has around its own content. */
 export interface Shell {
   readonly title: string;
   /** The place in the navigation; `null`: not signed in, and no navigation. */
-  readonly section: "overview" | "calls" | "keys" | "accounts" | "budgets" | "prices" | "ledger" | null;
+  readonly section:
+    "overview" | "calls" | "keys" | "accounts" | "budgets" | "prices" | "ledger" | "people" | "me" | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
   /** Token of the session for requests that change something; `null`: not signed in. */
   readonly csrf: string | null;
+  /** Who is signed in, and the pages that their role does not open. */
+  readonly visitor?: { readonly name: string; readonly closed: readonly string[] };
   readonly version: string;
   /** A warning that stays on every page. */
   readonly banner: string | null;
@@ -38,11 +42,14 @@ ${shell.banner !== null && html`<p class="banner" role="note">${shell.banner}</p
 </html>`;
 }
 
-const header = ({ section, csrf }: Shell): Html => html`<header class="top">
+const header = ({ section, csrf, visitor }: Shell): Html => html`<header class="top">
   <a class="brand" href="/dashboard">LLM Proxy</a>
-  <nav aria-label="Pages">${sections.map(
-    ([id, href, label]) => html`<a href="${href}"${id === section && html` aria-current="page"`}>${label}</a>`,
-  )}</nav>
+  <nav aria-label="Pages">${sections
+    .filter(([id]) => visitor?.closed.includes(id) !== true)
+    .map(
+      ([id, href, label]) => html`<a href="${href}"${id === section && html` aria-current="page"`}>${label}</a>`,
+    )}</nav>
+  <a class="self" href="/dashboard/me"${section === "me" && html` aria-current="page"`}>${visitor === undefined ? "My account" : name(visitor.name, 24)}</a>
   <form method="post" action="/dashboard/logout"><input type="hidden" name="csrf" value="${csrf}"><button class="plain">Sign out</button></form>
 </header>`;
 
@@ -54,6 +61,7 @@ const sections = [
   ["budgets", "/dashboard/budgets", "Budgets"],
   ["prices", "/dashboard/prices", "Prices"],
   ["ledger", "/dashboard/ledger", "Ledger"],
+  ["people", "/dashboard/people", "People"],
 ] as const;
 
 /** htmx 4 has no history cache and no `eval` of its own; the switches of earlier versions are named so that no upgrade turns them on. */

@@ -1,27 +1,78 @@
 import { html, type Html } from "./html.ts";
 
 export interface LoginModel {
-  /** Of a one-time link; `null`: ask for the admin token. */
-  readonly linkToken: string | null;
+  readonly form:
+    | { readonly kind: "password" | "token" }
+    /** Of the first start. */
+    | { readonly kind: "link"; readonly token: string }
+    /** An invitation, or a reset. */
+    | { readonly kind: "person-link"; readonly token: string; readonly email: string }
+    | { readonly kind: "code"; readonly ticket: string };
   /** Path to go to afterwards. */
   readonly next: string;
+  /** As it was typed. */
+  readonly email: string;
   readonly error: string | null;
   readonly hint: string | null;
 }
 
-export function login({ linkToken, next, error, hint }: LoginModel): Html {
+export function login(model: LoginModel): Html {
+  const { form, error, hint } = model;
   return html`<section class="panel card">
     <h1><span class="brand">LLM Proxy</span></h1>
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
-    <form method="post" action="/dashboard/login">
-      <input type="hidden" name="next" value="${next}">
-      ${linkToken === null ? askForToken : html`<input type="hidden" name="token" value="${linkToken}"><p>You opened a sign-in link. It works once.</p>`}
-      <button class="primary">Sign in</button>
-    </form>
+    ${fields(model)}
     ${hint !== null && html`<p class="hint">${hint}</p>`}
-    ${linkToken === null && html`<p class="hint">The admin token was printed at the first start, or is set as <code>LLM_PROXY_ADMIN_TOKEN</code>. Lost it? Run <code>bun core/main.ts admin-token --new</code>.</p>`}
+    ${(form.kind === "token" || form.kind === "password") && html`<p class="hint">The admin token was printed at the first start, or is set as <code>LLM_PROXY_ADMIN_TOKEN</code>. Lost it? Run <code>bun core/main.ts admin-token --new</code>.</p>`}
   </section>`;
 }
 
-const askForToken = html`<label>Admin token
-  <input type="password" name="token" autocomplete="current-password" required autofocus maxlength="1000" spellcheck="false"></label>`;
+function fields({ form, next, email }: LoginModel): Html {
+  switch (form.kind) {
+    case "token":
+      return whole(next, "Sign in", adminToken(true));
+    case "password":
+      return html`${whole(
+        next,
+        "Sign in",
+        html`<label>E-mail<input type="email" name="email" value="${email}" autocomplete="username" required autofocus maxlength="254"></label>
+        <label>Password<input type="password" name="password" autocomplete="current-password" required maxlength="1000"></label>`,
+      )}
+      <details class="apart"><summary>Use the admin token</summary>${whole(next, "Sign in with the token", adminToken(false))}</details>`;
+    case "link":
+      return whole(
+        next,
+        "Sign in",
+        html`<input type="hidden" name="token" value="${form.token}"><p>You opened a sign-in link. It works once. Set an address and a password to sign in with from now on, or leave both empty and keep to the admin token.</p>
+        <label>E-mail<input type="email" name="email" value="${email}" autocomplete="username" maxlength="254"></label>
+        <label>Password${newPassword(false)}</label>`,
+      );
+    case "person-link":
+      return whole(
+        next,
+        "Set the password and sign in",
+        html`<input type="hidden" name="token" value="${form.token}"><p>Set a password for <strong>${form.email}</strong>. This link works once.</p>
+        <input type="hidden" name="username" autocomplete="username" value="${form.email}">
+        <label>Password${newPassword(true)}</label>`,
+      );
+    case "code":
+      return whole(
+        next,
+        "Sign in",
+        html`<input type="hidden" name="ticket" value="${form.ticket}">
+        <label>Code of your app, or a recovery code<input name="code" autocomplete="one-time-code" inputmode="numeric" required autofocus maxlength="32" spellcheck="false"></label>`,
+      );
+  }
+}
+
+const whole = (next: string, button: string, content: Html): Html => html`<form method="post" action="/dashboard/login">
+      <input type="hidden" name="next" value="${next}">
+      ${content}
+      <button class="primary">${button}</button>
+    </form>`;
+
+const adminToken = (focus: boolean): Html => html`<label>Admin token
+  <input type="password" name="token" autocomplete="${focus ? "current-password" : "off"}" required${focus && html` autofocus`} maxlength="1000" spellcheck="false"></label>`;
+
+const newPassword = (required: boolean): Html =>
+  html`<input type="password" name="password" autocomplete="new-password"${required && html` required`} minlength="12" maxlength="256" placeholder="at least 12 characters">`;

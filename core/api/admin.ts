@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import type { ContentLog } from "../pipeline/content/log.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
+import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
 import { readBody } from "../runtime/read-body.ts";
 import { type AccountService, accountRoutes } from "./accounts.ts";
@@ -15,6 +16,8 @@ import { exportRoutes } from "./exports.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
 import { type CreditService, ledgerRoutes } from "./ledger.ts";
 import { openapi } from "./openapi.ts";
+import { ownRoutes } from "./own.ts";
+import { peopleRoutes } from "./people.ts";
 import type { PriceService } from "./price-service.ts";
 import { priceRoutes, type RepriceCalls } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
@@ -26,6 +29,8 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly prices: PriceService;
   readonly credits: CreditService;
   readonly content: Pick<ContentLog, "read" | "remove">;
+  readonly people: PersonService;
+  readonly own: OwnService;
   readonly ratios: Pick<Ratios, "list">;
   readonly reprice: RepriceCalls;
   readonly version: string;
@@ -48,6 +53,8 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...contentRoutes(dependencies.content, database),
     ...estimateRoutes(dependencies.ratios),
     ...exportRoutes(database.exports, dependencies),
+    ...peopleRoutes(dependencies.people),
+    ...ownRoutes(dependencies.own),
     ...priceRoutes(dependencies.prices, dependencies.reprice),
   ];
   const description = openapi(routes, dependencies);

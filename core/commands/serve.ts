@@ -3,6 +3,7 @@ import { timingSafeEqual } from "node:crypto";
 import { accountService } from "../api/accounts.ts";
 import { budgetService } from "../api/budget-service.ts";
 import { keyService } from "../api/keys.ts";
+import { peopleParts } from "../api/people-parts.ts";
 import { priceService } from "../api/price-service.ts";
 import { creditService } from "../api/ledger.ts";
 import { ConfigError } from "../config/problem.ts";
@@ -10,7 +11,6 @@ import { compiledPatterns } from "../config/patterns.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
-import { createSessions } from "../dashboard/session.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { addressGroup, clientAddresses } from "../identity/client-address.ts";
@@ -180,7 +180,13 @@ export const serve: Command = async (input) => {
       drains: new Set(),
     };
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
-    const sessions = createSessions(database.sessions, now);
+    const { sessions, tokenHolder, ...people } = peopleParts({
+      database,
+      key: derivedKey(secret.value, "second-factor"),
+      publicUrl: settings.publicUrl,
+      now,
+      newId,
+    });
     const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
     const prices = priceService({
       database,
@@ -221,6 +227,8 @@ export const serve: Command = async (input) => {
         logger,
         version,
         publicUrl: settings.publicUrl,
+        ...people,
+        tokenHolder,
         addressOf,
         async signedIn(request) {
           const policy = cookiePolicy(settings.publicUrl, request.headers.get("host"));
@@ -236,6 +244,7 @@ export const serve: Command = async (input) => {
         publicUrl: settings.publicUrl,
         now,
         version,
+        ...people,
         sessions,
         verifyAdminToken: (token) => admin.verify(token),
         takeLoginLink: (token) => admin.takeLoginLink(token),

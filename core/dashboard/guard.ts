@@ -1,11 +1,12 @@
 import { url } from "../../views/html.ts";
-import { permits } from "../identity/policy.ts";
+import type { Shell } from "../../views/layout.ts";
+import { type Holder, type Permission, permits } from "../identity/policy.ts";
 import { cookiePolicy, readCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { isSameOrigin } from "./origin.ts";
 import { answerErrors, errorPage, page, redirect } from "./page.ts";
 import type { DashboardDependencies, DashboardRoute, PageRoute } from "./route.ts";
-import { sameToken, type Sessions } from "./session.ts";
+import { sameToken, type Sessions } from "../identity/sessions.ts";
 
 /**
  * Lets only a session through whose role has the route's permission, and what changes something only from our own pages:
@@ -23,14 +24,23 @@ export function guarded(route: PageRoute, dependencies: DashboardDependencies, s
       !request.headers.has("x-poll"),
     );
     if (session === null) return toLogin(request);
-    if (!permits(session.holder, route.permission)) return errorPage(request, 403, version, notForThisRole);
+    if (!permits(session.holder, route.permission)) {
+      // Where a sign-in leads: those who may see nothing else have their own page.
+      const isHome = route.path === "/dashboard";
+      return isHome ? redirect("/dashboard/me") : errorPage(request, 403, version, notForThisRole);
+    }
 
     const form = changes ? await readForm(request) : new URLSearchParams();
     const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
     if (changes && !sameToken(token, session.csrf)) return errorPage(request, 403, version);
     if (form === null && request.body !== null) return errorPage(request, 415, version, "Only forms are taken here.");
 
-    const frame = { csrf: session.csrf, version, banner: policy.secure ? null : plainHttpWarning };
+    const frame = {
+      csrf: session.csrf,
+      visitor: { name: session.holder.name, closed: closedTo(session.holder) },
+      version,
+      banner: policy.secure ? null : plainHttpWarning,
+    };
     return route.answer({
       actor: { ...session.holder, address: clientAddress?.(request) ?? null },
       request,
@@ -38,6 +48,7 @@ export function guarded(route: PageRoute, dependencies: DashboardDependencies, s
       query: new URL(request.url).searchParams,
       form: form ?? new URLSearchParams(),
       csrf: session.csrf,
+      session: session.digest,
       page: (title, section, main, options) => page({ ...frame, title, section }, main, options),
     });
   };
@@ -49,6 +60,22 @@ export function guarded(route: PageRoute, dependencies: DashboardDependencies, s
     handle: (request, params) => answerErrors(request, version, () => answer(request, params)),
   };
 }
+
+/** What the first page of each section asks for. */
+const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = {
+  overview: "calls.read",
+  calls: "calls.read",
+  keys: "keys.read",
+  accounts: "accounts.read",
+  budgets: "budgets.read",
+  prices: "prices.read",
+  ledger: "ledger.read",
+  people: "people.read",
+  me: "me.read",
+};
+
+const closedTo = (holder: Holder): readonly string[] =>
+  Object.entries(sections).flatMap(([section, permission]) => (permits(holder, permission) ? [] : [section]));
 
 const notForThisRole = "Your role does not allow this. Who manages people here can change that.";
 

@@ -1,18 +1,23 @@
 import { login, type LoginModel } from "../../views/login.ts";
-import { operator } from "../identity/policy.ts";
+import { GatewayError } from "../chat/error.ts";
+import { plainAddress, type SignedIn } from "../identity/sign-in.ts";
+import { sessionMs, type Sessions } from "../identity/sessions.ts";
+import { createThrottle } from "../identity/throttle.ts";
 import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { plainHttpWarning } from "./guard.ts";
 import { isSameOrigin, safeNext } from "./origin.ts";
 import { answerErrors, errorPage, page, redirect } from "./page.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
-import { sessionMs, type Sessions } from "./session.ts";
-import { createThrottle } from "./throttle.ts";
+
+/** Wrong passwords for one address a minute, wherever they come from. */
+const triesPerAccount = 30;
 
 /** The only two pages that are open to all. A GET never signs in, so that a mail scanner cannot use up a link. */
 export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
-  const { publicUrl, version, now } = dependencies;
-  const throttle = createThrottle(now);
+  const { publicUrl, version, now, signIn } = dependencies;
+  const byAddress = createThrottle(now);
+  const byAccount = createThrottle(now, triesPerAccount);
   const policyOf = (request: Request) => cookiePolicy(publicUrl, request.headers.get("host"));
 
   const show = (
@@ -29,41 +34,82 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     );
   };
 
-  const signIn = async (request: Request): Promise<Response> => {
+  /** What the page asks for, by what came with the request. */
+  async function formOf(token: string | null): Promise<LoginModel["form"]> {
+    if (token === null) return { kind: (await signIn.isInUse()) ? "password" : "token" };
+    const person = await signIn.linked(token);
+    return person?.email ? { kind: "person-link", token, email: person.email } : { kind: "link", token };
+  }
+
+  /** `null`: whoever holds the admin token. */
+  async function known(form: URLSearchParams): Promise<SignedIn | null> {
+    const [token, email, password] = [form.get("token") ?? "", form.get("email") ?? "", form.get("password") ?? ""];
+    if ([token, email, password].some((text) => text.length > maxLength)) return { done: "refused" };
+    const ticket = form.get("ticket");
+    if (ticket !== null) return signIn.code(ticket, form.get("code") ?? "");
+    if (token === "") return signIn.password(email, password);
+    if (await signIn.linked(token)) return signIn.takeLink(token, password);
+    const { takeLoginLink, verifyAdminToken } = dependencies;
+    // Only the page of the first start's link has this field.
+    if (form.has("email") && (email !== "" || password !== ""))
+      return signIn.newOwner(email, password, () => takeLoginLink(token));
+    // One field for both: nobody has to know which kind of token they hold.
+    return (await verifyAdminToken(token)) || (await takeLoginLink(token)) ? null : { done: "refused" };
+  }
+
+  const enter = async (request: Request): Promise<Response> => {
     // Without a session there is no token to steal; a client without `Origin` is no browser that could be tricked.
     if (!isSameOrigin(request, publicUrl, true)) return errorPage(request, 403, version);
     const form = await readForm(request);
     if (form === null) return errorPage(request, 415, version, "Only forms are taken here.");
     const next = safeNext(form.get("next"));
+    const typed = { next, email: form.get("email") ?? "" };
 
-    const address = dependencies.clientAddress?.(request) ?? "";
-    const waitSeconds = throttle.take(address);
+    const address = dependencies.clientAddress?.(request) ?? null;
+    const account = plainAddress(form.get("email") ?? "").slice(0, maxLength);
+    const waitSeconds = byAddress.take(address ?? "") ?? (account === "" ? null : byAccount.take(account));
     if (waitSeconds !== null) {
       const error = `Too many failed tries. Try again in ${waitSeconds} seconds.`;
-      return show(request, { linkToken: null, next, error }, 429, { "retry-after": String(waitSeconds) });
+      const again = await formOf(null);
+      return show(request, { form: again, ...typed, error }, 429, { "retry-after": String(waitSeconds) });
     }
-    if (!(await isValid(form.get("token") ?? "", dependencies))) {
-      return show(
-        request,
-        { linkToken: null, next, error: "This token or link is not valid, or was used before." },
-        401,
-      );
+    const settled = () => {
+      byAddress.giveBack(address ?? "");
+      byAccount.giveBack(account);
+    };
+    let found: SignedIn | null;
+    try {
+      found = await known(form);
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.status >= 500) throw error;
+      settled();
+      return show(request, { form: await formOf(form.get("token")), ...typed, error: error.message }, 422);
     }
-    throttle.giveBack(address);
+    if (found?.done === "refused")
+      return show(request, { form: await formOf(null), ...typed, error: refusalFor(form) }, 401);
+    if (found?.done === "code") {
+      const wrong = form.has("ticket");
+      if (!wrong) settled();
+      const error = wrong ? "This is not the code of now, or it was used before." : null;
+      return show(request, { form: { kind: "code", ticket: found.ticket }, ...typed, error }, wrong ? 401 : 200);
+    }
+    settled();
 
     const policy = policyOf(request);
     await sessions.close(readCookie(request.headers.get("cookie"), policy));
-    return redirect(next, { "set-cookie": setCookie(policy, await sessions.open(operator), sessionMs / 1000) });
+    const from = { address, agent: request.headers.get("user-agent") };
+    const value = await sessions.open(found?.person.id ?? null, from);
+    return redirect(next, { "set-cookie": setCookie(policy, value, sessionMs / 1000) });
   };
 
   const ask = async (request: Request): Promise<Response> => {
     const { searchParams } = new URL(request.url);
     const next = safeNext(searchParams.get("next"));
-    const linkToken = searchParams.get("token");
+    const token = searchParams.get("token");
     const signedIn =
-      linkToken === null &&
+      token === null &&
       (await sessions.find(readCookie(request.headers.get("cookie"), policyOf(request)), true)) !== null;
-    return signedIn ? redirect(next) : show(request, { linkToken, next, error: null });
+    return signedIn ? redirect(next) : show(request, { form: await formOf(token), next, email: "", error: null });
   };
 
   const path = "/dashboard/login";
@@ -80,16 +126,20 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
       path,
       access: "public",
       permission: null,
-      handle: (request) => answerErrors(request, version, () => signIn(request)),
+      handle: (request) => answerErrors(request, version, () => enter(request)),
     },
   ];
 }
 
-/** One field for both: nobody has to know which kind of token they hold. */
-async function isValid(token: string, { verifyAdminToken, takeLoginLink }: DashboardDependencies): Promise<boolean> {
-  if (token === "" || token.length > 1000) return false;
-  return (await verifyAdminToken(token)) || (await takeLoginLink(token));
-}
+const maxLength = 1_000;
+
+/** The same for an address that nobody has as for a wrong password. */
+const refusalFor = (form: URLSearchParams): string =>
+  form.has("ticket")
+    ? "This took too long, or there were too many wrong codes. Sign in again."
+    : (form.get("token") ?? "") === ""
+      ? "The e-mail address or the password is not right."
+      : "This token or link is not valid, or was used before.";
 
 /**
  * With an https `publicUrl` the cookie is `Secure`, and a browser that came over http by another name drops it: the

@@ -1,7 +1,7 @@
 import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
 import { redirect } from "./page.ts";
 import type { DashboardDependencies, PageRoute } from "./route.ts";
-import type { Sessions } from "./session.ts";
+import type { Sessions } from "../identity/sessions.ts";
 
 export function logoutRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly PageRoute[] {
   return [

@@ -1,13 +1,15 @@
 import type { EstimateLine } from "../../views/estimates.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
+import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor, Permission } from "../identity/policy.ts";
+import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
 import type { AccountSummary, Database, KeyRow, Page } from "../storage/database.ts";
 import type { PageOptions } from "./page.ts";
-import type { Sessions } from "./session.ts";
+import type { Sessions } from "../identity/sessions.ts";
 
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<
@@ -25,6 +27,9 @@ export interface DashboardDependencies {
   readonly publicUrl: string;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  readonly people: PersonService;
+  readonly own: OwnService;
+  readonly signIn: SignIn;
   readonly verifyAdminToken: (token: string) => Promise<boolean>;
   /** `true` once for a valid one-time token, `false` ever after. */
   readonly takeLoginLink: (token: string) => Promise<boolean>;
@@ -84,6 +89,8 @@ export interface Visit {
   /** Fields of the form; empty for a GET. */
   readonly form: URLSearchParams;
   readonly csrf: string;
+  /** Names the session; opens nothing. */
+  readonly session: string;
   /** A whole page in the frame of this session. */
   readonly page: (
     title: string,

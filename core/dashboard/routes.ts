@@ -7,10 +7,12 @@ import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { loginRoutes } from "./login.ts";
 import { logoutRoutes } from "./logout.ts";
+import { meRoutes } from "./me.ts";
 import { overviewRoutes } from "./overview.ts";
+import { peopleRoutes } from "./people.ts";
 import { priceRoutes } from "./prices.ts";
 import type { DashboardDependencies, DashboardRoute, PageRoute } from "./route.ts";
-import { createSessions, type Sessions } from "./session.ts";
+import { createSessions, type Sessions } from "../identity/sessions.ts";
 
 /** Every route under `/dashboard`. */
 export function dashboardRoutes(dependencies: DashboardDependencies): readonly DashboardRoute[] {
@@ -38,4 +40,6 @@ const pagesOf = (dependencies: DashboardDependencies, sessions: Sessions): reado
   ...budgetRoutes(dependencies),
   ...ledgerRoutes(dependencies),
   ...priceRoutes(dependencies),
+  ...peopleRoutes(dependencies),
+  ...meRoutes(dependencies),
 ];

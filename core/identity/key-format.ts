@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 /** A key of ours: `sk-llmp-<public id>-<secret><checksum>`. 43 characters of base62 are 256 random bits. */
 const form = /^sk-llmp-([0-9A-Za-z]{12})-([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const checksumLength = 6;
+export const checksumLength = 6;
 
 export interface MadeKey {
   /** The whole key; shown once. */
@@ -29,7 +29,7 @@ export function inspectKey(credential: string): "not-ours" | "damaged" | "whole"
 }
 
 /** CRC32 in base62, which secret scanners can verify without asking us. */
-function checksum(text: string): string {
+export function checksum(text: string): string {
   let rest = crc32(text);
   let digits = "";
   for (let at = 0; at < checksumLength; at++) {
@@ -39,7 +39,7 @@ function checksum(text: string): string {
   return digits;
 }
 
-function randomText(length: number): string {
+export function randomText(length: number): string {
   let text = "";
   while (text.length < length) {
     for (const byte of crypto.getRandomValues(new Uint8Array(length * 2))) {

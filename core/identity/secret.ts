@@ -44,7 +44,7 @@ function checked(value: string, where: string): string {
   return secret;
 }
 
-type Purpose = "api-keys" | "content" | "secret-check" | "signatures" | "answers" | "answer-names";
+type Purpose = "api-keys" | "content" | "secret-check" | "signatures" | "answers" | "answer-names" | "second-factor";
 
 /** A key of its own for each purpose, so that none helps against another (RFC 5869). */
 export const derivedKey = (secret: string, purpose: Purpose): Buffer =>

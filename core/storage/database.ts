@@ -11,6 +11,7 @@ import type { ContentRepository } from "./content.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { ExportRepository } from "./export.ts";
 import type { AnswerRepository } from "./kept-answer.ts";
+import type { PeopleRepository, SessionRepository } from "./people.ts";
 
 export type { CallNotes } from "./call-notes.ts";
 export type { DatabaseLoad, Proof, Retention } from "./condition.ts";
@@ -31,6 +32,7 @@ export interface Database {
   readonly book: BookRepository;
   readonly content: ContentRepository;
   readonly exports: ExportRepository;
+  readonly people: PeopleRepository;
   readonly sessions: SessionRepository;
   readonly answers: AnswerRepository;
   /** State of one plugin instance. */
@@ -371,17 +373,4 @@ export interface CallRepository {
   latency(range: { readonly from: number; readonly to: number }): Awaitable<Latency>;
   /** Open calls now. */
   openCount(): Awaitable<number>;
-}
-
-export interface SessionRow {
-  readonly role: "owner" | "admin" | "viewer" | "member";
-  readonly createdMs: number;
-  readonly expiresMs: number;
-}
-/** Dashboard sessions; `digest` is the hash of the cookie's opaque value. */
-export interface SessionRepository {
-  create(digest: string, session: SessionRow): Awaitable<void>;
-  /** `null`: unknown or expired. */
-  find(digest: string, nowMs: number): Awaitable<SessionRow | null>;
-  remove(digest: string): Awaitable<void>;
 }

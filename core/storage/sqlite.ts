@@ -28,6 +28,7 @@ import { keyRepository } from "./repositories/keys.ts";
 import { labelsOf } from "./repositories/labels.ts";
 import { ledgerRepository } from "./repositories/ledger.ts";
 import { namespaceOf } from "./repositories/namespace.ts";
+import { peopleRepository } from "./repositories/people.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
@@ -148,6 +149,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     book: prices,
     content,
     exports: threads?.exports ?? exportRepository(database),
+    people: peopleRepository(database, writer),
     sessions: sessionRepository(database, writer),
     answers: answerRepository(database, writer, room),
     ledger,

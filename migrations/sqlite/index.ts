@@ -7,6 +7,7 @@ import accountNames from "./0005_account_names.sql" with { type: "text" };
 import upkeep from "./0006_upkeep.sql" with { type: "text" };
 import keptAnswers from "./0007_kept_answers.sql" with { type: "text" };
 import content from "./0008_content.sql" with { type: "text" };
+import people from "./0009_people.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -19,4 +20,5 @@ export const sqliteMigrations: readonly string[] = [
   upkeep,
   keptAnswers,
   content,
+  people,
 ];

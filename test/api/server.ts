@@ -1,12 +1,13 @@
 import { accountService } from "../../core/api/accounts.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
 import { keyService } from "../../core/api/keys.ts";
+import { peopleParts } from "../../core/api/people-parts.ts";
 import { priceService } from "../../core/api/price-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
-import { createSessions, type Sessions } from "../../core/dashboard/session.ts";
+import type { Sessions } from "../../core/identity/sessions.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
 import type { ExportRepository } from "../../core/storage/export.ts";
@@ -70,7 +71,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const holders = new Map<string, Holder>();
-    const sessions = createSessions(database.sessions, clock.now);
+    const { sessions, tokenHolder, ...people } = peopleParts({ ...parts, key: Buffer.alloc(32, 2), publicUrl });
     const dependencies: Parameters<typeof serverOf>[0] = {
       services,
       troubles: () => [],
@@ -89,7 +90,8 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         logger: services.logger,
         version: "0.0.0",
         publicUrl,
-        tokenHolder: async (token) => holders.get(token) ?? null,
+        ...people,
+        tokenHolder: async (token) => holders.get(token) ?? tokenHolder(token),
         addressOf: () => "203.0.113.5",
         signedIn: async (request) =>
           request.headers.get("cookie") === sessionCookie ? { ...operator, address: "203.0.113.5" } : null,
@@ -106,6 +108,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         takeLoginLink: (token) => admin.takeLoginLink(token),
         createKey: ({ expiresMs: _, ...key }) => service.create(key),
         revokeKey: (id) => service.revoke(id),
+        ...people,
         sessions,
       },
     };

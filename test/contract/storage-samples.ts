@@ -1,6 +1,7 @@
 import { noUsage } from "llm-proxy/plugin";
 import type { NewBudget } from "../../core/storage/budget.ts";
 import type { Admission, Final, NewKey, Refusal } from "../../core/storage/database.ts";
+import type { NewPerson, NewSession, PeopleRepository } from "../../core/storage/people.ts";
 
 let made = 0;
 /** Unlike every other of this run; sorts by the order of making. */
@@ -24,6 +25,37 @@ export function aKey(changed: Partial<NewKey> = {}): NewKey {
     digest: `digest-of-${id}`,
     ...changed,
   };
+}
+
+export const aSession = (changed: Partial<NewSession> = {}): NewSession => ({
+  id: anId(),
+  personId: null,
+  role: "owner",
+  createdMs: startMs,
+  expiresMs: startMs + 1_000,
+  address: "203.0.113.5",
+  agent: "a browser",
+  ...changed,
+});
+
+export function aPerson(changed: Partial<NewPerson> = {}): NewPerson {
+  const id = anId();
+  return {
+    id,
+    kind: "person",
+    email: `${id.slice(-4)}@example.com`,
+    name: "Somebody",
+    role: "viewer",
+    accountId: null,
+    createdMs: startMs,
+    ...changed,
+  };
+}
+
+type NewToken = Parameters<PeopleRepository["addToken"]>[1];
+export function aToken(changed: Partial<NewToken> = {}): NewToken {
+  const id = anId();
+  return { id, name: "ci", last4: "wxyz", createdMs: startMs, expiresMs: null, digest: `digest-of-${id}`, ...changed };
 }
 
 export const aBudget = (changed: Partial<NewBudget> = {}): NewBudget => ({

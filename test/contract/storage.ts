@@ -8,7 +8,8 @@ import { testBudgets } from "./storage-budgets.ts";
 import { testContent } from "./storage-content.ts";
 import { testCalls } from "./storage-calls.ts";
 import { testCredits } from "./storage-credits.ts";
-import { aBudget, aKey, startMs } from "./storage-samples.ts";
+import { testPeople } from "./storage-people.ts";
+import { aBudget, aKey, aSession, startMs } from "./storage-samples.ts";
 
 export interface StorageContract {
   /** Opens a new store with nothing in it. */
@@ -88,11 +89,12 @@ export function testStorage({ open, reopen }: StorageContract): void {
     });
 
     test("a session lives until it expires or is removed", async () => {
-      const session = { role: "owner", createdMs: startMs, expiresMs: startMs + 100 } as const;
+      const session = aSession({ expiresMs: startMs + 100 });
       await database.sessions.create("one", session);
       await database.sessions.create("two", session);
       await restart();
-      expect(await database.sessions.find("one", startMs + 99)).toEqual(session);
+      const { personId: _, ...kept } = session;
+      expect(await database.sessions.find("one", startMs + 99)).toEqual({ ...kept, digest: "one", person: null });
       expect(await database.sessions.find("one", startMs + 100)).toBeNull();
       await database.sessions.remove("two");
       expect(await database.sessions.find("two", startMs)).toBeNull();
@@ -141,6 +143,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
     });
   });
 
+  testPeople(() => database, restart);
   testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testBudgets({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCredits({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });

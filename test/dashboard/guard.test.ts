@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { fakePrices } from "../support/fake-book.ts";
+import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { keyRow, site } from "./site.ts";
 import { signedIn, visitor } from "./visitor.ts";
@@ -9,6 +10,7 @@ const routes = dashboardRoutes({
   database: fakeDatabase(),
   prices: fakePrices(() => 0),
   estimates: () => [],
+  ...fakePeople(),
   money: {
     accounts: { create: unreached, change: unreached },
     budgets: { create: unreached, change: unreached },

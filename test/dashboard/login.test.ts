@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { idleMs, sessionMs } from "../../core/dashboard/session.ts";
+import { idleMs, sessionMs } from "../../core/identity/sessions.ts";
 import { adminToken, site } from "./site.ts";
 import { signedIn, visitor } from "./visitor.ts";
 

@@ -5,9 +5,10 @@ import { GatewayError } from "../../core/chat/error.ts";
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { errorPage } from "../../core/dashboard/page.ts";
-import { createSessions, type Sessions } from "../../core/dashboard/session.ts";
+import { createSessions, type Sessions } from "../../core/identity/sessions.ts";
 import type { KeyRow } from "../../core/storage/database.ts";
 import { fakePrices } from "../support/fake-book.ts";
+import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
 
 export interface Site {
@@ -46,6 +47,7 @@ export function site({
   };
   const routes = dashboardRoutes({
     database,
+    ...fakePeople(),
     money: { accounts: accountService(parts), budgets: budgetService(parts), credits: creditService(parts) },
     prices: fakePrices(() => clock.nowMs, seed.unpriced),
     estimates: () => estimates,

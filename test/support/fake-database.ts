@@ -1,6 +1,7 @@
 import { GatewayError } from "../../core/chat/error.ts";
 import type { ContentSetting } from "../../core/storage/content.ts";
 import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
+import type { NewSession } from "../../core/storage/people.ts";
 import type { Balance, LedgerEntry } from "../../core/storage/credit.ts";
 import type { UnpricedRow } from "../../core/storage/book.ts";
 import type {
@@ -15,7 +16,6 @@ import type {
   PageQuery,
   Quantiles,
   Retention,
-  SessionRow,
   UsageGroup,
   UsageSum,
 } from "../../core/storage/database.ts";
@@ -40,7 +40,7 @@ export interface FakeDatabase extends Pick<
     readonly keys: KeyRow[];
     readonly budgets: BudgetRow[];
     readonly calls: CallDetail[];
-    readonly sessions: Map<string, SessionRow>;
+    readonly sessions: Map<string, NewSession>;
   };
 }
 
@@ -60,7 +60,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     const balanceNano = own.reduce((total, { deltaNano }) => total + deltaNano, 0);
     return { accountId, balanceNano, heldNano: 0, sinceMs: first.createdMs };
   };
-  const sessions = new Map<string, SessionRow>();
+  const sessions = new Map<string, NewSession>();
   const account = (id: string): AccountSummary | null => {
     const row = accounts.find((one) => one.id === id);
     return row ? summary(row) : null;
@@ -244,8 +244,13 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
       },
       find(digest, nowMs) {
         const session = sessions.get(digest);
-        return session !== undefined && session.expiresMs > nowMs ? session : null;
+        return session !== undefined && session.expiresMs > nowMs ? { ...session, digest, person: null } : null;
       },
+      list: (personId, nowMs) =>
+        [...sessions]
+          .filter(([, session]) => session.personId === personId && session.expiresMs > nowMs)
+          .map(([digest, session]) => ({ ...session, person: null, digest }))
+          .toReversed(),
       remove(digest) {
         sessions.delete(digest);
       },

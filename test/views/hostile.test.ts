@@ -14,9 +14,24 @@ import type { Html } from "../../views/html.ts";
 import { keysPage } from "../../views/keys.ts";
 import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
+import { mePage } from "../../views/me.ts";
+import { peoplePage } from "../../views/people.ts";
+import { personPage } from "../../views/person.ts";
 import { login } from "../../views/login.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
+
+const personLine = (text: string) => ({
+  id: text,
+  kind: "person" as const,
+  name: text,
+  email: text,
+  role: text,
+  accountName: text,
+  hasPassword: true,
+  hasTotp: true,
+  signedInMs: 1,
+});
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
@@ -33,8 +48,54 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       notice(text),
     ),
   failure: (text) => failure(text, text),
-  login: (text) => login({ linkToken: text, next: text, error: text, hint: text }),
-  "login by token": (text) => login({ linkToken: null, next: text, error: text, hint: text }),
+  login: (text) => login({ form: { kind: "link", token: text }, next: text, email: text, error: text, hint: text }),
+  "login by token": (text) => login({ form: { kind: "token" }, next: text, email: text, error: text, hint: text }),
+  "login by password": (text) =>
+    login({ form: { kind: "password" }, next: text, email: text, error: text, hint: text }),
+  "login by an invitation": (text) =>
+    login({
+      form: { kind: "person-link", token: text, email: text },
+      next: text,
+      email: text,
+      error: null,
+      hint: null,
+    }),
+  "login by code": (text) =>
+    login({ form: { kind: "code", ticket: text }, next: text, email: text, error: null, hint: null }),
+  people: (text) =>
+    peoplePage({
+      people: [personLine(text)],
+      next: text,
+      form: { values: { name: text, email: text, role: text, accountId: text }, error: text },
+      roles: [text],
+      accounts: [{ id: text, name: text }],
+      whole: true,
+      csrf: "c",
+      made: { title: text, secret: text, hint: text },
+    }),
+  person: (text) =>
+    personPage({
+      person: { ...personLine(text), accountId: text },
+      roles: [text],
+      accounts: [{ id: text, name: text }],
+      whole: true,
+      sessions: [{ id: text, createdMs: 1, seenMs: null, address: text, agent: text, current: true }],
+      tokens: [{ id: text, name: text, last4: text, createdMs: 1, expiresMs: 2 }],
+      made: null,
+      error: text,
+      csrf: "c",
+    }),
+  me: (text) =>
+    mePage({
+      person: { name: text, email: text, role: text, hasTotp: true },
+      sessions: [],
+      tokens: [],
+      made: null,
+      totp: { secret: text, uri: text, enrolment: text, modules: [[true, false]] },
+      recovery: [text],
+      error: text,
+      csrf: "c",
+    }),
   overview: (text) =>
     overview({
       today: sum,

@@ -5,6 +5,7 @@ import type { AccountTree } from "../account-tree.ts";
 import type { AccountRepository, AccountSummary } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
 import type { GroupCommit } from "../group-commit.ts";
+import { people } from "../schema/sqlite-people.ts";
 import { accounts, budgets, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
@@ -50,6 +51,9 @@ export function accountRepository(
       .where(and(eq(budgets.scopeKind, "account"), eq(budgets.scopeId, id), isNull(budgets.removedMs)))
       .limit(1)
       .all().length > 0;
+
+  const peopleOf = (ref: number): boolean =>
+    database.select({ ref: people.ref }).from(people).where(eq(people.accountRef, ref)).limit(1).all().length > 0;
 
   function get(id: string): AccountSummary | null {
     const row = one(id);
@@ -115,6 +119,7 @@ export function accountRepository(
         if (id === defaultAccount) refuse("conflict", "the account default cannot be removed");
         if (row.children > 0) refuse("conflict", "the account has accounts below it");
         if (row.keys > 0) refuse("conflict", "the account has keys that are not revoked");
+        if (peopleOf(row.ref)) refuse("conflict", "the account has people");
         if (budgetsOn(id)) refuse("conflict", "the account has a budget or a balance");
         database.update(accounts).set({ removedMs: now() }).where(eq(accounts.ref, row.ref)).run();
         tree.forget();

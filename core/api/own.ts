@@ -1,0 +1,131 @@
+import type { OwnService } from "../identity/people.ts";
+import type { Actor } from "../identity/policy.ts";
+import { missing } from "./keys.ts";
+import { personAnswer, sessionAnswer, tokenAnswer } from "./people.ts";
+import { OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
+import type { ApiRoute } from "./route.ts";
+
+/** What people do for themselves, by a token of their own. */
+export const ownRoutes = (service: OwnService): readonly ApiRoute[] => [
+  {
+    method: "GET",
+    path: "/api/me",
+    permission: "me.read",
+    summary: "Who asks, and with which role.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ actor }) => meAnswer(actor, await service.person(actor)),
+  },
+  {
+    method: "PATCH",
+    path: "/api/me",
+    permission: "me.write",
+    summary: "Change one's own name.",
+    query: null,
+    body: OwnNameSchema,
+    status: 200,
+    answer: async ({ actor, body }) => meAnswer(actor, await service.rename(actor, body)),
+  },
+  {
+    method: "POST",
+    path: "/api/me/password",
+    permission: "me.write",
+    summary: "Set one's own password. Every session ends.",
+    query: null,
+    body: OwnPasswordSchema,
+    status: 200,
+    async answer({ actor, body }) {
+      await service.setPassword(actor, body, null);
+      return { changed: true };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/me/sessions",
+    permission: "me.read",
+    summary: "Where one is signed in, newest first.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ actor }) => ({ data: (await service.sessions(actor)).map(sessionAnswer), next: null }),
+  },
+  {
+    method: "DELETE",
+    path: "/api/me/sessions/:id",
+    permission: "me.write",
+    summary: "End one of one's own sessions.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params: { id = "" } }) {
+      if (!(await service.endSession(actor, id))) missing();
+      return { id, removed: true };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/me/tokens",
+    permission: "me.read",
+    summary: "One's own API tokens, newest first. They are made in the dashboard.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ actor }) => ({ data: (await service.tokens(actor)).map(tokenAnswer), next: null }),
+  },
+  {
+    method: "DELETE",
+    path: "/api/me/tokens/:id",
+    permission: "me.write",
+    summary: "Revoke one of one's own API tokens.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params: { id = "" } }) {
+      if (!(await service.removeToken(actor, id))) missing();
+      return { id, removed: true };
+    },
+  },
+  {
+    method: "POST",
+    path: "/api/me/totp",
+    permission: "me.write",
+    summary: "Begin with a second factor: a secret for an app, which counts from the confirmation on.",
+    query: null,
+    body: PasswordAgainSchema,
+    status: 200,
+    answer: ({ actor, body }) => service.beginTotp(actor, body),
+  },
+  {
+    method: "POST",
+    path: "/api/me/totp/confirmation",
+    permission: "me.write",
+    summary: "Confirm the second factor by its first code. The answer is the only one that holds the recovery codes.",
+    query: null,
+    body: TotpSchema,
+    status: 200,
+    answer: async ({ actor, body }) => ({ recoveryCodes: await service.confirmTotp(actor, body) }),
+  },
+  {
+    method: "POST",
+    path: "/api/me/totp/removal",
+    permission: "me.write",
+    summary: "Do without the second factor.",
+    query: null,
+    body: PasswordAgainSchema,
+    status: 200,
+    async answer({ actor, body }) {
+      await service.dropTotp(actor, body);
+      return { removed: true };
+    },
+  },
+];
+
+const meAnswer = ({ kind, id, name, role, accountId }: Actor, person: Awaited<ReturnType<OwnService["person"]>>) => ({
+  id,
+  name,
+  role,
+  accountId,
+  ...(person && personAnswer(person)),
+  kind,
+});

@@ -1,0 +1,177 @@
+import type { MadeLink, MadeToken, PersonService } from "../identity/people.ts";
+import type { ListedSession } from "../identity/sessions.ts";
+import type { PersonRow, TokenRow } from "../storage/people.ts";
+import { missing } from "./keys.ts";
+import { NewPersonSchema, NewTokenSchema, PersonChangeSchema } from "./people-schemas.ts";
+import { type ApiRoute, checkedQuery } from "./route.ts";
+import { PageQuerySchema } from "./schemas.ts";
+
+export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
+  {
+    method: "POST",
+    path: "/api/people",
+    permission: "people.write",
+    summary: "Invite somebody, or make a service. The answer is the only one that holds the invitation's link.",
+    query: null,
+    body: NewPersonSchema,
+    status: 201,
+    async answer({ actor, body }) {
+      const { person, link } = await service.create(actor, body);
+      return { ...personAnswer(person), link: link && linkAnswer(link) };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/people",
+    permission: "people.read",
+    summary: "List people and services, newest first.",
+    query: PageQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ actor, query }) {
+      const page = await service.list(actor, checkedQuery(PageQuerySchema, query));
+      return { data: page.data.map(personAnswer), next: page.next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/people/:id",
+    permission: "people.read",
+    summary: "One person or service.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ actor, params }) => personAnswer((await service.get(actor, params.id ?? "")) ?? missing()),
+  },
+  {
+    method: "PATCH",
+    path: "/api/people/:id",
+    permission: "people.write",
+    summary: "Change a name, address, role or account. It counts from the next request on, also in open sessions.",
+    query: null,
+    body: PersonChangeSchema,
+    status: 200,
+    answer: async ({ actor, params, body }) =>
+      personAnswer((await service.change(actor, params.id ?? "", body)) ?? missing()),
+  },
+  {
+    method: "DELETE",
+    path: "/api/people/:id",
+    permission: "people.write",
+    summary: "Remove a person or service with all sessions and tokens. The last owner stays.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params }) {
+      const id = params.id ?? "";
+      if (!(await service.remove(actor, id))) missing();
+      return { id, removed: true };
+    },
+  },
+  {
+    method: "POST",
+    path: "/api/people/:id/link",
+    permission: "people.write",
+    summary: "Make a one-time link to set a password anew, or for the first time. The one before is void.",
+    query: null,
+    body: null,
+    status: 201,
+    answer: async ({ actor, params }) => linkAnswer((await service.renewLink(actor, params.id ?? "")) ?? missing()),
+  },
+  {
+    method: "DELETE",
+    path: "/api/people/:id/totp",
+    permission: "people.write",
+    summary: "Take the second factor off somebody who lost it.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async ({ actor, params }) => personAnswer((await service.dropTotp(actor, params.id ?? "")) ?? missing()),
+  },
+  {
+    method: "GET",
+    path: "/api/people/:id/sessions",
+    permission: "people.read",
+    summary: "Where somebody is signed in, newest first.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params }) {
+      const sessions = (await service.sessions(actor, params.id ?? "")) ?? missing();
+      return { data: sessions.map(sessionAnswer), next: null };
+    },
+  },
+  {
+    method: "DELETE",
+    path: "/api/people/:id/sessions/:session",
+    permission: "people.write",
+    summary: "End a session.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params: { id = "", session = "" } }) {
+      if (!(await service.endSession(actor, id, session))) missing();
+      return { id: session, removed: true };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/people/:id/tokens",
+    permission: "people.read",
+    summary: "The API tokens of a person or service, newest first.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params }) {
+      const tokens = (await service.tokens(actor, params.id ?? "")) ?? missing();
+      return { data: tokens.map(tokenAnswer), next: null };
+    },
+  },
+  {
+    method: "POST",
+    path: "/api/people/:id/tokens",
+    permission: "people.write",
+    summary: "Make an API token of a service. The answer is the only one that holds the token itself.",
+    query: null,
+    body: NewTokenSchema,
+    status: 201,
+    answer: async ({ actor, params, body }) =>
+      madeTokenAnswer((await service.addToken(actor, params.id ?? "", body)) ?? missing()),
+  },
+  {
+    method: "DELETE",
+    path: "/api/people/:id/tokens/:token",
+    permission: "people.write",
+    summary: "Revoke an API token.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor, params: { id = "", token = "" } }) {
+      if (!(await service.removeToken(actor, id, token))) missing();
+      return { id: token, removed: true };
+    },
+  },
+];
+
+export const personAnswer = ({ createdMs, signedInMs, ...row }: PersonRow) => ({
+  ...row,
+  createdAt: createdMs,
+  signedInAt: signedInMs,
+});
+
+export const sessionAnswer = ({ digest: _, createdMs, expiresMs, seenMs, ...row }: ListedSession) => ({
+  ...row,
+  createdAt: createdMs,
+  expiresAt: expiresMs,
+  seenAt: seenMs,
+});
+
+export const tokenAnswer = ({ createdMs, expiresMs, ...row }: TokenRow) => ({
+  ...row,
+  createdAt: createdMs,
+  expiresAt: expiresMs,
+});
+
+const madeTokenAnswer = ({ row, token }: MadeToken) => ({ ...tokenAnswer(row), token });
+
+const linkAnswer = ({ url, expiresMs }: MadeLink) => ({ url, expiresAt: expiresMs });

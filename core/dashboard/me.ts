@@ -1,0 +1,109 @@
+import { encode } from "uqr";
+import { mePage, type MeModel } from "../../views/me.ts";
+import { tokenInput, tokenShown } from "./people.ts";
+import { errorPage, redirect } from "./page.ts";
+import { filled, refusalOf } from "./refusal.ts";
+import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+
+const path = "/dashboard/me";
+
+/** What is one's own: password, second factor, sessions, tokens. */
+export function meRoutes({ own, now, version }: DashboardDependencies): readonly PageRoute[] {
+  async function show(
+    visit: Visit,
+    extra: Partial<Pick<MeModel, "made" | "totp" | "recovery" | "error">> = {},
+    status = 200,
+  ): Promise<Response> {
+    const { actor } = visit;
+    const person = await own.person(actor);
+    const sessions = await own.sessions(actor);
+    const main = mePage({
+      person,
+      sessions: sessions.map((session) => ({ ...session, current: session.digest === visit.session })),
+      tokens: person === null ? [] : await own.tokens(actor),
+      made: null,
+      totp: null,
+      recovery: null,
+      error: null,
+      ...extra,
+      csrf: visit.csrf,
+    });
+    return visit.page("My account", "me", main, { status });
+  }
+  /** What is wrong stands on the page. */
+  const doing = (act: (visit: Visit) => Promise<Response>) => async (visit: Visit) => {
+    try {
+      return await act(visit);
+    } catch (error) {
+      return await show(visit, { error: refusalOf(error) }, 422);
+    }
+  };
+
+  return [
+    { method: "GET", path, permission: "me.read", answer: (visit) => show(visit) },
+    {
+      method: "POST",
+      path: `${path}/password`,
+      permission: "me.write",
+      answer: doing(async ({ actor, form, session }) => {
+        await own.setPassword(actor, raw(form, ["current", "password"]), session);
+        return redirect(path);
+      }),
+    },
+    {
+      method: "POST",
+      path: `${path}/tokens`,
+      permission: "me.write",
+      answer: doing(async (visit) => {
+        const { row, token } = await own.addToken(visit.actor, tokenInput(visit.form, now()));
+        return show(visit, { made: tokenShown(row.name, token) }, 201);
+      }),
+    },
+    {
+      method: "POST",
+      path: `${path}/tokens/:id/removal`,
+      permission: "me.write",
+      answer: doing(async ({ actor, params, request }) =>
+        (await own.removeToken(actor, params["id"] ?? "")) ? redirect(path) : errorPage(request, 404, version),
+      ),
+    },
+    {
+      method: "POST",
+      path: `${path}/sessions/:id/removal`,
+      permission: "me.write",
+      answer: doing(async ({ actor, params, request }) =>
+        (await own.endSession(actor, params["id"] ?? "")) ? redirect(path) : errorPage(request, 404, version),
+      ),
+    },
+    {
+      method: "POST",
+      path: `${path}/totp`,
+      permission: "me.write",
+      answer: doing(async (visit) => {
+        const begun = await own.beginTotp(visit.actor, raw(visit.form, ["password"]));
+        return show(visit, { totp: { ...begun, modules: encode(begun.uri, { border: 4 }).data } });
+      }),
+    },
+    {
+      method: "POST",
+      path: `${path}/totp/confirmation`,
+      permission: "me.write",
+      answer: doing(async (visit) =>
+        show(visit, { recovery: await own.confirmTotp(visit.actor, filled(visit.form, ["enrolment", "code"])) }),
+      ),
+    },
+    {
+      method: "POST",
+      path: `${path}/totp/removal`,
+      permission: "me.write",
+      answer: doing(async ({ actor, form }) => {
+        await own.dropTotp(actor, raw(form, ["password"]));
+        return redirect(path);
+      }),
+    },
+  ];
+}
+
+/** Passwords as they were typed, with the space around them. */
+const raw = (form: URLSearchParams, names: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(names.map((name) => [name, form.get(name) ?? ""]));

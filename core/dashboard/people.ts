@@ -1,0 +1,175 @@
+import { type MadeSecret, peoplePage, type PersonFormModel } from "../../views/people.ts";
+import { personPage } from "../../views/person.ts";
+import { segment } from "../../views/html.ts";
+import { isWithinReach } from "../identity/person.ts";
+import { type Actor, roles } from "../identity/policy.ts";
+import type { PersonRow } from "../storage/people.ts";
+import { allAccounts } from "./accounts.ts";
+import { parseLastDay } from "./last-day.ts";
+import { errorPage, redirect } from "./page.ts";
+import { filled, refusalOf } from "./refusal.ts";
+import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+
+export function peopleRoutes({ database, people, now, version }: DashboardDependencies): readonly PageRoute[] {
+  const pathOf = (id: string) => `/dashboard/people/${segment(id)}`;
+  const idOf = ({ params }: Visit) => params["id"] ?? "";
+
+  async function choices(actor: Actor) {
+    const { accounts } = await allAccounts(database);
+    const names = new Map(accounts.map(({ id, name }) => [id, name]));
+    const line = (person: PersonRow) => ({
+      ...person,
+      accountName: person.accountId === null ? null : (names.get(person.accountId) ?? person.accountId),
+    });
+    const whole = actor.accountId === null;
+    return { line, whole, accounts: accounts.toReversed(), roles: roles.filter((role) => isWithinReach(actor, role)) };
+  }
+
+  async function showAll(visit: Visit, form: PersonFormModel, made: MadeSecret | null, status = 200) {
+    const { data, next } = await people.list(visit.actor, { after: visit.query.get("after") || null, limit: 50 });
+    const { line, ...rest } = await choices(visit.actor);
+    const main = peoplePage({ ...rest, people: data.map(line), next, form, made, csrf: visit.csrf });
+    return visit.page("People", "people", main, { status });
+  }
+
+  async function showOne(visit: Visit, made: MadeSecret | null, error: string | null, status = 200): Promise<Response> {
+    const person = await people.get(visit.actor, idOf(visit));
+    if (person === null) return errorPage(visit.request, 404, version);
+    const { line, ...rest } = await choices(visit.actor);
+    const sessions = (await people.sessions(visit.actor, person.id)) ?? [];
+    const main = personPage({
+      ...rest,
+      // One above the visitor is shown as they are.
+      roles: rest.roles.includes(person.role) ? rest.roles : [person.role, ...rest.roles],
+      person: line(person),
+      sessions: sessions.map((session) => ({ ...session, current: session.digest === visit.session })),
+      tokens: (await people.tokens(visit.actor, person.id)) ?? [],
+      made,
+      error,
+      csrf: visit.csrf,
+    });
+    return visit.page(person.name, "people", main, { status });
+  }
+
+  /** A change that ends on the page of its person, or beside it with what is wrong. */
+  const changing =
+    (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) => async (visit: Visit) => {
+      try {
+        const done = await change(visit, idOf(visit));
+        return done ? redirect(to ?? pathOf(idOf(visit))) : errorPage(visit.request, 404, version);
+      } catch (error) {
+        return await showOne(visit, null, refusalOf(error), 422);
+      }
+    };
+  /** One that makes something that is shown once. */
+  const making = (make: (visit: Visit, id: string) => Promise<MadeSecret | null>) => async (visit: Visit) => {
+    try {
+      const made = await make(visit, idOf(visit));
+      return made === null ? errorPage(visit.request, 404, version) : await showOne(visit, made, null, 201);
+    } catch (error) {
+      return await showOne(visit, null, refusalOf(error), 422);
+    }
+  };
+
+  return [
+    {
+      method: "GET",
+      path: "/dashboard/people",
+      permission: "people.read",
+      answer: (visit) => showAll(visit, { values: {}, error: null }, null),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people",
+      permission: "people.write",
+      async answer(visit) {
+        const values = filled(visit.form, ["kind", "name", "email", "role", "accountId"]);
+        try {
+          const { person, link } = await people.create(visit.actor, { ...values, accountId: placeIn(visit) });
+          return link === null
+            ? redirect(pathOf(person.id))
+            : await showAll(visit, { values: {}, error: null }, linkShown(person.email, link.url), 201);
+        } catch (error) {
+          return await showAll(visit, { values, error: refusalOf(error) }, null, 422);
+        }
+      },
+    },
+    {
+      method: "GET",
+      path: "/dashboard/people/:id",
+      permission: "people.read",
+      answer: (visit) => showOne(visit, null, null),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id",
+      permission: "people.write",
+      answer: changing((visit, id) => {
+        const values = filled(visit.form, ["name", "email", "role"]);
+        return people.change(visit.actor, id, { ...values, accountId: placeIn(visit) });
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id/link",
+      permission: "people.write",
+      answer: making(async ({ actor }, id) => {
+        const link = await people.renewLink(actor, id);
+        return link && linkShown((await people.get(actor, id))?.email ?? null, link.url);
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id/tokens",
+      permission: "people.write",
+      answer: making(async ({ actor, form }, id) => {
+        const made = await people.addToken(actor, id, tokenInput(form, now()));
+        return made && tokenShown(made.row.name, made.token);
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id/tokens/:token/removal",
+      permission: "people.write",
+      answer: changing(({ actor, params }, id) => people.removeToken(actor, id, params["token"] ?? "")),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id/sessions/:session/removal",
+      permission: "people.write",
+      answer: changing(({ actor, params }, id) => people.endSession(actor, id, params["session"] ?? "")),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id/totp-removal",
+      permission: "people.write",
+      answer: changing(({ actor }, id) => people.dropTotp(actor, id)),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/people/:id/removal",
+      permission: "people.write",
+      answer: changing(({ actor }, id) => people.remove(actor, id), "/dashboard/people"),
+    },
+  ];
+}
+
+/** Nothing chosen is everything, which the service refuses to those who do not see it. */
+const placeIn = ({ form }: Visit): string | null => form.get("accountId") || null;
+
+export const tokenInput = (form: URLSearchParams, nowMs: number): object => {
+  const { name = "", expires } = filled(form, ["name", "expires"]);
+  return { name, ...(expires !== undefined && { expiresAt: parseLastDay(expires, nowMs, "Valid through") }) };
+};
+
+export const tokenShown = (name: string, secret: string): MadeSecret => ({
+  title: `Token ${name} is ready`,
+  secret,
+  hint: "Copy it now: it is shown only here and only once.",
+});
+
+const linkShown = (email: string | null, secret: string): MadeSecret => ({
+  title: `A link for ${email ?? "them"}`,
+  secret,
+  hint: "Hand it over yourself: whoever opens it sets the password. It works once, and is shown only here and only once.",
+});

@@ -1,0 +1,59 @@
+import type { Page, PageQuery } from "../storage/database.ts";
+import type { PersonRow, TokenRow } from "../storage/people.ts";
+import type { Actor } from "./policy.ts";
+import type { ListedSession } from "./sessions.ts";
+import type { Enrolment } from "./totp.ts";
+
+/** A link by which somebody sets a password; shown once. */
+export interface MadeLink {
+  readonly url: string;
+  readonly expiresMs: number;
+}
+
+/**
+ * What people go through, whoever asks: the API or the dashboard. An actor sees who belongs to its part of the tree, and
+ * `null` stands for everybody else as for nobody. It touches and makes nobody above its own role: `forbidden`.
+ */
+export interface PersonService {
+  list(actor: Actor, query: PageQuery): Promise<Page<PersonRow>>;
+  get(actor: Actor, id: string): Promise<PersonRow | null>;
+  /** With the invitation's link; a service has none. */
+  create(actor: Actor, input: unknown): Promise<{ readonly person: PersonRow; readonly link: MadeLink | null }>;
+  change(actor: Actor, id: string, input: unknown): Promise<PersonRow | null>;
+  remove(actor: Actor, id: string): Promise<boolean>;
+  /** Another link, to set a password anew; it voids the one before. */
+  renewLink(actor: Actor, id: string): Promise<MadeLink | null>;
+  /** For somebody who lost it. */
+  dropTotp(actor: Actor, id: string): Promise<PersonRow | null>;
+  sessions(actor: Actor, id: string): Promise<readonly ListedSession[] | null>;
+  endSession(actor: Actor, id: string, sessionId: string): Promise<boolean>;
+  tokens(actor: Actor, id: string): Promise<readonly TokenRow[] | null>;
+  /** Only for services: people make their own. */
+  addToken(actor: Actor, id: string, input: unknown): Promise<MadeToken | null>;
+  removeToken(actor: Actor, id: string, tokenId: string): Promise<boolean>;
+}
+export interface MadeToken {
+  readonly row: TokenRow;
+  /** The only moment it exists outside its holder's hands. */
+  readonly token: string;
+}
+
+/** What people do for themselves. Whoever holds the admin token has nothing of this: `conflict`. */
+export interface OwnService {
+  rename(actor: Actor, input: unknown): Promise<PersonRow>;
+  person(actor: Actor): Promise<PersonRow | null>;
+  /** Asks for the current one; ends every other session than `keep`, a digest. */
+  setPassword(actor: Actor, input: unknown, keep: string | null): Promise<void>;
+  sessions(actor: Actor): Promise<readonly ListedSession[]>;
+  endSession(actor: Actor, id: string): Promise<boolean>;
+  tokens(actor: Actor): Promise<readonly TokenRow[]>;
+  /** Not for an actor that is a token itself: it would outlive its own end. */
+  addToken(actor: Actor, input: unknown): Promise<MadeToken>;
+  removeToken(actor: Actor, id: string): Promise<boolean>;
+  /** Asks for the password. */
+  beginTotp(actor: Actor, input: unknown): Promise<Enrolment>;
+  /** The recovery codes. */
+  confirmTotp(actor: Actor, input: unknown): Promise<readonly string[]>;
+  /** Asks for the password. */
+  dropTotp(actor: Actor, input: unknown): Promise<void>;
+}

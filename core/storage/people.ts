@@ -1,0 +1,109 @@
+import type { Awaitable } from "../plugin/plugin.ts";
+import type { Page, PageQuery } from "./database.ts";
+
+type PersonRole = "owner" | "admin" | "viewer" | "member";
+
+/** Somebody who may sign in, or a service, which only holds tokens. */
+export interface PersonRow {
+  readonly id: string;
+  readonly kind: "person" | "service";
+  /** In lower case; `null`: a service. */
+  readonly email: string | null;
+  readonly name: string;
+  readonly role: PersonRole;
+  /** The account whose part of the tree they see; `null`: all of it. */
+  readonly accountId: string | null;
+  readonly createdMs: number;
+  readonly signedInMs: number | null;
+  /** Has set a password; one that has not was invited. */
+  readonly hasPassword: boolean;
+  readonly hasTotp: boolean;
+}
+export type NewPerson = Pick<PersonRow, "id" | "kind" | "email" | "name" | "role" | "accountId" | "createdMs">;
+export type PersonChange = Partial<Pick<PersonRow, "email" | "name" | "role" | "accountId">>;
+
+/** What is kept to check a sign-in by. */
+export interface PersonSecrets {
+  readonly person: PersonRow;
+  /** Argon2id in the PHC format. */
+  readonly password: string | null;
+  /** Sealed. */
+  readonly totp: Uint8Array | null;
+}
+
+export interface SessionRow {
+  readonly digest: string;
+  /** Names it in lists; opens nothing. `null`: it was opened before sessions had one. */
+  readonly id: string | null;
+  /** `null`: whoever held the admin token. */
+  readonly person: PersonRow | null;
+  /** What it may without a person. */
+  readonly role: PersonRole;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly address: string | null;
+  readonly agent: string | null;
+}
+export interface NewSession extends Omit<SessionRow, "person" | "digest"> {
+  readonly id: string;
+  readonly personId: string | null;
+}
+/** Dashboard sessions; `digest` is the hash of the cookie's opaque value. */
+export interface SessionRepository {
+  /** Throws `not-found` when the person is gone. */
+  create(digest: string, session: NewSession): Awaitable<void>;
+  /** `null`: unknown or expired. The person is as they are now. */
+  find(digest: string, nowMs: number): Awaitable<SessionRow | null>;
+  remove(digest: string): Awaitable<void>;
+  /** Those of a person, newest first; `null`: those of the admin token. */
+  list(personId: string | null, nowMs: number): Awaitable<readonly SessionRow[]>;
+}
+
+export interface TokenRow {
+  readonly id: string;
+  readonly name: string;
+  readonly last4: string;
+  readonly createdMs: number;
+  /** `null`: never. */
+  readonly expiresMs: number | null;
+}
+
+export interface PeopleRepository {
+  get(id: string): Awaitable<PersonRow | null>;
+  /** Newest first. `under`: only those that belong to this account or to one below it. */
+  list(query: PageQuery & { readonly under?: string }): Awaitable<Page<PersonRow>>;
+  /** Whether anybody at all has a password to sign in with. */
+  canSignIn(): Awaitable<boolean>;
+  /** `by`: an id or an e-mail address in lower case. */
+  secretsOf(by: { readonly id: string } | { readonly email: string }): Awaitable<PersonSecrets | null>;
+  /** Throws `conflict` when the address is taken, `not-found` for an unknown account; so does `change`. */
+  create(person: NewPerson): Awaitable<PersonRow>;
+  /** `null`: no such person. Throws `conflict` when nobody would be left who may do everything; so does `remove`. */
+  change(id: string, change: PersonChange): Awaitable<PersonRow | null>;
+  /** Ends sessions, tokens and links with it. `false`: no such person. */
+  remove(id: string): Awaitable<boolean>;
+  /** Voids links and ends every session but `keep`, a digest. */
+  setPassword(id: string, hash: string, keep: string | null): Awaitable<void>;
+  setTotp(
+    id: string,
+    totp: { readonly secret: Uint8Array; readonly recovery: readonly string[] } | null,
+  ): Awaitable<void>;
+  /** `false`: a code of this step, or of a later one, was taken before. */
+  takeStep(id: string, step: number): Awaitable<boolean>;
+  /** `false`: there is no such recovery code, or it was taken before. */
+  takeRecovery(id: string, hash: string): Awaitable<boolean>;
+  signedIn(id: string, atMs: number): Awaitable<void>;
+  /** Voids the links before it. */
+  setLink(id: string, link: { readonly digest: string; readonly expiresMs: number }): Awaitable<void>;
+  /** `null`: unknown or expired. */
+  findLink(digest: string, nowMs: number): Awaitable<PersonRow | null>;
+  /** The same, once: the link is void after it. */
+  takeLink(digest: string, nowMs: number): Awaitable<PersonRow | null>;
+  addToken(personId: string, token: TokenRow & { readonly digest: string }): Awaitable<TokenRow>;
+  /** Newest first; expired ones too. */
+  tokensOf(personId: string): Awaitable<readonly TokenRow[]>;
+  /** `false`: the person has no such token. */
+  removeToken(personId: string, id: string): Awaitable<boolean>;
+  /** `null`: unknown or expired. */
+  findToken(digest: string, nowMs: number): Awaitable<PersonRow | null>;
+}

@@ -1,0 +1,183 @@
+import { and, desc, eq, gt, isNotNull, isNull, lt, ne, sql, type SQL } from "drizzle-orm";
+import { GatewayError } from "../../chat/error.ts";
+import type { GroupCommit } from "../group-commit.ts";
+import type { PeopleRepository, PersonChange, PersonRow } from "../people.ts";
+import { people, personLinks, personTokens } from "../schema/sqlite-people.ts";
+import { accountLines, accounts, sessions } from "../schema/sqlite.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { personColumns, personRow } from "./person-row.ts";
+import { personTokenRepository } from "./person-tokens.ts";
+
+export function peopleRepository(database: SqliteDatabase, writer: GroupCommit): PeopleRepository {
+  const select = () =>
+    database
+      .select({ ref: people.ref, person: personColumns, password: people.password, totp: people.totp })
+      .from(people)
+      .leftJoin(accounts, eq(accounts.ref, people.accountRef));
+  const one = (where: SQL | undefined) => select().where(where).limit(1).all()[0];
+  const get = (id: string): PersonRow | null => {
+    const row = one(eq(people.id, id));
+    return row ? personRow(row.person) : null;
+  };
+  const refOf = (id: string): number => one(eq(people.id, id))?.ref ?? missing();
+
+  /** Inside a transaction, before one who may do everything ceases to. */
+  function checkOwnerLeft(ref: number) {
+    if (!one(and(isOwner, ne(people.ref, ref)))) throw new GatewayError("conflict", "the last owner has to stay");
+  }
+  function accountRef(id: string | null): number | null {
+    if (id === null) return null;
+    const row = database
+      .select({ ref: accounts.ref })
+      .from(accounts)
+      .where(and(eq(accounts.id, id), isNull(accounts.removedMs)))
+      .all()[0];
+    return row ? row.ref : missing();
+  }
+  function checkAddress(email: string | null | undefined, ref: number) {
+    if (email && one(and(eq(people.email, email), ne(people.ref, ref))))
+      throw new GatewayError("conflict", "email: somebody has this address already", { param: "email" });
+  }
+
+  return {
+    ...personTokenRepository(database, writer, refOf),
+    get,
+    list({ under, ...query }) {
+      const limit = pageSize(query);
+      const within = under === undefined ? undefined : sql`${people.accountRef} in (${refsUnder(database, under)})`;
+      const rows = select()
+        .where(and(lt(people.ref, cursorOf(query)), within))
+        .orderBy(desc(people.ref))
+        .limit(limit + 1)
+        .all();
+      return pageOf(
+        rows,
+        limit,
+        ({ ref }) => ref,
+        ({ person }) => personRow(person),
+      );
+    },
+    canSignIn: () => one(isNotNull(people.password)) !== undefined,
+    secretsOf(by) {
+      const row = one("id" in by ? eq(people.id, by.id) : eq(people.email, by.email));
+      return row ? { person: personRow(row.person), password: row.password, totp: row.totp } : null;
+    },
+    create: ({ accountId, ...person }) =>
+      writer.run(() => {
+        checkAddress(person.email, 0);
+        database
+          .insert(people)
+          .values({ ...person, accountRef: accountRef(accountId) })
+          .run();
+        return get(person.id) ?? missing();
+      }),
+    change: (id, change) =>
+      writer.run(() => {
+        const row = one(eq(people.id, id));
+        if (!row) return null;
+        checkAddress(change.email, row.ref);
+        if (isWholeOwner(row.person) && !isWholeOwner({ ...row.person, ...change })) checkOwnerLeft(row.ref);
+        const columns = columnsOf(change, accountRef);
+        if (Object.keys(columns).length > 0) database.update(people).set(columns).where(eq(people.ref, row.ref)).run();
+        return get(id);
+      }),
+    remove: (id) =>
+      writer.run(() => {
+        const row = one(eq(people.id, id));
+        if (!row) return false;
+        if (isWholeOwner(row.person)) checkOwnerLeft(row.ref);
+        database.delete(sessions).where(eq(sessions.personRef, row.ref)).run();
+        database.delete(personTokens).where(eq(personTokens.personRef, row.ref)).run();
+        database.delete(personLinks).where(eq(personLinks.personRef, row.ref)).run();
+        database.delete(people).where(eq(people.ref, row.ref)).run();
+        return true;
+      }),
+    setPassword: (id, hash, keep) =>
+      writer.run(() => {
+        const ref = refOf(id);
+        database.update(people).set({ password: hash }).where(eq(people.ref, ref)).run();
+        database.delete(personLinks).where(eq(personLinks.personRef, ref)).run();
+        database
+          .delete(sessions)
+          .where(and(eq(sessions.personRef, ref), keep === null ? undefined : ne(sessions.digest, keep)))
+          .run();
+      }),
+    setTotp: (id, totp) =>
+      writer.run(() => {
+        const [secret, recovery] = totp === null ? [null, []] : [Buffer.from(totp.secret), totp.recovery];
+        database
+          .update(people)
+          .set({ totp: secret, recovery: JSON.stringify(recovery) })
+          .where(eq(people.ref, refOf(id)))
+          .run();
+      }),
+    takeStep: (id, step) =>
+      writer.run(() => {
+        const taken = database
+          .update(people)
+          .set({ totpStep: step })
+          .where(and(eq(people.id, id), lt(people.totpStep, step)))
+          .returning({ ref: people.ref })
+          .all();
+        return taken.length > 0;
+      }),
+    takeRecovery: (id, hash) =>
+      writer.run(() => {
+        const row = database.select({ recovery: people.recovery }).from(people).where(eq(people.id, id)).all()[0];
+        const left: readonly string[] = JSON.parse(row?.recovery ?? "[]");
+        if (!left.includes(hash)) return false;
+        const recovery = JSON.stringify(left.filter((one_) => one_ !== hash));
+        database.update(people).set({ recovery }).where(eq(people.id, id)).run();
+        return true;
+      }),
+    signedIn: (id, atMs) =>
+      writer.run(() => {
+        database.update(people).set({ signedInMs: atMs }).where(eq(people.id, id)).run();
+      }),
+    setLink: (id, { digest, expiresMs }) =>
+      writer.run(() => {
+        const personRef = refOf(id);
+        database.delete(personLinks).where(eq(personLinks.personRef, personRef)).run();
+        database.insert(personLinks).values({ digest, personRef, expiresMs }).run();
+      }),
+    findLink: (digest, nowMs) => linked(digest, nowMs),
+    takeLink: (digest, nowMs) =>
+      writer.run(() => {
+        const person = linked(digest, nowMs);
+        database.delete(personLinks).where(eq(personLinks.digest, digest)).run();
+        return person;
+      }),
+  };
+
+  function linked(digest: string, nowMs: number): PersonRow | null {
+    const row = database
+      .select({ person: personColumns })
+      .from(personLinks)
+      .innerJoin(people, eq(people.ref, personLinks.personRef))
+      .leftJoin(accounts, eq(accounts.ref, people.accountRef))
+      .where(and(eq(personLinks.digest, digest), gt(personLinks.expiresMs, nowMs)))
+      .all()[0];
+    return row ? personRow(row.person) : null;
+  }
+}
+
+const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
+const isWholeOwner = ({ role, kind, accountId }: Pick<PersonRow, "role" | "kind" | "accountId">): boolean =>
+  role === "owner" && kind === "person" && accountId === null;
+
+/** The account and all below it now, as references. */
+const refsUnder = (database: SqliteDatabase, id: string) =>
+  database
+    .select({ ref: accountLines.accountRef })
+    .from(accountLines)
+    .innerJoin(sql`${accounts} "top"`, sql`"top".ref = ${accountLines.ancestorRef}`)
+    .where(and(sql`"top".id = ${id}`, isNull(accountLines.untilMs)));
+
+function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
+  return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };
+}
+
+function missing(): never {
+  throw new GatewayError("not-found", "no such object");
+}

@@ -1,0 +1,47 @@
+import type { DashboardDependencies } from "../../core/dashboard/route.ts";
+
+type FakePeople = Pick<DashboardDependencies, "people" | "own" | "signIn">;
+
+/** Nobody is there but the operator. Tests with people use a real database. */
+export const fakePeople = (): FakePeople => ({
+  people: {
+    list: async () => ({ data: [], next: null }),
+    get: async () => null,
+    create: unreached,
+    change: async () => null,
+    remove: async () => false,
+    renewLink: async () => null,
+    dropTotp: async () => null,
+    sessions: async () => null,
+    endSession: async () => false,
+    tokens: async () => null,
+    addToken: async () => null,
+    removeToken: async () => false,
+  },
+  own: {
+    rename: unreached,
+    person: async () => null,
+    setPassword: unreached,
+    sessions: async () => [],
+    endSession: async () => false,
+    tokens: unreached,
+    addToken: unreached,
+    removeToken: unreached,
+    beginTotp: unreached,
+    confirmTotp: unreached,
+    dropTotp: unreached,
+  },
+  signIn: {
+    password: async () => ({ done: "refused" }),
+    code: async () => ({ done: "refused" }),
+    newOwner: unreached,
+    isInUse: async () => false,
+    isPassword: async () => false,
+    linked: async () => null,
+    takeLink: async () => ({ done: "refused" }),
+  },
+});
+
+function unreached(): Promise<never> {
+  return Promise.reject(new Error("not reached"));
+}
