@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, lte, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import type { AccountRow } from "./database.ts";
 import { accountLines, accounts } from "./schema/sqlite.ts";
@@ -52,12 +52,10 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     .where(and(eq(accountLines.accountRef, sql.placeholder("ref")), current))
     .prepare();
 
-  function read(id: string, atMs: number | null, removed = false): Line {
-    const self = alias(accounts, "self");
-    const parent = alias(accounts, "parent");
-    const then =
-      atMs === null ? current : and(lte(accountLines.fromMs, atMs), or(current, gt(accountLines.untilMs, atMs)));
-    const found = database
+  const self = alias(accounts, "self");
+  const parent = alias(accounts, "parent");
+  const lineThat = (holds: SQL | undefined, removed = false) =>
+    database
       .select({
         // The end of a line as well: one that is a root again began nothing.
         sinceMs: sql<number>`(select max(coalesce(l.until_ms, l.from_ms)) from ${accountLines} l
@@ -71,9 +69,20 @@ export function accountTree(database: SqliteDatabase): AccountTree {
       .innerJoin(accountLines, eq(accountLines.accountRef, self.ref))
       .innerJoin(accounts, eq(accounts.ref, accountLines.ancestorRef))
       .leftJoin(parent, eq(parent.ref, accounts.parentRef))
-      .where(and(eq(self.id, id), removed ? undefined : isNull(self.removedMs), then))
+      .where(and(eq(self.id, sql.placeholder("id")), removed ? undefined : isNull(self.removedMs), holds))
       .orderBy(asc(accountLines.distance))
-      .all();
+      .prepare();
+  const then = and(
+    lte(accountLines.fromMs, sql.placeholder("atMs")),
+    or(current, gt(accountLines.untilMs, sql.placeholder("atMs"))),
+  );
+  const lineNow = lineThat(current);
+  const lineThen = lineThat(then);
+
+  function read(id: string, atMs: number | null, removed = false): Line {
+    const holds = atMs === null ? current : then;
+    const statement = removed ? lineThat(holds, removed) : atMs === null ? lineNow : lineThen;
+    const found = statement.all({ id, atMs });
     return { sinceMs: found[0]?.sinceMs ?? 0, rows: found.map(({ sinceMs: _, ...row }) => row) };
   }
 

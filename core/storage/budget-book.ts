@@ -212,7 +212,8 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     let most = usedIn(budget, span, hours);
     for (const laterMs of budget.rows.keys()) {
       if (laterMs <= span.rowMs || laterMs >= rollsOutMs(hours, span.rowMs)) continue;
-      const later = windowAt(budget, laterMs);
+      // As a call that starts then would be asked: of one before the last reset, an earlier reset is not known.
+      const later = laterMs < budget.resetMs ? spanBeforeReset(budget, laterMs) : windowAt(budget, laterMs);
       if (later.startMs > span.rowMs) continue;
       const use = usedIn(budget, later, hours);
       if (use.spentNano + use.heldNano > most.spentNano + most.heldNano) most = use;

@@ -8,6 +8,8 @@ const kathmanduMs = 5.75 * 3_600_000;
 
 export interface Counted {
   readonly startedMs: number;
+  /** The row that counts it: no reset is ever before a call that has started. */
+  readonly rowMs: number;
   spentNano: number;
   heldNano: number;
 }
@@ -43,26 +45,33 @@ export class Balance implements Budget {
     return this.terms.limitNano - usedAt(this, 0).spentNano;
   }
 
-  /** What is used is of what expires first; of what has expired, what calls in flight hold stays. */
-  expire(nowMs: number): void {
-    const whenMs = ({ expiresMs }: Credit) => expiresMs ?? Number.MAX_SAFE_INTEGER;
-    const inOrder = this.credits.toSorted((left, right) => whenMs(left) - whenMs(right));
-    const used = usedAt(this, 0);
-    let newlyUsed = used.spentNano - this.credits.reduce((sum, { usedNano }) => sum + usedNano, 0);
-    for (const credit of inOrder) {
-      const nano = Math.max(0, Math.min(credit.nano - credit.usedNano - credit.goneNano, newlyUsed));
+  /** What was used so far was used of what expires first. */
+  allot(): void {
+    let newlyUsed = usedAt(this, 0).spentNano - this.credits.reduce((sum, { usedNano }) => sum + usedNano, 0);
+    for (const credit of this.#inOrder()) {
+      const nano = Math.max(0, Math.min(leftOf(credit), newlyUsed));
       credit.usedNano += nano;
       newlyUsed -= nano;
     }
-    let { heldNano } = used;
-    for (const credit of inOrder) {
-      const leftNano = credit.nano - credit.usedNano - credit.goneNano;
-      const kept = Math.min(leftNano, heldNano);
+  }
+
+  /** Of what has expired, what calls in flight hold stays. */
+  expire(nowMs: number): void {
+    if (!this.credits.some((credit) => expiryOf(credit) <= nowMs && leftOf(credit) > 0)) return;
+    this.allot();
+    let { heldNano } = usedAt(this, 0);
+    for (const credit of this.#inOrder()) {
+      const kept = Math.min(leftOf(credit), heldNano);
       heldNano -= kept;
-      if (whenMs(credit) <= nowMs) credit.goneNano += leftNano - kept;
+      if (expiryOf(credit) <= nowMs) credit.goneNano += leftOf(credit) - kept;
     }
   }
+
+  readonly #inOrder = () => this.credits.toSorted((left, right) => expiryOf(left) - expiryOf(right));
 }
+const expiryOf = ({ expiresMs }: Credit): number => expiresMs ?? Number.MAX_SAFE_INTEGER;
+const leftOf = ({ nano, usedNano, goneNano }: Credit): number => nano - usedNano - goneNano;
+
 interface Sums {
   readonly spentNano: number;
   readonly heldNano: number;
@@ -70,15 +79,15 @@ interface Sums {
 
 /** What counts with a call that starts then. */
 export const usedAt = (budget: Budget, atMs: number): Sums =>
-  summed(budget.calls.filter(({ startedMs }) => countsWith(budget, startedMs, atMs)));
+  summed(budget.calls.filter((call) => countsWith(budget, call, atMs)));
 
 /** What the row that begins then holds. */
 export const inRow = (budget: Budget, rowMs: number): Sums =>
-  summed(budget.calls.filter(({ startedMs }) => rowOf(budget, startedMs) === rowMs));
+  summed(budget.calls.filter((call) => call.rowMs === rowMs));
 
 /** What the rows hold that begin in the range. */
 export const inRows = (budget: Budget, fromMs: number, toMs: number): Sums =>
-  summed(budget.calls.filter(({ startedMs }) => rowOf(budget, startedMs) >= fromMs && rowOf(budget, startedMs) < toMs));
+  summed(budget.calls.filter(({ rowMs }) => rowMs >= fromMs && rowMs < toMs));
 
 const summed = (calls: readonly Counted[]): Sums => ({
   spentNano: calls.reduce((sum, { spentNano }) => sum + spentNano, 0),
@@ -89,7 +98,8 @@ const hoursOf = ({ row }: Budget): number | null => (/^\d/.test(row.window) ? Nu
 const lastReset = ({ resets }: Budget, atMs: number): number => resets.findLast((ms) => ms <= atMs) ?? 0;
 const partOf = (hours: number, atMs: number): number => Math.floor(atMs / (hours * 60_000));
 
-function rowOf(budget: Budget, startedMs: number): number {
+/** Where the row begins that counts a call which starts then. */
+export function rowOf(budget: Budget, startedMs: number): number {
   const { window, timeZone } = budget.row;
   const hours = hoursOf(budget);
   const shiftMs = timeZone === null ? 0 : kathmanduMs;
@@ -101,12 +111,12 @@ function rowOf(budget: Budget, startedMs: number): number {
   return Math.max(startMs, lastReset(budget, startedMs));
 }
 
-/** Whether a call that started then is in the window of one that starts at `atMs`. */
-function countsWith(budget: Budget, startedMs: number, atMs: number): boolean {
+/** Whether a call is in the window of one that starts at `atMs`. */
+function countsWith(budget: Budget, { startedMs, rowMs }: Pick<Counted, "startedMs" | "rowMs">, atMs: number): boolean {
   const hours = hoursOf(budget);
-  if (hours === null) return rowOf(budget, startedMs) === rowOf(budget, atMs);
+  if (hours === null) return rowMs === rowOf(budget, atMs);
   const parts = partOf(hours, atMs) - partOf(hours, startedMs);
-  if (parts < 0 || parts > 60 || rowOf(budget, startedMs) > rowOf(budget, atMs)) return false;
+  if (parts < 0 || parts > 60 || rowMs > rowOf(budget, atMs)) return false;
   // Of a call that started before the last reset no reset is known: it is asked for more, not for less.
   return atMs < (budget.resets.at(-1) ?? 0) || startedMs >= lastReset(budget, atMs);
 }
@@ -116,9 +126,8 @@ export const limitOf = ({ terms: { limitNano }, increase }: Budget, atMs: number
 
 /** Room in the fullest of the windows that a call starting then is in. */
 export function freeOf(budget: Budget, atMs: number): number {
-  const moments = [atMs, ...budget.calls.map(({ startedMs }) => startedMs)].filter(
-    (ms) => ms === atMs || (ms > atMs && countsWith(budget, atMs, ms)),
-  );
-  const uses = moments.map((ms) => usedAt(budget, ms));
+  const asked = { startedMs: atMs, rowMs: rowOf(budget, atMs) };
+  const later = budget.calls.flatMap(({ startedMs: ms }) => (ms > atMs && countsWith(budget, asked, ms) ? [ms] : []));
+  const uses = [atMs, ...new Set(later)].map((ms) => usedAt(budget, ms));
   return limitOf(budget, atMs) - Math.max(...uses.map(({ spentNano, heldNano }) => spentNano + heldNano));
 }

@@ -1,14 +1,14 @@
 import { expect } from "bun:test";
 import type { BudgetRow } from "../../core/storage/budget.ts";
 import type { Admission, AdmitResult, Final } from "../../core/storage/database.ts";
-import { Balance, type Budget, type Counted, freeOf, limitOf, type Terms } from "./budget-model.ts";
+import { Balance, type Budget, type Counted, freeOf, limitOf, rowOf, type Terms } from "./budget-model.ts";
 import { firstParents } from "./ledger-steps.ts";
 
 interface Place {
   readonly fromMs: number;
   readonly parentId: string | null;
 }
-interface Open {
+export interface OpenCall {
   readonly admission: Admission;
   readonly holds: readonly { readonly budget: Budget; readonly counted: Counted }[];
   readonly heldNano: number;
@@ -25,13 +25,15 @@ interface Charged {
   readonly counted: readonly Counted[];
 }
 
-/** The ledger as the contract tells it, in plain arithmetic: what the real one must agree with after each step. */
+/** The ledger as the contract tells it, in plain arithmetic: what the real one must agree with. */
 export class LedgerModel {
   budgets: Budget[] = [];
   /** By account. */
   readonly balances = new Map<string, Balance>();
-  open: Open[] = [];
+  open: OpenCall[] = [];
   readonly charges: Charged[] = [];
+  /** Calls that did not fit. */
+  denied = 0;
   /** When refused calls started. */
   readonly refused: number[] = [];
   /** When admitted calls started. */
@@ -61,6 +63,7 @@ export class LedgerModel {
   credit(id: string, nano: number, expiresMs: number | null, nowMs: number): void {
     const balance = this.balances.get(id) ?? new Balance(id, this.freshMoment(nowMs));
     this.balances.set(id, balance);
+    balance.allot();
     balance.expire(nowMs);
     balance.credits.push({ nano, expiresMs, usedNano: 0, goneNano: 0 });
   }
@@ -74,6 +77,16 @@ export class LedgerModel {
     return [...this.#started, ...this.refused].includes(nowMs) ? nowMs + 1 : nowMs;
   }
 
+  /** The balance that pays, without what has expired; asking is enough for that, whatever comes of the call. */
+  payer({ scopes, startedMs }: Admission): Balance | null {
+    const [pays = null] = scopes.flatMap(({ kind, id }) => {
+      const balance = kind === "account" ? this.balances.get(id) : undefined;
+      return balance && balance.row.createdMs <= startedMs ? [balance] : [];
+    });
+    pays?.expire(startedMs);
+    return pays;
+  }
+
   /** Checks an answer to `admit` and takes it over. */
   admitted(admission: Admission, result: AdmitResult): void {
     const { need: asked, startedMs } = admission;
@@ -82,11 +95,7 @@ export class LedgerModel {
         row.createdMs <= startedMs &&
         admission.scopes.some(({ kind, id }) => kind === row.scope.kind && id === row.scope.id),
     );
-    const pays = admission.scopes.flatMap(({ kind, id }) => {
-      const balance = kind === "account" ? this.balances.get(id) : undefined;
-      return balance && balance.row.createdMs <= startedMs ? [balance] : [];
-    })[0];
-    pays?.expire(startedMs);
+    const pays = this.payer(admission);
     if (pays) inScope.push(pays);
     const whole = asked.inputNano + asked.outputNano;
     const expected = Math.min(asked.expectedNano ?? whole, whole);
@@ -99,6 +108,7 @@ export class LedgerModel {
     const priceOf = (tokens: number) => asked.inputNano + Math.ceil((asked.outputNano * tokens) / asked.outputTokens);
     const mayLower = asked.leastOutputTokens < asked.outputTokens && asked.outputNano > 0;
     if (!result.admitted) {
+      this.denied += 1;
       if (result.outdated) throw new Error("the model asks with a need for budgets");
       const named = result.prepaid ? this.balances.get(result.budget.scope.id) : this.budgetOf(result.budget.id);
       if (!named) throw new Error("the ledger names a balance that there is not");
@@ -133,7 +143,7 @@ export class LedgerModel {
     const nano = result.heldNano;
     const holds = inScope.map((budget) => {
       const heldNano = budget.terms.admission === "expected" ? Math.min(expected, nano) : nano;
-      const counted = { startedMs, spentNano: 0, heldNano };
+      const counted = { startedMs, rowMs: rowOf(budget, startedMs), spentNano: 0, heldNano };
       expect(freeOf(budget, startedMs)).toBeGreaterThanOrEqual(heldNano);
       budget.calls.push(counted);
       return { budget, counted };
@@ -142,7 +152,7 @@ export class LedgerModel {
     this.open.push({ admission, holds, heldNano: nano });
   }
 
-  finished(call_: Open, provider: string, chargeNano: Final["chargeNano"]): void {
+  finished(call_: OpenCall, provider: string, chargeNano: Final["chargeNano"]): void {
     const { admission, holds } = call_;
     this.open = this.open.filter((other) => other !== call_);
     const counted = holds.flatMap(({ budget, counted: its }) => {

@@ -3,6 +3,7 @@ import type { BudgetWindow } from "../../core/storage/budget.ts";
 import type { Admission } from "../../core/storage/database.ts";
 import { kathmandu, type Terms } from "./budget-model.ts";
 
+type Policy = "input" | "full" | "release";
 type Scope = Admission["scopes"][number];
 
 /** What happens to a ledger. `pick` numbers are taken modulo what there is. */
@@ -29,7 +30,21 @@ export type Step =
   | { readonly kind: "reprice"; readonly pick: number; readonly percent: number }
   | { readonly kind: "refuse"; readonly key: number }
   | { readonly kind: "advance"; readonly ms: number }
-  | { readonly kind: "restart"; readonly policy: "input" | "full" | "release" };
+  | {
+      /** Somebody changes one budget twice while its calls are admitted and others end, all in one turn. */
+      readonly kind: "rush";
+      readonly pick: number;
+      readonly terms: readonly [Partial<Terms>, Partial<Terms>];
+      readonly calls: readonly AskedCall[];
+      readonly ends: number;
+    }
+  | { readonly kind: "restart"; readonly policy: Policy }
+  | {
+      /** As `kill -9` leaves it. What was asked for in its last turn was never written. */
+      readonly kind: "crash";
+      readonly policy: Policy;
+      readonly lost: readonly AskedCall[];
+    };
 interface Extra {
   readonly nano: number;
   readonly forMs: number;
@@ -64,7 +79,7 @@ const windows: readonly { readonly window: BudgetWindow; readonly timeZone: stri
   ...(["lifetime", "1h", "5h"] as const).map((window) => ({ window, timeZone: null })),
 ];
 const terms = {
-  limitNano: fc.integer({ min: 1, max: 4_000 }),
+  limitNano: fc.oneof(fc.integer({ min: 1, max: 4_000 }), fc.integer({ min: 4_000, max: 40_000 })),
   onShortfall: fc.constantFrom<Terms["onShortfall"][]>("cap", "cap", "refuse"),
   admission: fc.constantFrom<Terms["admission"][]>("bound", "bound", "expected"),
 };
@@ -85,86 +100,97 @@ const call: fc.Arbitrary<AskedCall> = fc.record({
   need,
   priced: fc.boolean(),
 });
-export const steps: fc.Arbitrary<Step[]> = fc.array(
-  fc.oneof(
-    {
-      weight: 3,
-      arbitrary: fc
-        .record({
-          kind: fc.constant("budget" as const),
-          scope: fc.constantFrom(...scopes),
-          at: fc.constantFrom(...windows),
-          terms: fc.record(terms),
-        })
-        .map(({ at, ...step }) => ({ ...step, ...at })),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constant("change" as const),
-        pick: fc.nat(),
-        terms: fc.record(terms, { requiredKeys: [] }),
-        increase: fc.option(fc.record({ nano: fc.integer({ min: 1, max: 1_000 }), forMs: fc.nat(2 * hourMs) })),
-      }),
-    },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("reset" as const), pick: fc.nat() }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), pick: fc.nat() }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constant("credit" as const),
-        id: fc.constantFrom(...accountIds),
-        nano: fc.integer({ min: 1, max: 2_000 }),
-        forMs: fc.option(fc.constantFrom(1, hourMs, 30 * hourMs)),
-      }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        kind: fc.constant("move" as const),
-        id: fc.constantFrom(...accountIds),
-        parentId: fc.option(fc.constantFrom(...accountIds), { freq: 5 }),
-      }),
-    },
-    {
-      weight: 8,
-      arbitrary: fc.record({
-        kind: fc.constant("admit" as const),
-        calls: fc.array(call, { minLength: 1, maxLength: 5 }),
-        overtaking: fc.option(
-          fc.record({ id: fc.constantFrom(...accountIds), parentId: fc.option(fc.constantFrom(...accountIds)) }),
-          { freq: 2 },
-        ),
-      }),
-    },
-    {
-      weight: 8,
-      arbitrary: fc.record({
-        kind: fc.constant("finish" as const),
-        pick: fc.nat(),
-        percent: fc.option(fc.nat(150), { freq: 5 }),
-        fellBack: fc.boolean(),
-      }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({ kind: fc.constant("reprice" as const), pick: fc.nat(), percent: fc.nat(250) }),
-    },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("refuse" as const), key: fc.nat(2) }) },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        kind: fc.constant("advance" as const),
-        ms: fc.constantFrom(1, 1_000, 60_000, hourMs, 3 * hourMs, 24 * hourMs, 7 * 24 * hourMs, 31 * 24 * hourMs),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constant("restart" as const),
-        policy: fc.constantFrom("input" as const, "full" as const, "release" as const),
-      }),
-    },
-  ),
-  { minLength: 1, maxLength: 50, size: "max" },
+const policy = fc.constantFrom<Policy[]>("input", "full", "release");
+const kind = <Kind extends Step["kind"]>(name: Kind) => fc.constant(name);
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 11,
+    arbitrary: fc
+      .record({
+        kind: kind("budget"),
+        scope: fc.constantFrom(...scopes),
+        at: fc.constantFrom(...windows),
+        terms: fc.record(terms),
+      })
+      .map(({ at, ...made }) => ({ ...made, ...at })),
+  },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: kind("change"),
+      pick: fc.nat(),
+      terms: fc.record(terms, { requiredKeys: [] }),
+      increase: fc.option(fc.record({ nano: fc.integer({ min: 1, max: 1_000 }), forMs: fc.nat(2 * hourMs) })),
+    }),
+  },
+  { weight: 9, arbitrary: fc.record({ kind: kind("reset"), pick: fc.nat() }) },
+  { weight: 10, arbitrary: fc.record({ kind: kind("remove"), pick: fc.nat() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: kind("credit"),
+      id: fc.constantFrom(...accountIds),
+      nano: fc.integer({ min: 1, max: 2_000 }),
+      forMs: fc.option(fc.constantFrom(1, hourMs, 30 * hourMs)),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: kind("move"),
+      id: fc.constantFrom(...accountIds),
+      parentId: fc.option(fc.constantFrom(...accountIds), { freq: 5 }),
+    }),
+  },
+  {
+    weight: 80,
+    arbitrary: fc.record({
+      kind: kind("admit"),
+      calls: fc.array(call, { minLength: 1, maxLength: 8 }),
+      overtaking: fc.oneof(
+        { weight: 5, arbitrary: fc.constant(null) },
+        {
+          weight: 1,
+          arbitrary: fc.record({
+            id: fc.constantFrom(...accountIds),
+            parentId: fc.option(fc.constantFrom(...accountIds)),
+          }),
+        },
+      ),
+    }),
+  },
+  {
+    weight: 110,
+    arbitrary: fc.record({
+      kind: kind("finish"),
+      pick: fc.nat(),
+      percent: fc.option(fc.nat(150), { freq: 5 }),
+      fellBack: fc.boolean(),
+    }),
+  },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      kind: kind("rush"),
+      pick: fc.nat(),
+      terms: fc.tuple(fc.record(terms, { requiredKeys: [] }), fc.record(terms, { requiredKeys: [] })),
+      calls: fc.array(call, { minLength: 1, maxLength: 4 }),
+      ends: fc.nat(3),
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ kind: kind("reprice"), pick: fc.nat(), percent: fc.nat(250) }) },
+  { weight: 8, arbitrary: fc.record({ kind: kind("refuse"), key: fc.nat(2) }) },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      kind: kind("advance"),
+      ms: fc.constantFrom(1, 1_000, 60_000, hourMs, 3 * hourMs, 24 * hourMs, 7 * 24 * hourMs, 31 * 24 * hourMs),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: kind("restart"), policy }) },
+  { weight: 1, arbitrary: fc.record({ kind: kind("crash"), policy, lost: fc.array(call, { maxLength: 3 }) }) },
 );
+
+/** One schedule. Long, because each begins with a database of its own. */
+export const schedule: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 400, maxLength: 400, size: "max" });
