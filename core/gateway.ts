@@ -9,7 +9,7 @@ import { leaveLists, stopWaiting } from "./pipeline/disconnect.ts";
 import type { Route, RouteTarget } from "./pipeline/models.ts";
 import { respond, respondError } from "./pipeline/respond.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
-import { refuse, settle } from "./pipeline/settle.ts";
+import { type Outcome, refuse, settle } from "./pipeline/settle.ts";
 
 /** One client call from first byte to last. The order of these lines is the order of the pipeline. */
 export async function handle(request: Request, endpoint: Endpoint, services: Services): Promise<Response> {
@@ -52,7 +52,7 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
     await settle(
       call,
       {
-        status: call.clientGone ? "client_aborted" : call.stopped ? "shutdown" : "upstream_error",
+        status: statusOf(call, error),
         httpStatus: error.status,
         target: lastTried(call, call.admitted.route),
         metered: call.spoilt ?? nothingMetered,
@@ -64,6 +64,13 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
     await refuse(call, error, services);
   }
   return respondError(call, error, services.now());
+}
+
+/** No target could be asked for it: that is a refusal of ours, and no failure of theirs. */
+function statusOf(call: Call, error: GatewayError): Outcome["status"] {
+  if (call.clientGone) return "client_aborted";
+  if (call.stopped) return "shutdown";
+  return call.attempts.length === 0 && error.status < 500 ? "refused" : "upstream_error";
 }
 
 const lastTried = (call: Call, { targets }: Route): RouteTarget => {

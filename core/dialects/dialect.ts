@@ -166,6 +166,8 @@ export interface RawText {
 export interface Metered {
   /** `null`: the provider reported none. The last report wins; reports are never added up. */
   readonly usage: ReportedUsage | null;
+  /** Told at the start of a stream that has not told its `usage` yet: all of the input, of the output only the beginning. */
+  readonly begun?: ReportedUsage | null;
   /** The vendor's own finish word of the first candidate. */
   readonly finish: string | null;
   /** The provider's id of the answer. */

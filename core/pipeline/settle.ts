@@ -134,7 +134,9 @@ export async function refuse(call: Call, error: GatewayError, services: Services
 
 /**
  * What is charged for: the provider's word when there is one, an explicit 0 included. Without it, a call that failed
- * upstream used nothing; one that was served, in part or whole, or that we cut is estimated, never above the hold.
+ * upstream used nothing; one that was served, in part or whole, or that we cut is estimated, never above the hold. Of a
+ * provider that tells its input first (Anthropic's `message_start`), that is its word: with what it told of the output if
+ * it then failed, with an estimate of the output, and marked so, if it was cut.
  */
 function usedBy(
   call: Call,
@@ -144,17 +146,23 @@ function usedBy(
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
   if (metered.usage && isCredible(metered.usage))
     return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
+  const begun = metered.begun && isCredible(metered.begun) ? metered.begun.usage : null;
+  if (status === "upstream_error" && begun) return { usage: begun, source: "provider" };
   const served = status === "ok" || metered.complete || metered.contentBytes > 0 || call.stopped !== null;
   if (status === "upstream_error" || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
   // Of who served it: at admission the first target of the route was asked about.
   const ratio = ratios.of(target);
-  const inputTokens = call.envelope
-    ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
-    : admitted.expectedInputTokens;
   const outputTokens = Math.min(
     expectedOutput(metered.contentBytes, ratio.output),
     admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY,
   );
+  if (begun) {
+    const usage = { ...begun, outputTokens: Math.max(begun.outputTokens, outputTokens) };
+    return { usage, source: "estimated" };
+  }
+  const inputTokens = call.envelope
+    ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
+    : admitted.expectedInputTokens;
   return { usage: { ...noUsage, inputTokens, outputTokens }, source: "estimated" };
 }
 
@@ -178,12 +186,14 @@ const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 function ratingOf(
   call: Call,
   usage: Usage | null,
-  { target, metered }: Outcome,
+  { target, metered, status }: Outcome,
   finishedMs: number,
   services: Services,
 ): Rating | typeof free | "unpriced" {
   const biller = services.billing?.slot;
   if (!biller) return "unpriced";
+  // As of a call that was refused before it was admitted, there is nothing to know.
+  if (status === "refused") return "unpriced";
   if (!usage) return free;
   const serviceTier = metered.usage?.serviceTier;
   try {

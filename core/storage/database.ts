@@ -224,7 +224,8 @@ export interface AttemptRow {
 /** The end of an admitted call. */
 export interface Final {
   readonly callId: string;
-  readonly status: Exclude<CallStatus, "open" | "refused">;
+  /** `refused`: after it was admitted, but before anything was sent. Its cost is `null`, as that of every refused call. */
+  readonly status: Exclude<CallStatus, "open">;
   readonly source: UsageSource;
   readonly provider: string;
   readonly upstreamModel: string;

@@ -47,7 +47,8 @@ describe("what only the client's own dialect can give", () => {
     expect(errorOf(reply.text)).toMatchObject({ code: "not_carried", param: "previous_response_id" });
     expect(errorOf(reply.text).message).toContain("openai-responses");
     expect(upstream.requestsFor("stored")).toEqual([]);
-    expect(usageOf(gateway, reply.callId)).toMatchObject({ cost_nano: 0, source: "none" });
+    // Nobody's fault, and not free either: it was not served.
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "refused", cost_nano: null, source: "none" });
   });
 
   test("passes over a target that cannot, to one that can", async () => {
@@ -301,6 +302,7 @@ describe("operations", () => {
     const reply = await ask(gateway, key.key, "openai-chat", body, { path: "/v1/embeddings" });
     expect(reply.status).toBe(400);
     expect(errorOf(reply.text)).toMatchObject({ code: "operation_not_offered" });
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "refused", cost_nano: null });
   });
 });
 

@@ -52,6 +52,7 @@ class EventMeter implements StreamMeter {
   result(): Metered {
     return {
       usage: this.#isCounted ? decodeUsage(this.#usage) : null,
+      begun: this.#isCounted ? null : decodeUsage(this.#usage),
       finish: this.#finish,
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
