@@ -88,4 +88,4 @@ export function purgeLoop({ client, writer, purges, next, keepMs, now, ...option
 
 const incremental = 2;
 /** The boot comes first. */
-const firstMs = 5_000;
+const firstMs = 1_000;

@@ -1,8 +1,11 @@
 import { parseArgs } from "node:util";
 import { aborts } from "./aborts.ts";
+import { backup } from "./backup.ts";
 import { idle } from "./idle.ts";
 import { kill9 } from "./kill9.ts";
 import { memory } from "./memory.ts";
+import { retention } from "./retention.ts";
+import { diskFull, locked } from "./storage-faults.ts";
 import type { Soak } from "./soak.ts";
 import { stalled } from "./stalled.ts";
 
@@ -13,6 +16,10 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["aborts", { soak: aborts, count: 10_000 }],
   ["kill9", { soak: kill9, count: 100 }],
   ["memory", { soak: memory, count: 1_000_000 }],
+  ["backup", { soak: backup, count: 60 }],
+  ["retention", { soak: retention, count: 100_000 }],
+  ["disk-full", { soak: diskFull, count: 5 }],
+  ["db-locked", { soak: locked, count: 3 }],
 ]);
 
 const { values, positionals } = parseArgs({
