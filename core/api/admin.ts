@@ -15,6 +15,8 @@ import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
 import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
 import { type CreditService, ledgerRoutes } from "./ledger.ts";
+import type { LimitService } from "./limit-service.ts";
+import { limitRoutes } from "./limits.ts";
 import { openapi } from "./openapi.ts";
 import { ownRoutes } from "./own.ts";
 import { peopleRoutes } from "./people.ts";
@@ -31,6 +33,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly content: Pick<ContentLog, "read" | "remove">;
   readonly people: PersonService;
   readonly own: OwnService;
+  readonly limits: LimitService;
   readonly ratios: Pick<Ratios, "list">;
   readonly reprice: RepriceCalls;
   readonly version: string;
@@ -48,6 +51,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...keyRoutes(service, database),
     ...accountRoutes(accounts, dependencies),
     ...budgetRoutes(budgets, database),
+    ...limitRoutes(dependencies.limits, now),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
     ...contentRoutes(dependencies.content, database),

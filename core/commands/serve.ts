@@ -6,6 +6,7 @@ import { keyService } from "../api/keys.ts";
 import { peopleParts } from "../api/people-parts.ts";
 import { priceService } from "../api/price-service.ts";
 import { creditService } from "../api/ledger.ts";
+import { limitService } from "../api/limit-service.ts";
 import { ConfigError } from "../config/problem.ts";
 import { compiledPatterns } from "../config/patterns.ts";
 import { readConfig } from "../config/read.ts";
@@ -201,6 +202,7 @@ export const serve: Command = async (input) => {
     const accounts = accountService(keyParts);
     const budgets = budgetService(keyParts);
     const credits = creditService(keyParts);
+    const limits = limitService({ ...keyParts, book: services.limits, limiters: services.rateLimit });
     const answer = serverOf({
       services,
       lag,
@@ -222,6 +224,7 @@ export const serve: Command = async (input) => {
         prices,
         credits,
         content,
+        limits,
         ratios,
         reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger,

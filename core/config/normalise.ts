@@ -52,7 +52,8 @@ function aliasOf(alias: NonNullable<ConfigFile["models"]>[string]): Alias {
   };
 }
 
-function limitOf({ scope, enforce = true, ...limits }: NonNullable<ConfigFile["limits"]>[number]): FileLimit {
+/** Also of a body of the API. */
+export function limitOf({ scope, enforce = true, ...limits }: NonNullable<ConfigFile["limits"]>[number]): FileLimit {
   return { scope: { kind: scope.kind, id: scope.kind === "global" ? "global" : (scope.id ?? null) }, limits, enforce };
 }
 

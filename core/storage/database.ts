@@ -5,6 +5,7 @@ import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
+import type { LimitRepository } from "./limit.ts";
 import type { CallNotes } from "./call-notes.ts";
 import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
 import type { ContentRepository } from "./content.ts";
@@ -31,6 +32,7 @@ export interface Database {
   readonly adjustments: AdjustmentRepository;
   readonly book: BookRepository;
   readonly content: ContentRepository;
+  readonly limits: LimitRepository;
   readonly exports: ExportRepository;
   readonly people: PeopleRepository;
   readonly sessions: SessionRepository;

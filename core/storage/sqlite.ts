@@ -27,6 +27,7 @@ import { exportRepository } from "./repositories/exports.ts";
 import { keyRepository } from "./repositories/keys.ts";
 import { labelsOf } from "./repositories/labels.ts";
 import { ledgerRepository } from "./repositories/ledger.ts";
+import { limitRepository } from "./repositories/limits.ts";
 import { namespaceOf } from "./repositories/namespace.ts";
 import { peopleRepository } from "./repositories/people.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
@@ -88,6 +89,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ledger.reload();
       prices.reload();
       content.reload();
+      limits.reload();
     },
   });
   const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
@@ -107,6 +109,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ...(options.threads?.purgeEveryMs !== undefined && { everyMs: options.threads.purgeEveryMs }),
     });
   const prices = bookRepository(database, writer, options.now);
+  const limits = limitRepository(database, writer);
   const processId = crypto.randomUUID();
   const content = contentRepository(database, writer);
   const ledger = ledgerRepository({
@@ -148,6 +151,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     }),
     book: prices,
     content,
+    limits,
     exports: threads?.exports ?? exportRepository(database),
     people: peopleRepository(database, writer),
     sessions: sessionRepository(database, writer),

@@ -8,6 +8,7 @@ import upkeep from "./0006_upkeep.sql" with { type: "text" };
 import keptAnswers from "./0007_kept_answers.sql" with { type: "text" };
 import content from "./0008_content.sql" with { type: "text" };
 import people from "./0009_people.sql" with { type: "text" };
+import limits from "./0010_limits.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -21,4 +22,5 @@ export const sqliteMigrations: readonly string[] = [
   keptAnswers,
   content,
   people,
+  limits,
 ];

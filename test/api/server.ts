@@ -4,6 +4,7 @@ import { keyService } from "../../core/api/keys.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
 import { priceService } from "../../core/api/price-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
+import { limitService } from "../../core/api/limit-service.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
@@ -68,6 +69,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const budgets = budgetService(parts);
     const prices = priceService({ ...parts, ...services });
     const credits = creditService(parts);
+    const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const holders = new Map<string, Holder>();
@@ -85,6 +87,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         prices,
         credits,
         content: { read: async () => null, remove: async () => 0 },
+        limits,
         ratios: services.ratios,
         reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger: services.logger,

@@ -4,6 +4,7 @@ import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
 import { testBook } from "./storage-book.ts";
+import { testLimits } from "./storage-limits.ts";
 import { testBudgets } from "./storage-budgets.ts";
 import { testContent } from "./storage-content.ts";
 import { testCalls } from "./storage-calls.ts";
@@ -150,6 +151,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   testCalls({ database: () => database, restart });
   testContent({ database: () => database, clock: () => clock, restart });
   testBook({ database: () => database, clock: () => clock, restart });
+  testLimits({ database: () => database, clock: () => clock, restart });
 }
 
 async function failure(work: () => unknown): Promise<unknown> {

@@ -1,0 +1,174 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+import { GatewayError } from "../chat/error.ts";
+import { type LimitUse, remainingOf } from "../chat/limit.ts";
+import { limitFault } from "../config/limit-fault.ts";
+import { limitOf } from "../config/normalise.ts";
+import { LimitSchema } from "../config/schema.ts";
+import type { LimitBook, LimitRule } from "../pipeline/limit-book.ts";
+import { limitsOn } from "../pipeline/limit-rules.ts";
+import { limitFields, limitOptions, type Limits, type LimitScope, type RateLimiter } from "../plugin/plugin.ts";
+import type { Instance } from "../plugin/slots.ts";
+import type { Database, Page, PageQuery } from "../storage/database.ts";
+import type { LimitRow } from "../storage/limit.ts";
+import { type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
+import { checked } from "./route.ts";
+
+/** A change of limits: those that are named; `null` takes one away. */
+export const LimitChangeSchema = t.Object(
+  {
+    // Without the default of a new one: what a change does not name stays.
+    enforce: t.Optional(t.Boolean({ description: LimitSchema.properties.enforce.description ?? "" })),
+    ...Object.fromEntries(
+      Object.entries(limitOptions).map(([name, schema]) => [
+        name,
+        t.Optional(
+          t.Union([schema, t.Null()], { description: schema.description ?? "", expected: "a limit above 0, or null" }),
+        ),
+      ]),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+/** Limits as lists and pages show them. */
+export interface ShownLimit extends Omit<LimitRule, "source"> {
+  /** `instance`: the options of a `rate-limit` instance. */
+  readonly source: LimitRule["source"] | "instance";
+  /** `null`: of the file. */
+  readonly createdMs: number | null;
+  /** Where each of them stands now, in the order of `limits`; `null`: it counts many apart. */
+  readonly use: readonly LimitUse[] | null;
+}
+
+/** What limits go through, whoever asks: the API or the dashboard. A change holds for the next call. */
+export interface LimitService {
+  /** Newest first, then those of the file and of the instances. `scope`: only those on it, whose ids are named. */
+  list(query: PageQuery & { readonly scope?: LimitScope }): Promise<Page<ShownLimit>>;
+  get(id: string): Promise<ShownLimit | null>;
+  create(input: unknown): Promise<ShownLimit>;
+  /** `null`: no such limit that may be changed: those of the file are not. */
+  change(id: string, input: unknown): Promise<ShownLimit | null>;
+  remove(id: string): Promise<boolean>;
+}
+
+export interface LimitServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId" | "enforces"> {
+  readonly database: Pick<Database, "accounts" | "keys" | "limits">;
+  readonly book: Pick<LimitBook, "rules" | "adopt">;
+  readonly limiters: readonly Instance<RateLimiter>[];
+}
+
+export function limitService(dependencies: LimitServiceDependencies): LimitService {
+  const { database, book, limiters, now, newId, enforces } = dependencies;
+  const fixed = [...book.rules().map((rule) => entryOf(rule, limiters[0])), ...limiters.flatMap(ofInstance)];
+  const adopt = () => book.adopt(database.limits.all().map((row) => ({ ...row, source: "api" })));
+  adopt();
+  const entryOfRow = ({ createdMs, ...row }: LimitRow): Entry => ({
+    ...entryOf({ ...row, source: "api" }, limiters[0]),
+    createdMs,
+  });
+
+  return {
+    async list({ scope, after, limit = 50 }) {
+      const all = [...database.limits.all().toReversed().map(entryOfRow), ...fixed];
+      const found = scope ? all.filter(({ limit: one }) => isOn(one, scope)) : all;
+      const from = after ? found.findIndex(({ limit: one }) => one.id === after) + 1 : 0;
+      if (after && from === 0) throw refused("after", "not a cursor of this list");
+      const shown = await Promise.all(found.slice(from, from + limit).map(withUse));
+      return { data: shown, next: from + limit < found.length ? (shown.at(-1)?.id ?? null) : null };
+    },
+    async get(id) {
+      const row = database.limits.all().find((one) => one.id === id);
+      const entry = row ? entryOfRow(row) : fixed.find(({ limit }) => limit.id === id);
+      return entry ? withUse(entry) : null;
+    },
+    async create(given) {
+      const input = checked(LimitSchema, given);
+      if (!enforces.limits) throw notEnforced("limit", "rate-limit");
+      const fault = limitFault(input);
+      if (fault) throw refused(fault.at.join("."), fault.message);
+      const { scope, limits, enforce } = limitOf(input);
+      if (scope.kind === "key" && scope.id !== null && !(await database.keys.get(scope.id))) missing();
+      if (scope.kind === "account" && scope.id !== null && !(await database.accounts.get(scope.id))) missing();
+      if (database.limits.all().length >= maxLimits)
+        throw new GatewayError("conflict", `there are ${maxLimits} limits`);
+      const row = await database.limits.create({ id: newId(), scope, limits, enforce, createdMs: now() });
+      adopt();
+      return withUse(entryOfRow(row));
+    },
+    async change(id, given) {
+      const { enforce, ...named }: Static<typeof LimitChangeSchema> = checked(LimitChangeSchema, given);
+      const row = database.limits.all().find((one) => one.id === id);
+      if (!row) return null;
+      const limits = merged(row.limits, named);
+      const fault = limitFault({ scope: { kind: row.scope.kind }, ...limits });
+      if (fault) throw refused(fault.at.join("."), fault.message);
+      const changed = await database.limits.change(id, { limits, ...(enforce !== undefined && { enforce }) });
+      adopt();
+      return changed && withUse(entryOfRow(changed));
+    },
+    async remove(id) {
+      const removed = await database.limits.remove(id);
+      adopt();
+      return removed;
+    },
+  };
+}
+
+/** Each call of a scope looks at those on it only; this bounds the memory. */
+const maxLimits = 100_000;
+
+const isOn = ({ scope }: Pick<ShownLimit, "scope">, { kind, id }: LimitScope) => scope.kind === kind && scope.id === id;
+
+interface Entry {
+  readonly limit: Omit<ShownLimit, "createdMs" | "use">;
+  readonly createdMs: number | null;
+  /** Who counts it. */
+  readonly limiter: Instance<RateLimiter> | undefined;
+}
+
+const entryOf = (limit: Entry["limit"], limiter: Entry["limiter"]): Entry => ({ limit, createdMs: null, limiter });
+
+function ofInstance(limiter: Instance<RateLimiter>): readonly Entry[] {
+  const { own } = limiter.slot;
+  if (!own || Object.keys(own.limits).length === 0) return [];
+  const { scope: kind, limits, enforce = true } = own;
+  const scope = { kind, id: kind === "global" ? "global" : null };
+  return [entryOf({ id: `rate-limit-${limiter.name}`, source: "instance", scope, limits, enforce }, limiter)];
+}
+
+/** A limiter that does not tell, or fails, must not hide the limits. */
+async function withUse({ limit, createdMs, limiter }: Entry): Promise<ShownLimit> {
+  const { scope, limits, enforce } = limit;
+  const { id } = scope;
+  const ask = async () => (id === null ? null : await limiter?.slot.use?.(limitsOn({ ...scope, id }, limits, enforce)));
+  const use = await ask().catch(() => null);
+  return { ...limit, createdMs, use: use ?? null };
+}
+
+function merged(before: Limits, named: Readonly<Record<string, unknown>>): Limits {
+  const all: Readonly<Record<string, unknown>> = { ...before, ...named };
+  return Object.fromEntries(
+    limitFields.flatMap(({ name }) => (all[name] === undefined || all[name] === null ? [] : [[name, all[name]]])),
+  );
+}
+
+const refused = (param: string, message: string) =>
+  new GatewayError("invalid-request", `${param || "body"}: ${message}`, param ? { param } : {});
+
+/** For the API: the limits of a row stand beside its scope, as they were written. */
+export const limitAnswer = ({ limits, createdMs, use, ...row }: ShownLimit, nowMs: number) => ({
+  ...row,
+  ...limits,
+  createdAt: createdMs,
+  use:
+    use &&
+    use.map((each) => ({
+      measure: each.limit.measure,
+      ...(each.limit.measure !== "concurrency" && { per: each.limit.per ?? "minute" }),
+      limit: each.limit.amount,
+      used: each.used,
+      held: each.held,
+      remaining: remainingOf(each),
+      resetsAt: each.resetMs === null ? null : Math.ceil(nowMs + each.resetMs),
+    })),
+});

@@ -1,0 +1,22 @@
+import type { Awaitable, Limits, LimitScope } from "../plugin/plugin.ts";
+
+/** Limits on one scope. */
+export interface LimitRow {
+  readonly id: string;
+  /** `id` `null`: each of the kind for itself. */
+  readonly scope: { readonly kind: LimitScope["kind"]; readonly id: string | null };
+  /** At least one. */
+  readonly limits: Limits;
+  /** `false`: refuses nothing, and tells what it would have refused. */
+  readonly enforce: boolean;
+  readonly createdMs: number;
+}
+export interface LimitRepository {
+  /** All, oldest first, from memory: the same array as long as nothing changes. */
+  all(): readonly LimitRow[];
+  create(row: LimitRow): Awaitable<LimitRow>;
+  /** Its scope stays. `null`: no such limit. */
+  change(id: string, change: Partial<Pick<LimitRow, "limits" | "enforce">>): Awaitable<LimitRow | null>;
+  /** `false`: no such limit. */
+  remove(id: string): Awaitable<boolean>;
+}

@@ -1,0 +1,59 @@
+import { asc, eq } from "drizzle-orm";
+import type { GroupCommit } from "../group-commit.ts";
+import type { LimitRepository, LimitRow } from "../limit.ts";
+import { limits } from "../schema/sqlite-limits.ts";
+import type { SqliteDatabase } from "../sqlite-database.ts";
+
+export interface StoredLimits extends LimitRepository {
+  /** After a rollback. */
+  reload(): void;
+}
+
+/** Each call looks at them: they are kept in memory, which one writer keeps equal to the table. */
+export function limitRepository(database: SqliteDatabase, writer: GroupCommit): StoredLimits {
+  const read = () => database.select().from(limits).orderBy(asc(limits.ref)).all().map(rowOf);
+  let rows: readonly LimitRow[] = read();
+  return {
+    all: () => rows,
+    reload: () => void (rows = read()),
+    create: (row) =>
+      writer.run(() => {
+        const { scope, limits: written, ...columns } = row;
+        database
+          .insert(limits)
+          .values({ ...columns, scopeKind: scope.kind, scopeId: scope.id, limits: JSON.stringify(written) })
+          .run();
+        rows = [...rows, row];
+        return row;
+      }),
+    change: (id, change) =>
+      writer.run(() => {
+        const row = rows.find((one) => one.id === id);
+        if (!row) return null;
+        const changed = { ...row, ...change };
+        database
+          .update(limits)
+          .set({ limits: JSON.stringify(changed.limits), enforce: changed.enforce })
+          .where(eq(limits.id, id))
+          .run();
+        rows = rows.map((one) => (one === row ? changed : one));
+        return changed;
+      }),
+    remove: (id) =>
+      writer.run(() => {
+        if (!rows.some((one) => one.id === id)) return false;
+        database.delete(limits).where(eq(limits.id, id)).run();
+        rows = rows.filter((one) => one.id !== id);
+        return true;
+      }),
+  };
+}
+
+const rowOf = (row: typeof limits.$inferSelect): LimitRow => ({
+  id: row.id,
+  scope: { kind: row.scopeKind, id: row.scopeId },
+  // Written by `create` and `change` only.
+  limits: JSON.parse(row.limits),
+  enforce: row.enforce,
+  createdMs: row.createdMs,
+});
