@@ -11,7 +11,10 @@ export interface AccountModel {
     readonly name: string;
     readonly parentId: string | null;
     readonly keys: number;
+    readonly disabled: boolean;
   };
+  /** The nearest one above it that is disabled. */
+  readonly disabledBy: { readonly id: string; readonly name: string } | null;
   /** From the root down to its parent. */
   readonly path: readonly { readonly id: string; readonly name: string }[];
   /** Of the last 30 days, with all below it. */
@@ -27,12 +30,14 @@ export interface AccountModel {
 }
 
 export function accountPage(model: AccountModel): Html {
-  const { account, path, total, children, budgets, balance, error } = model;
+  const { account, path, total, children, budgets, balance, error, disabledBy } = model;
   return html`<p class="crumb"><a href="/dashboard/accounts">Accounts</a>${path.map(
     (above) => html`<span class="slash">/</span><a href="${pathOf(above.id)}">${name(above.name)}</a>`,
   )}</p>
   <div class="heading"><h1>${name(account.name, 60)}</h1><code>${account.id}</code></div>
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
+  ${account.disabled && html`<p class="banner bad">This account is disabled: calls on it and on all accounts below it are refused.</p>`}
+  ${disabledBy !== null && html`<p class="banner bad">Calls on this account are refused, because <a href="${pathOf(disabledBy.id)}">${name(disabledBy.name)}</a> above it is disabled.</p>`}
   <div class="tiles">
     ${tile("Charged in 30 days", money(total.chargeNano), html`with all below it`)}
     ${tile("Calls in 30 days", html`${count(total.calls)}`, html`with all below it`)}
@@ -48,7 +53,7 @@ export function accountPage(model: AccountModel): Html {
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);
 
 const changes = ({ account, places, csrf }: AccountModel): Html => html`<details class="panel new">
-  <summary>Rename, move or remove</summary>
+  <summary>Rename, move, disable or remove</summary>
   <form method="post" action="${pathOf(account.id)}">
     <input type="hidden" name="csrf" value="${csrf}">
     <div class="fields">
@@ -56,6 +61,12 @@ const changes = ({ account, places, csrf }: AccountModel): Html => html`<details
       <label>Under${placeChoice(places, account.parentId ?? "")}</label>
     </div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Calls in flight end where they were admitted.</span></div>
+  </form>
+  <form method="post" action="${pathOf(account.id)}/state" class="apart">
+    <input type="hidden" name="csrf" value="${csrf}">
+    <input type="hidden" name="disabled" value="${account.disabled ? "false" : "true"}">
+    <button class="plain${!account.disabled && html` danger`}">${account.disabled ? "Take calls again" : "Disable this account"}</button>
+    <span class="hint">${account.disabled ? "Keys and tokens of it work as before." : "Calls on it and on all accounts below it are refused from the next one on."}</span>
   </form>
   <form method="post" action="${pathOf(account.id)}/removal" class="apart">
     <input type="hidden" name="csrf" value="${csrf}">

@@ -84,7 +84,7 @@ export const accountRoutes = (
     path: "/api/accounts/:id",
     permission: "accounts.write",
     summary:
-      "Rename an account, move it with all below it, or say whether content is kept. Calls in flight end where they were admitted.",
+      "Rename an account, move it with all below it, say whether content is kept, or disable it: then it and all below it take no calls. Those in flight end where they were admitted.",
     query: null,
     body: AccountChangeSchema,
     status: 200,

@@ -112,7 +112,14 @@ export const NewAccountSchema = t.Object(
   closed,
 );
 export const AccountChangeSchema = t.Object(
-  { name: t.Optional(label("Shown in lists and reports.")), parentId, content: accountContent },
+  {
+    name: t.Optional(label("Shown in lists and reports.")),
+    parentId,
+    content: accountContent,
+    disabled: t.Optional(
+      t.Boolean({ description: "Whether calls on it, and on all accounts below it, are refused with 403." }),
+    ),
+  },
   { ...closed, minProperties: 1 },
 );
 export const AccountsQuerySchema = t.Object(

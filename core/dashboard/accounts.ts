@@ -39,6 +39,7 @@ export function accountRoutes(dependencies: DashboardDependencies): readonly Pag
     const main = accountPage({
       account,
       path: line.slice(1).toReversed(),
+      disabledBy: line.slice(1).find((above) => database.accounts.isDisabled(above.id)) ?? null,
       total: usage.total,
       children: tree.filter(({ parentId }) => parentId === id),
       // Not under itself or what is below it.
@@ -90,6 +91,17 @@ export function accountRoutes(dependencies: DashboardDependencies): readonly Pag
         } catch (error) {
           return await showOne(visit, id, refusalOf(error), 422);
         }
+      },
+    },
+    {
+      method: "POST",
+      path: "/dashboard/accounts/:id/state",
+      permission: "accounts.write",
+      answer: async (visit) => {
+        const id = visit.params["id"] ?? "";
+        const disabled = visit.form.get("disabled") === "true";
+        const changed = await money.accounts.change(id, { disabled });
+        return changed === null ? errorPage(visit.request, 404, version) : redirect(pathOf(id));
       },
     },
     {

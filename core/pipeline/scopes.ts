@@ -24,6 +24,8 @@ export async function scopesOf(
     throw new GatewayError("forbidden", "the account does not exist");
   }
   call.accounts = lineage.map(({ id }) => id);
+  for (const id of call.accounts)
+    if (services.database.accounts.isDisabled(id)) throw new GatewayError("forbidden", "the account is disabled");
   const scopes: Scope[] = [];
   if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
   for (const id of call.accounts) scopes.push({ kind: "account", id });

@@ -82,6 +82,8 @@ export interface AccountSummary extends AccountRow {
   readonly children: number;
   /** Its own keys that are not revoked. */
   readonly keys: number;
+  /** It was itself told to take no calls. */
+  readonly disabled: boolean;
 }
 export interface AccountRepository {
   get(id: string): Awaitable<AccountSummary | null>;
@@ -97,6 +99,8 @@ export interface AccountRepository {
    * Answers from memory for one found before: tokens name their account on every call.
    */
   idOf(word: string): Awaitable<string | null>;
+  /** Whether it was itself told to take no calls; those below a disabled one take none either. From memory. */
+  isDisabled(id: string): boolean;
   /** Throws `not-found` for an unknown parent and `invalid-request` when it would be too deep; so does `change`. */
   create(account: AccountRow): Awaitable<AccountSummary>;
   /**
@@ -105,7 +109,7 @@ export interface AccountRepository {
    */
   change(
     id: string,
-    change: { readonly name?: string; readonly parentId?: string | null },
+    change: { readonly name?: string; readonly parentId?: string | null; readonly disabled?: boolean },
   ): Awaitable<AccountSummary | null>;
   /** `false`: no such account. Throws `conflict` for `default` and while it has accounts, keys or budgets. */
   remove(id: string): Awaitable<boolean>;

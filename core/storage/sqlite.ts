@@ -5,6 +5,7 @@ import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
+import { disabledAccounts } from "./disabled-accounts.ts";
 import { answerRoom } from "./answer-room.ts";
 import { budgetBook } from "./budget-book.ts";
 import type { Database } from "./database.ts";
@@ -75,6 +76,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   client.exec("DELETE FROM processes");
   const book = budgetBook(client, database);
   const tree = accountTree(database);
+  const disabled = disabledAccounts(database);
   const balances = creditBook(database, book);
   const labels = labelsOf(database);
   const room = answerRoom(database);
@@ -83,6 +85,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     afterRollback() {
       book.reload();
       tree.forget();
+      disabled.reload();
       balances.forget();
       room.forget();
       labels.reload();
@@ -124,7 +127,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   });
   return {
     settings: settingRepository(database, writer),
-    accounts: accountRepository(database, writer, tree, options.now),
+    accounts: accountRepository(database, writer, tree, disabled, options.now),
     keys: { ...keyRepository(database, writer, book), ...threads?.keys },
     budgets: budgetRepository(database, writer, book, options.now),
     credits: {

@@ -9,6 +9,7 @@ import keptAnswers from "./0007_kept_answers.sql" with { type: "text" };
 import content from "./0008_content.sql" with { type: "text" };
 import people from "./0009_people.sql" with { type: "text" };
 import limits from "./0010_limits.sql" with { type: "text" };
+import disabledAccounts from "./0011_disabled_accounts.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -23,4 +24,5 @@ export const sqliteMigrations: readonly string[] = [
   content,
   people,
   limits,
+  disabledAccounts,
 ];

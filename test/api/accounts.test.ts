@@ -46,6 +46,17 @@ describe("/api/accounts", () => {
     expect(back.body).toMatchObject({ name: "second", parentId: null });
   });
 
+  test("disables and enables, again and again", async () => {
+    const one = await make("one");
+    expect((await api.admin("GET", `/api/accounts/${one}`)).body).toMatchObject({ disabled: false });
+    for (const disabled of [true, true, false, false, true]) {
+      const changed = await api.admin("PATCH", `/api/accounts/${one}`, { disabled });
+      expect(changed).toMatchObject({ status: 200, body: { id: one, name: "one", disabled } });
+      expect((await api.admin("GET", `/api/accounts/${one}`)).body).toMatchObject({ disabled });
+    }
+    expect(await api.admin("PATCH", `/api/accounts/${one}`, { disabled: "yes" })).toMatchObject({ status: 400 });
+  });
+
   test.each([
     ["POST", "", {}, 400, "name"],
     ["POST", "", { name: "" }, 400, "name"],

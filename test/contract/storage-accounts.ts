@@ -52,6 +52,25 @@ export function testAccounts({
       expect([await find("renamed"), await find(first)]).toEqual([null, null]);
     });
 
+    test("an account is disabled until it is enabled, also over a restart", async () => {
+      const [one, other] = [await make("one", null), await make("other", null)];
+      const states = () => [one, other, "nobody"].map((id) => database().accounts.isDisabled(id));
+      expect(states()).toEqual([false, false, false]);
+      expect(await database().accounts.change(one, { disabled: true })).toMatchObject({ disabled: true });
+      await database().accounts.change(one, { disabled: true, name: "renamed" });
+      expect(states()).toEqual([true, false, false]);
+      await restart();
+      expect(states()).toEqual([true, false, false]);
+      expect(await database().accounts.get(one)).toMatchObject({ name: "renamed", disabled: true });
+      // What fails changes nothing.
+      expect(
+        await refusal(() => database().accounts.change(other, { disabled: true, parentId: "nobody" })),
+      ).toMatchObject({ kind: "not-found" });
+      expect(states()).toEqual([true, false, false]);
+      expect(await database().accounts.change(one, { disabled: false })).toMatchObject({ disabled: false });
+      expect(states()).toEqual([false, false, false]);
+    });
+
     test("an account has a line of eight at most, also when a tree is moved under another", async () => {
       const ids = await chain(8);
       expect(await line(ids[7] ?? "")).toEqual(ids.toReversed());

@@ -21,6 +21,7 @@ describe("accounts", () => {
       createdMs: 0,
       children: 0,
       keys: 1,
+      disabled: false,
     });
     const accounts = [
       account("b", null),
@@ -58,6 +59,15 @@ describe("accounts", () => {
     expect(one.database.rows.accounts.at(-1)).toMatchObject({ name: "Sales <i>", parentId: "research" });
     await visitor.post(path, { name: "Sales", parentId: "" });
     expect(one.database.rows.accounts.at(-1)).toMatchObject({ parentId: null });
+    expect((await visitor.post(`${path}/state`, { disabled: "true" })).headers.get("location")).toBe(path);
+    expect(await pageOf(visitor, path)).toMatch(/This account is disabled.*Take calls again/);
+    await visitor.post(path, { name: "Sales", parentId: "research" });
+    await visitor.post(`${path}/state`, { disabled: "false" });
+    await visitor.post("/dashboard/accounts/research/state", { disabled: "true" });
+    expect(await pageOf(visitor, path)).toMatch(
+      /Calls on this account are refused, because Research above it.*Disable this/,
+    );
+    expect((await visitor.post("/dashboard/accounts/nobody/state", { disabled: "true" })).status).toBe(404);
     expect((await visitor.post(`${path}/removal`)).headers.get("location")).toBe("/dashboard/accounts");
     expect((await visitor.get(path)).status).toBe(404);
   });

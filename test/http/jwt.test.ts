@@ -26,6 +26,8 @@ beforeAll(async () => {
     audience: ${audience}
     claims: { account: tenant, models: models }
     limits: { requestsPerMinute: 3 }
+# What strangers may try is a matter of its own.
+limits: [{ scope: { kind: ip }, requestsPerMinute: 1000000 }]
 `,
   });
   setup.upstream.on("ok", answers());
@@ -199,6 +201,25 @@ describe("claims", () => {
     expect([(await ask(byName)).status, (await ask(byId)).status]).toEqual([403, 200]);
     await setup.gateway.admin("DELETE", `/api/accounts/${id}`);
     expect([(await ask(byName)).status, (await ask(byId)).status]).toEqual([403, 403]);
+  });
+
+  test("051: disabling the account, or one above it, refuses its tokens and keys from the next call on", async () => {
+    const above = await account("Tenant above");
+    const { id } = await setup.gateway.admin<{ id: string }>("POST", "/api/accounts", {
+      name: "Tenant D",
+      parentId: above.id,
+    });
+    const key = await setup.gateway.createKey({ name: "of tenant D", accountId: id });
+    const callers = [tenant({ tenant: "Tenant D" }), tenant({ tenant: id }), key.key];
+    const statuses = () => Promise.all(callers.map(async (caller) => (await ask(caller)).status));
+    expect(await statuses()).toEqual([200, 200, 200]);
+    for (const disabled of [id, above.id]) {
+      await setup.gateway.admin("PATCH", `/api/accounts/${disabled}`, { disabled: true });
+      expect(await statuses()).toEqual([403, 403, 403]);
+      await setup.gateway.admin("PATCH", `/api/accounts/${disabled}`, { disabled: false });
+      // Each `sub` of this issuer may call three times a minute.
+      expect((await ask(key.key)).status).toBe(200);
+    }
   });
 
   test("a token of one issuer asks the other for nothing", async () => {

@@ -48,6 +48,7 @@ export interface FakeDatabase extends Pick<
 export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const accounts = [...(seed.accounts ?? [])];
   const keys = [...(seed.keys ?? [])];
+  const disabled = new Set<string>();
   const digests = new Map<string, string>();
   const contentSettings = new Map<string, ContentSetting>();
   const budgets = [...(seed.budgets ?? [])];
@@ -67,6 +68,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   };
   const summary = (row: AccountRow): AccountSummary => ({
     ...row,
+    disabled: disabled.has(row.id),
     children: accounts.filter(({ parentId }) => parentId === row.id).length,
     keys: keys.filter((key_) => key_.accountId === row.id && key_.revokedMs === null).length,
   });
@@ -90,6 +92,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
           line.push(row);
         return line;
       },
+      isDisabled: (id) => disabled.has(id),
       idOf(word) {
         const own = accounts.filter(({ id }) => id === word);
         const [first, second] = own.length > 0 ? own : accounts.filter(({ name }) => name === word);
@@ -105,10 +108,11 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         accounts.push(row);
         return summary(row);
       },
-      change(id, change) {
+      change(id, { disabled: isDisabled, ...change }) {
         const at = accounts.findIndex((row) => row.id === id);
         const row = accounts[at];
         if (row === undefined) return null;
+        if (isDisabled !== undefined) disabled[isDisabled ? "add" : "delete"](id);
         return summary((accounts[at] = { ...row, ...change }));
       },
       remove(id) {

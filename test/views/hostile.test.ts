@@ -215,7 +215,8 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
   account: (text) =>
     accountPage({
-      account: { id: text, name: text, parentId: null, keys: 1 },
+      account: { id: text, name: text, parentId: null, keys: 1, disabled: true },
+      disabledBy: { id: text, name: text },
       path: [{ id: text, name: text }],
       total: { calls: 1, chargeNano: 2 },
       children: [branch(text)],

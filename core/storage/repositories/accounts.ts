@@ -2,6 +2,7 @@ import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { GatewayError } from "../../chat/error.ts";
 import type { AccountTree } from "../account-tree.ts";
+import type { DisabledAccounts } from "../disabled-accounts.ts";
 import type { AccountRepository, AccountSummary } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
 import type { GroupCommit } from "../group-commit.ts";
@@ -20,6 +21,7 @@ export function accountRepository(
   database: SqliteDatabase,
   writer: GroupCommit,
   tree: AccountTree,
+  disabledOnes: DisabledAccounts,
   now: () => number,
 ): AccountRepository {
   const parent = alias(accounts, "parent");
@@ -55,6 +57,9 @@ export function accountRepository(
   const peopleOf = (ref: number): boolean =>
     database.select({ ref: people.ref }).from(people).where(eq(people.accountRef, ref)).limit(1).all().length > 0;
 
+  type Selected = Omit<AccountSummary, "disabled"> & { readonly ref: number };
+  const shown = ({ ref: _, ...row }: Selected): AccountSummary => ({ ...row, disabled: disabledOnes.has(row.id) });
+
   function get(id: string): AccountSummary | null {
     const row = one(id);
     return row ? shown(row) : null;
@@ -70,6 +75,7 @@ export function accountRepository(
     get,
     lineage: (id, atMs) => tree.lineage(id, atMs),
     idOf: (word) => tree.idOf(word),
+    isDisabled: (id) => disabledOnes.has(id),
     list({ parentId, ...query }) {
       const limit = pageSize(query);
       const within =
@@ -92,12 +98,13 @@ export function accountRepository(
           .all()[0];
         if (!made) throw new Error("the new account has no row");
         tree.plant(made.ref, parentRef);
-        return { ...account, parentId, children: 0, keys: 0 };
+        return { ...account, parentId, children: 0, keys: 0, disabled: false };
       }),
-    change: (id, { name, parentId }) =>
+    change: (id, { name, parentId, disabled }) =>
       writer.run(() => {
         const row = one(id);
         if (!row) return null;
+        if (disabled !== undefined) disabledOnes.put(row, disabled, now());
         if (name !== undefined) database.update(accounts).set({ name }).where(eq(accounts.ref, row.ref)).run();
         if (parentId !== undefined && parentId !== row.parentId) {
           const parentRef = parentId === null ? null : parentOf(parentId).ref;
@@ -127,8 +134,6 @@ export function accountRepository(
       }),
   };
 }
-
-const shown = ({ ref: _, ...row }: AccountSummary & { readonly ref: number }): AccountSummary => row;
 
 function refuse(kind: "not-found" | "conflict" | "invalid-request", message: string, param?: string): never {
   throw new GatewayError(kind, message, param === undefined ? {} : { param });
