@@ -1,5 +1,6 @@
 import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
+import { contentChoice } from "./content-choice.ts";
 import { count } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { money, name, time } from "./text.ts";
@@ -25,6 +26,8 @@ export interface AccountModel {
   readonly budgets: readonly BudgetLine[];
   /** `null`: it is not prepaid. */
   readonly balance: { readonly balanceNano: number; readonly heldNano: number; readonly sinceMs: number } | null;
+  /** Whether prompts and answers are kept; empty: as the account above says. */
+  readonly content: string;
   readonly error: string | null;
   readonly csrf: string;
 }
@@ -52,13 +55,14 @@ export function accountPage(model: AccountModel): Html {
 
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);
 
-const changes = ({ account, places, csrf }: AccountModel): Html => html`<details class="panel new">
-  <summary>Rename, move, disable or remove</summary>
+const changes = ({ account, places, content, csrf }: AccountModel): Html => html`<details class="panel new">
+  <summary>Rename, move, content, disable or remove</summary>
   <form method="post" action="${pathOf(account.id)}">
     <input type="hidden" name="csrf" value="${csrf}">
     <div class="fields">
       <label>Name<input name="name" value="${account.name}" required maxlength="100" autocomplete="off"></label>
       <label>Under${placeChoice(places, account.parentId ?? "")}</label>
+      <label>Prompts and answers${contentChoice(content, "as the account above says", true)}</label>
     </div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Calls in flight end where they were admitted.</span></div>
   </form>

@@ -1,3 +1,4 @@
+import { callContent, type CallContentModel } from "./call-content.ts";
 import { callPanels } from "./call-panels.ts";
 import { count, duration } from "./format.ts";
 import { html, type Html } from "./html.ts";
@@ -55,6 +56,8 @@ export interface CallModel {
   readonly error: string | null;
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous: boolean;
+  /** `null`: nothing is kept, or not for who looks. */
+  readonly content: CallContentModel | null;
 }
 export interface AdjustmentLine {
   readonly costDeltaNano: number;
@@ -81,4 +84,5 @@ export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href
     ${tile("Output tokens", html`${count(call.outputTokens)}`, call.reasoningTokens ? html`${count(call.reasoningTokens)} reasoning` : null)}
     ${tile("Took", html`${duration(call.durationMs)}`, call.ttftMs === null ? null : html`first byte after ${duration(call.ttftMs)}`)}
   </div>
-  ${callPanels(call)}`;
+  ${callPanels(call)}
+  ${call.content !== null && callContent(call.content)}`;

@@ -1,3 +1,4 @@
+import { contentChoice } from "./content-choice.ts";
 import { html, type Html } from "./html.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
@@ -15,6 +16,7 @@ export const keyFields = [
   "requestsPerMinute",
   "tokensPerMinute",
   "concurrency",
+  "content",
 ] as const;
 export type KeyField = (typeof keyFields)[number];
 
@@ -38,6 +40,7 @@ export const keyForm = (
       <label>Tokens a minute${whole("tokensPerMinute", values)}</label>
       <label>Calls at once${whole("concurrency", values)}</label>
       <label>Valid through (UTC)<input type="date" name="expires" value="${values.expires}"></label>
+      <label>Prompts and answers${contentChoice(values.content, "as the account says", false)}</label>
     </div>
     <button class="primary">Create key</button>
   </form>

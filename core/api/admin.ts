@@ -1,6 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
-import type { ContentLog } from "../pipeline/content/log.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
@@ -9,7 +8,7 @@ import { type AccountService, accountRoutes } from "./accounts.ts";
 import type { BudgetService } from "./budget-service.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
-import { contentRoutes } from "./content.ts";
+import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
@@ -30,7 +29,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly budgets: BudgetService;
   readonly prices: PriceService;
   readonly credits: CreditService;
-  readonly content: Pick<ContentLog, "read" | "remove">;
+  readonly content: ContentAccess;
   readonly people: PersonService;
   readonly own: OwnService;
   readonly limits: LimitService;
@@ -54,7 +53,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...limitRoutes(dependencies.limits, now),
     ...ledgerRoutes(credits, database),
     ...callRoutes(database, now),
-    ...contentRoutes(dependencies.content, database),
+    ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
     ...exportRoutes(database.exports, dependencies),
     ...peopleRoutes(dependencies.people),

@@ -1,17 +1,31 @@
+import type { Actor } from "../identity/policy.ts";
+import { reaches } from "../identity/reach.ts";
 import type { ContentLog, KeptContent } from "../pipeline/content/log.ts";
-import type { ContentOwner } from "../storage/content.ts";
 import type { Database } from "../storage/database.ts";
 import { missing } from "./keys.ts";
-import type { ApiRoute } from "./route.ts";
+import type { ApiInput, ApiRoute } from "./route.ts";
+
+/** What of it the API and the pages ask. */
+export type ContentAccess = Pick<ContentLog, "read" | "remove">;
 
 export const contentRoutes = (
-  content: Pick<ContentLog, "read" | "remove">,
+  content: ContentAccess,
   { accounts, keys }: Pick<Database, "accounts" | "keys">,
+  now: () => number,
 ): readonly ApiRoute[] => {
+  /** One body for what is not there and for what is somebody else's. */
+  async function reached(actor: Actor, accountId: string): Promise<void> {
+    if (!(await reaches(actor, accountId, accounts, now()))) missing();
+  }
+  async function readBy({ actor, params }: ApiInput): Promise<KeptContent> {
+    const kept = (await content.read(params.id ?? "")) ?? missing();
+    await reached(actor, kept.accountId);
+    return kept;
+  }
   const removal = (
     path: string,
     summary: string,
-    which: (id: string) => Promise<Parameters<ContentLog["remove"]>[0]>,
+    which: (input: ApiInput) => Promise<Parameters<ContentLog["remove"]>[0]>,
   ): ApiRoute => ({
     method: "DELETE",
     path,
@@ -20,10 +34,8 @@ export const contentRoutes = (
     query: null,
     body: null,
     status: 200,
-    answer: async ({ params }) => ({ removed: await content.remove(await which(params.id ?? "")) }),
+    answer: async (input) => ({ removed: await content.remove(await which(input)) }),
   });
-  const owned = (kind: ContentOwner["kind"], row: object | null, id: string) =>
-    row === null ? missing() : { owner: { kind, id } };
   return [
     {
       method: "GET",
@@ -33,18 +45,24 @@ export const contentRoutes = (
       query: null,
       body: null,
       status: 200,
-      answer: async ({ params }) => contentAnswer((await content.read(params.id ?? "")) ?? missing()),
+      answer: async (input) => contentAnswer(await readBy(input)),
     },
-    removal("/api/calls/:id/content", "Remove what is kept of a call's prompt and answer.", async (callId) =>
-      (await content.read(callId)) === null ? missing() : { callId },
-    ),
-    removal("/api/keys/:id/content", "Remove all that is kept of a key's prompts and answers.", async (id) =>
-      owned("key", await keys.get(id), id),
-    ),
+    removal("/api/calls/:id/content", "Remove what is kept of a call's prompt and answer.", async (input) => ({
+      callId: (await readBy(input)).callId,
+    })),
+    removal("/api/keys/:id/content", "Remove all that is kept of a key's prompts and answers.", async (input) => {
+      const { id, accountId } = (await keys.get(input.params.id ?? "")) ?? missing();
+      await reached(input.actor, accountId);
+      return { owner: { kind: "key", id } };
+    }),
     removal(
       "/api/accounts/:id/content",
       "Remove all that is kept of the prompts and answers of an account and of those below it now.",
-      async (id) => owned("account", await accounts.get(id), id),
+      async (input) => {
+        const { id } = (await accounts.get(input.params.id ?? "")) ?? missing();
+        await reached(input.actor, id);
+        return { owner: { kind: "account", id } };
+      },
     ),
   ];
 };

@@ -243,6 +243,7 @@ export const serve: Command = async (input) => {
         database,
         money: { accounts, budgets, credits },
         prices,
+        content,
         estimates: ratios.list,
         publicUrl: settings.publicUrl,
         now,

@@ -46,6 +46,7 @@ export function accountRoutes(dependencies: DashboardDependencies): readonly Pag
       places: tree.filter((branch) => !isUnder(tree, branch.id, id)),
       budgets: await budgetLines(database, budgets.data),
       balance,
+      content: database.content.setting({ kind: "account", id }) ?? "",
       error,
       csrf: visit.csrf,
     });
@@ -86,7 +87,12 @@ export function accountRoutes(dependencies: DashboardDependencies): readonly Pag
         const id = visit.params["id"] ?? "";
         const { name } = filled(visit.form, ["name"]);
         try {
-          const changed = await money.accounts.change(id, { name, parentId: visit.form.get("parentId") || null });
+          const content = visit.form.get("content");
+          const changed = await money.accounts.change(id, {
+            name,
+            parentId: visit.form.get("parentId") || null,
+            ...(content !== null && { content: content || null }),
+          });
           return changed === null ? errorPage(visit.request, 404, version) : redirect(pathOf(id));
         } catch (error) {
           return await showOne(visit, id, refusalOf(error), 422);

@@ -1,13 +1,26 @@
 import { GatewayError } from "../chat/error.ts";
 import { callPage } from "../../views/call.ts";
+import type { CallContentModel } from "../../views/call-content.ts";
 import { callList, callsPage, type CallChoices, type CallListFilter } from "../../views/calls.ts";
+import { segment, url } from "../../views/html.ts";
+import { permits } from "../identity/policy.ts";
+import { reaches } from "../identity/reach.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
 import { callLines, keyNames } from "./names.ts";
-import { errorPage, htmlResponse, wantsPart } from "./page.ts";
-import type { DashboardDatabase, DashboardDependencies, PageRoute } from "./route.ts";
+import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
+import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
 
 export function callRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
-  const { database, now, version } = dependencies;
+  const { database, content, now, version } = dependencies;
+
+  /** `null`: nothing is kept, or not for this actor. */
+  async function contentFor({ actor, csrf }: Visit, callId: string): Promise<CallContentModel | null> {
+    if (!permits(actor, "content.read")) return null;
+    const kept = await content.read(callId);
+    if (kept === null || !(await reaches(actor, kept.accountId, database.accounts, now()))) return null;
+    return { ...kept, csrf: permits(actor, "content.write") ? csrf : null };
+  }
+
   return [
     {
       method: "GET",
@@ -26,7 +39,8 @@ export function callRoutes(dependencies: DashboardDependencies): readonly PageRo
       method: "GET",
       path: "/dashboard/calls/:id",
       permission: "calls.read",
-      answer: async ({ params, request, page }) => {
+      answer: async (visit) => {
+        const { params, request, page } = visit;
         const call = await database.calls.get(params["id"] ?? "");
         if (call === null) return errorPage(request, 404, version);
         const names = await keyNames(database, [call.keyId]);
@@ -36,8 +50,29 @@ export function callRoutes(dependencies: DashboardDependencies): readonly PageRo
         return page(
           "Call",
           "calls",
-          callPage({ ...call, keyName, warnings, lines, error, anomalous, terms, serviceTier }),
+          callPage({
+            ...call,
+            keyName,
+            warnings,
+            lines,
+            error,
+            anomalous,
+            terms,
+            serviceTier,
+            content: await contentFor(visit, call.callId),
+          }),
         );
+      },
+    },
+    {
+      method: "POST",
+      path: "/dashboard/calls/:id/content-removal",
+      permission: "content.write",
+      answer: async (visit) => {
+        const callId = visit.params["id"] ?? "";
+        if ((await contentFor(visit, callId)) === null) return errorPage(visit.request, 404, version);
+        await content.remove({ callId });
+        return redirect(url(`/dashboard/calls/${segment(callId)}`));
       },
     },
   ];

@@ -20,6 +20,7 @@ export function typed(form: URLSearchParams): Values {
     requestsPerMinute: field("requestsPerMinute"),
     tokensPerMinute: field("tokensPerMinute"),
     concurrency: field("concurrency"),
+    content: field("content"),
   };
 }
 
@@ -39,6 +40,7 @@ export function parseKeyForm(values: Values, nowMs: number): CreateKeyInput {
     ...(models.length > 0 && { models }),
     ...(values.usd !== "" && { budget: { usd: values.usd, window: parseWindow(values.window) } }),
     ...(Object.keys(limits).length > 0 && { limits }),
+    ...(values.content !== "" && { content: parseContent(values.content) }),
     ...(values.expires !== "" && { expiresMs: parseLastDay(values.expires, nowMs, "Valid through") }),
   };
 }
@@ -50,6 +52,12 @@ function parseWindow(text: string): BudgetWindow {
   if (window === undefined)
     throw new GatewayError("invalid-request", "The budget's window is a day, week, month or lifetime.");
   return window;
+}
+
+function parseContent(text: string): "on" | "off" {
+  if (text !== "on" && text !== "off")
+    throw new GatewayError("invalid-request", "Prompts and answers are kept or not, or as the account says.");
+  return text;
 }
 
 function parseLimits(values: Values): KeyRow["limits"] {

@@ -1,3 +1,4 @@
+import type { CallContentModel } from "../../views/call-content.ts";
 import type { EstimateLine } from "../../views/estimates.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
@@ -14,12 +15,13 @@ import type { Sessions } from "../identity/sessions.ts";
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "credits" | "keys" | "retention" | "sessions"
+  "accounts" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention" | "sessions"
 >;
 
 export interface DashboardDependencies {
   readonly database: DashboardDatabase;
   readonly prices: DashboardPrices;
+  readonly content: DashboardContent;
   /** What was learned of each model. */
   readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
@@ -42,6 +44,11 @@ export interface DashboardDependencies {
   readonly sessions?: Sessions;
   /** Address of the peer, for the throttle of the login; without it all peers share one. */
   readonly clientAddress?: (request: Request) => string | null;
+}
+/** Prompts and answers that are kept. */
+export interface DashboardContent {
+  read(callId: string): Promise<(Omit<CallContentModel, "csrf"> & { readonly accountId: string }) | null>;
+  remove(which: { readonly callId: string }): Promise<number>;
 }
 /** What the pages ask of the prices; as the API's `PriceService`. */
 export interface DashboardPrices {
@@ -77,6 +84,8 @@ export interface CreateKeyInput {
   readonly expiresMs?: number;
   readonly budget?: { readonly usd: string; readonly window: BudgetWindow };
   readonly limits?: KeyRow["limits"];
+  /** Whether prompts and answers are kept; absent: as its account says. */
+  readonly content?: "on" | "off";
 }
 
 /** What a signed-in page gets. */

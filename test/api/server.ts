@@ -103,6 +103,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         database,
         money: { accounts, budgets, credits },
         prices,
+        content: { read: async () => null, remove: async () => 0 },
         estimates: services.ratios.list,
         publicUrl,
         now: clock.now,

@@ -9,6 +9,7 @@ import { signedIn, visitor } from "./visitor.ts";
 const routes = dashboardRoutes({
   database: fakeDatabase(),
   prices: fakePrices(() => 0),
+  content: { read: unreached, remove: unreached },
   estimates: () => [],
   ...fakePeople(),
   money: {

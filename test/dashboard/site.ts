@@ -1,3 +1,4 @@
+import type { KeptContent } from "../../core/pipeline/content/log.ts";
 import { accountService } from "../../core/api/accounts.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
@@ -22,6 +23,8 @@ export interface SiteOptions {
   readonly estimates?: ReturnType<DashboardDependencies["estimates"]>;
   readonly publicUrl?: string;
   readonly seed?: Seed;
+  /** Prompts and answers that are kept; removing one takes it out of the list. */
+  readonly kept?: KeptContent[];
   readonly clientAddress?: DashboardDependencies["clientAddress"];
 }
 
@@ -33,6 +36,7 @@ export function site({
   publicUrl = "http://localhost:8787",
   seed = {},
   estimates = [],
+  kept = [],
   clientAddress,
 }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
@@ -49,16 +53,24 @@ export function site({
     database,
     ...fakePeople(),
     money: { accounts: accountService(parts), budgets: budgetService(parts), credits: creditService(parts) },
+    content: {
+      read: async (callId) => kept.find((content) => content.callId === callId) ?? null,
+      async remove(which) {
+        const at = kept.findIndex((content) => "callId" in which && content.callId === which.callId);
+        return at < 0 ? 0 : kept.splice(at, 1).length;
+      },
+    },
     prices: fakePrices(() => clock.nowMs, seed.unpriced),
     estimates: () => estimates,
     publicUrl,
     now: () => clock.nowMs,
     verifyAdminToken: async (token) => token === adminToken,
     takeLoginLink: async (token) => links.delete(token),
-    async createKey({ name, accountId, models = [], expiresMs = null, budget, limits = {} }) {
+    async createKey({ name, accountId, models = [], expiresMs = null, budget, limits = {}, content }) {
       if (budget !== undefined && !(Number(budget.usd) > 0))
         throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
       const id = crypto.randomUUID();
+      if (content !== undefined) await database.content.set({ kind: "key", id }, content);
       const row = await database.keys.create(
         {
           id,

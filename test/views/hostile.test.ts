@@ -132,6 +132,13 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   call: (text) =>
     callPage({
       ...line(text),
+      content: {
+        callId: text,
+        expiresMs: 1,
+        request: { text, bytes: 1, truncated: true, redacted: { [text]: 1 }, media: 1 },
+        answer: { text, bytes: 1, truncated: false, redacted: {}, media: 0 },
+        csrf: text,
+      },
       accountId: text,
       keyName: text,
       principal: text,
@@ -194,6 +201,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
           requestsPerMinute: text,
           tokensPerMinute: text,
           concurrency: text,
+          content: text,
         },
         error: text,
       },
@@ -223,6 +231,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       places: [branch(text)],
       budgets: [budgetLine(text)],
       balance: { balanceNano: 1, heldNano: 0, sinceMs: 0 },
+      content: text,
       error: text,
       csrf: "c",
     }),

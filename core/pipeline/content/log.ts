@@ -14,7 +14,7 @@ import { StreamText } from "./stream-text.ts";
 export interface ContentLog {
   /** `null`: nothing of this call is kept. Whoever gets one must `finish` it. */
   begin(call: Call, text: string): CallContent | null;
-  /** `null`: nothing is kept of it, or not any more. Throws for one that cannot be opened. */
+  /** `null`: nothing is kept of it, or not any more, or it cannot be opened. */
   read(callId: string): Promise<KeptContent | null>;
   /** Returns how many are gone. */
   remove(which: { readonly callId: string } | { readonly owner: ContentOwner }): Promise<number>;
@@ -38,6 +38,7 @@ export interface CallContent {
 
 export interface KeptContent {
   readonly callId: string;
+  readonly accountId: string;
   readonly createdMs: number;
   readonly expiresMs: number;
   readonly request: ContentSide;
@@ -181,10 +182,13 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
       const expiresMs = (row?.createdMs ?? 0) + ttlMs;
       if (row === null || expiresMs <= now()) return null;
       const plain = opened(key, placeOf(callId), row.sealed);
-      if (plain === null) throw new Error("the content of a call cannot be opened: it was sealed with another secret");
+      if (plain === null) {
+        logger.warn({ callId }, "the content of a call cannot be opened: it was sealed with another secret");
+        return null;
+      }
       // Sealed by `write` above.
       const sides = JSON.parse(plain.toString()) as Sides;
-      return { callId, createdMs: row.createdMs, expiresMs, ...sides };
+      return { callId, accountId: row.accountId, createdMs: row.createdMs, expiresMs, ...sides };
     },
     async remove(which) {
       let removed = 0;

@@ -1,0 +1,63 @@
+import { count } from "./format.ts";
+import { html, segment, url, type Html } from "./html.ts";
+import { time } from "./text.ts";
+
+/** What is kept of a call's prompt and answer, for who may read it. */
+export interface CallContentModel {
+  readonly callId: string;
+  readonly expiresMs: number;
+  readonly request: ContentSideModel;
+  /** `null`: the client got nothing. */
+  readonly answer: ContentSideModel | null;
+  /** `null`: whoever looks may not remove it. */
+  readonly csrf: string | null;
+}
+interface ContentSideModel {
+  readonly text: string;
+  readonly bytes: number;
+  readonly truncated: boolean;
+  /** By the name of a rule, how often it was found. */
+  readonly redacted: Readonly<Record<string, number>>;
+  readonly media: number;
+}
+
+export const callContent = ({
+  callId,
+  expiresMs,
+  request,
+  answer,
+  csrf,
+}: CallContentModel): Html => html`<details class="panel content">
+  <summary>Prompt and answer</summary>
+  <h2>What was asked</h2>${side(request)}
+  <h2>What was answered</h2>${answer === null ? html`<p class="hint">The client got nothing.</p>` : side(answer)}
+  <p class="hint">Kept until ${time(expiresMs)}, encrypted.</p>
+  ${
+    csrf !== null &&
+    html`<form method="post" action="${url(`/dashboard/calls/${segment(callId)}/content-removal`)}">
+    <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Remove prompt and answer</button></form>`
+  }
+</details>`;
+
+/** The line break before the text is the one that browsers drop. */
+const side = (shown: ContentSideModel): Html => html`<p class="hint">${wordsOf(shown)}</p>
+  <pre dir="auto" tabindex="0">
+${visible(shown.text)}</pre>`;
+
+/** Without what would show the rest in another order than it was written. */
+const visible = (text: string): string =>
+  text.replace(
+    /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `⟨U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
+  );
+
+function wordsOf({ bytes, truncated, redacted, media }: ContentSideModel): string {
+  const rules = Object.entries(redacted).map(([rule, times]) => `${count(times)} × ${rule}`);
+  return [
+    `${count(bytes)} bytes${truncated ? ", cut to what is shown" : ""}.`,
+    rules.length > 0 && `Redacted: ${rules.join(", ")}.`,
+    media > 0 && `Media not kept: ${count(media)}.`,
+  ]
+    .filter((words) => words !== false)
+    .join(" ");
+}
