@@ -8,6 +8,7 @@ import { dispatch } from "./pipeline/dispatch.ts";
 import { leaveLists, stopWaiting } from "./pipeline/disconnect.ts";
 import type { Route, RouteTarget } from "./pipeline/models.ts";
 import { respond, respondError } from "./pipeline/respond.ts";
+import { permit } from "./pipeline/permit.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
 import { type Outcome, refuse, settle } from "./pipeline/settle.ts";
 
@@ -18,6 +19,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   try {
     services.overload.admitCall(services.open.size);
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
+    permit(call.principal, endpoint.operation, request.url);
     const asked = await decode(request, call, services); //                                 bytes        → Asked
     call.envelope = asked.envelope;
     services.keepOpen(request);

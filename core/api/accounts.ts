@@ -1,5 +1,6 @@
 import type { AccountSummary, Database } from "../storage/database.ts";
-import { budgetAnswer, type KeyServiceDependencies, missing } from "./keys.ts";
+import type { KeyServiceDependencies } from "./key-service.ts";
+import { budgetAnswer, missing } from "./keys.ts";
 import { balanceAnswer } from "./ledger.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { AccountChangeSchema, AccountsQuerySchema, NewAccountSchema } from "./schemas.ts";

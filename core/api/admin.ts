@@ -12,7 +12,8 @@ import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
-import { type KeyService, type KeyServiceDependencies, keyRoutes } from "./keys.ts";
+import type { KeyService, KeyServiceDependencies } from "./key-service.ts";
+import { keyRoutes } from "./keys.ts";
 import { type CreditService, ledgerRoutes } from "./ledger.ts";
 import type { LimitService } from "./limit-service.ts";
 import { limitRoutes } from "./limits.ts";
@@ -47,7 +48,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
   const { database, service, accounts, budgets, credits, now } = dependencies;
   const { guarded } = entranceOf(dependencies);
   const routes = [
-    ...keyRoutes(service, database),
+    ...keyRoutes(service, database, now),
     ...accountRoutes(accounts, dependencies),
     ...budgetRoutes(budgets, database),
     ...limitRoutes(dependencies.limits, now),

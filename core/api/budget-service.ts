@@ -1,7 +1,8 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Database } from "../storage/database.ts";
-import { type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
+import type { KeyServiceDependencies } from "./key-service.ts";
+import { missing, notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
 import { checked } from "./route.ts";
 import { BudgetChangeSchema, NewBudgetSchema } from "./schemas.ts";

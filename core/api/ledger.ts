@@ -1,7 +1,8 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Balance, CreditRepository, LedgerEntry } from "../storage/credit.ts";
 import type { Database } from "../storage/database.ts";
-import { type KeyServiceDependencies, notEnforced } from "./keys.ts";
+import type { KeyServiceDependencies } from "./key-service.ts";
+import { notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { EntriesQuerySchema, NewCreditSchema, PageQuerySchema } from "./schemas.ts";

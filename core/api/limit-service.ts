@@ -10,7 +10,8 @@ import { limitFields, limitOptions, type Limits, type LimitScope, type RateLimit
 import type { Instance } from "../plugin/slots.ts";
 import type { Database, Page, PageQuery } from "../storage/database.ts";
 import type { LimitRow } from "../storage/limit.ts";
-import { type KeyServiceDependencies, missing, notEnforced } from "./keys.ts";
+import type { KeyServiceDependencies } from "./key-service.ts";
+import { missing, notEnforced } from "./keys.ts";
 import { checked } from "./route.ts";
 
 /** A change of limits: those that are named; `null` takes one away. */

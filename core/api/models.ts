@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { authenticate } from "../pipeline/authenticate.ts";
 import { openCall } from "../pipeline/call.ts";
+import { permitRoute } from "../pipeline/permit.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Services } from "../pipeline/services.ts";
 import { dialectOf } from "./caller.ts";
@@ -50,6 +51,7 @@ async function answered(
   const { requestIdHeader } = dialect.traits;
   try {
     const principal = await authenticate(request, call, services);
+    permitRoute(principal, request.url);
     return Response.json(body(principal), {
       headers: {
         "cache-control": "no-store",

@@ -2,7 +2,7 @@ import { Type as t } from "@sinclair/typebox";
 import { limitOptions } from "../plugin/plugin.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
 
-const closed = { additionalProperties: false };
+export const closed = { additionalProperties: false };
 
 const pageQuery = {
   after: t.Optional(t.String({ maxLength: 64, description: "`next` of the page before." })),
@@ -13,7 +13,7 @@ const millis = (description: string) =>
     t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }),
   );
 const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
-const label = (description: string) =>
+export const label = (description: string) =>
   t.String({
     minLength: 1,
     maxLength: 100,
@@ -22,11 +22,11 @@ const label = (description: string) =>
     description,
   });
 
-const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
+export const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
   expected: "an amount in USD",
   description: "USD above 0, with at most 9 decimals; a decimal string keeps every digit.",
 });
-const WindowSchema = t.Unsafe<BudgetWindow>(
+export const WindowSchema = t.Unsafe<BudgetWindow>(
   t.String({
     pattern: "^(day|week|month|lifetime|[1-9][0-9]{0,2}h)$",
     expected: "day, week, month, lifetime, or hours as 5h",
@@ -55,7 +55,7 @@ const IncreaseSchema = t.Object(
   },
   { ...closed, description: "More than the limit, for calls that start before `until`." },
 );
-const LimitsSchema = t.Object(limitOptions, { ...closed, description: "Absent: no limit." });
+export const LimitsSchema = t.Object(limitOptions, { ...closed, description: "Absent: no limit." });
 const contentOf = (settings: readonly ("on" | "off" | "forbid")[], description: string) =>
   t.Optional(
     t.Union([...settings.map((setting) => t.Literal(setting)), t.Null()], {
@@ -63,43 +63,13 @@ const contentOf = (settings: readonly ("on" | "off" | "forbid")[], description: 
       description,
     }),
   );
-const keyContent = contentOf(
+export const keyContent = contentOf(
   ["on", "off"],
   "Whether prompts and answers of its calls are kept, redacted and for a while; `null`: as its account says.",
 );
 const accountContent = contentOf(
   ["on", "off", "forbid"],
   "Whether prompts and answers are kept of keys and accounts below it that say nothing; `null`: as the one above it. `forbid`: of none, whatever they say.",
-);
-
-export const KeyChangeSchema = t.Object({ content: keyContent }, { ...closed, minProperties: 1 });
-export const NewKeySchema = t.Object(
-  {
-    name: label("Shown in lists and records."),
-    accountId: t.Optional(t.String({ minLength: 1, maxLength: 64, description: "Who pays; default `default`." })),
-    models: t.Optional(
-      t.Array(t.String({ minLength: 1, maxLength: 256 }), {
-        minItems: 1,
-        maxItems: 1_000,
-        description: "Models it may call, as clients name them; `*` at the end matches any rest. Absent: all.",
-      }),
-    ),
-    expiresAt: t.Optional(
-      t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: "Epoch milliseconds. Absent: never." }),
-    ),
-    cidrs: t.Optional(
-      t.Array(t.String({ maxLength: 64 }), {
-        maxItems: 100,
-        description: "Networks it may be used from, e.g. `10.0.0.0/8`. Absent: everywhere.",
-      }),
-    ),
-    budget: t.Optional(
-      t.Object({ usd: UsdSchema, window: WindowSchema }, { ...closed, description: "A budget of its own." }),
-    ),
-    limits: t.Optional(LimitsSchema),
-    content: keyContent,
-  },
-  closed,
 );
 const parentId = t.Optional(
   t.Union([t.String({ minLength: 1, maxLength: 64 }), t.Null()], {

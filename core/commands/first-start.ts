@@ -1,4 +1,4 @@
-import type { KeyService } from "../api/keys.ts";
+import type { KeyService } from "../api/key-service.ts";
 import { hasAdminToken, newAdminToken, newLoginLink } from "../identity/admin.ts";
 import type { Models } from "../pipeline/models.ts";
 import type { Database } from "../storage/database.ts";

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { keyFields, type KeyField, type KeyFormModel } from "../../views/key-form.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
-import type { KeyRow } from "../storage/database.ts";
+import type { KeyRow } from "../storage/key.ts";
 import { parseLastDay } from "./last-day.ts";
 import type { CreateKeyInput } from "./route.ts";
 

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel } from "../../views/keys.ts";
-import type { KeyRow } from "../storage/database.ts";
+import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";

@@ -8,7 +8,8 @@ import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
-import type { AccountSummary, Database, KeyRow, Page } from "../storage/database.ts";
+import type { AccountSummary, Database, Page } from "../storage/database.ts";
+import type { KeyRow } from "../storage/key.ts";
 import type { PageOptions } from "./page.ts";
 import type { Sessions } from "../identity/sessions.ts";
 

@@ -7,7 +7,8 @@ import type { ChatResponse } from "../chat/response.ts";
 import type { ReportedUsage } from "../chat/usage.ts";
 
 export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini";
-export type Operation = "chat" | "embeddings" | "count-tokens" | "images" | "audio" | "moderation" | "rerank";
+export const operations = ["chat", "embeddings", "count-tokens", "images", "audio", "moderation", "rerank"] as const;
+export type Operation = (typeof operations)[number];
 
 /**
  * A wire protocol: pure codecs between its JSON and the canonical model, and what the relay needs to pass its bytes on

@@ -1,9 +1,9 @@
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { createHmac, hash } from "node:crypto";
 import { BlockList, isIPv6 } from "node:net";
 import { GatewayError } from "../chat/error.ts";
 import type { KeyLookup, Principal } from "../plugin/plugin.ts";
-import type { KeyRow, KeyRepository } from "../storage/database.ts";
+import type { FoundKey, KeyRepository, KeyRow } from "../storage/key.ts";
 import { inspectKey } from "./key-format.ts";
 
 /** Keys that were used lately, so that a call costs one hash and no query. */
@@ -12,6 +12,8 @@ const maxCached = 100_000;
 export interface Keys extends KeyLookup {
   /** What is stored of a key. */
   digest(key: string): string;
+  /** What is stored of a key that was made elsewhere, of which only the SHA-256 is known: hex, lower case. */
+  digestOfHash(sha256: string): string;
   /** Call it after every change of a key: the next call reads it again. */
   forget(id: string): void;
 }
@@ -28,29 +30,31 @@ export interface KeysDependencies {
 export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies): Keys {
   /** By a digest of the key that needs no pepper, as it never leaves the memory: it costs a tenth of the HMAC. */
   const cache = new Map<string, Known>();
-  /** Ids of keys to their place in the cache. */
-  const places = new Map<string, string>();
+  /** Ids of keys to their places in the cache: one for each secret that works. */
+  const places = new Map<string, readonly string[]>();
   /** Counts the changes, so that a row read before one is not remembered after it. */
   let changes = 0;
   const digest = (key: string) => createHmac("sha256", pepper).update(key).digest("hex");
+  // Apart from the digests of whole keys: knowing a hash must not make it a key.
+  const digestOfHash = (sha256: string) => digest(`sha256:${sha256}`);
 
-  function remember(place: string, row: KeyRow): Known {
+  function remember(place: string, known: Known): Known {
     if (cache.size >= maxCached) {
       cache.clear();
       places.clear();
     }
-    const known = { row, principal: principalOf(row) };
+    const { id } = known.row;
     cache.set(place, known);
-    places.set(row.id, place);
+    places.set(id, [...(places.get(id) ?? []).filter((each) => each !== place), place]);
     return known;
   }
 
   return {
     digest,
+    digestOfHash,
     forget(id) {
       changes += 1;
-      const place = places.get(id);
-      if (place !== undefined) cache.delete(place);
+      for (const place of places.get(id) ?? []) cache.delete(place);
       places.delete(id);
     },
     find(credential, request) {
@@ -59,33 +63,46 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       // No promise for a key that is known: this is on the path of every call.
       if (known) return admitted(known, request);
       const looks = inspectKey(credential);
-      if (looks === "not-ours") return null;
+      if (looks === "not-ours") return repository.hasImported() ? readImported(place, request) : null;
       if (looks === "damaged") throw invalid();
       return read(credential, place, request);
     },
   };
 
   async function read(credential: string, place: string, request: Request): Promise<Principal> {
-    const changesBefore = changes;
-    const row = await repository.findByDigest(digest(credential));
-    if (!row) throw invalid();
-    const known = changes === changesBefore ? remember(place, row) : { row, principal: principalOf(row) };
+    const known = await lookUp(digest(credential), place);
+    if (!known) throw invalid();
     return admitted(known, request);
   }
 
-  function admitted({ row, principal }: Known, request: Request): Principal {
-    if (row.revokedMs !== null || (row.expiresMs !== null && row.expiresMs <= now())) throw invalid();
+  /** `null`: another instance may know it. */
+  async function readImported(place: string, request: Request): Promise<Principal | null> {
+    const known = await lookUp(digestOfHash(Buffer.from(place, "base64").toString("hex")), place);
+    return known && admitted(known, request);
+  }
+
+  async function lookUp(stored: string, place: string): Promise<Known | null> {
+    const changesBefore = changes;
+    const found = await repository.findByDigest(stored);
+    if (!found) return null;
+    const known = { ...found, principal: principalOf(found.row) };
+    return changes === changesBefore ? remember(place, known) : known;
+  }
+
+  function admitted({ row, untilMs, principal }: Known, request: Request): Principal {
+    if (row.revokedMs !== null || row.disabledMs !== null) throw invalid();
+    const endMs = Math.min(row.expiresMs ?? Infinity, untilMs ?? Infinity);
+    if (endMs < Infinity && endMs <= now()) throw invalid();
     if (row.cidrs.length > 0 && !isWithin(row.cidrs, addressOf(request))) throw invalid();
     return principal;
   }
 }
 
-interface Known {
-  readonly row: KeyRow;
+interface Known extends FoundKey {
   readonly principal: Principal;
 }
 
-/** Unknown, expired, revoked, from elsewhere: all alike, so that nothing can be learned by trying. */
+/** Unknown, disabled, expired, revoked, from elsewhere: all alike, so that nothing can be learned by trying. */
 const invalid = () => new GatewayError("unauthenticated", "invalid API key");
 
 const principalOf = (row: KeyRow): Principal => ({
@@ -93,6 +110,8 @@ const principalOf = (row: KeyRow): Principal => ({
   keyId: row.id,
   accountId: row.accountId,
   models: row.models,
+  ...(row.operations !== "all" && { operations: row.operations }),
+  ...(row.routes !== "all" && { routes: row.routes }),
   limits: row.limits,
 });
 

@@ -76,6 +76,8 @@ const isPrincipal = (value: unknown): value is Principal =>
   (value.keyId === null || typeof value.keyId === "string") &&
   "models" in value &&
   (value.models === "all" || Array.isArray(value.models)) &&
+  (!("operations" in value) || value.operations === undefined || Array.isArray(value.operations)) &&
+  (!("routes" in value) || value.routes === undefined || Array.isArray(value.routes)) &&
   "limits" in value &&
   typeof value.limits === "object" &&
   value.limits !== null;

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
+import { meansText } from "./glob.ts";
 
 /** A target with the provider that serves it. */
 export interface RouteTarget extends Target {
@@ -96,9 +97,9 @@ export function modelTable(
   };
 }
 
-/** Whether a list of names, each perhaps ending in `*`, covers `name`. */
+/** Whether a list of names, each perhaps with `*` in it, covers `name`. */
 const matches = (patterns: readonly string[], name: string): boolean =>
-  patterns.some((pattern) => (pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name));
+  patterns.some((pattern) => meansText(pattern, name));
 
 const notFound = () => new GatewayError("model-not-found", "no such model");
 

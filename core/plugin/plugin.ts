@@ -188,8 +188,12 @@ export interface Principal {
   /** `null`: not a key of ours (a JWT, say). */
   readonly keyId: string | null;
   readonly accountId: string;
-  /** Names of models it may call, as clients write them; `*` at the end matches any rest. */
+  /** Names of models it may call, as clients write them; `*` matches any part of one. */
   readonly models: readonly string[] | "all";
+  /** What it may ask for; absent: everything. */
+  readonly operations?: readonly Operation[];
+  /** Paths it may call, without the query; `*` matches any part of one. Absent: every one. */
+  readonly routes?: readonly string[];
   readonly limits: Limits;
 }
 export interface KeyLookup {

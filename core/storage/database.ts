@@ -1,8 +1,8 @@
 import type { Scope } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
-import type { Awaitable, Limits, Namespace } from "../plugin/plugin.ts";
-import type { BudgetRepository, BudgetRow, NewBudget } from "./budget.ts";
+import type { Awaitable, Namespace } from "../plugin/plugin.ts";
+import type { BudgetRepository, BudgetRow } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { LimitRepository } from "./limit.ts";
@@ -13,6 +13,7 @@ import type { CreditRepository } from "./credit.ts";
 import type { ExportRepository } from "./export.ts";
 import type { AnswerRepository } from "./kept-answer.ts";
 import type { PeopleRepository, SessionRepository } from "./people.ts";
+import type { KeyRepository } from "./key.ts";
 
 export type { CallNotes } from "./call-notes.ts";
 export type { DatabaseLoad, Proof, Retention } from "./condition.ts";
@@ -113,36 +114,6 @@ export interface AccountRepository {
   ): Awaitable<AccountSummary | null>;
   /** `false`: no such account. Throws `conflict` for `default` and while it has accounts, keys or budgets. */
   remove(id: string): Awaitable<boolean>;
-}
-
-export interface KeyRow {
-  readonly id: string;
-  readonly accountId: string;
-  readonly name: string;
-  /** `sk-llmp-<public id>`: safe to show. */
-  readonly prefix: string;
-  readonly last4: string;
-  readonly models: readonly string[] | "all";
-  readonly limits: Limits;
-  /** Networks the key may be used from; empty is no restriction. */
-  readonly cidrs: readonly string[];
-  readonly expiresMs: number | null;
-  readonly revokedMs: number | null;
-  readonly createdMs: number;
-  readonly lastUsedMs: number | null;
-}
-export interface NewKey extends Omit<KeyRow, "revokedMs" | "lastUsedMs"> {
-  /** HMAC of the whole key, hex. */
-  readonly digest: string;
-}
-export interface KeyRepository {
-  /** Creates the key and its budget together. */
-  create(key: NewKey, budget: NewBudget | null): Awaitable<KeyRow>;
-  findByDigest(digest: string): Awaitable<KeyRow | null>;
-  get(id: string): Awaitable<KeyRow | null>;
-  list(query: PageQuery): Awaitable<Page<KeyRow>>;
-  /** `null`: no such key. Revoking twice keeps the first time. */
-  revoke(id: string, atMs: number): Awaitable<KeyRow | null>;
 }
 
 // ── the life of a call ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { CreditRepository } from "./credit.ts";
-import type { CallRepository, Database, KeyRepository } from "./database.ts";
+import type { CallRepository, Database } from "./database.ts";
+import type { KeyRepository } from "./key.ts";
 import type { ExportRepository } from "./export.ts";
 import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
 import type { PurgePlan, PurgeSize } from "./purge-plan.ts";

@@ -10,6 +10,7 @@ import content from "./0008_content.sql" with { type: "text" };
 import people from "./0009_people.sql" with { type: "text" };
 import limits from "./0010_limits.sql" with { type: "text" };
 import disabledAccounts from "./0011_disabled_accounts.sql" with { type: "text" };
+import keyTerms from "./0012_key_terms.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -25,4 +26,5 @@ export const sqliteMigrations: readonly string[] = [
   people,
   limits,
   disabledAccounts,
+  keyTerms,
 ];

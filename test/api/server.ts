@@ -1,7 +1,7 @@
 import { accountService } from "../../core/api/accounts.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
-import { keyService } from "../../core/api/keys.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
+import { keyService } from "../../core/api/key-service.ts";
 import { priceService } from "../../core/api/price-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
 import { limitService } from "../../core/api/limit-service.ts";

@@ -32,7 +32,17 @@ export async function seed(dataDir: string, { calls, keys, unfolded = false }: S
       Array.from({ length: Math.min(keysPerTurn, keys - made) }, () => {
         const id = uuidv7(nowMs);
         const shown = { name: "seeded", prefix: `sk-llmp-${id.slice(-12)}`, last4: id.slice(-4) };
-        const rules = { models: "all", limits: {}, cidrs: [], expiresMs: null } as const;
+        const rules = {
+          models: "all",
+          limits: {},
+          cidrs: [],
+          imported: false,
+          operations: "all",
+          routes: "all",
+          metadata: {},
+          declaredAs: null,
+          expiresMs: null,
+        } as const;
         return database.keys.create(
           { id, accountId: "default", digest: id.repeat(2), createdMs: nowMs, ...shown, ...rules },
           null,

@@ -1,7 +1,8 @@
 import { noUsage } from "llm-proxy/plugin";
 import type { NewBudget } from "../../core/storage/budget.ts";
-import type { Admission, Final, NewKey, Refusal } from "../../core/storage/database.ts";
 import type { NewPerson, NewSession, PeopleRepository } from "../../core/storage/people.ts";
+import type { Admission, Final, Refusal } from "../../core/storage/database.ts";
+import type { NewKey } from "../../core/storage/key.ts";
 
 let made = 0;
 /** Unlike every other of this run; sorts by the order of making. */
@@ -17,10 +18,15 @@ export function aKey(changed: Partial<NewKey> = {}): NewKey {
     name: "test",
     prefix: `sk-llmp-${id.slice(-12)}`,
     last4: "abcd",
+    imported: false,
     models: "all",
+    operations: "all",
+    routes: "all",
     limits: {},
     cidrs: [],
+    metadata: {},
     expiresMs: null,
+    declaredAs: null,
     createdMs: startMs,
     digest: `digest-of-${id}`,
     ...changed,

@@ -114,15 +114,73 @@ export function testStorage({ open, reopen }: StorageContract): void {
         cidrs: ["10.0.0.0/8"],
         expiresMs: startMs + 5,
       });
-      const shown = { ...row, revokedMs: null, lastUsedMs: null };
+      const shown = { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null };
       expect(await database.keys.create({ ...row, digest }, null)).toEqual(shown);
       await restart();
-      expect(await database.keys.findByDigest(digest)).toEqual(shown);
+      expect(await database.keys.findByDigest(digest)).toEqual({ row: shown, untilMs: null });
       expect(await database.keys.findByDigest("another")).toBeNull();
       await database.keys.revoke(row.id, startMs + 1);
       expect((await database.keys.revoke(row.id, startMs + 2))?.revokedMs).toBe(startMs + 1);
-      expect((await database.keys.findByDigest(digest))?.revokedMs).toBe(startMs + 1);
+      expect((await database.keys.findByDigest(digest))?.row.revokedMs).toBe(startMs + 1);
       expect(await database.keys.revoke("nobody", startMs)).toBeNull();
+    });
+
+    test("a key changes only in what is given, and comes back as it was changed", async () => {
+      const { digest, ...row } = aKey({ models: ["a"], metadata: { owner: "me" } });
+      await database.keys.create({ ...row, digest }, null);
+      const change = {
+        name: "other",
+        models: "all" as const,
+        operations: ["chat" as const],
+        routes: ["/v1/*"],
+        disabledMs: startMs + 1,
+      };
+      const changed = { ...row, ...change, revokedMs: null, lastUsedMs: null };
+      expect(await database.keys.change(row.id, change)).toEqual(changed);
+      await restart();
+      expect(await database.keys.get(row.id)).toEqual(changed);
+      expect(await database.keys.change(row.id, {})).toEqual(changed);
+      expect(await database.keys.change("nobody", { name: "x" })).toBeNull();
+    });
+
+    test("a rotated key has a new secret, and the older ones until their time", async () => {
+      const { digest, ...row } = aKey();
+      await database.keys.create({ ...row, digest }, null);
+      const secret = (n: number) => ({ digest: `${digest}-${n}`, prefix: `p${n}`, last4: `l${n}`, imported: false });
+      const untilMs = startMs + 60_000;
+      expect(await database.keys.rotate(row.id, secret(2), startMs, untilMs)).toMatchObject({ prefix: "p2" });
+      expect(await database.keys.rotate(row.id, secret(3), startMs, untilMs + 5)).toMatchObject({ last4: "l3" });
+      await restart();
+      expect(await database.keys.findByDigest(digest)).toMatchObject({ row: { id: row.id }, untilMs });
+      expect(await database.keys.findByDigest(`${digest}-2`)).toMatchObject({ untilMs: untilMs + 5 });
+      expect(await database.keys.findByDigest(`${digest}-3`)).toMatchObject({ row: { prefix: "p3" }, untilMs: null });
+      expect(await database.keys.olderSecrets(row.id, startMs)).toMatchObject([
+        { prefix: "p2" },
+        { prefix: row.prefix },
+      ]);
+      // No older one may outlive the grace of the newest.
+      await database.keys.rotate(row.id, secret(4), startMs + 1, startMs + 1);
+      for (const old of [digest, `${digest}-2`, `${digest}-3`])
+        expect(await database.keys.findByDigest(old)).toBeNull();
+      await database.keys.revoke(row.id, startMs + 2);
+      expect(() => database.keys.rotate(row.id, secret(5), startMs, startMs)).toThrow("revoked");
+      expect(await database.keys.rotate("nobody", secret(6), startMs, startMs)).toBeNull();
+    });
+
+    test("no two keys have one secret, also not one that another key had", async () => {
+      const { digest, ...row } = aKey();
+      await database.keys.create({ ...row, digest }, null);
+      await database.keys.rotate(row.id, { ...row, digest: `${digest}-2` }, startMs, startMs + 1_000);
+      for (const taken of [digest, `${digest}-2`])
+        expect(() => database.keys.create(aKey({ digest: taken }), null)).toThrow("already");
+    });
+
+    test("whether there are imported keys is known", async () => {
+      const before = database.keys.hasImported();
+      await database.keys.create(aKey({ imported: true }), null);
+      expect(database.keys.hasImported()).toBe(true);
+      await restart();
+      expect([before, database.keys.hasImported()]).toEqual([false, true]);
     });
 
     test("a key and its budget are made together or not at all", async () => {

@@ -7,7 +7,7 @@ import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { errorPage } from "../../core/dashboard/page.ts";
 import { createSessions, type Sessions } from "../../core/identity/sessions.ts";
-import type { KeyRow } from "../../core/storage/database.ts";
+import type { KeyRow } from "../../core/storage/key.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
@@ -81,6 +81,11 @@ export function site({
           models: models.length > 0 ? models : "all",
           limits,
           cidrs: [],
+          imported: false,
+          operations: "all",
+          routes: "all",
+          metadata: {},
+          declaredAs: null,
           expiresMs,
           createdMs: clock.nowMs,
           digest: id,
@@ -126,6 +131,12 @@ export const keyRow = (id: string, name: string, more: Partial<KeyRow> = {}): Ke
   prefix: `sk-llmp-${id.padEnd(12, "0").slice(0, 12)}`,
   last4: "aB3d",
   models: "all",
+  imported: false,
+  operations: "all",
+  routes: "all",
+  metadata: {},
+  disabledMs: null,
+  declaredAs: null,
   limits: {},
   cidrs: [],
   expiresMs: null,

@@ -56,7 +56,8 @@ describe("keys that nobody has (015)", () => {
       });
     await send(5_000);
     const before = await memory();
-    expect(new Set(await send(20_000))).toEqual(new Set([401]));
+    // The first are told so; the rest are too many from one address.
+    for (const each of new Set(await send(20_000))) expect([401, 429]).toContain(each ?? 0);
     // A remembered one would be some 500 bytes, so 10 MB of these; what the collector leaves lying about is less.
     expect((await memory()) - before).toBeLessThan(20 * 1024 * 1024);
     expect(await status(setup.key.key)).toBe(200);

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { GatewayError } from "llm-proxy/plugin";
 import { makeKey } from "../../core/identity/key-format.ts";
 import { keysOf } from "../../core/identity/keys.ts";
-import type { Database, KeyRepository, NewKey } from "../../core/storage/database.ts";
+import type { Database } from "../../core/storage/database.ts";
+import type { KeyRepository, NewKey } from "../../core/storage/key.ts";
 import { fakeClock } from "../contract/context.ts";
 import { aKey, startMs } from "../contract/storage-samples.ts";
 import { openAt, temporaryFolder } from "../storage/folder.ts";
@@ -133,12 +134,55 @@ describe("finding a key", () => {
     expect(await outcome(() => other.find(key, request))).toBeInstanceOf(GatewayError);
   });
 
+  test("a disabled key is refused until it is enabled again", async () => {
+    const { keys, make, outcome: find } = lookup();
+    const { key, row } = await make();
+    const set = async (disabledMs: number | null) => {
+      await database.keys.change(row.id, { disabledMs });
+      keys.forget(row.id);
+    };
+    expect(await find(key)).not.toBeInstanceOf(GatewayError);
+    await set(startMs);
+    expect(await find(key)).toBeInstanceOf(GatewayError);
+    await set(null);
+    expect(await find(key)).not.toBeInstanceOf(GatewayError);
+  });
+
+  test("an older secret is the same key until its time, however both were remembered", async () => {
+    const { keys, clock, make, outcome: find } = lookup();
+    const { key, row } = await make();
+    const next = makeKey().key;
+    await find(key);
+    const secret = { digest: keys.digest(next), prefix: "p", last4: "next", imported: false };
+    await database.keys.rotate(row.id, secret, startMs, startMs + 60_000);
+    keys.forget(row.id);
+    for (const each of [key, next, key]) expect(await find(each)).toMatchObject({ keyId: row.id });
+    clock.advance(60_000);
+    expect(await find(key)).toBeInstanceOf(GatewayError);
+    expect(await find(next)).toMatchObject({ keyId: row.id });
+    await database.keys.revoke(row.id, startMs);
+    keys.forget(row.id);
+    expect(await find(next)).toBeInstanceOf(GatewayError);
+  });
+
+  test("a key that was made elsewhere is known by its hash, and the hash is no key", async () => {
+    const { keys, outcome: find } = lookup();
+    const foreign = "sk-litellm-0123456789";
+    const sha256 = new Bun.CryptoHasher("sha256").update(foreign).digest("hex");
+    expect(await find(foreign)).toBeNull();
+    const row = await database.keys.create(aKey({ imported: true, digest: keys.digestOfHash(sha256) }), null);
+    expect(await find(foreign)).toMatchObject({ keyId: row.id });
+    expect(await find("sk-litellm-other")).toBeNull();
+    expect(await find(sha256)).toBeNull();
+    expect(await find(`sha256:${sha256}`)).toBeNull();
+  });
+
   test("no more than 100,000 are remembered", async () => {
     const asked: string[] = [];
     const findByDigest = (digest: string) => {
       asked.push(digest);
       const { digest: _, ...row } = aKey({ id: digest });
-      return { ...row, revokedMs: null, lastUsedMs: null };
+      return { row: { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null }, untilMs: null };
     };
     const keys = keysOf({
       repository: { ...database.keys, findByDigest },

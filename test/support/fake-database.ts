@@ -11,7 +11,6 @@ import type {
   CallFilter,
   Database,
   GroupField,
-  KeyRow,
   Page,
   PageQuery,
   Quantiles,
@@ -19,6 +18,7 @@ import type {
   UsageGroup,
   UsageSum,
 } from "../../core/storage/database.ts";
+import type { KeyRow } from "../../core/storage/key.ts";
 
 /** What a test starts with; rows in any order. */
 export interface Seed {
@@ -73,6 +73,11 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     keys: keys.filter((key_) => key_.accountId === row.id && key_.revokedMs === null).length,
   });
   const key = (id: string): KeyRow | null => keys.find((row) => row.id === id) ?? null;
+  const changed = (id: string, change: (row: KeyRow) => Partial<KeyRow>): KeyRow | null => {
+    const at = keys.findIndex((row) => row.id === id);
+    const row = keys[at];
+    return row === undefined ? null : (keys[at] = { ...row, ...change(row) });
+  };
 
   return {
     retention: () => ({
@@ -137,21 +142,27 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     },
     keys: {
       create({ digest, ...row }, budget) {
-        const made: KeyRow = { ...row, revokedMs: null, lastUsedMs: null };
+        const made: KeyRow = { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null };
         keys.push(made);
         digests.set(digest, made.id);
         if (budget !== null) budgets.push(begun(budget));
         return made;
       },
-      findByDigest: (digest) => key(digests.get(digest) ?? ""),
+      findByDigest(digest) {
+        const row = key(digests.get(digest) ?? "");
+        return row && { row, untilMs: null };
+      },
+      hasImported: () => keys.some(({ imported }) => imported),
+      declared: () => keys.filter(({ declaredAs }) => declaredAs !== null),
+      change: (id, change) => changed(id, () => change),
+      rotate: (id, { digest, ...secret }) => {
+        digests.set(digest, id);
+        return changed(id, () => secret);
+      },
+      olderSecrets: () => [],
       get: key,
       list: (query) => paged(newestFirst(keys), (row) => row.id, query),
-      revoke(id, atMs) {
-        const at = keys.findIndex((row) => row.id === id);
-        const row = keys[at];
-        if (row === undefined) return null;
-        return (keys[at] = { ...row, revokedMs: row.revokedMs ?? atMs });
-      },
+      revoke: (id, atMs) => changed(id, (row) => ({ revokedMs: row.revokedMs ?? atMs })),
     },
     budgets: {
       create(budget) {

@@ -1,10 +1,12 @@
-import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import { lastOfKeyInBlocks, lastOfKeysAfterBlocks } from "../call-blocks.ts";
-import type { KeyRepository, KeyRow, Page, PageQuery } from "../database.ts";
+import type { Page, PageQuery } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
+import type { KeyRepository, KeyRow, KeyTerms } from "../key.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
+import { olderSecrets } from "../schema/sqlite-keys.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { purgedKeys } from "../schema/sqlite-upkeep.ts";
 import { insertBudget } from "./budgets.ts";
@@ -21,11 +23,17 @@ const columns = {
   name: keys.name,
   prefix: keys.prefix,
   last4: keys.last4,
+  imported: keys.imported,
   models: keys.models,
+  operations: keys.operations,
+  routes: keys.routes,
   limits: keys.limits,
   cidrs: keys.cidrs,
+  metadata: keys.metadata,
   expiresMs: keys.expiresMs,
+  disabledMs: keys.disabledMs,
   revokedMs: keys.revokedMs,
+  declaredAs: keys.declaredAs,
   createdMs: keys.createdMs,
   lastUsedMs: sql<number | null>`coalesce(${lastOfKeyInBlocks(keys.ref)}, ${lastOfPurged})`,
 };
@@ -61,19 +69,54 @@ const lately = (row: Stored, last: ReadonlyMap<number | null, number>): KeyRow =
 export function keyRepository(database: SqliteDatabase, writer: GroupCommit, book: BudgetBook): KeyRepository {
   const reads = keyReads(database);
   // On the path of every call whose key is not cached: without the look-up of its last use.
+  const onCalls = { ...columns, lastUsedMs: sql<number | null>`null` };
   const findByDigest = database
-    .select({ ...columns, lastUsedMs: sql<number | null>`null` })
+    .select(onCalls)
     .from(keys)
     .innerJoin(accounts, eq(accounts.ref, keys.accountRef))
     .where(eq(keys.digest, sql.placeholder("digest")))
     .prepare();
+  const findOlder = database
+    .select({ ...onCalls, untilMs: olderSecrets.untilMs })
+    .from(olderSecrets)
+    .innerJoin(keys, eq(keys.ref, olderSecrets.keyRef))
+    .innerJoin(accounts, eq(accounts.ref, keys.accountRef))
+    .where(eq(olderSecrets.digest, sql.placeholder("digest")))
+    .prepare();
+
+  let imported: boolean | null = null;
+  const isTaken = (digest: string): boolean =>
+    findByDigest.all({ digest }).length > 0 || findOlder.all({ digest }).length > 0;
 
   return {
     ...reads,
     findByDigest(digest) {
       const row = findByDigest.all({ digest })[0];
-      return row ? shown(row) : null;
+      if (row) return { row: shown(row), untilMs: null };
+      const older = findOlder.all({ digest })[0];
+      if (!older) return null;
+      const { untilMs, ...key } = older;
+      return { row: shown(key), untilMs };
     },
+    hasImported() {
+      imported ??=
+        database.select({ ref: keys.ref }).from(keys).where(eq(keys.imported, true)).limit(1).all().length > 0 ||
+        database
+          .select({ ref: olderSecrets.keyRef })
+          .from(olderSecrets)
+          .where(eq(olderSecrets.imported, true))
+          .limit(1)
+          .all().length > 0;
+      return imported;
+    },
+    declared: () =>
+      database
+        .select(onCalls)
+        .from(keys)
+        .innerJoin(accounts, eq(accounts.ref, keys.accountRef))
+        .where(isNotNull(keys.declaredAs))
+        .all()
+        .map(shown),
     create: (key, budget) =>
       writer.run(() => {
         const account = database
@@ -82,26 +125,73 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
           .where(and(eq(accounts.id, key.accountId), isNull(accounts.removedMs)))
           .all()[0];
         if (!account) throw new GatewayError("not-found", "no such account");
+        if (isTaken(key.digest)) throw new GatewayError("conflict", "there is a key with this secret already");
+        const { digest, ...row } = key;
         database
           .insert(keys)
           .values({
+            ...stored(row),
             id: key.id,
             accountRef: account.ref,
             name: key.name,
             prefix: key.prefix,
             last4: key.last4,
-            digest: key.digest,
-            models: key.models === "all" ? null : JSON.stringify(key.models),
+            digest,
+            imported: key.imported,
             limits: JSON.stringify(key.limits),
             cidrs: JSON.stringify(key.cidrs),
-            expiresMs: key.expiresMs,
+            declaredAs: key.declaredAs,
             createdMs: key.createdMs,
           })
           .run();
         if (budget) insertBudget(database, book, budget);
-        const { digest: _, ...row } = key;
-        return { ...row, revokedMs: null, lastUsedMs: null };
+        if (key.imported) imported = true;
+        return { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null };
       }),
+    change: (id, change) =>
+      writer.run(() => {
+        const columnsOfChange = stored(change);
+        if (Object.keys(columnsOfChange).length > 0)
+          database.update(keys).set(columnsOfChange).where(eq(keys.id, id)).run();
+        return reads.get(id);
+      }),
+    rotate: (id, secret, atMs, untilMs) =>
+      writer.run(() => {
+        const present = database.select().from(keys).where(eq(keys.id, id)).all()[0];
+        if (!present) return null;
+        if (present.revokedMs !== null) throw new GatewayError("conflict", "the key is revoked");
+        const ofKey = eq(olderSecrets.keyRef, present.ref);
+        database
+          .update(olderSecrets)
+          .set({ untilMs: sql`min(${olderSecrets.untilMs}, ${untilMs})` })
+          .where(ofKey)
+          .run();
+        database
+          .delete(olderSecrets)
+          .where(and(ofKey, sql`${olderSecrets.untilMs} <= ${atMs}`))
+          .run();
+        const { digest, prefix, last4 } = present;
+        if (untilMs > atMs)
+          database
+            .insert(olderSecrets)
+            .values({ digest, keyRef: present.ref, prefix, last4, imported: present.imported, untilMs })
+            .run();
+        database.update(keys).set(secret).where(eq(keys.ref, present.ref)).run();
+        return reads.get(id);
+      }),
+    olderSecrets: (id, atMs) =>
+      database
+        .select({
+          prefix: olderSecrets.prefix,
+          last4: olderSecrets.last4,
+          imported: olderSecrets.imported,
+          untilMs: olderSecrets.untilMs,
+        })
+        .from(olderSecrets)
+        .innerJoin(keys, eq(keys.ref, olderSecrets.keyRef))
+        .where(and(eq(keys.id, id), gt(olderSecrets.untilMs, atMs)))
+        .orderBy(desc(olderSecrets.untilMs))
+        .all(),
     revoke: (id, atMs) =>
       writer.run(() => {
         database
@@ -114,16 +204,31 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
   };
 }
 
-interface Stored extends Omit<KeyRow, "models" | "limits" | "cidrs"> {
-  readonly ref: number;
-  readonly models: string | null;
-  readonly limits: string;
-  readonly cidrs: string;
-}
+type Texts = Record<"models" | "operations" | "routes", string | null> &
+  Record<"limits" | "cidrs" | "metadata", string>;
+type Stored = Omit<KeyRow, keyof Texts> & Texts & { readonly ref: number };
 
-const shown = ({ ref: _, models, limits, cidrs, ...row }: Stored): KeyRow => ({
+const shown = ({ ref: _, models, operations, routes, limits, cidrs, metadata, ...row }: Stored): KeyRow => ({
   ...row,
   models: models === null ? "all" : JSON.parse(models),
+  operations: operations === null ? "all" : JSON.parse(operations),
+  routes: routes === null ? "all" : JSON.parse(routes),
   limits: JSON.parse(limits),
   cidrs: JSON.parse(cidrs),
+  metadata: JSON.parse(metadata),
 });
+
+/** The columns of what is given. */
+const stored = (terms: Partial<KeyTerms>) => ({
+  ...(terms.name !== undefined && { name: terms.name }),
+  ...(terms.models !== undefined && { models: listText(terms.models) }),
+  ...(terms.operations !== undefined && { operations: listText(terms.operations) }),
+  ...(terms.routes !== undefined && { routes: listText(terms.routes) }),
+  ...(terms.limits !== undefined && { limits: JSON.stringify(terms.limits) }),
+  ...(terms.cidrs !== undefined && { cidrs: JSON.stringify(terms.cidrs) }),
+  ...(terms.metadata !== undefined && { metadata: JSON.stringify(terms.metadata) }),
+  ...(terms.expiresMs !== undefined && { expiresMs: terms.expiresMs }),
+  ...(terms.disabledMs !== undefined && { disabledMs: terms.disabledMs }),
+});
+
+const listText = (list: readonly string[] | "all"): string | null => (list === "all" ? null : JSON.stringify(list));

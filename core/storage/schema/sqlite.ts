@@ -68,10 +68,25 @@ export const keys = sqliteTable(
     expiresMs: integer("expires_ms"),
     revokedMs: integer("revoked_ms"),
     createdMs: integer("created_ms").notNull(),
+    /** JSON list; NULL: all. */
+    operations: text("operations"),
+    /** JSON list of paths, each perhaps with `*`; NULL: all. */
+    routes: text("routes"),
+    /** JSON object of texts. */
+    metadata: text("metadata").notNull().default("{}"),
+    disabledMs: integer("disabled_ms"),
+    /** Its name in the config file, which alone may change it; NULL: made by hand. */
+    declaredAs: text("declared_as"),
+    /** Known by its hash only: `digest` is of the SHA-256 of the key, as other gateways keep theirs. */
+    imported: integer("imported", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     uniqueIndex("keys_id").on(table.id),
     uniqueIndex("keys_digest").on(table.digest),
+    uniqueIndex("keys_declared").on(table.declaredAs),
+    index("keys_imported")
+      .on(table.imported)
+      .where(sql`imported = 1`),
     index("keys_account").on(table.accountRef),
   ],
 );
