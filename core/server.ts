@@ -12,6 +12,7 @@ import { dashboardRoutes } from "./dashboard/routes.ts";
 import { handle } from "./gateway.ts";
 import type { Permission } from "./identity/policy.ts";
 import type { Services } from "./pipeline/services.ts";
+import type { Outbox } from "./outbox/outbox.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
 
 /** Who may use a route. Each handler checks for itself; the list is what is promised, and tests compare the two. */
@@ -34,10 +35,11 @@ export interface ServerDependencies {
   /** Why the process cannot serve now; empty: it can. */
   readonly troubles: () => readonly string[];
   readonly lag: Pick<LoopLag, "read">;
+  readonly outbox: Pick<Outbox, "metrics">;
 }
 
 /** Every route of the process. */
-export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDependencies): readonly Route[] => [
+export const routesOf = ({ services, api, dashboard, troubles, lag, outbox }: ServerDependencies): readonly Route[] => [
   { method: "GET", path: "/", access: "public", handle: home },
   { method: "HEAD", path: "/", access: "public", handle: () => new Response(null) },
   { method: "GET", path: "/healthz", access: "public", handle: health },
@@ -82,7 +84,7 @@ export const routesOf = ({ services, api, dashboard, troubles, lag }: ServerDepe
     },
   },
 
-  metricsRoute({ services, entrance: entranceOf(api), lag, troubles, version: api.version }),
+  metricsRoute({ services, entrance: entranceOf(api), lag, troubles, outbox, version: api.version }),
   ...adminRoutes(api),
   ...dashboardRoutes(dashboard),
 ];

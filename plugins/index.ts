@@ -16,5 +16,9 @@ export const builtins: Readonly<Record<Kind, Readonly<Record<string, () => Promi
   billing: { ledger: () => import("./billing/ledger.ts") },
   guardrail: {},
   cache: {},
-  observer: { log: () => import("./observer/log.ts"), prometheus: () => import("./observer/prometheus.ts") },
+  observer: {
+    log: () => import("./observer/log.ts"),
+    prometheus: () => import("./observer/prometheus.ts"),
+    webhook: () => import("./observer/webhook.ts"),
+  },
 };

@@ -20,6 +20,7 @@ import { limitRoutes } from "./limits.ts";
 import { openapi } from "./openapi.ts";
 import { ownRoutes } from "./own.ts";
 import { peopleRoutes } from "./people.ts";
+import { type OutboxRouteDependencies, outboxRoutes } from "./outbox.ts";
 import type { PriceService } from "./price-service.ts";
 import { priceRoutes, type RepriceCalls } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
@@ -36,6 +37,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly limits: LimitService;
   readonly ratios: Pick<Ratios, "list">;
   readonly reprice: RepriceCalls;
+  readonly outbox: OutboxRouteDependencies["outbox"];
   readonly version: string;
   readonly publicUrl: string;
 }
@@ -60,6 +62,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
     ...peopleRoutes(dependencies.people),
     ...ownRoutes(dependencies.own),
     ...priceRoutes(dependencies.prices, dependencies.reprice),
+    ...outboxRoutes(dependencies),
   ];
   const description = openapi(routes, dependencies);
 

@@ -20,10 +20,11 @@ export interface BudgetServiceDependencies extends Pick<KeyServiceDependencies, 
 
 export const budgetService = ({ database, now, newId, enforces }: BudgetServiceDependencies): BudgetService => ({
   async create(given) {
-    const { usd, scope, window, timeZone, increase, ...terms } = checked(NewBudgetSchema, given);
+    const { usd, scope, window, timeZone, increase, alertPercents, ...terms } = checked(NewBudgetSchema, given);
     if (!enforces.budgets) throw notEnforced("budget", "billing");
     return database.budgets.create({
       ...terms,
+      ...(alertPercents && { alertPercents: rising(alertPercents) }),
       id: newId(),
       scope: await existing(scope, database),
       window,
@@ -34,14 +35,17 @@ export const budgetService = ({ database, now, newId, enforces }: BudgetServiceD
     });
   },
   async change(id, given) {
-    const { usd, increase, ...terms } = checked(BudgetChangeSchema, given);
+    const { usd, increase, alertPercents, ...terms } = checked(BudgetChangeSchema, given);
     return database.budgets.change(id, {
       ...terms,
+      ...(alertPercents && { alertPercents: rising(alertPercents) }),
       ...(usd !== undefined && { limitNano: nanoOf(usd, "usd") }),
       ...(increase !== undefined && { increase: increase && increaseOf(increase, now()) }),
     });
   },
 });
+
+const rising = (percents: readonly number[]): number[] => percents.toSorted((a, b) => a - b);
 
 /** A budget on a key or account that does not exist would count nothing, which nobody wants. */
 async function existing(

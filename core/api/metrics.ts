@@ -1,3 +1,4 @@
+import type { Outbox } from "../outbox/outbox.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Observer } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
@@ -8,6 +9,7 @@ import { type ProcessMetricsInput, processMetrics } from "./process-metrics.ts";
 export interface MetricsDependencies extends Pick<ProcessMetricsInput, "lag" | "troubles"> {
   readonly services: ProcessMetricsInput["services"] & Pick<Services, "observers" | "logger">;
   readonly entrance: Entrance;
+  readonly outbox: Pick<Outbox, "metrics">;
   readonly version: string;
 }
 
@@ -15,7 +17,7 @@ export interface MetricsDependencies extends Pick<ProcessMetricsInput, "lag" | "
  * `GET /metrics`: the gauges of the process, then what observers counted. Without an observer that counts it still
  * answers, and says in a comment what is missing.
  */
-export function metricsRoute({ services, entrance, lag, troubles, version }: MetricsDependencies) {
+export function metricsRoute({ services, entrance, lag, troubles, outbox, version }: MetricsDependencies) {
   const { observers } = services;
   const isOpen = observers.some(({ slot }) => slot.openMetrics === true);
 
@@ -24,6 +26,7 @@ export function metricsRoute({ services, entrance, lag, troubles, version }: Met
   async function answer(known: boolean): Promise<Response> {
     const taken = new Set<string>();
     let text = await exposition(processMetrics({ services, lag, troubles, version: known ? version : null }), taken);
+    text += await exposition(await outbox.metrics(), taken);
     for (const observer of observers) text += await listed(observer, taken, services);
     if (!taken.has("llm_proxy_calls_total")) text += notCounted;
     return new Response(text, { headers });

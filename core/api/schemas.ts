@@ -48,6 +48,15 @@ const admission = t.Optional(
       "What a call holds: the most it may cost (default), which is never passed, or what it will probably cost, which may be passed by the rest.",
   }),
 );
+const alertPercents = t.Optional(
+  t.Array(t.Integer({ minimum: 1, maximum: 200 }), {
+    maxItems: 10,
+    uniqueItems: true,
+    expected: "up to 10 different whole numbers of percent, 1 to 200",
+    description:
+      "Percents of the limit that are told to receivers of alerts when so much is spent, each once a window; default 80 and 100, an empty list for none.",
+  }),
+);
 const IncreaseSchema = t.Object(
   {
     usd: UsdSchema,
@@ -125,6 +134,7 @@ export const NewBudgetSchema = t.Object(
     ),
     onShortfall,
     admission,
+    alertPercents,
     increase: t.Optional(IncreaseSchema),
   },
   closed,
@@ -134,6 +144,7 @@ export const BudgetChangeSchema = t.Object(
     usd: t.Optional(UsdSchema),
     onShortfall,
     admission,
+    alertPercents,
     increase: t.Optional(
       t.Union([IncreaseSchema, t.Null()], { expected: "an increase, or null", description: "`null` ends it." }),
     ),

@@ -24,12 +24,14 @@ import { createIdempotency } from "../pipeline/idempotency.ts";
 import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { reprice } from "../pipeline/reprice.ts";
+import { outboxOf } from "../outbox/outbox.ts";
 import type { Services } from "../pipeline/services.ts";
 import { keptRatios } from "../pipeline/ratios.ts";
 import { watchOverload } from "../pipeline/overload.ts";
 import { createVault } from "../pipeline/vault.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { loopWatchdog } from "../pipeline/watchdog.ts";
+import { within } from "../plugin/deadline.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
@@ -114,6 +116,15 @@ export const serve: Command = async (input) => {
     const { database } = plugins;
     plugins.billing?.slot.adopt?.(database.book.entries());
     await checkSecret(database.settings, secret);
+    const outbox = await outboxOf({
+      observers: plugins.observer,
+      outbox: database.outbox,
+      logger,
+      now,
+      random: Math.random,
+      newId,
+      mask: (text) => loaded.source.mask(text),
+    });
     const open: Services["open"] = new Set();
     const stopSweeping = await sweepRegularly({
       ledger: database.ledger,
@@ -206,6 +217,7 @@ export const serve: Command = async (input) => {
     const answer = serverOf({
       services,
       lag,
+      outbox,
       troubles: () => {
         const trouble = database.trouble();
         return [
@@ -226,6 +238,7 @@ export const serve: Command = async (input) => {
         content,
         limits,
         ratios,
+        outbox,
         reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger,
         version,
@@ -285,6 +298,7 @@ export const serve: Command = async (input) => {
     );
 
     const unwatchClients = watchClients(services);
+    outbox.start();
     const stopExpiry = expireCredits(database, logger);
     const stopSweepingAnswers = sweepAnswers(database, logger, now);
     const stopSaving = saveRegularly(ratios);
@@ -296,6 +310,7 @@ export const serve: Command = async (input) => {
     stopSweepingAnswers();
     stopSweepingContent();
     await content.close();
+    await within(lastDeliveriesMs, () => outbox.stop()).catch(() => {});
     await stopSaving();
   } finally {
     lag.stop();
@@ -304,6 +319,9 @@ export const serve: Command = async (input) => {
   return 0;
 };
 
+/** A receiver that does not end must not keep the process from ending. */
+const lastDeliveriesMs = 1_000;
+
 const servicesOf = (plugins: Plugins, aliases: Parameters<typeof modelTable>[0]) => ({
   database: plugins.database,
   providers: plugins.providers,
@@ -311,7 +329,7 @@ const servicesOf = (plugins: Plugins, aliases: Parameters<typeof modelTable>[0])
   auth: plugins.auth,
   rateLimit: plugins.rateLimit,
   billing: plugins.billing,
-  observers: plugins.observer,
+  observers: plugins.observer.filter(({ slot }) => slot.callEnded !== undefined || slot.metrics !== undefined),
 });
 
 /** A provider that no client's dialect reaches would fail each call: better to say so now. */

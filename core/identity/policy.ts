@@ -71,6 +71,9 @@ export const policy = {
   /** One's own password, sessions and tokens. */
   "me.write": { roles },
   "metrics.read": whole(readers),
+  /** Alerts and usage on their way to receivers. */
+  "outbox.read": whole(readers),
+  "outbox.write": whole(writers),
   "people.read": writers,
   "people.write": writers,
   "prices.read": whole(readers),

@@ -302,7 +302,7 @@ function tellObservers(record: CallRecord, services: Services) {
       services.logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
     const startedMs = performance.now();
     try {
-      const told = slot.callEnded(record);
+      const told = slot.callEnded?.(record);
       const tookMs = performance.now() - startedMs;
       if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
       if (told instanceof Promise) void within(observerTimeoutMs, () => told).catch(failed);

@@ -7,6 +7,7 @@ import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Database } from "../storage/database.ts";
 import type { Claim, Hold, Limits, RateLimiter } from "./limits.ts";
+import type { Receiver } from "./events.ts";
 import type { BookEntry, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
 /**
@@ -34,6 +35,7 @@ export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
 export { limitOptions } from "./limit-options.ts";
 export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type RateLimiter } from "./limits.ts";
+export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
 export type {
   BookEntry,
   ChargeRow,
@@ -296,9 +298,12 @@ export interface ResponseCache {
   get(key: string): Awaitable<ChatResponse | null>;
   set(key: string, response: ChatResponse): Awaitable<void>;
 }
+/** It has `callEnded`, or `receiver`, or both. */
 export interface Observer {
   /** Once per call, refused ones too, after the last byte. A throw is logged and changes nothing. */
-  callEnded(record: CallRecord): Awaitable<void>;
+  callEnded?(record: CallRecord): Awaitable<void>;
+  /** Takes events that must not get lost. */
+  readonly receiver?: Receiver;
   /**
    * What this instance adds to `/metrics`. Core renders it, and leaves out a metric whose name is malformed or taken.
    * Counted as calls end, it only has to be listed here: listing runs on everybody's time.

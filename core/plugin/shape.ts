@@ -34,7 +34,7 @@ export const needs: Readonly<Record<Kind, string>> = {
   billing: "rate() and policy",
   guardrail: "input() or output()",
   cache: "get() and set()",
-  observer: "callEnded()",
+  observer: "callEnded(), or a receiver with events and deliver()",
 };
 
 // Plugins may be plain JavaScript, so what `setup` returned is looked at, not trusted.
@@ -46,7 +46,11 @@ export const isRateLimiter = (slot: unknown): slot is RateLimiter => has(slot, "
 export const isBiller = (slot: unknown): slot is Biller => has(slot, "rate") && isObject(property(slot, "policy"));
 export const isGuardrail = (slot: unknown): slot is Guardrail => has(slot, "input") || has(slot, "output");
 export const isCache = (slot: unknown): slot is ResponseCache => has(slot, "get") && has(slot, "set");
-export const isObserver = (slot: unknown): slot is Observer => has(slot, "callEnded");
+export const isObserver = (slot: unknown): slot is Observer => {
+  const receiver = property(slot, "receiver");
+  if (receiver === undefined) return has(slot, "callEnded");
+  return has(receiver, "deliver") && isNonEmptyList(property(receiver, "events"));
+};
 
 const has = (slot: unknown, method: string): boolean => typeof property(slot, method) === "function";
 

@@ -21,6 +21,10 @@ export interface BudgetBook {
   /** The same, if there is one; `null`: no call was counted in it, or it counts no more and is forgotten. */
   counted(budget: Budget, rowMs: number): Counters | null;
   touch(counters: Counters): void;
+  /** What was touched since the last `write`. */
+  touched(): Iterable<Counters>;
+  /** Of the fullest window that a call starting then is in. */
+  used(budget: Budget, atMs: number): Pick<Counters, "spentNano" | "heldNano">;
   /** The row for a call that starts then, as `counters` takes it. */
   rowAt(budget: Budget, atMs: number): number;
   /** What a call that starts then may hold: below 0 when more is spent than the limit. */
@@ -36,12 +40,17 @@ export interface BudgetBook {
   reload(): void;
 }
 
-type StoredBudget = Omit<typeof budgets.$inferSelect, "scopeKind" | "scopeId" | "window" | "removedMs">;
+type StoredBudget = Omit<
+  typeof budgets.$inferSelect,
+  "scopeKind" | "scopeId" | "window" | "removedMs" | "alertPercents"
+>;
 export interface Budget extends StoredBudget {
   readonly scope: Scope;
   readonly window: BudgetWindow;
   /** Of a window that rolls; `null`: it does not. */
   readonly hours: number | null;
+  /** Of the limit, rising: when spent, that is told. */
+  readonly percents: readonly number[];
   /** The window asked for last: nearly always the next call is in it too. */
   span: Span | null;
   /** What has been read of it, by start. */
@@ -131,12 +140,14 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     for (const row of found) add(row, { rows: new Map(), whole: false });
   }
 
-  function add({ scopeKind, scopeId, removedMs: _, ...row }: typeof budgets.$inferSelect, known: Known) {
-    // The columns are written from a Scope and a BudgetWindow only.
+  function add(stored: typeof budgets.$inferSelect, known: Known) {
+    const { scopeKind, scopeId, removedMs: _, alertPercents, ...row } = stored;
+    // The columns are written from a Scope, a BudgetWindow and a list of numbers only.
+    const percents = JSON.parse(alertPercents) as readonly number[];
     const scope = { kind: scopeKind, id: scopeId } as Scope;
     const window = row.window as BudgetWindow;
     const { rows, whole } = known;
-    const budget: Budget = { ...row, scope, window, hours: rollingHours(window), span: null, rows, whole };
+    const budget: Budget = { ...row, scope, window, percents, hours: rollingHours(window), span: null, rows, whole };
     byRef.set(budget.ref, budget);
     if (budget.prepaid) balances.add(budget);
     put(budget.scope, [...inScope(budget.scope), budget]);
@@ -229,6 +240,8 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     byRef: (ref) => byRef.get(ref),
     prepaid: () => [...balances],
     touch: (changed) => void touched.add(changed),
+    touched: () => touched,
+    used,
     rowAt: (budget, atMs) => spanAt(budget, atMs).rowMs,
     freeNano(budget, atMs) {
       const { spentNano, heldNano } = used(budget, atMs);
@@ -246,6 +259,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
         limitNano: limitAt(budget, atMs),
         onShortfall,
         admission,
+        alertPercents: budget.percents,
         increase: budget.extraUntilMs > atMs ? { nano: budget.extraNano, untilMs: budget.extraUntilMs } : null,
         createdMs,
         windowStartMs: startMs,
@@ -285,7 +299,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
 type Known = Pick<Budget, "rows" | "whole">;
 type Used = Pick<Counters, "spentNano" | "heldNano">;
 
-const limitAt = ({ limitNano, extraNano, extraUntilMs }: Budget, atMs: number): number =>
+export const limitAt = ({ limitNano, extraNano, extraUntilMs }: Budget, atMs: number): number =>
   extraUntilMs > atMs ? limitNano + extraNano : limitNano;
 
 /** When the oldest part of what is spent leaves rolling hours; `null`: they do not roll, or nothing is spent. */

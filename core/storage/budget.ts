@@ -16,6 +16,7 @@ export interface NewBudget {
   readonly onShortfall?: BudgetRow["onShortfall"];
   readonly admission?: BudgetRow["admission"];
   readonly increase?: Increase | null;
+  readonly alertPercents?: readonly number[];
 }
 /** A budget with the state of its current window. */
 export interface BudgetRow {
@@ -29,6 +30,8 @@ export interface BudgetRow {
   readonly onShortfall: "cap" | "refuse";
   /** What is held for a call: the most it may cost, or what it will probably cost, which may pass the limit by the rest. */
   readonly admission: "bound" | "expected";
+  /** Of the limit, rising: when so much is spent, receivers of alerts are told, once a window. */
+  readonly alertPercents: readonly number[];
   /** In force now; `null`: none is. */
   readonly increase: Increase | null;
   readonly createdMs: number;
@@ -50,6 +53,7 @@ export interface BudgetChange {
   readonly admission?: BudgetRow["admission"];
   /** `null` ends it. */
   readonly increase?: Increase | null;
+  readonly alertPercents?: readonly number[];
 }
 
 export interface BudgetRepository {

@@ -14,6 +14,7 @@ import type { ExportRepository } from "./export.ts";
 import type { AnswerRepository } from "./kept-answer.ts";
 import type { PeopleRepository, SessionRepository } from "./people.ts";
 import type { KeyRepository } from "./key.ts";
+import type { OutboxRepository } from "./outbox.ts";
 
 export type { CallNotes } from "./call-notes.ts";
 export type { DatabaseLoad, Proof, Retention } from "./condition.ts";
@@ -36,6 +37,7 @@ export interface Database {
   readonly limits: LimitRepository;
   readonly exports: ExportRepository;
   readonly people: PeopleRepository;
+  readonly outbox: OutboxRepository;
   readonly sessions: SessionRepository;
   readonly answers: AnswerRepository;
   /** State of one plugin instance. */

@@ -4,6 +4,7 @@ import { type BlockRow, blockReader, callsPerBlock } from "./call-blocks.ts";
 import type { CountedCall } from "./counting.ts";
 import { dayMs } from "./range-parts.ts";
 import { labelAliases } from "./repositories/label-joins.ts";
+import { deliveredThrough } from "./repositories/outbox.ts";
 import { adjustments } from "./schema/sqlite-book.ts";
 import type { purgedCalls, purgedKeys } from "./schema/sqlite-upkeep.ts";
 import { accounts, calls, keys } from "./schema/sqlite.ts";
@@ -38,14 +39,15 @@ export interface PurgeSize {
 
 /**
  * Works out what may be deleted next: calls go in the order of their numbers, and only those that the rollups and blocks
- * hold. `null`: nothing. Can be done anywhere, as no ended call changes but by an adjustment.
+ * hold, and that receivers of usage have had. `null`: nothing. Can be done anywhere, as no ended call changes but by an adjustment.
  */
 export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => PurgePlan | null {
   const blocksOf = blockReader(database);
 
   return ({ beforeMs, calls: most }) => {
     const from = purgeState(database)?.throughSeq ?? 0;
-    const held = Math.min(watermarkOf(database, "rollups"), watermarkOf(database, "blocks"));
+    const kept = [watermarkOf(database, "rollups"), watermarkOf(database, "blocks"), deliveredThrough(database)];
+    const held = Math.min(...kept);
     const found = callRows(database, and(gt(calls.seq, from), lte(calls.seq, held)), most);
     const young = found.findIndex(({ createdMs }) => createdMs >= beforeMs);
     const old = young < 0 ? found : found.slice(0, young);

@@ -7,6 +7,7 @@ import { entriesOf } from "./repositories/credits.ts";
 import { exportRepository } from "./repositories/exports.ts";
 import { keyReads } from "./repositories/keys.ts";
 import { purgePlanner } from "./purge-plan.ts";
+import { usageEvents } from "./repositories/usage-events.ts";
 import { foldReader } from "./rollup-fold.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 
@@ -28,6 +29,7 @@ export function readsOf(client: SqliteClient) {
     "exports.calls": exports.calls,
     "exports.entries": exports.entries,
     "exports.usage": exports.usage,
+    "outbox.usage": usageEvents(database),
     "rollups.next": foldReader(database),
     "purges.next": purgePlanner(database),
     prove: () => prove(client),

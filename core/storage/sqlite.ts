@@ -7,7 +7,10 @@ import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
 import { disabledAccounts } from "./disabled-accounts.ts";
 import { answerRoom } from "./answer-room.ts";
+import { alertWriter } from "./alert-writer.ts";
+import { budgetAlerts } from "./budget-alerts.ts";
 import { budgetBook } from "./budget-book.ts";
+import { callAlerts } from "./call-alerts.ts";
 import type { Database } from "./database.ts";
 import { creditBook } from "./credit-book.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
@@ -31,8 +34,10 @@ import { ledgerRepository } from "./repositories/ledger.ts";
 import { limitRepository } from "./repositories/limits.ts";
 import { namespaceOf } from "./repositories/namespace.ts";
 import { peopleRepository } from "./repositories/people.ts";
+import { outboxRepository } from "./repositories/outbox.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
+import { usageEvents } from "./repositories/usage-events.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { rollupWriter } from "./rollup-writer.ts";
 import { type SqliteDatabase, sqliteDatabase } from "./sqlite-database.ts";
@@ -80,10 +85,17 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const balances = creditBook(database, book);
   const labels = labelsOf(database);
   const room = answerRoom(database);
+  const newId = () => uuidv7(options.now());
+  const alerts = alertWriter(database, options.now, newId);
+  const thresholds = budgetAlerts(database, book, alerts, options.now);
   const writer = groupCommit(client, {
-    beforeCommit: () => book.write(),
+    beforeCommit() {
+      thresholds.check(book.touched());
+      book.write();
+    },
     afterRollback() {
       book.reload();
+      thresholds.reload();
       tree.forget();
       disabled.reload();
       balances.forget();
@@ -123,6 +135,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     tree,
     creditBook: balances,
     labels,
+    tell: callAlerts(database, alerts, options.now),
     processId,
   });
   return {
@@ -137,7 +150,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
         book,
         creditBook: balances,
         now: options.now,
-        newId: () => uuidv7(options.now()),
+        newId,
       }),
       ...threads?.credits,
     },
@@ -157,6 +170,12 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     limits,
     exports: threads?.exports ?? exportRepository(database),
     people: peopleRepository(database, writer),
+    outbox: outboxRepository({
+      database,
+      writer,
+      alertWriter: alerts,
+      usageAfter: threads?.usageAfter ?? usageEvents(database),
+    }),
     sessions: sessionRepository(database, writer),
     answers: answerRepository(database, writer, room),
     ledger,

@@ -26,6 +26,7 @@ export interface StorageThreads {
   readonly keys: Pick<KeyRepository, "list" | "get">;
   readonly credits: Pick<CreditRepository, "entries">;
   readonly exports: ExportRepository;
+  readonly usageAfter: (...values: Parameters<Reads["outbox.usage"]>) => Promise<Answer<"outbox.usage">>;
   readonly prove: Database["prove"];
   readonly nextFold: (size: FoldSize) => Promise<Fold | null>;
   readonly nextPurge: (size: PurgeSize) => Promise<PurgePlan | null>;
@@ -89,6 +90,7 @@ export function storageThreads(
       entries: read(upkeep, "exports.entries"),
       usage: read(upkeep, "exports.usage"),
     },
+    usageAfter: read(pages, "outbox.usage"),
     prove: read(upkeep, "prove"),
     nextFold: (size) => upkeep.ask("rollups.next", size),
     nextPurge: (size) => upkeep.ask("purges.next", size),

@@ -11,6 +11,7 @@ import people from "./0009_people.sql" with { type: "text" };
 import limits from "./0010_limits.sql" with { type: "text" };
 import disabledAccounts from "./0011_disabled_accounts.sql" with { type: "text" };
 import keyTerms from "./0012_key_terms.sql" with { type: "text" };
+import outbox from "./0013_outbox.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -27,4 +28,5 @@ export const sqliteMigrations: readonly string[] = [
   limits,
   disabledAccounts,
   keyTerms,
+  outbox,
 ];

@@ -34,6 +34,8 @@ const expected: Readonly<Record<Permission, string>> = {
   "keys.write": "owner admin",
   "ledger.read": "owner admin viewer",
   "ledger.write": "owner admin, whole",
+  "outbox.read": "owner admin viewer, whole",
+  "outbox.write": "owner admin, whole",
   "limits.read": "owner admin viewer",
   "limits.write": "owner admin",
   "me.read": "owner admin viewer member",

@@ -77,6 +77,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const dependencies: Parameters<typeof serverOf>[0] = {
       services,
       troubles: () => [],
+      outbox: { metrics: async () => [] },
       lag: { read: () => ({ lastMs: 1, maxMs: 20 }) },
       api: {
         ...parts,
@@ -89,6 +90,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         content: { read: async () => null, remove: async () => 0 },
         limits,
         ratios: services.ratios,
+        outbox: { test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined) },
         reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger: services.logger,
         version: "0.0.0",

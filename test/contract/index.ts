@@ -7,5 +7,6 @@ export { matrixRows, type MatrixRow, type Outcome, type Translate } from "./matr
 export { testObserver, type ObserverUnderTest } from "./observer.ts";
 export { testProvider, type ModelContract, type UpstreamContract } from "./provider.ts";
 export { testRateLimit, type RateLimitContract } from "./rate-limit.ts";
+export { anEvent, testReceiver, type ReceiverUnderTest } from "./receiver.ts";
 export { testStorage, type StorageContract } from "./storage.ts";
 export { aCallRecord, aChatRequest, aClaim, aMessage, anAttempt, aPrincipal } from "./samples.ts";

@@ -3,6 +3,7 @@ import type { Awaitable } from "llm-proxy/plugin";
 import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
+import { testAlerts } from "./storage-alerts.ts";
 import { testBook } from "./storage-book.ts";
 import { testLimits } from "./storage-limits.ts";
 import { testBudgets } from "./storage-budgets.ts";
@@ -205,6 +206,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   testPeople(() => database, restart);
   testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testBudgets({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
+  testAlerts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCredits({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testCalls({ database: () => database, restart });
   testContent({ database: () => database, clock: () => clock, restart });

@@ -167,6 +167,7 @@ export function seed(): Seed {
     timeZone: null,
     onShortfall: "cap" as const,
     admission: "bound" as const,
+    alertPercents: [80, 100],
     increase: null,
     createdMs: startMs - n,
     windowStartMs: Date.UTC(2025, 10, 1),

@@ -115,7 +115,7 @@ describe("a setup that fails stops the boot", () => {
     ["billing", { rate: () => {} }, "rate() and policy"],
     ["guardrail", {}, "input() or output()"],
     ["cache", { get: () => {} }, "get() and set()"],
-    ["observer", [], "callEnded()"],
+    ["observer", [], "callEnded(), or a receiver with events and deliver()"],
   ])("when the slot of %s is %p", async (kind, slot, needs) => {
     const message = await failureOf(boot(`${kind}: { x: {} }`, [plugin(kind, "x", () => slot)], []));
     expect(message).toBe(`${kind} "x" (x): setup returned no ${kind}: it needs ${needs}`);

@@ -116,6 +116,7 @@ const budget = (id: string, limitNano: number): Budget => ({
   window: "lifetime",
   timeZone: null,
   hours: null,
+  percents: [],
   limitNano,
   createdMs: 0,
   onShortfall: "cap",

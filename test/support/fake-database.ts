@@ -277,6 +277,7 @@ const begun = (budget: NewBudget): BudgetRow => ({
   timeZone: null,
   onShortfall: "cap",
   admission: "bound",
+  alertPercents: [80, 100],
   increase: null,
   ...budget,
   windowStartMs: budget.createdMs,

@@ -35,8 +35,14 @@ export function budgetRepository(
       const set = columns(row.ref);
       if (Object.keys(set).length > 0) database.update(budgets).set(set).where(eq(budgets.ref, row.ref)).run();
       book.refresh(row.ref);
+      touch(row.ref);
       return row;
     });
+  /** Its thresholds are looked at when the transaction ends: of another limit, other sums pass them. */
+  function touch(ref: number) {
+    const budget = book.byRef(ref);
+    if (budget) book.touch(book.counters(budget, book.rowAt(budget, now())));
+  }
   return {
     inScope(scopes) {
       let found: ReturnType<BudgetRepository["inScope"]> = "none";
@@ -59,9 +65,10 @@ export function budgetRepository(
       const rows = refs(and(lt(budgets.ref, cursorOf(query)), scope), limit + 1);
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
-    async change(id, { increase, ...terms }) {
+    async change(id, { increase, alertPercents, ...terms }) {
       const row = await updated(id, () => ({
         ...terms,
+        ...(alertPercents !== undefined && { alertPercents: JSON.stringify(alertPercents) }),
         ...(increase !== undefined && { extraNano: increase?.nano ?? 0, extraUntilMs: increase?.untilMs ?? 0 }),
       }));
       return row && shown(row);
@@ -89,11 +96,12 @@ export function budgetRepository(
 
 /** Inside a transaction. Returns the new budget's reference. */
 export function insertBudget(database: SqliteDatabase, book: BudgetBook, budget: NewBudget): number {
-  const { scope, increase, timeZone = null, ...terms } = budget;
+  const { scope, increase, timeZone = null, alertPercents, ...terms } = budget;
   const row = database
     .insert(budgets)
     .values({
       ...terms,
+      ...(alertPercents !== undefined && { alertPercents: JSON.stringify(alertPercents) }),
       timeZone,
       scopeKind: scope.kind,
       scopeId: scope.id,

@@ -92,6 +92,8 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
           .run();
         database.update(budgets).set({ limitNano }).where(eq(budgets.ref, balance.ref)).run();
         book.refresh(balance.ref);
+        // So that it is told again when this credit is nearly used up.
+        book.touch(book.counters(balanceOf(accountId) ?? balance, 0));
         creditBook.forget();
         const { kind, deltaNano } = row;
         return {

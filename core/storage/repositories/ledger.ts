@@ -2,6 +2,7 @@ import { and, eq, gte, inArray, lt, ne, notInArray, sql } from "drizzle-orm";
 import { noUsage } from "../../chat/usage.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
+import type { CallAlerts } from "../call-alerts.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository } from "../database.ts";
@@ -27,6 +28,8 @@ export interface LedgerDependencies {
   readonly tree: AccountTree;
   readonly creditBook: CreditBook;
   readonly labels: Labels;
+  /** Of a call that ended oddly. */
+  readonly tell: CallAlerts;
   /** Tells this process's open calls from those of one that died. */
   readonly processId: string;
 }
@@ -51,7 +54,7 @@ interface Opened {
 }
 
 export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
-  const { client, database, writer, book, tree, creditBook, labels, processId } = dependencies;
+  const { client, database, writer, book, tree, creditBook, labels, tell, processId } = dependencies;
   const write = callWriter(client, database, labels);
   const refs = ownerRefs(database);
   const finishes = retried(writer);
@@ -141,6 +144,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       book.touch(counters);
     }
     write.finished(row, final);
+    if (final.notes) tell(row.id, row.heldNano, final);
   }
 
   /** Inside a transaction. */

@@ -118,6 +118,8 @@ export const budgets = sqliteTable(
     resetMs: integer("reset_ms").notNull().default(0),
     /** The balance of its account: `limit_nano` is what was credited and has not expired. */
     prepaid: integer("prepaid", { mode: "boolean" }).notNull().default(false),
+    /** JSON list: percents of the limit that are told when spent. */
+    alertPercents: text("alert_percents").notNull().default("[80,100]"),
   },
   (table) => [
     uniqueIndex("budgets_id").on(table.id),

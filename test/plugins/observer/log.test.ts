@@ -11,7 +11,7 @@ const create = () => {
 };
 const lineFor = async (record: Partial<CallRecord>): Promise<string> => {
   const { observer, written } = create();
-  await observer.callEnded(aCallRecord(record));
+  await observer.callEnded?.(aCallRecord(record));
   return written().join("");
 };
 

@@ -16,7 +16,7 @@ const scraped = async (observer: Observer): Promise<Exposition> =>
 /** What is counted of these calls. */
 const counted = (records: readonly CallRecord[], named: NamedModels = () => "file"): Promise<Exposition> => {
   const observer = callMetrics(named, false);
-  for (const record of records) void observer.callEnded(record);
+  for (const record of records) void observer.callEnded?.(record);
   return scraped(observer);
 };
 const models = ({ samples }: Exposition, name = "llm_proxy_calls_total"): string[] =>
@@ -160,7 +160,7 @@ describe("series", () => {
 
   const callMetricsOf = (record: CallRecord) => {
     const observer = callMetrics(() => "file", false);
-    void observer.callEnded(record);
+    void observer.callEnded?.(record);
     return observer.metrics?.() ?? [];
   };
 });
@@ -178,9 +178,9 @@ test("a call and a scrape at the most series cost what is printed", async () => 
       aCallRecord({ provider: `provider-${at % 10}`, upstreamModel: `a-model-${at}`, costNano: at, ...end }),
     ),
   ).flat();
-  for (let round = 0; round < 20; round++) for (const record of records) void observer.callEnded(record);
+  for (let round = 0; round < 20; round++) for (const record of records) void observer.callEnded?.(record);
   const startedMs = performance.now();
-  for (let round = 0; round < 20; round++) for (const record of records) void observer.callEnded(record);
+  for (let round = 0; round < 20; round++) for (const record of records) void observer.callEnded?.(record);
   const nanoseconds = ((performance.now() - startedMs) * 1e6) / (20 * records.length);
   await scraped(observer);
   const scrapeMs = performance.now();
