@@ -2,7 +2,7 @@ import { and, eq, gt, inArray, isNull, lte, or } from "drizzle-orm";
 import type { Json } from "../../chat/json.ts";
 import type { Namespace } from "../../plugin/plugin.ts";
 import type { GroupCommit } from "../group-commit.ts";
-import { pluginState } from "../schema/sqlite.ts";
+import { pluginState } from "../schema/sqlite-plugins.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 
 /** How many rows a write with a lifetime looks at, to remove those whose own has ended. */

@@ -387,15 +387,3 @@ export const sessions = sqliteTable(
   },
   (table) => [index("sessions_person").on(table.personRef)],
 );
-
-export const pluginState = sqliteTable(
-  "plugin_state",
-  {
-    namespace: text("namespace").notNull(),
-    key: text("key").notNull(),
-    /** JSON. */
-    value: text("value").notNull(),
-    expiresMs: integer("expires_ms"),
-  },
-  (table) => [primaryKey({ columns: [table.namespace, table.key] })],
-);
