@@ -99,7 +99,7 @@ const filterForm = ({
   form,
 }: LedgerModel): Html => html`<form class="filter" method="get" action="/dashboard/ledger">
   <label>Account${accountChoice("account", form.accounts, filter.account, "any")}</label>
-  <label>Kind<select name="kind"><option value="">any</option>${["charge", "credit", "expiry"].map((kind) => html`<option value="${kind}"${kind === filter.kind && html` selected`}>${kind}</option>`)}</select></label>
+  <label>Kind<select name="kind"><option value="">any</option>${["charge", "adjustment", "credit", "expiry"].map((kind) => html`<option value="${kind}"${kind === filter.kind && html` selected`}>${kind}</option>`)}</select></label>
   <div class="actions"><button>Filter</button><a href="/dashboard/ledger">Clear</a></div>
 </form>`;
 

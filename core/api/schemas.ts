@@ -170,8 +170,8 @@ export const NewCreditSchema = t.Object(
 const entryFilter = {
   account: name("Account id."),
   kind: t.Optional(
-    t.Union([t.Literal("charge"), t.Literal("credit"), t.Literal("expiry")], {
-      expected: "charge, credit or expiry",
+    t.Union([t.Literal("charge"), t.Literal("adjustment"), t.Literal("credit"), t.Literal("expiry")], {
+      expected: "charge, adjustment, credit or expiry",
     }),
   ),
 };

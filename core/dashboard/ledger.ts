@@ -67,4 +67,4 @@ export function ledgerRoutes(dependencies: DashboardDependencies): readonly Page
 }
 
 const dayMs = 86_400_000;
-const kinds = ["charge", "credit", "expiry"] as const;
+const kinds = ["charge", "adjustment", "credit", "expiry"] as const;

@@ -34,7 +34,7 @@ export interface LedgerEntry {
 }
 export interface EntryFilter {
   readonly account?: string;
-  readonly kind?: "charge" | "credit" | "expiry";
+  readonly kind?: LedgerEntry["kind"];
 }
 
 export interface CreditRepository {

@@ -12,6 +12,7 @@ import limits from "./0010_limits.sql" with { type: "text" };
 import disabledAccounts from "./0011_disabled_accounts.sql" with { type: "text" };
 import keyTerms from "./0012_key_terms.sql" with { type: "text" };
 import outbox from "./0013_outbox.sql" with { type: "text" };
+import adjustmentEntries from "./0014_adjustment_entries.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -29,4 +30,5 @@ export const sqliteMigrations: readonly string[] = [
   disabledAccounts,
   keyTerms,
   outbox,
+  adjustmentEntries,
 ];

@@ -57,6 +57,11 @@ describe("reprice", () => {
     expect(total).toMatchObject({ calls: 1, chargeNano: 2_400_000 });
     const detail = await gateway.admin<{ adjustments: object[] }>("GET", `/api/calls/${callId}`);
     expect(detail.adjustments).toMatchObject([{ reason: "the list was wrong", author: "command line" }]);
+    for (const account of ["", "&account=default"])
+      expect(await gateway.admin<object>("GET", `/api/ledger?kind=adjustment${account}`)).toMatchObject({
+        data: [{ kind: "adjustment", callId, deltaNano: -1_200_000 }],
+        next: null,
+      });
     const { data } = await gateway.admin<{ data: object[] }>("GET", "/api/ledger?limit=1");
     expect(data).toMatchObject([{ kind: "adjustment", callId, note: "the list was wrong, command line" }]);
     expect(await reprice()).toMatchObject({ examined: 1, changed: 0 });

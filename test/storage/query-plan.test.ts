@@ -280,7 +280,7 @@ describe("reports read no table from end to end", () => {
 
   test("entries of the ledger, and balances", async () => {
     for (const account of [undefined, "default"])
-      for (const kind of [undefined, "charge", "credit", "expiry"] as const)
+      for (const kind of [undefined, "charge", "adjustment", "credit", "expiry"] as const)
         for (const after of [null, "9"]) {
           const filter = { ...(account !== undefined && { account }), ...(kind !== undefined && { kind }) };
           entriesOf(sqliteDatabase(recordingInto(statements)), filter, { after });
@@ -295,6 +295,10 @@ describe("reports read no table from end to end", () => {
     for (const kind of ["credit", "expiry"] as const)
       for (const filter of [{ kind }, { kind, account: "default" }])
         expect(plan(filter)).toEqual(["SEARCH ledger USING INDEX ledger_call (call_seq=? AND rowid<?)"]);
+    expect(plan({ kind: "adjustment" })).toEqual(["SEARCH ledger USING INDEX ledger_adjustment (seq<?)"]);
+    expect(plan({ kind: "adjustment", account: "default" })).toEqual([
+      "SEARCH ledger USING INDEX ledger_adjustment_account (account_ref=? AND seq<?)",
+    ]);
     expect(plan({ account: "default" })).toEqual([
       "SEARCH ledger USING INDEX ledger_account (account_ref=? AND seq<?)",
     ]);

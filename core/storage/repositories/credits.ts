@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CreditBook } from "../credit-book.ts";
@@ -146,6 +146,10 @@ const adjustmentNote = sql`(select ${adjustments.reason} || ', ' || ${adjustment
   where ${ledger.kind} = 'adjustment' and ${adjustments.callSeq} = ${ledger.callSeq}
     and ${adjustments.createdMs} = ${ledger.createdMs} and ${adjustments.chargeDeltaNano} = -${ledger.deltaNano} limit 1)`;
 
+/** The indexes of adjustments are found by the very words of their condition; else the kind is no way to an entry. */
+const ofKind = (kind: EntryFilter["kind"]): SQL | undefined =>
+  kind === "adjustment" ? sql`${ledger.kind} = 'adjustment'` : kind && eq(sql`+${ledger.kind}`, kind);
+
 /** Newest first. */
 export function entryRows(
   database: SqliteDatabase,
@@ -176,7 +180,7 @@ export function entryRows(
       and(
         lt(ledger.seq, before),
         rare ? isNull(ledger.callSeq) : undefined,
-        kind === undefined ? undefined : eq(sql`+${ledger.kind}`, kind),
+        ofKind(kind),
         account === undefined ? undefined : sql`${rare ? sql`+` : sql``}${ledger.accountRef} = ${ref(account)}`,
       ),
     )

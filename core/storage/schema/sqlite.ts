@@ -337,7 +337,17 @@ export const ledger = sqliteTable(
     deltaNano: integer("delta_nano").notNull(),
     createdMs: integer("created_ms").notNull(),
   },
-  (table) => [index("ledger_account").on(table.accountRef, table.seq), index("ledger_call").on(table.callSeq)],
+  (table) => [
+    index("ledger_account").on(table.accountRef, table.seq),
+    index("ledger_call").on(table.callSeq),
+    // Few among millions of charges, and each is of a call.
+    index("ledger_adjustment")
+      .on(table.seq)
+      .where(sql`kind = 'adjustment'`),
+    index("ledger_adjustment_account")
+      .on(table.accountRef, table.seq)
+      .where(sql`kind = 'adjustment'`),
+  ],
 );
 
 /** Credits by their entry in the ledger, and what became of each: used, expired, or left. */

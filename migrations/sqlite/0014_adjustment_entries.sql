@@ -1,0 +1,2 @@
+CREATE INDEX `ledger_adjustment` ON `ledger` (`seq`) WHERE kind = 'adjustment';--> statement-breakpoint
+CREATE INDEX `ledger_adjustment_account` ON `ledger` (`account_ref`,`seq`) WHERE kind = 'adjustment';
