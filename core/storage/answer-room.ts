@@ -19,8 +19,9 @@ interface Held {
 const none: Held = { keys: 0, bytes: 0 };
 const added = (one: Held, keys: number, bytes: number): Held => ({ keys: one.keys + keys, bytes: one.bytes + bytes });
 
-/** One transaction removes no more keys than this; the next ones go on. */
+/** A statement removes so many at most, and one who makes room makes so many rounds: what is left, the next one does. */
 const maxRemoved = 100;
+const maxRounds = 5;
 
 export function answerRoom(database: SqliteDatabase): AnswerRoom {
   /** Read when first needed: who never uses the feature never pays for it. */
@@ -74,31 +75,42 @@ export function answerRoom(database: SqliteDatabase): AnswerRoom {
     return true;
   }
 
-  /** The key stays, so that it is not charged for a second time in silence. */
-  function dropAnswer(): boolean {
+  /** The keys stay, so that they are not charged for a second time in silence. */
+  function dropAnswers(wantedBytes: number): boolean {
     const accountId = withMost("bytes");
     const oldest = database
       .select({ place: keptAnswers.place, bytes: keptAnswers.bytes })
       .from(keptAnswers)
       .where(and(eq(keptAnswers.accountId, accountId), gt(keptAnswers.bytes, 0)))
       .orderBy(asc(keptAnswers.createdMs))
-      .limit(1)
-      .all()[0];
-    if (!oldest) return false;
+      .limit(maxRemoved)
+      .all();
+    let bytes = 0;
+    const places: string[] = [];
+    for (const row of oldest) {
+      if (bytes >= wantedBytes) break;
+      bytes += row.bytes;
+      places.push(row.place);
+    }
+    if (places.length === 0) return false;
     database
       .update(keptAnswers)
       .set({ state: "unkept", answer: null, bytes: 0 })
-      .where(eq(keptAnswers.place, oldest.place))
+      .where(inArray(keptAnswers.place, places))
       .run();
-    counted(accountId, 0, -oldest.bytes);
+    counted(accountId, 0, -bytes);
     return true;
   }
 
   return {
     count: counted,
     make({ maxKeys, maxBytes }) {
-      while (held().total.keys > maxKeys && removeKeys(held().total.keys - maxKeys));
-      while (held().total.bytes > maxBytes && dropAnswer());
+      for (let round = 0; round < maxRounds; round++) {
+        const { keys, bytes } = held().total;
+        const hasRemoved = keys > maxKeys && removeKeys(keys - maxKeys);
+        const hasDropped = bytes > maxBytes && dropAnswers(bytes - maxBytes);
+        if (!hasRemoved && !hasDropped) return;
+      }
     },
     forget: () => void (known = null),
   };

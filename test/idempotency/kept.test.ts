@@ -147,6 +147,21 @@ describe("bounds", () => {
     });
   });
 
+  test("one large answer takes the place of many small ones, in several goes", async () => {
+    const here = await world({ maxBytes: 250_000, maxAnswerBytes: 200_000 });
+    await Promise.all(Array.from({ length: 1_200 }, (_, at) => here.answer(`key ${at}`, "x")));
+    const small = stateOf(here)?.bytes ?? 0;
+    expect([small > 100_000, small < 250_000]).toEqual([true, true]);
+    await here.answer("large", "x".repeat(199_000));
+    // It does not hold up everybody until all have gone.
+    expect(stateOf(here)?.bytes).toBeGreaterThan(250_000);
+    await here.answer("one more", "x");
+    await here.answer("and one", "x");
+    const { bytes = 0, real = 0 } = stateOf(here) ?? {};
+    expect([bytes, (bytes ?? 0) <= 250_000]).toEqual([real, true]);
+    expect((await here.begin("large")).replayed).toHaveLength(199_000);
+  });
+
   test("the bounds hold after a restart too", async () => {
     const before = await world();
     for (let at = 0; at < 20; at++) await before.answer(`key ${at}`, "x".repeat(1_000));
