@@ -1,7 +1,7 @@
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { EntryFilter } from "./credit.ts";
 import type { CallFilter, PageQuery } from "./database.ts";
-import { prove } from "./prove.ts";
+import { intactness, prove } from "./prove.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { entriesOf } from "./repositories/credits.ts";
 import { exportRepository } from "./repositories/exports.ts";
@@ -33,6 +33,7 @@ export function readsOf(client: SqliteClient) {
     "rollups.next": foldReader(database),
     "purges.next": purgePlanner(database),
     prove: () => prove(client),
+    intact: () => intactness(client, "quick_check(5)"),
   };
 }
 export type Reads = ReturnType<typeof readsOf>;

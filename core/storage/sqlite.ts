@@ -18,7 +18,7 @@ import { purgeLoop } from "./purge-loop.ts";
 import { oldestCall, purgeState } from "./purge-state.ts";
 import { purgeWriter } from "./purge-writer.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
-import { prove } from "./prove.ts";
+import { intactness, prove } from "./prove.ts";
 import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { answerRepository } from "./repositories/answers.ts";
@@ -107,7 +107,21 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       limits.reload();
     },
   });
-  const threads = options.threads && storageThreads(client, options.path, options.threads, () => writer.flush());
+  let damage: string | null = null;
+  const threads =
+    options.threads &&
+    storageThreads(
+      client,
+      options.path,
+      {
+        ...options.threads,
+        onDamage(detail) {
+          damage = "the database file is damaged: run doctor";
+          options.threads?.onDamage?.(detail);
+        },
+      },
+      () => writer.flush(),
+    );
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
   const stopStarts = keepStarts(writer, database, options.now);
   const { keepMs } = options;
@@ -180,7 +194,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     answers: answerRepository(database, writer, room),
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),
-    trouble: () => writer.trouble() ?? ledger.trouble(),
+    trouble: () => damage ?? writer.trouble() ?? ledger.trouble(),
     load: () => ({
       commitsWaiting: writer.waiting(),
       finalsWaiting: ledger.finalsWaiting(),
@@ -219,6 +233,17 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       release();
     },
   };
+}
+
+/** Small tables that money hangs on; a serving process looks through the rest soon after its start. */
+const checkedAtStart = ["budgets", "open_calls", "settings"];
+
+function mustBeIntact(client: SqliteClient, table: string) {
+  const { ok, detail } = intactness(client, `quick_check(${table})`);
+  if (!ok)
+    throw new StorageError(
+      `the database file is damaged (${detail}): nothing was changed; keep it, and see "Backup and restore" in the README`,
+    );
 }
 
 function giveLeaseBack(client: SqliteClient, processId: string) {
@@ -263,6 +288,7 @@ async function openFile({
     const from = schemaVersion(client);
     // Of a new file only, before its first table: what calls leave behind can then be given back.
     if (from === 0) client.exec("PRAGMA auto_vacuum = INCREMENTAL");
+    for (const table of from > 0 ? checkedAtStart : []) mustBeIntact(client, table);
     if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
     const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
     if (backup) {

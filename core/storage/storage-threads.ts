@@ -1,6 +1,7 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { CreditRepository } from "./credit.ts";
+import type { Proof } from "./condition.ts";
 import type { CallRepository, Database } from "./database.ts";
 import type { KeyRepository } from "./key.ts";
 import type { ExportRepository } from "./export.ts";
@@ -12,6 +13,10 @@ import { type StorageThread, storageThread } from "./storage-thread.ts";
 export interface ThreadOptions {
   /** A thread died or could not be started; another one is on its way. */
   readonly onDeath: (error: Error) => void;
+  /** The file is damaged; in SQLite's words. */
+  readonly onDamage?: (detail: string) => void;
+  /** After the database is open, how long until its file is read from end to end. Default 10,000. */
+  readonly examineAfterMs?: number;
   /** After the database is open, how long until the log is copied by a thread. Default 1,000: the boot comes first. */
   readonly afterMs?: number;
   /** How often what is new is folded into the rollups. Default 1,000. */
@@ -36,6 +41,10 @@ export interface StorageThreads {
 /** SQLite's own default, in pages: the writer copies its log itself while no thread does. */
 const autoCheckpointPages = 1_000;
 const threadsAfterMs = 1_000;
+const examineAfterMs = 10_000;
+/** The file may have a hundred gigabytes. */
+const examineDeadlineMs = 3_600_000;
+const notExamined: Proof = { code: "file-damaged", name: "", ok: true, detail: "", hint: null };
 
 /**
  * Two threads. `upkeep` copies the log, makes the reports and walks far; `pages` has the quick reads, which must not wait
@@ -64,6 +73,24 @@ export function storageThreads(
     onReady: () => {},
     onDeath: options.onDeath,
   });
+  // For one question, and gone with its answer. Where there are no threads the serving one has no time for it.
+  const examiner = storageThread({
+    ...common,
+    instead: { ...common.instead, intact: () => notExamined },
+    work: { path, checkpoints: false },
+    deadlineMs: examineDeadlineMs,
+    onReady: () => {},
+    onDeath: options.onDeath,
+  });
+  async function examine() {
+    const { ok, detail } = await examiner.ask("intact");
+    if (!ok) options.onDamage?.(detail);
+    await examiner.stop();
+  }
+  const examination = setTimeout(
+    () => void examine().catch(options.onDeath),
+    options.examineAfterMs ?? examineAfterMs,
+  ).unref();
   const start = setTimeout(() => upkeep.start(), options.afterMs ?? threadsAfterMs).unref();
 
   const read =
@@ -96,7 +123,8 @@ export function storageThreads(
     nextPurge: (size) => upkeep.ask("purges.next", size),
     async stop() {
       clearTimeout(start);
-      await Promise.all([upkeep.stop(), pages.stop()]);
+      clearTimeout(examination);
+      await Promise.all([upkeep.stop(), pages.stop(), examiner.stop()]);
     },
   };
 }

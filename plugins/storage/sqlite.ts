@@ -49,6 +49,11 @@ export default definePlugin({
           logger.info(versions, "the database is copied and upgraded; a large one takes minutes"),
         onBackup: (backup) => logger.info({ backup }, "the database was copied before its upgrade"),
         threads: {
+          onDamage: (detail) =>
+            logger.error(
+              { detail },
+              "the database file is damaged: no call is taken; run doctor, which says what to do",
+            ),
           onDeath: (error) => logger.error({ error }, "a thread of the storage ended; another one is started"),
         },
       }),
