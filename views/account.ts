@@ -3,6 +3,7 @@ import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
 import { count } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { type LimitLine, limitTable } from "./limit-table.ts";
 import { money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
 
@@ -24,6 +25,7 @@ export interface AccountModel {
   /** Where it may be moved to. */
   readonly places: readonly BranchLine[];
   readonly budgets: readonly BudgetLine[];
+  readonly limits: readonly LimitLine[];
   /** `null`: it is not prepaid. */
   readonly balance: { readonly balanceNano: number; readonly heldNano: number; readonly sinceMs: number } | null;
   /** Whether prompts and answers are kept; empty: as the account above says. */
@@ -33,7 +35,7 @@ export interface AccountModel {
 }
 
 export function accountPage(model: AccountModel): Html {
-  const { account, path, total, children, budgets, balance, error, disabledBy } = model;
+  const { account, path, total, children, budgets, limits, balance, error, disabledBy } = model;
   return html`<p class="crumb"><a href="/dashboard/accounts">Accounts</a>${path.map(
     (above) => html`<span class="slash">/</span><a href="${pathOf(above.id)}">${name(above.name)}</a>`,
   )}</p>
@@ -48,9 +50,10 @@ export function accountPage(model: AccountModel): Html {
     ${balance !== null && tile("Balance", money(balance.balanceNano), html`${money(balance.heldNano)} held, prepaid since ${time(balance.sinceMs)}`)}
   </div>
   ${budgets.length > 0 && html`<section class="panel flush"><h2>Budgets on it</h2>${budgetTable(budgets)}</section>`}
+  ${limits.length > 0 && html`<section class="panel flush"><h2>Limits on it</h2>${limitTable(limits)}</section>`}
   ${children.length > 0 && html`<section class="panel flush"><h2>Right below it</h2>${branchTable(children.map((child) => ({ ...child, depth: 0 })))}</section>`}
   ${changes(model)}
-  <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
+  <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/limits", { kind: "account", id: account.id })}">Put a limit on it</a> · <a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
 }
 
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);

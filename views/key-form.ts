@@ -15,6 +15,7 @@ export const keyFields = [
   "expires",
   "requestsPerMinute",
   "tokensPerMinute",
+  "usdPerDay",
   "concurrency",
   "content",
 ] as const;
@@ -38,6 +39,7 @@ export const keyForm = (
       <label>Budget window<select name="window">${windows.map((window) => html`<option value="${window}"${window === values.window && html` selected`}>${window}</option>`)}</select></label>
       <label>Requests a minute${whole("requestsPerMinute", values)}</label>
       <label>Tokens a minute${whole("tokensPerMinute", values)}</label>
+      <label>USD a day<input name="usdPerDay" value="${values.usdPerDay}" inputmode="decimal" autocomplete="off" placeholder="no limit"></label>
       <label>Calls at once${whole("concurrency", values)}</label>
       <label>Valid through (UTC)<input type="date" name="expires" value="${values.expires}"></label>
       <label>Prompts and answers${contentChoice(values.content, "as the account says", false)}</label>

@@ -1,4 +1,3 @@
-import { count } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { keyForm, type KeyFormModel } from "./key-form.ts";
 import { chip, date, name, time } from "./text.ts";
@@ -23,11 +22,8 @@ export interface KeyLine {
   readonly last4: string;
   readonly state: "active" | "expired" | "revoked";
   readonly models: readonly string[] | "all";
-  readonly limits: {
-    readonly requestsPerMinute?: number;
-    readonly tokensPerMinute?: number;
-    readonly concurrency?: number;
-  };
+  /** Written out: `60 requests a minute`. */
+  readonly limits: readonly string[];
   readonly expiresMs: number | null;
   readonly createdMs: number;
   readonly lastUsedMs: number | null;
@@ -64,7 +60,7 @@ export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
   <td><a href="${url("/dashboard/calls", { key: key.id })}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
   <td data-label="State">${chip(tones[key.state], key.state)}</td>
   <td data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
-  <td data-label="Limits">${limits(key.limits)}</td>
+  <td data-label="Limits">${limits(key)}${key.state !== "revoked" && html`<a class="sub" href="${url("/dashboard/limits", { kind: "key", id: key.id })}">Put a limit on it</a>`}</td>
   <td data-label="Created">${date(key.createdMs)}</td>
   <td data-label="Expires">${date(key.expiresMs)}</td>
   <td data-label="Last used">${time(key.lastUsedMs)}</td>
@@ -77,15 +73,9 @@ const revocation = (id: string, csrf: string): Html => {
     <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Revoke</button></form>`;
 };
 
-function limits({ requestsPerMinute, tokensPerMinute, concurrency }: KeyLine["limits"]): Html {
-  const parts = [
-    requestsPerMinute !== undefined && `${count(requestsPerMinute)} requests/min`,
-    tokensPerMinute !== undefined && `${count(tokensPerMinute)} tokens/min`,
-    concurrency !== undefined && `${count(concurrency)} at once`,
-  ].filter((part) => part !== false);
-  return parts.length === 0
+const limits = (key: KeyLine): Html =>
+  key.limits.length === 0
     ? name(null)
-    : html`<span>${parts.map((part) => html`<span class="line">${part}</span>`)}</span>`;
-}
+    : html`<span>${key.limits.map((limit) => html`<span class="line">${limit}</span>`)}</span>`;
 
 const tones = { active: "good", expired: "warn", revoked: "quiet" } as const;

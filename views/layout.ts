@@ -6,7 +6,7 @@ export interface Shell {
   readonly title: string;
   /** The place in the navigation; `null`: not signed in, and no navigation. */
   readonly section:
-    "overview" | "calls" | "keys" | "accounts" | "budgets" | "prices" | "ledger" | "people" | "me" | null;
+    "overview" | "calls" | "keys" | "accounts" | "budgets" | "limits" | "prices" | "ledger" | "people" | "me" | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
   /** Token of the session for requests that change something; `null`: not signed in. */
   readonly csrf: string | null;
@@ -59,6 +59,7 @@ const sections = [
   ["keys", "/dashboard/keys", "Keys"],
   ["accounts", "/dashboard/accounts", "Accounts"],
   ["budgets", "/dashboard/budgets", "Budgets"],
+  ["limits", "/dashboard/limits", "Limits"],
   ["prices", "/dashboard/prices", "Prices"],
   ["ledger", "/dashboard/ledger", "Ledger"],
   ["people", "/dashboard/people", "People"],

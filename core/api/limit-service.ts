@@ -6,7 +6,14 @@ import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
 import type { LimitBook, LimitRule } from "../pipeline/limit-book.ts";
 import { limitsOn } from "../pipeline/limit-rules.ts";
-import { limitFields, limitOptions, type Limits, type LimitScope, type RateLimiter } from "../plugin/plugin.ts";
+import {
+  type Limit,
+  limitFields,
+  limitOptions,
+  type Limits,
+  type LimitScope,
+  type RateLimiter,
+} from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { Database, Page, PageQuery } from "../storage/database.ts";
 import type { LimitRow } from "../storage/limit.ts";
@@ -50,11 +57,20 @@ export interface LimitService {
   /** `null`: no such limit that may be changed: those of the file are not. */
   change(id: string, input: unknown): Promise<ShownLimit | null>;
   remove(id: string): Promise<boolean>;
+  /** Where limits stand that are written elsewhere, as those of a key. */
+  use(scope: LimitScope, limits: Limits): Promise<readonly LimitUse[] | null>;
+  /** What calls met since the start of the process. */
+  met(): readonly {
+    readonly scope: string;
+    readonly measure: string;
+    readonly enforced: boolean;
+    readonly count: number;
+  }[];
 }
 
 export interface LimitServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId" | "enforces"> {
   readonly database: Pick<Database, "accounts" | "keys" | "limits">;
-  readonly book: Pick<LimitBook, "rules" | "adopt">;
+  readonly book: Pick<LimitBook, "rules" | "adopt" | "met">;
   readonly limiters: readonly Instance<RateLimiter>[];
 }
 
@@ -112,6 +128,9 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
       adopt();
       return removed;
     },
+    use: (scope, limits) => useOf(limiters[0], limitsOn(scope, limits)),
+    met: () =>
+      [...book.met.values()].map(({ labels, count }) => ({ ...labels, enforced: labels.enforced === "true", count })),
   };
 }
 
@@ -137,13 +156,20 @@ function ofInstance(limiter: Instance<RateLimiter>): readonly Entry[] {
   return [entryOf({ id: `rate-limit-${limiter.name}`, source: "instance", scope, limits, enforce }, limiter)];
 }
 
-/** A limiter that does not tell, or fails, must not hide the limits. */
 async function withUse({ limit, createdMs, limiter }: Entry): Promise<ShownLimit> {
   const { scope, limits, enforce } = limit;
   const { id } = scope;
-  const ask = async () => (id === null ? null : await limiter?.slot.use?.(limitsOn({ ...scope, id }, limits, enforce)));
-  const use = await ask().catch(() => null);
-  return { ...limit, createdMs, use: use ?? null };
+  const use = id === null ? null : await useOf(limiter, limitsOn({ ...scope, id }, limits, enforce));
+  return { ...limit, createdMs, use };
+}
+
+/** A limiter that does not tell, or fails, must not hide the limits. */
+async function useOf(limiter: Entry["limiter"], limits: readonly Limit[]): Promise<readonly LimitUse[] | null> {
+  try {
+    return (await limiter?.slot.use?.(limits)) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 function merged(before: Limits, named: Readonly<Record<string, unknown>>): Limits {

@@ -255,6 +255,7 @@ export const serve: Command = async (input) => {
       dashboard: {
         database,
         money: { accounts, budgets, credits },
+        limits,
         prices,
         content,
         estimates: ratios.list,

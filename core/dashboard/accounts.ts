@@ -2,6 +2,7 @@ import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
 import type { AccountSummary } from "../storage/database.ts";
 import { budgetLines } from "./budget-lines.ts";
+import { limitLines } from "./limit-lines.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
@@ -29,10 +30,11 @@ export function accountRoutes(dependencies: DashboardDependencies): readonly Pag
     const account = await database.accounts.get(id);
     if (account === null) return errorPage(visit.request, 404, version);
     const { accounts } = await allAccounts(database);
-    const [line, usage, budgets, balance] = await Promise.all([
+    const [line, usage, budgets, limits, balance] = await Promise.all([
       database.accounts.lineage(id, now()),
       database.calls.usage({ from: since(), to: now() + 1, groupBy: ["account"], under: id }),
       database.budgets.list({ scope: { kind: "account", id }, limit: 50 }),
+      dependencies.limits.list({ scope: { kind: "account", id }, limit: 50 }),
       database.credits.balance(id),
     ]);
     const tree = treeOf(accounts, usage.data);
@@ -45,6 +47,7 @@ export function accountRoutes(dependencies: DashboardDependencies): readonly Pag
       // Not under itself or what is below it.
       places: tree.filter((branch) => !isUnder(tree, branch.id, id)),
       budgets: await budgetLines(database, budgets.data),
+      limits: await limitLines(database, limits.data, now()),
       balance,
       content: database.content.setting({ kind: "account", id }) ?? "",
       error,

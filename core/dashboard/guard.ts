@@ -68,6 +68,7 @@ const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = 
   keys: "keys.read",
   accounts: "accounts.read",
   budgets: "budgets.read",
+  limits: "limits.read",
   prices: "prices.read",
   ledger: "ledger.read",
   people: "people.read",

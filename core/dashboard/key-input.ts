@@ -19,6 +19,7 @@ export function typed(form: URLSearchParams): Values {
     expires: field("expires"),
     requestsPerMinute: field("requestsPerMinute"),
     tokensPerMinute: field("tokensPerMinute"),
+    usdPerDay: field("usdPerDay"),
     concurrency: field("concurrency"),
     content: field("content"),
   };
@@ -66,6 +67,7 @@ function parseLimits(values: Values): KeyRow["limits"] {
       requestsPerMinute: parseWhole(values.requestsPerMinute, "Requests a minute"),
     }),
     ...(values.tokensPerMinute !== "" && { tokensPerMinute: parseWhole(values.tokensPerMinute, "Tokens a minute") }),
+    ...(values.usdPerDay !== "" && { usdPerDay: values.usdPerDay }),
     ...(values.concurrency !== "" && { concurrency: parseWhole(values.concurrency, "Calls at once") }),
   };
 }

@@ -1,6 +1,8 @@
 import { GatewayError } from "../chat/error.ts";
 import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel } from "../../views/keys.ts";
+import { limitText } from "../chat/limit.ts";
+import { limitsOn } from "../pipeline/limit-rules.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
@@ -61,7 +63,8 @@ export function keyRoutes(dependencies: DashboardDependencies): readonly PageRou
 }
 
 async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number): Promise<KeyLine> {
-  const { accountId, ...key } = row;
+  const { accountId, limits: written, ...rest } = row;
+  const key = { ...rest, limits: limitsOn({ kind: "key", id: row.id }, written).map(limitText) };
   const accountName = accountId === "default" ? null : ((await database.accounts.get(accountId))?.name ?? accountId);
   if (row.revokedMs !== null) return { ...key, accountName, state: "revoked" };
   return { ...key, accountName, state: row.expiresMs !== null && row.expiresMs <= nowMs ? "expired" : "active" };

@@ -5,10 +5,10 @@ import type { Shell } from "../../views/layout.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor, Permission } from "../identity/policy.ts";
 import type { SignIn } from "../identity/sign-in.ts";
-import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
+import type { Awaitable, Limits, LimitScope, LimitUse, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
-import type { AccountSummary, Database, Page } from "../storage/database.ts";
+import type { AccountSummary, Database, Page, PageQuery } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { PageOptions } from "./page.ts";
 import type { Sessions } from "../identity/sessions.ts";
@@ -26,6 +26,7 @@ export interface DashboardDependencies {
   /** What was learned of each model. */
   readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
+  readonly limits: DashboardLimits;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;
   /** Epoch milliseconds. */
@@ -75,6 +76,29 @@ export interface DashboardMoney {
     change(id: string, input: unknown): Promise<BudgetRow | null>;
   };
   readonly credits: { add(input: unknown): Awaitable<object> };
+}
+/** What the pages ask of the limits; as the API's `LimitService`. */
+export interface DashboardLimits {
+  list(query: PageQuery & { readonly scope?: LimitScope }): Promise<Page<PageLimit>>;
+  get(id: string): Promise<PageLimit | null>;
+  create(input: unknown): Promise<PageLimit>;
+  change(id: string, input: unknown): Promise<PageLimit | null>;
+  remove(id: string): Promise<boolean>;
+  use(scope: LimitScope, limits: Limits): Promise<readonly LimitUse[] | null>;
+  met(): readonly {
+    readonly scope: string;
+    readonly measure: string;
+    readonly enforced: boolean;
+    readonly count: number;
+  }[];
+}
+export interface PageLimit {
+  readonly id: string;
+  readonly source: "api" | "file" | "default" | "instance" | "key";
+  readonly scope: { readonly kind: LimitScope["kind"]; readonly id: string | null };
+  readonly limits: Limits;
+  readonly enforce: boolean;
+  readonly use: readonly LimitUse[] | null;
 }
 export interface CreateKeyInput {
   readonly name: string;

@@ -5,6 +5,7 @@ import { callRoutes } from "./calls.ts";
 import { guarded } from "./guard.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
+import { limitRoutes } from "./limits.ts";
 import { loginRoutes } from "./login.ts";
 import { logoutRoutes } from "./logout.ts";
 import { meRoutes } from "./me.ts";
@@ -38,6 +39,7 @@ const pagesOf = (dependencies: DashboardDependencies, sessions: Sessions): reado
   ...keyRoutes(dependencies),
   ...accountRoutes(dependencies),
   ...budgetRoutes(dependencies),
+  ...limitRoutes(dependencies),
   ...ledgerRoutes(dependencies),
   ...priceRoutes(dependencies),
   ...peopleRoutes(dependencies),

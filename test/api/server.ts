@@ -104,6 +104,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       dashboard: {
         database,
         money: { accounts, budgets, credits },
+        limits,
         prices,
         content: { read: async () => null, remove: async () => 0 },
         estimates: services.ratios.list,

@@ -249,6 +249,13 @@ function inBrowser(path: string): void {
     "every page fits a desk and a phone, by day and by night",
     async () => {
       await one.database.credits.add({ accountId: "zoe", nano: 12_500_000_000, expiresMs: startMs, note: "invoice 7" });
+      const { id: limitId } = await one.limits.create({
+        scope: { kind: "account", id: "zoe" },
+        requestsPerMinute: 1_000_000_000,
+        tokensPerDay: 5_000_000,
+        usdPerHour: "12.5",
+        concurrency: 20,
+      });
       const detail = one.database.rows.calls.find((call) => call.attempts.length > 1)?.callId ?? "";
       const pages = {
         login: "/dashboard/login",
@@ -260,6 +267,8 @@ function inBrowser(path: string): void {
         account: "/dashboard/accounts/zoe",
         budgets: "/dashboard/budgets",
         budget: `/dashboard/budgets/${one.database.rows.budgets[0]?.id ?? ""}`,
+        limits: "/dashboard/limits",
+        limit: `/dashboard/limits/${limitId}`,
         ledger: "/dashboard/ledger",
         prices: "/dashboard/prices?search=gpt-5",
         unpriced: "/dashboard/prices/unpriced",

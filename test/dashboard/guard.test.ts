@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { fakePrices } from "../support/fake-book.ts";
+import { fakeLimits } from "../support/fake-limits.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { keyRow, site } from "./site.ts";
@@ -17,6 +18,7 @@ const routes = dashboardRoutes({
     budgets: { create: unreached, change: unreached },
     credits: { add: unreached },
   },
+  limits: fakeLimits(fakeDatabase()),
   publicUrl: "http://localhost:8787",
   now: () => 0,
   verifyAdminToken: async () => false,

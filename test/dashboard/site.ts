@@ -1,6 +1,7 @@
 import type { KeptContent } from "../../core/pipeline/content/log.ts";
 import { accountService } from "../../core/api/accounts.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
+import type { LimitService } from "../../core/api/limit-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
 import { GatewayError } from "../../core/chat/error.ts";
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
@@ -9,11 +10,13 @@ import { errorPage } from "../../core/dashboard/page.ts";
 import { createSessions, type Sessions } from "../../core/identity/sessions.ts";
 import type { KeyRow } from "../../core/storage/key.ts";
 import { fakePrices } from "../support/fake-book.ts";
+import { fakeLimits } from "../support/fake-limits.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
 
 export interface Site {
   readonly database: FakeDatabase;
+  readonly limits: LimitService;
   /** Moves when a test says so. */
   readonly clock: { nowMs: number };
   readonly sessions: Sessions;
@@ -49,6 +52,7 @@ export function site({
     newId: () => crypto.randomUUID(),
     enforces: { limits: true, budgets: true },
   };
+  const limitsHere = fakeLimits(database, parts.now);
   const routes = dashboardRoutes({
     database,
     ...fakePeople(),
@@ -60,6 +64,7 @@ export function site({
         return at < 0 ? 0 : kept.splice(at, 1).length;
       },
     },
+    limits: limitsHere,
     prices: fakePrices(() => clock.nowMs, seed.unpriced),
     estimates: () => estimates,
     publicUrl,
@@ -109,6 +114,7 @@ export function site({
   });
   return {
     database,
+    limits: limitsHere,
     clock,
     sessions,
     async fetch(request) {

@@ -12,6 +12,8 @@ import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
 import { keysPage } from "../../views/keys.ts";
+import type { LimitLine } from "../../views/limit-table.ts";
+import { limitPage, limitsPage } from "../../views/limits.ts";
 import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
 import { mePage } from "../../views/me.ts";
@@ -20,6 +22,18 @@ import { personPage } from "../../views/person.ts";
 import { login } from "../../views/login.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
+
+const limitLine = (text: string): LimitLine => ({
+  id: text,
+  scopeKind: text,
+  scopeName: text,
+  source: "api",
+  enforce: false,
+  parts: [
+    { field: text, text, value: text, use: { amount: 10, used: 3, held: 2, freeAtMs: 5, text } },
+    { field: text, text, value: text, use: null },
+  ],
+});
 
 const personLine = (text: string) => ({
   id: text,
@@ -181,7 +195,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
           last4: text,
           state: "active",
           models: [text],
-          limits: { concurrency: 1 },
+          limits: [text],
           expiresMs: null,
           createdMs: 0,
           lastUsedMs: null,
@@ -200,6 +214,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
           expires: text,
           requestsPerMinute: text,
           tokensPerMinute: text,
+          usdPerDay: text,
           concurrency: text,
           content: text,
         },
@@ -218,6 +233,20 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         csrf: "c",
       },
     }),
+  limits: (text) =>
+    limitsPage({
+      limits: [limitLine(text), { ...limitLine(text), scopeName: null }],
+      ofKeys: [limitLine(text)],
+      met: [{ scope: text, measure: text, enforced: false, count: 1 }],
+      next: text,
+      form: {
+        values: { kind: text, id: text, amount: text, measure: text, per: text, enforce: text },
+        error: text,
+        names: [{ id: text, name: text }],
+        csrf: "c",
+      },
+    }),
+  limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>
     accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
@@ -230,6 +259,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       children: [branch(text)],
       places: [branch(text)],
       budgets: [budgetLine(text)],
+      limits: [limitLine(text)],
       balance: { balanceNano: 1, heldNano: 0, sinceMs: 0 },
       content: text,
       error: text,
