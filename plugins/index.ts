@@ -19,6 +19,8 @@ export const builtins: Readonly<Record<Kind, Readonly<Record<string, () => Promi
   observer: {
     log: () => import("./observer/log.ts"),
     prometheus: () => import("./observer/prometheus.ts"),
+    slack: () => import("./observer/slack.ts"),
+    smtp: () => import("./observer/smtp.ts"),
     webhook: () => import("./observer/webhook.ts"),
   },
 };

@@ -3,6 +3,7 @@ import { call, chat } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { eachOf, until } from "../support/poll.ts";
+import { MailServer } from "../support/mail-server.ts";
 import { signatureOf, WebhookReceiver } from "../support/receiver.ts";
 import { type Setup, setUp, type SetupOptions } from "../support/setup.ts";
 
@@ -263,6 +264,30 @@ describe("alerts", () => {
     await setup.gateway.start();
     await until("the alert", () => receiver.taken.length === 1);
     expect(new Set(receiver.got.map(({ body }) => body.id)).size).toBe(1);
+  }, 30_000);
+
+  test("an alert goes to a channel and by mail as well", async () => {
+    const [channel, mail] = [await WebhookReceiver.start(), await MailServer.start()];
+    stops.push(
+      () => channel.stop(),
+      () => mail.stop(),
+    );
+    const config = [
+      "observer:",
+      `  slack: { url: "${channel.url}" }`,
+      `  mail: { use: smtp, host: 127.0.0.1, port: ${mail.port}, tls: none, user: proxy, password: a-password-canary, from: a@example.com, to: b@example.com }`,
+    ];
+    const setup = await setUp({ config: config.join("\n") });
+    stops.push(() => setup.stop());
+    for (const canary of ["hook-canary", "a-password-canary"]) setup.gateway.secrets.add(canary);
+    setup.upstream.on("m", answers({ promptTokens: 1_000, completionTokens: 10 }));
+    await budgetOf(setup, { usd: "0.01", alertPercents: [5] });
+    await calls(setup, 1);
+    const line = "Budget of key test: 5 % of $0.01 (lifetime) is spent, $0.00102 so far.";
+    await until("both", () => channel.got.length === 1 && mail.mails.length === 1);
+    expect(channel.got[0]?.body.text).toBe(line);
+    expect(mail.mails[0]?.text.replaceAll("=\n", "")).toContain(line);
+    await invariants(setup);
   }, 30_000);
 
   test("by hand: a test, what is tried at once, and a receiver that is not there", async () => {

@@ -1,0 +1,92 @@
+import { definePlugin, GatewayError, t, type ToldEvent } from "llm-proxy/plugin";
+import { alertsOption } from "./alert-option.ts";
+
+/** Silence that ends a connection; the whole delivery has a deadline of its own. */
+const silenceMs = 8_000;
+
+export default definePlugin({
+  kind: "observer",
+  name: "smtp",
+  api: 1,
+  description: "Sends alerts by e-mail.",
+  config: t.Object(
+    {
+      host: t.String({ minLength: 1, description: "Of the mail server." }),
+      port: t.Integer({ minimum: 1, maximum: 65_535, default: 587 }),
+      tls: t.Union([t.Literal("starttls"), t.Literal("implicit"), t.Literal("none")], {
+        default: "starttls",
+        expected: "starttls, implicit or none",
+        description:
+          "`starttls` refuses a server that has none, `implicit` is what port 465 speaks, `none` sends in the clear, a password too.",
+      }),
+      user: t.Optional(t.String({ minLength: 1 })),
+      password: t.Optional(t.String({ minLength: 1, writeOnly: true })),
+      from: t.String({ minLength: 3, description: "`proxy@example.com` or `LLM Proxy <proxy@example.com>`." }),
+      to: t.Union([t.String({ minLength: 3 }), t.Array(t.String({ minLength: 3 }), { minItems: 1 })], {
+        expected: "an address or a list of them",
+        description: "An address, or a list of them.",
+      }),
+      events: alertsOption,
+    },
+    { additionalProperties: false },
+  ),
+  async setup({ host, port, tls, user, password, from, to, events }) {
+    if ((user === undefined) !== (password === undefined)) throw new Error("user and password: give both or none");
+    const { createTransport } = await import("nodemailer");
+    const options = {
+      host,
+      port,
+      secure: tls === "implicit",
+      requireTLS: tls === "starttls",
+      ignoreTLS: tls === "none",
+      connectionTimeout: silenceMs,
+      greetingTimeout: silenceMs,
+      socketTimeout: silenceMs,
+      // Nothing in a message is to be read from a file or fetched.
+      disableFileAccess: true,
+      disableUrlAccess: true,
+      ...(user !== undefined && password !== undefined && { auth: { user, pass: password } }),
+    };
+    return {
+      receiver: {
+        events,
+        async deliver([event], signal) {
+          if (event === undefined) return;
+          // One connection a message: alerts are few, and an abort ends it.
+          const transport = createTransport(options);
+          const stopped = Promise.withResolvers<never>();
+          const stop = () => stopped.reject(new GatewayError("unavailable", "the mail server took too long"));
+          signal.addEventListener("abort", stop);
+          try {
+            await Promise.race([transport.sendMail({ from, to, ...mailOf(event) }), stopped.promise]);
+          } catch (error) {
+            throw reasonOf(error);
+          } finally {
+            signal.removeEventListener("abort", stop);
+            transport.close();
+          }
+        },
+      },
+    };
+  },
+});
+
+const maxSubject = 150;
+
+/** The id makes the message's own, by which mail programs know what they have had. */
+const mailOf = ({ id, type, atMs, text, data }: ToldEvent) => ({
+  messageId: `<${id}@llm-proxy.invalid>`,
+  subject: `[LLM Proxy] ${text.length > maxSubject ? `${text.slice(0, maxSubject - 1)}…` : text}`,
+  text: `${text}\n\n${type}, ${new Date(atMs).toISOString()}\n${id}\n\n${JSON.stringify(data, null, 2)}\n`,
+});
+
+/** What the server said may repeat what it was told, the user and an encoded password: only codes are kept. */
+function reasonOf(error: unknown): Error {
+  if (error instanceof GatewayError) return error;
+  const field = (name: string): unknown => (error instanceof Error ? Reflect.get(error, name) : undefined);
+  const [code, responseCode] = [field("code"), field("responseCode")];
+  const answer = typeof responseCode === "number" ? ` (${responseCode})` : "";
+  return new GatewayError("unavailable", `${typeof code === "string" ? code : "the mail was not sent"}${answer}`, {
+    cause: error,
+  });
+}
