@@ -1,3 +1,4 @@
+import type { ContentAccess } from "../../core/api/content.ts";
 import { accountService } from "../../core/api/accounts.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
@@ -42,6 +43,8 @@ export interface ApiOptions extends BenchOptions {
   /** In the place of the database's own. */
   readonly exports?: ExportRepository;
   readonly enforces?: { readonly limits: boolean; readonly budgets: boolean };
+  /** Prompts and answers that are kept; default: none are. */
+  readonly kept?: ContentAccess;
 }
 
 export const adminToken = "admin-token-of-these-tests";
@@ -49,9 +52,16 @@ export const adminToken = "admin-token-of-these-tests";
 export const sessionCookie = "session=of-these-tests";
 const json = { "content-type": "application/json" };
 
+const nothingKept: ContentAccess = { read: async () => null, remove: async () => 0 };
+
 export function apis(): (options?: ApiOptions) => Promise<Api> {
   const newBench = benches();
-  return async ({ enforces = { limits: true, budgets: true }, exports, ...options } = {}) => {
+  return async ({
+    enforces = { limits: true, budgets: true },
+    exports,
+    kept: content = nothingKept,
+    ...options
+  } = {}) => {
     const bench = await newBench(options);
     const { clock } = bench;
     const database = { ...bench.database, ...(exports && { exports }) };
@@ -87,7 +97,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         budgets,
         prices,
         credits,
-        content: { read: async () => null, remove: async () => 0 },
+        content,
         limits,
         ratios: services.ratios,
         outbox: { test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined) },
@@ -106,7 +116,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         money: { accounts, budgets, credits },
         limits,
         prices,
-        content: { read: async () => null, remove: async () => 0 },
+        content,
         estimates: services.ratios.list,
         publicUrl,
         now: clock.now,
