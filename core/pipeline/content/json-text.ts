@@ -1,5 +1,5 @@
 import type { RedactionCounts, Redactor } from "./redact.ts";
-import { withoutMedia } from "./media.ts";
+import { noteOfMedia, restOfRun, shortestMedia, withoutMedia } from "./media.ts";
 
 /** What was done to a text before it was stored. */
 export interface Findings {
@@ -13,8 +13,6 @@ export interface Findings {
 export const slack = 8_192;
 /** Of a text that was cut, how much of its end is dropped: a half of a secret looks like nothing. */
 export const lastBegun = 256;
-/** Of one string of a document, how much is looked through for media. */
-const maxSearched = 8 * 1_024 * 1_024;
 
 /**
  * JSON as it was sent, but for what is redacted and for media. Strings are read as what they say, so that an escape hides
@@ -52,9 +50,13 @@ function shownGap(gap: string, redact: Redactor, { redacted }: Findings): string
 
 /** `source`: between the quotes, as it was sent. */
 function shownString(source: string, before: string, room: number, redact: Redactor, findings: Findings): string {
-  const found = () => void (findings.media += 1);
-  const searched = source.length < 512 ? source : withoutMedia(source.slice(0, maxSearched), before, found);
-  const isCut = searched.length > room || source.length > maxSearched;
+  const note = noteOfMedia(source, before);
+  if (note !== null) {
+    findings.media += 1;
+    return note;
+  }
+  const { searched, isRest } = searchedFor(source, room, findings);
+  const isCut = isRest || searched.length > room;
   if (isCut) findings.isCut = true;
   const kept = isCut ? searched.slice(0, room) : searched;
   if (kept.length < 4) return kept;
@@ -63,6 +65,25 @@ function shownString(source: string, before: string, room: number, redact: Redac
   // What was begun there cannot be known for what it is.
   if (isCut) return JSON.stringify(shown.slice(0, -lastBegun)).slice(1, -1);
   return shown === said ? kept : JSON.stringify(shown).slice(1, -1);
+}
+
+/** Without media, as far as there is room. `isRest`: there is more. */
+function searchedFor(
+  source: string,
+  room: number,
+  findings: Findings,
+): { readonly searched: string; readonly isRest: boolean } {
+  if (source.length < shortestMedia) return { searched: source, isRest: false };
+  const found = () => void (findings.media += 1);
+  let searched = "";
+  let from = 0;
+  while (from < source.length && searched.length <= room) {
+    restOfRun.lastIndex = Math.min(from + room, source.length);
+    const end = restOfRun.lastIndex + (restOfRun.exec(source)?.[0].length ?? 0);
+    searched += withoutMedia(source.slice(from, end), found);
+    from = end;
+  }
+  return { searched, isRest: from < source.length };
 }
 
 /** What was cut may end within an escape. */

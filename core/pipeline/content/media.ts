@@ -3,22 +3,50 @@ export const mediaNote = (kind: string, bytes: number): string =>
   `[${kind}, ${bytes.toLocaleString("en-US")} bytes, not kept]`;
 
 /** Base64 as JSON holds it: some writers escape each slash. */
-const runs =
-  /(?<![A-Za-z0-9+/=_\\-])(?:data:([a-z]{1,20}\/[a-z0-9.+-]{1,60})?[^,"\s]{0,80};base64,)?[A-Za-z0-9+/=_\\-]{512,}/gi;
+const runs = /(?<![A-Za-z0-9+/=_\\-])(?:data:[^,"\s]{0,160};base64,)?[A-Za-z0-9+/=_\\-]{512,}/g;
+/** In characters of base64: what is shorter stays. */
+export const shortestMedia = 512;
 /** Of each run, what tells base64 from a row of the same letter. */
-const sampled = 512;
+const sampled = shortestMedia;
 
-/** The text with every long base64 in it replaced. `before`: what the JSON says before it, where the kind may be named. */
-export function withoutMedia(text: string, before: string, found: () => void): string {
-  return text.replace(runs, (run: string, named: string | undefined) => {
-    const comma = run.indexOf(";base64,");
-    const data = comma < 0 ? run : run.slice(comma + 8);
-    if (!looksEncoded(data)) return run;
+/**
+ * What stands for a string that is media and nothing else, which only samples of it tell; `null`: it is not. `before`: what
+ * the JSON says before it, where the kind may be named.
+ */
+export function noteOfMedia(source: string, before: string): string | null {
+  if (source.length < shortestMedia) return null;
+  const comma = source.slice(0, 200).indexOf(";base64,");
+  const from = comma < 0 ? 0 : comma + 8;
+  if (!looksEncoded(source.slice(from, from + sampled))) return null;
+  for (let part = 0; part <= samples; part++) {
+    const at = from + Math.floor(((source.length - from - sampled) * part) / samples);
+    if (!alphabet.test(source.slice(Math.max(from, at), at + sampled))) return null;
+  }
+  return noteOf(source, before);
+}
+
+const samples = 16;
+const alphabet = /^[A-Za-z0-9+/=_\\-]+$/;
+/** From the end of what is looked at to the end of a base64 that reaches beyond it. */
+export const restOfRun = /[A-Za-z0-9+/=_\\-]*/y;
+
+/** The text with every long base64 in it replaced. */
+export function withoutMedia(text: string, found: () => void): string {
+  return text.replace(runs, (run) => {
+    const comma = run.slice(0, 200).indexOf(";base64,");
+    if (!looksEncoded(run.slice(comma < 0 ? 0 : comma + 8))) return run;
     found();
-    const escapes = data.includes("\\") ? data.split("\\").length - 1 : 0;
-    const kind = named ?? namedBefore(before) ?? kindOf(data);
-    return mediaNote(kind, Math.floor(((data.length - escapes) * 3) / 4) - (/={0,2}$/.exec(data)?.[0].length ?? 0));
+    return noteOf(run, "");
   });
+}
+
+function noteOf(run: string, before: string): string {
+  const [head = "", named] = /^(?:data:([a-z]{1,20}\/[a-z0-9.+-]{1,60})?[^,"\s]{0,80};base64,)?/i.exec(run) ?? [];
+  const data = run.slice(head.length);
+  const escapes = data.slice(0, sampled).includes("\\") ? data.split("\\").length - 1 : 0;
+  const padding = data.endsWith("==") ? 2 : data.endsWith("=") ? 1 : 0;
+  const bytes = Math.floor(((data.length - escapes) * 3) / 4) - padding;
+  return mediaNote(named ?? namedBefore(before) ?? kindOf(data), bytes);
 }
 
 function looksEncoded(data: string): boolean {
