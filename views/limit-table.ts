@@ -59,13 +59,13 @@ const places = {
   key: "the key",
 } as const;
 
-export const subject = (limit: LimitLine): Html => {
+const subject = (limit: LimitLine): Html => {
   const shown = limit.scopeName === null ? html`each` : name(limit.scopeName);
   return limit.source === "api" ? html`<a href="${url(`/dashboard/limits/${segment(limit.id)}`)}">${shown}</a>` : shown;
 };
 
 /** Counted and held as parts of the limit. */
-export function limitGauge({ amount, used, held }: NonNullable<LimitPart["use"]>): Html {
+function limitGauge({ amount, used, held }: NonNullable<LimitPart["use"]>): Html {
   const counted = percent(used, amount);
   const open = Math.min(100 - counted, percent(held, amount));
   const label = `${count(counted)} % counted, ${count(open)} % held`;

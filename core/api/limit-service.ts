@@ -5,7 +5,7 @@ import { limitFault } from "../config/limit-fault.ts";
 import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
 import type { LimitBook, LimitRule } from "../pipeline/limit-book.ts";
-import { limitsOn } from "../pipeline/limit-rules.ts";
+import { limitsOn } from "../plugin/limit-rules.ts";
 import {
   type Limit,
   limitFields,

@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel } from "../../views/keys.ts";
 import { limitText } from "../chat/limit.ts";
-import { limitsOn } from "../pipeline/limit-rules.ts";
+import { limitsOn } from "../plugin/limit-rules.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";

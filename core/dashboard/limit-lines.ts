@@ -1,6 +1,6 @@
 import type { LimitLine, LimitPart } from "../../views/limit-table.ts";
 import { limitText, type LimitUse, quantityText } from "../chat/limit.ts";
-import { limitsOn } from "../pipeline/limit-rules.ts";
+import { limitsOn } from "../plugin/limit-rules.ts";
 import { limitFields } from "../plugin/plugin.ts";
 import type { DashboardDatabase, PageLimit } from "./route.ts";
 

@@ -8,7 +8,7 @@ import {
   type Principal,
   type Scope,
 } from "../plugin/plugin.ts";
-import { limitsOn } from "./limit-rules.ts";
+import { limitsOn } from "../plugin/limit-rules.ts";
 import { type UsualOutput, usualOutput } from "./usual-output.ts";
 
 /** One entry of the file or of the database. */

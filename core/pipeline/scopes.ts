@@ -3,7 +3,7 @@ import type { Limit, Principal, RateLimiter } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { callerScope, eachOf, type LimitBook } from "./limit-book.ts";
-import { limitsOn } from "./limit-rules.ts";
+import { limitsOn } from "../plugin/limit-rules.ts";
 import type { Route } from "./models.ts";
 import type { Services } from "./services.ts";
 

@@ -12,7 +12,6 @@ import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
 import { keysPage } from "../../views/keys.ts";
-import type { LimitLine } from "../../views/limit-table.ts";
 import { limitPage, limitsPage } from "../../views/limits.ts";
 import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
@@ -22,30 +21,7 @@ import { personPage } from "../../views/person.ts";
 import { login } from "../../views/login.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
-
-const limitLine = (text: string): LimitLine => ({
-  id: text,
-  scopeKind: text,
-  scopeName: text,
-  source: "api",
-  enforce: false,
-  parts: [
-    { field: text, text, value: text, use: { amount: 10, used: 3, held: 2, freeAtMs: 5, text } },
-    { field: text, text, value: text, use: null },
-  ],
-});
-
-const personLine = (text: string) => ({
-  id: text,
-  kind: "person" as const,
-  name: text,
-  email: text,
-  role: text,
-  accountName: text,
-  hasPassword: true,
-  hasTotp: true,
-  signedInMs: 1,
-});
+import { branch, budgetLine, limitLine, line, personLine, sum } from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
@@ -365,37 +341,6 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       5,
     ),
 };
-
-const budgetLine = (text: string) => ({
-  id: text,
-  scopeKind: text,
-  scopeName: text,
-  window: text,
-  timeZone: text,
-  limitNano: 5,
-  increase: { nano: 1, untilMs: 9 },
-  onShortfall: "cap" as const,
-  admission: "bound" as const,
-  spentNano: 9,
-  heldNano: 1,
-  windowStartMs: 0,
-  resetsAtMs: null,
-});
-const branch = (text: string) => ({ id: text, name: text, depth: 1, keys: 1, calls: 2, chargeNano: 3 });
-const sum = { calls: 3, failed: 1, refused: 1, left: 0, inputTokens: 10, outputTokens: 20, costNano: 4, chargeNano: 4 };
-const line = (text: string) => ({
-  callId: "c1",
-  createdMs: 0,
-  model: text,
-  provider: text,
-  upstreamModel: text,
-  caller: text,
-  status: "ok",
-  inputTokens: 1,
-  outputTokens: 2,
-  costNano: 3,
-  durationMs: 4,
-});
 
 for (const [page, render] of Object.entries(pages)) {
   test(`${page}: data adds no element, no attribute and no htmx behaviour`, async () => {

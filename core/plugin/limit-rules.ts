@@ -1,4 +1,4 @@
-import { limitFields, type Limit, type Limits, type LimitScope } from "../plugin/plugin.ts";
+import { limitFields, type Limit, type Limits, type LimitScope } from "./plugin.ts";
 
 type Amount = Pick<Limit, "measure" | "per" | "amount">;
 

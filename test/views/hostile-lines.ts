@@ -1,0 +1,67 @@
+import type { LimitLine } from "../../views/limit-table.ts";
+
+/** Rows of tables with `text` wherever text from outside can come. */
+
+export const limitLine = (text: string): LimitLine => ({
+  id: text,
+  scopeKind: text,
+  scopeName: text,
+  source: "api",
+  enforce: false,
+  parts: [
+    { field: text, text, value: text, use: { amount: 10, used: 3, held: 2, freeAtMs: 5, text } },
+    { field: text, text, value: text, use: null },
+  ],
+});
+
+export const personLine = (text: string) => ({
+  id: text,
+  kind: "person" as const,
+  name: text,
+  email: text,
+  role: text,
+  accountName: text,
+  hasPassword: true,
+  hasTotp: true,
+  signedInMs: 1,
+});
+
+export const budgetLine = (text: string) => ({
+  id: text,
+  scopeKind: text,
+  scopeName: text,
+  window: text,
+  timeZone: text,
+  limitNano: 5,
+  increase: { nano: 1, untilMs: 9 },
+  onShortfall: "cap" as const,
+  admission: "bound" as const,
+  spentNano: 9,
+  heldNano: 1,
+  windowStartMs: 0,
+  resetsAtMs: null,
+});
+export const branch = (text: string) => ({ id: text, name: text, depth: 1, keys: 1, calls: 2, chargeNano: 3 });
+export const sum = {
+  calls: 3,
+  failed: 1,
+  refused: 1,
+  left: 0,
+  inputTokens: 10,
+  outputTokens: 20,
+  costNano: 4,
+  chargeNano: 4,
+};
+export const line = (text: string) => ({
+  callId: "c1",
+  createdMs: 0,
+  model: text,
+  provider: text,
+  upstreamModel: text,
+  caller: text,
+  status: "ok",
+  inputTokens: 1,
+  outputTokens: 2,
+  costNano: 3,
+  durationMs: 4,
+});
