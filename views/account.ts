@@ -73,7 +73,7 @@ const changes = ({ account, places, content, csrf }: AccountModel): Html => html
     <input type="hidden" name="csrf" value="${csrf}">
     <input type="hidden" name="disabled" value="${account.disabled ? "false" : "true"}">
     <button class="plain${!account.disabled && html` danger`}">${account.disabled ? "Take calls again" : "Disable this account"}</button>
-    <span class="hint">${account.disabled ? "Keys and tokens of it work as before." : "Calls on it and on all accounts below it are refused from the next one on."}</span>
+    <span class="hint">${account.disabled ? "Then its keys and tokens work as before." : "Calls on it and on all accounts below it are refused from the next one on."}</span>
   </form>
   <form method="post" action="${pathOf(account.id)}/removal" class="apart">
     <input type="hidden" name="csrf" value="${csrf}">

@@ -11,7 +11,7 @@ import {
   makeIssuer,
   makeIssuerKey,
 } from "../../support/issuer.ts";
-import { gate } from "../../support/poll.ts";
+import { gate, until } from "../../support/poll.ts";
 
 const minute = 60_000;
 const request = new Request("http://gateway.test/v1/chat/completions", { method: "POST" });
@@ -166,6 +166,18 @@ describe("the issuer's keys", () => {
     hanging.open();
   });
 
+  test("047: nobody waits for an issuer that failed before, however old the keys are by now", async () => {
+    const { clock, issuer, ask, down, warned } = await bench();
+    expect(await ask(issuer.token())).toBe("user-1");
+    down.answer = fails;
+    clock.advance(6 * minute);
+    expect(await ask(issuer.token())).toBe("user-1");
+    await until("the look has failed", () => warned.length > 0);
+    down.answer = () => new Promise(() => {});
+    clock.advance(20 * minute);
+    for (let at = 0; at < 3; at++) expect(await ask(issuer.token({ sub: `user-${at}` }))).toBe(`user-${at}`);
+  });
+
   test("229: while they were never read a token cannot be checked: 503, one look in four seconds, and healed by the next", async () => {
     const { clock, issuer, ask, down, asked } = await bench();
     down.answer = () => Promise.reject(new Error("connection refused"));
@@ -196,13 +208,26 @@ describe("the issuer's keys", () => {
 describe("an answer for the keys that cannot be used", () => {
   const huge = () =>
     new Response(new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(65_536).fill(32)) }));
-  const discovered = (document: (url: string) => object) => (url: string) => (path: string) =>
-    path === discoveryPath ? Response.json(document(url)) : fails();
-  const answers: Readonly<Record<string, (url: string) => NonNullable<Issuer["answer"]>>> = {
+  const keysOf = (issuer: Issuer) => ({ keys: issuer.keys.map(({ jwk }) => jwk) });
+  /** Nothing is wrong but the document. */
+  const discovered = (document: (url: string) => object) => (issuer: Issuer) => (path: string) =>
+    Response.json(path === discoveryPath ? document(issuer.url) : keysOf(issuer));
+  /** Nothing is wrong but the keys. */
+  const shown = (keys: unknown) => (issuer: Issuer) => (path: string) =>
+    Response.json(path === discoveryPath ? { issuer: issuer.url, jwks_uri: `${issuer.url}${jwksPath}` } : { keys });
+  const answers: Readonly<Record<string, (issuer: Issuer) => NonNullable<Issuer["answer"]>>> = {
     "404": () => () => new Response(null, { status: 404 }),
-    "a redirect": (url) => () => new Response(null, { status: 302, headers: { location: `${url}${jwksPath}` } }),
+    "a redirect":
+      ({ url }) =>
+      () =>
+        new Response(null, { status: 302, headers: { location: `${url}${jwksPath}` } }),
     HTML: () => () => new Response("<html>", { headers: { "content-type": "text/html" } }),
     "no end": () => huge,
+    "more than 512 KiB": discovered((url) => ({
+      issuer: url,
+      jwks_uri: `${url}${jwksPath}`,
+      padding: "x".repeat(512 * 1024),
+    })),
     "a list": () => () => Response.json([]),
     "another issuer": discovered((url) => ({ issuer: `${url}/`, jwks_uri: `${url}/keys` })),
     "no issuer": discovered((url) => ({ jwks_uri: `${url}/keys` })),
@@ -218,24 +243,20 @@ describe("an answer for the keys that cannot be used", () => {
         [{ kty: "RSA", n: 5, e: "AQAB" }],
         {},
         null,
-      ].map((keys) => [
-        `keys ${JSON.stringify(keys)}`,
-        (url: string) => (path: string) =>
-          Response.json(path === discoveryPath ? { issuer: url, jwks_uri: `${url}${jwksPath}` } : { keys }),
-      ]),
+      ].map((keys) => [`keys ${JSON.stringify(keys)}`, shown(keys)]),
     ),
   };
 
   test.each(Object.keys(answers))("%s: 503, and nothing is taken over", async (name) => {
     const { clock, issuer, ask, down, warned } = await bench();
-    down.answer = answers[name]?.(issuer.url) ?? null;
+    down.answer = answers[name]?.(issuer) ?? null;
     expect(await ask(issuer.token())).toBe(503);
     expect(warned).toHaveLength(1);
     clock.advance(5_000);
     down.answer = null;
     expect(await ask(issuer.token())).toBe("user-1");
     clock.advance(6 * minute);
-    down.answer = answers[name]?.(issuer.url) ?? null;
+    down.answer = answers[name]?.(issuer) ?? null;
     expect(await ask(issuer.token({ sub: "user-2" }))).toBe("user-2");
     expect(await ask(issuer.token({ sub: "user-3" }))).toBe("user-3");
   });
