@@ -43,6 +43,7 @@ import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
 import { type Command, pathOfConfig } from "./command.ts";
+import { declareKeys } from "./declared-keys.ts";
 import { sweepContent } from "./sweep-content.ts";
 import { expireCredits } from "./expiry.ts";
 import { saveRegularly } from "./save-ratios.ts";
@@ -124,6 +125,14 @@ export const serve: Command = async (input) => {
       random: Math.random,
       newId,
       mask: (text) => loaded.source.mask(text),
+    });
+    await declareKeys(loaded.config.keys, {
+      repository: database.keys,
+      accountOf: (word) => database.accounts.idOf(word),
+      keys: keysFor(database.keys),
+      source: loaded.source,
+      now,
+      newId,
     });
     const open: Services["open"] = new Set();
     const stopSweeping = await sweepRegularly({

@@ -1,4 +1,4 @@
-import type { Limits, LimitScope, PriceRow } from "../plugin/plugin.ts";
+import type { Limits, LimitScope, Operation, PriceRow } from "../plugin/plugin.ts";
 import type { ServerConfig } from "./schema.ts";
 import type { Path, Position, Problem } from "./problem.ts";
 
@@ -18,6 +18,24 @@ export interface Config {
   readonly prices: readonly PriceRow[];
   /** In file order. */
   readonly limits: readonly FileLimit[];
+  readonly keys: readonly DeclaredKey[];
+}
+
+/** A key that the file makes. */
+export interface DeclaredKey {
+  readonly name: string;
+  readonly models: readonly string[] | "all";
+  readonly operations: readonly Operation[] | "all";
+  readonly routes: readonly string[] | "all";
+  readonly cidrs: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly limits: Limits;
+  /** `null`: never. */
+  readonly expiresMs: number | null;
+  /** `key`: the key itself. `sha256`: of one that is not told; hex. */
+  readonly secret: { readonly key: string } | { readonly sha256: string };
+  /** Id or name. */
+  readonly account: string;
 }
 
 export interface FileLimit {

@@ -1,6 +1,6 @@
 import { Value } from "@sinclair/typebox/value";
 import type { PriceRow, PriceSet } from "../plugin/plugin.ts";
-import type { Alias, Config, FileLimit, Instances } from "./config.ts";
+import type { Alias, Config, DeclaredKey, FileLimit, Instances } from "./config.ts";
 import { decimalOf } from "./decimal.ts";
 import { type ConfigFile, defaultInstances, pluginSections, ServerSchema } from "./schema.ts";
 
@@ -31,8 +31,38 @@ export function normalise(file: ConfigFile): Config {
     models: Object.fromEntries(Object.entries(file.models ?? {}).map(([name, alias]) => [name, aliasOf(alias)])),
     prices: (file.prices ?? []).map(priceOf),
     limits: (file.limits ?? []).map(limitOf),
+    keys: Object.entries(file.keys ?? {}).map(([name, key]) => keyOf(name, key)),
   };
 }
+
+const keyOf = (
+  name: string,
+  {
+    key,
+    sha256,
+    account = "default",
+    models,
+    operations,
+    routes,
+    cidrs = [],
+    metadata = {},
+    limits = {},
+    expiresAt,
+  }: NonNullable<ConfigFile["keys"]>[string],
+): DeclaredKey => ({
+  name,
+  // One of the two: `semantics.ts` refuses both and neither.
+  secret: key === undefined ? { sha256: sha256 ?? "" } : { key },
+  account,
+  models: models ?? "all",
+  operations: operations ?? "all",
+  routes: routes ?? "all",
+  cidrs,
+  metadata,
+  limits,
+  // Without `T` it is the start of a day, UTC.
+  expiresMs: expiresAt === undefined ? null : Date.parse(expiresAt),
+});
 
 function serverOf(file: ConfigFile): Config["server"] {
   return Value.Decode(ServerSchema, Value.Default(ServerSchema, { ...file.server }));

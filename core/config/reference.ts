@@ -1,6 +1,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Plugin } from "../plugin/plugin.ts";
 import type { Catalogue } from "./json-schema.ts";
+import { DeclaredKeySchema } from "./key-fields.ts";
 import { ConfigSchema, LimitSchema, pluginSections, PriceSchema, ServerSchema } from "./schema.ts";
 
 /** The config reference of the README, as Markdown, from the schemas alone. */
@@ -19,6 +20,9 @@ export function referenceOf(catalogue: Catalogue): string {
     "### `limits`",
     String(ConfigSchema.properties.limits.description),
     table(rowsOf(LimitSchema)),
+    "### `keys`",
+    String(ConfigSchema.properties.keys.description),
+    table(rowsOf(DeclaredKeySchema)),
     "### Environment",
     [
       "| variable | meaning |",

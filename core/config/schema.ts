@@ -1,6 +1,7 @@
 import { type Static, type TProperties, Type as t } from "@sinclair/typebox";
 import { ContentSchema } from "./content-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
+import { DeclaredKeySchema } from "./key-fields.ts";
 
 /**
  * The config file as one schema: what is checked, what editors complete and what the README lists. A `description` is
@@ -342,6 +343,14 @@ export const ConfigSchema = t.Object(
           "Limits beside those of keys, of the API and of `rate-limit` instances; of all that count a call, the strictest binds. Without one for `ip`, an address may fail to authenticate 100 times a minute; beyond it the answer is 429 instead of 401.",
       }),
     ),
+    keys: t.Optional(
+      t.Record(t.String({ pattern: instanceName }), DeclaredKeySchema, {
+        additionalProperties: false,
+        expectedName: "at most 64 letters, digits, `.`, `_` and `-`, a letter first",
+        description:
+          "Keys that this file alone changes: made at the start, shown read-only elsewhere. One that is taken out of the file is disabled, and works again when it is put back; another `key` or `sha256` replaces its secret.",
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -353,7 +362,6 @@ export type ServerConfig = Static<typeof ServerSchema>;
 /** Sections that wait for the release in which the file can make what it names. */
 export const apiOnly: Readonly<Record<string, string>> = {
   accounts: "made through the API for now, not in the file",
-  keys: "made through the API for now (POST /api/keys), not in the file",
   budgets: "made through the API for now (POST /api/budgets), not in the file",
 };
 

@@ -2,7 +2,7 @@ import { checkAliases, type Finding } from "./aliases.ts";
 import type { Config } from "./config.ts";
 import { limitFault } from "./limit-fault.ts";
 import { didYouMean } from "./nearest.ts";
-import { isNetwork } from "./network.ts";
+import { isCidr, isNetwork } from "./network.ts";
 import type { ConfigFile } from "./schema.ts";
 
 /** What no schema can say: how the parts of a config fit together. */
@@ -13,6 +13,7 @@ export function findingsOf(config: Config, written: ConfigFile): Finding[] {
     ...checkAliases(config, written.models),
     ...checkPrices(config),
     ...checkLimits(config, written),
+    ...checkKeys(config, written),
   ];
 }
 
@@ -82,6 +83,21 @@ function checkLimits(config: Config, { limits = [] }: ConfigFile): Finding[] {
         path: ["limits", at, "scope", "id"],
         message: `no provider instance "${id}"${didYouMean(id, providers)}`,
       });
+  }
+  return findings;
+}
+
+function checkKeys(config: Config, { keys = {} }: ConfigFile): Finding[] {
+  const findings: Finding[] = [];
+  const find = (path: Finding["path"], message: string) => void findings.push({ path: ["keys", ...path], message });
+  for (const [name, { key, sha256, cidrs = [], limits, expiresAt }] of Object.entries(keys)) {
+    if ((key === undefined) === (sha256 === undefined)) find([name], "expected either key or sha256");
+    for (const [at, cidr] of cidrs.entries())
+      if (!isCidr(cidr)) find([name, "cidrs", at], "expected a network, as 10.0.0.0/8");
+    if (expiresAt !== undefined && Number.isNaN(Date.parse(expiresAt)))
+      find([name, "expiresAt"], "there is no such day");
+    if (limits !== undefined && Object.keys(limits).length > 0 && Object.keys(config["rate-limit"]).length === 0)
+      find([name, "limits"], "no rate-limit plugin is configured, so nothing keeps them");
   }
   return findings;
 }

@@ -58,8 +58,11 @@ export interface KeyRepository {
   hasImported(): boolean;
   get(id: string): Awaitable<KeyRow | null>;
   list(query: PageQuery): Awaitable<Page<KeyRow>>;
-  /** Those that the config file declares. */
-  declared(): Awaitable<readonly KeyRow[]>;
+  /**
+   * Makes the keys that the config file declares what it says, by their `declaredAs`; those it declares no longer are
+   * disabled from `atMs` on. All or none: throws `conflict` or `not-found` with the name of the key as `param`.
+   */
+  declare(keys: readonly NewKey[], atMs: number): Awaitable<readonly KeyRow[]>;
   /** `null`: no such key. Only what is given changes. */
   change(id: string, change: Partial<KeyTerms>): Awaitable<KeyRow | null>;
   /**

@@ -29,7 +29,6 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     text: "accounts: []\nkeys: {}\nbudgets: 3\n",
     says: [
       "llm-proxy.yaml:1:1 accounts: made through the API for now, not in the file",
-      "llm-proxy.yaml:2:1 keys: made through the API for now (POST /api/keys), not in the file",
       "llm-proxy.yaml:3:1 budgets: made through the API for now (POST /api/budgets), not in the file",
     ],
   },
@@ -234,6 +233,28 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     says: [
       "llm-proxy.yaml:1:40 server.trustedProxies[1]: expected an address or a network, as 10.0.0.0/8",
       "llm-proxy.yaml:1:53 server.trustedProxies[2]: expected an address or a network, as 10.0.0.0/8",
+    ],
+  },
+  {
+    name: "a key that is too short to be one",
+    text: "keys: { short: { key: secret } }\n",
+    says: ["llm-proxy.yaml:1:23 keys.short.key: expected string length greater or equal to 20"],
+  },
+  {
+    name: "keys that fit the schema and cannot be made",
+    text: [
+      "keys:",
+      "  both: { key: a-key-of-twenty-characters, sha256: " + "a".repeat(64) + " }",
+      "  none: {}",
+      "  net: { key: a-key-of-twenty-characters, cidrs: [everywhere] }",
+      "  day: { key: a-key-of-twenty-characters, expiresAt: 2027-13-40 }",
+      "",
+    ].join("\n"),
+    says: [
+      "llm-proxy.yaml:2:9 keys.both: expected either key or sha256",
+      "llm-proxy.yaml:3:9 keys.none: expected either key or sha256",
+      "llm-proxy.yaml:4:51 keys.net.cidrs[0]: expected a network, as 10.0.0.0/8",
+      "llm-proxy.yaml:5:54 keys.day.expiresAt: there is no such day",
     ],
   },
   {

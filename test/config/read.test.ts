@@ -58,6 +58,7 @@ describe("defaults", () => {
       billing: { ledger: {} },
       guardrail: {},
       cache: {},
+      keys: [],
       observer: { log: {} },
       models: {},
       prices: [],

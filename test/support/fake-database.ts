@@ -153,7 +153,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         return row && { row, untilMs: null };
       },
       hasImported: () => keys.some(({ imported }) => imported),
-      declared: () => keys.filter(({ declaredAs }) => declaredAs !== null),
+      declare: () => [],
       change: (id, change) => changed(id, () => change),
       rotate: (id, { digest, ...secret }) => {
         digests.set(digest, id);

@@ -4,7 +4,7 @@ import type { BudgetBook } from "../budget-book.ts";
 import { lastOfKeyInBlocks, lastOfKeysAfterBlocks } from "../call-blocks.ts";
 import type { Page, PageQuery } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
-import type { KeyRepository, KeyRow, KeyTerms } from "../key.ts";
+import type { KeyRepository, KeyRow, KeyTerms, NewKey } from "../key.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
 import { olderSecrets } from "../schema/sqlite-keys.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -85,8 +85,47 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
     .prepare();
 
   let imported: boolean | null = null;
-  const isTaken = (digest: string): boolean =>
-    findByDigest.all({ digest }).length > 0 || findOlder.all({ digest }).length > 0;
+  const taken = () => new GatewayError("conflict", "there is a key with this secret already");
+
+  /** Of the key that has, or had, this secret. */
+  function ownerOf(digest: string): number | null {
+    return (findByDigest.all({ digest })[0] ?? findOlder.all({ digest })[0])?.ref ?? null;
+  }
+
+  function owner(accountId: string): { readonly accountRef: number } {
+    const account = database
+      .select({ accountRef: accounts.ref })
+      .from(accounts)
+      .where(and(eq(accounts.id, accountId), isNull(accounts.removedMs)))
+      .all()[0];
+    if (!account) throw new GatewayError("not-found", "no such account");
+    return account;
+  }
+
+  function insert({ digest, ...row }: NewKey): KeyRow {
+    const { accountRef } = owner(row.accountId);
+    if (ownerOf(digest) !== null) throw taken();
+    const { id, name, prefix, last4, declaredAs, createdMs, limits, cidrs } = row;
+    database
+      .insert(keys)
+      .values({
+        ...stored(row),
+        id,
+        accountRef,
+        name,
+        prefix,
+        last4,
+        digest,
+        imported: row.imported,
+        limits: JSON.stringify(limits),
+        cidrs: JSON.stringify(cidrs),
+        declaredAs,
+        createdMs,
+      })
+      .run();
+    if (row.imported) imported = true;
+    return { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null };
+  }
 
   return {
     ...reads,
@@ -109,44 +148,47 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
           .all().length > 0;
       return imported;
     },
-    declared: () =>
-      database
-        .select(onCalls)
-        .from(keys)
-        .innerJoin(accounts, eq(accounts.ref, keys.accountRef))
-        .where(isNotNull(keys.declaredAs))
-        .all()
-        .map(shown),
+    declare: (declared, atMs) =>
+      writer.run(() => {
+        const names = new Set(declared.map(({ declaredAs }) => declaredAs));
+        const before = database
+          .select({ ref: keys.ref, id: keys.id, declaredAs: keys.declaredAs })
+          .from(keys)
+          .where(isNotNull(keys.declaredAs))
+          .all();
+        for (const { ref, declaredAs } of before)
+          if (!names.has(declaredAs))
+            database
+              .update(keys)
+              .set({ disabledMs: sql`coalesce(${keys.disabledMs}, ${atMs})` })
+              .where(eq(keys.ref, ref))
+              .run();
+        const ids = declared.map((key) => {
+          const known = before.find(({ declaredAs }) => declaredAs === key.declaredAs);
+          try {
+            if (!known) return insert(key).id;
+            const { accountRef } = owner(key.accountId);
+            const { digest, prefix, last4, imported: foreign } = key;
+            if (ownerOf(digest) !== null && ownerOf(digest) !== known.ref) throw taken();
+            database
+              .update(keys)
+              .set({ ...stored(key), accountRef, digest, prefix, last4, imported: foreign, disabledMs: null })
+              .where(eq(keys.ref, known.ref))
+              .run();
+            if (foreign) imported = true;
+            return known.id;
+          } catch (error) {
+            if (!(error instanceof GatewayError) || key.declaredAs === null) throw error;
+            throw new GatewayError(error.kind, error.message, { param: key.declaredAs });
+          }
+        });
+        return ids.flatMap((id) => reads.get(id) ?? []);
+      }),
     create: (key, budget) =>
       writer.run(() => {
-        const account = database
-          .select({ ref: accounts.ref })
-          .from(accounts)
-          .where(and(eq(accounts.id, key.accountId), isNull(accounts.removedMs)))
-          .all()[0];
-        if (!account) throw new GatewayError("not-found", "no such account");
-        if (isTaken(key.digest)) throw new GatewayError("conflict", "there is a key with this secret already");
-        const { digest, ...row } = key;
-        database
-          .insert(keys)
-          .values({
-            ...stored(row),
-            id: key.id,
-            accountRef: account.ref,
-            name: key.name,
-            prefix: key.prefix,
-            last4: key.last4,
-            digest,
-            imported: key.imported,
-            limits: JSON.stringify(key.limits),
-            cidrs: JSON.stringify(key.cidrs),
-            declaredAs: key.declaredAs,
-            createdMs: key.createdMs,
-          })
-          .run();
+        const row = insert(key);
         if (budget) insertBudget(database, book, budget);
-        if (key.imported) imported = true;
-        return { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null };
+        return row;
       }),
     change: (id, change) =>
       writer.run(() => {
