@@ -3,7 +3,7 @@ import type { Limit, Principal, RateLimiter } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { callerScope, eachOf, type LimitBook } from "./limit-book.ts";
-import { limitsOn } from "../plugin/limit-rules.ts";
+import { isUnlimited, limitsOn } from "../plugin/limit-rules.ts";
 import type { Route } from "./models.ts";
 import type { Services } from "./services.ts";
 
@@ -53,8 +53,9 @@ export function limitsFor(
   scopes: readonly Scope[],
   book: LimitBook,
 ): readonly Limit[] {
-  const found: Limit[] = isFirst ? [...keyLimitsOf(principal), ...book.of(scopes, principal)] : [];
-  if (own)
+  const found: Limit[] = [];
+  if (isFirst) found.push(...keyLimitsOf(principal), ...book.of(scopes, principal));
+  if (own && !isUnlimited(own.limits))
     for (const scope of eachOf(scopes, principal))
       if (scope.kind === own.scope) found.push(...limitsOn(scope, own.limits, own.enforce));
   return found;

@@ -11,6 +11,9 @@ export function limitsOn(scope: LimitScope, limits: Limits, enforce = true): Lim
   return amounts.map((amount) => (enforce ? { scope, ...amount } : { scope, enforce, ...amount }));
 }
 
+/** Whether nothing is limited. */
+export const isUnlimited = (limits: Limits): boolean => amountsOf(limits).length === 0;
+
 function amountsOf(limits: Limits): readonly Amount[] {
   let amounts = read.get(limits);
   if (amounts === undefined) {
