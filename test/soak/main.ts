@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { aborts } from "./aborts.ts";
 import { backup } from "./backup.ts";
+import { eio, eioEvery, slowDisk, walGrow } from "./disk-faults.ts";
 import { idle } from "./idle.ts";
 import { kill9 } from "./kill9.ts";
 import { memory } from "./memory.ts";
@@ -20,6 +21,10 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["retention", { soak: retention, count: 100_000 }],
   ["disk-full", { soak: diskFull, count: 5 }],
   ["db-locked", { soak: locked, count: 3 }],
+  ["slow-disk", { soak: slowDisk, count: 5_000 }],
+  ["eio", { soak: eio, count: 10_000 }],
+  ["eio-every", { soak: eioEvery, count: 200 }],
+  ["wal-grow", { soak: walGrow, count: 10_000 }],
 ]);
 
 const { values, positionals } = parseArgs({
