@@ -3,20 +3,22 @@ import { parseJsonBody } from "../dialects/json-text.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
 import { readBody } from "../runtime/read-body.ts";
-import { type AccountService, accountRoutes } from "./accounts.ts";
-import type { BudgetService } from "./budget-service.ts";
+import type { Database } from "../storage/database.ts";
+import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
-import type { KeyService, KeyServiceDependencies } from "./key-service.ts";
+import type { KeyServiceDependencies } from "./key-service.ts";
 import { keyRoutes } from "./keys.ts";
-import { type CreditService, ledgerRoutes } from "./ledger.ts";
+import { ledgerRoutes } from "./ledger.ts";
 import type { LimitService } from "./limit-service.ts";
 import { limitRoutes } from "./limits.ts";
+import { limitsWithin } from "./limits-within.ts";
 import { openapi } from "./openapi.ts";
 import { ownRoutes } from "./own.ts";
 import { peopleRoutes } from "./people.ts";
@@ -24,13 +26,12 @@ import { type OutboxRouteDependencies, outboxRoutes } from "./outbox.ts";
 import type { PriceService } from "./price-service.ts";
 import { priceRoutes, type RepriceCalls } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
+import { type TenantParts, tenantParts } from "./tenant-parts.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
-  readonly service: KeyService;
-  readonly accounts: AccountService;
-  readonly budgets: BudgetService;
+  /** The outbox is of the whole, so its routes are only for those who see it. */
+  readonly database: TenantDatabase & Pick<Database, "outbox">;
   readonly prices: PriceService;
-  readonly credits: CreditService;
   readonly content: ContentAccess;
   readonly people: PersonService;
   readonly own: OwnService;
@@ -47,34 +48,24 @@ const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind its permission, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
-  const { database, service, accounts, budgets, credits, now } = dependencies;
   const { guarded } = entranceOf(dependencies);
-  const routes = [
-    ...keyRoutes(service, database, now),
-    ...accountRoutes(accounts, dependencies),
-    ...budgetRoutes(budgets, database),
-    ...limitRoutes(dependencies.limits, now),
-    ...ledgerRoutes(credits, database),
-    ...callRoutes(database, now),
-    ...contentRoutes(dependencies.content, database, now),
-    ...estimateRoutes(dependencies.ratios),
-    ...exportRoutes(database.exports, dependencies),
-    ...peopleRoutes(dependencies.people),
-    ...ownRoutes(dependencies.own),
-    ...priceRoutes(dependencies.prices, dependencies.reprice),
-    ...outboxRoutes(dependencies),
-  ];
+  const routes = routesOver(dependencies, tenantParts(dependencies, null));
   const description = openapi(routes, dependencies);
+  /** The same route, over what the actor's account holds. */
+  const routeFor = (actor: Actor, place: number, route: ApiRoute): ApiRoute =>
+    actor.accountId === null
+      ? route
+      : (routesOver(dependencies, tenantParts(dependencies, actor.accountId))[place] ?? route);
 
   return [
-    ...routes.map((route) => ({
+    ...routes.map((route, place) => ({
       method: route.method,
       path: route.path,
       access: "admin" as const,
       permission: route.permission,
       handle: (request: Request, params: Readonly<Record<string, string>>) =>
         guarded(request, { permission: route.permission, session: route.session === true }, (actor) =>
-          answerOf(route, request, params, actor),
+          answerOf(routeFor(actor, place, route), request, params, actor),
         ),
     })),
     {
@@ -87,6 +78,30 @@ export function adminRoutes(dependencies: ApiDependencies) {
           Response.json(description, { headers: noStore }),
         ),
     },
+  ];
+}
+
+/**
+ * What a route reads of a database it gets from `parts`, which hold only what the actor may see. Services of
+ * `dependencies` are for routes that only the whole may use, or they ask who the actor is.
+ */
+function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly ApiRoute[] {
+  const { now } = dependencies;
+  const { database } = parts;
+  return [
+    ...keyRoutes(parts.service, database, now),
+    ...accountRoutes(parts.accounts, { database, now }),
+    ...budgetRoutes(parts.budgets, database),
+    ...limitRoutes(parts.place === null ? dependencies.limits : limitsWithin(dependencies.limits, parts.place), now),
+    ...ledgerRoutes(parts.credits, database),
+    ...callRoutes(database, now),
+    ...contentRoutes(dependencies.content, database, now),
+    ...estimateRoutes(dependencies.ratios),
+    ...exportRoutes(database.exports, dependencies),
+    ...peopleRoutes(dependencies.people),
+    ...ownRoutes(dependencies.own),
+    ...priceRoutes(dependencies.prices, dependencies.reprice),
+    ...outboxRoutes(dependencies),
   ];
 }
 

@@ -1,10 +1,10 @@
-import type { Database } from "../storage/database.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
 import { type BudgetService, scopeOf } from "./budget-service.ts";
 import { budgetAnswer, missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { BudgetChangeSchema, BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
 
-export const budgetRoutes = (service: BudgetService, database: Database): readonly ApiRoute[] => [
+export const budgetRoutes = (service: BudgetService, database: TenantDatabase): readonly ApiRoute[] => [
   {
     method: "POST",
     path: "/api/budgets",

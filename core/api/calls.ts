@@ -1,9 +1,10 @@
-import type { CallFilter, CallRow, Database, GroupField } from "../storage/database.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
+import type { CallFilter, CallRow, GroupField } from "../storage/database.ts";
 import { missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { CallsQuerySchema, UsageQuerySchema } from "./schemas.ts";
 
-export const callRoutes = (database: Database, now: () => number): readonly ApiRoute[] => [
+export const callRoutes = (database: TenantDatabase, now: () => number): readonly ApiRoute[] => [
   {
     method: "GET",
     path: "/api/calls",

@@ -3,8 +3,8 @@ import { GatewayError } from "../chat/error.ts";
 import { isCidr } from "../config/network.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { NewBudget } from "../storage/budget.ts";
-import type { Database } from "../storage/database.ts";
 import type { KeyRow, KeyTerms, StoredSecret } from "../storage/key.ts";
 import { KeyChangeSchema, NewKeySchema, RotationSchema } from "./key-schemas.ts";
 import { missing, notEnforced } from "./keys.ts";
@@ -12,10 +12,12 @@ import { nanoOf } from "./money.ts";
 import { checked } from "./route.ts";
 
 export interface KeyServiceDependencies {
-  readonly database: Database;
+  readonly database: TenantDatabase;
   readonly keys: Keys;
   readonly now: () => number;
   readonly newId: () => string;
+  /** The account of a key for which none is named; default `default`. */
+  readonly home?: string;
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: { readonly limits: boolean; readonly budgets: boolean };
 }
@@ -36,7 +38,9 @@ export interface KeyService {
   revoke(id: string): Promise<KeyRow | null>;
 }
 
-export function keyService({ database, keys, now, newId, enforces }: KeyServiceDependencies): KeyService {
+export function keyService(dependencies: KeyServiceDependencies): KeyService {
+  const { database, keys, now, newId, home = "default", enforces } = dependencies;
+
   async function changeable(id: string): Promise<KeyRow | null> {
     const row = await database.keys.get(id);
     if (row && row.declaredAs !== null)
@@ -106,7 +110,7 @@ export function keyService({ database, keys, now, newId, enforces }: KeyServiceD
       {
         ...stored,
         id,
-        accountId: input.accountId ?? "default",
+        accountId: input.accountId ?? home,
         name: input.name,
         models: input.models ?? "all",
         operations: input.operations ?? "all",

@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Database } from "../storage/database.ts";
 import type { KeyRow, OlderSecret } from "../storage/key.ts";
@@ -7,7 +8,7 @@ import type { KeyService } from "./key-service.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { PageQuerySchema } from "./schemas.ts";
 
-export const keyRoutes = (service: KeyService, database: Database, now: () => number): readonly ApiRoute[] => [
+export const keyRoutes = (service: KeyService, database: TenantDatabase, now: () => number): readonly ApiRoute[] => [
   {
     method: "POST",
     path: "/api/keys",

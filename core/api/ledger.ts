@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Balance, CreditRepository, LedgerEntry } from "../storage/credit.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { Database } from "../storage/database.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
 import { notEnforced } from "./keys.ts";
@@ -26,7 +27,7 @@ export const creditService = ({ database, now, enforces }: CreditServiceDependen
   },
 });
 
-export const ledgerRoutes = (service: CreditService, database: Database): readonly ApiRoute[] => [
+export const ledgerRoutes = (service: CreditService, database: TenantDatabase): readonly ApiRoute[] => [
   {
     method: "POST",
     path: "/api/ledger/credits",

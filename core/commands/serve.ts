@@ -1,17 +1,16 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import { accountService } from "../api/accounts.ts";
-import { budgetService } from "../api/budget-service.ts";
 import { peopleParts } from "../api/people-parts.ts";
-import { keyService } from "../api/key-service.ts";
 import { priceService } from "../api/price-service.ts";
-import { creditService } from "../api/ledger.ts";
 import { limitService } from "../api/limit-service.ts";
+import { limitsWithin } from "../api/limits-within.ts";
+import { type TenantParts, tenantParts } from "../api/tenant-parts.ts";
 import { ConfigError } from "../config/problem.ts";
 import { compiledPatterns } from "../config/patterns.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
+import type { CreateKeyInput } from "../dashboard/route.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { addressGroup, clientAddresses } from "../identity/client-address.ts";
@@ -218,11 +217,28 @@ export const serve: Command = async (input) => {
       newId,
     });
     const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
-    const service = keyService(keyParts);
-    const accounts = accountService(keyParts);
-    const budgets = budgetService(keyParts);
-    const credits = creditService(keyParts);
     const limits = limitService({ ...keyParts, book: services.limits, limiters: services.rateLimit });
+    const whole = tenantParts(keyParts, null);
+    const { service } = whole;
+    const pagesOver = ({ database: seen, service: keyed, accounts, budgets, credits, place }: TenantParts) => ({
+      database: seen,
+      money: { accounts, budgets, credits },
+      limits: place === null ? limits : limitsWithin(limits, place),
+      prices,
+      content,
+      estimates: ratios.list,
+      publicUrl: settings.publicUrl,
+      now,
+      version,
+      ...people,
+      sessions,
+      verifyAdminToken: (token: string) => admin.verify(token),
+      takeLoginLink: (token: string) => admin.takeLoginLink(token),
+      createKey: ({ expiresMs, ...key }: CreateKeyInput) =>
+        keyed.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
+      revokeKey: (id: string) => keyed.revoke(id),
+      clientAddress: addressOf,
+    });
     const answer = serverOf({
       services,
       lag,
@@ -239,11 +255,7 @@ export const serve: Command = async (input) => {
       api: {
         ...keyParts,
         admin,
-        service,
-        accounts,
-        budgets,
         prices,
-        credits,
         content,
         limits,
         ratios,
@@ -262,23 +274,8 @@ export const serve: Command = async (input) => {
         },
       },
       dashboard: {
-        database,
-        money: { accounts, budgets, credits },
-        limits,
-        prices,
-        content,
-        estimates: ratios.list,
-        publicUrl: settings.publicUrl,
-        now,
-        version,
-        ...people,
-        sessions,
-        verifyAdminToken: (token) => admin.verify(token),
-        takeLoginLink: (token) => admin.takeLoginLink(token),
-        createKey: ({ expiresMs, ...key }) =>
-          service.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
-        revokeKey: (id) => service.revoke(id),
-        clientAddress: addressOf,
+        ...pagesOver(whole),
+        within: (accountId) => pagesOver(tenantParts(keyParts, accountId)),
       },
     });
     listening = await listen({

@@ -5,7 +5,7 @@ import { budgetLines } from "./budget-lines.ts";
 import { limitLines } from "./limit-lines.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { treeOf } from "./tree.ts";
 import { segment } from "../../views/html.ts";
 
@@ -13,7 +13,7 @@ const dayMs = 24 * 3_600_000;
 /** More are not shown at once; each has a page of its own. */
 const maxShown = 1_000;
 
-export function accountRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function accountRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, money, now, version } = dependencies;
   const since = () => Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
   const pathOf = (id: string) => `/dashboard/accounts/${segment(id)}`;

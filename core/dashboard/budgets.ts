@@ -7,9 +7,9 @@ import { budgetLines } from "./budget-lines.ts";
 import { parseLastDay } from "./last-day.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function budgetRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, money, now, version } = dependencies;
   const pathOf = (id: string) => `/dashboard/budgets/${segment(id)}`;
 

@@ -8,9 +8,9 @@ import { reaches } from "../identity/reach.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
 import { callLines, keyNames } from "./names.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
-import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function callRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function callRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, content, now, version } = dependencies;
 
   /** `null`: nothing is kept, or not for this actor. */

@@ -1,18 +1,24 @@
 import { url } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
-import { type Holder, type Permission, permits } from "../identity/policy.ts";
+import { type Actor, type Holder, type Permission, permits } from "../identity/policy.ts";
 import { cookiePolicy, readCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { isSameOrigin } from "./origin.ts";
 import { answerErrors, errorPage, page, redirect } from "./page.ts";
-import type { DashboardDependencies, DashboardRoute, PageRoute } from "./route.ts";
+import type { DashboardRoute, PageDependencies, PageRoute } from "./route.ts";
 import { sameToken, type Sessions } from "../identity/sessions.ts";
 
 /**
  * Lets only a session through whose role has the route's permission, and what changes something only from our own pages:
- * `Origin` or `Sec-Fetch-Site` must name this site, and the form or header must carry the session's token.
+ * `Origin` or `Sec-Fetch-Site` must name this site, and the form or header must carry the session's token. `routeFor`:
+ * the same page over what the actor may see.
  */
-export function guarded(route: PageRoute, dependencies: DashboardDependencies, sessions: Sessions): DashboardRoute {
+export function guarded(
+  route: PageRoute,
+  dependencies: PageDependencies,
+  sessions: Sessions,
+  routeFor: (actor: Actor) => PageRoute,
+): DashboardRoute {
   const { publicUrl, version, clientAddress } = dependencies;
   const answer = async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
     const changes = request.method !== "GET" && request.method !== "HEAD";
@@ -41,8 +47,9 @@ export function guarded(route: PageRoute, dependencies: DashboardDependencies, s
       version,
       banner: policy.secure ? null : plainHttpWarning,
     };
-    return route.answer({
-      actor: { ...session.holder, address: clientAddress?.(request) ?? null },
+    const actor = { ...session.holder, address: clientAddress?.(request) ?? null };
+    return routeFor(actor).answer({
+      actor,
       request,
       params,
       query: new URL(request.url).searchParams,

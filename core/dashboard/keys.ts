@@ -7,9 +7,9 @@ import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
-import type { DashboardDatabase, DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function keyRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, now, version } = dependencies;
 
   const show = async (

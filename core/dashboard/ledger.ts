@@ -4,9 +4,9 @@ import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
 import { redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function ledgerRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, money, now } = dependencies;
 
   async function show(visit: Visit, form: Pick<CreditFormModel, "values" | "error">, status = 200): Promise<Response> {

@@ -6,9 +6,9 @@ import { allAccounts } from "./accounts.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function limitRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, limits, now, version } = dependencies;
   const pathOf = (id: string) => `/dashboard/limits/${segment(id)}`;
 

@@ -1,9 +1,9 @@
 import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
 import { redirect } from "./page.ts";
-import type { DashboardDependencies, PageRoute } from "./route.ts";
+import type { PageDependencies, PageRoute } from "./route.ts";
 import type { Sessions } from "../identity/sessions.ts";
 
-export function logoutRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly PageRoute[] {
+export function logoutRoutes(dependencies: PageDependencies, sessions: Sessions): readonly PageRoute[] {
   return [
     {
       method: "POST",

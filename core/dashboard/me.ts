@@ -3,12 +3,12 @@ import { mePage, type MeModel } from "../../views/me.ts";
 import { tokenInput, tokenShown } from "./people.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 const path = "/dashboard/me";
 
 /** What is one's own: password, second factor, sessions, tokens. */
-export function meRoutes({ own, now, version }: DashboardDependencies): readonly PageRoute[] {
+export function meRoutes({ own, now, version }: PageDependencies): readonly PageRoute[] {
   async function show(
     visit: Visit,
     extra: Partial<Pick<MeModel, "made" | "totp" | "recovery" | "error">> = {},

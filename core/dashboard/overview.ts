@@ -3,10 +3,10 @@ import { clock, count, day, usd } from "../../views/format.ts";
 import { type Ends, overview, type Ranked } from "../../views/overview.ts";
 import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
 import { callLines, keyNames } from "./names.ts";
-import type { DashboardDependencies, PageRoute } from "./route.ts";
+import type { PageDependencies, PageRoute } from "./route.ts";
 
 /** Spend, calls, tokens and how calls ended; today and the last 30 days, both in UTC. */
-export function overviewRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function overviewRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, now } = dependencies;
   const { calls } = database;
   return [

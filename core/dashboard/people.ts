@@ -8,9 +8,9 @@ import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
-import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function peopleRoutes({ database, people, now, version }: DashboardDependencies): readonly PageRoute[] {
+export function peopleRoutes({ database, people, now, version }: PageDependencies): readonly PageRoute[] {
   const pathOf = (id: string) => `/dashboard/people/${segment(id)}`;
   const idOf = ({ params }: Visit) => params["id"] ?? "";
 

@@ -5,12 +5,12 @@ import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
-import type { DashboardDependencies, PageRoute, Visit } from "./route.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 /** The models that calls held most for; the API lists all. */
 const shownEstimates = 100;
 
-export function priceRoutes(dependencies: DashboardDependencies): readonly PageRoute[] {
+export function priceRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { prices, now } = dependencies;
 
   const show = (

@@ -16,10 +16,15 @@ import type { Sessions } from "../identity/sessions.ts";
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention" | "sessions"
+  "accounts" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention"
 >;
 
-export interface DashboardDependencies {
+export interface DashboardDependencies extends PageDependencies {
+  /** The same for the people of an account, who see only what it holds. */
+  readonly within: (accountId: string) => PageDependencies;
+}
+/** What pages are made of. */
+export interface PageDependencies {
   readonly database: DashboardDatabase;
   readonly prices: DashboardPrices;
   readonly content: DashboardContent;
@@ -42,8 +47,8 @@ export interface DashboardDependencies {
   /** `null`: no such key. */
   readonly revokeKey: (id: string) => Promise<KeyRow | null>;
   readonly version: string;
-  /** Where something outside the pages looks at sessions too: both must share the idle times. Default: one of its own. */
-  readonly sessions?: Sessions;
+  /** The pages, the login and the API share them, with their idle times. */
+  readonly sessions: Sessions;
   /** Address of the peer, for the throttle of the login; without it all peers share one. */
   readonly clientAddress?: (request: Request) => string | null;
 }

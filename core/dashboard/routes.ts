@@ -12,15 +12,18 @@ import { meRoutes } from "./me.ts";
 import { overviewRoutes } from "./overview.ts";
 import { peopleRoutes } from "./people.ts";
 import { priceRoutes } from "./prices.ts";
-import type { DashboardDependencies, DashboardRoute, PageRoute } from "./route.ts";
-import { createSessions, type Sessions } from "../identity/sessions.ts";
+import type { DashboardDependencies, DashboardRoute, PageDependencies, PageRoute } from "./route.ts";
 
 /** Every route under `/dashboard`. */
 export function dashboardRoutes(dependencies: DashboardDependencies): readonly DashboardRoute[] {
-  const sessions = dependencies.sessions ?? createSessions(dependencies.database.sessions, dependencies.now);
+  const { sessions } = dependencies;
   return [
     ...loginRoutes(dependencies, sessions),
-    ...pagesOf(dependencies, sessions).map((page) => guarded(page, dependencies, sessions)),
+    ...pagesOf(dependencies).map((page, place) =>
+      guarded(page, dependencies, sessions, ({ accountId }) =>
+        accountId === null ? page : (pagesOf(dependencies.within(accountId))[place] ?? page),
+      ),
+    ),
     {
       method: "GET",
       path: "/dashboard/assets/:file",
@@ -32,8 +35,8 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
 }
 
 /** Those that are for the signed-in. */
-const pagesOf = (dependencies: DashboardDependencies, sessions: Sessions): readonly PageRoute[] => [
-  ...logoutRoutes(dependencies, sessions),
+const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
+  ...logoutRoutes(dependencies, dependencies.sessions),
   ...overviewRoutes(dependencies),
   ...callRoutes(dependencies),
   ...keyRoutes(dependencies),

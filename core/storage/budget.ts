@@ -1,6 +1,6 @@
 import type { Scope } from "../chat/error.ts";
 import type { Awaitable } from "../plugin/plugin.ts";
-import type { Page, PageQuery } from "./database.ts";
+import type { Page, PageQuery, Under } from "./database.ts";
 
 /** A calendar's, or hours that roll: `5h` is the last five hours, at any moment. */
 export type BudgetWindow = "day" | "week" | "month" | "lifetime" | `${number}h`;
@@ -59,7 +59,8 @@ export interface BudgetChange {
 export interface BudgetRepository {
   create(budget: NewBudget): Awaitable<BudgetRow>;
   get(id: string): Awaitable<BudgetRow | null>;
-  list(query: PageQuery & { readonly scope?: Scope }): Awaitable<Page<BudgetRow>>;
+  /** `under`: only those of accounts and keys. */
+  list(query: PageQuery & { readonly scope?: Scope } & Under): Awaitable<Page<BudgetRow>>;
   /** For calls that start from then on. What is spent and held stays. `null`: no such budget. */
   change(id: string, change: BudgetChange): Awaitable<BudgetRow | null>;
   /** Starts the window anew: what started before does not count any more. `null`: no such budget. */

@@ -60,11 +60,13 @@ interface Search {
   /** No call with a greater number. */
   readonly last: number;
   readonly limit: number;
+  /** Whose they must be besides. */
+  readonly inside?: SQL | undefined;
 }
 
 /** The numbers of the newest calls that are in blocks and fit, newest first. */
 export function callsInBlocks(database: SqliteDatabase, search: Search): number[] {
-  const { sought, status, fromMs, toMs, last, limit } = search;
+  const { sought, status, fromMs, toMs, last, limit, inside } = search;
   const [first, ...others] = sought;
   const hours = fromMs === null && toMs === null ? everyBlock : blocksOfHours(database, fromMs ?? 0, toMs);
   if (hours === null) return [];
@@ -87,6 +89,7 @@ export function callsInBlocks(database: SqliteDatabase, search: Search): number[
           : sql`exists (select 1 from calls f where f.status = ${status} and f.status <> 'ok' and ${inBlock(sql`f.seq`)})`,
         inBlock(sql`${calls.seq}`),
         lte(calls.seq, last),
+        inside,
         ...fits(sought),
         status === null ? undefined : sql`+${calls.status} = ${status}`,
         ...admittedIn(fromMs, toMs),

@@ -1,5 +1,5 @@
 import type { Awaitable } from "../plugin/plugin.ts";
-import type { Page, PageQuery } from "./database.ts";
+import type { Page, PageQuery, Under } from "./database.ts";
 
 export interface NewCredit {
   readonly accountId: string;
@@ -32,7 +32,7 @@ export interface LedgerEntry {
   /** Of a credit what was said of it, of an adjustment why and by whom. */
   readonly note: string | null;
 }
-export interface EntryFilter {
+export interface EntryFilter extends Under {
   readonly account?: string;
   readonly kind?: LedgerEntry["kind"];
 }
@@ -43,7 +43,7 @@ export interface CreditRepository {
   /** `null`: the account is not prepaid, or there is none. */
   balance(accountId: string): Awaitable<Balance | null>;
   /** Newest first. */
-  balances(query: PageQuery): Awaitable<Page<Balance>>;
+  balances(query: PageQuery & Under): Awaitable<Page<Balance>>;
   /** Takes out what has expired by now and no call in flight holds. Returns how many balances it looked at. */
   expire(): Awaitable<number>;
   entries(filter: EntryFilter, query: PageQuery): Awaitable<Page<LedgerEntry>>;

@@ -60,6 +60,10 @@ export interface Page<Row> {
   /** Pass as `after` for the next page; `null` at the end. */
   readonly next: string | null;
 }
+export interface Under {
+  /** Only of this account and of those below it now; nothing for an unknown one. */
+  readonly under?: string;
+}
 export interface PageQuery {
   readonly after?: string | null;
   /** 1…200; default 50. */
@@ -91,7 +95,7 @@ export interface AccountSummary extends AccountRow {
 export interface AccountRepository {
   get(id: string): Awaitable<AccountSummary | null>;
   /** `parentId`: only those right below it; `null`: only roots. */
-  list(query: PageQuery & { readonly parentId?: string | null }): Awaitable<Page<AccountSummary>>;
+  list(query: PageQuery & { readonly parentId?: string | null } & Under): Awaitable<Page<AccountSummary>>;
   /**
    * The account and what it is under, nearest first, as calls count that start at `atMs`; empty for an unknown id.
    * Answers from memory: it is asked on every call.
@@ -296,7 +300,7 @@ export interface CallDetail extends CallRow {
   /** How often its answer was replayed to its `Idempotency-Key`, while that is remembered. */
   readonly replays: number;
 }
-export interface CallFilter {
+export interface CallFilter extends Under {
   readonly key?: string;
   readonly account?: string;
   readonly model?: string;
@@ -306,12 +310,10 @@ export interface CallFilter {
   readonly to?: number;
 }
 export type GroupField = "key" | "account" | "model" | "provider" | "status" | "day" | "hour";
-export interface UsageRange {
+export interface UsageRange extends Under {
   readonly from: number;
   readonly to: number;
   readonly groupBy: readonly GroupField[];
-  /** Only of this account and of those below it now. */
-  readonly under?: string;
 }
 export interface UsageSum {
   readonly calls: number;
@@ -352,5 +354,5 @@ export interface CallRepository {
   /** How long the calls admitted in `[from, to)` took. */
   latency(range: { readonly from: number; readonly to: number }): Awaitable<Latency>;
   /** Open calls now. */
-  openCount(): Awaitable<number>;
+  openCount(query?: Under): Awaitable<number>;
 }

@@ -1,7 +1,7 @@
 import type { Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Limits } from "../plugin/plugin.ts";
 import type { NewBudget } from "./budget.ts";
-import type { Page, PageQuery } from "./database.ts";
+import type { Page, PageQuery, Under } from "./database.ts";
 
 /** What may be changed of a key as long as it lives. */
 export interface KeyTerms {
@@ -57,7 +57,7 @@ export interface KeyRepository {
   /** Whether a secret that was made elsewhere can be a key at all. From memory: it is asked of every foreign credential. */
   hasImported(): boolean;
   get(id: string): Awaitable<KeyRow | null>;
-  list(query: PageQuery): Awaitable<Page<KeyRow>>;
+  list(query: PageQuery & Under): Awaitable<Page<KeyRow>>;
   /**
    * Makes the keys that the config file declares what it says, by their `declaredAs`; those it declares no longer are
    * disabled from `atMs` on. All or none: throws `conflict` or `not-found` with the name of the key as `param`.

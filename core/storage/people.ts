@@ -1,5 +1,5 @@
 import type { Awaitable } from "../plugin/plugin.ts";
-import type { Page, PageQuery } from "./database.ts";
+import type { Page, PageQuery, Under } from "./database.ts";
 
 type PersonRole = "owner" | "admin" | "viewer" | "member";
 
@@ -70,8 +70,8 @@ export interface TokenRow {
 
 export interface PeopleRepository {
   get(id: string): Awaitable<PersonRow | null>;
-  /** Newest first. `under`: only those that belong to this account or to one below it. */
-  list(query: PageQuery & { readonly under?: string }): Awaitable<Page<PersonRow>>;
+  /** Newest first. */
+  list(query: PageQuery & Under): Awaitable<Page<PersonRow>>;
   /** Whether anybody at all has a password to sign in with. */
   canSignIn(): Awaitable<boolean>;
   /** `by`: an id or an e-mail address in lower case. */

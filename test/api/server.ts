@@ -1,11 +1,10 @@
 import type { ContentAccess } from "../../core/api/content.ts";
-import { accountService } from "../../core/api/accounts.ts";
-import { budgetService } from "../../core/api/budget-service.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
-import { keyService } from "../../core/api/key-service.ts";
 import { priceService } from "../../core/api/price-service.ts";
-import { creditService } from "../../core/api/ledger.ts";
 import { limitService } from "../../core/api/limit-service.ts";
+import { limitsWithin } from "../../core/api/limits-within.ts";
+import { type TenantParts, tenantParts } from "../../core/api/tenant-parts.ts";
+import type { CreateKeyInput } from "../../core/dashboard/route.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
@@ -74,16 +73,29 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const auth = [{ name: "api-key", slot: { authenticate: keys.find } }];
     const services = { ...bench.services, auth };
     const parts = { database, keys, now: clock.now, newId: anId, enforces };
-    const service = keyService(parts);
-    const accounts = accountService(parts);
-    const budgets = budgetService(parts);
     const prices = priceService({ ...parts, ...services });
-    const credits = creditService(parts);
     const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const holders = new Map<string, Holder>();
     const { sessions, tokenHolder, ...people } = peopleParts({ ...parts, key: Buffer.alloc(32, 2), publicUrl });
+    const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
+      database: seen,
+      money: { accounts, budgets, credits },
+      limits: place === null ? limits : limitsWithin(limits, place),
+      prices,
+      content,
+      estimates: services.ratios.list,
+      publicUrl,
+      now: clock.now,
+      version: "0.0.0",
+      verifyAdminToken: (token: string) => admin.verify(token),
+      takeLoginLink: (token: string) => admin.takeLoginLink(token),
+      createKey: ({ expiresMs: _, ...key }: CreateKeyInput) => service.create(key),
+      revokeKey: (id: string) => service.revoke(id),
+      ...people,
+      sessions,
+    });
     const dependencies: Parameters<typeof serverOf>[0] = {
       services,
       troubles: () => [],
@@ -92,11 +104,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       api: {
         ...parts,
         admin,
-        service,
-        accounts,
-        budgets,
         prices,
-        credits,
         content,
         limits,
         ratios: services.ratios,
@@ -112,21 +120,8 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
           request.headers.get("cookie") === sessionCookie ? { ...operator, address: "203.0.113.5" } : null,
       },
       dashboard: {
-        database,
-        money: { accounts, budgets, credits },
-        limits,
-        prices,
-        content,
-        estimates: services.ratios.list,
-        publicUrl,
-        now: clock.now,
-        version: "0.0.0",
-        verifyAdminToken: (token) => admin.verify(token),
-        takeLoginLink: (token) => admin.takeLoginLink(token),
-        createKey: ({ expiresMs: _, ...key }) => service.create(key),
-        revokeKey: (id) => service.revoke(id),
-        ...people,
-        sessions,
+        ...pagesOver(tenantParts(parts, null)),
+        within: (accountId) => pagesOver(tenantParts(parts, accountId)),
       },
     };
     const serve = serverOf(dependencies);

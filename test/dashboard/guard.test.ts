@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
+import { createSessions } from "../../core/identity/sessions.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakeLimits } from "../support/fake-limits.ts";
 import { fakePeople } from "../support/fake-people.ts";
@@ -13,6 +14,10 @@ const routes = dashboardRoutes({
   content: { read: unreached, remove: unreached },
   estimates: () => [],
   ...fakePeople(),
+  within: () => {
+    throw new Error("not reached");
+  },
+  sessions: createSessions(fakeDatabase().sessions, () => 0),
   money: {
     accounts: { create: unreached, change: unreached },
     budgets: { create: unreached, change: unreached },

@@ -56,6 +56,9 @@ export function site({
   const routes = dashboardRoutes({
     database,
     ...fakePeople(),
+    within: () => {
+      throw new Error("nobody here belongs to an account");
+    },
     money: { accounts: accountService(parts), budgets: budgetService(parts), credits: creditService(parts) },
     content: {
       read: async (callId) => kept.find((content) => content.callId === callId) ?? null,

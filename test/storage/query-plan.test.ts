@@ -95,7 +95,7 @@ const aCall: Omit<RolledCall, "status"> = {
   costNano: null,
   chargeNano: null,
 };
-const filters: CallFilter = { key: "k", account: "a", model: "m", provider: "p", from: 1, to: 9 };
+const filters: CallFilter = { key: "k", account: "a", under: "default", model: "m", provider: "p", from: 1, to: 9 };
 const statuses = [undefined, "open", "ok", "refused"] as const;
 
 describe("reports read no table from end to end", () => {

@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { GatewayError } from "../../chat/error.ts";
 import type { AccountTree } from "../account-tree.ts";
@@ -10,6 +10,7 @@ import { people } from "../schema/sqlite-people.ts";
 import { accounts, budgets, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { refsUnder } from "./under.ts";
 
 /** The account every key without another belongs to. */
 export const defaultAccount = "default";
@@ -76,12 +77,13 @@ export function accountRepository(
     lineage: (id, atMs) => tree.lineage(id, atMs),
     idOf: (word) => tree.idOf(word),
     isDisabled: (id) => disabledOnes.has(id),
-    list({ parentId, ...query }) {
+    list({ parentId, under, ...query }) {
       const limit = pageSize(query);
+      const below = under === undefined ? undefined : inArray(accounts.ref, refsUnder(database, under));
       const within =
         parentId === undefined ? undefined : parentId === null ? isNull(accounts.parentRef) : eq(parent.id, parentId);
       const rows = select()
-        .where(and(lt(accounts.ref, cursorOf(query)), isNull(accounts.removedMs), within))
+        .where(and(lt(accounts.ref, cursorOf(query)), isNull(accounts.removedMs), within, below))
         .orderBy(desc(accounts.ref))
         .limit(limit + 1)
         .all();

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, gte, lt, or } from "drizzle-orm";
+import { and, asc, count, desc, eq, gte, inArray, lt, or } from "drizzle-orm";
 import type { Adjustment } from "../adjustment.ts";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
 import { keptAnswers } from "../schema/sqlite-answers.ts";
@@ -10,6 +10,7 @@ import { finishedRows, kinds, namesOf } from "./ended-calls.ts";
 import { labelAliases } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { refsUnder } from "./under.ts";
 import { usageReports } from "./usage-report.ts";
 
 export function callRepository(database: SqliteDatabase): CallRepository {
@@ -37,7 +38,10 @@ export function callRepository(database: SqliteDatabase): CallRepository {
     get: (callId) => detail(database, callId),
     usage: usageReports(database),
     latency: (range) => latencyReport(database, range),
-    openCount: () => database.select({ open: count() }).from(openCalls).all()[0]?.open ?? 0,
+    openCount({ under } = {}) {
+      const within = under === undefined ? undefined : inArray(openCalls.accountRef, refsUnder(database, under));
+      return database.select({ open: count() }).from(openCalls).where(within).all()[0]?.open ?? 0;
+    },
   };
 }
 
@@ -77,6 +81,7 @@ function openRows(
     ),
     filter.key === undefined ? undefined : eq(keys.id, filter.key),
     filter.account === undefined ? undefined : eq(accounts.id, filter.account),
+    filter.under === undefined ? undefined : inArray(openCalls.accountRef, refsUnder(database, filter.under)),
     filter.model === undefined ? undefined : eq(name.model.text, filter.model),
     filter.provider === undefined ? undefined : eq(name.provider.text, filter.provider),
     filter.from === undefined ? undefined : gte(openCalls.createdMs, filter.from),

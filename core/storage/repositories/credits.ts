@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CreditBook } from "../credit-book.ts";
@@ -10,6 +10,7 @@ import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, budgets, calls, credits, ledger } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { fewAccounts, idsUnder, refsUnder } from "./under.ts";
 
 export interface CreditDependencies {
   readonly database: SqliteDatabase;
@@ -101,12 +102,26 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
           balance: shown(balanceOf(accountId) ?? balance),
         };
       }),
-    async balances(query) {
+    async balances({ under, ...query }) {
       const limit = pageSize(query);
+      const ids =
+        under === undefined
+          ? undefined
+          : database
+              .select({ id: accounts.id })
+              .from(accounts)
+              .where(inArray(accounts.ref, refsUnder(database, under)));
       const rows = database
         .select({ ref: budgets.ref, accountId: budgets.scopeId })
         .from(budgets)
-        .where(and(eq(budgets.scopeKind, "account"), eq(budgets.prepaid, true), lt(budgets.ref, cursorOf(query))))
+        .where(
+          and(
+            eq(budgets.scopeKind, "account"),
+            eq(budgets.prepaid, true),
+            lt(budgets.ref, cursorOf(query)),
+            ids && inArray(budgets.scopeId, ids),
+          ),
+        )
         .orderBy(desc(budgets.ref))
         .limit(limit + 1)
         .all();
@@ -150,12 +165,32 @@ const adjustmentNote = sql`(select ${adjustments.reason} || ', ' || ${adjustment
 const ofKind = (kind: EntryFilter["kind"]): SQL | undefined =>
   kind === "adjustment" ? sql`${ledger.kind} = 'adjustment'` : kind && eq(sql`+${ledger.kind}`, kind);
 
-/** Newest first. */
+/** Newest first. Of few accounts, each one's own are found by its index. */
 export function entryRows(
+  database: SqliteDatabase,
+  { under, ...filter }: EntryFilter,
+  before: number,
+  limit: number,
+): LedgerEntry[] {
+  if (under === undefined) return entriesBefore(database, filter, before, limit);
+  const few = idsUnder(database, under, fewAccounts);
+  if (filter.account !== undefined && few?.includes(filter.account) === true)
+    return entriesBefore(database, filter, before, limit);
+  if (few === null) return entriesBefore(database, filter, before, limit, refsUnder(database, under));
+  return filter.account !== undefined
+    ? []
+    : few
+        .flatMap((account) => entriesBefore(database, { ...filter, account }, before, limit))
+        .toSorted((left, right) => right.seq - left.seq)
+        .slice(0, limit);
+}
+
+function entriesBefore(
   database: SqliteDatabase,
   { account, kind }: EntryFilter,
   before: number,
   limit: number,
+  within?: ReturnType<typeof refsUnder>,
 ): LedgerEntry[] {
   const ref = (id: string) =>
     database.select({ ref: accounts.ref }).from(accounts).where(eq(accounts.id, id)).all()[0]?.ref ?? -1;
@@ -181,6 +216,7 @@ export function entryRows(
         lt(ledger.seq, before),
         rare ? isNull(ledger.callSeq) : undefined,
         ofKind(kind),
+        within && inArray(sql`+${ledger.accountRef}`, within),
         account === undefined ? undefined : sql`${rare ? sql`+` : sql``}${ledger.accountRef} = ${ref(account)}`,
       ),
     )

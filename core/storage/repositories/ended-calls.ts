@@ -6,6 +6,7 @@ import { accounts, calls, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { watermarkOf } from "../watermarks.ts";
 import { labelAliases } from "./label-joins.ts";
+import { fewAccounts, idsUnder, refsUnder } from "./under.ts";
 
 /**
  * Newest first. Without a filter that `call_blocks` notes, an index of the table leads to the rows; with one, the blocks
@@ -13,11 +14,33 @@ import { labelAliases } from "./label-joins.ts";
  */
 export function finishedRows(
   database: SqliteDatabase,
-  filter: CallFilter,
+  { under, ...filter }: CallFilter,
   before: number,
   limit: number,
   money: Money = adjustedMoney,
 ): FinishedRow[] {
+  if (under === undefined) return foundRows(database, filter, before, limit, money);
+  const few = idsUnder(database, under, fewAccounts);
+  if (filter.account !== undefined && few?.includes(filter.account) === true)
+    return foundRows(database, filter, before, limit, money);
+  if (few === null) return foundRows(database, filter, before, limit, money, refsUnder(database, under));
+  return filter.account !== undefined
+    ? []
+    : few
+        .flatMap((account) => foundRows(database, { ...filter, account }, before, limit, money))
+        .toSorted((left, right) => right.seq - left.seq)
+        .slice(0, limit);
+}
+
+function foundRows(
+  database: SqliteDatabase,
+  filter: CallFilter,
+  before: number,
+  limit: number,
+  money: Money,
+  within?: ReturnType<typeof refsUnder>,
+): FinishedRow[] {
+  const inside = within && inArray(sql`+${calls.accountRef}`, within);
   const status = filter.status === undefined ? undefined : eq(calls.status, filter.status);
   const [first, ...others] = soughtIn(database, filter);
   if (first === undefined)
@@ -26,6 +49,7 @@ export function finishedRows(
       and(
         lt(calls.seq, before),
         status,
+        inside,
         // In words that SQLite can match with those of the index of failed calls.
         filter.status === undefined || filter.status === "ok" ? undefined : sql`${calls.status} <> 'ok'`,
         filter.from === undefined ? undefined : gte(calls.createdMs, filter.from),
@@ -39,13 +63,13 @@ export function finishedRows(
   const [fromMs, toMs] = [filter.from ?? null, filter.to ?? null];
   const tail = selected(
     database,
-    and(lt(calls.seq, before), gt(calls.seq, through), status, ...fits(sought), ...admittedIn(fromMs, toMs)),
+    and(lt(calls.seq, before), gt(calls.seq, through), status, inside, ...fits(sought), ...admittedIn(fromMs, toMs)),
     limit,
     money,
   );
   if (tail.length === limit) return tail;
   const last = Math.min(before - 1, through);
-  const search = { sought, status: filter.status ?? null, fromMs, toMs, last, limit: limit - tail.length };
+  const search = { sought, status: filter.status ?? null, fromMs, toMs, last, limit: limit - tail.length, inside };
   const seqs = callsInBlocks(database, search);
   return seqs.length === 0 ? tail : [...tail, ...selected(database, inArray(calls.seq, seqs), seqs.length, money)];
 }
@@ -63,7 +87,8 @@ export function walkedRows(
 ): FinishedRow[] {
   const { from, to, status } = filter;
   const isRange = from !== undefined || to !== undefined;
-  if (!isRange || soughtIn(database, filter).length > 0) return finishedRows(database, filter, before, limit, money);
+  if (!isRange || filter.under !== undefined || soughtIn(database, filter).length > 0)
+    return finishedRows(database, filter, before, limit, money);
   const [fromMs, toMs] = [from ?? null, to ?? null];
   const through = watermarkOf(database, "blocks");
   const where = [

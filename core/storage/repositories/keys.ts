@@ -1,8 +1,8 @@
-import { and, desc, eq, gt, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import { lastOfKeyInBlocks, lastOfKeysAfterBlocks } from "../call-blocks.ts";
-import type { Page, PageQuery } from "../database.ts";
+import type { Page, PageQuery, Under } from "../database.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import type { KeyRepository, KeyRow, KeyTerms, NewKey } from "../key.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
@@ -11,6 +11,7 @@ import type { SqliteDatabase } from "../sqlite-database.ts";
 import { purgedKeys } from "../schema/sqlite-upkeep.ts";
 import { insertBudget } from "./budgets.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { refsUnder } from "./under.ts";
 
 /** Of calls that are gone for their age. */
 const lastOfPurged = sql`(select ${purgedKeys.lastUsedMs} from ${purgedKeys} where ${purgedKeys.keyRef} = ${keys.ref})`;
@@ -45,10 +46,11 @@ export function keyReads(database: SqliteDatabase) {
       const row = select().where(eq(keys.id, id)).all()[0];
       return row ? lately(row, lastOfKeysAfterBlocks(database)) : null;
     },
-    list(query: PageQuery): Page<KeyRow> {
+    list({ under, ...query }: PageQuery & Under): Page<KeyRow> {
       const limit = pageSize(query);
+      const within = under === undefined ? undefined : inArray(keys.accountRef, refsUnder(database, under));
       const rows = select()
-        .where(lt(keys.ref, cursorOf(query)))
+        .where(and(lt(keys.ref, cursorOf(query)), within))
         .orderBy(desc(keys.ref))
         .limit(limit + 1)
         .all();

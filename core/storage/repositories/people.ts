@@ -1,13 +1,14 @@
-import { and, desc, eq, gt, isNotNull, isNull, lt, ne, sql, type SQL } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, type SQL } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import type { PeopleRepository, PersonChange, PersonRow } from "../people.ts";
 import { people, personLinks, personTokens } from "../schema/sqlite-people.ts";
-import { accountLines, accounts, sessions } from "../schema/sqlite.ts";
+import { accounts, sessions } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { personColumns, personRow } from "./person-row.ts";
 import { personTokenRepository } from "./person-tokens.ts";
+import { refsUnder } from "./under.ts";
 
 export function peopleRepository(database: SqliteDatabase, writer: GroupCommit): PeopleRepository {
   const select = () =>
@@ -45,7 +46,7 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
     get,
     list({ under, ...query }) {
       const limit = pageSize(query);
-      const within = under === undefined ? undefined : sql`${people.accountRef} in (${refsUnder(database, under)})`;
+      const within = under === undefined ? undefined : inArray(people.accountRef, refsUnder(database, under));
       const rows = select()
         .where(and(lt(people.ref, cursorOf(query)), within))
         .orderBy(desc(people.ref))
@@ -165,14 +166,6 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
 const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
 const isWholeOwner = ({ role, kind, accountId }: Pick<PersonRow, "role" | "kind" | "accountId">): boolean =>
   role === "owner" && kind === "person" && accountId === null;
-
-/** The account and all below it now, as references. */
-const refsUnder = (database: SqliteDatabase, id: string) =>
-  database
-    .select({ ref: accountLines.accountRef })
-    .from(accountLines)
-    .innerJoin(sql`${accounts} "top"`, sql`"top".ref = ${accountLines.ancestorRef}`)
-    .where(and(sql`"top".id = ${id}`, isNull(accountLines.untilMs)));
 
 function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
   return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };

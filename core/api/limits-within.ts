@@ -1,0 +1,52 @@
+import { GatewayError } from "../chat/error.ts";
+import { LimitSchema } from "../config/schema.ts";
+import type { Place } from "../identity/tenancy.ts";
+import { missing } from "./keys.ts";
+import type { LimitService, ShownLimit } from "./limit-service.ts";
+import { checked } from "./route.ts";
+
+const pageSize = 50;
+
+/** Limits as the people of an account see them: those on it, on accounts below it and on their keys. */
+export function limitsWithin(service: LimitService, place: Place): LimitService {
+  async function get(id: string): Promise<ShownLimit | null> {
+    const limit = await service.get(id);
+    return limit && (await place.inScope(limit.scope)) ? limit : null;
+  }
+  /** For a change. */
+  async function isChangeable(id: string): Promise<boolean> {
+    const limit = await get(id);
+    if (limit) place.checkBelow(limit.scope);
+    return limit !== null;
+  }
+  return {
+    async list({ limit = pageSize, ...query }) {
+      const data: ShownLimit[] = [];
+      for (let after = query.after ?? null; ;) {
+        const page = await service.list({ ...query, after, limit: 200 });
+        for (const row of page.data) {
+          if (!(await place.inScope(row.scope))) continue;
+          if (data.length === limit) return { data, next: data.at(-1)?.id ?? null };
+          data.push(row);
+        }
+        if (page.next === null) return { data, next: null };
+        after = page.next;
+      }
+    },
+    get,
+    async create(given) {
+      const { scope } = checked(LimitSchema, given);
+      const on = { kind: scope.kind, id: scope.id ?? null };
+      if (on.kind !== "account" && on.kind !== "key")
+        throw new GatewayError("forbidden", "your limits are on accounts and keys");
+      if (!(await place.inScope(on))) missing();
+      place.checkBelow(on);
+      return service.create(given);
+    },
+    change: async (id, given) => ((await isChangeable(id)) ? service.change(id, given) : null),
+    remove: async (id) => (await isChangeable(id)) && service.remove(id),
+    use: (scope, limits) => service.use(scope, limits),
+    // Counted for all accounts together.
+    met: () => [],
+  };
+}

@@ -1,0 +1,216 @@
+import { GatewayError } from "../chat/error.ts";
+import type { EndedFilter } from "../storage/export.ts";
+import type { EntryFilter } from "../storage/credit.ts";
+import type { CallFilter, Database, UsageRange } from "../storage/database.ts";
+import type { KeyRow } from "../storage/key.ts";
+
+/**
+ * What the API and the pages read and change of a database. Whatever else is in one, a route gets it by a service that it
+ * names: so nothing new is open to people of an account without being decided here.
+ */
+export type TenantDatabase = Pick<
+  Database,
+  "accounts" | "budgets" | "calls" | "content" | "credits" | "exports" | "keys" | "retention"
+>;
+
+/** What is of an account or below it, and what may be changed there by its own people. */
+export interface Place {
+  readonly holds: (accountId: string) => Promise<boolean>;
+  readonly key: (id: string) => Promise<KeyRow | null>;
+  readonly inScope: (scope: AnyScope) => Promise<boolean>;
+  /** Throws `forbidden` for the account itself: what binds it is set from above. */
+  readonly checkBelow: (scope: AnyScope) => void;
+}
+/** Of a budget or a limit; `id` `null`: each of its kind. */
+interface AnyScope {
+  readonly kind: string;
+  readonly id: string | null;
+}
+
+export function placeOf(
+  { accounts, keys }: Pick<TenantDatabase, "accounts" | "keys">,
+  accountId: string,
+  now: () => number,
+): Place {
+  const holds = async (id: string): Promise<boolean> =>
+    (await accounts.lineage(id, now())).some((account) => account.id === accountId);
+  async function key(id: string) {
+    const row = await keys.get(id);
+    return row && (await holds(row.accountId)) ? row : null;
+  }
+  return {
+    holds,
+    key,
+    async inScope({ kind, id }) {
+      if (id === null) return false;
+      return kind === "account" ? holds(id) : kind === "key" && (await key(id)) !== null;
+    },
+    checkBelow({ kind, id }) {
+      if (kind === "account" && id === accountId) throw forbidden("what binds your own account is set above it");
+    },
+  };
+}
+
+/**
+ * The same, as those see it who belong to an account: it and what is below it is all there is, and it is the root. What
+ * is elsewhere is as if it did not exist. Budgets on the account itself are set from above.
+ */
+export function within(database: TenantDatabase, accountId: string, now: () => number): TenantDatabase {
+  const { accounts, budgets, calls, content, credits, exports, keys } = database;
+
+  const { holds, key, inScope, checkBelow } = placeOf(database, accountId, now);
+  const own = { under: accountId };
+  /** An account elsewhere is none. */
+  const narrowed = async (under: string | undefined): Promise<{ readonly under: string }> =>
+    under === undefined ? own : { under: (await holds(under)) ? under : "" };
+  const narrowedFilter = async <Filter extends CallFilter & EndedFilter>(filter: Filter) => ({
+    ...filter,
+    ...(await narrowed(filter.under)),
+  });
+  const narrowedEntries = async (filter: EntryFilter) => ({ ...filter, ...(await narrowed(filter.under)) });
+  const narrowedRange = async (range: UsageRange) => ({ ...range, ...(await narrowed(range.under)) });
+  const rooted = <Row extends { readonly id: string; readonly parentId: string | null }>(row: Row): Row =>
+    row.id === accountId ? { ...row, parentId: null } : row;
+
+  async function budget(id: string) {
+    const row = await budgets.get(id);
+    return row && (await inScope(row.scope)) ? row : null;
+  }
+  /** For a change. */
+  async function changeable(id: string): Promise<boolean> {
+    const row = await budget(id);
+    if (row) checkBelow(row.scope);
+    return row !== null;
+  }
+  async function call(id: string) {
+    const row = await calls.get(id);
+    return row && (await holds(row.accountId)) ? row : null;
+  }
+
+  return {
+    accounts: {
+      async get(id) {
+        const row = (await holds(id)) ? await accounts.get(id) : null;
+        return row && rooted(row);
+      },
+      async list({ parentId, ...query }) {
+        if (parentId === null) {
+          const row = await accounts.get(accountId);
+          return { data: row && !query.after ? [rooted(row)] : [], next: null };
+        }
+        const page = await accounts.list({
+          ...query,
+          ...(await narrowed(query.under)),
+          ...(parentId !== undefined && { parentId }),
+        });
+        return { ...page, data: page.data.map(rooted) };
+      },
+      async lineage(id, atMs) {
+        const line = await accounts.lineage(id, atMs);
+        const top = line.findIndex((account) => account.id === accountId);
+        return line.slice(0, top + 1).map(rooted);
+      },
+      // For credentials of calls, which no account's people look up.
+      idOf: () => null,
+      isDisabled: (id) => accounts.isDisabled(id),
+      // Without a parent it is right under one's own.
+      create: async (account) => {
+        const parentId = account.parentId ?? accountId;
+        if (!(await holds(parentId))) return missing();
+        return rooted(await accounts.create({ ...account, parentId }));
+      },
+      async change(id, { parentId, ...change }) {
+        if (!(await holds(id))) return null;
+        const place = parentId === null ? accountId : parentId;
+        // The form of the page says again where it is.
+        const moves = place !== undefined && id !== accountId;
+        if (id === accountId && parentId !== undefined && parentId !== null) throw forbidden("your own account stays");
+        if (id === accountId && change.disabled !== undefined)
+          throw forbidden("your own account is disabled from above");
+        if (moves && !(await holds(place))) return missing();
+        const row = await accounts.change(id, { ...change, ...(moves && { parentId: place }) });
+        return row && rooted(row);
+      },
+      async remove(id) {
+        if (id === accountId) throw forbidden("your own account stays");
+        return (await holds(id)) && accounts.remove(id);
+      },
+    },
+    keys: {
+      create: async (row, withBudget) => ((await holds(row.accountId)) ? keys.create(row, withBudget) : missing()),
+      findByDigest: () => null,
+      hasImported: () => keys.hasImported(),
+      get: key,
+      declare: () => {
+        throw forbidden("the config file declares keys");
+      },
+      change: async (id, change) => ((await key(id)) ? keys.change(id, change) : null),
+      rotate: async (id, secret, atMs, untilMs) => ((await key(id)) ? keys.rotate(id, secret, atMs, untilMs) : null),
+      olderSecrets: async (id, atMs) => ((await key(id)) ? keys.olderSecrets(id, atMs) : []),
+      list: async (query) => keys.list({ ...query, ...(await narrowed(query.under)) }),
+      revoke: async (id, atMs) => ((await key(id)) ? keys.revoke(id, atMs) : null),
+    },
+    budgets: {
+      async create(made) {
+        if (made.scope.kind !== "account" && made.scope.kind !== "key")
+          throw forbidden("your budgets are on accounts and keys");
+        if (!(await inScope(made.scope))) return missing();
+        checkBelow(made.scope);
+        return budgets.create(made);
+      },
+      get: budget,
+      async list(query) {
+        if (query.scope && !(await inScope(query.scope))) return { data: [], next: null };
+        return budgets.list({ ...query, ...(await narrowed(query.under)) });
+      },
+      change: async (id, change) => ((await changeable(id)) ? budgets.change(id, change) : null),
+      reset: async (id) => ((await changeable(id)) ? budgets.reset(id) : null),
+      remove: async (id) => (await changeable(id)) && budgets.remove(id),
+      inScope: (scopes) => budgets.inScope(scopes),
+    },
+    credits: {
+      add: () => {
+        throw forbidden("credit is given from above");
+      },
+      balance: async (id) => ((await holds(id)) ? credits.balance(id) : null),
+      balances: async (query) => credits.balances({ ...query, ...(await narrowed(query.under)) }),
+      expire: () => 0,
+      entries: async (filter, query) => credits.entries(await narrowedEntries(filter), query),
+    },
+    calls: {
+      list: async (filter, query) => calls.list({ ...filter, ...(await narrowed(filter.under)) }, query),
+      get: call,
+      usage: async (range) => calls.usage(await narrowedRange(range)),
+      // Kept for all accounts together.
+      latency: () => ({ durationMs: null, ttftMs: null }),
+      openCount: async (query) => calls.openCount(await narrowed(query?.under)),
+    },
+    exports: {
+      calls: async (filter, query) => exports.calls(await narrowedFilter(filter), query),
+      entries: async (filter, query) => exports.entries(await narrowedEntries(filter), query),
+      usage: async (range, query) => exports.usage(await narrowedRange(range), query),
+    },
+    content: {
+      setting: (owner) => content.setting(owner),
+      isOnForSome: () => content.isOnForSome(),
+      set: (owner, setting) => {
+        // The form of the page says again what it is.
+        if (owner.kind === "account" && owner.id === accountId && content.setting(owner) !== setting)
+          throw forbidden("what is kept of your own account is said above it");
+        return content.set(owner, setting);
+      },
+      write: (stored, maxTotalBytes) => content.write(stored, maxTotalBytes),
+      read: async (callId) => ((await call(callId)) ? content.read(callId) : null),
+      remove: (which) => content.remove(which),
+      size: () => content.size(),
+    },
+    retention: () => database.retention(),
+  };
+}
+
+const forbidden = (message: string) => new GatewayError("forbidden", message);
+
+/** As an object that does not exist. */
+function missing(): never {
+  throw new GatewayError("not-found", "no such object");
+}

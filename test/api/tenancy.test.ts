@@ -1,0 +1,331 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { type Holder, operator, permits, type Role } from "../../core/identity/policy.ts";
+import { aFinal, anAdmission, aPerson, aSession, aToken } from "../contract/storage-samples.ts";
+import { adminToken, type Answered, type Api, apis } from "./server.ts";
+
+/**
+ * Two accounts that know nothing of each other: `a` with `a1` below it, and `b`, whose names all hold a canary. People of
+ * `a` see `a` and `a1`, whatever they ask for, and `b` is to them as if it did not exist.
+ */
+const canary = "canary-of-b";
+const unknownId = "0190a1b2-0000-7000-8000-000000000000";
+
+const newApi = apis();
+let api: Api;
+let a: Tenant;
+let a1: Tenant;
+let b: Tenant;
+interface Tenant {
+  readonly account: string;
+  readonly key: string;
+  readonly budget: string;
+  readonly limit: string;
+  readonly call: string;
+  readonly person: string;
+  readonly token: string;
+  readonly session: string;
+}
+
+beforeAll(async () => {
+  api = await newApi();
+  a = await tenant("alpha", null);
+  a1 = await tenant("alpha below", a.account);
+  b = await tenant(canary, null);
+  for (const role of ["owner", "admin", "viewer"] as const) api.holders.set(role, of(role, a.account));
+});
+
+describe("an object of another account", () => {
+  test("is answered by every route as one that does not exist, and stays as it was", async () => {
+    const before = await everything();
+    const wrong: string[] = [];
+    let cells = 0;
+    for (const role of ["owner", "admin", "viewer"] as const)
+      for (const { method, path, permission } of objectRoutes()) {
+        if (!permits({ role, accountId: a.account }, permission)) continue;
+        const foreign = await ask(role, method, filled(path, b), bodyFor(method, path));
+        const unknown = await ask(role, method, filled(path, null), bodyFor(method, path));
+        cells += 1;
+        if (foreign.status !== 404 || comparable(foreign) !== comparable(unknown))
+          wrong.push(`${role} ${method} ${path}: ${foreign.text} for ${unknown.text}`);
+      }
+    expect(wrong).toEqual([]);
+    expect(cells).toBeGreaterThan(40);
+    expect(await everything()).toEqual(before);
+  });
+
+  test("named in a body is none either", async () => {
+    const bodies: readonly (readonly [string, string, object, object])[] = [
+      ["POST", "/api/keys", { name: "x", accountId: b.account }, { name: "x", accountId: unknownId }],
+      ["POST", "/api/accounts", { name: "x", parentId: b.account }, { name: "x", parentId: unknownId }],
+      ["PATCH", `/api/accounts/${a1.account}`, { parentId: b.account }, { parentId: unknownId }],
+      [
+        "POST",
+        "/api/limits",
+        { scope: { kind: "account", id: b.account }, requestsPerMinute: 1 },
+        { scope: { kind: "account", id: unknownId }, requestsPerMinute: 1 },
+      ],
+      ...(["account", "key"] as const).map(
+        (kind) =>
+          [
+            "POST",
+            "/api/budgets",
+            { scope: { kind, id: b[kind] }, usd: 1, window: "day" },
+            { scope: { kind, id: unknownId }, usd: 1, window: "day" },
+          ] as const,
+      ),
+      [
+        "POST",
+        "/api/people",
+        { email: "x@example.com", name: "X", role: "viewer", accountId: b.account },
+        { email: "x@example.com", name: "X", role: "viewer", accountId: unknownId },
+      ],
+      ["PATCH", `/api/people/${a1.person}`, { accountId: b.account }, { accountId: unknownId }],
+    ];
+    for (const [method, path, foreign, unknown] of bodies) {
+      const one = await ask("owner", method, path, foreign);
+      expect([path, one.status]).toEqual([path, 404]);
+      expect(comparable(one)).toBe(comparable(await ask("owner", method, path, unknown)));
+    }
+  });
+});
+
+describe("people of an account", () => {
+  const lists = [
+    "/api/keys",
+    "/api/accounts",
+    "/api/budgets",
+    "/api/limits",
+    "/api/calls",
+    "/api/usage?groupBy=key,account,model",
+    "/api/ledger",
+    "/api/ledger/balances",
+    "/api/people",
+    "/api/calls/export",
+    "/api/ledger/export",
+    "/api/usage/export?groupBy=key,account",
+  ];
+
+  test("see in lists, sums and exports what is theirs, and nothing of others, whatever they filter by", async () => {
+    for (const path of lists) {
+      const whole = (await ask(null, "GET", path)).text;
+      const { text, status } = await ask("admin", "GET", path);
+      expect([path, status]).toEqual([path, 200]);
+      const foreign = [...ofB(), b.account];
+      expect([path, foreign.filter((id) => text.includes(id))]).toEqual([path, []]);
+      expect([path, foreign.some((id) => whole.includes(id))]).toEqual([path, true]);
+      expect([path, Object.values(a).some((id) => text.includes(id))]).toEqual([path, true]);
+    }
+    const narrowed = [
+      `/api/calls?account=${b.account}`,
+      `/api/calls?key=${b.key}`,
+      `/api/usage?groupBy=account&under=${b.account}`,
+      `/api/ledger?account=${b.account}`,
+      `/api/budgets?scopeKind=account&scopeId=${b.account}`,
+      `/api/budgets?scopeKind=key&scopeId=${b.key}`,
+      `/api/limits?scopeKind=account&scopeId=${b.account}`,
+      `/api/accounts?parentId=${b.account}`,
+      `/api/calls/export?account=${b.account}`,
+      `/api/usage/export?groupBy=account&under=${b.account}`,
+      `/api/ledger/export?account=${b.account}`,
+    ];
+    for (const path of narrowed) {
+      const { text, status } = await ask("admin", "GET", path);
+      expect([path, status, ofB().filter((id) => text.includes(id))]).toEqual([path, 200, []]);
+    }
+    for (const path of ["/api/calls?account=x&account=y", "/api/keys?limit=1000000000", "/api/keys?limit=-1"])
+      expect([path, (await ask("admin", "GET", path)).status]).toEqual([path, 400]);
+  });
+
+  test("see sums that are theirs alone", async () => {
+    const { body } = await ask("viewer", "GET", "/api/usage");
+    expect(body.total.calls).toBe(2);
+    expect((await ask("viewer", "GET", `/api/usage?under=${a1.account}`)).body.total.calls).toBe(1);
+    expect((await ask("viewer", "GET", `/api/usage?under=${b.account}`)).body.total.calls).toBe(0);
+  });
+
+  test("go through lists page by page without a step into those of others", async () => {
+    const seen: string[] = [];
+    for (let after = ""; ;) {
+      const { body } = await ask("admin", "GET", `/api/keys?limit=1${after}`);
+      seen.push(...body.data.map(({ id }: { id: string }) => id));
+      if (body.next === null) break;
+      after = `&after=${body.next}`;
+    }
+    expect(seen).toEqual([a1.key, a.key]);
+  });
+
+  test("take their account for the root: nothing above it is told, and it stays where it is", async () => {
+    const { body } = await ask("viewer", "GET", `/api/accounts/${a1.account}`);
+    expect(body.path.map(({ id }: { id: string }) => id)).toEqual([a.account, a1.account]);
+    expect((await ask("viewer", "GET", "/api/accounts?parentId=none")).body.data).toMatchObject([{ id: a.account }]);
+    expect((await ask("owner", "PATCH", `/api/accounts/${a.account}`, { parentId: a1.account })).status).toBe(403);
+    expect((await ask("owner", "DELETE", `/api/accounts/${a.account}`)).status).toBe(403);
+    const made = await ask("admin", "POST", "/api/accounts", { name: "new below" });
+    expect(made.body).toMatchObject({ parentId: a.account });
+    expect((await ask("admin", "POST", "/api/keys", { name: "without an account" })).body.accountId).toBe(a.account);
+  });
+
+  test("cannot loosen what binds them from above, nor give themselves credit or a place above", async () => {
+    const tries: readonly (readonly [string, string, object])[] = [
+      ["PATCH", `/api/budgets/${a.budget}`, { usd: 1_000_000 }],
+      ["POST", `/api/budgets/${a.budget}/reset`, {}],
+      ["DELETE", `/api/budgets/${a.budget}`, {}],
+      ["PATCH", `/api/limits/${a.limit}`, { requestsPerMinute: 1_000 }],
+      ["DELETE", `/api/limits/${a.limit}`, {}],
+      ["POST", "/api/limits", { scope: { kind: "global" }, requestsPerMinute: 1 }],
+      ["PATCH", `/api/accounts/${a.account}`, { disabled: false }],
+      ["POST", "/api/budgets", { scope: { kind: "global" }, usd: 1, window: "day" }],
+      ["POST", "/api/budgets", { scope: { kind: "model", id: "one" }, usd: 1, window: "day" }],
+      ["POST", "/api/ledger/credits", { accountId: a.account, usd: 5 }],
+      ["POST", "/api/prices", { target: "mock/one", input: 0, output: 0 }],
+      ["PATCH", `/api/accounts/${a.account}`, { content: "on" }],
+    ];
+    for (const [method, path, body] of tries)
+      expect([method, path, (await ask("owner", method, path, body)).status]).toEqual([method, path, 403]);
+    const person = { email: "above@example.com", name: "X", role: "owner", accountId: null };
+    expect((await ask("owner", "POST", "/api/people", person)).status).toBe(404);
+    expect((await ask("owner", "PATCH", `/api/people/${a1.person}`, { accountId: null })).status).toBe(404);
+    expect((await ask("owner", "PATCH", `/api/budgets/${a1.budget}`, { usd: 3 })).status).toBe(200);
+    expect((await ask("owner", "PATCH", `/api/limits/${a1.limit}`, { requestsPerMinute: 3 })).status).toBe(200);
+  });
+
+  test("see no page with anything of others in it", async () => {
+    const paths = [
+      "/dashboard",
+      "/dashboard/calls",
+      `/dashboard/calls?account=${b.account}`,
+      `/dashboard/calls/${b.call}`,
+      "/dashboard/keys",
+      "/dashboard/accounts",
+      `/dashboard/accounts/${b.account}`,
+      "/dashboard/budgets",
+      `/dashboard/budgets/${b.budget}`,
+      "/dashboard/limits",
+      `/dashboard/limits/${b.limit}`,
+      "/dashboard/ledger",
+      `/dashboard/ledger?account=${b.account}`,
+      "/dashboard/people",
+      `/dashboard/people/${b.person}`,
+      "/dashboard/me",
+    ];
+    const { id } = await api.database.people.create(aPerson({ role: "owner", accountId: a.account }));
+    const value = await api.sessions.open(id, { address: null, agent: null });
+    for (const path of paths) {
+      const response = await api.send("GET", path, { headers: { cookie: `llmp=${value}` } });
+      const text = (await response.text()).replaceAll(`value="${b.account}"`, "");
+      expect([path, response.status]).toEqual([path, isForeign(path) ? 404 : 200]);
+      expect([path, text.includes(canary), text.includes(b.key)]).toEqual([path, false, false]);
+    }
+  });
+});
+
+const isForeign = (path: string): boolean => Object.values(b).some((id) => path.endsWith(`/${id}`));
+
+/** The ids of what is `b`'s, without the one that a filter may say back. */
+const ofB = (): readonly string[] => [canary, b.key, b.budget, b.limit, b.call, b.person];
+
+const of = (role: Role, accountId: string): Holder => ({
+  ...operator,
+  kind: "api-token",
+  id: unknownId.replace(/0$/, "1"),
+  name: role,
+  role,
+  accountId,
+});
+
+/** By the token of the role; `null`: by the admin token. */
+async function ask(role: Role | null, method: string, path: string, body?: object): Promise<Answered> {
+  const answered = await api.send(method, path, {
+    headers: {
+      authorization: `Bearer ${role ?? adminToken}`,
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await answered.text();
+  const isJson = answered.headers.get("content-type")?.startsWith("application/json") === true;
+  return { status: answered.status, headers: answered.headers, text, body: isJson ? JSON.parse(text) : null };
+}
+
+async function tenant(name: string, parentId: string | null): Promise<Tenant> {
+  const account: string = (await api.admin("POST", "/api/accounts", { name, parentId })).body.id;
+  const key = (await api.admin("POST", "/api/keys", { name, accountId: account })).body;
+  const scope = { kind: "account", id: account };
+  const budget: string = (await api.admin("POST", "/api/budgets", { scope, usd: 100, window: "day" })).body.id;
+  const limit: string = (await api.admin("POST", "/api/limits", { scope, requestsPerMinute: 5 })).body.id;
+  await api.admin("POST", "/api/ledger/credits", { accountId: account, usd: 50, note: name });
+  const line = await api.database.accounts.lineage(account, api.clock.now());
+  const scopes = line.map(({ id }) => ({ kind: "account", id }) as const);
+  const admission = anAdmission({ accountId: account, keyId: key.id, principal: name, scopes });
+  expect(await api.database.ledger.admit(admission)).toMatchObject({ admitted: true });
+  await api.database.ledger.finish(aFinal(admission.callId));
+  const person = aPerson({ name, accountId: account, role: "viewer" });
+  await api.database.people.create(person);
+  const token = aToken({ name });
+  await api.database.people.addToken(person.id, token);
+  const session = aSession({ personId: person.id, createdMs: api.clock.now(), expiresMs: api.clock.now() + 1_000_000 });
+  await api.database.sessions.create(`digest of ${name}`, session);
+  return {
+    account,
+    key: key.id,
+    budget,
+    limit,
+    call: admission.callId,
+    person: person.id,
+    token: token.id,
+    session: session.id,
+  };
+}
+
+const kinds: Readonly<Record<string, keyof Tenant>> = {
+  keys: "key",
+  accounts: "account",
+  budgets: "budget",
+  calls: "call",
+  limits: "limit",
+  people: "person",
+};
+
+const objectRoutes = () =>
+  api.routes.flatMap(({ method, path, permission }) =>
+    permission && /^\/api\/(\w+)\/:id/.test(path) && !path.startsWith("/api/me/") && !path.startsWith("/api/prices/")
+      ? [{ method, path, permission }]
+      : [],
+  );
+
+function filled(path: string, owner: Tenant | null): string {
+  const kind = kinds[/^\/api\/(\w+)/.exec(path)?.[1] ?? ""];
+  if (kind === undefined) throw new Error(`say which object ${path} is about`);
+  return path
+    .replace(":id", owner?.[kind] ?? unknownId)
+    .replace(":session", owner?.session ?? unknownId)
+    .replace(":token", owner?.token ?? unknownId);
+}
+
+function bodyFor(method: string, path: string): object | undefined {
+  if (method === "PATCH" && path === "/api/budgets/:id") return { usd: 1 };
+  if (method === "PATCH" && path === "/api/limits/:id") return { requestsPerMinute: 7 };
+  if (method === "PATCH" && path === "/api/keys/:id") return { content: "on" };
+  if (method === "PATCH") return { name: "taken over" };
+  return path.endsWith("/tokens") && method === "POST" ? { name: "mine" } : method === "POST" ? {} : undefined;
+}
+
+const comparable = ({ status, text, headers }: Answered): string =>
+  `${status} ${text.replace(/"request_id":"[^"]*"/, "")} ${[...headers]
+    .filter(([name]) => name !== "x-request-id")
+    .map((pair) => pair.join())
+    .join()}`;
+
+/** All that the whole sees of `b`. */
+const everything = async () =>
+  Promise.all(
+    [
+      `/api/keys/${b.key}`,
+      `/api/accounts/${b.account}`,
+      `/api/budgets/${b.budget}`,
+      `/api/limits/${b.limit}`,
+      `/api/people/${b.person}`,
+      `/api/people/${b.person}/tokens`,
+      `/api/people/${b.person}/sessions`,
+    ].map(async (path) => (await ask(null, "GET", path)).text),
+  );
