@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { authenticate } from "../pipeline/authenticate.ts";
 import { openCall } from "../pipeline/call.ts";
 import { permitRoute } from "../pipeline/permit.ts";
+import { openAccounts } from "../pipeline/scopes.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Services } from "../pipeline/services.ts";
 import { dialectOf } from "./caller.ts";
@@ -52,6 +53,7 @@ async function answered(
   try {
     const principal = await authenticate(request, call, services);
     permitRoute(principal, request.url);
+    openAccounts(await services.database.accounts.lineage(principal.accountId, call.startedMs), call.id, services);
     return Response.json(body(principal), {
       headers: {
         "cache-control": "no-store",

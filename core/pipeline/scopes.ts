@@ -1,5 +1,6 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
 import type { Limit, Principal, RateLimiter } from "../plugin/plugin.ts";
+import type { AccountRow } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { callerScope, eachOf, type LimitBook } from "./limit-book.ts";
@@ -19,13 +20,7 @@ export async function scopesOf(
   services: Services,
 ): Promise<Scope[]> {
   const lineage = await services.database.accounts.lineage(principal.accountId, call.startedMs);
-  if (lineage.length === 0) {
-    services.logger.error({ callId: call.id }, "an auth plugin named an account that does not exist");
-    throw new GatewayError("forbidden", "the account does not exist");
-  }
-  call.accounts = lineage.map(({ id }) => id);
-  for (const id of call.accounts)
-    if (services.database.accounts.isDisabled(id)) throw new GatewayError("forbidden", "the account is disabled");
+  call.accounts = openAccounts(lineage, call.id, services);
   const scopes: Scope[] = [];
   if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
   for (const id of call.accounts) scopes.push({ kind: "account", id });
@@ -37,6 +32,18 @@ export async function scopesOf(
   }
   scopes.push({ kind: "global", id: "global" });
   return scopes;
+}
+
+/** Their ids, nearest first. Throws `forbidden` where there is none, or one that takes no calls. */
+export function openAccounts(lineage: readonly AccountRow[], callId: string, services: Services): string[] {
+  if (lineage.length === 0) {
+    services.logger.error({ callId }, "an auth plugin named an account that does not exist");
+    throw new GatewayError("forbidden", "the account does not exist");
+  }
+  const ids = lineage.map(({ id }) => id);
+  for (const id of ids)
+    if (services.database.accounts.isDisabled(id)) throw new GatewayError("forbidden", "the account is disabled");
+  return ids;
 }
 
 /** A budget counts a call once, however many of the call's names it has. */

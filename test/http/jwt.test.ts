@@ -216,6 +216,8 @@ describe("claims", () => {
     for (const disabled of [id, above.id]) {
       await setup.gateway.admin("PATCH", `/api/accounts/${disabled}`, { disabled: true });
       expect(await statuses()).toEqual([403, 403, 403]);
+      const models = await setup.gateway.get("/v1/models", { authorization: `Bearer ${key.key}` });
+      expect(models?.status).toBe(403);
       await setup.gateway.admin("PATCH", `/api/accounts/${disabled}`, { disabled: false });
       // Each `sub` of this issuer may call three times a minute.
       expect((await ask(key.key)).status).toBe(200);
