@@ -21,6 +21,8 @@ export interface KeyLine {
   readonly prefix: string;
   readonly last4: string;
   readonly state: "active" | "expired" | "revoked";
+  /** What the key itself says of prompts and answers; `null`: nothing. */
+  readonly content: "on" | "off" | null;
   readonly models: readonly string[] | "all";
   /** Written out: `60 requests a minute`. */
   readonly limits: readonly string[];
@@ -58,7 +60,7 @@ const table = ({
 /** The row that a revocation swaps. */
 export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
   <td><a href="${url("/dashboard/calls", { key: key.id })}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
-  <td data-label="State">${chip(tones[key.state], key.state)}</td>
+  <td data-label="State">${chip(tones[key.state], key.state)}${key.content !== null && html`<span class="sub">${key.content === "on" ? "prompts and answers kept" : "nothing kept of calls"}</span>`}</td>
   <td data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
   <td data-label="Limits">${limits(key)}${key.state !== "revoked" && html`<a class="sub" href="${url("/dashboard/limits", { kind: "key", id: key.id })}">Put a limit on it</a>`}</td>
   <td data-label="Created">${date(key.createdMs)}</td>

@@ -64,7 +64,10 @@ export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] 
 
 async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number): Promise<KeyLine> {
   const { accountId, limits: written, ...rest } = row;
-  const key = { ...rest, limits: limitsOn({ kind: "key", id: row.id }, written).map(limitText) };
+  const owner = { kind: "key", id: row.id } as const;
+  const said = database.content.setting(owner);
+  const content = said === "forbid" ? "off" : said;
+  const key = { ...rest, content, limits: limitsOn(owner, written).map(limitText) };
   const accountName = accountId === "default" ? null : ((await database.accounts.get(accountId))?.name ?? accountId);
   if (row.revokedMs !== null) return { ...key, accountName, state: "revoked" };
   return { ...key, accountName, state: row.expiresMs !== null && row.expiresMs <= nowMs ? "expired" : "active" };

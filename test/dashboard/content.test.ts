@@ -71,6 +71,8 @@ describe("forms", () => {
     ]);
     const said = one.database.rows.keys.map(({ id }) => one.database.content.setting({ kind: "key", id }));
     expect(said).toEqual(["on", null]);
+    const list = await (await browser.get("/dashboard/keys")).text();
+    expect(list.split("prompts and answers kept")).toHaveLength(2);
   });
 
   test("an account's is chosen, shown, and taken back", async () => {

@@ -169,6 +169,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
           accountName: text,
           prefix: text,
           last4: text,
+          content: "on",
           state: "active",
           models: [text],
           limits: [text],
