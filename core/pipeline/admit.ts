@@ -5,6 +5,7 @@ import type { AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
+import { asWhole, countedInputs, isHopeless, mayCount } from "./count-input.ts";
 import { closedHook, type HookContext } from "./hook.ts";
 import { claimOf, noteSpared } from "./limit-claim.ts";
 import type { Route } from "./models.ts";
@@ -113,11 +114,18 @@ async function take(
   return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, grant, release) };
 }
 
-function billFor(call: Call, asked: Asked, route: Route, scopes: readonly Scope[], services: Services): Bill {
+function billFor(
+  call: Call,
+  asked: Asked,
+  route: Route,
+  scopes: readonly Scope[],
+  services: Services,
+  told?: readonly (number | null)[],
+): Bill {
   const counted = services.database.budgets.inScope(scopes);
   if (counted !== "none" && !services.billing)
     throw unavailable("a budget counts the call, and nothing is configured that rates it");
-  return billOf(asked, route, counted, services, call.accounts);
+  return billOf(asked, route, counted, services, call.accounts, told);
 }
 
 interface Applicant {
@@ -131,7 +139,9 @@ interface Applicant {
 
 async function admitInLedger({ call, principal, asked, route, ...first }: Applicant, services: Services) {
   let { scopes, first: bill } = first;
+  let told: readonly (number | null)[] | undefined;
   for (;;) {
+    const isCountable = told === undefined && mayCount(call, asked, bill, route);
     const result = await services.database.ledger.admit({
       callId: call.id,
       startedMs: call.startedMs,
@@ -145,14 +155,15 @@ async function admitInLedger({ call, principal, asked, route, ...first }: Applic
       provider: route.targets[0].provider,
       upstreamModel: route.targets[0].model,
       scopes,
-      need: bill.need,
+      need: isCountable ? asWhole(bill.need) : bill.need,
       budgeted: bill.budgeted,
       ifInterrupted: bill.ifInterrupted,
     });
     if (result.admitted) return { bill, result };
-    if (!result.outdated) throw shortBudget(result, asked.envelope.candidates, services.now());
-    scopes = await scopesOf(call, principal, asked, route, services);
-    bill = billFor(call, asked, route, scopes, services);
+    if (result.outdated) scopes = await scopesOf(call, principal, asked, route, services);
+    else if (isCountable) told = isHopeless(bill, result) ? [] : await countedInputs(call, asked, route, services);
+    else throw shortBudget(result, asked.envelope.candidates, services.now());
+    bill = billFor(call, asked, route, scopes, services, told);
   }
 }
 

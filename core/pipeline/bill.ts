@@ -32,18 +32,27 @@ export interface Bill {
   readonly expectedInputTokens: number;
 }
 
-/** The worst case over the route's targets, at the dearest tier of each. Throws `unpriced_model` by the operator's policy. */
+/** However it is written, the lifetime of a cache that costs more (Anthropic's `"ttl": "1h"`). */
+const longCache = /"(?:1|\\u0031)(?:h|\\u0068)"/;
+
+/**
+ * The worst case over the route's targets, at the dearest tier of each. Throws `unpriced_model` by the operator's policy.
+ * `told`: the most input by the count of each target's provider, where it was asked.
+ */
 export function billOf(
-  { envelope }: Asked,
+  { envelope, text }: Asked,
   route: Route,
   counted: ReturnType<BudgetRepository["inScope"]>,
   services: Services,
   accounts: readonly string[] = [],
+  told: readonly (number | null)[] = [],
 ): Bill {
   const budgeted = counted !== "none";
   const biller = services.billing?.slot ?? null;
   const now = services.now();
-  const bounds = route.targets.map((target) => inputBound(envelope.input, contextWindowOf(biller, target)));
+  const bounds = route.targets.map((target, at) =>
+    Math.min(inputBound(envelope.input, contextWindowOf(biller, target)), told[at] ?? Number.POSITIVE_INFINITY),
+  );
   const inputBoundTokens = Math.max(...bounds);
   const [first] = route.targets;
   const expectedInputTokens = expectedInput(envelope.input, services.ratios.of(first).input, inputBoundTokens);
@@ -63,7 +72,7 @@ export function billOf(
   const outputTokens = capTokens * envelope.candidates;
   let dearest: Rating | null = null;
   let inputNano = 0;
-  const most = { dearest: true, accounts };
+  const most = { dearest: true, accounts, shortCache: !longCache.test(text) };
   const webSearches = searchBound(envelope.input);
   for (const [at, target] of route.targets.entries()) {
     const inputTokens = bounds[at] ?? inputBoundTokens;

@@ -248,6 +248,8 @@ export interface BillingPolicy {
 export interface RateOptions {
   /** The dearest tier instead of the one that `usage` falls in: for holds. */
   readonly dearest?: boolean;
+  /** With `dearest`: the call asks for no cache that is kept for an hour, which is the dearest way to take input. */
+  readonly shortCache?: boolean;
   /** As reported by the provider, e.g. `priority`. */
   readonly serviceTier?: string;
   /** Who pays: the account and its parents, nearest first. */

@@ -135,7 +135,7 @@ function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: numb
   const listing = book.find(target);
   if (listing === null) throw unpriced(target.model);
   const terms = charges.find(target, options.accounts ?? nobody);
-  if (options.dearest === true) return dearestRating(listing, terms, usage, atMs) ?? refuse(target);
+  if (options.dearest === true) return dearestRating(listing, terms, usage, atMs, options.shortCache) ?? refuse(target);
   const { version, periods } = valueAt(listing.prices, atMs);
   const standard = sheetAt(periods, atMs);
   if (standard === null) throw unpriced(target.model);
@@ -154,12 +154,13 @@ function dearestRating(
   terms: Timeline<Terms | null> | null,
   usage: Usage,
   atMs: number,
+  shortCache = false,
 ): Rating | null {
   // Nearly every target has one price and no terms, and this is asked several times a call.
   if (prices.length === 1 && terms === null) {
     const { version, periods } = prices[0].value;
     const dearest = dearestAt(periods, atMs);
-    const cost = dearest && dearestCostOf(usage, dearest);
+    const cost = dearest && dearestCostOf(usage, dearest, null, shortCache);
     return cost && { costNano: cost.costNano, chargeNano: cost.chargeNano, priceVersion: version, lines: cost.lines };
   }
   let most: Rating | null = null;
@@ -167,7 +168,7 @@ function dearestRating(
     const dearest = dearestAt(periods, atMs);
     if (dearest === null) continue;
     for (const standing of terms === null ? [null] : valuesIn(terms, atMs, atMs + holdAheadMs)) {
-      const cost = dearestCostOf(usage, dearest, standing);
+      const cost = dearestCostOf(usage, dearest, standing, shortCache);
       if (cost === null) continue;
       most = { ...larger(most, cost), priceVersion: version, lines: [] };
     }

@@ -62,6 +62,8 @@ export interface PriceSheet {
 /** The highest price of any class on a side, in any tier. `null`: none on that side has a price. */
 export interface Dearest {
   readonly input: Price | null;
+  /** Where nothing is written to a cache that is kept for an hour, the dearest class that there is. */
+  readonly shortInput: Price | null;
   readonly output: Price | null;
   readonly request: Price | null;
   readonly webSearch: Price | null;
@@ -96,6 +98,7 @@ export function completeSheet(given: Tariffs, tiers: ReadonlyMap<string, Tariffs
   }
   let dearest: Dearest = {
     input: dearestOf(inputClasses.map((name) => tariffs[name])),
+    shortInput: dearestOf(inputClasses.flatMap((name) => (name === "cacheWrite1h" ? [] : [tariffs[name]]))),
     output: dearestOf(outputClasses.map((name) => tariffs[name])),
     request: dearestOf([request]),
     webSearch: dearestOf([webSearch]),
@@ -115,6 +118,7 @@ export function priceAt(tariff: Tariff, inputTokens: number): Price {
 
 export const dearerSides = (left: Dearest, right: Dearest): Dearest => ({
   input: dearer(left.input, right.input),
+  shortInput: dearer(left.shortInput, right.shortInput),
   output: dearer(left.output, right.output),
   request: dearer(left.request, right.request),
   webSearch: dearer(left.webSearch, right.webSearch),

@@ -55,9 +55,12 @@ export function costOf(
  */
 export function dearestCostOf(
   { inputTokens, outputTokens, webSearches = 0 }: Usage,
-  { input, output, request, webSearch }: Dearest,
+  dearest: Dearest,
   terms: Terms | null = null,
+  shortCache = false,
 ): Cost | null {
+  const { output, request, webSearch } = dearest;
+  const input = shortCache ? dearest.shortInput : dearest.input;
   if ((inputTokens > 0 && input === null) || (outputTokens > 0 && output === null)) return null;
   const nano =
     (input ? inputTokens * input.nano : 0) +

@@ -75,3 +75,24 @@ test("what bytes do not bound is held for with the searches that a provider may 
   };
   expect([inputNano(false), inputNano(true)]).toEqual([0, 100_000_000]);
 });
+
+test.each([
+  ['{"cache_control":{"type":"ephemeral"}}', 5],
+  ['{"cache_control":{"type":"ephemeral","ttl":"5m"}}', 5],
+  ['{"cache_control":{"type":"ephemeral","ttl":"1h"}}', 8],
+  [String.raw`{"cache_control":{"type":"ephemeral","ttl":"\u0031\u0068"}}`, 8],
+])("a cache for an hour is held for where it is asked for, however it is written: %s", async (text, dearest) => {
+  const { services } = await newBench();
+  const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+  const biller = makeLedger([{ target: "lab/*", input: "4", cacheWrite: "5", cacheWrite1h: "8", output: "0" }]);
+  const input = { textBytes: 976, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
+  const envelope = { model: "any", stream: false, includeUsage: false, maxOutputTokens: 5, candidates: 1, input };
+  const { need } = billOf(
+    { text, body: {}, envelope },
+    { targets: [{ provider: "lab", vendor: "lab", model: "x", slot }] },
+    "bound",
+    { ...services, billing: { name: "test", slot: biller } },
+  );
+  // 2,000 tokens at most.
+  expect(need.inputNano).toBe(2_000_000 * dearest);
+});

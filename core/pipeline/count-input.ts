@@ -1,0 +1,116 @@
+import type { Dialect } from "../dialects/dialect.ts";
+import { dialects } from "../dialects/index.ts";
+import type { AdmitResult, Need } from "../storage/database.ts";
+import type { Bill } from "./bill.ts";
+import type { Call } from "./call.ts";
+import type { Asked } from "./decode.ts";
+import { closedHook } from "./hook.ts";
+import { protocolHeaders } from "./message.ts";
+import type { Route, RouteTarget } from "./models.ts";
+import { parseAnswer } from "./relay.ts";
+import type { Services } from "./services.ts";
+import { upstreamBody } from "./upstream-body.ts";
+
+/**
+ * A call that a budget has no room for by its bytes, which bound its input several times too high, is counted by its
+ * provider before its cap is lowered or it is refused. Counting is free, and no attempt: nothing of it is recorded.
+ */
+
+const timeoutMs = 3_000;
+/** Beyond it the bytes must do: many callers at the end of a budget must not become a storm of counts. */
+const maxAtOnce = 16;
+/** "Token count should be considered an estimate": https://platform.claude.com/docs/en/build-with-claude/token-counting */
+const slack = 1.05;
+const slackTokens = 256;
+
+/** A cap this low still lets nearly every answer through: worth no question. */
+const amplyTokens = 16_384;
+
+let counting = 0;
+
+/** Whether somebody can be asked. What the provider fetches or keeps itself is in no count. */
+export const mayCount = ({ endpoint }: Call, { envelope }: Asked, { budgeted, need }: Bill, { targets }: Route) =>
+  budgeted &&
+  need.inputNano > 0 &&
+  need.expectedNano === undefined &&
+  endpoint.operation === "chat" &&
+  !envelope.input.unbounded &&
+  targets.some((target) => counterOf(target) !== null);
+
+/** Before the count: with a cap that is not lowered, or not by much. */
+export const asWhole = (need: Need): Need => ({
+  ...need,
+  leastOutputTokens: Math.max(need.leastOutputTokens, Math.min(need.outputTokens, amplyTokens)),
+});
+
+/** Even what the input will probably cost does not fit. */
+export function isHopeless(
+  { need, inputBoundTokens, expectedInputTokens }: Bill,
+  { budget }: Extract<AdmitResult, { budget: unknown }>,
+): boolean {
+  const freeNano = budget.limitNano - budget.spentNano - budget.heldNano;
+  // Half of it, because the learned ratio is an average.
+  return freeNano < (need.inputNano * expectedInputTokens) / inputBoundTokens / 2;
+}
+
+/** The most input that each target's provider counts; `null`: it cannot, or did not in time. */
+export async function countedInputs(
+  call: Call,
+  asked: Asked,
+  { targets }: Route,
+  services: Services,
+): Promise<readonly (number | null)[]> {
+  if (counting >= maxAtOnce) return [];
+  counting += 1;
+  try {
+    return await Promise.all(
+      targets.map(async (target) => {
+        const counter = counterOf(target);
+        if (counter === null) return null;
+        try {
+          return Math.ceil((await count(call, asked, target, counter, services)) * slack) + slackTokens;
+        } catch (error) {
+          services.logger.debug({ callId: call.id, provider: target.provider, error }, "the input was not counted");
+          return null;
+        }
+      }),
+    );
+  } finally {
+    counting -= 1;
+  }
+}
+
+function counterOf({ slot }: RouteTarget): Dialect | null {
+  if ("chat" in slot) return null;
+  const spoken = slot.dialects.flatMap((name) => dialects.get(name) ?? []);
+  return spoken.find(({ operations }) => operations["count-tokens"] !== undefined) ?? null;
+}
+
+async function count(
+  call: Call,
+  { body }: Asked,
+  { slot, provider, model }: RouteTarget,
+  counter: Dialect,
+  services: Services,
+): Promise<number> {
+  const codec = counter.operations["count-tokens"];
+  if (codec === undefined || "chat" in slot) throw new Error("nobody to ask");
+  const { dialect, inPath } = call.endpoint;
+  const encoded = codec.encodeRequest(dialect.decodeRequest(body, inPath), model);
+  const request = await closedHook({ logger: services.logger, timings: call.timings }, "provider", provider, () =>
+    slot.request({
+      callId: call.id,
+      operation: "count-tokens",
+      dialect: counter.name,
+      model,
+      body: JSON.stringify(encoded.body),
+      stream: false,
+      framing: "sse",
+      clientHeaders: counter === dialect ? protocolHeaders(call) : {},
+    }),
+  );
+  const response = await services.transport(request, AbortSignal.timeout(timeoutMs));
+  const answer = await upstreamBody(response, false);
+  if (response.status !== 200 || answer.kind !== "whole") throw new Error(`answered with ${response.status}`);
+  return codec.decodeResponse(parseAnswer(answer.bytes)).inputTokens;
+}
