@@ -59,10 +59,11 @@ export async function settle(
     finishReason: outcome.metered.finish,
     httpStatus: outcome.httpStatus,
     errorKind: outcome.error?.kind ?? null,
-    attempts: call.attempts.map((attempt, at) => ({
-      ...attempt,
-      billed: source !== "none" && at === call.attempts.length - 1,
-    })),
+    attempts: call.attempts.map((attempt, at) => {
+      if (at < call.attempts.length - 1) return attempt;
+      // Its first bytes may have been a comment, as OpenRouter's are: then the answer's id came later.
+      return { ...attempt, upstreamId: attempt.upstreamId ?? outcome.metered.upstreamId, billed: source !== "none" };
+    }),
     firstByteMs: call.firstByteMs,
     finishedMs,
     notes,

@@ -3,7 +3,7 @@ import { call, chat, dataOf, type Reply } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { type Answer, answers, chunk, completion, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
 import { type UsageRow, usageOf } from "../support/rows.ts";
-import { json, sse, whole } from "../support/scripts.ts";
+import { json, openStream, sse, taken, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import type { Script } from "../support/upstream.ts";
 
@@ -208,6 +208,20 @@ describe("reports of usage", () => {
 });
 
 describe("ids of the upstream", () => {
+  test("that come after a comment, as OpenRouter's do, are recorded all the same", async () => {
+    const comment = ": OPENROUTER PROCESSING\n\n";
+    const { reply } = await ask(async (exchange) => {
+      exchange.upstreamId = "after-a-comment";
+      const stream = await openStream(exchange);
+      await stream.send(comment);
+      await taken();
+      await stream.send(frames("after-a-comment", {}, true).join(""));
+      await stream.end();
+    }, asking);
+    expect(reply.text).toStartWith(comment);
+    const attempts = setup.gateway.sql("select upstream_id from v_attempts where call_id = ?", reply.callId);
+    expect(attempts).toEqual([{ upstream_id: "after-a-comment" }]);
+  });
   for (const id of ["", "the-same", null, 7]) {
     test(`${JSON.stringify(id)} for all: a record each`, async () => {
       const script: Script = (exchange) => json(200, { ...completion("x"), id })(exchange);

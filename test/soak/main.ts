@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { aborts } from "./aborts.ts";
 import { backup } from "./backup.ts";
+import { cuts } from "./cuts.ts";
 import { eio, eioEvery, slowDisk, walGrow } from "./disk-faults.ts";
 import { idle } from "./idle.ts";
 import { kill9 } from "./kill9.ts";
@@ -15,6 +16,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["idle", { soak: idle, count: 9_000 }],
   ["stalled", { soak: stalled, count: 200 }],
   ["aborts", { soak: aborts, count: 10_000 }],
+  ["cuts", { soak: cuts, count: 10_000 }],
   ["kill9", { soak: kill9, count: 100 }],
   ["memory", { soak: memory, count: 1_000_000 }],
   ["backup", { soak: backup, count: 60 }],

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { aborts } from "./aborts.ts";
+import { cuts } from "./cuts.ts";
 import { idle } from "./idle.ts";
 
 /** What `bun run soak` does at length, made small. */
@@ -12,3 +13,7 @@ test("1,000 silent streams: none is cut", async () => {
 test("300 clients that leave at random points: each has its record, and nothing stays open", async () => {
   expect(await aborts({ ...small, count: 300 })).toEqual([]);
 }, 60_000);
+
+test("500 streams that are cut: exact where the upstream tells its usage, within a tenth in sum where it does not", async () => {
+  expect(await cuts({ ...small, count: 500 })).toEqual([]);
+}, 120_000);
