@@ -8,7 +8,16 @@ export interface BudgetFormModel {
   readonly names: readonly { readonly id: string; readonly name: string }[];
   readonly csrf: string;
 }
-export const budgetFields = ["kind", "id", "usd", "window", "timeZone", "onShortfall", "admission"] as const;
+export const budgetFields = [
+  "kind",
+  "id",
+  "usd",
+  "window",
+  "timeZone",
+  "onShortfall",
+  "admission",
+  "alertPercents",
+] as const;
 
 export const budgetForm = ({
   values,
@@ -28,6 +37,7 @@ export const budgetForm = ({
       <label>Time zone<input name="timeZone" value="${values["timeZone"]}" autocomplete="off" spellcheck="false" placeholder="UTC"></label>
       <label>A call that does not fit${choice("onShortfall", shortfalls, values["onShortfall"])}</label>
       <label>A call holds${choice("admission", admissions, values["admission"])}</label>
+      <label>Alerts at percents spent<input name="alertPercents" value="${values["alertPercents"]}" autocomplete="off" placeholder="80, 100"></label>
     </div>
     <button class="primary">Create budget</button>
     <datalist id="scopes">${names.map(({ id, name }) => html`<option value="${id}">${name}</option>`)}</datalist>

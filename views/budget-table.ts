@@ -14,6 +14,8 @@ export interface BudgetLine {
   readonly increase: { readonly nano: number; readonly untilMs: number } | null;
   readonly onShortfall: "cap" | "refuse";
   readonly admission: "bound" | "expected";
+  /** Of the limit: when spent, receivers of alerts are told. */
+  readonly alertPercents: readonly number[];
   readonly spentNano: number;
   readonly heldNano: number;
   readonly windowStartMs: number;
@@ -23,7 +25,7 @@ export interface BudgetLine {
 
 export const budgetTable = (budgets: readonly BudgetLine[]): Html => html`<div class="scroll"><table class="cards">
   <thead><tr><th scope="col">On</th><th scope="col">Window</th><th scope="col">Used</th><th scope="col" class="num">Limit</th><th scope="col" class="num">Spent</th>
-    <th scope="col" class="num">Held</th><th scope="col" class="num">Free</th><th scope="col">Resets</th></tr></thead>
+    <th scope="col" class="num">Held</th><th scope="col" class="num">Free</th><th scope="col">Resets</th><th scope="col">Alerts at</th></tr></thead>
   <tbody>${budgets.map(row)}</tbody>
 </table></div>`;
 
@@ -36,12 +38,16 @@ const row = (budget: BudgetLine): Html => html`<tr>
   <td data-label="Held" class="num">${money(budget.heldNano)}</td>
   <td data-label="Free" class="num">${free(budget)}</td>
   <td data-label="Resets">${resets(budget)}</td>
+  <td data-label="Alerts at">${thresholds(budget)}</td>
 </tr>`;
 
 export function free({ limitNano, spentNano, heldNano }: BudgetLine): Html {
   const left = limitNano - spentNano - heldNano;
   return left < 0 ? html`<span>${chip("bad", "over")} ${money(0)}</span>` : money(left);
 }
+
+export const thresholds = ({ alertPercents }: BudgetLine): Html =>
+  alertPercents.length === 0 ? html`<span class="none">none</span>` : html`${alertPercents.join(", ")} %`;
 
 /** Rolling hours have no end, but what was spent leaves them. */
 export const resets = ({ resetsAtMs, window }: BudgetLine): Html =>

@@ -1,5 +1,5 @@
 import { admissions, choice, shortfalls } from "./budget-form.ts";
-import { type BudgetLine, free, gauge, resets } from "./budget-table.ts";
+import { type BudgetLine, free, gauge, resets, thresholds } from "./budget-table.ts";
 import { usd } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, money, name, time } from "./text.ts";
@@ -25,6 +25,7 @@ export const budgetPage = ({
     ${fact("Free", free(budget))}
     ${fact("Window", html`${budget.window}${budget.timeZone !== null && html` in ${budget.timeZone}`}, since ${time(budget.windowStartMs)}`)}
     ${fact("Resets", resets(budget))}
+    ${fact("Alerts at", html`${thresholds(budget)} <span class="hint">of the limit, when spent</span>`)}
   </dl></section>
   <div class="columns">
     <section class="panel"><h2>Terms</h2><form method="post" action="${path(budget)}">
@@ -33,6 +34,7 @@ export const budgetPage = ({
         <label>Limit in USD<input name="usd" value="${plain(budget.limitNano - (budget.increase?.nano ?? 0))}" required inputmode="decimal" autocomplete="off"></label>
         <label>A call that does not fit${choice("onShortfall", shortfalls, budget.onShortfall)}</label>
         <label>A call holds${choice("admission", admissions, budget.admission)}</label>
+        <label>Alerts at percents spent<input name="alertPercents" value="${budget.alertPercents.join(", ")}" autocomplete="off" placeholder="none"></label>
       </div>
       <button class="primary">Save</button>
     </form></section>

@@ -6,7 +6,18 @@ export interface Shell {
   readonly title: string;
   /** The place in the navigation; `null`: not signed in, and no navigation. */
   readonly section:
-    "overview" | "calls" | "keys" | "accounts" | "budgets" | "limits" | "prices" | "ledger" | "people" | "me" | null;
+    | "overview"
+    | "calls"
+    | "keys"
+    | "accounts"
+    | "budgets"
+    | "limits"
+    | "prices"
+    | "ledger"
+    | "alerts"
+    | "people"
+    | "me"
+    | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
   /** Token of the session for requests that change something; `null`: not signed in. */
   readonly csrf: string | null;
@@ -62,6 +73,7 @@ const sections = [
   ["limits", "/dashboard/limits", "Limits"],
   ["prices", "/dashboard/prices", "Prices"],
   ["ledger", "/dashboard/ledger", "Ledger"],
+  ["alerts", "/dashboard/alerts", "Alerts"],
   ["people", "/dashboard/people", "People"],
 ] as const;
 

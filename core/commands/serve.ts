@@ -224,6 +224,7 @@ export const serve: Command = async (input) => {
       database: seen,
       money: { accounts, budgets, credits },
       limits: place === null ? limits : limitsWithin(limits, place),
+      outbox,
       prices,
       content,
       estimates: ratios.list,

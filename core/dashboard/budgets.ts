@@ -61,9 +61,13 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
       permission: "budgets.write",
       answer: async (visit) => {
         const values = filled(visit.form, budgetFields);
-        const { kind, id, ...terms } = values;
+        const { kind, id, alertPercents, ...terms } = values;
         try {
-          const made = await money.budgets.create({ ...terms, scope: { kind, ...(id !== undefined && { id }) } });
+          const made = await money.budgets.create({
+            ...terms,
+            ...percentsOf(alertPercents),
+            scope: { kind, ...(id !== undefined && { id }) },
+          });
           return redirect(pathOf(made.id));
         } catch (error) {
           return await showAll(visit, { values, error: refusalOf(error) }, 422);
@@ -80,7 +84,10 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
       method: "POST",
       path: "/dashboard/budgets/:id",
       permission: "budgets.write",
-      answer: changing(({ form }, id) => money.budgets.change(id, filled(form, ["usd", "onShortfall", "admission"]))),
+      answer: changing(({ form }, id) => {
+        const { alertPercents = "", ...terms } = filled(form, ["usd", "onShortfall", "admission", "alertPercents"]);
+        return money.budgets.change(id, { ...terms, ...(form.has("alertPercents") && percentsOf(alertPercents)) });
+      }),
     },
     {
       method: "POST",
@@ -106,3 +113,14 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     },
   ];
 }
+
+/** As typed, `50, 80 %`; nothing typed is no threshold, no field is the default. What they may be is for the service. */
+const percentsOf = (text: string | undefined): { readonly alertPercents?: readonly (number | string)[] } =>
+  text === undefined
+    ? {}
+    : {
+        alertPercents: text
+          .split(/[\s,;%]+/)
+          .filter((part) => part !== "")
+          .map((part) => (/^\d{1,9}$/.test(part) ? Number(part) : part)),
+      };

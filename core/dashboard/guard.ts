@@ -78,6 +78,7 @@ const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = 
   limits: "limits.read",
   prices: "prices.read",
   ledger: "ledger.read",
+  alerts: "outbox.read",
   people: "people.read",
   me: "me.read",
 };

@@ -32,6 +32,7 @@ export interface PageDependencies {
   readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
   readonly limits: DashboardLimits;
+  readonly outbox: DashboardOutbox;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;
   /** Epoch milliseconds. */
@@ -56,6 +57,13 @@ export interface PageDependencies {
 export interface DashboardContent {
   read(callId: string): Promise<(Omit<CallContentModel, "csrf"> & { readonly accountId: string }) | null>;
   remove(which: { readonly callId: string }): Promise<number>;
+}
+/** Receivers of events, and what they were told. */
+export interface DashboardOutbox extends Pick<Database["outbox"], "receivers" | "alerts" | "deadLetters"> {
+  /** Tries at once what failed or was given up. */
+  retry(receiver: string): Awaitable<number>;
+  /** `null`: the test was taken; else why not. `undefined`: no such receiver. */
+  test(receiver: string): Promise<string | null | undefined>;
 }
 /** What the pages ask of the prices; as the API's `PriceService`. */
 export interface DashboardPrices {

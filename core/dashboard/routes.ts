@@ -1,4 +1,5 @@
 import { accountRoutes } from "./accounts.ts";
+import { alertRoutes } from "./alerts.ts";
 import { serveAsset } from "./assets.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
@@ -44,6 +45,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...budgetRoutes(dependencies),
   ...limitRoutes(dependencies),
   ...ledgerRoutes(dependencies),
+  ...alertRoutes(dependencies),
   ...priceRoutes(dependencies),
   ...peopleRoutes(dependencies),
   ...meRoutes(dependencies),

@@ -1,4 +1,4 @@
-import type { Logger, Metric, Observer, ToldEvent } from "../plugin/plugin.ts";
+import type { Awaitable, Logger, Metric, Observer, ToldEvent } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { OutboxRepository, Subscription } from "../storage/outbox.ts";
 import { courier, type Courier } from "./courier.ts";
@@ -6,7 +6,9 @@ import { loopOf } from "./loop.ts";
 import { outboxMetrics } from "./metrics.ts";
 
 /** What the API and the pages ask of the receivers, and what the process starts and stops. */
-export interface Outbox {
+export interface Outbox extends Pick<OutboxRepository, "receivers" | "alerts" | "deadLetters"> {
+  /** Tries at once what failed for a receiver or was given up. Returns how many were given up. */
+  retry(receiver: string): Awaitable<number>;
   /** Sends a test event. `null`: it was taken; else why not. `undefined`: no such receiver in the config. */
   test(receiver: string): Promise<string | null | undefined>;
   metrics(): Promise<readonly Metric[]>;
@@ -55,6 +57,10 @@ export async function outboxOf(dependencies: OutboxDependencies): Promise<Outbox
     );
 
   return {
+    receivers: () => outbox.receivers(),
+    alerts: (query) => outbox.alerts(query),
+    deadLetters: (receiver, query) => outbox.deadLetters(receiver, query),
+    retry: (receiver) => outbox.retry(receiver, null, now()),
     async test(receiver) {
       const event: ToldEvent = {
         id: newId(),

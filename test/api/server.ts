@@ -1,4 +1,5 @@
 import type { ContentAccess } from "../../core/api/content.ts";
+import { aReceiver, fakeOutbox } from "../support/fake-outbox.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
 import { priceService } from "../../core/api/price-service.ts";
 import { limitService } from "../../core/api/limit-service.ts";
@@ -83,6 +84,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       database: seen,
       money: { accounts, budgets, credits },
       limits: place === null ? limits : limitsWithin(limits, place),
+      outbox: fakeOutbox({ receivers: [aReceiver()] }),
       prices,
       content,
       estimates: services.ratios.list,

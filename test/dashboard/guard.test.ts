@@ -3,6 +3,7 @@ import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { createSessions } from "../../core/identity/sessions.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakeLimits } from "../support/fake-limits.ts";
+import { fakeOutbox } from "../support/fake-outbox.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { keyRow, site } from "./site.ts";
@@ -24,6 +25,7 @@ const routes = dashboardRoutes({
     credits: { add: unreached },
   },
   limits: fakeLimits(fakeDatabase()),
+  outbox: fakeOutbox(),
   publicUrl: "http://localhost:8787",
   now: () => 0,
   verifyAdminToken: async () => false,

@@ -11,6 +11,7 @@ import { createSessions, type Sessions } from "../../core/identity/sessions.ts";
 import type { KeyRow } from "../../core/storage/key.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakeLimits } from "../support/fake-limits.ts";
+import { fakeOutbox } from "../support/fake-outbox.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
 
@@ -28,6 +29,7 @@ export interface SiteOptions {
   readonly seed?: Seed;
   /** Prompts and answers that are kept; removing one takes it out of the list. */
   readonly kept?: KeptContent[];
+  readonly outbox?: DashboardDependencies["outbox"];
   readonly clientAddress?: DashboardDependencies["clientAddress"];
 }
 
@@ -40,6 +42,7 @@ export function site({
   seed = {},
   estimates = [],
   kept = [],
+  outbox = fakeOutbox(),
   clientAddress,
 }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
@@ -68,6 +71,7 @@ export function site({
       },
     },
     limits: limitsHere,
+    outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced),
     estimates: () => estimates,
     publicUrl,

@@ -36,6 +36,7 @@ export const budgetLine = (text: string) => ({
   increase: { nano: 1, untilMs: 9 },
   onShortfall: "cap" as const,
   admission: "bound" as const,
+  alertPercents: [80],
   spentNano: 9,
   heldNano: 1,
   windowStartMs: 0,

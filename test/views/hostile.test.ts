@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
+import { alertsPage } from "../../views/alerts.ts";
 import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
@@ -224,6 +225,35 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       },
     }),
   limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
+  alerts: (text) =>
+    alertsPage({
+      receivers: [
+        {
+          name: text,
+          events: [text],
+          waiting: 1,
+          behind: 1,
+          oldestMs: 1,
+          dead: 1,
+          lastError: text,
+          lastErrorMs: 2,
+          lastDeliveredMs: 1,
+        },
+      ],
+      alerts: [
+        {
+          type: text,
+          text,
+          createdMs: 1,
+          deliveries: [{ receiver: text, state: "waiting", attempts: 1, nextMs: 1, endedMs: null, lastError: text }],
+        },
+      ],
+      next: text,
+      first: false,
+      dead: [{ name: text, letters: [{ id: text, type: text, text, attempts: 1, endedMs: 1, lastError: text }] }],
+      tested: { receiver: text, error: text },
+      csrf: "c",
+    }),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>
     accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
