@@ -67,8 +67,7 @@ const busyTimeoutMs = 250;
 
 /** Opens, locks and migrates. Throws `StorageError` or `LockedError` with a message for the operator. */
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
-  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
-  const release = await takeLock(`${options.path}.lock`);
+  const release = await lockFolder(options.path);
   let client: SqliteClient;
   try {
     client = await openFile(options);
@@ -233,6 +232,19 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       release();
     },
   };
+}
+
+async function lockFolder(path: string): Promise<() => void> {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return await takeLock(`${path}.lock`);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (!["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(code)) throw error;
+    throw new StorageError(
+      `the data folder cannot be written (${code}): give it space and to the user that runs the proxy, or choose another (LLM_PROXY_DATA)`,
+    );
+  }
 }
 
 /** Small tables that money hangs on; a serving process looks through the rest soon after its start. */
