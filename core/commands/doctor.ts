@@ -4,7 +4,7 @@ import type { Proof, ProofCode } from "../storage/condition.ts";
 import { schemaVersion, StorageError } from "../storage/migrate.ts";
 import { intactness, prove } from "../storage/prove.ts";
 import { repair } from "../storage/repair.ts";
-import { latestSchemaVersion } from "../storage/sqlite.ts";
+import { latestSchemaVersion } from "../storage/sqlite-file.ts";
 import type { Command } from "./command.ts";
 import { databaseOf, openReadonly } from "./storage.ts";
 

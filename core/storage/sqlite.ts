@@ -1,8 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
-import { takeLock } from "../runtime/lock.ts";
-import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import type { SqliteClient } from "../runtime/sqlite.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
 import { disabledAccounts } from "./disabled-accounts.ts";
@@ -17,9 +13,8 @@ import { type GroupCommit, groupCommit } from "./group-commit.ts";
 import { purgeLoop } from "./purge-loop.ts";
 import { oldestCall, purgeState } from "./purge-state.ts";
 import { purgeWriter } from "./purge-writer.ts";
-import { migrate, schemaVersion, StorageError } from "./migrate.ts";
-import { intactness, prove } from "./prove.ts";
-import { accountRepository, defaultAccount } from "./repositories/accounts.ts";
+import { prove } from "./prove.ts";
+import { accountRepository } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { answerRepository } from "./repositories/answers.ts";
 import { bookRepository } from "./repositories/book.ts";
@@ -40,6 +35,7 @@ import { settingRepository } from "./repositories/settings.ts";
 import { usageEvents } from "./repositories/usage-events.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { rollupWriter } from "./rollup-writer.ts";
+import { lockFolder, openFile } from "./sqlite-file.ts";
 import { type SqliteDatabase, sqliteDatabase } from "./sqlite-database.ts";
 import { keepStarts } from "./window-starts.ts";
 import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
@@ -59,11 +55,6 @@ export interface SqliteOptions {
   /** Calls older than this are deleted, by a process that serves; absent: none ever. */
   readonly keepMs?: number | undefined;
 }
-
-export const latestSchemaVersion = sqliteMigrations.length;
-
-/** How long the boot waits for another process. */
-const busyTimeoutMs = 250;
 
 /** Opens, locks and migrates. Throws `StorageError` or `LockedError` with a message for the operator. */
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
@@ -234,30 +225,6 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   };
 }
 
-async function lockFolder(path: string): Promise<() => void> {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return await takeLock(`${path}.lock`);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (!["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(code)) throw error;
-    throw new StorageError(
-      `the data folder cannot be written (${code}): give it space and to the user that runs the proxy, or choose another (LLM_PROXY_DATA)`,
-    );
-  }
-}
-
-/** Small tables that money hangs on; a serving process looks through the rest soon after its start. */
-const checkedAtStart = ["budgets", "open_calls", "settings"];
-
-function mustBeIntact(client: SqliteClient, table: string) {
-  const { ok, detail } = intactness(client, `quick_check(${table})`);
-  if (!ok)
-    throw new StorageError(
-      `the database file is damaged (${detail}): nothing was changed; keep it, and see "Backup and restore" in the README`,
-    );
-}
-
 function giveLeaseBack(client: SqliteClient, processId: string) {
   try {
     client.prepare("DELETE FROM processes WHERE id = ?").run(processId);
@@ -281,48 +248,4 @@ function startFolding(
     changes: () => changed.values()[0]?.[0],
     ...(everyMs !== undefined && { everyMs }),
   });
-}
-
-async function openFile({
-  path,
-  synchronous,
-  now,
-  onBackup,
-  onUpgrade,
-  driver = openSqlite,
-}: SqliteOptions): Promise<SqliteClient> {
-  // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
-  writeFileSync(path, "", { mode: 0o600, flag: "a" });
-  const client = await driver(path);
-  try {
-    client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
-    // First, so that a file it refuses is left as it is: the journal mode is written into the file.
-    const from = schemaVersion(client);
-    // Of a new file only, before its first table: what calls leave behind can then be given back.
-    if (from === 0) client.exec("PRAGMA auto_vacuum = INCREMENTAL");
-    for (const table of from > 0 ? checkedAtStart : []) mustBeIntact(client, table);
-    if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
-    const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
-    if (backup) {
-      chmodSync(backup, 0o600);
-      onBackup(backup);
-    }
-    client.exec("PRAGMA journal_mode = WAL");
-    client.exec(`PRAGMA synchronous = ${synchronous.toUpperCase()}`);
-    client.exec("PRAGMA foreign_keys = ON");
-    client
-      .prepare("INSERT INTO accounts (id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-      .run(defaultAccount, "Default", now());
-    client.exec(`INSERT INTO account_lines (account_ref, ancestor_ref, distance, from_ms)
-      SELECT ref, ref, 0, 0 FROM accounts WHERE id = '${defaultAccount}' ON CONFLICT DO NOTHING`);
-    // From here on whoever writes waits by itself, without holding up the event loop.
-    client.exec("PRAGMA busy_timeout = 0");
-    return client;
-  } catch (error) {
-    client.close();
-    if (error instanceof StorageError) throw error;
-    throw new StorageError(
-      `the database cannot be opened: ${error instanceof Error ? error.message : "unknown reason"}`,
-    );
-  }
 }
