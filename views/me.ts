@@ -1,7 +1,10 @@
+import { count } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { type MadeSecret, secretPanel } from "./people.ts";
 import { newToken, type SessionLine, sessionTable, type TokenLine, tokenTable } from "./person.ts";
-import { chip, name } from "./text.ts";
+import { statusChip } from "./status.ts";
+import { chip, money, name, time } from "./text.ts";
+import { tile } from "./tile.ts";
 
 export interface MeModel {
   /** `null`: whoever holds the admin token, who has no password or tokens here. */
@@ -11,6 +14,15 @@ export interface MeModel {
     readonly role: string;
     readonly hasTotp: boolean;
   } | null;
+  /** Of the last 30 days, of the account they belong to; `null`: they belong to none. */
+  readonly usage: {
+    readonly calls: number;
+    readonly chargeNano: number;
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+  } | null;
+  /** The newest of it. */
+  readonly calls: readonly OwnCall[];
   readonly sessions: readonly SessionLine[];
   readonly tokens: readonly TokenLine[];
   readonly made: MadeSecret | null;
@@ -19,6 +31,14 @@ export interface MeModel {
   readonly recovery: readonly string[] | null;
   readonly error: string | null;
   readonly csrf: string;
+}
+export interface OwnCall {
+  readonly createdMs: number;
+  readonly model: string;
+  readonly status: string;
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly chargeNano: number | null;
 }
 export interface TotpModel {
   readonly secret: string;
@@ -32,6 +52,8 @@ const path = "/dashboard/me";
 
 export const mePage = ({
   person,
+  usage,
+  calls,
   sessions,
   tokens,
   made,
@@ -44,10 +66,32 @@ export const mePage = ({
   ${made !== null && secretPanel(made)}
   ${recovery !== null && recoveryPanel(recovery)}
   ${totp !== null && enrolmentPanel(totp, csrf)}
+  ${usage !== null && usagePart(usage, calls)}
   ${person === null && html`<p class="panel">You are signed in by the admin token. Invite yourself under <a href="/dashboard/people">People</a> to have a password and tokens of your own.</p>`}
   ${person?.email && html`${password(person.email, csrf)}${secondFactor(person.hasTotp, csrf)}`}
   <section class="panel flush"><h2>Sessions</h2>${sessionTable(sessions, path, csrf)}</section>
   ${person !== null && html`<section class="panel flush"><h2>API tokens</h2>${tokenTable(tokens, path, csrf)}</section>${newToken(`${path}/tokens`, csrf)}`}`;
+
+const usagePart = (usage: NonNullable<MeModel["usage"]>, calls: readonly OwnCall[]): Html => html`<div class="tiles">
+    ${tile("Charged in 30 days", money(usage.chargeNano), html`your account`)}
+    ${tile("Calls in 30 days", html`${count(usage.calls)}`, html`your account`)}
+    ${tile("Tokens in 30 days", html`${count(usage.inputTokens + usage.outputTokens)}`, html`in and out`)}
+  </div>
+  ${
+    calls.length > 0 &&
+    html`<section class="panel flush"><h2>Latest calls</h2><div class="scroll"><table class="lines">
+    <thead><tr><th scope="col">Time</th><th scope="col">Model</th><th scope="col">Status</th><th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">Charged</th></tr></thead>
+    <tbody>${calls.map(
+      (call) => html`<tr>
+      <td>${time(call.createdMs)}</td>
+      <td>${name(call.model)}</td>
+      <td>${statusChip(call.status)}</td>
+      <td class="num wide">${count(call.inputTokens)}</td>
+      <td class="num wide">${count(call.outputTokens)}</td>
+      <td class="num">${money(call.chargeNano)}</td>
+    </tr>`,
+    )}</tbody></table></div></section>`
+  }`;
 
 const recoveryPanel = (codes: readonly string[]): Html => html`<section class="panel secret" role="status">
   <h2>The second factor is on</h2>

@@ -99,7 +99,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...estimateRoutes(dependencies.ratios),
     ...exportRoutes(database.exports, dependencies),
     ...peopleRoutes(dependencies.people),
-    ...ownRoutes(dependencies.own),
+    ...ownRoutes(dependencies.own, database, now),
     ...priceRoutes(dependencies.prices, dependencies.reprice),
     ...outboxRoutes(dependencies),
   ];

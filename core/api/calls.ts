@@ -54,4 +54,4 @@ export const callRoutes = (database: TenantDatabase, now: () => number): readonl
   },
 ];
 
-const callAnswer = <Row extends CallRow>(row: Row) => ({ id: row.callId, ...row });
+export const callAnswer = <Row extends CallRow>(row: Row) => ({ id: row.callId, ...row });

@@ -1,12 +1,46 @@
 import type { OwnService } from "../identity/people.ts";
+import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import type { Actor } from "../identity/policy.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
+import { callAnswer } from "./calls.ts";
 import { missing } from "./keys.ts";
 import { personAnswer, sessionAnswer, tokenAnswer } from "./people.ts";
 import { OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
-import type { ApiRoute } from "./route.ts";
+import { type ApiRoute, checkedQuery } from "./route.ts";
+import { OwnUsageQuerySchema, PageQuerySchema } from "./schemas.ts";
 
 /** What people do for themselves, by a token of their own. */
-export const ownRoutes = (service: OwnService): readonly ApiRoute[] => [
+export const ownRoutes = (
+  service: OwnService,
+  database: Pick<TenantDatabase, "calls">,
+  now: () => number,
+): readonly ApiRoute[] => [
+  {
+    method: "GET",
+    path: "/api/me/calls",
+    permission: "calls.read.own",
+    summary: "List the calls of the account one belongs to, without those below it, newest first.",
+    query: PageQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ actor, query }) {
+      const { data, next } = await ownCalls(database, actor, checkedQuery(PageQuerySchema, query));
+      return { data: data.map(callAnswer), next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/me/usage",
+    permission: "calls.read.own",
+    summary: "Sums over the calls of the account one belongs to, admitted in [from, to).",
+    query: OwnUsageQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ actor, query }) {
+      const { from = 0, to = now() + 1 } = checkedQuery(OwnUsageQuerySchema, query);
+      return { total: await ownUsage(database, actor, { from, to }) };
+    },
+  },
   {
     method: "GET",
     path: "/api/me",

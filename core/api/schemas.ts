@@ -228,6 +228,7 @@ const usageRange = {
   ),
 };
 export const UsageQuerySchema = t.Object(usageRange, closed);
+export const OwnUsageQuerySchema = t.Object({ from: usageRange.from, to: usageRange.to }, closed);
 
 const exportFormat = {
   format: t.Optional(

@@ -1,14 +1,17 @@
 import { encode } from "uqr";
 import { mePage, type MeModel } from "../../views/me.ts";
 import { tokenInput, tokenShown } from "./people.ts";
+import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 const path = "/dashboard/me";
+const dayMs = 24 * 3_600_000;
+const shownCalls = 20;
 
 /** What is one's own: password, second factor, sessions, tokens. */
-export function meRoutes({ own, now, version }: PageDependencies): readonly PageRoute[] {
+export function meRoutes({ database, own, now, version }: PageDependencies): readonly PageRoute[] {
   async function show(
     visit: Visit,
     extra: Partial<Pick<MeModel, "made" | "totp" | "recovery" | "error">> = {},
@@ -17,10 +20,13 @@ export function meRoutes({ own, now, version }: PageDependencies): readonly Page
     const { actor } = visit;
     const person = await own.person(actor);
     const sessions = await own.sessions(actor);
+    const since = Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
     const main = mePage({
       person,
       sessions: sessions.map((session) => ({ ...session, current: session.digest === visit.session })),
       tokens: person === null ? [] : await own.tokens(actor),
+      usage: actor.accountId === null ? null : await ownUsage(database, actor, { from: since, to: now() + 1 }),
+      calls: (await ownCalls(database, actor, { limit: shownCalls })).data,
       made: null,
       totp: null,
       recovery: null,

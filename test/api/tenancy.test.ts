@@ -143,6 +143,17 @@ describe("people of an account", () => {
     expect((await ask("viewer", "GET", `/api/usage?under=${b.account}`)).body.total.calls).toBe(0);
   });
 
+  test("who are members see the calls of their own account, without those below it, and nothing else", async () => {
+    api.holders.set("member", of("member", a.account));
+    const { body } = await ask("member", "GET", "/api/me/calls");
+    expect(body.data.map(({ id }: { id: string }) => id)).toEqual([a.call]);
+    expect((await ask("member", "GET", "/api/me/usage")).body.total.calls).toBe(1);
+    expect((await ask("owner", "GET", "/api/me/usage")).body.total.calls).toBe(1);
+    expect((await ask(null, "GET", "/api/me/calls")).body.data).toEqual([]);
+    for (const path of ["/api/calls", `/api/calls/${a.call}`, "/api/usage", "/api/keys", "/api/calls/export"])
+      expect([path, (await ask("member", "GET", path)).status]).toEqual([path, 403]);
+  });
+
   test("go through lists page by page without a step into those of others", async () => {
     const seen: string[] = [];
     for (let after = ""; ;) {

@@ -79,6 +79,8 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   me: (text) =>
     mePage({
       person: { name: text, email: text, role: text, hasTotp: true },
+      usage: { calls: 1, chargeNano: 1, inputTokens: 1, outputTokens: 1 },
+      calls: [{ createdMs: 1, model: text, status: "ok", inputTokens: 1, outputTokens: 1, chargeNano: 1 }],
       sessions: [],
       tokens: [],
       made: null,
