@@ -29,10 +29,12 @@ export interface EntranceDependencies {
   readonly signedIn: (request: Request) => Promise<Actor | null>;
   /** The peer's address; `null` where it cannot be known. */
   readonly addressOf: (request: Request) => string | null;
+  /** Somebody showed no credential that holds. Throws `rate-limited` when that happens too often. */
+  readonly countStranger?: (request: Request) => Promise<void>;
 }
 
 export function entranceOf(dependencies: EntranceDependencies): Entrance {
-  const { admin, tokenHolder, logger, newId, signedIn, addressOf } = dependencies;
+  const { admin, tokenHolder, logger, newId, signedIn, addressOf, countStranger } = dependencies;
 
   async function actorOf(request: Request, session: boolean): Promise<Actor | null> {
     const token = credentialOf(request.headers);
@@ -54,7 +56,10 @@ export function entranceOf(dependencies: EntranceDependencies): Entrance {
     guarded: (request, { permission, session }, answer) =>
       answered(async () => {
         const actor = await actorOf(request, session);
-        if (actor === null) throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
+        if (actor === null) {
+          await countStranger?.(request);
+          throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
+        }
         if (!permits(actor, permission)) throw new GatewayError("forbidden", "your role does not allow this");
         return answer(actor);
       }),

@@ -18,6 +18,7 @@ import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { fileRules, limitBook } from "../pipeline/limit-book.ts";
 import { createContentLog } from "../pipeline/content/log.ts";
+import { countFailure } from "../pipeline/failed-authentications.ts";
 import { watchClients } from "../pipeline/disconnect.ts";
 import { createIdempotency } from "../pipeline/idempotency.ts";
 import { modelTable } from "../pipeline/models.ts";
@@ -268,6 +269,7 @@ export const serve: Command = async (input) => {
         ...people,
         tokenHolder,
         addressOf,
+        countStranger: (request) => countFailure(request, { id: newId(), timings: {} }, services),
         async signedIn(request) {
           const policy = cookiePolicy(settings.publicUrl, request.headers.get("host"));
           const session = await sessions.find(readCookie(request.headers.get("cookie"), policy), true);

@@ -6,7 +6,11 @@ import { closedHook } from "./hook.ts";
 import type { Services } from "./services.ts";
 
 /** Counts one on its address. Throws `rate-limited` when there are too many; else the caller goes on with its refusal. */
-export async function countFailure(request: Request, call: Call, services: Services): Promise<void> {
+export async function countFailure(
+  request: Request,
+  call: Pick<Call, "id" | "timings">,
+  services: Counting,
+): Promise<void> {
   const [limiter] = services.rateLimit;
   const limits = services.limits.ofAddress(services.addressGroupOf(request) ?? "unknown");
   if (!limiter || limits.length === 0) return;
@@ -36,6 +40,8 @@ export async function countFailure(request: Request, call: Call, services: Servi
     );
   }
 }
+
+type Counting = Pick<Services, "rateLimit" | "limits" | "addressGroupOf" | "logger">;
 
 /** No account of anybody's: limits on an address ask for none. */
 const nobody: Principal = { name: "", keyId: null, accountId: "", models: [], limits: {} };

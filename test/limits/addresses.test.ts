@@ -54,6 +54,12 @@ describe("without a trusted proxy", () => {
       expect((await ask(setup.gateway, setup.key.key, dialect, { model: "echo" })).status).toBe(200);
   });
 
+  test("wrong tokens of the admin API count on the same address, and the right one works", async () => {
+    const wrong = await setup.gateway.get("/api/keys", { authorization: "Bearer wrong" });
+    expect([wrong?.status, wrong?.headers.get("x-should-retry")]).toEqual([429, "false"]);
+    await setup.gateway.admin("GET", "/api/keys");
+  });
+
   test("none of it is a row", () => {
     expect(setup.gateway.sql("SELECT count(*) AS n FROM v_usage WHERE status = 'refused'")).toEqual([{ n: 0 }]);
   });
