@@ -294,3 +294,29 @@ function killedAt(client: SqliteClient, point: number): SqliteClient {
     },
   };
 }
+
+test("a call that a receiver of the config has not had is not deleted, whatever its age", async () => {
+  const path = folder.file();
+  const database = await openAt(path, () => firstDay);
+  const receivers = [{ name: "metering", events: ["usage.call" as const] }];
+  await database.outbox.subscribe(receivers);
+  const random = seeded("awaited calls");
+  const callers = await settled(database);
+  for (let at = 0; at < 30; at += 1) await call(database, callers, random, firstDay + at);
+  await database.outbox.passed("metering", { callSeq: 12, adjustmentSeq: 0 }, firstDay);
+  await database.close();
+  const left = () => rowsOf<{ n: number }>(path, "SELECT count(*) AS n FROM calls")[0]?.n;
+  const remove = async () => {
+    const deleter = await purger(path);
+    await deleter.foldAll();
+    await deleter.removeBefore(firstDay + dayMs, 64);
+    deleter.close();
+    return left();
+  };
+  expect(await remove()).toBe(18);
+  // One that was taken out of the config keeps nothing.
+  const without = await openAt(path, () => firstDay);
+  await without.outbox.subscribe([]);
+  await without.close();
+  expect(await remove()).toBe(0);
+});
