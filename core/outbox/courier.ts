@@ -45,7 +45,9 @@ export interface Courier {
 export function courier(dependencies: CourierDependencies): Courier {
   const { name, receiver, outbox, logger, now, random, mask, signal } = dependencies;
   const counts = { delivered: 0, failed: 0 };
-  const size = Math.max(1, Math.trunc(receiver.batch ?? 1));
+  const { batch = 1 } = receiver;
+  // A plugin may be plain JavaScript: what is no size is one at a time.
+  const size = Number.isInteger(batch) && batch > 0 ? batch : 1;
 
   /** `null`: taken. */
   async function tried(events: readonly ToldEvent[]): Promise<{ readonly error: string; asked?: number } | null> {

@@ -186,6 +186,13 @@ describe("a receiver that fails", () => {
     expect(new Set(had.map(({ id }) => id)).size).toBe(3);
   });
 
+  test("with a size that is none: gets one at a time", async () => {
+    const { clock, database, had, brings } = await world(all, Number.NaN);
+    const ids = [await finish(database(), clock), await finish(database(), clock)];
+    await brings().usage();
+    expect(had.map(({ id }) => id)).toEqual(ids);
+  });
+
   test("with an address in its words: the address is not kept", async () => {
     const { clock, database, brings, answers } = await world();
     await finish(database(), clock);
