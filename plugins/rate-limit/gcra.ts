@@ -38,7 +38,7 @@ export class RateBucket implements Counter {
   }
 
   waitMs(count: number, amount: number, nowMs: number): number {
-    this.#advance(nowMs);
+    this.advance(nowMs);
     this.#amount = amount;
     if (count > amount) return Infinity;
     const over = this.#level + (count - amount) * this.#periodMs;
@@ -63,12 +63,12 @@ export class RateBucket implements Counter {
   }
 
   idle(nowMs: number): boolean {
-    this.#advance(nowMs);
+    this.advance(nowMs);
     return this.#youngest === null && this.#level === 0;
   }
 
   #end(share: Share, taken: number, actual: number, nowMs: number): void {
-    this.#advance(nowMs);
+    this.advance(nowMs);
     this.#held -= taken;
     const less = (taken - actual) * this.#periodMs;
     // What drained away while the share was open cannot be given back: others may have been let in for it.
@@ -78,7 +78,7 @@ export class RateBucket implements Counter {
   }
 
   /** The clock never steps; should one do, a step back drains nothing at that moment, and nobody waits for it. */
-  #advance(nowMs: number): void {
+  advance(nowMs: number): void {
     const elapsedMs = Math.max(0, nowMs - this.#atMs);
     this.#atMs = nowMs;
     this.#level = Math.max(0, this.#level - elapsedMs * this.#amount);

@@ -13,6 +13,8 @@ export class Slots implements Counter {
     return () => void (this.#open -= count);
   }
 
+  advance(): void {}
+
   state(): ReturnType<Counter["state"]> {
     return { used: 0, held: this.#open, resetMs: null };
   }

@@ -75,7 +75,7 @@ export function tokenBucket({ now, elapsed }: Clocks, counters = new Map<string,
       const nowMs = Math.floor(elapsed());
       return limits.map((limit) => {
         const counter = counters.get(placeOf(limit));
-        counter?.waitMs(0, limit.amount, nowMs);
+        counter?.advance(nowMs);
         return { limit, ...(counter?.state() ?? untouched) };
       });
     },

@@ -238,6 +238,18 @@ export function testRateLimit(
         ]);
       });
 
+    if (!skip.includes("use"))
+      test.each(measures)("%s: asking where limits stand changes nothing", async (measure) => {
+        const { grant, take, clock, limiter } = await bench(create);
+        const limits = [limitOf(measure, 2), limitOf(measure, 1_000_000)];
+        for (let call = 0; call < 2; call++) await grant(limits, 1);
+        for (let round = 0; round < 5; round++) {
+          await limiter.use?.(limits);
+          clock.advance(1_000);
+          expect(await take(limits, 1)).toBeInstanceOf(GatewayError);
+        }
+      });
+
     test("whatever is taken and however it ends, what is left is what never ended", async () => {
       const { take, clock } = await bench(create);
       const limits = measures.map((measure) => limitOf(measure, 40, "kept"));
