@@ -2,6 +2,7 @@ import { html, segment, url, type Html } from "./html.ts";
 import { keyForm, type KeyFormModel } from "./key-form.ts";
 import { chip, date, name, time } from "./text.ts";
 
+export type KeyState = "active" | "disabled" | "expired" | "revoked";
 export interface KeyListModel {
   readonly keys: readonly KeyLine[];
   /** Cursor of the next page; `null` at the end. */
@@ -20,9 +21,10 @@ export interface KeyLine {
   readonly accountName: string | null;
   readonly prefix: string;
   readonly last4: string;
-  readonly state: "active" | "expired" | "revoked";
   /** What the key itself says of prompts and answers; `null`: nothing. */
   readonly content: "on" | "off" | null;
+  readonly state: KeyState;
+  readonly declaredAs: string | null;
   readonly models: readonly string[] | "all";
   /** Written out: `60 requests a minute`. */
   readonly limits: readonly string[];
@@ -39,7 +41,7 @@ export const keysPage = (model: KeyListModel): Html => html`<div id="keys">
   <nav class="pager" aria-label="Paging"><span></span>${model.next !== null && html`<a rel="next" href="${url("/dashboard/keys", { after: model.next })}">Older →</a>`}</nav>
 </div>`;
 
-const secretPanel = (created: {
+export const secretPanel = (created: {
   readonly name: string;
   readonly secret: string;
 }): Html => html`<section class="panel secret" role="status">
@@ -59,14 +61,14 @@ const table = ({
 
 /** The row that a revocation swaps. */
 export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
-  <td><a href="${url("/dashboard/calls", { key: key.id })}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
-  <td data-label="State">${chip(tones[key.state], key.state)}${key.content !== null && html`<span class="sub">${key.content === "on" ? "prompts and answers kept" : "nothing kept of calls"}</span>`}</td>
+  <td><a href="${url(`/dashboard/keys/${segment(key.id)}`)}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
+  <td data-label="State">${chip(keyTones[key.state], key.state)}${key.content !== null && html`<span class="sub">${key.content === "on" ? "prompts and answers kept" : "nothing kept of calls"}</span>`}</td>
   <td data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
   <td data-label="Limits">${limits(key)}${key.state !== "revoked" && html`<a class="sub" href="${url("/dashboard/limits", { kind: "key", id: key.id })}">Put a limit on it</a>`}</td>
   <td data-label="Created">${date(key.createdMs)}</td>
   <td data-label="Expires">${date(key.expiresMs)}</td>
   <td data-label="Last used">${time(key.lastUsedMs)}</td>
-  <td class="num">${key.state !== "revoked" && revocation(key.id, csrf)}</td>
+  <td class="num">${key.state !== "revoked" && key.declaredAs === null && revocation(key.id, csrf)}</td>
 </tr>`;
 
 const revocation = (id: string, csrf: string): Html => {
@@ -80,4 +82,4 @@ const limits = (key: KeyLine): Html =>
     ? name(null)
     : html`<span>${key.limits.map((limit) => html`<span class="line">${limit}</span>`)}</span>`;
 
-const tones = { active: "good", expired: "warn", revoked: "quiet" } as const;
+export const keyTones = { active: "good", disabled: "bad", expired: "warn", revoked: "quiet" } as const;

@@ -10,7 +10,6 @@ import { compiledPatterns } from "../config/patterns.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
-import type { CreateKeyInput } from "../dashboard/route.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { addressGroup, clientAddresses } from "../identity/client-address.ts";
@@ -236,9 +235,7 @@ export const serve: Command = async (input) => {
       sessions,
       verifyAdminToken: (token: string) => admin.verify(token),
       takeLoginLink: (token: string) => admin.takeLoginLink(token),
-      createKey: ({ expiresMs, ...key }: CreateKeyInput) =>
-        keyed.create({ ...key, ...(expiresMs === undefined ? {} : { expiresAt: expiresMs }) }),
-      revokeKey: (id: string) => keyed.revoke(id),
+      keys: keyed,
       clientAddress: addressOf,
     });
     const answer = serverOf({

@@ -3,7 +3,7 @@ import { keyFields, type KeyField, type KeyFormModel } from "../../views/key-for
 import type { BudgetWindow } from "../storage/budget.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { parseLastDay } from "./last-day.ts";
-import type { CreateKeyInput } from "./route.ts";
+import type { NewKeyFields } from "./route.ts";
 
 type Values = KeyFormModel["values"];
 
@@ -31,9 +31,9 @@ export const emptyForm: KeyFormModel = {
 };
 
 /** Throws `invalid-request` with a message for the form. What the amounts may be is for whoever makes the key. */
-export function parseKeyForm(values: Values, nowMs: number): CreateKeyInput {
+export function parseKeyForm(values: Values, nowMs: number): NewKeyFields {
   if (values.name === "") throw new GatewayError("invalid-request", "A key needs a name.");
-  const models = values.models.split(/[\s,]+/).filter((model) => model !== "");
+  const models = wordsOf(values.models);
   const limits = parseLimits(values);
   return {
     name: values.name,
@@ -42,9 +42,12 @@ export function parseKeyForm(values: Values, nowMs: number): CreateKeyInput {
     ...(values.usd !== "" && { budget: { usd: values.usd, window: parseWindow(values.window) } }),
     ...(Object.keys(limits).length > 0 && { limits }),
     ...(values.content !== "" && { content: parseContent(values.content) }),
-    ...(values.expires !== "" && { expiresMs: parseLastDay(values.expires, nowMs, "Valid through") }),
+    ...(values.expires !== "" && { expiresAt: parseLastDay(values.expires, nowMs, "Valid through") }),
   };
 }
+
+/** What stands between commas and white space. */
+export const wordsOf = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");
 
 const windows: readonly BudgetWindow[] = ["day", "week", "month", "lifetime"];
 
@@ -55,7 +58,7 @@ function parseWindow(text: string): BudgetWindow {
   return window;
 }
 
-function parseContent(text: string): "on" | "off" {
+export function parseContent(text: string): "on" | "off" {
   if (text !== "on" && text !== "off")
     throw new GatewayError("invalid-request", "Prompts and answers are kept or not, or as the account says.");
   return text;

@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { KeyFormModel } from "../../views/key-form.ts";
-import { keyRow, keysPage, type KeyLine, type KeyListModel } from "../../views/keys.ts";
+import { keyRow, keysPage, type KeyLine, type KeyListModel, type KeyState } from "../../views/keys.ts";
 import { limitText } from "../chat/limit.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import type { KeyRow } from "../storage/key.ts";
@@ -39,7 +39,7 @@ export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] 
       answer: async (visit) => {
         const values = typed(visit.form);
         try {
-          const { row, secret } = await dependencies.createKey(parseKeyForm(values, now()));
+          const { row, secret } = await dependencies.keys.create(parseKeyForm(values, now()));
           return await show(visit, emptyForm, { name: row.name, secret }, 201);
         } catch (error) {
           if (!(error instanceof GatewayError) || error.status >= 500) throw error;
@@ -52,7 +52,7 @@ export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] 
       path: "/dashboard/keys/:id/revocation",
       permission: "keys.write",
       answer: async ({ params, request, csrf }) => {
-        const row = await dependencies.revokeKey(params["id"] ?? "");
+        const row = await dependencies.keys.revoke(params["id"] ?? "");
         if (row === null) return errorPage(request, 404, version);
         return wantsPart(request)
           ? htmlResponse(keyRow(await keyLine(database, row, now()), csrf))
@@ -69,6 +69,11 @@ async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number):
   const content = said === "forbid" ? "off" : said;
   const key = { ...rest, content, limits: limitsOn(owner, written).map(limitText) };
   const accountName = accountId === "default" ? null : ((await database.accounts.get(accountId))?.name ?? accountId);
-  if (row.revokedMs !== null) return { ...key, accountName, state: "revoked" };
-  return { ...key, accountName, state: row.expiresMs !== null && row.expiresMs <= nowMs ? "expired" : "active" };
+  return { ...key, accountName, state: keyState(row, nowMs) };
+}
+
+export function keyState({ revokedMs, disabledMs, expiresMs }: KeyRow, nowMs: number): KeyState {
+  if (revokedMs !== null) return "revoked";
+  if (disabledMs !== null) return "disabled";
+  return expiresMs !== null && expiresMs <= nowMs ? "expired" : "active";
 }

@@ -43,10 +43,7 @@ export interface PageDependencies {
   readonly verifyAdminToken: (token: string) => Promise<boolean>;
   /** `true` once for a valid one-time token, `false` ever after. */
   readonly takeLoginLink: (token: string) => Promise<boolean>;
-  /** Throws `invalid-request` with a message for the form. */
-  readonly createKey: (input: CreateKeyInput) => Promise<{ readonly row: KeyRow; readonly secret: string }>;
-  /** `null`: no such key. */
-  readonly revokeKey: (id: string) => Promise<KeyRow | null>;
+  readonly keys: DashboardKeys;
   readonly version: string;
   /** The pages, the login and the API share them, with their idle times. */
   readonly sessions: Sessions;
@@ -90,6 +87,14 @@ export interface DashboardMoney {
   };
   readonly credits: { add(input: unknown): Awaitable<object> };
 }
+/** What the pages change of keys, by the same rules as the API. `null`: no such key. */
+export interface DashboardKeys {
+  /** Throws `invalid-request` with a message for the form; so do the others. */
+  create(input: NewKeyFields): Promise<{ readonly row: KeyRow; readonly secret: string }>;
+  change(id: string, input: unknown): Promise<KeyRow | null>;
+  rotate(id: string, input: unknown): Promise<{ readonly row: KeyRow; readonly secret: string } | null>;
+  revoke(id: string): Promise<KeyRow | null>;
+}
 /** What the pages ask of the limits; as the API's `LimitService`. */
 export interface DashboardLimits {
   list(query: PageQuery & { readonly scope?: LimitScope }): Promise<Page<PageLimit>>;
@@ -113,13 +118,13 @@ export interface PageLimit {
   readonly enforce: boolean;
   readonly use: readonly LimitUse[] | null;
 }
-export interface CreateKeyInput {
+export interface NewKeyFields {
   readonly name: string;
   readonly accountId: string;
   /** Absent: all. */
   readonly models?: string[];
-  /** Absent: never. */
-  readonly expiresMs?: number;
+  /** Epoch ms. Absent: never. */
+  readonly expiresAt?: number;
   readonly budget?: { readonly usd: string; readonly window: BudgetWindow };
   readonly limits?: KeyRow["limits"];
   /** Whether prompts and answers are kept; absent: as its account says. */

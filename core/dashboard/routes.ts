@@ -4,6 +4,7 @@ import { serveAsset } from "./assets.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { guarded } from "./guard.ts";
+import { keyPageRoutes } from "./key-page.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { limitRoutes } from "./limits.ts";
@@ -41,6 +42,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...overviewRoutes(dependencies),
   ...callRoutes(dependencies),
   ...keyRoutes(dependencies),
+  ...keyPageRoutes(dependencies),
   ...accountRoutes(dependencies),
   ...budgetRoutes(dependencies),
   ...limitRoutes(dependencies),

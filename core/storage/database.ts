@@ -313,6 +313,8 @@ export type GroupField = "key" | "account" | "model" | "provider" | "status" | "
 export interface UsageRange extends Under {
   readonly from: number;
   readonly to: number;
+  /** Only of this key; nothing for an unknown one. */
+  readonly key?: string;
   readonly groupBy: readonly GroupField[];
 }
 export interface UsageSum {

@@ -5,7 +5,6 @@ import { priceService } from "../../core/api/price-service.ts";
 import { limitService } from "../../core/api/limit-service.ts";
 import { limitsWithin } from "../../core/api/limits-within.ts";
 import { type TenantParts, tenantParts } from "../../core/api/tenant-parts.ts";
-import type { CreateKeyInput } from "../../core/dashboard/route.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
@@ -93,8 +92,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       version: "0.0.0",
       verifyAdminToken: (token: string) => admin.verify(token),
       takeLoginLink: (token: string) => admin.takeLoginLink(token),
-      createKey: ({ expiresMs: _, ...key }: CreateKeyInput) => service.create(key),
-      revokeKey: (id: string) => service.revoke(id),
+      keys: service,
       ...people,
       sessions,
     });

@@ -30,8 +30,7 @@ const routes = dashboardRoutes({
   now: () => 0,
   verifyAdminToken: async () => false,
   takeLoginLink: async () => false,
-  createKey: unreached,
-  revokeKey: async () => null,
+  keys: { create: unreached, change: unreached, rotate: unreached, revoke: async () => null },
   version: "0",
 });
 function unreached(): Promise<never> {

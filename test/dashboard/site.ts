@@ -1,5 +1,7 @@
 import type { KeptContent } from "../../core/pipeline/content/log.ts";
 import { accountService } from "../../core/api/accounts.ts";
+import { KeyChangeSchema } from "../../core/api/key-schemas.ts";
+import { checked } from "../../core/api/route.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
 import type { LimitService } from "../../core/api/limit-service.ts";
 import { creditService } from "../../core/api/ledger.ts";
@@ -78,43 +80,60 @@ export function site({
     now: () => clock.nowMs,
     verifyAdminToken: async (token) => token === adminToken,
     takeLoginLink: async (token) => links.delete(token),
-    async createKey({ name, accountId, models = [], expiresMs = null, budget, limits = {}, content }) {
-      if (budget !== undefined && !(Number(budget.usd) > 0))
-        throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
-      const id = crypto.randomUUID();
-      if (content !== undefined) await database.content.set({ kind: "key", id }, content);
-      const row = await database.keys.create(
-        {
-          id,
-          accountId,
-          name,
-          prefix: "sk-llmp-NewNewNewNew",
-          last4: "9xYz",
-          models: models.length > 0 ? models : "all",
-          limits,
-          cidrs: [],
-          imported: false,
-          operations: "all",
-          routes: "all",
-          metadata: {},
-          declaredAs: null,
-          expiresMs,
-          createdMs: clock.nowMs,
-          digest: id,
-        },
-        budget === undefined
-          ? null
-          : {
-              id: crypto.randomUUID(),
-              scope: { kind: "key", id },
-              window: budget.window,
-              limitNano: Number(budget.usd) * 1e9,
-              createdMs: clock.nowMs,
-            },
-      );
-      return { row, secret: newSecret };
+    keys: {
+      async create({ name, accountId, models = [], expiresAt: expiresMs = null, budget, limits = {}, content }) {
+        if (budget !== undefined && !(Number(budget.usd) > 0))
+          throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
+        const id = crypto.randomUUID();
+        if (content !== undefined) await database.content.set({ kind: "key", id }, content);
+        const row = await database.keys.create(
+          {
+            id,
+            accountId,
+            name,
+            prefix: "sk-llmp-NewNewNewNew",
+            last4: "9xYz",
+            models: models.length > 0 ? models : "all",
+            limits,
+            cidrs: [],
+            imported: false,
+            operations: "all",
+            routes: "all",
+            metadata: {},
+            declaredAs: null,
+            expiresMs,
+            createdMs: clock.nowMs,
+            digest: id,
+          },
+          budget === undefined
+            ? null
+            : {
+                id: crypto.randomUUID(),
+                scope: { kind: "key", id },
+                window: budget.window,
+                limitNano: Number(budget.usd) * 1e9,
+                createdMs: clock.nowMs,
+              },
+        );
+        return { row, secret: newSecret };
+      },
+      async change(id, input) {
+        const { disabled, expiresAt, ...change } = checked(KeyChangeSchema, input);
+        return database.keys.change(id, {
+          ...(disabled !== undefined && { disabledMs: disabled ? clock.nowMs : null }),
+          ...(expiresAt !== undefined && { expiresMs: expiresAt }),
+          ...(change.name !== undefined && { name: change.name }),
+          ...(change.models !== undefined && { models: change.models ?? "all" }),
+          ...(change.metadata !== undefined && { metadata: change.metadata }),
+        });
+      },
+      async rotate(id) {
+        const secret = { digest: crypto.randomUUID(), prefix: "sk-llmp-NewNewNewNew", last4: "9xYz", imported: false };
+        const row = await database.keys.rotate(id, secret, clock.nowMs, clock.nowMs);
+        return row && { row, secret: newSecret };
+      },
+      revoke: async (id) => database.keys.revoke(id, clock.nowMs),
     },
-    revokeKey: async (id) => database.keys.revoke(id, clock.nowMs),
     version: "0.1.0",
     sessions,
     ...(clientAddress && { clientAddress }),

@@ -139,7 +139,7 @@ describe("what a key may call", () => {
     ["a name that only begins alike", "gpt-5-mini", ["gpt-5"]],
     ["an ambiguous bare name gives no right to either", "groq/shared", ["shared"]],
     ["no models at all", "fast", []],
-    ["a star in the middle is no pattern", "openai/gpt-5", ["open*/gpt-5"]],
+    ["a star in the middle with another end", "openai/gpt-5", ["open*/gpt-4"]],
   ] as const)("not %s: 403", (_, name, models) => expect(refusal(name, models)).toBe("403 forbidden"));
 
   test("what does not exist is 404, whatever the key may", () =>
@@ -149,6 +149,14 @@ describe("what a key may call", () => {
     [["a*"], "abc", true],
     [["a*"], "a", true],
     [["a*"], "ba", false],
+    [["*a"], "ba", true],
+    [["a*c"], "abc", true],
+    [["a*c"], "ac", true],
+    [["a*c"], "abcd", false],
+    [["a*b*c"], "a-b-b-c", true],
+    [["a**c"], "abc", true],
+    [["*b*"], "abc", true],
+    [["*b*"], "ac", false],
     [["a.c"], "abc", false],
     [["*"], "anything/at/all", true],
     [["b", "a"], "a", true],

@@ -79,6 +79,16 @@ describe("rollups", () => {
         subject.provesClean();
         for (const field of fields)
           await reported(subject.reads, calls, { from: 0, to: Number.MAX_SAFE_INTEGER, groupBy: [field] });
+        const ofKeys = (key?: string) =>
+          subject.reads["calls.usage"]({
+            from: 0,
+            to: Number.MAX_SAFE_INTEGER,
+            groupBy: key === undefined ? ["key"] : [],
+            ...(key !== undefined && { key }),
+          });
+        for (const { group, ...row } of (await ofKeys()).data)
+          if (typeof group.key === "string") expect((await ofKeys(group.key)).total).toEqual(row);
+        expect((await ofKeys("nobody")).total.calls).toBe(0);
         subject.client.close();
       }),
       { numRuns: 15 },

@@ -174,6 +174,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
           last4: text,
           content: "on",
           state: "active",
+          declaredAs: null,
           models: [text],
           limits: [text],
           expiresMs: null,

@@ -1,4 +1,4 @@
-import { asc, desc, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import { asc, desc, eq, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { GroupField, UsageGroup, UsageRange, UsageSum } from "../database.ts";
 import { adjustedMoney } from "../adjusted.ts";
 import { purgedBefore } from "../purge-state.ts";
@@ -33,12 +33,13 @@ export interface OwnerSpan {
 export function usageReports(database: SqliteDatabase) {
   const queries = queriesOf(database);
   return (
-    { from, to, groupBy, under }: UsageRange,
-    owners?: OwnerSpan,
+    { from, to, groupBy, under, key }: UsageRange,
+    span?: OwnerSpan,
   ): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+    const owners = key === undefined ? span : spanOf(database, key);
     const narrow = { under: under !== undefined, owners: owners?.field ?? null };
     const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to };
-    const byOwner = under !== undefined || groupBy.some((field) => field === "key" || field === "account");
+    const byOwner = under !== undefined || owners !== undefined || groupBy.some((field) => field === "key" || field === "account");
     const [hourly, daily] = byOwner
       ? (["usageHourly", "usageDaily"] as const)
       : (["totalsHourly", "totalsDaily"] as const);
@@ -54,6 +55,12 @@ export function usageReports(database: SqliteDatabase) {
     const data = named(database, groupBy, merged(found));
     return { data, total: data.reduce<UsageSum>(add, nothing) };
   };
+}
+
+/** No key has the reference 0: that is of calls without one. */
+function spanOf(database: SqliteDatabase, id: string): OwnerSpan {
+  const ref = database.select({ ref: keys.ref }).from(keys).where(eq(keys.id, id)).all()[0]?.ref;
+  return { field: "key", from: ref ?? -1, to: (ref ?? -1) + 1 };
 }
 
 /** Building a query costs more than many a report: they are kept, by what they sum and how they group. */

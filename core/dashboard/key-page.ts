@@ -1,0 +1,163 @@
+import { segment } from "../../views/html.ts";
+import { type KeyModel, keyPage, keyTermFields } from "../../views/key.ts";
+import { GatewayError } from "../chat/error.ts";
+import { operations } from "../dialects/dialect.ts";
+import type { KeyRow } from "../storage/key.ts";
+import { budgetLines } from "./budget-lines.ts";
+import { keyState } from "./keys.ts";
+import { parseContent, wordsOf } from "./key-input.ts";
+import { parseLastDay } from "./last-day.ts";
+import { limitLine, limitLines } from "./limit-lines.ts";
+import { errorPage, redirect } from "./page.ts";
+import { refusalOf } from "./refusal.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+
+const dayMs = 24 * 3_600_000;
+
+/** The page of one key, and what is changed there. */
+export function keyPageRoutes(dependencies: PageDependencies): readonly PageRoute[] {
+  const { database, keys, now, version } = dependencies;
+  const idOf = ({ params }: Visit) => params["id"] ?? "";
+  const pathOf = (id: string) => `/dashboard/keys/${segment(id)}`;
+
+  interface Shown {
+    readonly error?: string;
+    readonly secret?: string;
+    readonly status?: number;
+  }
+  async function show(visit: Visit, { error, secret, status = 200 }: Shown = {}): Promise<Response> {
+    const row = await database.keys.get(idOf(visit));
+    if (row === null) return errorPage(visit.request, 404, version);
+    const scope = { kind: "key", id: row.id } as const;
+    const from = Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
+    const [account, usage, budgets, limits, olderSecrets] = await Promise.all([
+      database.accounts.get(row.accountId),
+      database.calls.usage({ from, to: now() + 1, groupBy: [], key: row.id }),
+      database.budgets.list({ scope, limit: 50 }),
+      dependencies.limits.list({ scope, limit: 50 }),
+      database.keys.olderSecrets(row.id, now()),
+    ]);
+    const own =
+      Object.keys(row.limits).length === 0
+        ? []
+        : [
+            {
+              id: row.id,
+              source: "key",
+              scope,
+              limits: row.limits,
+              enforce: true,
+              use: await dependencies.limits.use(scope, row.limits),
+            } as const,
+          ];
+    const typed = error === undefined ? null : visit.form;
+    const written = writtenTerms(row, database.content.setting(scope) ?? "");
+    const chosen = typed ? typed.getAll("operations") : row.operations === "all" ? [] : row.operations;
+    const model: KeyModel = {
+      key: { ...row, state: keyState(row, now()) },
+      account: { id: row.accountId, name: account?.name ?? row.accountId },
+      total: usage.total,
+      olderSecrets,
+      budgets: await budgetLines(database, budgets.data),
+      limits: [
+        ...own.map((limit) => limitLine(limit, row.name, now())),
+        ...(await limitLines(database, limits.data, now())),
+      ],
+      values: typed
+        ? { ...written, ...Object.fromEntries(keyTermFields.map((field) => [field, typed.get(field) ?? ""])) }
+        : written,
+      operations: operations.map((name) => ({ name, chosen: chosen.includes(name) })),
+      secret: secret ?? null,
+      error: error ?? null,
+      csrf: visit.csrf,
+    };
+    return visit.page(row.name, "keys", keyPage(model), { status });
+  }
+
+  /** A change, and then the page again: with what is wrong, where something is. */
+  const changing = (change: (visit: Visit, id: string) => Promise<KeyRow | null>) => async (visit: Visit) => {
+    try {
+      const row = await change(visit, idOf(visit));
+      return row ? redirect(pathOf(row.id)) : errorPage(visit.request, 404, version);
+    } catch (error) {
+      return await show(visit, { error: refusalOf(error), status: 422 });
+    }
+  };
+
+  return [
+    { method: "GET", path: "/dashboard/keys/:id", permission: "keys.read", answer: (visit) => show(visit) },
+    {
+      method: "POST",
+      path: "/dashboard/keys/:id",
+      permission: "keys.write",
+      answer: changing((visit, id) => keys.change(id, parseTerms(visit.form, now()))),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/keys/:id/state",
+      permission: "keys.write",
+      answer: changing((visit, id) => keys.change(id, { disabled: visit.form.get("disabled") === "true" })),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/keys/:id/rotation",
+      permission: "keys.write",
+      answer: async (visit) => {
+        try {
+          const rotated = await keys.rotate(idOf(visit), { graceSeconds: Number(visit.form.get("graceSeconds") ?? 0) });
+          // Not a redirect: the secret is on this answer alone.
+          return rotated
+            ? await show(visit, { secret: rotated.secret, status: 201 })
+            : errorPage(visit.request, 404, version);
+        } catch (error) {
+          return await show(visit, { error: refusalOf(error), status: 422 });
+        }
+      },
+    },
+  ];
+}
+
+/** What the form shows of a key. */
+const writtenTerms = (row: KeyRow, content: string): KeyModel["values"] => ({
+  name: row.name,
+  models: row.models === "all" ? "" : row.models.join(", "),
+  routes: row.routes === "all" ? "" : row.routes.join(", "),
+  cidrs: row.cidrs.join(", "),
+  metadata: Object.entries(row.metadata)
+    .map(([field, value]) => `${field}=${value}`)
+    .join(", "),
+  // The day before the end, which it is valid through; an end within a day is of that day.
+  expires: row.expiresMs === null ? "" : new Date(row.expiresMs - 1).toISOString().slice(0, 10),
+  content,
+});
+
+/** As the API takes it. Throws `invalid-request` with a message for the form. */
+function parseTerms(form: URLSearchParams, nowMs: number): object {
+  const text = (field: string) => (form.get(field) ?? "").trim();
+  const list = (field: string) => {
+    const words = wordsOf(text(field));
+    return words.length > 0 ? words : null;
+  };
+  const chosen = form.getAll("operations");
+  return {
+    name: text("name"),
+    models: list("models"),
+    routes: list("routes"),
+    cidrs: list("cidrs") ?? [],
+    metadata: parseMetadata(text("metadata")),
+    operations: chosen.length > 0 ? chosen : null,
+    expiresAt: text("expires") === "" ? null : parseLastDay(text("expires"), nowMs, "Valid through"),
+    content: text("content") === "" ? null : parseContent(text("content")),
+  };
+}
+
+function parseMetadata(text: string): Readonly<Record<string, string>> {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1) throw new GatewayError("invalid-request", "Metadata: pairs as owner=platform, with commas between.");
+      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+    }),
+  );
+}
