@@ -1,6 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
+import { csvRows } from "../support/csv.ts";
+import { parseExposition, total as samplesOf } from "../support/exposition.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { eachOf } from "../support/poll.ts";
@@ -28,7 +30,7 @@ interface CallPage {
 }
 
 const startedMs = Date.now();
-const setup = await setUp();
+const setup = await setUp({ config: "observer: { prometheus: {} }" });
 const keys = [
   setup.key.key,
   (await setup.gateway.createKey({ name: "second", budget: { usd: "2.5", window: "month" } })).key,
@@ -114,6 +116,61 @@ test("the pages of calls have each call once, newest first", async () => {
   expect(seen.length).toBe(600);
   expect(new Set(seen.map((each) => each.callId)).size).toBe(600);
   expect(seen.reduce((total, each) => total + (each.costNano ?? 0), 0)).toBe(sums(allUsage(setup.gateway)).costNano);
+});
+
+const asAdmin = { authorization: `Bearer ${setup.gateway.adminToken}` };
+const read = async (path: string, headers: Readonly<Record<string, string>> = asAdmin): Promise<string> =>
+  (await setup.gateway.get(path, headers))?.text() ?? "";
+
+test("so are those of every file, by call and by entry, and those of the metrics", async () => {
+  const wanted = sums(allUsage(setup.gateway));
+  const { calls: _, ...amounts } = wanted;
+  const added = (rows: readonly Record<string, string>[], column: string) =>
+    rows.reduce((total, row) => total + Number(row[column] ?? 0), 0);
+  const calls = csvRows(await read("/api/calls/export"));
+  const usage = csvRows(await read("/api/usage/export?groupBy=key,model"));
+  const lines = (await read("/api/calls/export?format=jsonl")).trim().split("\n");
+  for (const rows of [calls, usage, lines.map((line): Record<string, string> => JSON.parse(line))])
+    expect({
+      inputTokens: added(rows, "inputTokens"),
+      outputTokens: added(rows, "outputTokens"),
+      cacheReadTokens: added(rows, "cacheReadTokens"),
+      costNano: added(rows, "costNano"),
+      chargeNano: added(rows, "chargeNano"),
+    }).toEqual(amounts);
+  expect([calls.length, lines.length, added(usage, "calls")]).toEqual([600, 600, 600]);
+  expect(added(csvRows(await read("/api/ledger/export")), "deltaNano")).toBe(-wanted.chargeNano);
+
+  // The process began with these calls, so that its counters are their sums.
+  const metrics = parseExposition(await read("/metrics"));
+  const counted = (name: string) => Number(samplesOf(metrics, `llm_proxy_${name}_total`));
+  expect({
+    calls: counted("calls"),
+    inputTokens: counted("input_tokens"),
+    outputTokens: counted("output_tokens"),
+    cacheReadTokens: counted("cache_read_tokens"),
+    costNano: counted("cost_nano_usd"),
+    chargeNano: counted("charge_nano_usd"),
+  }).toEqual(wanted);
+});
+
+test("so are those of the pages", async () => {
+  const login = await fetch(`${setup.gateway.url}/dashboard/login`, {
+    method: "POST",
+    redirect: "manual",
+    body: new URLSearchParams({ token: setup.gateway.adminToken }),
+  });
+  const cookie = login.headers.get("set-cookie")?.split(";")[0] ?? "";
+  // The cents and what is below them are elements of their own within one number.
+  const page = (await read("/dashboard", { cookie }))
+    .replaceAll(/<span class="fine">/g, "")
+    .replaceAll(/<[^>]*>/g, " ");
+  const { costNano, calls, inputTokens, outputTokens } = sums(allUsage(setup.gateway));
+  const [, dollars = "", fraction = ""] = /\$([\d,]+)\.?(\d*)\s+in 30 days/.exec(page) ?? [];
+  expect(Number(dollars.replaceAll(",", "")) * 1e9 + Number(fraction.padEnd(9, "0"))).toBe(costNano);
+  const counts = [...page.matchAll(/([\d,]+) in 30 days/g)].map(([, text = ""]) => Number(text.replaceAll(",", "")));
+  expect(counts).toContain(calls);
+  expect(counts).toContain(inputTokens + outputTokens);
 });
 
 test("the budget counts its key's calls and no other", async () => {
