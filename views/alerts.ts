@@ -11,7 +11,8 @@ export interface AlertsModel {
   readonly dead: readonly { readonly name: string; readonly letters: readonly DeadLine[] }[];
   /** The test that somebody has just sent; `error` `null`: it was taken. */
   readonly tested: { readonly receiver: string; readonly error: string | null } | null;
-  readonly csrf: string;
+  /** `null`: whoever looks may change nothing. */
+  readonly csrf: string | null;
 }
 export interface ReceiverLine {
   readonly name: string;
@@ -74,7 +75,7 @@ const receiverTable = ({ receivers, csrf }: AlertsModel): Html => html`<div clas
   <td data-label="Given up" class="num">${count(line.dead)}</td>
   <td data-label="Last delivered">${time(line.lastDeliveredMs)}</td>
   <td data-label="Last failure"><span>${time(line.lastErrorMs)}${line.lastError !== null && html`<span class="sub">${cut(line.lastError, 40)}</span>`}</span></td>
-  <td><div class="actions">${line.events.length > 0 && action(line.name, "test", "Send a test", csrf)}${(line.dead > 0 || failing(line)) && action(line.name, "retry", "Try again now", csrf)}</div></td>
+  <td>${csrf !== null && html`<div class="actions">${line.events.length > 0 && action(line.name, "test", "Send a test", csrf)}${(line.dead > 0 || failing(line)) && action(line.name, "retry", "Try again now", csrf)}</div>`}</td>
 </tr>`,
   )}</tbody>
 </table></div>`;

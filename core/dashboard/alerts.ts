@@ -1,4 +1,5 @@
 import { alertsPage } from "../../views/alerts.ts";
+import { permits } from "../identity/policy.ts";
 import { errorPage, redirect } from "./page.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
@@ -14,7 +15,8 @@ export function alertRoutes({ outbox, version }: PageDependencies): readonly Pag
         .filter((receiver) => receiver.dead > 0)
         .map(async ({ name }) => ({ name, letters: (await outbox.deadLetters(name, { limit: shownDead })).data })),
     );
-    const main = alertsPage({ receivers, alerts: data, next, first: after === null, dead, tested, csrf: visit.csrf });
+    const csrf = permits(visit.actor, "outbox.write") ? visit.csrf : null;
+    const main = alertsPage({ receivers, alerts: data, next, first: after === null, dead, tested, csrf });
     return visit.page("Alerts", "alerts", main);
   }
 

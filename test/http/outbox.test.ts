@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
+import { runCommand } from "../support/command.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { eachOf, until } from "../support/poll.ts";
@@ -115,13 +118,10 @@ describe("usage", () => {
     expect(receiver.taken.length).toBeLessThanOrEqual(ids.length + 4);
   }, 60_000);
 
-  test("a call whose process died is told as it was ended, and re-rating as an event of its own", async () => {
+  test("a call whose process died is told as it was ended", async () => {
     const { setup, receiver } = await started(usage);
     const [first = ""] = await calls(setup, 1);
     await until("the call", () => receiver.taken.length === 1);
-    await setup.gateway
-      .admin("POST", "/api/prices", { target: "mock/m", prices: { input: "2", output: "4" } })
-      .catch(() => {});
     setup.upstream.on("m", () => {});
     void call(setup.gateway, setup.key.key, chat("mock/m")).catch(() => {});
     await until(
@@ -133,6 +133,34 @@ describe("usage", () => {
     await until("the call that was interrupted", () => receiver.taken.length === 2);
     expect(receiver.taken[1]).toMatchObject({ type: "usage.call", data: { status: "interrupted" } });
     expect(idsOf(receiver.taken)[0]).toBe(first);
+  }, 30_000);
+
+  test("re-rating comes as an event of its own, and both together are the ledger", async () => {
+    const { setup, receiver } = await started(usage);
+    const { gateway } = setup;
+    const [id = ""] = await calls(setup, 1);
+    await until("the call", () => receiver.taken.length === 1);
+    const file = join(gateway.directory, "llm-proxy.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replace("input: 1,", "input: 3,"));
+    await gateway.restart();
+    const { code } = await runCommand(gateway, [
+      "reprice",
+      "--from",
+      "0",
+      "--to",
+      "4102444800000",
+      "--reason",
+      "wrong",
+    ]);
+    expect(code).toBe(0);
+    await until("the adjustment", () => receiver.taken.length === 2);
+    expect(receiver.taken[1]).toMatchObject({
+      type: "usage.adjustment",
+      data: { callId: id, keyId: setup.key.id, chargeDeltaNano: 2_000_000, reason: "wrong", author: "command line" },
+    });
+    const [ledger] = gateway.sql<{ nano: number }>("select -sum(delta_nano) as nano from v_ledger");
+    const told = receiver.taken.map(({ data }) => Number(data["chargeNano"] ?? data["chargeDeltaNano"]));
+    expect(told.reduce((sum, nano) => sum + nano, 0)).toBe(ledger?.nano ?? -1);
   }, 30_000);
 
   test("in lists where that is asked for", async () => {
