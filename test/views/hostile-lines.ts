@@ -1,3 +1,4 @@
+import type { AlertsModel } from "../../views/alerts.ts";
 import type { LimitLine } from "../../views/limit-table.ts";
 
 /** Rows of tables with `text` wherever text from outside can come. */
@@ -65,4 +66,33 @@ export const line = (text: string) => ({
   outputTokens: 2,
   costNano: 3,
   durationMs: 4,
+});
+
+export const alertsModel = (text: string): AlertsModel => ({
+  receivers: [
+    {
+      name: text,
+      events: [text],
+      waiting: 1,
+      behind: 1,
+      oldestMs: 1,
+      dead: 1,
+      lastError: text,
+      lastErrorMs: 2,
+      lastDeliveredMs: 1,
+    },
+  ],
+  alerts: [
+    {
+      type: text,
+      text,
+      createdMs: 1,
+      deliveries: [{ receiver: text, state: "waiting", attempts: 1, nextMs: 1, endedMs: null, lastError: text }],
+    },
+  ],
+  next: text,
+  first: false,
+  dead: [{ name: text, letters: [{ id: text, type: text, text, attempts: 1, endedMs: 1, lastError: text }] }],
+  tested: { receiver: text, error: text },
+  csrf: "c",
 });

@@ -22,7 +22,7 @@ import { personPage } from "../../views/person.ts";
 import { login } from "../../views/login.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
-import { branch, budgetLine, limitLine, line, personLine, sum } from "./hostile-lines.ts";
+import { alertsModel, branch, budgetLine, limitLine, line, personLine, sum } from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
@@ -228,35 +228,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       },
     }),
   limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
-  alerts: (text) =>
-    alertsPage({
-      receivers: [
-        {
-          name: text,
-          events: [text],
-          waiting: 1,
-          behind: 1,
-          oldestMs: 1,
-          dead: 1,
-          lastError: text,
-          lastErrorMs: 2,
-          lastDeliveredMs: 1,
-        },
-      ],
-      alerts: [
-        {
-          type: text,
-          text,
-          createdMs: 1,
-          deliveries: [{ receiver: text, state: "waiting", attempts: 1, nextMs: 1, endedMs: null, lastError: text }],
-        },
-      ],
-      next: text,
-      first: false,
-      dead: [{ name: text, letters: [{ id: text, type: text, text, attempts: 1, endedMs: 1, lastError: text }] }],
-      tested: { receiver: text, error: text },
-      csrf: "c",
-    }),
+  alerts: (text) => alertsPage(alertsModel(text)),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>
     accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
