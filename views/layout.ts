@@ -22,7 +22,12 @@ export interface Shell {
   /** Token of the session for requests that change something; `null`: not signed in. */
   readonly csrf: string | null;
   /** Who is signed in, and the pages that their role does not open. */
-  readonly visitor?: { readonly name: string; readonly closed: readonly string[] };
+  readonly visitor?: {
+    readonly name: string;
+    readonly closed: readonly string[];
+    /** May change nothing but what is their own: forms are not shown, and would be refused. */
+    readonly onlyReads: boolean;
+  };
   readonly version: string;
   /** A warning that stays on every page. */
   readonly banner: string | null;
@@ -47,7 +52,7 @@ export function layout(shell: Shell, main: Html): Html {
 ${shell.section !== null && header(shell)}
 ${shell.banner !== null && html`<p class="banner" role="note">${shell.banner}</p>`}
 <div id="notice" aria-live="polite"></div>
-<main id="main">${main}</main>
+<main id="main"${shell.visitor?.onlyReads === true && shell.section !== "me" && html` class="reads"`}>${main}</main>
 <footer><span>LLM Proxy ${shell.version}</span><span>All times are UTC</span></footer>
 </body>
 </html>`;

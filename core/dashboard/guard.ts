@@ -43,7 +43,7 @@ export function guarded(
 
     const frame = {
       csrf: session.csrf,
-      visitor: { name: session.holder.name, closed: closedTo(session.holder) },
+      visitor: { name: session.holder.name, closed: closedTo(session.holder), onlyReads: onlyReads(session.holder) },
       version,
       banner: policy.secure ? null : plainHttpWarning,
     };
@@ -85,6 +85,9 @@ const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = 
 
 const closedTo = (holder: Holder): readonly string[] =>
   Object.entries(sections).flatMap(([section, permission]) => (permits(holder, permission) ? [] : [section]));
+
+/** Whoever may change something may change keys. */
+const onlyReads = (holder: Holder): boolean => !permits(holder, "keys.write");
 
 const notForThisRole = "Your role does not allow this. Who manages people here can change that.";
 

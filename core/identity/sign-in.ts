@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { hashPassword, verifyPassword } from "../runtime/password.ts";
 import type { PeopleRepository, PersonRow } from "../storage/people.ts";
+import { passwordQueue } from "./passwords.ts";
 import { digestOf } from "./person.ts";
 import { createThrottle } from "./throttle.ts";
 import type { SecondFactor } from "./totp.ts";
@@ -47,13 +48,14 @@ const wrongCodesMs = 15 * 60_000;
 
 export function signInOf({ people, secondFactor, now, newId }: SignInDependencies): SignIn {
   const tickets = new Map<string, { readonly personId: string; readonly untilMs: number; left: number }>();
+  const queued = passwordQueue();
   const throttle = createThrottle(now, wrongCodes, wrongCodesMs);
   /** Of a random text: it costs what a true one does, and nothing matches it. */
   let nobody: Promise<string> | null = null;
 
   async function isRight(password: string, hash: string | null | undefined): Promise<boolean> {
     const instead = await (nobody ??= hashPassword(crypto.randomUUID()));
-    return (await verifyPassword(password, hash ?? instead)) && typeof hash === "string";
+    return (await queued(() => verifyPassword(password, hash ?? instead))) && typeof hash === "string";
   }
   async function proved(person: PersonRow): Promise<SignedIn> {
     if (person.hasTotp) return { done: "code", ticket: newTicket(person.id) };
@@ -92,7 +94,7 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
       checkPassword(password);
       if (await people.secretsOf({ email }))
         throw new GatewayError("conflict", "email: somebody has this address already", { param: "email" });
-      const hash = await hashPassword(password);
+      const hash = await queued(() => hashPassword(password));
       if (!(await take())) return { done: "refused" };
       const name = email.split("@")[0] ?? email;
       const owner = { id: newId(), kind: "person", email, name, role: "owner", accountId: null } as const;
@@ -106,7 +108,7 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
     async takeLink(token, password) {
       checkPassword(password);
       // Hashed before the link is taken: whatever fails until here leaves it whole.
-      const hash = await hashPassword(password);
+      const hash = await queued(() => hashPassword(password));
       const person = await people.takeLink(digestOf(token), now());
       if (person === null) return { done: "refused" };
       await people.setPassword(person.id, hash, null);

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, type SQL } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { GroupCommit } from "../group-commit.ts";
