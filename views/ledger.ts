@@ -128,7 +128,8 @@ const entryTable = (entries: readonly EntryLine[]): Html => html`<div class="scr
   )}</tbody>
 </table></div>`;
 
-function whatFor({ callId, note, expiresMs }: EntryLine): Html {
+function whatFor({ kind, callId, note, expiresMs }: EntryLine): Html {
+  if (callId === null && kind === "charge") return html`<span class="sub">a call that is not kept any more</span>`;
   if (callId !== null) return html`<a href="${url(`/dashboard/calls/${segment(callId)}`)}">call</a>`;
   return html`<span>${note !== null && name(note)}${expiresMs !== null && html`<span class="sub">expires ${time(expiresMs)}</span>`}</span>`;
 }

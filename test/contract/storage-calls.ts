@@ -101,6 +101,27 @@ export function testCalls({
       expect(await database().calls.get(admission.callId)).toMatchObject({ status: "ok" });
     });
 
+    test("a lease keeps nobody from ending calls of its process that are lost from sight", async () => {
+      const budget = await database().budgets.create(aBudget());
+      const admission = anAdmission();
+      await database().ledger.lease(startMs, startMs + 60_000);
+      await database().ledger.admit(admission);
+      const look = (isLive: boolean) =>
+        database().ledger.sweepStrays("input", startMs + 9, { beforeMs: startMs + 5, isLive: () => isLive });
+      expect([await look(true), await look(false), await look(true), await look(false)]).toEqual([[], [], [], []]);
+      expect(await look(false)).toEqual([admission.callId]);
+      expect(await database().calls.get(admission.callId)).toMatchObject({ status: "interrupted", chargeNano: 30 });
+      expect(await database().budgets.get(budget.id)).toMatchObject({ spentNano: 30, heldNano: 0 });
+      await proved();
+    });
+
+    test("it says how long calls are kept, and that none is gone", async () => {
+      const admission = anAdmission();
+      await database().ledger.admit(admission);
+      await database().ledger.finish(aFinal(admission.callId));
+      expect(await database().retention()).toMatchObject({ oldestMs: startMs, goneBeforeMs: null, goneCalls: 0 });
+    });
+
     test("lists are newest first and their pages make the whole, once each", async () => {
       const ids: string[] = [];
       for (let at = 0; at < 7; at++) {

@@ -210,6 +210,18 @@ const nothing = {
   chargeNano: 0,
 };
 
+test("an entry whose call is gone for its age says so", async () => {
+  const one = site();
+  const row = { accountId: "default", deltaNano: -5, createdMs: startMs, expiresMs: null, note: null };
+  one.database.rows.entries.push(
+    { ...row, seq: 1, kind: "charge", callId: null },
+    { ...row, seq: 2, kind: "charge", callId: "c-1" },
+  );
+  const page = await pageOf(await signedIn(one), "/dashboard/ledger");
+  expect(page.match(/a call that is not kept any more/g)).toHaveLength(1);
+  expect(page).toMatch(/14:26:05 call default/);
+});
+
 test("the ledger says how long calls are kept, and which are gone", async () => {
   const kept = await pageOf(await signedIn(site()), "/dashboard/ledger");
   expect(kept).toContain("Calls are kept for ever.");
