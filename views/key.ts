@@ -20,7 +20,6 @@ export interface KeyModel {
     readonly expiresMs: number | null;
     readonly createdMs: number;
     readonly lastUsedMs: number | null;
-    readonly metadata: Readonly<Record<string, string>>;
   };
   readonly account: { readonly id: string; readonly name: string };
   /** Of the last 30 days. */

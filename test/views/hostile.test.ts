@@ -12,20 +12,17 @@ import { unpricedPage } from "../../views/unpriced.ts";
 import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
-import { keysPage } from "../../views/keys.ts";
 import { limitPage, limitsPage } from "../../views/limits.ts";
 import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
-import { mePage } from "../../views/me.ts";
-import { peoplePage } from "../../views/people.ts";
-import { personPage } from "../../views/person.ts";
-import { login } from "../../views/login.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
-import { alertsModel, branch, budgetLine, limitLine, line, personLine, sum } from "./hostile-lines.ts";
+import { identityPages } from "./hostile-identity.ts";
+import { alertsModel, branch, budgetLine, limitLine, line, sum } from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
+  ...identityPages,
   layout: (text) =>
     layout(
       {
@@ -39,56 +36,6 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       notice(text),
     ),
   failure: (text) => failure(text, text),
-  login: (text) => login({ form: { kind: "link", token: text }, next: text, email: text, error: text, hint: text }),
-  "login by token": (text) => login({ form: { kind: "token" }, next: text, email: text, error: text, hint: text }),
-  "login by password": (text) =>
-    login({ form: { kind: "password" }, next: text, email: text, error: text, hint: text }),
-  "login by an invitation": (text) =>
-    login({
-      form: { kind: "person-link", token: text, email: text },
-      next: text,
-      email: text,
-      error: null,
-      hint: null,
-    }),
-  "login by code": (text) =>
-    login({ form: { kind: "code", ticket: text }, next: text, email: text, error: null, hint: null }),
-  people: (text) =>
-    peoplePage({
-      people: [personLine(text)],
-      next: text,
-      form: { values: { name: text, email: text, role: text, accountId: text }, error: text },
-      roles: [text],
-      accounts: [{ id: text, name: text }],
-      whole: true,
-      csrf: "c",
-      made: { title: text, secret: text, hint: text },
-    }),
-  person: (text) =>
-    personPage({
-      person: { ...personLine(text), accountId: text },
-      roles: [text],
-      accounts: [{ id: text, name: text }],
-      whole: true,
-      sessions: [{ id: text, createdMs: 1, seenMs: null, address: text, agent: text, current: true }],
-      tokens: [{ id: text, name: text, last4: text, createdMs: 1, expiresMs: 2 }],
-      made: null,
-      error: text,
-      csrf: "c",
-    }),
-  me: (text) =>
-    mePage({
-      person: { name: text, email: text, role: text, hasTotp: true },
-      usage: { calls: 1, chargeNano: 1, inputTokens: 1, outputTokens: 1 },
-      calls: [{ createdMs: 1, model: text, status: "ok", inputTokens: 1, outputTokens: 1, chargeNano: 1 }],
-      sessions: [],
-      tokens: [],
-      made: null,
-      totp: { secret: text, uri: text, enrolment: text, modules: [[true, false]] },
-      recovery: [text],
-      error: text,
-      csrf: "c",
-    }),
   overview: (text) =>
     overview({
       today: sum,
@@ -162,46 +109,6 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       adjustments: [
         { costDeltaNano: 1, chargeDeltaNano: -1, priceVersion: text, reason: text, author: text, createdMs: 0 },
       ],
-    }),
-  keys: (text) =>
-    keysPage({
-      keys: [
-        {
-          id: "k",
-          name: text,
-          accountName: text,
-          prefix: text,
-          last4: text,
-          content: "on",
-          state: "active",
-          declaredAs: null,
-          models: [text],
-          limits: [text],
-          expiresMs: null,
-          createdMs: 0,
-          lastUsedMs: null,
-        },
-      ],
-      next: text,
-      csrf: "c",
-      accounts: [{ id: text, name: text }],
-      form: {
-        values: {
-          accountId: text,
-          name: text,
-          models: text,
-          usd: text,
-          window: "day",
-          expires: text,
-          requestsPerMinute: text,
-          tokensPerMinute: text,
-          usdPerDay: text,
-          concurrency: text,
-          content: text,
-        },
-        error: text,
-      },
-      created: { name: text, secret: text },
     }),
   budgets: (text) =>
     budgetsPage({

@@ -34,9 +34,9 @@ export function usageReports(database: SqliteDatabase) {
   const queries = queriesOf(database);
   return (
     { from, to, groupBy, under, key }: UsageRange,
-    span?: OwnerSpan,
+    part?: OwnerSpan,
   ): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
-    const owners = key === undefined ? span : spanOf(database, key);
+    const owners = key === undefined ? part : spanOf(database, key);
     const narrow = { under: under !== undefined, owners: owners?.field ?? null };
     const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to };
     const byOwner = under !== undefined || owners !== undefined || groupBy.some((field) => field === "key" || field === "account");

@@ -1,0 +1,127 @@
+import type { Html } from "../../views/html.ts";
+import { keyPage } from "../../views/key.ts";
+import { keysPage } from "../../views/keys.ts";
+import { login } from "../../views/login.ts";
+import { mePage } from "../../views/me.ts";
+import { peoplePage } from "../../views/people.ts";
+import { personPage } from "../../views/person.ts";
+import { budgetLine, limitLine, personLine } from "./hostile-lines.ts";
+
+/** The pages of keys and people, with `text` wherever text from outside can come. */
+export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
+  login: (text) => login({ form: { kind: "link", token: text }, next: text, email: text, error: text, hint: text }),
+  "login by token": (text) => login({ form: { kind: "token" }, next: text, email: text, error: text, hint: text }),
+  "login by password": (text) =>
+    login({ form: { kind: "password" }, next: text, email: text, error: text, hint: text }),
+  "login by an invitation": (text) =>
+    login({
+      form: { kind: "person-link", token: text, email: text },
+      next: text,
+      email: text,
+      error: null,
+      hint: null,
+    }),
+  "login by code": (text) =>
+    login({ form: { kind: "code", ticket: text }, next: text, email: text, error: null, hint: null }),
+  people: (text) =>
+    peoplePage({
+      people: [personLine(text)],
+      next: text,
+      form: { values: { name: text, email: text, role: text, accountId: text }, error: text },
+      roles: [text],
+      accounts: [{ id: text, name: text }],
+      whole: true,
+      csrf: "c",
+      made: { title: text, secret: text, hint: text },
+    }),
+  person: (text) =>
+    personPage({
+      person: { ...personLine(text), accountId: text },
+      roles: [text],
+      accounts: [{ id: text, name: text }],
+      whole: true,
+      sessions: [{ id: text, createdMs: 1, seenMs: null, address: text, agent: text, current: true }],
+      tokens: [{ id: text, name: text, last4: text, createdMs: 1, expiresMs: 2 }],
+      made: null,
+      error: text,
+      csrf: "c",
+    }),
+  me: (text) =>
+    mePage({
+      person: { name: text, email: text, role: text, hasTotp: true },
+      usage: { calls: 1, chargeNano: 1, inputTokens: 1, outputTokens: 1 },
+      calls: [{ createdMs: 1, model: text, status: "ok", inputTokens: 1, outputTokens: 1, chargeNano: 1 }],
+      sessions: [],
+      tokens: [],
+      made: null,
+      totp: { secret: text, uri: text, enrolment: text, modules: [[true, false]] },
+      recovery: [text],
+      error: text,
+      csrf: "c",
+    }),
+  keys: (text) =>
+    keysPage({
+      keys: [
+        {
+          id: "k",
+          name: text,
+          accountName: text,
+          prefix: text,
+          last4: text,
+          content: "on",
+          state: "active",
+          declaredAs: null,
+          models: [text],
+          limits: [text],
+          expiresMs: null,
+          createdMs: 0,
+          lastUsedMs: null,
+        },
+      ],
+      next: text,
+      csrf: "c",
+      accounts: [{ id: text, name: text }],
+      form: {
+        values: {
+          accountId: text,
+          name: text,
+          models: text,
+          usd: text,
+          window: "day",
+          expires: text,
+          requestsPerMinute: text,
+          tokensPerMinute: text,
+          usdPerDay: text,
+          concurrency: text,
+          content: text,
+        },
+        error: text,
+      },
+      created: { name: text, secret: text },
+    }),
+  key: (text) =>
+    keyPage({
+      key: {
+        id: text,
+        name: text,
+        prefix: text,
+        last4: text,
+        imported: true,
+        declaredAs: null,
+        state: "active",
+        expiresMs: null,
+        createdMs: 0,
+        lastUsedMs: null,
+      },
+      account: { id: text, name: text },
+      total: { calls: 1, chargeNano: 1 },
+      olderSecrets: [{ prefix: text, last4: text, untilMs: 9 }],
+      budgets: [budgetLine(text)],
+      limits: [limitLine(text)],
+      values: { name: text, models: text, routes: text, cidrs: text, metadata: text, expires: text, content: text },
+      operations: [{ name: text, chosen: true }],
+      secret: text,
+      error: text,
+      csrf: "c",
+    }),
+};
