@@ -131,23 +131,12 @@ export function outboxRepository(dependencies: OutboxDependencies): OutboxReposi
     receivers() {
       const end = newest();
       const rows = database.select().from(receivers).orderBy(asc(receivers.name)).all();
-      const counts = database
-        .select({
-          receiver: deliveries.receiver,
-          state: deliveries.state,
-          count: count(),
-          sinceMs: min(deliveries.sinceMs),
-        })
-        .from(deliveries)
-        .where(inArray(deliveries.state, ["waiting", "dead"]))
-        .groupBy(deliveries.receiver, deliveries.state)
-        .all();
+      const [allWaiting, allDead] = [countsOf(database, "waiting"), countsOf(database, "dead")];
       return rows.flatMap((row) => {
         const subscription = subscriptions.find(({ name }) => name === row.name);
-        const own = counts.filter(({ receiver }) => receiver === row.name);
-        const waiting = own.find(({ state }) => state === "waiting");
-        const dead = own.find(({ state }) => state === "dead")?.count ?? 0;
-        if (!subscription && own.length === 0) return [];
+        const waiting = allWaiting.get(row.name);
+        const dead = allDead.get(row.name)?.count ?? 0;
+        if (!subscription && !waiting && dead === 0) return [];
         const usage = subscription && takesUsage(subscription);
         const behind = usage
           ? Math.max(0, end.callSeq - row.callSeq) + Math.max(0, end.adjustmentSeq - row.adjustmentSeq)
@@ -222,6 +211,17 @@ export const deliveredThrough = (database: SqliteDatabase): number =>
     .from(receivers)
     .where(eq(receivers.awaited, true))
     .all()[0]?.seq ?? Number.MAX_SAFE_INTEGER;
+
+/** By receiver. The state stands in the query itself: only so is the index of that state alone of use. */
+function countsOf(database: SqliteDatabase, state: "waiting" | "dead") {
+  const found = database
+    .select({ receiver: deliveries.receiver, count: count(), sinceMs: min(deliveries.sinceMs) })
+    .from(deliveries)
+    .where(sql.raw(`state = '${state}'`))
+    .groupBy(deliveries.receiver)
+    .all();
+  return new Map(found.map((row) => [row.receiver, row]));
+}
 
 /** A transaction holds up everybody. */
 const forgottenAtOnce = 1_000;

@@ -39,7 +39,8 @@ export function usageReports(database: SqliteDatabase) {
     const owners = key === undefined ? part : spanOf(database, key);
     const narrow = { under: under !== undefined, owners: owners?.field ?? null };
     const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to };
-    const byOwner = under !== undefined || owners !== undefined || groupBy.some((field) => field === "key" || field === "account");
+    const byOwner =
+      under !== undefined || owners !== undefined || groupBy.some((field) => field === "key" || field === "account");
     const [hourly, daily] = byOwner
       ? (["usageHourly", "usageDaily"] as const)
       : (["totalsHourly", "totalsDaily"] as const);
