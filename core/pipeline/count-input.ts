@@ -28,14 +28,18 @@ const amplyTokens = 16_384;
 
 let counting = 0;
 
-/** Whether somebody can be asked. What the provider fetches or keeps itself is in no count. */
-export const mayCount = ({ endpoint }: Call, { envelope }: Asked, { budgeted, need }: Bill, { targets }: Route) =>
-  budgeted &&
-  need.inputNano > 0 &&
-  need.expectedNano === undefined &&
-  endpoint.operation === "chat" &&
-  !envelope.input.unbounded &&
-  targets.some((target) => counterOf(target) !== null);
+/** Whether somebody can be asked. What the provider fetches or keeps itself is in no count. On the path of every call. */
+export function mayCount(
+  { endpoint }: Call,
+  { envelope }: Asked,
+  { budgeted, need }: Bill,
+  { targets }: Route,
+): boolean {
+  if (!budgeted || need.inputNano === 0 || need.expectedNano !== undefined) return false;
+  if (endpoint.operation !== "chat" || envelope.input.unbounded) return false;
+  for (const target of targets) if (counterOf(target) !== null) return true;
+  return false;
+}
 
 /** Before the count: with a cap that is not lowered, or not by much. */
 export const asWhole = (need: Need): Need => ({
@@ -82,8 +86,11 @@ export async function countedInputs(
 
 function counterOf({ slot }: RouteTarget): Dialect | null {
   if ("chat" in slot) return null;
-  const spoken = slot.dialects.flatMap((name) => dialects.get(name) ?? []);
-  return spoken.find(({ operations }) => operations["count-tokens"] !== undefined) ?? null;
+  for (const name of slot.dialects) {
+    const dialect = dialects.get(name);
+    if (dialect?.operations["count-tokens"] !== undefined) return dialect;
+  }
+  return null;
 }
 
 async function count(
