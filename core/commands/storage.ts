@@ -6,9 +6,11 @@ import { newAdminToken } from "../identity/admin.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { groupCommit } from "../storage/group-commit.ts";
-import { StorageError } from "../storage/migrate.ts";
+import { schemaVersion, StorageError } from "../storage/migrate.ts";
+import { sessionRepository } from "../storage/repositories/sessions.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
 import { openSqliteDatabase } from "../storage/sqlite.ts";
+import { latestSchemaVersion } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
 
@@ -61,7 +63,10 @@ export const migrate: Command = async (input) => {
   return 0;
 };
 
-/** `admin-token --new`: a new token when the old one is lost. It holds at once, also for a process that is serving. */
+/**
+ * `admin-token --new`: a new token when the old one is lost, or known to somebody. It holds at once, also for a process
+ * that is serving, and the sessions that were opened with the old one end.
+ */
 export const adminToken: Command = async (input) => {
   if (!input.flags.new) {
     input.printError("usage: admin-token --new");
@@ -73,7 +78,13 @@ export const adminToken: Command = async (input) => {
   try {
     client.exec("PRAGMA busy_timeout = 5000");
     const writer = groupCommit(client, { beforeCommit: () => {}, afterRollback: () => {} });
-    const token = await newAdminToken(settingRepository(sqliteDatabase(client), writer));
+    const database = sqliteDatabase(client);
+    const token = await newAdminToken(settingRepository(database, writer));
+    // One of an earlier version is brought up to date at the next start, and its sessions have no person to tell them by.
+    if (schemaVersion(client) === latestSchemaVersion) {
+      const sessions = sessionRepository(database, writer);
+      for (const { digest } of await sessions.list(null, Date.now())) await sessions.remove(digest);
+    }
     input.print(input.flags.json ? JSON.stringify({ token }) : token);
     if (input.env.LLM_PROXY_ADMIN_TOKEN)
       input.printError("LLM_PROXY_ADMIN_TOKEN is set: it holds alone, and this token has no effect until it is unset.");

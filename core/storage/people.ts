@@ -78,7 +78,10 @@ export interface PeopleRepository {
   secretsOf(by: { readonly id: string } | { readonly email: string }): Awaitable<PersonSecrets | null>;
   /** Throws `conflict` when the address is taken, `not-found` for an unknown account; so does `change`. */
   create(person: NewPerson): Awaitable<PersonRow>;
-  /** `null`: no such person. Throws `conflict` when nobody would be left who may do everything; so does `remove`. */
+  /**
+   * `null`: no such person. Throws `conflict` when nobody would be left who can sign in and may do everything; so does
+   * `remove`.
+   */
   change(id: string, change: PersonChange): Awaitable<PersonRow | null>;
   /** Ends sessions, tokens and links with it. `false`: no such person. */
   remove(id: string): Awaitable<boolean>;

@@ -55,14 +55,21 @@ export function testPeople(database: () => Database, restart: () => Promise<void
     test("the last owner of the whole stays: neither removed, nor demoted, nor put under an account", async () => {
       const owner = aPerson({ role: "owner" });
       const { people } = database();
-      await people.create(owner);
-      await people.create(aPerson({ role: "owner", accountId: "default" }));
+      const joins = async (person: ReturnType<typeof aPerson>) => {
+        await people.create(person);
+        await people.setPassword(person.id, "a hash", null);
+      };
+      await joins(owner);
+      await joins(aPerson({ role: "owner", accountId: "default" }));
       await people.create(aPerson({ role: "owner", kind: "service", email: null }));
+      const invited = aPerson({ role: "owner" });
+      await people.create(invited);
       expect(people.change(owner.id, { role: "admin" })).rejects.toMatchObject({ kind: "conflict" });
       expect(people.change(owner.id, { accountId: "default" })).rejects.toMatchObject({ kind: "conflict" });
       expect(people.remove(owner.id)).rejects.toMatchObject({ kind: "conflict" });
       const second = aPerson({ role: "owner" });
-      await people.create(second);
+      await joins(second);
+      expect(await people.remove(invited.id)).toBe(true);
       const both = await Promise.allSettled([people.remove(owner.id), people.remove(second.id)]);
       expect(both.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
       const left = (await people.list({})).data.filter((row) => row.kind === "person" && row.accountId === null);

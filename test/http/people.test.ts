@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { Secret, TOTP } from "otpauth";
 import { type Gateway, startGateway } from "../support/process.ts";
 
@@ -300,6 +302,22 @@ describe("sessions", () => {
     expect((await api("DELETE", `/api/people/${one.id}/sessions/${body.data[1].id}`)).status).toBe(200);
     expect((await page("/dashboard/me", one.cookie)).status).toBe(303);
     expect((await api("DELETE", `/api/people/${one.id}/sessions/${body.data[1].id}`)).status).toBe(404);
+  });
+});
+
+describe("a new admin token", () => {
+  test("ends the sessions that were opened with the old one, and nobody else's", async () => {
+    const person = await joined("viewer");
+    const operator = (await login({ token: gateway.adminToken })).cookie ?? "";
+    expect((await page("/dashboard/me", operator)).status).toBe(200);
+    const made = spawnSync(process.execPath, ["core/main.ts", "admin-token", "--new"], {
+      cwd: join(import.meta.dir, "..", ".."),
+      env: { ...gateway.environment, LLM_PROXY_ADMIN_TOKEN: undefined },
+      encoding: "utf8",
+    });
+    expect([made.status, made.stderr]).toEqual([0, ""]);
+    expect((await page("/dashboard/me", operator)).status).toBe(303);
+    expect((await page("/dashboard/me", person.cookie)).status).toBe(200);
   });
 });
 

@@ -7,7 +7,7 @@ import { people, personLinks, personTokens } from "../schema/sqlite-people.ts";
 import { accounts, sessions } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
-import { personColumns, personRow } from "./person-row.ts";
+import { type FoundPerson, personColumns, personRow } from "./person-row.ts";
 import { personTokenRepository } from "./person-tokens.ts";
 import { refsUnder } from "./under.ts";
 
@@ -164,9 +164,15 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
   }
 }
 
-const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
-const isWholeOwner = ({ role, kind, accountId }: Pick<PersonRow, "role" | "kind" | "accountId">): boolean =>
-  role === "owner" && kind === "person" && accountId === null;
+/** Who can sign in and may do everything; somebody who was only invited does not count. */
+const isOwner = and(
+  eq(people.role, "owner"),
+  eq(people.kind, "person"),
+  isNull(people.accountRef),
+  isNotNull(people.password),
+);
+const isWholeOwner = ({ role, kind, accountId, hasPassword }: Omit<FoundPerson, "accountRef">): boolean =>
+  role === "owner" && kind === "person" && accountId === null && hasPassword === 1;
 
 function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
   return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };
