@@ -220,7 +220,11 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
             .insert(olderSecrets)
             .values({ digest, keyRef: present.ref, prefix, last4, imported: present.imported, untilMs })
             .run();
-        database.update(keys).set(secret).where(eq(keys.ref, present.ref)).run();
+        database
+          .update(keys)
+          .set({ digest: secret.digest, prefix: secret.prefix, last4: secret.last4, imported: secret.imported })
+          .where(eq(keys.ref, present.ref))
+          .run();
         return reads.get(id);
       }),
     olderSecrets: (id, atMs) =>
