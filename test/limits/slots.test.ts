@@ -17,7 +17,7 @@ beforeAll(async () => {
   setup = await setUp({
     providers: `  hostile: { use: "${file}" }`,
     config:
-      "  - { target: hostile/*, input: 1, output: 2 }\nserver: { timeouts: { firstByteMs: 100 }, disconnect: { drainMs: 100 } }",
+      "  - { target: hostile/*, input: 1, output: 2 }\nserver: { timeouts: { firstByteMs: 1000 }, disconnect: { drainMs: 100 } }",
   });
   setup.upstream.on("ok", answers({ promptTokens: 20, completionTokens: 30 }));
   setup.upstream.on("long", answers({ text: "word ".repeat(300), promptTokens: 20, completionTokens: 300 }));
@@ -44,7 +44,7 @@ test("two at once: after clients that left, timeouts, errors, resets and throws,
     });
   const times = (count: number) => Array.from({ length: count }, (_, at) => at);
   await eachOf(times(500), 3, (at) => leave(at));
-  await eachOf(times(60), 2, (at) => send("mock/hang", { stream: at % 2 === 0 }));
+  await eachOf(times(24), 2, (at) => send("mock/hang", { stream: at % 2 === 0 }));
   const failing = ["mock/s400", "mock/s429", "mock/s500", "mock/s503", "mock/reset", "mock/unknown", "no/such"];
   await eachOf(times(100), 3, (at) => send(failing[at % failing.length] ?? "", { stream: at % 2 === 0 }));
   await eachOf(times(100), 3, (at) => send("hostile/pull-throws", { stream: at % 3 === 0 }));
