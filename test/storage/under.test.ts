@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { CallFilter, Database, Page, PageQuery } from "../../core/storage/database.ts";
+import type { Database, Page, PageQuery } from "../../core/storage/database.ts";
 import { aBudget, aFinal, aKey, anAdmission, startMs } from "../contract/storage-samples.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
 
@@ -70,8 +70,8 @@ describe.each([2, 70])("of %d accounts below one", (accounts) => {
     const theirs = <Row extends Owned>(rows: readonly Row[]) => rows.filter(({ accountId }) => inside.has(accountId));
 
     for (const filter of [{}, { model: "odd" }, { status: "ok" }, { status: "open" }, { from: startMs + 3 }] as const) {
-      const whole = await walked<Owned>((query) => calls.list(filter as CallFilter, query), 50);
-      const part = await walked<Owned>((query) => calls.list({ ...(filter as CallFilter), under }, query), limit);
+      const whole = await walked<Owned>((query) => calls.list(filter, query), 50);
+      const part = await walked<Owned>((query) => calls.list({ ...filter, under }, query), limit);
       expect([filter, part]).toEqual([filter, theirs(whole)]);
       expect(part.length).toBeGreaterThan(0);
       expect(part.length).toBeLessThan(whole.length);
