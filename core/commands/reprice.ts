@@ -4,6 +4,7 @@ import { reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pi
 import { resolvePlugins } from "../plugin/load.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import type { Logger } from "../plugin/plugin.ts";
+import { createEgress } from "../runtime/egress.ts";
 import { LockedError } from "../runtime/lock.ts";
 import { StorageError } from "../storage/migrate.ts";
 import { type Command, type CommandInput, type ExitCode, pathOfConfig } from "./command.ts";
@@ -63,9 +64,11 @@ function urlOf({ host, port }: Settings): string {
   return `http://${local.includes(":") ? `[${local}]` : local}:${port}`;
 }
 
+const egress = createEgress({ allow: [], now: Date.now });
+
 async function isServing(url: string): Promise<boolean> {
   try {
-    return (await fetch(`${url}/healthz`, { redirect: "manual", signal: AbortSignal.timeout(5_000) })).ok;
+    return (await egress.send(`${url}/healthz`, { redirect: "manual", signal: AbortSignal.timeout(5_000) })).ok;
   } catch {
     return false;
   }
@@ -74,7 +77,8 @@ async function isServing(url: string): Promise<boolean> {
 const throughServer =
   (url: string, token: string): Step =>
   async (order) => {
-    const response = await fetch(`${url}/api/ledger/reprice`, {
+    const response = await egress.send(`${url}/api/ledger/reprice`, {
+      redirect: "manual",
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       body: JSON.stringify(order),
@@ -96,7 +100,7 @@ async function onDatabase(
   const plugins = await setupPlugins(loaded, resolved, {
     dataDir,
     logger: () => silent,
-    fetch: () => Promise.reject(new Error("re-rating asks nobody")),
+    egress,
     now: Date.now,
     elapsed: () => 0,
     keys: () => ({ find: () => null }),

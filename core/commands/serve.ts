@@ -35,9 +35,10 @@ import { resolvePlugins } from "../plugin/load.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
 import { watchLoop } from "../runtime/loop-lag.ts";
+import { createEgress, startClient } from "../runtime/egress.ts";
 import { collectGarbage, processMemory } from "../runtime/memory.ts";
 import { type Listening, serve as listen } from "../runtime/serve.ts";
-import { fetchTransport, startClient, transportCap } from "../runtime/transport.ts";
+import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
@@ -96,10 +97,11 @@ export const serve: Command = async (input) => {
     keysOf({ repository, pepper: derivedKey(secret.value, "api-keys"), now, addressOf }),
   );
 
+  const egress = createEgress({ ...settings.egress, now });
   const plugins = await setupPlugins(loaded, resolved, {
     dataDir: settings.dataDir,
     logger: ({ kind, name }) => logger.child({ plugin: `${kind}/${name}` }),
-    fetch: (request) => fetch(request, { redirect: "manual" }),
+    egress,
     now,
     elapsed: () => performance.now(),
     keys: (database) => keysFor(database.keys),
@@ -190,7 +192,7 @@ export const serve: Command = async (input) => {
             }),
       content,
       ratios,
-      transport: fetchTransport({ connectTimeoutMs: settings.timeouts.connectMs, now, env }),
+      transport: fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
       logger,
       now,

@@ -9,3 +9,8 @@ export function isCidr(text: string): boolean {
 
 /** A network, or one address. */
 export const isNetwork = (text: string): boolean => isIP(text) > 0 || isCidr(text);
+
+/** `example.com`, or `*.example.com`; what ends in a number is read as an address (WHATWG URL §3.5), and is no name. */
+export const isHostName = (text: string): boolean =>
+  /^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i.test(text) &&
+  !/(^|\.)\d+$/.test(text);

@@ -1,5 +1,6 @@
 import { type Static, type TProperties, Type as t } from "@sinclair/typebox";
 import { ContentSchema } from "./content-schema.ts";
+import { EgressSchema } from "./egress-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
 import { DeclaredKeySchema } from "./key-fields.ts";
 
@@ -53,6 +54,7 @@ export const ServerSchema = closed(
       description:
         "Networks of the proxies in front, whose `X-Forwarded-For` is believed: a client's address is the right-most one there that is none of them. Default: nobody's.",
     }),
+    egress: EgressSchema,
     logLevel: t.Union(
       logLevels.map((level) => t.Literal(level)),
       { default: "info", description: "Least severe log line that is written." },

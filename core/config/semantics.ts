@@ -1,8 +1,9 @@
 import { checkAliases, type Finding } from "./aliases.ts";
 import type { Config } from "./config.ts";
 import { limitFault } from "./limit-fault.ts";
+import { egressEntry } from "./egress-schema.ts";
 import { didYouMean } from "./nearest.ts";
-import { isCidr, isNetwork } from "./network.ts";
+import { isCidr, isHostName, isNetwork } from "./network.ts";
 import type { ConfigFile } from "./schema.ts";
 
 /** What no schema can say: how the parts of a config fit together. */
@@ -17,7 +18,7 @@ export function findingsOf(config: Config, written: ConfigFile): Finding[] {
   ];
 }
 
-function checkServer({ server: { publicUrl, trustedProxies } }: Config): Finding[] {
+function checkServer({ server: { publicUrl, trustedProxies, egress } }: Config): Finding[] {
   const findings: Finding[] = [];
   if (publicUrl !== undefined && !URL.canParse(publicUrl))
     findings.push({ path: ["server", "publicUrl"], message: "expected a URL with a valid host and port" });
@@ -27,6 +28,9 @@ function checkServer({ server: { publicUrl, trustedProxies } }: Config): Finding
         path: ["server", "trustedProxies", at],
         message: "expected an address or a network, as 10.0.0.0/8",
       });
+  for (const [at, entry] of egress.allow.entries())
+    if (!isNetwork(entry) && !isHostName(entry))
+      findings.push({ path: ["server", "egress", "allow", at], message: `expected ${egressEntry}` });
   return findings;
 }
 

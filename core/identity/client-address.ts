@@ -1,4 +1,5 @@
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
+import { networkList } from "../runtime/addresses.ts";
 
 /** Longest `X-Forwarded-For` that is read: more hops than this nobody has. */
 const maxHops = 32;
@@ -15,12 +16,7 @@ export interface ClientAddresses {
  * @param trusted networks (`10.0.0.0/8`) or addresses.
  */
 export function clientAddresses(trusted: readonly string[]): ClientAddresses {
-  const proxies = new BlockList();
-  for (const network of trusted) {
-    const [net = "", bits = isIPv6(net) ? "128" : "32"] = network.split("/");
-    proxies.addSubnet(net, Number(bits), familyOf(net));
-  }
-  const isProxy = (address: string) => proxies.check(address, familyOf(address));
+  const isProxy = networkList(trusted);
   return {
     of(peer, forwardedFor) {
       if (peer === null) return null;
@@ -56,8 +52,6 @@ export function addressGroup(address: string): string {
 /** An IPv4 address at the end of an IPv6 one stands for two groups. */
 const groups = (list: readonly string[]): number =>
   list.reduce((count, group) => count + (group.includes(".") ? 2 : 1), 0);
-
-const familyOf = (address: string) => (isIPv6(address) ? "ipv6" : "ipv4");
 
 /** Without the port or brackets that some proxies write, a zone, or the way in which a dual-stack socket names IPv4. */
 function plain(text: string): string {

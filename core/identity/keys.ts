@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { createHmac, hash } from "node:crypto";
-import { BlockList, isIPv6 } from "node:net";
 import { GatewayError } from "../chat/error.ts";
 import type { KeyLookup, Principal } from "../plugin/plugin.ts";
+import { networkList } from "../runtime/addresses.ts";
 import type { FoundKey, KeyRepository, KeyRow } from "../storage/key.ts";
 import { inspectKey } from "./key-format.ts";
 
@@ -119,10 +119,5 @@ function isWithin(cidrs: readonly string[], address: string | null): boolean {
   if (address === null) return false;
   // A dual-stack socket reports an IPv4 peer as ::ffff:a.b.c.d.
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [net = "", bits = ""] = cidr.split("/");
-    list.addSubnet(net, Number(bits), isIPv6(net) ? "ipv6" : "ipv4");
-  }
-  return list.check(plain, isIPv6(plain) ? "ipv6" : "ipv4");
+  return networkList(cidrs)(plain);
 }

@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { UpstreamProvider } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
+import { EgressError } from "../runtime/egress.ts";
 import type { Answer } from "./answer.ts";
 import { closedHook } from "./hook.ts";
 import { messageFor } from "./message.ts";
@@ -63,6 +64,11 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
 function unreached(cause: unknown): GatewayError {
   if (cause instanceof ConnectTimeoutError)
     return new GatewayError("upstream-timeout", "no connection to the provider", { code: "provider_unreachable" });
+  if (cause instanceof EgressError)
+    return new GatewayError("upstream-invalid", "the provider's address is not one that requests may go to", {
+      code: "egress_refused",
+      cause,
+    });
   if (isOutOfDescriptors(cause)) return overloaded(cause);
   // Its message may hold the URL, and with it a key: it stays in the log, masked there.
   return new GatewayError("upstream-invalid", "the provider could not be reached", {

@@ -1,4 +1,6 @@
+import type { Egress } from "../runtime/egress.ts";
 import type { Database } from "../storage/database.ts";
+import { fetchOf } from "./fetch.ts";
 import type { Awaitable, Context, Contexts, KeyLookup, Kind, Logger, NamedModels, PriceRow } from "./plugin.ts";
 
 /** What the process lends to plugins. */
@@ -7,7 +9,7 @@ export interface Host {
   readonly dataDir: string;
   /** A logger whose lines name the instance. */
   readonly logger: (instance: { readonly kind: Kind; readonly name: string }) => Logger;
-  readonly fetch: (request: Request) => Promise<Response>;
+  readonly egress: Pick<Egress, "send" | "pin">;
   readonly now: () => number;
   /** Milliseconds of a clock that never steps, for `rate-limit`. */
   readonly elapsed: () => number;
@@ -22,15 +24,16 @@ export interface Host {
 interface Parts {
   readonly kind: Kind;
   readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
   readonly host: Host;
   readonly onDispose: (cleanup: () => Awaitable<void>) => void;
 }
 
-export function storageContext({ kind, name, host, onDispose }: Parts): Contexts["storage"] {
+export function storageContext({ kind, name, options, host, onDispose }: Parts): Contexts["storage"] {
   return {
     name,
     logger: host.logger({ kind, name }),
-    fetch: host.fetch,
+    fetch: fetchOf(options, host.egress),
     now: host.now,
     onDispose,
     dataDir: host.dataDir,
@@ -43,12 +46,12 @@ export function pluginContext(
   database: Database,
   prices: readonly PriceRow[],
 ): Contexts[Exclude<Kind, "storage">] {
-  const { kind, name, host, onDispose } = parts;
+  const { kind, name, options, host, onDispose } = parts;
   const context: Context = {
     name,
     logger: host.logger({ kind, name }),
     storage: database.namespace(`${kind}/${name}`),
-    fetch: host.fetch,
+    fetch: fetchOf(options, host.egress),
     now: host.now,
     onDispose,
   };

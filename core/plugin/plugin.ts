@@ -87,7 +87,11 @@ export interface Context {
   readonly logger: Logger;
   /** State the plugin keeps; keys are private to the instance. */
   readonly storage: Namespace;
-  /** Every request to the outside goes through here, where the egress guard is. */
+  /**
+   * Every request to the outside goes through here. No redirect is followed. The instance's options may name every host:
+   * as a URL, as `host` or as `host:port`; another one must be of the public internet, unless `server.egress.allow` in
+   * the file names it.
+   */
   readonly fetch: (request: Request) => Promise<Response>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

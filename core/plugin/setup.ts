@@ -43,6 +43,7 @@ export async function setupPlugins(
   const partsOf = (plugin: ResolvedPlugin) => ({
     kind: plugin.kind,
     name: plugin.name,
+    options: plugin.options,
     host,
     onDispose: (run: () => Awaitable<void>) => cleanups.add(plugin, run, deadlineMs),
   });

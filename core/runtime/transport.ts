@@ -1,32 +1,36 @@
-import { devNull } from "node:os";
 import { connectGuard } from "./connect.ts";
 import { decoded } from "./decoded.ts";
+import type { Egress, SendOptions } from "./egress.ts";
 
-/** Sends one request upstream. The one place where requests to providers leave the process. */
+/** Sends one request upstream. */
 export type Transport = (request: OutboundRequest, signal: AbortSignal) => Promise<Response>;
 
 export interface OutboundRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** The operator's file does not name this address: it is checked, and refused with `EgressError`. */
+  readonly guarded?: true;
 }
 
 export interface TransportOptions {
+  readonly egress: Egress;
   readonly connectTimeoutMs: number;
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * Redirects are not followed: fetch would carry a provider's key header to wherever it points. `signal` is always passed,
- * because without it a client that leaves before the headers leaves the upstream call running. Throws
- * `ConnectTimeoutError`, or what fetch throws.
+ * `signal` is always passed, because without it a client that leaves before the headers leaves the upstream call running.
+ * Throws `ConnectTimeoutError`, `EgressError`, or what fetch throws.
  */
-export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions): Transport {
+export function fetchTransport({ egress, connectTimeoutMs, now, env }: TransportOptions): Transport {
   const guard = connectGuard(connectTimeoutMs, now, env);
-  return async ({ url, headers, body }, signal) => {
-    await guard.reach(url, signal);
-    const options: RequestInit & { readonly timeout: false; readonly decompress: false } = {
+  return async ({ url, headers, body, guarded }, signal) => {
+    const pinned = guarded && (await egress.pin(url));
+    const place = pinned ? pinned.url : url;
+    await guard.reach(place, signal);
+    const options: SendOptions = {
       method: "POST",
       headers,
       body,
@@ -37,25 +41,11 @@ export function fetchTransport({ connectTimeoutMs, now, env }: TransportOptions)
       // Asks for no compression; what comes compressed all the same is decoded below, within bounds.
       decompress: false,
     };
-    const response = await fetch(url, options);
-    guard.answered(url);
+    const response = await egress.send(url, options, pinned);
+    guard.answered(place);
     // Deno knows no `decompress` and has decoded already.
     return response.headers.has("content-encoding") && "Bun" in globalThis ? decoded(response) : response;
   };
-}
-
-/**
- * Bun starts the thread of its HTTP client with the first request, and ends the process where that fails for want of a
- * file descriptor: so it gets one at the boot, which connects to nobody.
- */
-export async function startClient(): Promise<void> {
-  if (!("Bun" in globalThis)) return;
-  const nowhere: RequestInit & { readonly unix: string } = { unix: devNull };
-  try {
-    await fetch("http://localhost/", nowhere);
-  } catch {
-    // As meant: that is no socket.
-  }
 }
 
 /** How many requests may be in flight at once on this runtime; `null`: no cap that we know of. */

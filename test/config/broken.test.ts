@@ -236,6 +236,15 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     ],
   },
   {
+    name: "something to allow that is neither a network nor a name",
+    text: "server: { egress: { allow: [10.0.0.0/8, '*.corp.example', vault, 'http://x.example', 300.1.1.1, '*'] } }\n",
+    says: [
+      "llm-proxy.yaml:1:66 server.egress.allow[3]: expected a network as 10.0.0.0/8, an address, a host name, or *. with one",
+      "llm-proxy.yaml:1:86 server.egress.allow[4]: expected a network as 10.0.0.0/8, an address, a host name, or *. with one",
+      "llm-proxy.yaml:1:97 server.egress.allow[5]: expected a network as 10.0.0.0/8, an address, a host name, or *. with one",
+    ],
+  },
+  {
     name: "a key that is too short to be one",
     text: "keys: { short: { key: secret } }\n",
     says: ["llm-proxy.yaml:1:23 keys.short.key: expected string length greater or equal to 20"],

@@ -31,6 +31,7 @@ describe("defaults", () => {
         port: 8787,
         maxBodyBytes: 67_108_864,
         trustedProxies: [],
+        egress: { allow: [] },
         logLevel: "info",
         timeouts: {
           connectMs: 10_000,

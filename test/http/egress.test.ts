@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
+import { audience, discoveryPath, jwksPath, makeIssuer } from "../support/issuer.ts";
 import { answers } from "../support/openai-answers.ts";
-import { setUp } from "../support/setup.ts";
+import { type Setup, setUp } from "../support/setup.ts";
 
 /** The process talks to the configured upstreams and to nobody else: no telemetry, no price list, no update check. */
 test("a start, calls, the admin API, pages and a stop connect to the upstream alone", async () => {
@@ -28,6 +29,30 @@ test("a start, calls, the admin API, pages and a stop connect to the upstream al
   } finally {
     await setup.stop();
     rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
+
+/** The discovery document is an answer: what it names is not what the operator named. */
+test("keys are read where the issuer itself is, and elsewhere only where the guard lets them be", async () => {
+  const [issuer, canary] = await Promise.all([makeIssuer(), makeIssuer()]);
+  const at = (jwksUrl: string) => (path: string) =>
+    path === discoveryPath
+      ? Response.json({ issuer: issuer.url, jwks_uri: jwksUrl })
+      : Response.json({ keys: issuer.keys.map(({ jwk }) => jwk) });
+  const auth = `auth: { staff: { use: jwt, issuer: "${issuer.url}", audience: ${audience} } }\n`;
+  const strict = await setUp({ config: auth });
+  const loose = await setUp({ config: `${auth}server: { egress: { allow: [127.0.0.1] } }\n` });
+  const ask = async ({ gateway }: Setup) => (await call(gateway, issuer.token(), chat("echo"))).status;
+  try {
+    issuer.answer = at(`${canary.url}${jwksPath}`);
+    expect(await ask(strict)).toBe(503);
+    expect(canary.asked).toEqual([]);
+    expect(strict.gateway.log()).toContain("server.egress.allow does not name it");
+    canary.answer = at("");
+    expect(await ask(loose)).toBe(200);
+    expect(canary.asked).toEqual([jwksPath]);
+  } finally {
+    await Promise.all([strict, loose, issuer, canary].map((one) => one.stop()));
   }
 }, 60_000);
 

@@ -15,7 +15,10 @@ export function recordingHost(events: string[], more: Partial<Host> = {}): Host 
       const line = log(`${kind} ${name}`);
       return { debug: line, info: line, warn: line, error: line };
     },
-    fetch: () => Promise.reject(new Error("no network in tests")),
+    egress: {
+      send: () => Promise.reject(new Error("no network in tests")),
+      pin: () => Promise.reject(new Error("no network in tests")),
+    },
     now: () => 1_000,
     elapsed: () => 0,
     keys: () => ({ find: () => null }),
