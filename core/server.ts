@@ -6,11 +6,13 @@ import { dialectOf } from "./api/caller.ts";
 import { callPaths, geminiEndpoint } from "./api/endpoints.ts";
 import { getModel, listModels, unknownMethod } from "./api/models.ts";
 import { errorAnswer, health, home, isWellFormedHost, notFound, readiness, upgradeRefused } from "./api/process.ts";
+import { selfRoutes } from "./api/self.ts";
 import { errorPage } from "./dashboard/page.ts";
 import type { DashboardDependencies } from "./dashboard/route.ts";
 import { dashboardRoutes } from "./dashboard/routes.ts";
 import { handle } from "./gateway.ts";
 import type { Permission } from "./identity/policy.ts";
+import type { SelfService } from "./identity/self.ts";
 import type { Services } from "./pipeline/services.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
@@ -32,6 +34,7 @@ export interface ServerDependencies {
   readonly services: Services;
   readonly api: ApiDependencies;
   readonly dashboard: DashboardDependencies;
+  readonly self: SelfService;
   /** Why the process cannot serve now; empty: it can. */
   readonly troubles: () => readonly string[];
   readonly lag: Pick<LoopLag, "read">;
@@ -39,7 +42,15 @@ export interface ServerDependencies {
 }
 
 /** Every route of the process. */
-export const routesOf = ({ services, api, dashboard, troubles, lag, outbox }: ServerDependencies): readonly Route[] => [
+export const routesOf = ({
+  services,
+  api,
+  dashboard,
+  self,
+  troubles,
+  lag,
+  outbox,
+}: ServerDependencies): readonly Route[] => [
   { method: "GET", path: "/", access: "public", handle: home },
   { method: "HEAD", path: "/", access: "public", handle: () => new Response(null) },
   { method: "GET", path: "/healthz", access: "public", handle: health },
@@ -84,6 +95,7 @@ export const routesOf = ({ services, api, dashboard, troubles, lag, outbox }: Se
     },
   },
 
+  ...selfRoutes(self, services),
   metricsRoute({ services, entrance: entranceOf(api), lag, troubles, outbox, version: api.version }),
   ...adminRoutes(api),
   ...dashboardRoutes(dashboard),

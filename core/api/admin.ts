@@ -1,10 +1,7 @@
-import { GatewayError } from "../chat/error.ts";
-import { parseJsonBody } from "../dialects/json-text.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
-import { readBody } from "../runtime/read-body.ts";
 import type { Database } from "../storage/database.ts";
 import { accountRoutes } from "./accounts.ts";
 import { budgetRoutes } from "./budgets.ts";
@@ -14,6 +11,7 @@ import { type EntranceDependencies, entranceOf } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
+import { jsonOf } from "./json-body.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import type { LimitService } from "./limit-service.ts";
@@ -42,9 +40,6 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly version: string;
   readonly publicUrl: string;
 }
-
-/** What the admin API takes in one body. */
-const maxBodyBytes = 1024 * 1024;
 
 /** The routes under `/api`, each behind its permission, and their description. */
 export function adminRoutes(dependencies: ApiDependencies) {
@@ -119,22 +114,4 @@ async function answerOf(
   if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: noStore });
   for (const [name, value] of Object.entries(noStore)) answer.headers.set(name, value);
   return answer;
-}
-
-async function jsonOf(request: Request): Promise<unknown> {
-  if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
-    throw new GatewayError("unsupported-media-type", "content-type must be application/json");
-  const bytes = await readBody(request, maxBodyBytes);
-  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
-  return parseJsonBody(textOf(bytes));
-}
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function textOf(bytes: Uint8Array): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
-  }
 }

@@ -128,6 +128,6 @@ const keyAnswer = (
   lastUsedAt: lastUsedMs,
 });
 
-const listOrNull = <T>(list: readonly T[] | "all"): readonly T[] | null => (list === "all" ? null : list);
+export const listOrNull = <T>(list: readonly T[] | "all"): readonly T[] | null => (list === "all" ? null : list);
 
-const secretAnswer = ({ untilMs, ...secret }: OlderSecret) => ({ ...secret, until: untilMs });
+export const secretAnswer = ({ untilMs, ...secret }: OlderSecret) => ({ ...secret, until: untilMs });

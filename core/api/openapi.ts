@@ -1,5 +1,6 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { ApiRoute } from "./route.ts";
+import { selfOperations } from "./self-operations.ts";
 
 /** OpenAPI 3.1 of the admin API, made from the routes themselves. */
 export function openapi(
@@ -12,15 +13,19 @@ export function openapi(
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
   }
   paths["/metrics"] = { get: metrics };
+  for (const one of Object.values(selfOperations))
+    paths[one.path] = { [one.method.toLowerCase()]: { ...operation(one), security: [{ key: [] }] } };
   return {
     openapi: "3.1.0",
     info: { title: "LLM Proxy admin API", version },
     servers: [{ url: publicUrl }],
     security: [{ adminToken: [] }],
     paths,
-    components: { securitySchemes: { adminToken: { type: "http", scheme: "bearer" } } },
+    components: { securitySchemes: { adminToken: bearer, key: bearer } },
   };
 }
+
+const bearer = { type: "http", scheme: "bearer" } as const;
 
 const refused = {
   description: "Refused; `error.message` says why.",
@@ -37,7 +42,9 @@ const metrics = {
   },
 };
 
-function operation({ path, summary, query, body, status, produces }: ApiRoute) {
+type Described = Pick<ApiRoute, "path" | "summary" | "query" | "body" | "status" | "produces">;
+
+function operation({ path, summary, query, body, status, produces }: Described) {
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: "path",

@@ -214,6 +214,8 @@ export const CallsQuerySchema = t.Object(
   { ...pageQuery, ...callFilter(["open", ...endedStatuses], "a status of a call") },
   closed,
 );
+const { model, status, from, to } = callFilter(["open", ...endedStatuses], "a status of a call");
+export const OwnCallsQuerySchema = t.Object({ ...pageQuery, model, status, from, to }, closed);
 const usageRange = {
   from: millis("Admitted at or after; default 0."),
   to: millis("Admitted before; default now."),
@@ -228,6 +230,21 @@ const usageRange = {
   ),
 };
 export const UsageQuerySchema = t.Object(usageRange, closed);
+export const OwnGroupedUsageSchema = t.Object(
+  {
+    from: usageRange.from,
+    to: usageRange.to,
+    groupBy: t.Optional(
+      t.String({
+        pattern: "^(model|provider|status|day|hour)(,(model|provider|status|day|hour))*$",
+        maxLength: 100,
+        expected: "names out of model, provider, status, day, hour, with commas between",
+        description: "Fields to group by, with commas between: model, provider, status, day, hour.",
+      }),
+    ),
+  },
+  closed,
+);
 export const OwnUsageQuerySchema = t.Object({ from: usageRange.from, to: usageRange.to }, closed);
 
 const exportFormat = {

@@ -14,6 +14,8 @@ export interface Keys extends KeyLookup {
   digest(key: string): string;
   /** What is stored of a key that was made elsewhere, of which only the SHA-256 is known: hex, lower case. */
   digestOfHash(sha256: string): string;
+  /** Whose secret it is, read anew, whether or not it may be used now; `null`: nobody's. */
+  lookUp(credential: string): Promise<FoundKey | null>;
   /** Call it after every change of a key: the next call reads it again. */
   forget(id: string): void;
 }
@@ -57,6 +59,13 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       for (const place of places.get(id) ?? []) cache.delete(place);
       places.delete(id);
     },
+    async lookUp(credential) {
+      const looks = inspectKey(credential);
+      if (looks === "damaged") return null;
+      return repository.findByDigest(
+        looks === "not-ours" ? digestOfHash(hash("sha256", credential)) : digest(credential),
+      );
+    },
     find(credential, request) {
       const place = hash("sha256", credential, "base64");
       const known = cache.get(place);
@@ -70,18 +79,18 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
   };
 
   async function read(credential: string, place: string, request: Request): Promise<Principal> {
-    const known = await lookUp(digest(credential), place);
+    const known = await readKnown(digest(credential), place);
     if (!known) throw invalid();
     return admitted(known, request);
   }
 
   /** `null`: another instance may know it. */
   async function readImported(place: string, request: Request): Promise<Principal | null> {
-    const known = await lookUp(digestOfHash(Buffer.from(place, "base64").toString("hex")), place);
+    const known = await readKnown(digestOfHash(Buffer.from(place, "base64").toString("hex")), place);
     return known && admitted(known, request);
   }
 
-  async function lookUp(stored: string, place: string): Promise<Known | null> {
+  async function readKnown(stored: string, place: string): Promise<Known | null> {
     const changesBefore = changes;
     const found = await repository.findByDigest(stored);
     if (!found) return null;

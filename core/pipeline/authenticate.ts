@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import type { DialectName } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
@@ -19,8 +20,7 @@ export async function authenticate(request: Request, call: Call, services: Servi
 }
 
 async function identify(request: Request, call: Call, services: Services): Promise<Principal> {
-  const fromQuery = call.endpoint.dialect.name === "gemini" ? queryKeys(request.url) : [];
-  const credential = credentialOf(request.headers, fromQuery);
+  const credential = credentialFor(request, call.endpoint.dialect.name);
   if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
   const context = { logger: services.logger, timings: call.timings };
   for (const { name, slot } of services.auth) {
@@ -37,6 +37,10 @@ const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];
 /** Gemini's clients may put their key into the address: `?key=`. It goes no further, neither upstream nor into a log. */
 const queryKeys = (url: string): readonly string[] =>
   url.includes("?") ? new URL(url).searchParams.getAll("key") : [];
+
+/** What a caller shows, wherever its dialect lets it. */
+export const credentialFor = (request: Request, dialect: DialectName): string | null =>
+  credentialOf(request.headers, dialect === "gemini" ? queryKeys(request.url) : []);
 
 /**
  * One extractor for all dialects. Two different credentials in one request are none: neither may win.

@@ -308,6 +308,13 @@ export interface CallFilter extends Under {
   readonly status?: CallStatus;
   readonly from?: number;
   readonly to?: number;
+  /** Only of who called without a key of ours. */
+  readonly caller?: Caller;
+}
+/** Who has no key of ours, by the name that an account's calls were recorded under. */
+export interface Caller {
+  readonly accountId: string;
+  readonly name: string;
 }
 export type GroupField = "key" | "account" | "model" | "provider" | "status" | "day" | "hour";
 export interface UsageRange extends Under {
@@ -315,6 +322,8 @@ export interface UsageRange extends Under {
   readonly to: number;
   /** Only of this key; nothing for an unknown one. */
   readonly key?: string;
+  /** Only of who called without a key of ours. No rollup knows them: each call of the range is looked at. */
+  readonly caller?: Caller;
   readonly groupBy: readonly GroupField[];
 }
 export interface UsageSum {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Database } from "../../core/storage/database.ts";
-import { aBudget, aFinal, anAdmission, aRefusal, startMs } from "./storage-samples.ts";
+import { aBudget, aFinal, aKey, anAdmission, aRefusal, startMs } from "./storage-samples.ts";
 
 /** The part of the storage contract that is about calls and their money. */
 export function testCalls({
@@ -120,6 +120,32 @@ export function testCalls({
       await database().ledger.admit(admission);
       await database().ledger.finish(aFinal(admission.callId));
       expect(await database().retention()).toMatchObject({ oldestMs: startMs, goneBeforeMs: null, goneCalls: 0 });
+    });
+
+    test("who calls without a key is known by account and name, in lists and sums", async () => {
+      const made = async (principal: string, keyId: string | null = null) => {
+        const admission = anAdmission({ principal, keyId });
+        await database().ledger.admit(admission);
+        await database().ledger.finish(aFinal(admission.callId));
+        return admission.callId;
+      };
+      const key = await database().keys.create(aKey(), null);
+      const own = [await made("me"), await made("me")].toReversed();
+      await made("other");
+      await made("me", key.id);
+      const flying = anAdmission({ principal: "me" });
+      await database().ledger.admit(flying);
+      const caller = { accountId: "default", name: "me" };
+      const { data } = await database().calls.list({ caller }, {});
+      expect(data.map(({ callId }) => callId)).toEqual([flying.callId, ...own]);
+      const sums = async (of: typeof caller) => {
+        const range = { from: 0, to: startMs * 2, groupBy: ["model"], caller: of } as const;
+        return (await database().calls.usage(range)).total;
+      };
+      expect(await sums(caller)).toMatchObject({ calls: 2, chargeNano: 100 });
+      expect(await sums({ ...caller, name: "nobody" })).toMatchObject({ calls: 0 });
+      expect(await sums({ ...caller, accountId: "elsewhere" })).toMatchObject({ calls: 0 });
+      await database().ledger.finish(aFinal(flying.callId));
     });
 
     test("lists are newest first and their pages make the whole, once each", async () => {

@@ -95,7 +95,17 @@ const aCall: Omit<RolledCall, "status"> = {
   costNano: null,
   chargeNano: null,
 };
-const filters: CallFilter = { key: "k", account: "a", under: "default", model: "m", provider: "p", from: 1, to: 9 };
+const caller = { accountId: "default", name: "somebody" };
+const filters: CallFilter = {
+  key: "k",
+  account: "a",
+  under: "default",
+  model: "m",
+  provider: "p",
+  from: 1,
+  to: 9,
+  caller,
+};
 const statuses = [undefined, "open", "ok", "refused"] as const;
 
 describe("reports read no table from end to end", () => {
@@ -219,6 +229,7 @@ describe("reports read no table from end to end", () => {
     // With whole hours and days in it.
     for (const field of fields) await calls.usage({ from: 1, to: startMs, groupBy: [field] });
     await calls.usage({ from: 1, to: startMs, groupBy: ["hour", "key"] });
+    await calls.usage({ from: 1, to: startMs, groupBy: ["day", "model"], caller });
     for (const table of ["usage_hourly", "usage_daily", "totals_hourly", "totals_daily"])
       expect([...statements].filter((sql) => sql.includes(`from "${table}"`))).not.toEqual([]);
     expect(offences()).toEqual([]);

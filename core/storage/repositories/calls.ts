@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, gte, inArray, lt, or } from "drizzle-orm";
+import { and, asc, count, desc, eq, gte, inArray, isNull, lt, or } from "drizzle-orm";
 import type { Adjustment } from "../adjustment.ts";
 import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
 import { keptAnswers } from "../schema/sqlite-answers.ts";
@@ -84,6 +84,13 @@ function openRows(
     filter.under === undefined ? undefined : inArray(openCalls.accountRef, refsUnder(database, filter.under)),
     filter.model === undefined ? undefined : eq(name.model.text, filter.model),
     filter.provider === undefined ? undefined : eq(name.provider.text, filter.provider),
+    filter.caller === undefined
+      ? undefined
+      : and(
+          eq(accounts.id, filter.caller.accountId),
+          eq(name.principal.text, filter.caller.name),
+          isNull(openCalls.keyRef),
+        ),
     filter.from === undefined ? undefined : gte(openCalls.createdMs, filter.from),
     filter.to === undefined ? undefined : lt(openCalls.createdMs, filter.to),
   );

@@ -40,7 +40,11 @@ function foundRows(
   money: Money,
   within?: ReturnType<typeof refsUnder>,
 ): FinishedRow[] {
-  const inside = within && inArray(sql`+${calls.accountRef}`, within);
+  const inside = and(
+    within && inArray(sql`+${calls.accountRef}`, within),
+    filter.caller &&
+      sql`+${calls.principalRef} = ${labelAliases().refOf(database, filter.caller.name)} and +${calls.keyRef} is null`,
+  );
   const status = filter.status === undefined ? undefined : eq(calls.status, filter.status);
   const [first, ...others] = soughtIn(database, filter);
   if (first === undefined)
@@ -106,13 +110,15 @@ export function walkedRows(
 }
 
 /** What of the filter is noted in blocks. −1 is no row's reference: an unknown id filters to nothing. */
-function soughtIn(database: SqliteDatabase, { key, account, model, provider }: CallFilter): Sought[] {
+function soughtIn(database: SqliteDatabase, { key, account, model, provider, caller }: CallFilter): Sought[] {
   const name = labelAliases();
   return [
     ...(key === undefined ? [] : [{ field: "key" as const, ref: refOf(database, keys, key) }]),
     ...(model === undefined ? [] : [{ field: "model" as const, ref: name.refOf(database, model) }]),
     ...(provider === undefined ? [] : [{ field: "provider" as const, ref: name.refOf(database, provider) }]),
-    ...(account === undefined ? [] : [{ field: "account" as const, ref: refOf(database, accounts, account) }]),
+    ...[account, caller?.accountId].flatMap((id) =>
+      id === undefined ? [] : [{ field: "account" as const, ref: refOf(database, accounts, id) }],
+    ),
   ];
 }
 

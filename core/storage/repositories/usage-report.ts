@@ -33,19 +33,19 @@ export interface OwnerSpan {
 export function usageReports(database: SqliteDatabase) {
   const queries = queriesOf(database);
   return (
-    { from, to, groupBy, under, key }: UsageRange,
+    { from, to, groupBy, under, key, caller }: UsageRange,
     part?: OwnerSpan,
   ): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
     const owners = key === undefined ? part : spanOf(database, key);
-    const narrow = { under: under !== undefined, owners: owners?.field ?? null };
-    const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to };
+    const narrow = { under: under !== undefined, owners: owners?.field ?? null, caller: caller !== undefined };
+    const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to, ...(caller && refsOf(database, caller)) };
     const byOwner =
       under !== undefined || owners !== undefined || groupBy.some((field) => field === "key" || field === "account");
     const [hourly, daily] = byOwner
       ? (["usageHourly", "usageDaily"] as const)
       : (["totalsHourly", "totalsDaily"] as const);
     const range = widened(database, { from, to });
-    const parts = rangeParts(range, !groupBy.includes("hour"));
+    const parts = caller ? { days: [], hours: [], rest: [range] } : rangeParts(range, !groupBy.includes("hour"));
     const watermark = watermarkOf(database, "rollups");
     const found = [
       ...parts.days.flatMap((span) => queries(daily, groupBy, narrow).all({ ...span, ...values })),
@@ -58,6 +58,12 @@ export function usageReports(database: SqliteDatabase) {
   };
 }
 
+const refsOf = (database: SqliteDatabase, { accountId, name }: NonNullable<UsageRange["caller"]>) => ({
+  callerAccount:
+    database.select({ ref: accounts.ref }).from(accounts).where(eq(accounts.id, accountId)).all()[0]?.ref ?? -1,
+  callerName: database.select({ ref: labels.ref }).from(labels).where(eq(labels.text, name)).all()[0]?.ref ?? -1,
+});
+
 /** No key has the reference 0: that is of calls without one. */
 function spanOf(database: SqliteDatabase, id: string): OwnerSpan {
   const ref = database.select({ ref: keys.ref }).from(keys).where(eq(keys.id, id)).all()[0]?.ref;
@@ -68,7 +74,7 @@ function spanOf(database: SqliteDatabase, id: string): OwnerSpan {
 function queriesOf(database: SqliteDatabase) {
   const kept = new Map<string, SumQuery>();
   return (source: Source, groupBy: readonly GroupField[], narrow: Narrow): SumQuery => {
-    const key = `${source} ${groupBy.join()} ${narrow.under} ${narrow.owners}`;
+    const key = `${source} ${groupBy.join()} ${narrow.under} ${narrow.owners} ${narrow.caller}`;
     const known = kept.get(key);
     if (known) return known;
     const query =
@@ -136,17 +142,21 @@ const isUnder = (account: SQLWrapper): SQL =>
 interface Narrow {
   readonly under: boolean;
   readonly owners: OwnerSpan["field"] | null;
+  /** Of calls, that is: rollups know no callers. */
+  readonly caller: boolean;
 }
 type OwnerColumns = Readonly<Record<OwnerSpan["field"], SQLWrapper>>;
 
 /** With a plus: the times or the numbers of the calls lead to them. */
 const callOwners: OwnerColumns = { key: orZero(calls.keyRef), account: sql`+${calls.accountRef}` };
 
-function narrowed(where: SQL, { under, owners }: Narrow, columns: OwnerColumns): SQL {
+function narrowed(where: SQL, { under, owners, caller }: Narrow, columns: OwnerColumns): SQL {
   const of = owners && sql` and ${columns[owners]} >= ${ownersFrom} and ${columns[owners]} < ${ownersTo}`;
-  return sql`${where}${under ? sql` and ${isUnder(columns.account)}` : sql``}${of ?? sql``}`;
+  return sql`${where}${under ? sql` and ${isUnder(columns.account)}` : sql``}${of ?? sql``}${caller ? isCaller : sql``}`;
 }
 
+const isCaller = sql` and +${calls.accountRef} = ${sql.placeholder("callerAccount")}
+  and +${calls.principalRef} = ${sql.placeholder("callerName")} and +${calls.keyRef} is null`;
 const ownersFrom = sql.placeholder("ownersFrom");
 const ownersTo = sql.placeholder("ownersTo");
 

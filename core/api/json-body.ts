@@ -1,0 +1,25 @@
+import { GatewayError } from "../chat/error.ts";
+import { parseJsonBody } from "../dialects/json-text.ts";
+import { readBody } from "../runtime/read-body.ts";
+
+/** What the admin API takes in one body. */
+const maxBodyBytes = 1024 * 1024;
+
+/** The parsed body of a request that is no call, not yet checked. */
+export async function jsonOf(request: Request): Promise<unknown> {
+  if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
+    throw new GatewayError("unsupported-media-type", "content-type must be application/json");
+  const bytes = await readBody(request, maxBodyBytes);
+  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
+  return parseJsonBody(textOf(bytes));
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
+  }
+}

@@ -1,0 +1,41 @@
+import { Type as t } from "@sinclair/typebox";
+import { RotationSchema } from "./key-schemas.ts";
+import type { ApiRoute } from "./route.ts";
+import { closed, OwnCallsQuerySchema, OwnGroupedUsageSchema } from "./schemas.ts";
+
+/** What holders of a credential for calls ask of themselves, as it is described; each takes that credential. */
+export const selfOperations = {
+  view: {
+    method: "GET",
+    path: "/v1/me",
+    summary:
+      "The key that asks, and every budget and limit that counts all its calls, with what is left and which one binds.",
+    query: t.Object({}, closed),
+    body: null,
+    status: 200,
+  },
+  usage: {
+    method: "GET",
+    path: "/v1/me/usage",
+    summary: "Sums over the key's own calls admitted in [from, to); without a key of ours, over 31 days at most.",
+    query: OwnGroupedUsageSchema,
+    body: null,
+    status: 200,
+  },
+  calls: {
+    method: "GET",
+    path: "/v1/me/calls",
+    summary: "List the key's own calls, newest first, those in flight before all others.",
+    query: OwnCallsQuerySchema,
+    body: null,
+    status: 200,
+  },
+  rotate: {
+    method: "POST",
+    path: "/v1/me/rotation",
+    summary: "Give the key that asks a new secret, which only this answer holds. Takes the present secret.",
+    query: null,
+    body: RotationSchema,
+    status: 201,
+  },
+} as const satisfies Readonly<Record<string, Omit<ApiRoute, "permission" | "answer">>>;

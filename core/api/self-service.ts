@@ -1,0 +1,155 @@
+import { GatewayError } from "../chat/error.ts";
+import { remainingOf } from "../chat/limit.ts";
+import type { Keys } from "../identity/keys.ts";
+import type { Bound, SelfService, StandingLimit } from "../identity/self.ts";
+import { limitsFor } from "../pipeline/scopes.ts";
+import type { Services } from "../pipeline/services.ts";
+import type { Limit, LimitUse, Principal, RateLimiter, Scope } from "../plugin/plugin.ts";
+import type { BudgetRow } from "../storage/budget.ts";
+import type { Balance } from "../storage/credit.ts";
+import type { AccountRow, Database } from "../storage/database.ts";
+import type { FoundKey } from "../storage/key.ts";
+import type { KeyService } from "./key-service.ts";
+import { missing } from "./keys.ts";
+
+export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "limits" | "now"> {
+  readonly database: Pick<Database, "accounts" | "budgets" | "calls" | "credits" | "keys">;
+  readonly keys: Pick<Keys, "lookUp">;
+  readonly service: Pick<KeyService, "rotate">;
+}
+
+const dayMs = 24 * 3_600_000;
+/** Calls without a key are in no rollup: their sums read each call of the range. */
+const callerRangeMs = 31 * dayMs;
+/** More budgets than anybody puts on one scope. */
+const maxBudgets = 200;
+
+export function selfService(dependencies: SelfServiceDependencies): SelfService {
+  const { database, keys, service, rateLimit, limits: book, now } = dependencies;
+  /** Keys that get a new secret right now: of two at once only one can be shown the last. */
+  const rotating = new Set<string>();
+
+  const lineOf = async ({ accountId }: Principal) => database.accounts.lineage(accountId, now());
+  async function budgetsOn(scopes: readonly Scope[]): Promise<readonly BudgetRow[]> {
+    const pages = await Promise.all(scopes.map(async (scope) => database.budgets.list({ scope, limit: maxBudgets })));
+    return pages.flatMap(({ data }) => data);
+  }
+  async function balanceOf(line: readonly AccountRow[]): Promise<Balance | null> {
+    for (const { id } of line) {
+      const balance = await database.credits.balance(id);
+      if (balance) return balance;
+    }
+    return null;
+  }
+  async function limitsOf(principal: Principal, scopes: readonly Scope[]): Promise<readonly StandingLimit[]> {
+    const found = await Promise.all(
+      rateLimit.map(({ slot }, at) => standing(slot, limitsFor(slot.own, at === 0, principal, scopes, book))),
+    );
+    return found.flat();
+  }
+
+  return {
+    async view(principal, credential) {
+      const { keyId, accountId } = principal;
+      const line = await lineOf(principal);
+      const scopes = scopesOf(principal, line);
+      const [key, olderSecrets, found, budgets, balance, limits] = await Promise.all([
+        keyId === null ? null : database.keys.get(keyId),
+        keyId === null ? [] : database.keys.olderSecrets(keyId, now()),
+        credential === null ? null : keys.lookUp(credential),
+        budgetsOn(scopes),
+        balanceOf(line),
+        limitsOf(principal, scopes),
+      ]);
+      const [account = { id: accountId, name: accountId }] = line;
+      return {
+        principal,
+        key,
+        account: { id: account.id, name: account.name },
+        secretUntilMs: found?.untilMs ?? null,
+        olderSecrets,
+        ...boundMoney(budgets, balance),
+        limits: boundLimits(limits),
+      };
+    },
+    async usage(principal, { from, to = now() + 1, groupBy }) {
+      const { keyId, accountId, name } = principal;
+      if (keyId !== null) return database.calls.usage({ from: from ?? 0, to, groupBy, key: keyId });
+      const since = from ?? to - callerRangeMs;
+      if (to - since > callerRangeMs)
+        throw new GatewayError("invalid-request", "from: at most 31 days for a caller without a key", {
+          param: "from",
+        });
+      return database.calls.usage({ from: since, to, groupBy, caller: { accountId, name } });
+    },
+    async calls({ keyId, accountId, name }, filter, query) {
+      if (keyId !== null) return database.calls.list({ ...filter, key: keyId }, query);
+      const from = Math.max(filter.from ?? 0, now() - callerRangeMs);
+      return database.calls.list({ ...filter, from, caller: { accountId, name } }, query);
+    },
+    async rotate(principal, credential, input) {
+      const { keyId } = principal;
+      if (keyId === null) throw new GatewayError("forbidden", "only keys are rotated here", notRotated);
+      checkPresent(await keys.lookUp(credential), keyId);
+      if (rotating.has(keyId)) throw new GatewayError("conflict", "the key is being rotated");
+      rotating.add(keyId);
+      try {
+        return (await service.rotate(keyId, input)) ?? missing();
+      } finally {
+        rotating.delete(keyId);
+      }
+    },
+  };
+}
+
+const notRotated = { code: "rotation_not_allowed" };
+
+/** Whoever found an old secret must not get at a new one. */
+function checkPresent(found: FoundKey | null, keyId: string): void {
+  if (found?.row.id === keyId && found.untilMs === null) return;
+  throw new GatewayError("forbidden", "only the present secret of a key can rotate it", notRotated);
+}
+
+/** What counts every call of the caller, whichever model it asks for. */
+const scopesOf = ({ keyId }: Principal, line: readonly AccountRow[]): readonly Scope[] => [
+  ...(keyId === null ? [] : [{ kind: "key", id: keyId } as const]),
+  ...line.map(({ id }) => ({ kind: "account", id }) as const),
+  { kind: "global", id: "global" },
+];
+
+/** A limiter that does not tell, or fails, must not hide the limits. */
+async function standing(slot: RateLimiter, limits: readonly Limit[]): Promise<readonly StandingLimit[]> {
+  let use: readonly LimitUse[] = [];
+  try {
+    use = (limits.length > 0 && (await slot.use?.(limits))) || [];
+  } catch {
+    // Told by none of them.
+  }
+  return limits.map((limit, at) => ({ limit, use: use[at] ?? null }));
+}
+
+/** A call must fit into all of them, so the one with the least left binds. */
+function boundMoney(
+  budgets: readonly BudgetRow[],
+  balance: Balance | null,
+): { readonly budgets: readonly Bound<BudgetRow>[]; readonly balance: Bound<Balance> | null } {
+  const left = budgets.map(({ limitNano, spentNano, heldNano }) => limitNano - spentNano - heldNano);
+  const leftOfBalance = balance ? balance.balanceNano - balance.heldNano : Number.POSITIVE_INFINITY;
+  const least = Math.min(leftOfBalance, ...left);
+  const first = left.indexOf(least);
+  return {
+    budgets: budgets.map((budget, at) => ({ ...budget, binds: at === first })),
+    balance: balance && { ...balance, binds: first < 0 },
+  };
+}
+
+/** Of each measure the enforced one with the least left. */
+function boundLimits(limits: readonly StandingLimit[]): readonly Bound<StandingLimit>[] {
+  const least = new Map<string, { readonly at: number; readonly left: number }>();
+  for (const [at, { limit, use }] of limits.entries()) {
+    if (limit.enforce === false) continue;
+    const left = use ? remainingOf(use) : limit.amount;
+    if (left < (least.get(limit.measure)?.left ?? Number.POSITIVE_INFINITY)) least.set(limit.measure, { at, left });
+  }
+  return limits.map((one, at) => ({ ...one, binds: least.get(one.limit.measure)?.at === at }));
+}

@@ -1,0 +1,152 @@
+import type { Static } from "@sinclair/typebox";
+import { GatewayError } from "../chat/error.ts";
+import { remainingOf } from "../chat/limit.ts";
+import type { SelfFilter, SelfRange, SelfService, SelfView } from "../identity/self.ts";
+import { createThrottle } from "../identity/throttle.ts";
+import { credentialFor } from "../pipeline/authenticate.ts";
+import { callerScope } from "../pipeline/limit-book.ts";
+import type { Services } from "../pipeline/services.ts";
+import type { Principal } from "../plugin/plugin.ts";
+import type { CallRow, UsageSum } from "../storage/database.ts";
+import { dialectOf } from "./caller.ts";
+import { answered } from "./caller-answer.ts";
+import { jsonOf } from "./json-body.ts";
+import { budgetAnswer, listOrNull, secretAnswer } from "./keys.ts";
+import { checked, checkedQuery } from "./route.ts";
+import { selfOperations } from "./self-operations.ts";
+
+/** Per credential and minute; they are no calls, so no limit of calls counts them. */
+const asksPerMinute = 60;
+/** Each leaves a secret that may still work. */
+const rotationsPerHour = 10;
+const hourMs = 3_600_000;
+
+/** What holders of a key, or of an issuer's token, ask of themselves. */
+export function selfRoutes(service: SelfService, services: Services) {
+  const asks = createThrottle(services.now, asksPerMinute);
+  const rotations = createThrottle(services.now, rotationsPerHour, hourMs);
+  const credentialIn = (request: Request) => credentialFor(request, dialectOf(request).name);
+
+  const { view, usage, calls, rotate } = selfOperations;
+  const route = <Operation extends (typeof selfOperations)[keyof typeof selfOperations]>(
+    { method, path, status }: Operation,
+    answer: (principal: Principal, request: Request) => Promise<object>,
+  ) => ({
+    method,
+    path,
+    access: "key" as const,
+    handle: (request: Request) =>
+      answered(
+        request,
+        services,
+        (principal) => {
+          brake(asks.take(callerScope(principal).id));
+          return answer(principal, request);
+        },
+        status,
+      ),
+  });
+  return [
+    route(view, async (principal, request) => {
+      checkedQuery(view.query, withoutKey(request));
+      return viewAnswer(await service.view(principal, credentialIn(request)), services.now());
+    }),
+    route(usage, async (principal, request) => {
+      const { groupBy, ...range } = checkedQuery(usage.query, withoutKey(request));
+      // The schema's pattern admits these names only.
+      const fields = (groupBy === undefined ? [] : groupBy.split(",")) as SelfRange["groupBy"];
+      const { data, total } = await service.usage(principal, { ...range, groupBy: [...new Set(fields)] });
+      return { data: data.map(({ group, ...sums }) => ({ ...group, ...charged(sums) })), total: charged(total) };
+    }),
+    route(calls, async (principal, request) => {
+      const { after, limit, ...filter } = checkedQuery(calls.query, withoutKey(request));
+      const paging = { ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) };
+      // The schema's list of statuses is that of CallStatus, which its union of literals widens to string.
+      const { data, next } = await service.calls(principal, filter as SelfFilter, paging);
+      return { data: data.map(ownCallAnswer), next };
+    }),
+    route(rotate, async (principal, request) => {
+      const input: Static<typeof rotate.body> = checked(rotate.body, await jsonOf(request));
+      brake(rotations.take(callerScope(principal).id));
+      const { row, secret } = await service.rotate(principal, credentialIn(request) ?? "", input);
+      const { olderSecrets } = await service.view(principal, secret);
+      return {
+        id: row.id,
+        key: secret,
+        prefix: row.prefix,
+        last4: row.last4,
+        olderSecrets: olderSecrets.map(secretAnswer),
+      };
+    }),
+  ];
+}
+
+function brake(waitSeconds: number | null): void {
+  if (waitSeconds === null) return;
+  throw new GatewayError("rate-limited", `too many requests to /v1/me: wait ${waitSeconds} seconds`, {
+    retryAfterSeconds: waitSeconds,
+  });
+}
+
+/** Where the dialect lets a key stand in the address, it is no parameter. */
+function withoutKey(request: Request): URLSearchParams {
+  const { searchParams } = new URL(request.url);
+  if (dialectOf(request).name === "gemini") searchParams.delete("key");
+  return searchParams;
+}
+
+function viewAnswer(view: SelfView, nowMs: number) {
+  const { principal, key, account, secretUntilMs, olderSecrets, budgets, balance, limits } = view;
+  return {
+    principal: principal.name,
+    account,
+    key: key && {
+      id: key.id,
+      name: key.name,
+      prefix: key.prefix,
+      last4: key.last4,
+      cidrs: key.cidrs,
+      metadata: key.metadata,
+      declared: key.declaredAs !== null,
+      createdAt: key.createdMs,
+      expiresAt: key.expiresMs,
+      lastUsedAt: key.lastUsedMs,
+      secretEndsAt: secretUntilMs,
+      olderSecrets: olderSecrets.map(secretAnswer),
+    },
+    models: listOrNull(principal.models),
+    operations: principal.operations ?? null,
+    routes: principal.routes ?? null,
+    budgets: budgets.map(({ binds, ...budget }) => {
+      const { alertPercents: _, admission: __, ...shown } = budgetAnswer(budget);
+      const freeNano = Math.max(0, budget.limitNano - budget.spentNano - budget.heldNano);
+      return { ...shown, freeNano, binds };
+    }),
+    balance: balance && {
+      accountId: balance.accountId,
+      balanceNano: balance.balanceNano,
+      heldNano: balance.heldNano,
+      freeNano: Math.max(0, balance.balanceNano - balance.heldNano),
+      binds: balance.binds,
+    },
+    limits: limits.map(({ limit, use, binds }) => ({
+      scope: limit.scope,
+      measure: limit.measure,
+      ...(limit.measure !== "concurrency" && { per: limit.per ?? "minute" }),
+      limit: limit.amount,
+      enforce: limit.enforce !== false,
+      used: use && use.used,
+      held: use && use.held,
+      remaining: use && remainingOf(use),
+      resetsAt: use === null || use.resetMs === null ? null : Math.ceil(nowMs + use.resetMs),
+      binds,
+    })),
+  };
+}
+
+/** What providers bill is between them and the operator. */
+const charged = ({ costNano: _, ...sums }: UsageSum) => sums;
+const ownCallAnswer = ({ costNano: _, accountId: __, keyId: ___, principal: ____, ...row }: CallRow) => ({
+  id: row.callId,
+  ...row,
+});

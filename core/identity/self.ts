@@ -1,0 +1,55 @@
+import type { LimitUse, Limit, Principal } from "../plugin/plugin.ts";
+import type { BudgetRow } from "../storage/budget.ts";
+import type { Balance } from "../storage/credit.ts";
+import type { CallFilter, CallRow, GroupField, Page, PageQuery, UsageGroup, UsageSum } from "../storage/database.ts";
+import type { KeyRow, OlderSecret } from "../storage/key.ts";
+
+/** What holders of a credential for calls are told of it, and may do for themselves. Never of another one. */
+export interface SelfService {
+  /** `credential`: what was shown, to say how long it still works. */
+  view(principal: Principal, credential: string | null): Promise<SelfView>;
+  /** Throws `invalid-request` for a caller without a key whose range is longer than 31 days. */
+  usage(
+    principal: Principal,
+    range: SelfRange,
+  ): Promise<{ readonly data: readonly UsageGroup[]; readonly total: UsageSum }>;
+  /** Of a caller without a key, those of the last 31 days at most. */
+  calls(principal: Principal, filter: SelfFilter, query: PageQuery): Promise<Page<CallRow>>;
+  /**
+   * A new secret for the key, which only this answer holds. Throws `forbidden` where the credential is not the present
+   * secret of a key of ours, or an account up the tree has switched it off, and `conflict` for a key of the config file.
+   */
+  rotate(
+    principal: Principal,
+    credential: string,
+    input: unknown,
+  ): Promise<{ readonly row: KeyRow; readonly secret: string }>;
+}
+export interface SelfRange {
+  readonly from?: number;
+  readonly to?: number;
+  readonly groupBy: readonly Exclude<GroupField, "key" | "account">[];
+}
+export type SelfFilter = Pick<CallFilter, "model" | "status" | "from" | "to">;
+
+export interface SelfView {
+  readonly principal: Principal;
+  /** `null`: a caller without a key of ours. */
+  readonly key: KeyRow | null;
+  readonly account: { readonly id: string; readonly name: string };
+  /** When the secret that was shown ends, though its key goes on; `null`: it is the present one, or none of ours. */
+  readonly secretUntilMs: number | null;
+  readonly olderSecrets: readonly OlderSecret[];
+  /** Of the key, its account, those above it, and of everything: each counts every call of the caller. */
+  readonly budgets: readonly Bound<BudgetRow>[];
+  /** What was paid in advance, and pays for the caller; `null`: nothing is. */
+  readonly balance: Bound<Balance> | null;
+  readonly limits: readonly Bound<StandingLimit>[];
+}
+/** `binds`: it is what runs out first, of its kind. */
+export type Bound<Row> = Row & { readonly binds: boolean };
+export interface StandingLimit {
+  readonly limit: Limit;
+  /** `null`: its plugin does not tell. */
+  readonly use: LimitUse | null;
+}
