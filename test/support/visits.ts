@@ -19,7 +19,7 @@ export interface Signed {
   readonly token: string;
 }
 
-export const password = "correct horse battery";
+const password = "correct horse battery";
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -72,9 +72,9 @@ export const form = (
     body: new URLSearchParams({ ...(csrf !== undefined && { csrf }), ...fields }),
   });
 
-export const cookieIn = ({ headers }: Answer): string => /^[^;]+/.exec(headers.get("set-cookie") ?? "")?.[0] ?? "";
+const cookieIn = ({ headers }: Answer): string => /^[^;]+/.exec(headers.get("set-cookie") ?? "")?.[0] ?? "";
 
-export const csrfOf = async (gateway: Gateway, cookie: string): Promise<string> =>
+const csrfOf = async (gateway: Gateway, cookie: string): Promise<string> =>
   /x-csrf-token&quot;:&quot;(\w+)/.exec((await page(gateway, "/dashboard/me", cookie)).text)?.[1] ?? "";
 
 /** A session of whoever holds the admin token. */
