@@ -1,4 +1,5 @@
 import { GatewayError } from "./chat/error.ts";
+import { noTerms, treeTerms } from "./pipeline/account-terms.ts";
 import { admit } from "./pipeline/admit.ts";
 import { nothingMetered } from "./pipeline/answer.ts";
 import { authenticate } from "./pipeline/authenticate.ts";
@@ -19,7 +20,11 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   try {
     services.overload.admitCall(services.open.size);
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
-    permit(call.principal, endpoint.operation, request.url);
+    const { database } = services;
+    const terms = database.accountTerms.isAnySet()
+      ? await treeTerms(call.principal, database, call.startedMs)
+      : noTerms;
+    permit(call.principal, endpoint.operation, request.url, terms);
     const asked = await decode(request, call, services); //                                 bytes        → Asked
     call.envelope = asked.envelope;
     services.keepOpen(request);
@@ -28,7 +33,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
       const replayed = await services.idempotency?.begin(idempotencyKey, call, call.principal, asked);
       if (replayed) return leave(call, replayed, services);
     }
-    const route = services.models.resolve(asked.envelope.model, call.principal, services.random); // name → Route
+    const route = services.models.resolve(asked.envelope.model, call.principal, services.random, terms); // name → Route
     call.admitted = await admit(call, call.principal, asked, route, services); //  RESERVE   Claim        → Holds
     call.content = services.content.begin(call, asked.text);
     const dispatched = await dispatch(call, asked, call.admitted, services); //    DISPATCH  Target       → Answer

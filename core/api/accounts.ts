@@ -1,6 +1,8 @@
+import type { Static } from "@sinclair/typebox";
+import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { AccountSummary, Database } from "../storage/database.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { budgetAnswer, missing } from "./keys.ts";
+import { budgetAnswer, listOrNull, missing } from "./keys.ts";
 import { balanceAnswer } from "./ledger.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { AccountChangeSchema, AccountsQuerySchema, NewAccountSchema } from "./schemas.ts";
@@ -12,23 +14,46 @@ export interface AccountService {
   change(id: string, change: unknown): Promise<AccountSummary | null>;
 }
 export interface AccountServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId"> {
-  readonly database: Pick<Database, "accounts" | "content">;
+  readonly database: Pick<Database, "accounts" | "accountTerms" | "content">;
 }
 
-export const accountService = ({ database, now, newId }: AccountServiceDependencies): AccountService => ({
-  async create(given) {
-    const { name, parentId = null, content } = checked(NewAccountSchema, given);
-    const made = await database.accounts.create({ id: newId(), name, parentId, createdMs: now() });
-    if (content !== undefined) await database.content.set({ kind: "account", id: made.id }, content);
-    return made;
-  },
-  async change(id, given) {
-    const { content, ...place } = checked(AccountChangeSchema, given);
-    const changed = await database.accounts.change(id, place);
-    if (changed !== null && content !== undefined) await database.content.set({ kind: "account", id }, content);
-    return changed;
-  },
+type TermsInput = Omit<Static<typeof AccountChangeSchema>, "name" | "parentId" | "content" | "disabled">;
+
+const termsOf = ({ models, providers, operations, ...same }: TermsInput): Partial<AccountTerms> => ({
+  ...same,
+  ...(models !== undefined && { models: models ?? "all" }),
+  ...(providers !== undefined && { providers: providers ?? "all" }),
+  ...(operations !== undefined && { operations: operations ?? "all" }),
 });
+
+export const accountService = ({ database, now, newId }: AccountServiceDependencies): AccountService => {
+  async function setTerms(id: string, input: TermsInput): Promise<void> {
+    if (Object.keys(input).length > 0) await database.accountTerms.change(id, termsOf(input));
+  }
+  return {
+    async create(given) {
+      const { name, parentId = null, content, ...terms } = checked(NewAccountSchema, given);
+      const made = await database.accounts.create({ id: newId(), name, parentId, createdMs: now() });
+      if (content !== undefined) await database.content.set({ kind: "account", id: made.id }, content);
+      await setTerms(made.id, terms);
+      return made;
+    },
+    async change(id, given) {
+      const { content, name, parentId, disabled, ...terms } = checked(AccountChangeSchema, given);
+      const place = {
+        ...(name !== undefined && { name }),
+        ...(parentId !== undefined && { parentId }),
+        ...(disabled !== undefined && { disabled }),
+      };
+      // Before anything else changes: people of an account may not set what binds it.
+      if ((await database.accounts.get(id)) === null) return null;
+      await setTerms(id, terms);
+      const changed = await database.accounts.change(id, place);
+      if (changed !== null && content !== undefined) await database.content.set({ kind: "account", id }, content);
+      return changed;
+    },
+  };
+};
 
 export const accountRoutes = (
   service: AccountService,
@@ -109,8 +134,20 @@ export const accountRoutes = (
   },
 ];
 
-const accountAnswer = ({ createdMs, ...row }: AccountSummary, { content }: Pick<Database, "content">) => ({
+const accountAnswer = (
+  { createdMs, ...row }: AccountSummary,
+  { content, accountTerms }: Pick<Database, "content" | "accountTerms">,
+) => ({
   ...row,
+  ...termsAnswer(accountTerms.of(row.id) ?? openTerms),
   content: content.setting({ kind: "account", id: row.id }),
   createdAt: createdMs,
+});
+
+/** As it was written, with `null` for what it leaves open. */
+export const termsAnswer = ({ models, providers, operations, ...same }: AccountTerms) => ({
+  ...same,
+  models: listOrNull(models),
+  providers: listOrNull(providers),
+  operations: listOrNull(operations),
 });

@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import { lineTerms, type TreeTerms } from "../pipeline/account-terms.ts";
 import { authenticate } from "../pipeline/authenticate.ts";
 import { openCall } from "../pipeline/call.ts";
 import { permitRoute } from "../pipeline/permit.ts";
@@ -12,7 +13,7 @@ import { errorAnswer } from "./process.ts";
 export async function answered(
   request: Request,
   services: Services,
-  body: (principal: Principal) => object | Promise<object>,
+  body: (principal: Principal, terms: TreeTerms) => object | Promise<object>,
   status = 200,
 ): Promise<Response> {
   const dialect = dialectOf(request);
@@ -22,8 +23,9 @@ export async function answered(
   try {
     const principal = await authenticate(request, call, services);
     permitRoute(principal, request.url);
-    openAccounts(await services.database.accounts.lineage(principal.accountId, call.startedMs), call.id, services);
-    return Response.json(await body(principal), {
+    const line = await services.database.accounts.lineage(principal.accountId, call.startedMs);
+    openAccounts(line, call.id, services);
+    return Response.json(await body(principal, lineTerms(line, services.database.accountTerms)), {
       status,
       headers: {
         "cache-control": "no-store",

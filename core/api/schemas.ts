@@ -1,4 +1,5 @@
 import { Type as t } from "@sinclair/typebox";
+import { keyFields } from "../config/key-fields.ts";
 import { limitOptions } from "../plugin/plugin.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
 
@@ -86,8 +87,28 @@ const parentId = t.Optional(
     description: "The account it is right under; `null`: none.",
   }),
 );
+const orNull = <S extends Parameters<typeof t.Union>[0][number]>(schema: S, description: string) =>
+  t.Optional(t.Union([schema, t.Null()], { description }));
+/** What binds the calls of an account and of all below it. */
+const accountTerms = {
+  models: orNull(
+    keyFields.models,
+    "Models that its calls, and those of accounts below it, may use: names as clients write them, or `instance/model`; `*` stands for any part of one. `null`: all.",
+  ),
+  providers: orNull(
+    t.Array(t.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 1_000 }),
+    "Instances that they may be sent to; `*` stands for any part of a name. `null`: all.",
+  ),
+  operations: orNull(keyFields.operations, "What they may ask for. `null`: everything."),
+  uncappedOutputTokens: orNull(
+    t.Integer({ minimum: 1, maximum: 10_000_000 }),
+    "The cap on the output of a call that sets none itself, where a budget holds for it; the least up the tree counts. `null`: as `billing` says.",
+  ),
+  keyRotation: t.Optional(t.Boolean({ description: "Whether its keys, and those below, may rotate themselves." })),
+  metadata: t.Optional(keyFields.metadata),
+};
 export const NewAccountSchema = t.Object(
-  { name: label("Shown in lists and reports."), parentId, content: accountContent },
+  { name: label("Shown in lists and reports."), parentId, content: accountContent, ...accountTerms },
   closed,
 );
 export const AccountChangeSchema = t.Object(
@@ -95,6 +116,7 @@ export const AccountChangeSchema = t.Object(
     name: t.Optional(label("Shown in lists and reports.")),
     parentId,
     content: accountContent,
+    ...accountTerms,
     disabled: t.Optional(
       t.Boolean({ description: "Whether calls on it, and on all accounts below it, are refused with 403." }),
     ),

@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { remainingOf } from "../chat/limit.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { Bound, SelfService, StandingLimit } from "../identity/self.ts";
+import { lineTerms } from "../pipeline/account-terms.ts";
 import { limitsFor } from "../pipeline/scopes.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Limit, LimitUse, Principal, RateLimiter, Scope } from "../plugin/plugin.ts";
@@ -13,7 +14,7 @@ import type { KeyService } from "./key-service.ts";
 import { missing } from "./keys.ts";
 
 export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "limits" | "now"> {
-  readonly database: Pick<Database, "accounts" | "budgets" | "calls" | "credits" | "keys">;
+  readonly database: Pick<Database, "accounts" | "accountTerms" | "budgets" | "calls" | "credits" | "keys">;
   readonly keys: Pick<Keys, "lookUp">;
   readonly service: Pick<KeyService, "rotate">;
 }
@@ -66,6 +67,7 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
         principal,
         key,
         account: { id: account.id, name: account.name },
+        terms: lineTerms(line, database.accountTerms),
         secretUntilMs: found?.untilMs ?? null,
         olderSecrets,
         ...boundMoney(budgets, balance),
@@ -90,6 +92,9 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
     async rotate(principal, credential, input) {
       const { keyId } = principal;
       if (keyId === null) throw new GatewayError("forbidden", "only keys are rotated here", notRotated);
+      for (const { keyRotation } of lineTerms(await lineOf(principal), database.accountTerms))
+        if (!keyRotation)
+          throw new GatewayError("forbidden", "keys of the account do not rotate themselves", notRotated);
       checkPresent(await keys.lookUp(credential), keyId);
       if (rotating.has(keyId)) throw new GatewayError("conflict", "the key is being rotated");
       rotating.add(keyId);

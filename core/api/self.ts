@@ -7,6 +7,7 @@ import { credentialFor } from "../pipeline/authenticate.ts";
 import { callerScope } from "../pipeline/limit-book.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Principal } from "../plugin/plugin.ts";
+import type { AccountTerms } from "../storage/account-terms.ts";
 import type { CallRow, UsageSum } from "../storage/database.ts";
 import { dialectOf } from "./caller.ts";
 import { answered } from "./caller-answer.ts";
@@ -95,11 +96,14 @@ function withoutKey(request: Request): URLSearchParams {
   return searchParams;
 }
 
+const restricts = ({ models, providers, operations }: AccountTerms): boolean =>
+  models !== "all" || providers !== "all" || operations !== "all";
+
 function viewAnswer(view: SelfView, nowMs: number) {
-  const { principal, key, account, secretUntilMs, olderSecrets, budgets, balance, limits } = view;
+  const { principal, key, account, terms, secretUntilMs, olderSecrets, budgets, balance, limits } = view;
   return {
     principal: principal.name,
-    account,
+    account: { ...account, metadata: Object.assign({}, ...terms.toReversed().map(({ metadata }) => metadata)) },
     key: key && {
       id: key.id,
       name: key.name,
@@ -117,6 +121,16 @@ function viewAnswer(view: SelfView, nowMs: number) {
     models: listOrNull(principal.models),
     operations: principal.operations ?? null,
     routes: principal.routes ?? null,
+    alsoWithin: terms.filter(restricts).map(({ models, providers, operations }) => ({
+      models: listOrNull(models),
+      providers: listOrNull(providers),
+      operations: listOrNull(operations),
+    })),
+    mayRotate:
+      key !== null &&
+      key.declaredAs === null &&
+      secretUntilMs === null &&
+      terms.every(({ keyRotation }) => keyRotation),
     budgets: budgets.map(({ binds, ...budget }) => {
       const { alertPercents: _, admission: __, ...shown } = budgetAnswer(budget);
       const freeNano = Math.max(0, budget.limitNano - budget.spentNano - budget.heldNano);

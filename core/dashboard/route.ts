@@ -16,7 +16,7 @@ import type { Sessions } from "../identity/sessions.ts";
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention"
+  "accounts" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention"
 >;
 
 export interface DashboardDependencies extends PageDependencies {

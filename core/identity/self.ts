@@ -1,4 +1,5 @@
 import type { LimitUse, Limit, Principal } from "../plugin/plugin.ts";
+import type { AccountTerms } from "../storage/account-terms.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Balance } from "../storage/credit.ts";
 import type { CallFilter, CallRow, GroupField, Page, PageQuery, UsageGroup, UsageSum } from "../storage/database.ts";
@@ -37,6 +38,8 @@ export interface SelfView {
   /** `null`: a caller without a key of ours. */
   readonly key: KeyRow | null;
   readonly account: { readonly id: string; readonly name: string };
+  /** What its accounts say, nearest first: each must allow a call. */
+  readonly terms: readonly AccountTerms[];
   /** When the secret that was shown ends, though its key goes on; `null`: it is the present one, or none of ours. */
   readonly secretUntilMs: number | null;
   readonly olderSecrets: readonly OlderSecret[];

@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
 import type { CallFilter, Database, UsageRange } from "../storage/database.ts";
@@ -10,7 +11,7 @@ import type { KeyRow } from "../storage/key.ts";
  */
 export type TenantDatabase = Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "content" | "credits" | "exports" | "keys" | "retention"
+  "accounts" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "exports" | "keys" | "retention"
 >;
 
 /** What is of an account or below it, and what may be changed there by its own people. */
@@ -56,7 +57,7 @@ export function placeOf(
  * is elsewhere is as if it did not exist. Budgets on the account itself are set from above.
  */
 export function within(database: TenantDatabase, accountId: string, now: () => number): TenantDatabase {
-  const { accounts, budgets, calls, content, credits, exports, keys } = database;
+  const { accounts, accountTerms, budgets, calls, content, credits, exports, keys } = database;
 
   const { holds, key, inScope, checkBelow } = placeOf(database, accountId, now);
   const own = { under: accountId };
@@ -136,6 +137,16 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
         return (await holds(id)) && accounts.remove(id);
       },
     },
+    accountTerms: {
+      isAnySet: () => accountTerms.isAnySet(),
+      of: (id) => accountTerms.of(id),
+      async change(id, change) {
+        if (!(await holds(id))) return missing();
+        if (id === accountId && changesTerms(accountTerms.of(id) ?? openTerms, change))
+          throw forbidden("what binds your own account is set above it");
+        return accountTerms.change(id, change);
+      },
+    },
     keys: {
       create: async (row, withBudget) => ((await holds(row.accountId)) ? keys.create(row, withBudget) : missing()),
       findByDigest: () => null,
@@ -209,6 +220,10 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
 }
 
 const forbidden = (message: string) => new GatewayError("forbidden", message);
+
+/** Whether it says anything else than before; the form of the page says all of it again. What is only told binds nobody. */
+const changesTerms = (before: AccountTerms, { metadata: _, ...change }: Partial<AccountTerms>): boolean =>
+  JSON.stringify({ ...before, ...change, metadata: null }) !== JSON.stringify({ ...before, metadata: null });
 
 /** As an object that does not exist. */
 function missing(): never {

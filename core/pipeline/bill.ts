@@ -4,6 +4,7 @@ import type { Envelope } from "../dialects/dialect.ts";
 import type { Biller, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
+import { uncappedOutput } from "./account-terms.ts";
 import type { Asked } from "./decode.ts";
 import { expectedInput, inputBound, searchBound } from "./estimate.ts";
 import type { Route, RouteTarget } from "./models.ts";
@@ -72,7 +73,10 @@ export function billOf(
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
   if (!budgeted && !biller?.authorize) return { ...bill, dearest: null, capTokens: null, need: noNeed };
 
-  const capTokens = Math.min(envelope.maxOutputTokens ?? uncapped(route, biller), maxCapTokens);
+  const capTokens = Math.min(
+    envelope.maxOutputTokens ?? uncapped(route, biller, uncappedOutput(accounts, services.database)),
+    maxCapTokens,
+  );
   const outputTokens = capTokens * envelope.candidates;
   let dearest: Rating | null = null;
   let inputNano = 0;
@@ -112,9 +116,9 @@ const maxCapTokens = 10_000_000;
  * The cap of a call that a budget holds for and that set none itself. One for all targets, within what each of them can
  * do: the hold is lowered in proportion to it, and it is sent to whichever target is tried.
  */
-function uncapped(route: Route, biller: Biller | null): number {
+function uncapped(route: Route, biller: Biller | null, ofAccounts: number): number {
   const most = route.targets.map((target) => biller?.facts?.(target)?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
-  return Math.min(biller?.policy.uncappedOutputTokens ?? maxCapTokens, ...most);
+  return Math.min(biller?.policy.uncappedOutputTokens ?? maxCapTokens, ofAccounts, ...most);
 }
 
 /** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */

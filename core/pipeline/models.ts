@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
+import { noTerms, type TreeTerms } from "./account-terms.ts";
 import { meansText } from "./glob.ts";
 
 /** A target with the provider that serves it. */
@@ -18,11 +19,11 @@ export interface Alias {
 export interface Models {
   /**
    * A model name as a client writes it: alias, then `instance/rest`, then a bare model that exactly one instance claims.
-   * Throws `model-not-found`, or `forbidden` when the principal may not call it.
+   * Throws `model-not-found`, or `forbidden` when the principal, or an account it is under, may not call it.
    */
-  resolve(name: string, principal: Principal, random: () => number): Route;
+  resolve(name: string, principal: Principal, random: () => number, terms?: TreeTerms): Route;
   /** What the principal may call, sorted: aliases, then bare claims, then `instance/model`. */
-  list(principal: Principal): readonly ListedModel[];
+  list(principal: Principal, terms?: TreeTerms): readonly ListedModel[];
   /** Every target that the file, a provider or the price book names. */
   targets(): readonly RouteTarget[];
 }
@@ -61,15 +62,28 @@ export function modelTable(
     matches(patterns, `${target.provider}/${target.model}`) ||
     (claims.get(target.model)?.length === 1 && matches(patterns, target.model));
 
+  /** Of the targets of `name` those that each of the accounts allows. */
+  const within = (terms: TreeTerms, name: string, targets: readonly RouteTarget[]): readonly RouteTarget[] =>
+    terms.reduce(
+      (left, own) =>
+        left.filter(
+          (target) =>
+            (own.providers === "all" || matches(own.providers, target.provider)) &&
+            (own.models === "all" || matches(own.models, name) || allowedTarget(own.models, target)),
+        ),
+      targets,
+    );
+
   return {
-    resolve(name, principal, random) {
+    resolve(name, principal, random, terms = noTerms) {
       const found = expand(name, random);
       if (found.length === 0) throw notFound();
       const { models } = principal;
       const permitted =
         models === "all" || matches(models, name) ? found : found.filter((target) => allowedTarget(models, target));
-      const [first, ...rest] = permitted;
-      if (!first) throw new GatewayError("forbidden", "this key may not use the model", { code: "model_not_allowed" });
+      if (permitted.length === 0) throw notAllowed("this key");
+      const [first, ...rest] = terms.length === 0 ? permitted : within(terms, name, permitted);
+      if (!first) throw notAllowed("the account");
       return { targets: [first, ...rest] };
     },
     targets() {
@@ -77,9 +91,12 @@ export function modelTable(
       const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...claimed];
       return [...new Map(found.flatMap((one) => (one ? [[`${one.provider}/${one.model}`, one]] : []))).values()];
     },
-    list({ models }) {
-      const may = (id: string, target?: RouteTarget) =>
+    list({ models }, terms = noTerms) {
+      const mayKey = (id: string, target?: RouteTarget) =>
         models === "all" || matches(models, id) || (target !== undefined && allowedTarget(models, target));
+      const may = (id: string, target?: RouteTarget) =>
+        mayKey(id, target) &&
+        (terms.length === 0 || within(terms, id, target ? [target] : expand(id, () => 0)).length > 0);
       const listed: ListedModel[] = Object.keys(aliases)
         .sort()
         .filter((id) => may(id))
@@ -101,6 +118,8 @@ export function modelTable(
 const matches = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => meansText(pattern, name));
 
+const notAllowed = (who: string) =>
+  new GatewayError("forbidden", `${who} may not use the model`, { code: "model_not_allowed" });
 const notFound = () => new GatewayError("model-not-found", "no such model");
 
 const targetOf = (provider: string, slot: Provider, model: string): RouteTarget => ({

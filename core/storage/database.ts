@@ -2,6 +2,7 @@ import type { Scope } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
+import type { AccountTermsRepository } from "./account-terms.ts";
 import type { BudgetRepository, BudgetRow } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
@@ -26,6 +27,7 @@ export type { DatabaseLoad, Proof, Retention } from "./condition.ts";
 export interface Database {
   readonly settings: SettingRepository;
   readonly accounts: AccountRepository;
+  readonly accountTerms: AccountTermsRepository;
   readonly keys: KeyRepository;
   readonly budgets: BudgetRepository;
   readonly credits: CreditRepository;

@@ -14,6 +14,7 @@ import { purgeLoop } from "./purge-loop.ts";
 import { oldestCall, purgeState } from "./purge-state.ts";
 import { purgeWriter } from "./purge-writer.ts";
 import { prove } from "./prove.ts";
+import { accountTermsRepository } from "./repositories/account-terms.ts";
 import { accountRepository } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { answerRepository } from "./repositories/answers.ts";
@@ -95,6 +96,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       prices.reload();
       content.reload();
       limits.reload();
+      accountTerms.reload();
     },
   });
   let damage: string | null = null;
@@ -129,6 +131,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     });
   const prices = bookRepository(database, writer, options.now);
   const limits = limitRepository(database, writer);
+  const accountTerms = accountTermsRepository(database, writer);
   const processId = crypto.randomUUID();
   const content = contentRepository(database, writer);
   const ledger = ledgerRepository({
@@ -144,6 +147,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   });
   return {
     settings: settingRepository(database, writer),
+    accountTerms,
     accounts: accountRepository(database, writer, tree, disabled, options.now),
     keys: { ...keyRepository(database, writer, book), ...threads?.keys },
     budgets: budgetRepository(database, writer, book, options.now),

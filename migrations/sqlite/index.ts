@@ -13,6 +13,7 @@ import disabledAccounts from "./0011_disabled_accounts.sql" with { type: "text" 
 import keyTerms from "./0012_key_terms.sql" with { type: "text" };
 import outbox from "./0013_outbox.sql" with { type: "text" };
 import adjustmentEntries from "./0014_adjustment_entries.sql" with { type: "text" };
+import accountTerms from "./0015_account_terms.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -31,4 +32,5 @@ export const sqliteMigrations: readonly string[] = [
   keyTerms,
   outbox,
   adjustmentEntries,
+  accountTerms,
 ];

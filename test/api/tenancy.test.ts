@@ -190,6 +190,11 @@ describe("people of an account", () => {
       ["POST", "/api/ledger/credits", { accountId: a.account, usd: 5 }],
       ["POST", "/api/prices", { target: "mock/one", input: 0, output: 0 }],
       ["PATCH", `/api/accounts/${a.account}`, { content: "on" }],
+      ["PATCH", `/api/accounts/${a.account}`, { models: ["*"] }],
+      ["PATCH", `/api/accounts/${a.account}`, { providers: ["*"] }],
+      ["PATCH", `/api/accounts/${a.account}`, { operations: ["chat"], name: "renamed" }],
+      ["PATCH", `/api/accounts/${a.account}`, { uncappedOutputTokens: 1_000_000 }],
+      ["PATCH", `/api/accounts/${a.account}`, { keyRotation: false }],
     ];
     for (const [method, path, body] of tries)
       expect([method, path, (await ask("owner", method, path, body)).status]).toEqual([method, path, 403]);
@@ -197,6 +202,10 @@ describe("people of an account", () => {
     expect((await ask("owner", "POST", "/api/people", person)).status).toBe(404);
     expect((await ask("owner", "PATCH", `/api/people/${a1.person}`, { accountId: null })).status).toBe(404);
     expect((await ask("owner", "PATCH", `/api/budgets/${a1.budget}`, { usd: 3 })).status).toBe(200);
+    expect((await ask("owner", "PATCH", `/api/accounts/${a1.account}`, { models: ["mock/*"] })).status).toBe(200);
+    expect((await ask("owner", "PATCH", `/api/accounts/${a1.account}`, { models: null })).status).toBe(200);
+    const told = await ask("owner", "PATCH", `/api/accounts/${a.account}`, { models: null, metadata: { owner: "us" } });
+    expect([told.status, told.body.metadata]).toEqual([200, { owner: "us" }]);
     expect((await ask("owner", "PATCH", `/api/limits/${a1.limit}`, { requestsPerMinute: 3 })).status).toBe(200);
   });
 

@@ -52,6 +52,34 @@ export function testAccounts({
       expect([await find("renamed"), await find(first)]).toEqual([null, null]);
     });
 
+    test("what an account says of its calls is changed in part, gone when it says nothing, and kept over a restart", async () => {
+      const { accountTerms } = database();
+      const id = await make("told", null);
+      expect([accountTerms.isAnySet(), accountTerms.of(id)]).toEqual([false, null]);
+      const models = ["it's/*", "fast"];
+      await accountTerms.change(id, { models, operations: ["chat"] });
+      const changed = await accountTerms.change(id, {
+        operations: "all",
+        metadata: { owner: "me" },
+        keyRotation: false,
+      });
+      const all = {
+        models,
+        providers: "all",
+        operations: "all",
+        uncappedOutputTokens: null,
+        keyRotation: false,
+      } as const;
+      expect(changed).toEqual({ ...all, metadata: { owner: "me" } });
+      await restart();
+      const after = database().accountTerms;
+      expect([after.isAnySet(), after.of(id), after.of("nobody")]).toEqual([true, changed, null]);
+      await after.change(id, { models: "all", metadata: {}, keyRotation: true });
+      expect([after.isAnySet(), after.of(id)]).toEqual([false, null]);
+      await restart();
+      expect(database().accountTerms.isAnySet()).toBe(false);
+    });
+
     test("an account is disabled until it is enabled, also over a restart", async () => {
       const [one, other] = [await make("one", null), await make("other", null)];
       const states = () => [one, other, "nobody"].map((id) => database().accounts.isDisabled(id));

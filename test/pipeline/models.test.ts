@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { GatewayError, type Biller, type Principal, type Provider } from "llm-proxy/plugin";
 import { type Alias, modelTable } from "../../core/pipeline/models.ts";
+import { type AccountTerms, openTerms } from "../../core/storage/account-terms.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { priceOf } from "./bench.ts";
 
@@ -195,5 +196,54 @@ describe("the list", () => {
     }
     expect(table.list(aPrincipal({ models: ["gpt-5"] })).map(({ id }) => id)).toEqual(["gpt-5", "openai/gpt-5"]);
     expect(table.list(aPrincipal({ models: [] }))).toEqual([]);
+  });
+});
+
+describe("what accounts allow", () => {
+  const term = (terms: Partial<AccountTerms>): AccountTerms => ({ ...openTerms, ...terms });
+  const within = (name: string, terms: readonly Partial<AccountTerms>[], models: Principal["models"] = "all") =>
+    table.resolve(name, aPrincipal({ models }), () => 0, terms.map(term)).targets.map(({ model }) => model);
+  const listed = (terms: readonly Partial<AccountTerms>[], models: Principal["models"] = "all") =>
+    table.list(aPrincipal({ models }), terms.map(term)).map(({ id }) => id);
+
+  test("drops the targets that one of them does not allow, in order", () => {
+    expect(within("best", [{}])).toEqual(["gpt-5-mini", "llama", "meta/llama-3"]);
+    expect(within("best", [{ providers: ["groq", "local"] }])).toEqual(["llama", "meta/llama-3"]);
+    expect(within("best", [{ providers: ["groq", "local"] }, { models: ["openai/*", "groq/*"] }])).toEqual(["llama"]);
+    expect(within("best", [{ models: ["best"] }, { providers: ["loc*"] }])).toEqual(["meta/llama-3"]);
+    expect(within("best", [{ models: ["local/*"] }], ["best"])).toEqual(["meta/llama-3"]);
+  });
+
+  test("leaves nothing: it is forbidden, and not in the list", () => {
+    for (const terms of [
+      [{ models: ["gpt-5"] }],
+      [{ providers: ["x"] }],
+      [{ models: ["fast"] }, { models: ["odd"] }],
+    ]) {
+      expect(() => within("fast", terms)).toThrow("the account may not use the model");
+      expect(listed(terms)).not.toContain("fast");
+    }
+    expect(() => within("fast", [{ models: ["openai/*"] }], ["groq/*"])).toThrow("the account");
+    expect(() => within("fast", [], ["local/*"])).toThrow("this key");
+  });
+
+  test("every name of the list can be called, and what can be called of what is claimed is in it", () => {
+    const terms = [
+      [{ providers: ["groq"] }],
+      [{ models: ["gpt-5", "shared"] }],
+      [{ models: ["fast"] }, { providers: ["o*"] }],
+    ];
+    for (const each of terms) {
+      const names = listed(each);
+      for (const name of listed([])) {
+        let callable = true;
+        try {
+          within(name, each);
+        } catch {
+          callable = false;
+        }
+        expect([name, names.includes(name)]).toEqual([name, callable]);
+      }
+    }
   });
 });

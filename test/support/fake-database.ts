@@ -1,5 +1,6 @@
 import { GatewayError } from "../../core/chat/error.ts";
 import type { ContentSetting } from "../../core/storage/content.ts";
+import { type AccountTerms, openTerms } from "../../core/storage/account-terms.ts";
 import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
 import type { NewSession } from "../../core/storage/people.ts";
 import type { Balance, LedgerEntry } from "../../core/storage/credit.ts";
@@ -31,7 +32,7 @@ export interface Seed {
 }
 export interface FakeDatabase extends Pick<
   Database,
-  "accounts" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention" | "sessions"
+  "accounts" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention" | "sessions"
 > {
   /** The rows themselves, for a test to look at and change. */
   readonly rows: {
@@ -50,6 +51,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
   const keys = [...(seed.keys ?? [])];
   const disabled = new Set<string>();
   const digests = new Map<string, string>();
+  const termsOf = new Map<string, AccountTerms>();
   const contentSettings = new Map<string, ContentSetting>();
   const budgets = [...(seed.budgets ?? [])];
   const calls = [...(seed.calls ?? [])];
@@ -126,6 +128,15 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
         const at = accounts.findIndex((row) => row.id === id);
         if (at >= 0) accounts.splice(at, 1);
         return at >= 0;
+      },
+    },
+    accountTerms: {
+      isAnySet: () => termsOf.size > 0,
+      of: (id) => termsOf.get(id) ?? null,
+      change(id, change) {
+        const said = { ...openTerms, ...termsOf.get(id), ...change };
+        termsOf.set(id, said);
+        return said;
       },
     },
     content: {

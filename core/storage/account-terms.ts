@@ -1,0 +1,37 @@
+import type { Operation } from "../dialects/dialect.ts";
+import type { Awaitable } from "../plugin/plugin.ts";
+
+/** What an account says of its calls and of those of all accounts below it. A call must be allowed by each of them. */
+export interface AccountTerms {
+  /** Names as clients write them, or `instance/model`, each perhaps with `*`. */
+  readonly models: readonly string[] | "all";
+  /** Names of instances, each perhaps with `*`. */
+  readonly providers: readonly string[] | "all";
+  readonly operations: readonly Operation[] | "all";
+  /**
+   * What a budget holds for the output of a call that caps it nowhere; the least up the tree. `null`: it says nothing.
+   */
+  readonly uncappedOutputTokens: number | null;
+  /** Whether its keys may give themselves a new secret. */
+  readonly keyRotation: boolean;
+  /** Texts of the operator's own, which mean nothing here. Of two that are named alike the nearest to the key counts. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export const openTerms: AccountTerms = {
+  models: "all",
+  providers: "all",
+  operations: "all",
+  uncappedOutputTokens: null,
+  keyRotation: true,
+  metadata: {},
+};
+
+/** Few accounts have terms, and each call asks: all are in memory. */
+export interface AccountTermsRepository {
+  isAnySet(): boolean;
+  /** What it says itself; `null`: nothing. */
+  of(accountId: string): AccountTerms | null;
+  /** Only what is given changes, for the next call on. */
+  change(accountId: string, change: Partial<AccountTerms>): Awaitable<AccountTerms>;
+}
