@@ -145,7 +145,7 @@ const accountAnswer = (
 });
 
 /** As it was written, with `null` for what it leaves open. */
-export const termsAnswer = ({ models, providers, operations, ...same }: AccountTerms) => ({
+const termsAnswer = ({ models, providers, operations, ...same }: AccountTerms) => ({
   ...same,
   models: listOrNull(models),
   providers: listOrNull(providers),
