@@ -28,6 +28,8 @@ import { outboxOf } from "../outbox/outbox.ts";
 import type { Services } from "../pipeline/services.ts";
 import { keptRatios } from "../pipeline/ratios.ts";
 import { watchOverload } from "../pipeline/overload.ts";
+import { pause } from "../pipeline/pause.ts";
+import { retryBudget } from "../pipeline/retry-budget.ts";
 import { createVault } from "../pipeline/vault.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { loopWatchdog } from "../pipeline/watchdog.ts";
@@ -164,6 +166,7 @@ export const serve: Command = async (input) => {
       },
       settings: {
         maxBodyBytes: settings.maxBodyBytes,
+        attempts: settings.attempts,
         firstByteTimeoutMs: settings.timeouts.firstByteMs,
         idleTimeoutMs: settings.timeouts.idleMs,
         stallTimeoutMs: settings.timeouts.stallMs,
@@ -174,6 +177,7 @@ export const serve: Command = async (input) => {
       closeIdle: (request) => listening?.closeIdle(request),
       watch,
       overload,
+      retries: retryBudget(settings.attempts.retryShare, now),
       vault: createVault({
         key: derivedKey(secret.value, "signatures"),
         storage: database.namespace("core/signatures"),
@@ -195,6 +199,7 @@ export const serve: Command = async (input) => {
       ratios,
       transport: fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
+      pause,
       logger,
       now,
       newId,

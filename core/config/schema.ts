@@ -1,24 +1,15 @@
-import { type Static, type TProperties, Type as t } from "@sinclair/typebox";
+import { type Static, Type as t } from "@sinclair/typebox";
+import { AttemptsSchema } from "./attempts-schema.ts";
 import { ContentSchema } from "./content-schema.ts";
 import { EgressSchema } from "./egress-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
 import { DeclaredKeySchema } from "./key-fields.ts";
+import { closed, maxTimerMs, milliseconds } from "./schema-parts.ts";
 
 /**
  * The config file as one schema: what is checked, what editors complete and what the README lists. A `description` is
  * documentation; `expected` replaces the words of a pattern in errors.
  */
-const closed = <P extends TProperties>(properties: P, description?: string) =>
-  t.Object(properties, {
-    additionalProperties: false,
-    default: {},
-    ...(description === undefined ? {} : { description }),
-  });
-
-/** A longer timer than this fires at once. */
-const maxTimerMs = 2_147_483_647;
-const milliseconds = (value: number, description: string) =>
-  t.Integer({ minimum: 1, maximum: maxTimerMs, default: value, description });
 
 const logLevels = ["debug", "info", "warn", "error"] as const;
 
@@ -76,6 +67,7 @@ export const ServerSchema = closed(
       },
       "Limits on waiting, in milliseconds.",
     ),
+    attempts: AttemptsSchema,
     overload: closed(
       {
         maxBufferedBytes: t.Integer({

@@ -8,6 +8,7 @@ import { messageFor } from "./message.ts";
 import type { Order } from "./order.ts";
 import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
+import { AmbiguousError, RepeatableError } from "./repeatable.ts";
 import { upstreamError } from "./upstream-error.ts";
 
 /** Told as an attempt goes on. */
@@ -62,8 +63,9 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
 }
 
 function unreached(cause: unknown): GatewayError {
+  const details = { code: "provider_unreachable" };
   if (cause instanceof ConnectTimeoutError)
-    return new GatewayError("upstream-timeout", "no connection to the provider", { code: "provider_unreachable" });
+    return new RepeatableError("upstream-timeout", "no connection to the provider", details);
   if (cause instanceof EgressError)
     return new GatewayError("upstream-invalid", "the provider's address is not one that requests may go to", {
       code: "egress_refused",
@@ -71,11 +73,20 @@ function unreached(cause: unknown): GatewayError {
     });
   if (isOutOfDescriptors(cause)) return overloaded(cause);
   // Its message may hold the URL, and with it a key: it stays in the log, masked there.
-  return new GatewayError("upstream-invalid", "the provider could not be reached", {
-    code: "provider_unreachable",
-    cause,
-  });
+  const told = ["upstream-invalid", "the provider could not be reached", { ...details, cause }] as const;
+  return neverConnected.has(codeOf(cause)) ? new RepeatableError(...told) : new AmbiguousError(...told);
 }
 
-const isOutOfDescriptors = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && (cause.code === "EMFILE" || cause.code === "ENFILE");
+/** What Bun and Deno say when there was no connection, so that nothing was sent. */
+const neverConnected: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
+
+const isOutOfDescriptors = (cause: unknown): boolean => ["EMFILE", "ENFILE"].includes(codeOf(cause));

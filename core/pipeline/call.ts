@@ -37,6 +37,8 @@ export interface Call {
   firstByteMs: number | null;
   /** The client has left; what still arrives is read for its usage only. */
   clientGone: boolean;
+  /** Between two attempts: nothing of it is upstream. */
+  waits: boolean;
   /** Has got its final record: whatever comes later changes nothing. */
   ended: boolean;
   /** Whose connection it came on; `null`: not over HTTP. */
@@ -72,6 +74,7 @@ export const openCall = (
     timings: {},
     firstByteMs: null,
     clientGone: false,
+    waits: false,
     ended: false,
     request,
     client: request?.signal ?? null,

@@ -32,7 +32,7 @@ export function stopWaiting(call: Call, services: Services): void {
 
 function clientLeft(call: Call, services: Services): void {
   if (call.ended || call.clientGone) return;
-  if (!call.admitted) return leaveUnsent(call);
+  if (!call.admitted || call.waits) return leaveUnsent(call);
   call.clientGone = true;
   startDrain(call, services);
 }

@@ -16,7 +16,8 @@ import type { Order } from "./order.ts";
 import type { Services } from "./services.ts";
 import { isNotCarried, refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
-import { mayFallBack } from "./upstream-error.ts";
+import { Tries } from "./tries.ts";
+import { faultBefore } from "./upstream-error.ts";
 import { addWarnings } from "./warnings.ts";
 
 /** An answer has begun, its first bytes in hand, from the target that is to be billed. */
@@ -28,21 +29,24 @@ export interface Dispatched {
 }
 
 /**
- * Tries the route's targets in order until one answers. It falls back only before the first byte, and only where the
- * provider, not the request, was at fault. Throws the last target's error.
+ * Asks the route's targets until one answers: one after the other, then again those that may be, as `Tries` says, and
+ * never after the first byte. Throws what the last one that was asked said.
  */
 export async function dispatch(call: Call, asked: Asked, admitted: Admitted, services: Services): Promise<Dispatched> {
   const { targets } = admitted.route;
+  const tries = new Tries(call, admitted.route, services);
+  services.retries.called();
   let decoded: ChatRequest | null = null;
   const request = () => (decoded ??= call.endpoint.dialect.decodeRequest(exactBody(asked), call.endpoint.inPath));
   let last: unknown;
-  for (const [at, target] of targets.entries()) {
+  for (;;) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
     if (call.client?.aborted === true) leaveUnsent(call);
     if (call.stopped) throw call.stopped;
     if (call.abort.signal.aborted) call.abort = new AbortController();
     call.spoilt = null;
-    const attempt = new Attempt(target, at === targets.length - 1);
+    const target = targets[tries.at] ?? targets[0];
+    const attempt = new Attempt(target, call, tries);
     try {
       const { answer, first } = await withFirstByteTimeout(call, services, () =>
         begin({ call, asked, admitted, target, services, request }, attempt),
@@ -55,12 +59,20 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       if (last === undefined || !isNotCarried(reason)) last = reason;
       // What the attempt left open is closed, whether or not there is another one.
       call.abort.abort(reason);
-      if (call.stopped || call.clientGone || !(mayFallBack(reason) || isNotCarried(reason))) throw last;
-    } finally {
-      if (attempt.isSent) call.attempts.push(attempt.row);
+      const step = call.stopped || call.clientGone ? null : tries.after(reason);
+      if (step === null) throw last;
+      tries.take(step);
+      if (step.waitMs > 0) await waitFor(step.waitMs, call, services);
     }
   }
-  throw last;
+}
+
+/** Nothing is upstream meanwhile: a client that leaves, or the end of the process, ends it at once. */
+async function waitFor(ms: number, call: Call, services: Services): Promise<void> {
+  call.abort = new AbortController();
+  call.waits = true;
+  await services.pause(ms, call.abort.signal);
+  call.waits = false;
 }
 
 /** The body was parsed to be read; what a translation passes on must not lose a digit. */
@@ -70,28 +82,29 @@ function exactBody({ text, body }: Asked): JsonObject {
 }
 
 class Attempt {
-  row: AttemptRow;
-  /** No other target is left: an error inside a 200 answer is the client's to see. */
-  readonly isLast: boolean;
-  isSent = false;
+  /** Undecided until an answer has failed: an error inside a 200 answer is the client's to see when nothing comes after it. */
+  readonly tries: Tries;
   warnings: readonly string[] = [];
+  readonly #row: { -readonly [Field in keyof AttemptRow]: AttemptRow[Field] };
+  readonly #call: Call;
 
-  constructor({ provider, model }: RouteTarget, isLast: boolean) {
-    this.row = { provider, upstreamModel: model, upstreamId: null, status: null, billed: false };
-    this.isLast = isLast;
+  constructor({ provider, model }: RouteTarget, call: Call, tries: Tries) {
+    this.#row = { provider, upstreamModel: model, upstreamId: null, status: null, billed: false };
+    this.#call = call;
+    this.tries = tries;
   }
 
   sent(): void {
-    this.isSent = true;
+    this.#call.attempts.push(this.#row);
   }
   status(status: number): void {
-    this.row = { ...this.row, status };
+    this.#row.status = status;
   }
   warn(warnings: readonly string[]): void {
     this.warnings = warnings;
   }
   answered(upstreamId: string | null): void {
-    this.row = { ...this.row, upstreamId };
+    this.#row.upstreamId = upstreamId;
   }
 }
 
@@ -105,6 +118,12 @@ async function begin(order: Order, attempt: Attempt): Promise<Pick<Dispatched, "
   const answer = "chat" in slot ? await askModel(order, slot, attempt) : await askUpstream(order, slot, attempt);
   if (answer.kind === "stream") return beginStream(call, answer, attempt);
   attempt.answered(answer.metered.upstreamId);
+  const { fault, usage } = answer.metered;
+  const failed = fault && usage === null ? faultBefore(fault) : null;
+  if (failed && attempt.tries.after(failed)) {
+    call.spoilt = answer.metered;
+    throw failed;
+  }
   if (answer.kind === "whole") return { answer, first: null };
   call.spoilt = answer.metered;
   throw answer.error;
@@ -117,8 +136,8 @@ async function beginStream(call: Call, answer: BegunAnswer & { kind: "stream" },
     const { fault, contentBytes, complete } = source.metered();
     if (first === null && !complete)
       throw new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" });
-    if (fault && contentBytes === 0 && !attempt.isLast)
-      throw new GatewayError("upstream-invalid", "the provider failed", { code: "provider_error" });
+    const failed = fault && contentBytes === 0 ? faultBefore(fault) : null;
+    if (failed && attempt.tries.after(failed)) throw failed;
     return { answer, first };
   } catch (error) {
     call.spoilt = source.metered();

@@ -10,6 +10,9 @@ import type { ContentLog } from "./content/log.ts";
 import type { Models } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
+import type { Pause } from "./pause.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+import type { AttemptSettings } from "./tries.ts";
 import type { Vault } from "./vault.ts";
 import type { Watch } from "./watch.ts";
 
@@ -31,6 +34,7 @@ export interface Services {
   readonly ratios: Ratios;
   readonly watch: Watch;
   readonly overload: Overload;
+  readonly retries: RetryBudget;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
   /** Whose failed authentications are counted together; `null` where the runtime does not tell. */
@@ -44,6 +48,8 @@ export interface Services {
   readonly newId: () => string;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Waits between two attempts. */
+  readonly pause: Pause;
   /** Set when the process drains: no new call is admitted. */
   readonly draining: { value: boolean };
   /** Calls in flight. */
@@ -54,6 +60,7 @@ export interface Services {
 
 export interface GatewaySettings {
   readonly maxBodyBytes: number;
+  readonly attempts: AttemptSettings;
   /** From sending the request to the first byte of the answer. */
   readonly firstByteTimeoutMs: number;
   /** Between two chunks of an answer. */

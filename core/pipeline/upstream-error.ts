@@ -1,8 +1,9 @@
-import { type ErrorDetails, GatewayError } from "../chat/error.ts";
+import { type ErrorDetails, type ErrorKind, GatewayError } from "../chat/error.ts";
 import { isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import type { Dialect, VendorError } from "../dialects/dialect.ts";
 import type { Needles } from "./redact.ts";
+import { RepeatableError } from "./repeatable.ts";
 
 /** Longest error body that is read; more says nothing more. */
 const maxErrorBytes = 64 * 1_024;
@@ -21,27 +22,39 @@ export async function upstreamError(
   nowMs: number,
 ): Promise<GatewayError> {
   const { status } = response;
-  const wait = retryAfterSeconds(response.headers.get("retry-after"), nowMs);
+  const afterMs = retryAfterMs(response.headers, nowMs);
+  const wait = afterMs === null ? {} : { retryAfterSeconds: clientSeconds(afterMs) };
+  const isFinal = response.headers.get("x-should-retry") === "false";
   const body = await jsonBody(response);
   const vendor = clean(vendorError(body, status, dialect), secrets);
   if (refusals.has(status)) {
     const own = ownDetails(body, dialect, secrets);
-    return new GatewayError("upstream-refused", vendor.message, { status, ...refusal(vendor), ...wait, ...own });
+    const details = { status, ...refusal(vendor), ...wait, ...own };
+    return status === 429 && !isFinal && !isLasting(vendor)
+      ? new RepeatableError("upstream-refused", vendor.message, details, afterMs)
+      : new GatewayError("upstream-refused", vendor.message, details);
   }
   if (status === 401 || status === 403)
     return new GatewayError("upstream-invalid", "the provider refused the proxy's own credential", {
       code: "provider_credential",
     });
-  if (status === 408 || status === 504) return new GatewayError("upstream-timeout", "the provider timed out");
+  const [kind, message, details] = failure(status, wait);
+  return (status >= 500 && status <= 599 && status !== 501) || status === 408
+    ? isFinal
+      ? new GatewayError(kind, message, details)
+      : new RepeatableError(kind, message, details, afterMs)
+    : new GatewayError(kind, message, details);
+}
+
+function failure(status: number, wait: ErrorDetails): readonly [ErrorKind, string, ErrorDetails] {
+  if (status === 408 || status === 504) return ["upstream-timeout", "the provider timed out", {}];
   if (status === 503 || status === 529)
-    return new GatewayError("unavailable", "the provider is overloaded", {
-      retryAfterSeconds: 1,
-      code: "provider_overloaded",
-      ...wait,
-    });
-  return new GatewayError("upstream-invalid", `the provider answered with status ${status}`, {
-    code: "provider_error",
-  });
+    return [
+      "unavailable",
+      "the provider is overloaded",
+      { retryAfterSeconds: 1, code: "provider_overloaded", ...wait },
+    ];
+  return ["upstream-invalid", `the provider answered with status ${status}`, { code: "provider_error" }];
 }
 
 /** Whether another target may do better: the fault is this provider's, not the request's. */
@@ -55,6 +68,18 @@ export const mayFallBack = (error: unknown): boolean =>
 /** An error inside a 200 answer, in the words of the vendor. */
 export const faultOf = (vendor: VendorError, secrets: Needles = []): GatewayError =>
   new GatewayError("upstream-invalid", clean(vendor, secrets).message, { code: "provider_error" });
+
+/** The same before any of the answer: said at once, so nothing was worked on. For us only, in no words of the vendor. */
+export function faultBefore(vendor: VendorError): GatewayError {
+  const details = { code: "provider_error" };
+  return isLasting(vendor) || /invalid_request|authentication|permission|not_found/i.test(vendor.type ?? "")
+    ? new GatewayError("upstream-invalid", "the provider failed", details)
+    : new RepeatableError("upstream-invalid", "the provider failed", details);
+}
+
+/** A quota that is used up does not come back while a call waits. */
+const isLasting = ({ type, code }: VendorError): boolean =>
+  [type, code].some((word) => word !== null && /insufficient_quota|billing/i.test(word));
 
 /** `undefined`: it is not JSON. */
 async function jsonBody(response: Response): Promise<Json | undefined> {
@@ -128,10 +153,17 @@ const refusal = ({ type, code, param }: VendorError): ErrorDetails => ({
   ...(param === null ? {} : { param }),
 });
 
-/** RFC 9110 §10.2.3: seconds, or a date. Anything else is no advice. */
-function retryAfterSeconds(header: string | null, nowMs: number): { readonly retryAfterSeconds?: number } {
-  if (header === null) return {};
-  const seconds = /^\d{1,9}$/.test(header.trim()) ? Number(header) : (Date.parse(header) - nowMs) / 1_000;
-  if (!Number.isFinite(seconds)) return {};
-  return { retryAfterSeconds: Math.min(Math.max(Math.ceil(seconds), 1), maxRetryAfterSeconds) };
+/**
+ * RFC 9110 §10.2.3: seconds, or a date; and OpenAI's `retry-after-ms`. `null`: any other form is no advice, nor is a time
+ * in the past.
+ */
+function retryAfterMs(headers: Headers, nowMs: number): number | null {
+  const exact = headers.get("retry-after-ms")?.trim() ?? "";
+  if (/^\d{1,9}(\.\d{1,9})?$/.test(exact)) return Number(exact);
+  const header = headers.get("retry-after")?.trim() ?? "";
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
+  const ms = /^[A-Za-z]{3,9},/.test(header) ? Date.parse(header) - nowMs : Number.NaN;
+  return ms >= 0 ? ms : null;
 }
+
+const clientSeconds = (ms: number): number => Math.min(Math.max(Math.ceil(ms / 1_000), 1), maxRetryAfterSeconds);

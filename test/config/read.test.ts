@@ -41,6 +41,14 @@ describe("defaults", () => {
           stallMs: 60_000,
           drainMs: 30_000,
         },
+        attempts: {
+          max: 4,
+          totalMs: 120_000,
+          backoffMs: 250,
+          maxWaitMs: 5_000,
+          retryShare: 0.2,
+          afterReset: false,
+        },
         overload: { maxBufferedBytes: 268_435_456, maxCalls: 20_000, maxLoopLagMs: 500 },
         disconnect: { drainMs: 5_000, maxDrains: 200 },
         idempotency: {

@@ -162,7 +162,7 @@ describe("a budget that is short", () => {
       expect([status, headers.get("retry-after"), body.error.code]).toEqual([429, "1", "budget_held"]);
       expect(body.error.details.held).toBeGreaterThan(0);
     });
-    gate.resolve(new Response("no", { status: 500 }));
+    gate.resolve(new Response("no", { status: 501 }));
     expect((await first).status).toBe(502);
     expect(await heldNano(bench)).toBe(0);
   });

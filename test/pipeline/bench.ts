@@ -4,6 +4,7 @@ import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { limitBook } from "../../core/pipeline/limit-book.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
 import { learnedRatios } from "../../core/pipeline/ratios.ts";
+import { retryBudget } from "../../core/pipeline/retry-budget.ts";
 import { watchOverload } from "../../core/pipeline/overload.ts";
 import type { Services } from "../../core/pipeline/services.ts";
 import type { Watched } from "../../core/pipeline/watch.ts";
@@ -30,7 +31,7 @@ export interface Bench {
 }
 
 export interface BenchOptions extends Partial<
-  Pick<Services, "auth" | "content" | "rateLimit" | "limits" | "transport" | "observers">
+  Pick<Services, "auth" | "content" | "rateLimit" | "limits" | "transport" | "observers" | "pause">
 > {
   readonly providers?: Readonly<Record<string, Provider>>;
   readonly biller?: Partial<Biller> | null;
@@ -87,7 +88,16 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     content: options.content ?? { begin: () => null, counts: { stored: 0, failed: 0, skipped: 0 } },
     ratios: learnedRatios(),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
+    retries: retryBudget(1, clock.now),
     settings: {
+      attempts: {
+        max: 4,
+        totalMs: 120_000,
+        backoffMs: 250,
+        maxWaitMs: 5_000,
+        retryShare: 1,
+        afterReset: false,
+      },
       maxBodyBytes: 1_000_000,
       firstByteTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
@@ -101,6 +111,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     now: clock.now,
     newId: anId,
     random: () => 0,
+    pause: options.pause ?? ((ms) => (clock.advance(ms), Promise.resolve())),
     draining: { value: false },
     open: new Set(),
     drains: new Set(),

@@ -1,0 +1,18 @@
+import { type ErrorDetails, type ErrorKind, GatewayError } from "../chat/error.ts";
+
+/**
+ * A failure after which the same target may be asked again: it was never reached, or it said so itself before any of its
+ * answer. What was sent and then reset is none of these, because it may have been worked on and will be billed.
+ */
+export class RepeatableError extends GatewayError {
+  /** What the provider asked to wait, at least; `null`: it asked for nothing. */
+  readonly afterMs: number | null;
+
+  constructor(kind: ErrorKind, message: string, details: ErrorDetails, afterMs: number | null = null) {
+    super(kind, message, details);
+    this.afterMs = afterMs;
+  }
+}
+
+/** The connection broke before the answer began; whether the request was worked on is not known. */
+export class AmbiguousError extends GatewayError {}
