@@ -75,11 +75,15 @@ const cost = (call: CallModel): Html => html`${
   ${facts([
     ["Cost", money(call.costNano)],
     ["Charged", money(call.chargeNano)],
-    ...(call.terms === null ? [] : [["Terms", termsInWords(call.terms)] as const]),
+    ...(call.terms === null ? [] : [["Terms", terms(call.terms)] as const]),
     ...(call.serviceTier === null ? [] : [["Service tier", name(call.serviceTier, 40)] as const]),
     ["Held at admission", money(call.heldNano)],
     ["Price version", name(call.priceVersion, 60)],
   ])}`;
+
+/** Those that were set through the API or a page have a page; those of the file are named by their digest. */
+const terms = ({ version, ...rest }: NonNullable<CallModel["terms"]>): Html =>
+  html`${termsInWords(rest)}<span class="sub">${version.startsWith("database:") ? html`<a href="/dashboard/prices/charges">${name(version, 60)}</a>` : name(version, 60)}</span>`;
 
 /** What re-rating has changed since; cost and charge have it in them. */
 const adjustments = (entries: readonly AdjustmentLine[]): Html => html`<div class="scroll"><table>

@@ -48,7 +48,12 @@ export interface CallModel {
     readonly tier?: string;
   }[];
   /** How the charge came of the cost; `null`: they are equal. */
-  readonly terms: { readonly margin?: string; readonly discount?: string; readonly fee?: string } | null;
+  readonly terms: {
+    readonly version: string;
+    readonly margin?: string;
+    readonly discount?: string;
+    readonly fee?: string;
+  } | null;
   readonly serviceTier: string | null;
   readonly adjustments: readonly AdjustmentLine[];
   /** How often its answer was sent again for its `Idempotency-Key`. */

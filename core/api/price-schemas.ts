@@ -63,7 +63,7 @@ export const PricesQuerySchema = t.Object(
   },
   closed,
 );
-export const UnpricedQuerySchema = t.Object(pageQuery, closed);
+export const PagedQuerySchema = t.Object(pageQuery, closed);
 
 const time = (description: string) =>
   t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: `${description} Epoch milliseconds.` });

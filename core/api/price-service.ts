@@ -5,7 +5,7 @@ import { isUnpriced } from "../pipeline/bill.ts";
 import type { Models } from "../pipeline/models.ts";
 import type { Biller, BookEntry, ChargeTerms, PriceListing, Provider, Target } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
-import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
+import type { BookEntryRow, ListedPrice, StandingTerms, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Database, Page } from "../storage/database.ts";
 import { missing, notEnforced } from "./keys.ts";
 import { newestFirst, pageOfRows, pageOfSorted } from "./keyset.ts";
@@ -39,7 +39,9 @@ export interface PriceService {
   list(query: PricesQuery): Page<ListedPrice>;
   /** From now or a later time on, never earlier. Throws `invalid-request` and `conflict`. */
   set(input: unknown, author: string): Promise<BookEntryRow & { readonly kind: "price" }>;
-  terms(): readonly TermsRow[];
+  /** Terms that are set, with those that are past: the latest time before all. */
+  terms(query: Paging): Page<StandingTerms>;
+  /** As `set`. Throws `not-found` for an account that does not exist. */
   setTerms(input: unknown, author: string): Promise<TermsRow>;
   /** Takes back a price, or terms, that is not in effect yet. Throws `not-found` and `conflict`. */
   remove(id: string): Promise<void>;
@@ -118,11 +120,17 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
       return add({ id: newId(), kind: "price", target, prices, effectiveMs: effectiveFrom ?? null, author });
     },
 
-    terms: () => book.entries().filter((entry): entry is TermsRow => entry.kind === "charge"),
+    terms(paging) {
+      const placed = standingTerms(book.entries(), now()).map((row, place) => ({ row, place }));
+      const keyed = (one: (typeof placed)[number]) => newestFirst(one.row.effectiveMs) + newestFirst(one.place);
+      const { data, next } = pageOfRows(placed, keyed, paging);
+      return { data: data.map(({ row }) => row), next };
+    },
 
     async setTerms(input, author) {
       const { account = null, target = "*", effectiveFrom, withdraw, ...fields } = checked(NewTermsSchema, input);
-      if (account !== null && !(await database.accounts.get(account))) missing();
+      if (account !== null && !(await database.accounts.get(account)))
+        throw new GatewayError("not-found", "account: no such account", { param: "account" });
       const given = Object.entries(fields);
       if ((withdraw === true) === given.length > 0)
         throw bad("margin", "expected at least one of margin, discount and fee, or else `withdraw`");
@@ -169,6 +177,22 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
       });
     },
   };
+}
+
+/** Of the entries for the same account and target the latest that has begun holds, as the biller has it. */
+function standingTerms(entries: readonly BookEntryRow[], nowMs: number): readonly StandingTerms[] {
+  const terms = entries.filter((entry): entry is TermsRow => entry.kind === "charge");
+  const current = new Map<string, TermsRow>();
+  for (const entry of terms) {
+    const claimant = `${entry.account ?? ""}\n${entry.target}`;
+    if (entry.effectiveMs <= nowMs && entry.effectiveMs >= (current.get(claimant)?.effectiveMs ?? 0))
+      current.set(claimant, entry);
+  }
+  const holding = new Set(current.values());
+  return terms.map((entry) => ({
+    ...entry,
+    state: entry.effectiveMs > nowMs ? "later" : holding.has(entry) ? "current" : "past",
+  }));
 }
 
 const bad = (param: string, why: string): GatewayError =>

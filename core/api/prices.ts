@@ -1,12 +1,6 @@
 import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Repriced, RepriceOrder } from "../pipeline/reprice.ts";
-import {
-  NewPriceSchema,
-  NewTermsSchema,
-  PricesQuerySchema,
-  RepriceSchema,
-  UnpricedQuerySchema,
-} from "./price-schemas.ts";
+import { NewPriceSchema, NewTermsSchema, PricesQuerySchema, RepriceSchema, PagedQuerySchema } from "./price-schemas.ts";
 import type { PriceService } from "./price-service.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 
@@ -71,11 +65,11 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     path: "/api/prices/unpriced",
     permission: "prices.read",
     summary: "Models without a price that were asked for, with how often, and those that the file or a provider names.",
-    query: UnpricedQuerySchema,
+    query: PagedQuerySchema,
     body: null,
     status: 200,
     async answer({ query }) {
-      const page = await service.unpriced(checkedQuery(UnpricedQuerySchema, query));
+      const page = await service.unpriced(checkedQuery(PagedQuerySchema, query));
       return { data: page.data.map(unpricedAnswer), next: page.next };
     },
   },
@@ -83,11 +77,15 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     method: "GET",
     path: "/api/prices/charges",
     permission: "prices.read",
-    summary: "List what accounts are charged beside or below the cost, as set through the API, newest first.",
-    query: null,
+    summary:
+      "List what accounts are charged beside or below the cost, as set through the API or the dashboard, those of the latest time first. `state`: `later`, `current`, or `past` where another for the same account and target took its place.",
+    query: PagedQuerySchema,
     body: null,
     status: 200,
-    answer: async () => ({ data: service.terms().toReversed().map(termsAnswer), next: null }),
+    async answer({ query }) {
+      const { data, next } = service.terms(checkedQuery(PagedQuerySchema, query));
+      return { data: data.map(({ state, ...row }) => ({ ...termsAnswer(row), state })), next };
+    },
   },
   {
     method: "POST",

@@ -1,9 +1,9 @@
 import { GatewayError } from "../chat/error.ts";
-import { chargesPage } from "../../views/charges.ts";
 import { estimatesPage } from "../../views/estimates.ts";
 import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
+import { effectiveFrom } from "./effective-from.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
@@ -80,12 +80,6 @@ export function priceRoutes(dependencies: PageDependencies): readonly PageRoute[
         return page("Without a price", "prices", unpricedPage({ models: data, next }));
       },
     },
-    {
-      method: "GET",
-      path: "/dashboard/prices/charges",
-      permission: "prices.read",
-      answer: async ({ page }) => page("Charges", "prices", chargesPage(prices.terms().toReversed(), now())),
-    },
   ];
 }
 
@@ -107,13 +101,7 @@ function inputOf({ target, from, withdraw, ...amounts }: Values): object {
   return {
     target,
     ...Object.fromEntries(given),
-    ...(from !== "" && { effectiveFrom: timeOf(from) }),
+    ...(from !== "" && { effectiveFrom: effectiveFrom(from) }),
     ...(withdraw !== "" && { withdraw: true }),
   };
-}
-
-function timeOf(text: string): number {
-  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? Date.parse(`${text}Z`) : Number.NaN;
-  if (Number.isNaN(ms)) throw new GatewayError("invalid-request", "In effect from: a time as 2030-12-31T12:00.");
-  return ms;
 }

@@ -6,7 +6,7 @@ import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor, Permission } from "../identity/policy.ts";
 import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, Limits, LimitScope, LimitUse, PriceListing } from "../plugin/plugin.ts";
-import type { ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
+import type { ListedPrice, StandingTerms, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
 import type { AccountSummary, Database, Page, PageQuery } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
@@ -71,7 +71,8 @@ export interface DashboardPrices {
     readonly limit?: number;
   }): Page<ListedPrice>;
   set(input: unknown, author: string): Promise<unknown>;
-  terms(): readonly TermsRow[];
+  terms(query: { readonly after?: string; readonly limit?: number }): Page<StandingTerms>;
+  setTerms(input: unknown, author: string): Promise<unknown>;
   remove(id: string): Promise<void>;
   unpriced(query: { readonly after?: string; readonly limit?: number }): Promise<Page<UnpricedModel>>;
 }

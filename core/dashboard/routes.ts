@@ -3,6 +3,7 @@ import { alertRoutes } from "./alerts.ts";
 import { serveAsset } from "./assets.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
+import { chargeRoutes } from "./charges.ts";
 import { guarded } from "./guard.ts";
 import { keyPageRoutes } from "./key-page.ts";
 import { keyRoutes } from "./keys.ts";
@@ -49,6 +50,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...ledgerRoutes(dependencies),
   ...alertRoutes(dependencies),
   ...priceRoutes(dependencies),
+  ...chargeRoutes(dependencies),
   ...peopleRoutes(dependencies),
   ...meRoutes(dependencies),
 ];

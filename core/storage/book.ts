@@ -40,6 +40,8 @@ export interface ListedPrice extends PriceListing {
   readonly createdMs: number | null;
 }
 export type TermsRow = BookEntryRow & { readonly kind: "charge" };
+/** `later`: its time has not come. `past`: another for the same account and target took its place. */
+export type StandingTerms = TermsRow & { readonly state: "later" | "current" | "past" };
 export interface UnpricedModel extends Omit<UnpricedRow, "lastMs"> {
   /** `null`: nobody has asked, but the file, a provider or the book names it. */
   readonly lastMs: number | null;

@@ -200,6 +200,38 @@ describe("terms", () => {
     const { data } = (await api.admin("GET", "/api/prices/charges")).body;
     expect(data.map(({ id }: { id: string }) => id)).toEqual([other.body.id, body.id]);
   });
+
+  test("say which of them hold, which are past and which are to come, on pages", async () => {
+    await setTerms({ margin: 1 });
+    await setTerms({ margin: 2 });
+    await setTerms({ target: "eu/*", margin: 3 });
+    await setTerms({ margin: 4, effectiveFrom: api.clock.now() + 1_000 });
+    api.clock.advance(1);
+    const shown = async (query = "") => {
+      const { data, next } = (await api.admin("GET", `/api/prices/charges${query}`)).body;
+      const rows = data.map(({ margin, withdrawn, state }: Record<string, unknown>) => [margin ?? withdrawn, state]);
+      return { rows, next };
+    };
+    expect((await shown()).rows).toEqual([
+      ["4", "later"],
+      ["3", "current"],
+      ["2", "current"],
+      ["1", "past"],
+    ]);
+    const { rows, next } = await shown("?limit=3");
+    expect(rows.length).toBe(3);
+    expect(await shown(`?limit=3&after=${next}`)).toEqual({ rows: [["1", "past"]], next: null });
+    api.clock.advance(1_000);
+    await setTerms({ target: "eu/*", withdraw: true });
+    api.clock.advance(1);
+    expect((await shown()).rows.map((row: unknown[]) => row.join(" ")).toSorted()).toEqual([
+      "1 past",
+      "2 past",
+      "3 past",
+      "4 current",
+      "true current",
+    ]);
+  });
   test.each([
     [{}, 400],
     [{ discount: 101 }, 400],

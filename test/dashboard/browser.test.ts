@@ -246,6 +246,43 @@ function inBrowser(path: string): void {
   );
 
   test(
+    "terms of charges are set, withdrawn and taken back, with and without JavaScript",
+    async () => {
+      for (const script of [true, false]) {
+        const { page, complaints } = await open("localhost", { script });
+        await signIn(page);
+        await page.goto("/dashboard/prices/charges");
+        await page.getByText("New terms").click();
+        await page.getByLabel("Target").fill(`lab/${script}`);
+        await page.getByLabel("Margin in %").fill("20");
+        await page.getByLabel("In effect from (UTC)").fill("2099-01-01T12:00");
+        await page.getByRole("button", { name: "Set terms" }).click();
+        const row = page.getByRole("row", { name: `lab/${script}` });
+        await row.waitFor();
+        expect(await row.innerText()).toContain("later");
+        page.once("dialog", (dialog) => void dialog.accept());
+        await row.getByRole("button", { name: "Take back" }).click();
+        await row.waitFor({ state: "detached" });
+        await page.getByText("New terms").click();
+        await page.getByLabel("Account").fill("zoe");
+        await page.getByLabel("Target").fill(`lab/${script}`);
+        await page.getByLabel("Discount in %").fill("5");
+        await page.getByRole("button", { name: "Set terms" }).click();
+        await row.waitFor();
+        page.once("dialog", (dialog) => void dialog.accept());
+        await row.getByRole("button", { name: "Withdraw" }).click();
+        await page
+          .getByRole("row", { name: /as the file says withdrawn/ })
+          .first()
+          .waitFor();
+        expect(complaints).toEqual([]);
+        await page.context().close();
+      }
+    },
+    patienceMs,
+  );
+
+  test(
     "every page fits a desk and a phone, by day and by night",
     async () => {
       await one.database.credits.add({ accountId: "zoe", nano: 12_500_000_000, expiresMs: startMs, note: "invoice 7" });

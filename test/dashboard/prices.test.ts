@@ -95,6 +95,47 @@ describe("prices", () => {
   });
 });
 
+describe("charges", () => {
+  const path = "/dashboard/prices/charges";
+  test("are set by a form, from now on or later, withdrawn and taken back, and what was stays readable", async () => {
+    const { one, browser } = await visit({ accounts: [{ id: "acme-id", name: "Acme", parentId: null, createdMs: 0 }] });
+    expect(text(await read(browser, path))).toContain("No terms are set here");
+    const made = await browser.post(path, { account: "acme-id", target: "lab/*", margin: "20", fee: "0.001" });
+    expect([made.status, made.headers.get("location")]).toEqual([303, path]);
+    await browser.post(path, { account: "", target: "", discount: "5", from: "2025-12-01T00:00" });
+    const page = await read(browser, path);
+    expect(rowOf(page, "Acme")).toMatch(
+      /Acme lab\/\* cost \+ 20 % \+ 0\.001 USD in force 23 Nov 2025 14:26 admin token Withdraw/,
+    );
+    expect(rowOf(page, "everybody")).toMatch(/everything cost − 5 % later 1 Dec 2025 00:00 admin token Take back/);
+    const removal = /action="(\/dashboard\/prices\/charges\/[^"]+\/removal)"/.exec(page)?.[1] ?? "";
+    expect((await browser.post(removal)).status).toBe(303);
+    one.clock.nowMs += 1_000;
+    await browser.post(path, { account: "acme-id", target: "lab/*", withdraw: "yes" });
+    const after = await read(browser, path);
+    expect(rowOf(after, "everybody")).toBe("");
+    expect(rowOf(after, "as the file says")).toMatch(/Acme lab\/\* as the file says withdrawn/);
+    expect(rowOf(after, "+ 20 %")).toMatch(/past 23 Nov 2025 14:26/);
+    expect(after).not.toContain("Withdraw</button>");
+  });
+
+  test.each([
+    [{ account: "", target: "", margin: "" }, "margin: expected at least one"],
+    [{ account: "", target: "lab/m", discount: "101" }, "discount: more than 100 percent"],
+    [{ account: "nobody", target: "lab/m", margin: "5" }, "account: no such account"],
+    [{ account: "", target: "lab/m", margin: "5", from: "2025-01-01T00:00" }, "effectiveFrom: must be after now"],
+    [{ account: "", target: "lab/m", margin: "5", withdraw: "yes" }, "margin: expected at least one"],
+  ])("%j comes back as it was typed, with what is wrong", async (fields, message) => {
+    const { browser } = await visit();
+    const answer = await browser.post(path, fields);
+    expect(answer.status).toBe(422);
+    const page = await answer.text();
+    expect(text(page)).toContain(message);
+    expect(page).toContain(`name="target" value="${fields.target}"`);
+    expect(text(await read(browser, path))).toContain("No terms are set here");
+  });
+});
+
 test("what was learned of models, those with the largest holds first, and what of a hold was charged", async () => {
   const learned = (model: string, heldNano: number) => ({
     provider: "lab",
@@ -137,6 +178,6 @@ test("one call shows its terms, the tier of its prices and what was adjusted sin
   const { browser } = await visit({ calls: [call] });
   const page = text(await read(browser, `/dashboard/calls/${call.callId}`));
   expect(page).toMatch(/input priority 5 2\.5/);
-  expect(page).toMatch(/Terms cost \+ 20 % \+ 0\.01 USD/);
+  expect(page).toMatch(/Terms cost \+ 20 % \+ 0\.01 USD config:1/);
   expect(page).toMatch(/Adjustments .* wrong list by ada −\$0\.00 5 −\$0\.00 6 database:7/);
 });

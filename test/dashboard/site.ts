@@ -74,7 +74,7 @@ export function site({
     },
     limits: limitsHere,
     outbox,
-    prices: fakePrices(() => clock.nowMs, seed.unpriced),
+    prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),
     estimates: () => estimates,
     publicUrl,
     now: () => clock.nowMs,

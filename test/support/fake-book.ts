@@ -1,4 +1,5 @@
 import { priceService, type PriceService } from "../../core/api/price-service.ts";
+import { GatewayError } from "../../core/chat/error.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
 import type { Provider } from "../../core/plugin/plugin.ts";
 import type { BookEntryRow, BookRepository, UnpricedRow } from "../../core/storage/book.ts";
@@ -10,6 +11,8 @@ function fakeBook(now: () => number, unpriced: readonly UnpricedRow[] = []): Boo
   return {
     entries: () => entries,
     add(entry) {
+      if (entry.effectiveMs !== null && entry.effectiveMs <= now())
+        throw new GatewayError("invalid-request", "effectiveFrom: must be after now");
       const row: BookEntryRow = { ...entry, effectiveMs: entry.effectiveMs ?? now(), createdMs: now() };
       entries = [...entries, row];
       return row;
@@ -27,7 +30,11 @@ function fakeBook(now: () => number, unpriced: readonly UnpricedRow[] = []): Boo
 }
 
 /** The prices that pages show: the bundled book, `openai` and `lab` as providers. */
-export function fakePrices(now: () => number, unpriced: readonly UnpricedRow[] = []): PriceService {
+export function fakePrices(
+  now: () => number,
+  unpriced: readonly UnpricedRow[] = [],
+  accounts: Parameters<typeof priceService>[0]["database"]["accounts"] = { get: () => null },
+): PriceService {
   const slot = makeLedger([{ target: "lab/*", input: "0.5", output: "1", contextWindow: 8_192 }]);
   const provider: Provider = {
     chat: () => {
@@ -41,7 +48,7 @@ export function fakePrices(now: () => number, unpriced: readonly UnpricedRow[] =
   ]);
   let ids = 0;
   return priceService({
-    database: { book: fakeBook(now, unpriced), accounts: { get: () => null } },
+    database: { book: fakeBook(now, unpriced), accounts },
     billing: { name: "ledger", slot },
     providers,
     models: modelTable({}, providers, slot),

@@ -103,7 +103,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       lines: [{ item: text, quantity: 1, price: text, tier: text }],
       error: text,
       anomalous: true,
-      terms: { margin: text, discount: text, fee: text },
+      terms: { version: `database:${text}`, margin: text, discount: text, fee: text },
       serviceTier: text,
       replays: 2,
       adjustments: [
@@ -246,13 +246,27 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   unpriced: (text) =>
     unpricedPage({ models: [{ provider: text, model: text, asked: 1, lastMs: 0, listed: true }], next: text }),
   charges: (text) =>
-    chargesPage(
-      [
-        { account: text, target: text, terms: { margin: text, fee: text }, effectiveMs: 9, author: text },
-        { account: null, target: text, terms: null, effectiveMs: 0, author: text },
-      ],
-      5,
-    ),
+    chargesPage({
+      charges: (["later", "current", "past"] as const).flatMap((state) =>
+        [text, null].map((account) => ({
+          id: text,
+          account,
+          accountName: account,
+          target: text,
+          terms: account === null ? null : { margin: text, fee: text },
+          effectiveMs: 9,
+          author: text,
+          state,
+        })),
+      ),
+      next: text,
+      form: {
+        values: { account: text, target: text, margin: text, discount: text, fee: text, from: text, withdraw: text },
+        error: text,
+        accounts: [{ id: text, name: text }],
+        csrf: text,
+      },
+    }),
 };
 
 for (const [page, render] of Object.entries(pages)) {
