@@ -14,7 +14,7 @@ export interface AccountService {
   change(id: string, change: unknown): Promise<AccountSummary | null>;
 }
 export interface AccountServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId"> {
-  readonly database: Pick<Database, "accounts" | "accountTerms" | "content">;
+  readonly database: Pick<Database, "accounts">;
 }
 
 type TermsInput = Omit<Static<typeof AccountChangeSchema>, "name" | "parentId" | "content" | "disabled">;
@@ -26,34 +26,23 @@ const termsOf = ({ models, providers, operations, ...same }: TermsInput): Partia
   ...(operations !== undefined && { operations: operations ?? "all" }),
 });
 
-export const accountService = ({ database, now, newId }: AccountServiceDependencies): AccountService => {
-  async function setTerms(id: string, input: TermsInput): Promise<void> {
-    if (Object.keys(input).length > 0) await database.accountTerms.change(id, termsOf(input));
-  }
-  return {
-    async create(given) {
-      const { name, parentId = null, content, ...terms } = checked(NewAccountSchema, given);
-      const made = await database.accounts.create({ id: newId(), name, parentId, createdMs: now() });
-      if (content !== undefined) await database.content.set({ kind: "account", id: made.id }, content);
-      await setTerms(made.id, terms);
-      return made;
-    },
-    async change(id, given) {
-      const { content, name, parentId, disabled, ...terms } = checked(AccountChangeSchema, given);
-      const place = {
-        ...(name !== undefined && { name }),
-        ...(parentId !== undefined && { parentId }),
-        ...(disabled !== undefined && { disabled }),
-      };
-      // Before anything else changes: people of an account may not set what binds it.
-      if ((await database.accounts.get(id)) === null) return null;
-      await setTerms(id, terms);
-      const changed = await database.accounts.change(id, place);
-      if (changed !== null && content !== undefined) await database.content.set({ kind: "account", id }, content);
-      return changed;
-    },
-  };
-};
+export const accountService = ({ database, now, newId }: AccountServiceDependencies): AccountService => ({
+  async create(given) {
+    const { name, parentId = null, content, ...terms } = checked(NewAccountSchema, given);
+    const said = { ...(content !== undefined && { content }), terms: termsOf(terms) };
+    return database.accounts.create({ id: newId(), name, parentId, createdMs: now() }, said);
+  },
+  async change(id, given) {
+    const { content, name, parentId, disabled, ...terms } = checked(AccountChangeSchema, given);
+    return database.accounts.change(id, {
+      ...(name !== undefined && { name }),
+      ...(parentId !== undefined && { parentId }),
+      ...(disabled !== undefined && { disabled }),
+      ...(content !== undefined && { content }),
+      terms: termsOf(terms),
+    });
+  },
+});
 
 export const accountRoutes = (
   service: AccountService,

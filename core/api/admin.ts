@@ -4,10 +4,11 @@ import type { Actor } from "../identity/policy.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { Database } from "../storage/database.ts";
 import { accountRoutes } from "./accounts.ts";
+import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
-import { type EntranceDependencies, entranceOf } from "./entrance.ts";
+import { type EntranceDependencies, entranceOf, type Gate } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
 import { exportRoutes } from "./exports.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
@@ -59,9 +60,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
       access: "admin" as const,
       permission: route.permission,
       handle: (request: Request, params: Readonly<Record<string, string>>) =>
-        guarded(request, { permission: route.permission, session: route.session === true }, (actor) =>
-          answerOf(routeFor(actor, place, route), request, params, actor),
-        ),
+        guarded(request, gateOf(route), (actor) => answerOf(routeFor(actor, place, route), request, params, actor)),
     })),
     {
       method: "GET" as const,
@@ -69,12 +68,17 @@ export function adminRoutes(dependencies: ApiDependencies) {
       access: "admin" as const,
       permission: "description.read" as const,
       handle: (request: Request) =>
-        guarded(request, { permission: "description.read", session: true }, async () =>
-          Response.json(description, { headers: noStore }),
-        ),
+        guarded(request, describing, async () => Response.json(description, { headers: noStore })),
     },
   ];
 }
+
+const gateOf = ({ method, path, permission, session }: ApiRoute): Gate => ({
+  permission,
+  session: session === true,
+  route: `${method} ${path}`,
+});
+const describing: Gate = { permission: "description.read", session: true, route: "GET /openapi.json" };
 
 /**
  * What a route reads of a database it gets from `parts`, which hold only what the actor may see. Services of
@@ -90,6 +94,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...limitRoutes(parts.place === null ? dependencies.limits : limitsWithin(dependencies.limits, parts.place), now),
     ...ledgerRoutes(parts.credits, database),
     ...callRoutes(database, now),
+    ...auditRoutes(database, now),
     ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
     ...exportRoutes(database.exports, dependencies),

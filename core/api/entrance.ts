@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Admin } from "../identity/admin.ts";
 import { type Actor, type Holder, operator, type Permission, permits } from "../identity/policy.ts";
+import { nobody, type RequestAudit } from "../identity/request-audit.ts";
 import { credentialOf } from "../pipeline/authenticate.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { errorAnswer } from "./process.ts";
@@ -17,6 +18,8 @@ export interface Entrance {
 export interface Gate {
   readonly permission: Permission;
   readonly session: boolean;
+  /** As `PATCH /api/keys/:id`. */
+  readonly route: string;
 }
 
 export interface EntranceDependencies {
@@ -31,10 +34,11 @@ export interface EntranceDependencies {
   readonly addressOf: (request: Request) => string | null;
   /** Somebody showed no credential that holds. Throws `rate-limited` when that happens too often. */
   readonly countStranger?: (request: Request) => Promise<void>;
+  readonly requestAudit: RequestAudit;
 }
 
 export function entranceOf(dependencies: EntranceDependencies): Entrance {
-  const { admin, tokenHolder, logger, newId, signedIn, addressOf, countStranger } = dependencies;
+  const { admin, tokenHolder, logger, newId, signedIn, addressOf, countStranger, requestAudit } = dependencies;
 
   async function actorOf(request: Request, session: boolean): Promise<Actor | null> {
     const token = credentialOf(request.headers);
@@ -53,15 +57,21 @@ export function entranceOf(dependencies: EntranceDependencies): Entrance {
   return {
     actorOf,
     answered,
-    guarded: (request, { permission, session }, answer) =>
+    guarded: (request, { permission, session, route }, answer) =>
       answered(async () => {
         const actor = await actorOf(request, session);
         if (actor === null) {
+          if (credentialOf(request.headers) !== null)
+            requestAudit.refused({ ...nobody, address: addressOf(request), route }, "credential.refuse");
           await countStranger?.(request);
           throw new GatewayError("unauthenticated", "the admin token is missing or wrong");
         }
-        if (!permits(actor, permission)) throw new GatewayError("forbidden", "your role does not allow this");
-        return answer(actor);
+        const author = { ...actor, route };
+        const { pathname: path } = new URL(request.url);
+        return requestAudit.request(author, { permission, path }, async () => {
+          if (!permits(actor, permission)) throw new GatewayError("forbidden", "your role does not allow this");
+          return answer(actor);
+        });
       }),
   };
 }

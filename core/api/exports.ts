@@ -4,6 +4,7 @@ import type { EntryFilter } from "../storage/credit.ts";
 import type { GroupField } from "../storage/database.ts";
 import type { EndedFilter, ExportFormat, ExportPart, ExportQuery, ExportRepository } from "../storage/export.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
+import { AuditExportSchema } from "./audit-schemas.ts";
 import { CallsExportSchema, EntriesExportSchema, UsageExportSchema } from "./schemas.ts";
 
 interface ExportDependencies {
@@ -18,7 +19,7 @@ type PartOf = (query: ExportQuery) => Awaitable<ExportPart>;
  */
 export function exportRoutes(exports: ExportRepository, { now, logger }: ExportDependencies): readonly ApiRoute[] {
   const route = (
-    what: "calls" | "usage" | "ledger",
+    what: "audit" | "calls" | "usage" | "ledger",
     summary: string,
     query: TSchema,
     asked: (query: URLSearchParams) => { readonly format: ExportFormat; readonly partOf: PartOf },
@@ -47,6 +48,15 @@ export function exportRoutes(exports: ExportRepository, { now, logger }: ExportD
   });
 
   return [
+    route(
+      "audit",
+      "What was changed, by whom, newest first. JSONL has all that the hash of an entry covers.",
+      AuditExportSchema,
+      (query) => {
+        const { format = "csv", ...filter } = checkedQuery(AuditExportSchema, query);
+        return { format, partOf: (part) => exports.audit(filter, part) };
+      },
+    ),
     route("calls", "Every call that has ended, newest first.", CallsExportSchema, (query) => {
       const { format = "csv", ...filter } = checkedQuery(CallsExportSchema, query);
       // The schema's list of statuses is that of EndedFilter, which its union of literals widens to string.

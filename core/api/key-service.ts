@@ -5,7 +5,7 @@ import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { NewBudget } from "../storage/budget.ts";
-import type { KeyRow, KeyTerms, StoredSecret } from "../storage/key.ts";
+import type { KeyChange, KeyRow, StoredSecret } from "../storage/key.ts";
 import { KeyChangeSchema, NewKeySchema, RotationSchema } from "./key-schemas.ts";
 import { missing, notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
@@ -75,8 +75,7 @@ export function keyService(dependencies: KeyServiceDependencies): KeyService {
       const input = checked(KeyChangeSchema, given);
       if (!(await changeable(id))) return null;
       checkTerms(input);
-      if (input.content !== undefined) await database.content.set({ kind: "key", id }, input.content);
-      const row = await database.keys.change(id, termsOf(input, now()));
+      const row = await database.keys.change(id, changeOf(input, now()));
       keys.forget(id);
       return row;
     },
@@ -104,8 +103,6 @@ export function keyService(dependencies: KeyServiceDependencies): KeyService {
     if (input.budget && !enforces.budgets) throw notEnforced("budget", "billing");
     checkTerms(input);
     const id = newId();
-    // Before there is a key: one that keeps nothing never keeps its first call.
-    if (input.content !== undefined) await database.content.set({ kind: "key", id }, input.content);
     return database.keys.create(
       {
         ...stored,
@@ -123,6 +120,7 @@ export function keyService(dependencies: KeyServiceDependencies): KeyService {
         createdMs: now(),
       },
       input.budget ? budgetOf(id, input.budget) : null,
+      input.content,
     );
   }
 
@@ -137,10 +135,10 @@ function made(keys: Keys): { readonly stored: StoredSecret; readonly secret: str
   return { stored: { digest: keys.digest(key), prefix, last4, imported: false }, secret: key };
 }
 
-const termsOf = (
-  { expiresAt, disabled, content: _, models, operations, routes, limits, ...same }: Static<typeof KeyChangeSchema>,
+const changeOf = (
+  { expiresAt, disabled, models, operations, routes, limits, ...same }: Static<typeof KeyChangeSchema>,
   nowMs: number,
-): Partial<KeyTerms> => ({
+): KeyChange => ({
   ...same,
   ...(models !== undefined && { models: models ?? "all" }),
   ...(operations !== undefined && { operations: operations ?? "all" }),

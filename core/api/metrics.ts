@@ -45,7 +45,7 @@ export function metricsRoute({ services, entrance, lag, troubles, outbox, versio
   };
 }
 
-const gate = { permission: "metrics.read", session: true } as const;
+const gate = { permission: "metrics.read", session: true, route: "GET /metrics" } as const;
 
 const headers = {
   "content-type": expositionType,

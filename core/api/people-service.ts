@@ -6,7 +6,7 @@ import type { Actor, Role } from "../identity/policy.ts";
 import type { Sessions } from "../identity/sessions.ts";
 import { plainAddress } from "../identity/sign-in.ts";
 import type { Database } from "../storage/database.ts";
-import type { PersonRow } from "../storage/people.ts";
+import type { NewLink, PersonRow } from "../storage/people.ts";
 import { missing } from "./keys.ts";
 import { NewPersonSchema, PersonChangeSchema } from "./people-schemas.ts";
 import { newToken } from "./person-tokens.ts";
@@ -50,11 +50,11 @@ export function personService({ database, sessions, publicUrl, now, newId }: Per
     if (!(await isWithin(actor, place))) return missing();
     return place;
   }
-  async function newLink(person: PersonRow): Promise<MadeLink> {
+  function newLink(hasPassword: boolean): { readonly link: MadeLink; readonly stored: NewLink } {
     const token = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
-    const expiresMs = now() + (person.hasPassword ? resetMs : invitationMs);
-    await people.setLink(person.id, { digest: digestOf(token), expiresMs });
-    return { url: `${publicUrl}/dashboard/login?token=${token}`, expiresMs };
+    const expiresMs = now() + (hasPassword ? resetMs : invitationMs);
+    const link = { url: `${publicUrl}/dashboard/login?token=${token}`, expiresMs };
+    return { link, stored: { digest: digestOf(token), expiresMs } };
   }
 
   return {
@@ -71,8 +71,9 @@ export function personService({ database, sessions, publicUrl, now, newId }: Per
       const place = await placed(actor, accountId);
       const address = email === undefined ? null : plainAddress(email);
       const made = { id: newId(), kind, email: address, name, role, accountId: place, createdMs: now() };
-      const person = await people.create(made);
-      return { person, link: kind === "person" ? await newLink(person) : null };
+      const invitation = kind === "person" ? newLink(false) : null;
+      const person = await people.create(made, invitation?.stored ?? null);
+      return { person, link: invitation?.link ?? null };
     },
     async change(actor, id, given) {
       const { email, accountId, ...change } = checked(PersonChangeSchema, given);
@@ -91,7 +92,10 @@ export function personService({ database, sessions, publicUrl, now, newId }: Per
     async renewLink(actor, id) {
       const person = await reached(actor, id);
       if (person?.kind === "service") throw new GatewayError("conflict", "a service does not sign in");
-      return person && newLink(person);
+      if (person === null) return null;
+      const { link, stored } = newLink(person.hasPassword);
+      await people.setLink(id, stored);
+      return link;
     },
     async dropTotp(actor, id) {
       if (!(await reached(actor, id))) return null;

@@ -5,15 +5,15 @@ import type { BudgetWindow } from "../storage/budget.ts";
 
 export const closed = { additionalProperties: false };
 
-const pageQuery = {
+export const pageQuery = {
   after: t.Optional(t.String({ maxLength: 64, description: "`next` of the page before." })),
   limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, description: "Rows a page; default 50." })),
 };
-const millis = (description: string) =>
+export const millis = (description: string) =>
   t.Optional(
     t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }),
   );
-const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
+export const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
 export const label = (description: string) =>
   t.String({
     minLength: 1,
@@ -269,7 +269,7 @@ export const OwnGroupedUsageSchema = t.Object(
 );
 export const OwnUsageQuerySchema = t.Object({ from: usageRange.from, to: usageRange.to }, closed);
 
-const exportFormat = {
+export const exportFormat = {
   format: t.Optional(
     t.Union([t.Literal("csv"), t.Literal("jsonl")], {
       expected: "csv or jsonl",

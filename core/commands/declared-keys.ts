@@ -5,6 +5,7 @@ import { ConfigError } from "../config/problem.ts";
 import { inspectKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { Awaitable } from "../plugin/plugin.ts";
+import { asAuthor, authorOf } from "../storage/audit-author.ts";
 import type { KeyRepository, NewKey, StoredSecret } from "../storage/key.ts";
 
 export interface DeclaredKeysDependencies {
@@ -34,12 +35,14 @@ export async function declareKeys(
     }),
   );
   try {
-    for (const { id } of await repository.declare(made, createdMs)) keys.forget(id);
+    for (const { id } of await asAuthor(configFile, () => repository.declare(made, createdMs))) keys.forget(id);
   } catch (error) {
     if (!(error instanceof GatewayError) || error.details.param === undefined) throw error;
     throw new ConfigError([source.problem(["keys", error.details.param], error.message)]);
   }
 }
+
+const configFile = authorOf("config-file", "config file");
 
 /** A key of our own form is looked for as one; another by its hash, as those that were made elsewhere. */
 function secretOf(keys: Keys, secret: DeclaredKey["secret"]): StoredSecret {

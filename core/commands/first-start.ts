@@ -1,6 +1,7 @@
 import type { KeyService } from "../api/key-service.ts";
 import { hasAdminToken, newAdminToken, newLoginLink } from "../identity/admin.ts";
 import type { Models } from "../pipeline/models.ts";
+import { asAuthor, authorOf } from "../storage/audit-author.ts";
 import type { Database } from "../storage/database.ts";
 
 export interface FirstStart {
@@ -29,10 +30,15 @@ export async function firstStart({
 }: FirstStart): Promise<readonly string[]> {
   const { settings } = database;
   if ((await settings.get(doneSetting)) !== null) return [];
-  const token = adminTokenGiven || (await hasAdminToken(settings)) ? null : await newAdminToken(settings);
-  const link = await newLoginLink(settings);
-  const { row, secret } = await service.create({ name: "first key" });
-  await settings.set(doneSetting, String(now()));
+  const { token, link, row, secret } = await asAuthor(authorOf("process", "first start"), async () => {
+    const made = {
+      token: adminTokenGiven || (await hasAdminToken(settings)) ? null : await newAdminToken(settings),
+      link: await newLoginLink(settings),
+      ...(await service.create({ name: "first key" })),
+    };
+    await settings.set(doneSetting, String(now()));
+    return made;
+  });
 
   const everything = { name: row.name, keyId: row.id, accountId: row.accountId, models: "all", limits: {} } as const;
   const listed = models.list(everything);

@@ -14,6 +14,7 @@ import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
 import { addressGroup, clientAddresses } from "../identity/client-address.ts";
+import { createRequestAudit } from "../identity/request-audit.ts";
 import { keysOf } from "../identity/keys.ts";
 import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
 import { fileRules, limitBook } from "../pipeline/limit-book.ts";
@@ -54,6 +55,7 @@ import { sweepRegularly } from "./sweep.ts";
 import { sweepAnswers } from "./sweep-answers.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
+import { surviveStrayErrors } from "./stray-errors.ts";
 import { untilSignal } from "./shutdown.ts";
 
 /** Boot: config → plugins → sweep → listen → serve until a signal. Completely or not at all. */
@@ -207,6 +209,7 @@ export const serve: Command = async (input) => {
       open,
       drains: new Set(),
     };
+    const requestAudit = createRequestAudit(database.audit, { logger, now });
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
     const { sessions, tokenHolder, ...people } = peopleParts({
       database,
@@ -242,6 +245,7 @@ export const serve: Command = async (input) => {
       version,
       ...people,
       sessions,
+      requestAudit,
       verifyAdminToken: (token: string) => admin.verify(token),
       takeLoginLink: (token: string) => admin.takeLoginLink(token),
       keys: keyed,
@@ -273,6 +277,7 @@ export const serve: Command = async (input) => {
         version,
         publicUrl: settings.publicUrl,
         ...people,
+        requestAudit,
         tokenHolder,
         addressOf,
         countStranger: (request) => countFailure(request, { id: newId(), timings: {} }, services),
@@ -309,6 +314,8 @@ export const serve: Command = async (input) => {
         port: listening.port,
         version,
         config: loaded.file,
+        // Kept with the log, it shows whether entries up to it are taken away or changed later.
+        audit: await database.audit.head(),
         instances: plugins.instances.map(({ kind, name }) => `${kind}/${name}`),
       },
       "ready",
@@ -329,6 +336,7 @@ export const serve: Command = async (input) => {
     await content.close();
     await within(lastDeliveriesMs, () => outbox.stop()).catch(() => {});
     await stopSaving();
+    await requestAudit.close();
   } finally {
     lag.stop();
     await plugins.dispose();
@@ -380,12 +388,6 @@ function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (li
     print(
       `Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`,
     );
-}
-
-/** A plugin's floating promise must not end everybody's streams. What it meant to do is lost, so it is an error in the log. */
-function surviveStrayErrors(logger: Logger) {
-  process.on("unhandledRejection", (error) => logger.error({ error }, "a rejection that nobody handles"));
-  process.on("uncaughtException", (error) => logger.error({ error }, "an error that nobody catches"));
 }
 
 /** The first result, for every later call. */

@@ -6,6 +6,8 @@ import { newAdminToken } from "../identity/admin.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { groupCommit } from "../storage/group-commit.ts";
+import { asAuthor, authorOf } from "../storage/audit-author.ts";
+import { type AuditedWriter, auditedWriter } from "../storage/audit-writer.ts";
 import { schemaVersion, StorageError } from "../storage/migrate.ts";
 import { sessionRepository } from "../storage/repositories/sessions.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
@@ -79,12 +81,16 @@ export const adminToken: Command = async (input) => {
     client.exec("PRAGMA busy_timeout = 5000");
     const writer = groupCommit(client, { beforeCommit: () => {}, afterRollback: () => {} });
     const database = sqliteDatabase(client);
-    const token = await newAdminToken(settingRepository(database, writer));
-    // One of an earlier version is brought up to date at the next start, and its sessions have no person to tell them by.
-    if (schemaVersion(client) === latestSchemaVersion) {
-      const sessions = sessionRepository(database, writer);
-      for (const { digest } of await sessions.list(null, Date.now())) await sessions.remove(digest);
-    }
+    // One of an earlier version is brought up to date at the next start: it has no log, nor sessions of persons, yet.
+    const isCurrent = schemaVersion(client) === latestSchemaVersion;
+    const untold: AuditedWriter = { run: (work) => writer.run(() => work(() => {})) };
+    const audited = isCurrent ? auditedWriter(database, writer, Date.now) : untold;
+    const token = await asAuthor(authorOf("command", "admin-token --new"), async () => {
+      const made = await newAdminToken(settingRepository(database, audited));
+      const sessions = sessionRepository(database, audited);
+      if (isCurrent) for (const { digest } of await sessions.list(null, Date.now())) await sessions.remove(digest);
+      return made;
+    });
     input.print(input.flags.json ? JSON.stringify({ token }) : token);
     if (input.env.LLM_PROXY_ADMIN_TOKEN)
       input.printError("LLM_PROXY_ADMIN_TOKEN is set: it holds alone, and this token has no effect until it is unset.");

@@ -5,7 +5,7 @@ import { cookiePolicy, readCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { isSameOrigin } from "./origin.ts";
 import { answerErrors, errorPage, page, redirect } from "./page.ts";
-import type { DashboardRoute, PageDependencies, PageRoute } from "./route.ts";
+import type { DashboardRoute, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { sameToken, type Sessions } from "../identity/sessions.ts";
 
 /**
@@ -19,7 +19,7 @@ export function guarded(
   sessions: Sessions,
   routeFor: (actor: Actor) => PageRoute,
 ): DashboardRoute {
-  const { publicUrl, version, clientAddress } = dependencies;
+  const { publicUrl, version, clientAddress, requestAudit } = dependencies;
   const answer = async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
     const changes = request.method !== "GET" && request.method !== "HEAD";
     if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
@@ -30,9 +30,12 @@ export function guarded(
       !request.headers.has("x-poll"),
     );
     if (session === null) return toLogin(request);
-    if (!permits(session.holder, route.permission)) {
+    const actor = { ...session.holder, address: clientAddress?.(request) ?? null };
+    const author = { ...actor, route: `${route.method} ${route.path}` };
+    if (!permits(actor, route.permission)) {
       // Where a sign-in leads: those who may see nothing else have their own page.
       const isHome = route.path === "/dashboard";
+      if (!isHome) requestAudit.refused(author, "request.deny");
       return isHome ? redirect("/dashboard/me") : errorPage(request, 403, version, notForThisRole);
     }
 
@@ -47,8 +50,7 @@ export function guarded(
       version,
       banner: policy.secure ? null : plainHttpWarning,
     };
-    const actor = { ...session.holder, address: clientAddress?.(request) ?? null };
-    return routeFor(actor).answer({
+    const visit: Visit = {
       actor,
       request,
       params,
@@ -57,7 +59,9 @@ export function guarded(
       csrf: session.csrf,
       session: session.digest,
       page: (title, section, main, options) => page({ ...frame, title, section }, main, options),
-    });
+    };
+    const asked = { permission: route.permission, path: new URL(request.url).pathname };
+    return requestAudit.request(author, asked, () => routeFor(actor).answer(visit));
   };
   return {
     method: route.method,

@@ -1,8 +1,10 @@
 import { login, type LoginModel } from "../../views/login.ts";
 import { GatewayError } from "../chat/error.ts";
-import { plainAddress, type SignedIn } from "../identity/sign-in.ts";
+import { addressForm, plainAddress, type SignedIn } from "../identity/sign-in.ts";
 import { sessionMs, type Sessions } from "../identity/sessions.ts";
+import { nobody } from "../identity/request-audit.ts";
 import { createThrottle } from "../identity/throttle.ts";
+import { asAuthor } from "../storage/audit-author.ts";
 import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { plainHttpWarning } from "./guard.ts";
@@ -15,7 +17,8 @@ const triesPerAccount = 30;
 
 /** The only two pages that are open to all. A GET never signs in, so that a mail scanner cannot use up a link. */
 export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
-  const { publicUrl, version, now, signIn } = dependencies;
+  const { publicUrl, version, now, signIn, requestAudit } = dependencies;
+  const path = "/dashboard/login";
   const byAddress = createThrottle(now);
   const byAccount = createThrottle(now, triesPerAccount);
   const policyOf = (request: Request) => cookiePolicy(publicUrl, request.headers.get("host"));
@@ -67,8 +70,12 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
 
     const address = dependencies.clientAddress?.(request) ?? null;
     const account = plainAddress(form.get("email") ?? "").slice(0, maxLength);
+    const stranger = { ...nobody, address, route: `POST ${path}` };
+    // Whoever takes the fields for one another sends a password here.
+    const told: Record<string, string> = new RegExp(addressForm).test(account) ? { email: account } : {};
     const waitSeconds = byAddress.take(address ?? "") ?? (account === "" ? null : byAccount.take(account));
     if (waitSeconds !== null) {
+      requestAudit.refused(stranger, "login.fail", told);
       const error = `Too many failed tries. Try again in ${waitSeconds} seconds.`;
       const again = await formOf(null);
       return show(request, { form: again, ...typed, error }, 429, { "retry-after": String(waitSeconds) });
@@ -79,26 +86,29 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     };
     let found: SignedIn | null;
     try {
-      found = await known(form);
+      found = await asAuthor(stranger, () => known(form));
     } catch (error) {
       if (!(error instanceof GatewayError) || error.status >= 500) throw error;
       settled();
       return show(request, { form: await formOf(form.get("token")), ...typed, error: error.message }, 422);
     }
-    if (found?.done === "refused")
+    if (found?.done === "refused") {
+      requestAudit.refused(stranger, "login.fail", told);
       return show(request, { form: await formOf(null), ...typed, error: refusalFor(form) }, 401);
+    }
     if (found?.done === "code") {
       const wrong = form.has("ticket");
-      if (!wrong) settled();
+      if (wrong) requestAudit.refused(stranger, "login.fail", told);
+      else settled();
       const error = wrong ? "This is not the code of now, or it was used before." : null;
       return show(request, { form: { kind: "code", ticket: found.ticket }, ...typed, error }, wrong ? 401 : 200);
     }
     settled();
 
     const policy = policyOf(request);
-    await sessions.close(readCookie(request.headers.get("cookie"), policy));
+    await asAuthor(stranger, () => sessions.close(readCookie(request.headers.get("cookie"), policy)));
     const from = { address, agent: request.headers.get("user-agent") };
-    const value = await sessions.open(found?.person.id ?? null, from);
+    const value = await asAuthor(stranger, () => sessions.open(found?.person.id ?? null, from));
     return redirect(next, { "set-cookie": setCookie(policy, value, sessionMs / 1000) });
   };
 
@@ -112,7 +122,6 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     return signedIn ? redirect(next) : show(request, { form: await formOf(token), next, email: "", error: null });
   };
 
-  const path = "/dashboard/login";
   return [
     {
       method: "GET",

@@ -4,6 +4,7 @@ import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor, Permission } from "../identity/policy.ts";
+import type { RequestAudit } from "../identity/request-audit.ts";
 import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, Limits, LimitScope, LimitUse, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, StandingTerms, UnpricedModel } from "../storage/book.ts";
@@ -16,7 +17,7 @@ import type { Sessions } from "../identity/sessions.ts";
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<
   Database,
-  "accounts" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention"
+  "accounts" | "audit" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention"
 >;
 
 export interface DashboardDependencies extends PageDependencies {
@@ -38,6 +39,7 @@ export interface PageDependencies {
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly people: PersonService;
+  readonly requestAudit: RequestAudit;
   readonly own: OwnService;
   readonly signIn: SignIn;
   readonly verifyAdminToken: (token: string) => Promise<boolean>;

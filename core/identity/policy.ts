@@ -44,6 +44,8 @@ export const policy = {
   "accounts.read": readers,
   "accounts.write": writers,
   "audit.read": writers,
+  /** Of the log as a whole. */
+  "audit.verify": whole(writers),
   "budgets.read": readers,
   "budgets.write": writers,
   "calls.read": readers,

@@ -2,7 +2,8 @@ import { GatewayError } from "../chat/error.ts";
 import { hashPassword, verifyPassword } from "../runtime/password.ts";
 import type { PeopleRepository, PersonRow } from "../storage/people.ts";
 import { passwordQueue } from "./passwords.ts";
-import { digestOf } from "./person.ts";
+import { asAuthor, currentAsker } from "../storage/audit-author.ts";
+import { digestOf, holderOf } from "./person.ts";
 import { createThrottle } from "./throttle.ts";
 import type { SecondFactor } from "./totp.ts";
 
@@ -99,7 +100,7 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
       const name = email.split("@")[0] ?? email;
       const owner = { id: newId(), kind: "person", email, name, role: "owner", accountId: null } as const;
       const person = await people.create({ ...owner, createdMs: now() });
-      await people.setPassword(person.id, hash, null);
+      await byThemselves(person, () => people.setPassword(person.id, hash, null));
       return proved(person);
     },
     isInUse: async () => people.canSignIn(),
@@ -111,11 +112,15 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
       const hash = await queued(() => hashPassword(password));
       const person = await people.takeLink(digestOf(token), now());
       if (person === null) return { done: "refused" };
-      await people.setPassword(person.id, hash, null);
+      await byThemselves(person, () => people.setPassword(person.id, hash, null));
       return proved({ ...person, hasPassword: true });
     },
   };
 }
+
+/** What somebody does who proves who they are by it. */
+const byThemselves = <T>(person: PersonRow, work: () => T): T =>
+  asAuthor({ ...currentAsker().author, ...holderOf(person, "person") }, work);
 
 /** What a mailbox looks like at all; whether it is one is for a mail to find out. */
 export const addressForm = "^\\s*[^\\s@<>\\u0000-\\u001f]+@[^\\s@<>\\u0000-\\u001f]+\\s*$";

@@ -11,7 +11,7 @@ import type { KeyRow } from "../storage/key.ts";
  */
 export type TenantDatabase = Pick<
   Database,
-  "accounts" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "exports" | "keys" | "retention"
+  "accounts" | "audit" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "exports" | "keys" | "retention"
 >;
 
 /** What is of an account or below it, and what may be changed there by its own people. */
@@ -57,7 +57,7 @@ export function placeOf(
  * is elsewhere is as if it did not exist. Budgets on the account itself are set from above.
  */
 export function within(database: TenantDatabase, accountId: string, now: () => number): TenantDatabase {
-  const { accounts, accountTerms, budgets, calls, content, credits, exports, keys } = database;
+  const { accounts, accountTerms, audit, budgets, calls, content, credits, exports, keys } = database;
 
   const { holds, key, inScope, checkBelow } = placeOf(database, accountId, now);
   const own = { under: accountId };
@@ -115,15 +115,23 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
       idOf: () => null,
       isDisabled: (id) => accounts.isDisabled(id),
       // Without a parent it is right under one's own.
-      create: async (account) => {
+      create: async (account, said) => {
         const parentId = account.parentId ?? accountId;
         if (!(await holds(parentId))) return missing();
-        return rooted(await accounts.create({ ...account, parentId }));
+        return rooted(await accounts.create({ ...account, parentId }, said));
       },
       async change(id, { parentId, ...change }) {
         if (!(await holds(id))) return null;
         const place = parentId === null ? accountId : parentId;
         // The form of the page says again where it is.
+        if (
+          id === accountId &&
+          change.content !== undefined &&
+          change.content !== content.setting({ kind: "account", id })
+        )
+          throw forbidden("what is kept of your own account is said above it");
+        if (id === accountId && change.terms && changesTerms(accountTerms.of(id) ?? openTerms, change.terms))
+          throw forbidden("what binds your own account is set above it");
         const moves = place !== undefined && id !== accountId;
         if (id === accountId && parentId !== undefined && parentId !== null) throw forbidden("your own account stays");
         if (id === accountId && change.disabled !== undefined)
@@ -140,15 +148,9 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
     accountTerms: {
       isAnySet: () => accountTerms.isAnySet(),
       of: (id) => accountTerms.of(id),
-      async change(id, change) {
-        if (!(await holds(id))) return missing();
-        if (id === accountId && changesTerms(accountTerms.of(id) ?? openTerms, change))
-          throw forbidden("what binds your own account is set above it");
-        return accountTerms.change(id, change);
-      },
     },
     keys: {
-      create: async (row, withBudget) => ((await holds(row.accountId)) ? keys.create(row, withBudget) : missing()),
+      create: async (row, ...rest) => ((await holds(row.accountId)) ? keys.create(row, ...rest) : missing()),
       findByDigest: () => null,
       hasImported: () => keys.hasImported(),
       get: key,
@@ -199,21 +201,28 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
     exports: {
       calls: async (filter, query) => exports.calls(await narrowedFilter(filter), query),
       entries: async (filter, query) => exports.entries(await narrowedEntries(filter), query),
+      audit: async (filter, query) => exports.audit({ ...filter, ...(await narrowed(filter.under)) }, query),
       usage: async (range, query) => exports.usage(await narrowedRange(range), query),
     },
     content: {
       setting: (owner) => content.setting(owner),
       isOnForSome: () => content.isOnForSome(),
-      set: (owner, setting) => {
-        // The form of the page says again what it is.
-        if (owner.kind === "account" && owner.id === accountId && content.setting(owner) !== setting)
-          throw forbidden("what is kept of your own account is said above it");
-        return content.set(owner, setting);
-      },
       write: (stored, maxTotalBytes) => content.write(stored, maxTotalBytes),
       read: async (callId) => ((await call(callId)) ? content.read(callId) : null),
       remove: (which) => content.remove(which),
       size: () => content.size(),
+    },
+    audit: {
+      list: async (filter, query) => audit.list({ ...filter, ...(await narrowed(filter.under)) }, query),
+      get: async (seq, query) => audit.get(seq, await narrowed(query?.under)),
+      // The chain goes through the entries of all.
+      head: () => {
+        throw forbidden("the log as a whole is for those above");
+      },
+      verify: () => {
+        throw forbidden("the log as a whole is for those above");
+      },
+      add: (change) => audit.add(change),
     },
     retention: () => database.retention(),
   };

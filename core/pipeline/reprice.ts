@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Target } from "../plugin/plugin.ts";
 import type { RatedCall, Reprice } from "../storage/adjustment.ts";
+import type { Change } from "../storage/audit.ts";
 import { isUnpriced } from "./bill.ts";
 import type { Services } from "./services.ts";
 
@@ -32,13 +33,22 @@ export interface Repriced {
 }
 
 type Needed = Pick<Services, "billing" | "providers" | "now"> & {
-  readonly database: Pick<Services["database"], "adjustments" | "accounts">;
+  readonly database: Pick<Services["database"], "adjustments" | "accounts" | "audit">;
 };
 
 /** Calls of one transaction, which holds up the process for some milliseconds. */
 const callsAtOnce = 100;
 /** Below the time after which a client, or what is in between, gives an answer up. */
 const maxMs = 20_000;
+
+/** Each adjustment says by itself who made it; that it was asked for stands in the audit log before the first. */
+const startOf = ({ from, to, model, reason, author }: RepriceOrder): Change => ({
+  action: "ledger.reprice",
+  object: { kind: "ledger", id: null },
+  accountId: null,
+  before: null,
+  after: { from, to, model, reason, author },
+});
 
 /**
  * Rates calls again as of the time they ended, by the book as it is now, and writes what differs as adjustments. Calls
@@ -49,6 +59,7 @@ export async function reprice(order: RepriceOrder, services: Needed): Promise<Re
   const startMs = now();
   const sum = { examined: 0, changed: 0, unpriced: 0, costDeltaNano: 0, chargeDeltaNano: 0 };
   let { after } = order;
+  if (!order.dryRun && after === undefined) await database.audit.add(startOf(order));
   for (;;) {
     const { from, to, model } = order;
     const { calls, next, goneBeforeMs } = await database.adjustments.ratedCalls({

@@ -1,5 +1,4 @@
 import type { Operation } from "../dialects/dialect.ts";
-import type { Awaitable } from "../plugin/plugin.ts";
 
 /** What an account says of its calls and of those of all accounts below it. A call must be allowed by each of them. */
 export interface AccountTerms {
@@ -27,11 +26,9 @@ export const openTerms: AccountTerms = {
   metadata: {},
 };
 
-/** Few accounts have terms, and each call asks: all are in memory. */
+/** Few accounts have terms, and each call asks: all are in memory. They are said with the account. */
 export interface AccountTermsRepository {
   isAnySet(): boolean;
   /** What it says itself; `null`: nothing. */
   of(accountId: string): AccountTerms | null;
-  /** Only what is given changes, for the next call on. */
-  change(accountId: string, change: Partial<AccountTerms>): Awaitable<AccountTerms>;
 }

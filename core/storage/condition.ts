@@ -39,6 +39,7 @@ export type ProofCode =
   | "call-unindexed"
   | "balance-sum"
   | "answer-broken"
+  | "audit-broken"
   | "window-negative"
   | "held-sum"
   | "spent-sum";

@@ -22,13 +22,12 @@ export interface StoredContent {
   readonly sealed: Uint8Array;
 }
 
-/** Prompts and answers of calls, and of whom they are kept. */
+/** Prompts and answers of calls, and of whom they are kept: that is said with the key or the account. */
 export interface ContentRepository {
   /** Answers from memory; `null`: it says nothing of its own. */
   setting(owner: ContentOwner): ContentSetting | null;
   /** `false`: nobody's content is kept. Answers from memory: it is asked on every call. */
   isOnForSome(): boolean;
-  set(owner: ContentOwner, setting: ContentSetting | null): Awaitable<void>;
   /** The oldest make place for it, above `maxTotalBytes`. A second one of a call does nothing. */
   write(content: StoredContent, maxTotalBytes: number): Awaitable<void>;
   read(callId: string): Awaitable<StoredContent | null>;

@@ -2,14 +2,15 @@ import type { Scope } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
-import type { AccountTermsRepository } from "./account-terms.ts";
+import type { AccountTerms, AccountTermsRepository } from "./account-terms.ts";
+import type { AuditRepository } from "./audit.ts";
 import type { BudgetRepository, BudgetRow } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { LimitRepository } from "./limit.ts";
 import type { CallNotes } from "./call-notes.ts";
 import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
-import type { ContentRepository } from "./content.ts";
+import type { ContentRepository, ContentSetting } from "./content.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { ExportRepository } from "./export.ts";
 import type { AnswerRepository } from "./kept-answer.ts";
@@ -42,6 +43,7 @@ export interface Database {
   readonly outbox: OutboxRepository;
   readonly sessions: SessionRepository;
   readonly answers: AnswerRepository;
+  readonly audit: AuditRepository;
   /** State of one plugin instance. */
   namespace(name: string): Namespace;
   /** `null`: can serve. Otherwise why not, in words for `/readyz`. */
@@ -94,6 +96,15 @@ export interface AccountSummary extends AccountRow {
   /** It was itself told to take no calls. */
   readonly disabled: boolean;
 }
+export interface AccountChange {
+  readonly name?: string;
+  readonly parentId?: string | null;
+  readonly disabled?: boolean;
+  /** Whether prompts and answers are kept. */
+  readonly content?: ContentSetting | null;
+  /** Of these too, only what is given changes. */
+  readonly terms?: Partial<AccountTerms>;
+}
 export interface AccountRepository {
   get(id: string): Awaitable<AccountSummary | null>;
   /** `parentId`: only those right below it; `null`: only roots. */
@@ -111,15 +122,12 @@ export interface AccountRepository {
   /** Whether it was itself told to take no calls; those below a disabled one take none either. From memory. */
   isDisabled(id: string): boolean;
   /** Throws `not-found` for an unknown parent and `invalid-request` when it would be too deep; so does `change`. */
-  create(account: AccountRow): Awaitable<AccountSummary>;
+  create(account: AccountRow, said?: Pick<AccountChange, "content" | "terms">): Awaitable<AccountSummary>;
   /**
    * Moves it with all below it, for calls that start from then on; those in flight end where they were admitted.
    * `null`: no such account. Throws `invalid-request` when it would be below itself.
    */
-  change(
-    id: string,
-    change: { readonly name?: string; readonly parentId?: string | null; readonly disabled?: boolean },
-  ): Awaitable<AccountSummary | null>;
+  change(id: string, change: AccountChange): Awaitable<AccountSummary | null>;
   /** `false`: no such account. Throws `conflict` for `default` and while it has accounts, keys or budgets. */
   remove(id: string): Awaitable<boolean>;
 }

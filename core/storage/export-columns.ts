@@ -1,3 +1,4 @@
+import type { AuditRow } from "./audit.ts";
 import type { LedgerEntry } from "./credit.ts";
 import type { CallRow, GroupField, UsageGroup } from "./database.ts";
 import { type Column, usdText, utcText } from "./export-text.ts";
@@ -65,6 +66,27 @@ export const entryColumns: readonly Column<LedgerEntry>[] = [
   { name: "createdAt", value: ({ createdMs }) => createdMs },
   { name: "expiresAt", value: ({ expiresMs }) => expiresMs },
   plain("note"),
+];
+
+export const auditColumns: readonly Column<AuditRow>[] = [
+  plain("seq"),
+  utc("createdUtc", ({ createdMs }) => createdMs),
+  plain("createdMs"),
+  plain("actorKind"),
+  plain("actorId"),
+  plain("actorName"),
+  plain("actorRole"),
+  plain("actorAccountId"),
+  plain("address"),
+  plain("route"),
+  plain("action"),
+  plain("objectKind"),
+  plain("objectId"),
+  plain("accountId"),
+  plain("before"),
+  plain("after"),
+  plain("times"),
+  plain("hash"),
 ];
 
 export const usageColumns = (groupBy: readonly GroupField[]): readonly Column<UsageGroup>[] => [

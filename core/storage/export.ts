@@ -1,4 +1,5 @@
 import type { Awaitable } from "../plugin/plugin.ts";
+import type { AuditFilter } from "./audit.ts";
 import type { EntryFilter } from "./credit.ts";
 import type { CallFilter, CallStatus, UsageRange } from "./database.ts";
 
@@ -30,6 +31,8 @@ export interface ExportRepository {
   calls(filter: EndedFilter, query: ExportQuery): Awaitable<ExportPart>;
   /** Newest first. */
   entries(filter: EntryFilter, query: ExportQuery): Awaitable<ExportPart>;
+  /** Newest first, with all that a hash covers. */
+  audit(filter: AuditFilter, query: ExportQuery): Awaitable<ExportPart>;
   /** Each group once, exact at the moment its part is read; days and hours in their order. */
   usage(range: UsageRange, query: ExportQuery): Awaitable<ExportPart>;
 }

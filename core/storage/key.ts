@@ -1,6 +1,7 @@
 import type { Operation } from "../dialects/dialect.ts";
 import type { Awaitable, Limits } from "../plugin/plugin.ts";
 import type { NewBudget } from "./budget.ts";
+import type { ContentSetting } from "./content.ts";
 import type { Page, PageQuery, Under } from "./database.ts";
 
 /** What may be changed of a key as long as it lives. */
@@ -40,6 +41,11 @@ export interface KeyRow extends KeyTerms, Omit<StoredSecret, "digest"> {
 }
 export interface NewKey extends Omit<KeyRow, "revokedMs" | "lastUsedMs" | "disabledMs">, StoredSecret {}
 
+export interface KeyChange extends Partial<KeyTerms> {
+  /** Whether prompts and answers are kept; `null`: as its account says. */
+  readonly content?: ContentSetting | null;
+}
+
 /** A secret that a rotation replaced and that still works. */
 export interface OlderSecret extends Omit<StoredSecret, "digest"> {
   readonly untilMs: number;
@@ -51,8 +57,8 @@ export interface FoundKey {
 }
 
 export interface KeyRepository {
-  /** Creates the key and its budget together. Throws `conflict` for a secret that another key has. */
-  create(key: NewKey, budget: NewBudget | null): Awaitable<KeyRow>;
+  /** Creates the key and its budget together, with what is said of its content. Throws `conflict` for a secret that another key has. */
+  create(key: NewKey, budget: NewBudget | null, content?: ContentSetting | null): Awaitable<KeyRow>;
   findByDigest(digest: string): Awaitable<FoundKey | null>;
   /** Whether a secret that was made elsewhere can be a key at all. From memory: it is asked of every foreign credential. */
   hasImported(): boolean;
@@ -64,7 +70,7 @@ export interface KeyRepository {
    */
   declare(keys: readonly NewKey[], atMs: number): Awaitable<readonly KeyRow[]>;
   /** `null`: no such key. Only what is given changes. */
-  change(id: string, change: Partial<KeyTerms>): Awaitable<KeyRow | null>;
+  change(id: string, change: KeyChange): Awaitable<KeyRow | null>;
   /**
    * A new secret; the present one, and those before it, work until `untilMs` at the latest; `null`: no such key. Throws
    * `conflict` for a revoked one.

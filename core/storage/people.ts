@@ -22,6 +22,12 @@ export interface PersonRow {
 export type NewPerson = Pick<PersonRow, "id" | "kind" | "email" | "name" | "role" | "accountId" | "createdMs">;
 export type PersonChange = Partial<Pick<PersonRow, "email" | "name" | "role" | "accountId">>;
 
+/** By which somebody sets a password, once. */
+export interface NewLink {
+  readonly digest: string;
+  readonly expiresMs: number;
+}
+
 /** What is kept to check a sign-in by. */
 export interface PersonSecrets {
   readonly person: PersonRow;
@@ -76,8 +82,11 @@ export interface PeopleRepository {
   canSignIn(): Awaitable<boolean>;
   /** `by`: an id or an e-mail address in lower case. */
   secretsOf(by: { readonly id: string } | { readonly email: string }): Awaitable<PersonSecrets | null>;
-  /** Throws `conflict` when the address is taken, `not-found` for an unknown account; so does `change`. */
-  create(person: NewPerson): Awaitable<PersonRow>;
+  /**
+   * With the link of an invitation. Throws `conflict` when the address is taken, `not-found` for an unknown account; so
+   * does `change`.
+   */
+  create(person: NewPerson, link?: NewLink | null): Awaitable<PersonRow>;
   /**
    * `null`: no such person. Throws `conflict` when nobody would be left who can sign in and may do everything; so does
    * `remove`.
@@ -97,7 +106,7 @@ export interface PeopleRepository {
   takeRecovery(id: string, hash: string): Awaitable<boolean>;
   signedIn(id: string, atMs: number): Awaitable<void>;
   /** Voids the links before it. */
-  setLink(id: string, link: { readonly digest: string; readonly expiresMs: number }): Awaitable<void>;
+  setLink(id: string, link: NewLink): Awaitable<void>;
   /** `null`: unknown or expired. */
   findLink(digest: string, nowMs: number): Awaitable<PersonRow | null>;
   /** The same, once: the link is void after it. */

@@ -1,5 +1,7 @@
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { Proof, ProofCode } from "./condition.ts";
+import { verifyChain } from "./audit-chain.ts";
+import { sqliteDatabase } from "./sqlite-database.ts";
 import { hints } from "./repair-hints.ts";
 
 /**
@@ -76,6 +78,7 @@ export function prove(client: SqliteClient): readonly Proof[] {
       count(`SELECT count(*) FROM kept_answers WHERE ${brokenAnswers}`),
       "kept answers",
     ),
+    auditProof(client),
     differing(
       "window-negative",
       "no budget window is negative",
@@ -98,6 +101,14 @@ export function prove(client: SqliteClient): readonly Proof[] {
       "budget windows differ from the calls they count",
     ),
   ];
+}
+
+/** The chain says by itself where it breaks. */
+function auditProof(client: SqliteClient): Proof {
+  const { through, broken } = verifyChain(sqliteDatabase(client));
+  const detail =
+    broken === null ? `${through.seq} entries, head ${through.hash}` : `entry ${broken.seq}: ${broken.why}`;
+  return proof("audit-broken", "the audit log is one chain from its first entry to its head", broken === null, detail);
 }
 
 /**

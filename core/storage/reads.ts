@@ -2,6 +2,7 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { EntryFilter } from "./credit.ts";
 import type { CallFilter, PageQuery } from "./database.ts";
 import { intactness, prove } from "./prove.ts";
+import { auditReads } from "./repositories/audit.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { entriesOf } from "./repositories/credits.ts";
 import { exportRepository } from "./repositories/exports.ts";
@@ -17,6 +18,7 @@ export function readsOf(client: SqliteClient) {
   const calls = callRepository(database);
   const keys = keyReads(database);
   const exports = exportRepository(database);
+  const audit = auditReads(database);
   return {
     "calls.list": calls.list,
     "calls.get": calls.get,
@@ -25,6 +27,10 @@ export function readsOf(client: SqliteClient) {
     "keys.list": keys.list,
     "keys.get": keys.get,
     "credits.entries": (filter: EntryFilter, query: PageQuery) => entriesOf(database, filter, query),
+    "audit.list": audit.list,
+    "audit.get": audit.get,
+    "audit.verify": audit.verify,
+    "exports.audit": exports.audit,
     "calls.latency": calls.latency,
     "exports.calls": exports.calls,
     "exports.entries": exports.entries,

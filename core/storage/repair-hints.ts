@@ -67,6 +67,13 @@ export const hints: Readonly<Record<ProofCode, RepairHint>> = {
     action: "Stop the proxy and let the doctor delete those answers: their keys are then free again.",
     command: repair.command,
   },
+  "audit-broken": {
+    means:
+      "The log of changes is not what was written: an entry was changed, taken away or put in, by something else than the proxy.",
+    action:
+      "Stop the proxy and keep the file aside as evidence. The log goes on from where it is, and this stays wrong: find out from a backup, or from a head that was kept elsewhere, since when.",
+    command: "bun core/main.ts backup EVIDENCE.db && bun core/main.ts doctor --json",
+  },
   "window-negative": {
     means: "A budget has spent or holds less than nothing, so it would let more through than its limit.",
     ...repair,

@@ -3,6 +3,7 @@ import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
 import { disabledAccounts } from "./disabled-accounts.ts";
 import { answerRoom } from "./answer-room.ts";
+import { auditedWriter } from "./audit-writer.ts";
 import { alertWriter } from "./alert-writer.ts";
 import { budgetAlerts } from "./budget-alerts.ts";
 import { budgetBook } from "./budget-book.ts";
@@ -18,6 +19,7 @@ import { accountTermsRepository } from "./repositories/account-terms.ts";
 import { accountRepository } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { answerRepository } from "./repositories/answers.ts";
+import { auditRepository } from "./repositories/audit.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
 import { callRepository } from "./repositories/calls.ts";
@@ -99,6 +101,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       accountTerms.reload();
     },
   });
+  const audited = auditedWriter(database, writer, options.now);
   let damage: string | null = null;
   const threads =
     options.threads &&
@@ -129,11 +132,11 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       now: options.now,
       ...(options.threads?.purgeEveryMs !== undefined && { everyMs: options.threads.purgeEveryMs }),
     });
-  const prices = bookRepository(database, writer, options.now);
-  const limits = limitRepository(database, writer);
-  const accountTerms = accountTermsRepository(database, writer);
+  const prices = bookRepository({ database, writer, audited, now: options.now });
+  const limits = limitRepository(database, audited);
+  const accountTerms = accountTermsRepository(database);
   const processId = crypto.randomUUID();
-  const content = contentRepository(database, writer);
+  const content = contentRepository(database, writer, audited);
   const ledger = ledgerRepository({
     client,
     database,
@@ -146,15 +149,24 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     processId,
   });
   return {
-    settings: settingRepository(database, writer),
+    settings: settingRepository(database, audited),
     accountTerms,
-    accounts: accountRepository(database, writer, tree, disabled, options.now),
-    keys: { ...keyRepository(database, writer, book), ...threads?.keys },
-    budgets: budgetRepository(database, writer, book, options.now),
+    accounts: accountRepository({
+      database,
+      writer: audited,
+      tree,
+      disabledOnes: disabled,
+      contents: content,
+      terms: accountTerms,
+      now: options.now,
+    }),
+    keys: { ...keyRepository(database, audited, book, content), ...threads?.keys },
+    budgets: budgetRepository(database, audited, book, options.now),
     credits: {
       ...creditRepository({
         database,
         writer,
+        audited,
         book,
         creditBook: balances,
         now: options.now,
@@ -177,15 +189,17 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     content,
     limits,
     exports: threads?.exports ?? exportRepository(database),
-    people: peopleRepository(database, writer),
+    people: peopleRepository(database, audited),
     outbox: outboxRepository({
       database,
       writer,
+      audited,
       alertWriter: alerts,
       usageAfter: threads?.usageAfter ?? usageEvents(database),
     }),
-    sessions: sessionRepository(database, writer),
+    sessions: sessionRepository(database, audited),
     answers: answerRepository(database, writer, room),
+    audit: { ...auditRepository(database, audited), ...threads?.audit },
     ledger,
     namespace: (name) => namespaceOf(database, writer, name, options.now),
     trouble: () => damage ?? writer.trouble() ?? ledger.trouble(),

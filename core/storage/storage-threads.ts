@@ -1,5 +1,6 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { AuditRepository } from "./audit.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { Proof } from "./condition.ts";
 import type { CallRepository, Database } from "./database.ts";
@@ -31,6 +32,7 @@ export interface StorageThreads {
   readonly keys: Pick<KeyRepository, "list" | "get">;
   readonly credits: Pick<CreditRepository, "entries">;
   readonly exports: ExportRepository;
+  readonly audit: Pick<AuditRepository, "list" | "get" | "verify">;
   readonly usageAfter: (...values: Parameters<Reads["outbox.usage"]>) => Promise<Answer<"outbox.usage">>;
   readonly prove: Database["prove"];
   readonly nextFold: (size: FoldSize) => Promise<Fold | null>;
@@ -116,7 +118,9 @@ export function storageThreads(
       calls: read(upkeep, "exports.calls"),
       entries: read(upkeep, "exports.entries"),
       usage: read(upkeep, "exports.usage"),
+      audit: read(upkeep, "exports.audit"),
     },
+    audit: { list: read(pages, "audit.list"), get: read(pages, "audit.get"), verify: read(upkeep, "audit.verify") },
     usageAfter: read(pages, "outbox.usage"),
     prove: read(upkeep, "prove"),
     nextFold: (size) => upkeep.ask("rollups.next", size),

@@ -116,7 +116,7 @@ describe("over a socket", () => {
   async function serving(partOf: (query: ExportQuery, at: number) => ExportPart) {
     const asked: ExportQuery[] = [];
     const part = (_: unknown, query: ExportQuery) => partOf(query, asked.push(query));
-    const exports: ExportRepository = { calls: part, entries: part, usage: part };
+    const exports: ExportRepository = { calls: part, entries: part, usage: part, audit: part };
     const api = await newApi({ exports });
     const server = Bun.serve({
       port: 0,

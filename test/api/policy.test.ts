@@ -17,6 +17,7 @@ const expected: Readonly<Record<Permission, string>> = {
   "accounts.read": "owner admin viewer",
   "accounts.write": "owner admin",
   "audit.read": "owner admin",
+  "audit.verify": "owner admin, whole",
   "budgets.read": "owner admin viewer",
   "budgets.write": "owner admin",
   "calls.read": "owner admin viewer",

@@ -9,6 +9,7 @@ import { type TenantParts, tenantParts } from "../../core/api/tenant-parts.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
+import { createRequestAudit } from "../../core/identity/request-audit.ts";
 import type { Sessions } from "../../core/identity/sessions.ts";
 import { keysOf } from "../../core/identity/keys.ts";
 import { routesOf, serverOf, type Route } from "../../core/server.ts";
@@ -78,6 +79,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
+    const requestAudit = createRequestAudit(database.audit, { logger: services.logger, now: clock.now });
     const holders = new Map<string, Holder>();
     const { sessions, tokenHolder, ...people } = peopleParts({ ...parts, key: Buffer.alloc(32, 2), publicUrl });
     const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
@@ -95,6 +97,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       takeLoginLink: (token: string) => admin.takeLoginLink(token),
       keys: service,
       ...people,
+      requestAudit,
       sessions,
     });
     const dependencies: Parameters<typeof serverOf>[0] = {
@@ -115,6 +118,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         version: "0.0.0",
         publicUrl,
         ...people,
+        requestAudit,
         tokenHolder: async (token) => holders.get(token) ?? tokenHolder(token),
         addressOf: () => "203.0.113.5",
         signedIn: async (request) =>

@@ -100,6 +100,8 @@ describe("people of an account", () => {
     "/api/ledger",
     "/api/ledger/balances",
     "/api/people",
+    "/api/audit",
+    "/api/audit/export",
     "/api/calls/export",
     "/api/ledger/export",
     "/api/usage/export?groupBy=key,account",

@@ -53,16 +53,13 @@ export function testAccounts({
     });
 
     test("what an account says of its calls is changed in part, gone when it says nothing, and kept over a restart", async () => {
-      const { accountTerms } = database();
+      const { accounts, accountTerms } = database();
       const id = await make("told", null);
       expect([accountTerms.isAnySet(), accountTerms.of(id)]).toEqual([false, null]);
       const models = ["it's/*", "fast"];
-      await accountTerms.change(id, { models, operations: ["chat"] });
-      const changed = await accountTerms.change(id, {
-        operations: "all",
-        metadata: { owner: "me" },
-        keyRotation: false,
-      });
+      await accounts.change(id, { terms: { models, operations: ["chat"] } });
+      await accounts.change(id, { terms: { operations: "all", metadata: { owner: "me" }, keyRotation: false } });
+      const changed = accountTerms.of(id);
       const all = {
         models,
         providers: "all",
@@ -74,7 +71,7 @@ export function testAccounts({
       await restart();
       const after = database().accountTerms;
       expect([after.isAnySet(), after.of(id), after.of("nobody")]).toEqual([true, changed, null]);
-      await after.change(id, { models: "all", metadata: {}, keyRotation: true });
+      await database().accounts.change(id, { terms: { models: "all", metadata: {}, keyRotation: true } });
       expect([after.isAnySet(), after.of(id)]).toEqual([false, null]);
       await restart();
       expect(database().accountTerms.isAnySet()).toBe(false);

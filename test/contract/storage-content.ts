@@ -45,15 +45,18 @@ export function testContent({ database, clock, restart }: ContentWorld): void {
       const account = { kind: "account", id: "same" } as const;
       const said = () => [key, account].map((owner) => database().content.setting(owner));
       expect([said(), database().content.isOnForSome()]).toEqual([[null, null], false]);
-      await database().content.set(key, "on");
-      await database().content.set(account, "forbid");
+      await database().accounts.create(
+        { id: "same", parentId: null, name: "A", createdMs: clock().now() },
+        { content: "forbid" },
+      );
+      await database().keys.create(aKey({ id: "same" }), null, "on");
       expect([said(), database().content.isOnForSome()]).toEqual([["on", "forbid"], true]);
       await restart();
       expect([said(), database().content.isOnForSome()]).toEqual([["on", "forbid"], true]);
-      await database().content.set(key, "off");
+      await database().keys.change("same", { content: "off" });
       expect([said(), database().content.isOnForSome()]).toEqual([["off", "forbid"], false]);
-      await database().content.set(key, null);
-      await database().content.set(account, null);
+      await database().keys.change("same", { content: null });
+      await database().accounts.change("same", { content: null });
       await restart();
       expect(said()).toEqual([null, null]);
     });

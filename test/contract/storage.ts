@@ -4,6 +4,7 @@ import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
 import { testAlerts } from "./storage-alerts.ts";
+import { testAudit } from "./storage-audit.ts";
 import { testBook } from "./storage-book.ts";
 import { testLimits } from "./storage-limits.ts";
 import { testBudgets } from "./storage-budgets.ts";
@@ -212,6 +213,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   testContent({ database: () => database, clock: () => clock, restart });
   testBook({ database: () => database, clock: () => clock, restart });
   testLimits({ database: () => database, clock: () => clock, restart });
+  testAudit({ database: () => database, clock: () => clock, restart });
 }
 
 async function failure(work: () => unknown): Promise<unknown> {

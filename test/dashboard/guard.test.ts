@@ -6,6 +6,7 @@ import { fakeLimits } from "../support/fake-limits.ts";
 import { fakeOutbox } from "../support/fake-outbox.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
+import { noRequestAudit } from "../support/no-request-audit.ts";
 import { keyRow, site } from "./site.ts";
 import { signedIn, visitor } from "./visitor.ts";
 
@@ -32,6 +33,7 @@ const routes = dashboardRoutes({
   takeLoginLink: async () => false,
   keys: { create: unreached, change: unreached, rotate: unreached, revoke: async () => null },
   version: "0",
+  requestAudit: noRequestAudit,
 });
 function unreached(): Promise<never> {
   return Promise.reject(new Error("not reached"));
@@ -55,7 +57,9 @@ describe("without a session", () => {
 
 describe("a request that changes something", () => {
   for (const { path } of routes.filter((route) => route.method !== "GET" && route.access === "session")) {
-    const refusals: Readonly<Record<string, { fields?: Record<string, string>; headers?: Record<string, string> }>> = {
+    const requestAudit: Readonly<
+      Record<string, { fields?: Record<string, string>; headers?: Record<string, string> }>
+    > = {
       "without the token": { fields: { csrf: "" } },
       "with another token": { fields: { csrf: "0".repeat(64) } },
       "from another origin": { headers: { origin: "https://evil.example" } },
@@ -65,7 +69,7 @@ describe("a request that changes something", () => {
       "same-site": { headers: { "sec-fetch-site": "same-site" } },
       "as another type": { headers: { "content-type": "text/plain" } },
     };
-    for (const [what, { fields, headers }] of Object.entries(refusals)) {
+    for (const [what, { fields, headers }] of Object.entries(requestAudit)) {
       test(`${path} ${what} is refused and changes nothing`, async () => {
         const one = seeded();
         const browser = await signedIn(one);

@@ -16,6 +16,7 @@ import { fakeLimits } from "../support/fake-limits.ts";
 import { fakeOutbox } from "../support/fake-outbox.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
+import { noRequestAudit } from "../support/no-request-audit.ts";
 
 export interface Site {
   readonly database: FakeDatabase;
@@ -85,7 +86,6 @@ export function site({
         if (budget !== undefined && !(Number(budget.usd) > 0))
           throw new GatewayError("invalid-request", `A budget must be above 0, not "${budget.usd}".`);
         const id = crypto.randomUUID();
-        if (content !== undefined) await database.content.set({ kind: "key", id }, content);
         const row = await database.keys.create(
           {
             id,
@@ -114,6 +114,7 @@ export function site({
                 limitNano: Number(budget.usd) * 1e9,
                 createdMs: clock.nowMs,
               },
+          content,
         );
         return { row, secret: newSecret };
       },
@@ -135,6 +136,7 @@ export function site({
       revoke: async (id) => database.keys.revoke(id, clock.nowMs),
     },
     version: "0.1.0",
+    requestAudit: noRequestAudit,
     sessions,
     ...(clientAddress && { clientAddress }),
   });

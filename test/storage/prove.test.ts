@@ -118,6 +118,16 @@ const damages: Readonly<Record<string, Damage>> = {
     codes: ["answer-broken"],
     mended: true,
   },
+  "a changed entry of the audit log": {
+    sql: "DROP TRIGGER audit_entries_stay; UPDATE audit_entries SET actor_name = 'nobody' WHERE seq = 1",
+    codes: ["audit-broken"],
+    mended: false,
+  },
+  "an audit log without its end": {
+    sql: "DROP TRIGGER audit_entries_remain; DELETE FROM audit_entries WHERE seq = (SELECT seq FROM audit_head)",
+    codes: ["audit-broken"],
+    mended: false,
+  },
   "a call that is in no block": {
     sql: "DELETE FROM call_blocks WHERE field = 'model'",
     codes: ["call-unindexed"],

@@ -5,13 +5,16 @@ import { disabledAccounts } from "../../core/storage/disabled-accounts.ts";
 import type { AdjustmentRepository } from "../../core/storage/adjustment.ts";
 import { adjustmentRepository } from "../../core/storage/repositories/adjustments.ts";
 import { labelsOf } from "../../core/storage/repositories/labels.ts";
+import { type AuditedWriter, auditedWriter } from "../../core/storage/audit-writer.ts";
 import { budgetBook } from "../../core/storage/budget-book.ts";
 import type { CallFilter, CallRepository, GroupField } from "../../core/storage/database.ts";
 import type { KeyRepository } from "../../core/storage/key.ts";
 import { groupCommit } from "../../core/storage/group-commit.ts";
 import { accountRepository } from "../../core/storage/repositories/accounts.ts";
+import { accountTermsRepository } from "../../core/storage/repositories/account-terms.ts";
 import { callRepository } from "../../core/storage/repositories/calls.ts";
 import { budgetRepository } from "../../core/storage/repositories/budgets.ts";
+import { contentRepository } from "../../core/storage/repositories/content.ts";
 import { entriesOf } from "../../core/storage/repositories/credits.ts";
 import { exportRepository } from "../../core/storage/repositories/exports.ts";
 import { keyRepository } from "../../core/storage/repositories/keys.ts";
@@ -35,6 +38,8 @@ const mayBeScanned = ["open_calls", "disabled_accounts"];
 const folder = temporaryFolder();
 let client: SqliteClient;
 let statements: Set<string>;
+let audited: AuditedWriter;
+let contents: ReturnType<typeof contentRepository>;
 let calls: CallRepository;
 let keys: KeyRepository;
 let adjustments: AdjustmentRepository;
@@ -55,9 +60,19 @@ beforeAll(async () => {
   insertCall(client, { ...aCall, status: "refused" });
   const fold = foldReader(database)({ calls: 10, groups: 10 });
   if (fold) rollupWriter(client, database).add(fold);
+  audited = auditedWriter(database, writer, Date.now);
+  contents = contentRepository(database, writer, audited);
   calls = callRepository(database);
-  keys = keyRepository(database, writer, book);
-  accounts = accountRepository(database, writer, accountTree(database), disabledAccounts(database), Date.now);
+  keys = keyRepository(database, audited, book, contents);
+  accounts = accountRepository({
+    database,
+    writer: audited,
+    tree: accountTree(database),
+    disabledOnes: disabledAccounts(database),
+    terms: accountTermsRepository(database),
+    contents,
+    now: Date.now,
+  });
   adjustments = adjustmentRepository({
     client,
     database,
@@ -68,7 +83,7 @@ beforeAll(async () => {
     rollups: rollupWriter(client, database),
     now: Date.now,
   });
-  budgets = budgetRepository(database, writer, book, Date.now);
+  budgets = budgetRepository(database, audited, book, Date.now);
 });
 afterAll(() => client.close());
 beforeEach(() => statements.clear());
@@ -317,11 +332,8 @@ describe("reports read no table from end to end", () => {
 
   test("a key by its digest", async () => {
     // Prepared once, when the repository is made: the statement itself is asked for again.
-    keyRepository(
-      sqliteDatabase(recordingInto(statements)),
-      groupCommit(client, { beforeCommit() {}, afterRollback() {} }),
-      budgetBook(client, sqliteDatabase(client)),
-    );
+    const recorded = sqliteDatabase(recordingInto(statements));
+    keyRepository(recorded, audited, budgetBook(client, sqliteDatabase(client)), contents);
     expect([...statements].some((sql) => sql.includes('"keys"."digest" = ?'))).toBe(true);
     expect(offences()).toEqual([]);
   });

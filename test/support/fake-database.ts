@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/chat/error.ts";
+import { emptyHead } from "../../core/storage/audit-chain.ts";
 import type { ContentSetting } from "../../core/storage/content.ts";
 import { type AccountTerms, openTerms } from "../../core/storage/account-terms.ts";
 import type { BudgetRow, NewBudget } from "../../core/storage/budget.ts";
@@ -32,7 +33,16 @@ export interface Seed {
 }
 export interface FakeDatabase extends Pick<
   Database,
-  "accounts" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention" | "sessions"
+  | "accounts"
+  | "audit"
+  | "accountTerms"
+  | "budgets"
+  | "calls"
+  | "content"
+  | "credits"
+  | "keys"
+  | "retention"
+  | "sessions"
 > {
   /** The rows themselves, for a test to look at and change. */
   readonly rows: {
@@ -81,7 +91,22 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     return row === undefined ? null : (keys[at] = { ...row, ...change(row) });
   };
 
+  function keepTerms(id: string, terms: Partial<AccountTerms> = {}) {
+    if (Object.keys(terms).length > 0) termsOf.set(id, { ...openTerms, ...termsOf.get(id), ...terms });
+  }
+  function keepContent(kind: "key" | "account", id: string, setting: ContentSetting | null | undefined) {
+    if (setting === null) contentSettings.delete(`${kind}/${id}`);
+    else if (setting !== undefined) contentSettings.set(`${kind}/${id}`, setting);
+  }
+
   return {
+    audit: {
+      list: () => ({ data: [], next: null }),
+      get: () => null,
+      head: () => emptyHead,
+      verify: (through) => ({ through, broken: null, more: false }),
+      add: () => {},
+    },
     retention: () => ({
       keepMs: null,
       oldestMs: null,
@@ -111,11 +136,15 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
           (row) => row.id,
           query,
         ),
-      create(row) {
+      create(row, { content, terms } = {}) {
+        keepContent("account", row.id, content);
+        keepTerms(row.id, terms);
         accounts.push(row);
         return summary(row);
       },
-      change(id, { disabled: isDisabled, ...change }) {
+      change(id, { disabled: isDisabled, content, terms, ...change }) {
+        keepTerms(id, terms);
+        keepContent("account", id, content);
         const at = accounts.findIndex((row) => row.id === id);
         const row = accounts[at];
         if (row === undefined) return null;
@@ -133,26 +162,18 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     accountTerms: {
       isAnySet: () => termsOf.size > 0,
       of: (id) => termsOf.get(id) ?? null,
-      change(id, change) {
-        const said = { ...openTerms, ...termsOf.get(id), ...change };
-        termsOf.set(id, said);
-        return said;
-      },
     },
     content: {
       setting: ({ kind, id }) => contentSettings.get(`${kind}/${id}`) ?? null,
       isOnForSome: () => contentSettings.size > 0,
-      set({ kind, id }, setting) {
-        if (setting === null) contentSettings.delete(`${kind}/${id}`);
-        else contentSettings.set(`${kind}/${id}`, setting);
-      },
       write: () => {},
       read: () => null,
       remove: () => 0,
       size: () => ({ calls: 0, bytes: 0 }),
     },
     keys: {
-      create({ digest, ...row }, budget) {
+      create({ digest, ...row }, budget, content) {
+        keepContent("key", row.id, content);
         const made: KeyRow = { ...row, disabledMs: null, revokedMs: null, lastUsedMs: null };
         keys.push(made);
         digests.set(digest, made.id);
@@ -165,7 +186,10 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
       },
       hasImported: () => keys.some(({ imported }) => imported),
       declare: () => [],
-      change: (id, change) => changed(id, () => change),
+      change(id, { content, ...change }) {
+        keepContent("key", id, content);
+        return changed(id, () => change);
+      },
       rotate: (id, { digest, ...secret }) => {
         digests.set(digest, id);
         return changed(id, () => secret);

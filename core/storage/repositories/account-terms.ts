@@ -1,38 +1,38 @@
 import { eq } from "drizzle-orm";
 import { type AccountTerms, type AccountTermsRepository, openTerms } from "../account-terms.ts";
-import type { GroupCommit } from "../group-commit.ts";
 import { accountTerms } from "../schema/sqlite-account-terms.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 
 export interface StoredAccountTerms extends AccountTermsRepository {
+  /** Inside a transaction: only what is given changes, for the next call on. */
+  put(accountId: string, change: Partial<AccountTerms>): void;
   /** After a rollback. */
   reload(): void;
 }
 
-export function accountTermsRepository(database: SqliteDatabase, writer: GroupCommit): StoredAccountTerms {
+export function accountTermsRepository(database: SqliteDatabase): StoredAccountTerms {
   const read = () => new Map(database.select().from(accountTerms).all().map(entryOf));
   let known = read();
   return {
     isAnySet: () => known.size > 0,
     of: (accountId) => known.get(accountId) ?? null,
     reload: () => void (known = read()),
-    change: (accountId, change) =>
-      writer.run(() => {
-        const terms = { ...openTerms, ...known.get(accountId), ...change };
-        if (saysNothing(terms)) {
-          database.delete(accountTerms).where(eq(accountTerms.accountId, accountId)).run();
-          known.delete(accountId);
-          return terms;
-        }
-        const set = columnsOf(terms);
-        database
-          .insert(accountTerms)
-          .values({ accountId, ...set })
-          .onConflictDoUpdate({ target: accountTerms.accountId, set })
-          .run();
-        known.set(accountId, terms);
-        return terms;
-      }),
+    put(accountId, change) {
+      if (Object.keys(change).length === 0) return;
+      const terms = { ...openTerms, ...known.get(accountId), ...change };
+      if (saysNothing(terms)) {
+        database.delete(accountTerms).where(eq(accountTerms.accountId, accountId)).run();
+        known.delete(accountId);
+        return;
+      }
+      const set = columnsOf(terms);
+      database
+        .insert(accountTerms)
+        .values({ accountId, ...set })
+        .onConflictDoUpdate({ target: accountTerms.accountId, set })
+        .run();
+      known.set(accountId, terms);
+    },
   };
 }
 

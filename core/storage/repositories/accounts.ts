@@ -1,14 +1,18 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { GatewayError } from "../../chat/error.ts";
+import { openTerms } from "../account-terms.ts";
+import type { Change, Fields } from "../audit.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { DisabledAccounts } from "../disabled-accounts.ts";
 import type { AccountRepository, AccountSummary } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
-import type { GroupCommit } from "../group-commit.ts";
 import { people } from "../schema/sqlite-people.ts";
 import { accounts, budgets, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import type { StoredAccountTerms } from "./account-terms.ts";
+import type { ContentSettings } from "./content.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { refsUnder } from "./under.ts";
 
@@ -18,13 +22,18 @@ export const defaultAccount = "default";
 /** Levels of the tree, the root's and the lowest one's included. */
 const maxLevels = 8;
 
-export function accountRepository(
-  database: SqliteDatabase,
-  writer: GroupCommit,
-  tree: AccountTree,
-  disabledOnes: DisabledAccounts,
-  now: () => number,
-): AccountRepository {
+export interface AccountDependencies {
+  readonly database: SqliteDatabase;
+  readonly writer: AuditedWriter;
+  readonly tree: AccountTree;
+  readonly disabledOnes: DisabledAccounts;
+  readonly contents: ContentSettings;
+  readonly terms: Pick<StoredAccountTerms, "of" | "put">;
+  readonly now: () => number;
+}
+
+export function accountRepository(dependencies: AccountDependencies): AccountRepository {
+  const { database, writer, tree, disabledOnes, contents, terms, now } = dependencies;
   const parent = alias(accounts, "parent");
   const child = alias(accounts, "child");
   const select = () =>
@@ -89,8 +98,8 @@ export function accountRepository(
         .all();
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
-    create: ({ parentId, ...account }) =>
-      writer.run(() => {
+    create: ({ parentId, ...account }, { content, terms: said = {} } = {}) =>
+      writer.run((tell) => {
         const parentRef = parentId === null ? null : parentOf(parentId).ref;
         if (parentRef !== null) checkPlace(1, parentRef);
         const made = database
@@ -100,12 +109,18 @@ export function accountRepository(
           .all()[0];
         if (!made) throw new Error("the new account has no row");
         tree.plant(made.ref, parentRef);
+        if (content !== undefined) contents.put({ kind: "account", id: account.id }, content);
+        terms.put(account.id, said);
+        tell(changeOf("create", account.id, null, fieldsOf(get(account.id))));
         return { ...account, parentId, children: 0, keys: 0, disabled: false };
       }),
-    change: (id, { name, parentId, disabled }) =>
-      writer.run(() => {
+    change: (id, { name, parentId, disabled, content, terms: said = {} }) =>
+      writer.run((tell) => {
         const row = one(id);
         if (!row) return null;
+        const before = fieldsOf(get(id));
+        if (content !== undefined) contents.put({ kind: "account", id }, content);
+        terms.put(id, said);
         if (disabled !== undefined) disabledOnes.put(row, disabled, now());
         if (name !== undefined) database.update(accounts).set({ name }).where(eq(accounts.ref, row.ref)).run();
         if (parentId !== undefined && parentId !== row.parentId) {
@@ -119,10 +134,12 @@ export function accountRepository(
           tree.move(row.ref, parentRef, freshMoment(database, now()));
         }
         tree.forget();
-        return get(id);
+        const changed = get(id);
+        tell(changeOf("change", id, before, fieldsOf(changed)));
+        return changed;
       }),
     remove: (id) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const row = one(id);
         if (!row) return false;
         if (id === defaultAccount) refuse("conflict", "the account default cannot be removed");
@@ -130,11 +147,22 @@ export function accountRepository(
         if (row.keys > 0) refuse("conflict", "the account has keys that are not revoked");
         if (peopleOf(row.ref)) refuse("conflict", "the account has people");
         if (budgetsOn(id)) refuse("conflict", "the account has a budget or a balance");
+        tell(changeOf("remove", id, fieldsOf(get(id)), null));
         database.update(accounts).set({ removedMs: now() }).where(eq(accounts.ref, row.ref)).run();
         tree.forget();
         return true;
       }),
   };
+
+  function fieldsOf(row: AccountSummary | null): Fields | null {
+    if (row === null) return null;
+    const { id, name, parentId, disabled } = row;
+    const content = contents.setting({ kind: "account", id });
+    return { name, parentId, disabled, content, ...(terms.of(id) ?? openTerms) };
+  }
+  function changeOf(what: string, id: string, before: Fields | null, after: Fields | null): Change {
+    return { action: `account.${what}`, object: { kind: "account", id }, accountId: id, before, after };
+  }
 }
 
 function refuse(kind: "not-found" | "conflict" | "invalid-request", message: string, param?: string): never {

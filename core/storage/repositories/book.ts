@@ -1,5 +1,8 @@
 import { asc, desc, eq, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
+import type { Json } from "../../chat/json.ts";
+import type { Change, Fields } from "../audit.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { BookEntryRow, BookRepository, NewBookEntry } from "../book.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { bookEntries, unpricedTargets } from "../schema/sqlite-book.ts";
@@ -13,8 +16,16 @@ export interface Book extends BookRepository {
   reload(): void;
 }
 
+export interface BookDependencies {
+  readonly database: SqliteDatabase;
+  /** For what calls count. */
+  readonly writer: GroupCommit;
+  readonly audited: AuditedWriter;
+  readonly now: () => number;
+}
+
 /** Entries are few, and each is read on every call: they are kept in memory, which one writer keeps equal to the table. */
-export function bookRepository(database: SqliteDatabase, writer: GroupCommit, now: () => number): Book {
+export function bookRepository({ database, writer, audited, now }: BookDependencies): Book {
   const read = () => database.select().from(bookEntries).orderBy(asc(bookEntries.ref)).all().map(entryOf);
   let entries: readonly BookEntryRow[] = read();
   const count = preparedCount(database);
@@ -47,25 +58,40 @@ export function bookRepository(database: SqliteDatabase, writer: GroupCommit, no
     entries: () => entries,
     reload: () => void (entries = read()),
     async add(entry) {
-      const row = await writer.run(() => {
+      const row = await audited.run((tell) => {
         const made = insert(entry);
         entries = [...entries, made];
+        tell(changeOf("set", made));
         return made;
       });
       return row;
     },
     remove: (id) =>
-      writer.run(() => {
+      audited.run((tell) => {
         const entry = entries.find((one) => one.id === id);
         if (!entry) return "unknown";
         if (entry.effectiveMs <= now()) return "effective";
         database.delete(bookEntries).where(eq(bookEntries.id, id)).run();
         entries = entries.filter((one) => one.id !== id);
+        tell(changeOf("remove", entry));
         return "removed";
       }),
     countUnpriced: (provider, model) => writer.run(() => count(provider, model, now())),
     unpriced: () => database.select().from(unpricedTargets).orderBy(desc(unpricedTargets.lastMs)).all(),
   };
+}
+
+function changeOf(what: "set" | "remove", row: BookEntryRow): Change {
+  const { kind, id, target, effectiveMs } = row;
+  const value = valueOf(row);
+  const fields: Fields = {
+    target,
+    ...(kind === "charge" && { account: row.account }),
+    effectiveMs,
+    value: value === null ? null : (JSON.parse(value) as Json),
+  };
+  const sides = what === "set" ? { before: null, after: fields } : { before: fields, after: null };
+  return { action: `${kind}.${what}`, object: { kind, id }, accountId: null, ...sides };
 }
 
 function preparedCount(database: SqliteDatabase): (provider: string, model: string, atMs: number) => void {

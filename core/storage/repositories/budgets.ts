@@ -1,17 +1,19 @@
 import { and, desc, eq, inArray, isNull, lt, or, type SQL } from "drizzle-orm";
+import type { Change, Fields } from "../audit.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "../budget.ts";
 import { freshMoment } from "../fresh-moment.ts";
-import type { GroupCommit } from "../group-commit.ts";
 import { accounts, budgets, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { noteStarts } from "../window-starts.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { accountOf } from "./scope-account.ts";
 import { refsUnder } from "./under.ts";
 
 export function budgetRepository(
   database: SqliteDatabase,
-  writer: GroupCommit,
+  writer: AuditedWriter,
   book: BudgetBook,
   now: () => number,
 ): BudgetRepository {
@@ -29,16 +31,32 @@ export function budgetRepository(
     return book.row(budget, now());
   };
   /** What it comes to after the columns are set; `null`: no such budget. */
-  const updated = (id: string, columns: (ref: number) => Partial<typeof budgets.$inferInsert>) =>
-    writer.run(() => {
+  const updated = (
+    id: string,
+    what: "change" | "reset",
+    columns: (ref: number) => Partial<typeof budgets.$inferInsert>,
+  ) =>
+    writer.run((tell) => {
       const row = refs(eq(budgets.id, id), 1)[0];
       if (!row) return null;
+      const before = shown(row);
       const set = columns(row.ref);
       if (Object.keys(set).length > 0) database.update(budgets).set(set).where(eq(budgets.ref, row.ref)).run();
       book.refresh(row.ref);
       touch(row.ref);
+      const fieldsOf = (budget: BudgetRow): Fields => ({
+        ...budgetFields(budget),
+        ...(what === "reset" && { spentNano: budget.spentNano }),
+      });
+      tell(changeOf(what, before, { before: fieldsOf(before), after: fieldsOf(shown(row)) }));
       return row;
     });
+  const changeOf = (what: string, { id, scope }: NewBudget, sides: Pick<Change, "before" | "after">): Change => ({
+    action: `budget.${what}`,
+    object: { kind: "budget", id },
+    accountId: accountOf(database, scope),
+    ...sides,
+  });
   /** Its thresholds are looked at when the transaction ends: of another limit, other sums pass them. */
   function touch(ref: number) {
     const budget = book.byRef(ref);
@@ -52,8 +70,9 @@ export function budgetRepository(
       return found;
     },
     create: (budget) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const createdMs = freshMoment(database, budget.createdMs);
+        tell(changeOf("create", budget, { before: null, after: budgetFields(budget) }));
         return shown({ ref: insertBudget(database, book, { ...budget, createdMs }) });
       }),
     get(id) {
@@ -68,7 +87,7 @@ export function budgetRepository(
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
     async change(id, { increase, alertPercents, ...terms }) {
-      const row = await updated(id, () => ({
+      const row = await updated(id, "change", () => ({
         ...terms,
         ...(alertPercents !== undefined && { alertPercents: JSON.stringify(alertPercents) }),
         ...(increase !== undefined && { extraNano: increase?.nano ?? 0, extraUntilMs: increase?.untilMs ?? 0 }),
@@ -76,7 +95,7 @@ export function budgetRepository(
       return row && shown(row);
     },
     async reset(id) {
-      const row = await updated(id, (ref) => {
+      const row = await updated(id, "reset", (ref) => {
         const budget = book.byRef(ref);
         const resetMs = freshMoment(database, now());
         // The row is there from now on, so that what started before is summed up to it, whatever is reset later.
@@ -86,15 +105,29 @@ export function budgetRepository(
       return row && shown(row);
     },
     remove: (id) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const row = refs(eq(budgets.id, id), 1)[0];
         if (!row) return false;
+        const budget = shown(row);
+        tell(changeOf("remove", budget, { before: budgetFields(budget), after: null }));
         database.update(budgets).set({ removedMs: now() }).where(eq(budgets.ref, row.ref)).run();
         book.refresh(row.ref);
         return true;
       }),
   };
 }
+
+/** What is told of a budget in the audit log: what was said of it, not what it counted. */
+export const budgetFields = (budget: NewBudget): Fields => ({
+  scope: { ...budget.scope },
+  window: budget.window,
+  timeZone: budget.timeZone ?? null,
+  limitNano: budget.limitNano,
+  onShortfall: budget.onShortfall,
+  admission: budget.admission,
+  increase: budget.increase ? { ...budget.increase } : null,
+  alertPercents: budget.alertPercents,
+});
 
 /** Whether a budget is of one of these accounts, or of a key of theirs. */
 function isOfSome(database: SqliteDatabase, under: string): SQL | undefined {

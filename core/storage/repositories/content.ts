@@ -1,22 +1,33 @@
 import { Buffer } from "node:buffer";
 import { asc, count, eq, inArray, lt, type SQL, sql } from "drizzle-orm";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { ContentOwner, ContentRepository, ContentSetting } from "../content.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { callContents, contentSettings } from "../schema/sqlite-content.ts";
 import { accountLines, accounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { accountOf } from "./scope-account.ts";
 
 /** Rows that one transaction removes: each may have a hundred thousand bytes in pages of their own. */
 const removedAtOnce = 50;
 /** How often one write may look for older ones to make place. */
 const maxEvictions = 4;
 
-export interface SqliteContent extends ContentRepository {
+/** For the transactions of other repositories, with what else they write of the owner. */
+export interface ContentSettings {
+  setting(owner: ContentOwner): ContentSetting | null;
+  put(owner: ContentOwner, setting: ContentSetting | null): void;
+}
+export interface SqliteContent extends ContentRepository, ContentSettings {
   /** After a rollback. */
   reload(): void;
 }
 
-export function contentRepository(database: SqliteDatabase, writer: GroupCommit): SqliteContent {
+export function contentRepository(
+  database: SqliteDatabase,
+  writer: GroupCommit,
+  audited: AuditedWriter,
+): SqliteContent {
   const settings = new Map<string, ContentSetting>();
   let on = 0;
   /** `null`: not summed up yet. */
@@ -59,30 +70,31 @@ export function contentRepository(database: SqliteDatabase, writer: GroupCommit)
     return refs.length;
   }
 
+  function put(owner: ContentOwner, setting: ContentSetting | null): void {
+    const { kind, id } = owner;
+    if (setting === null) {
+      database
+        .delete(contentSettings)
+        .where(sql`kind = ${kind} and id = ${id}`)
+        .run();
+      settings.delete(placeOf(owner));
+    } else {
+      database
+        .insert(contentSettings)
+        .values({ kind, id, setting })
+        .onConflictDoUpdate({ target: [contentSettings.kind, contentSettings.id], set: { setting } })
+        .run();
+      settings.set(placeOf(owner), setting);
+    }
+    recount();
+  }
+
   reload();
   return {
     reload,
     setting: (owner) => settings.get(placeOf(owner)) ?? null,
     isOnForSome: () => on > 0,
-    set: (owner, setting) =>
-      writer.run(() => {
-        const { kind, id } = owner;
-        if (setting === null) {
-          database
-            .delete(contentSettings)
-            .where(sql`kind = ${kind} and id = ${id}`)
-            .run();
-          settings.delete(placeOf(owner));
-        } else {
-          database
-            .insert(contentSettings)
-            .values({ kind, id, setting })
-            .onConflictDoUpdate({ target: [contentSettings.kind, contentSettings.id], set: { setting } })
-            .run();
-          settings.set(placeOf(owner), setting);
-        }
-        recount();
-      }),
+    put,
     write: ({ sealed, ...row }, maxTotalBytes) =>
       writer.run(() => {
         totalBytes ??= sized().bytes;
@@ -104,18 +116,25 @@ export function contentRepository(database: SqliteDatabase, writer: GroupCommit)
       return content;
     },
     remove: (which) =>
-      writer.run(() =>
-        removeSome(
-          "callId" in which
-            ? eq(callContents.callId, which.callId)
-            : "beforeMs" in which
-              ? lt(callContents.createdMs, which.beforeMs)
-              : ownedBy(database, which.owner),
-        ),
-      ),
+      "beforeMs" in which
+        ? writer.run(() => removeSome(lt(callContents.createdMs, which.beforeMs)))
+        : audited.run((tell) => {
+            const [where, object] =
+              "callId" in which
+                ? [eq(callContents.callId, which.callId), { kind: "call", id: which.callId }]
+                : [ownedBy(database, which.owner), which.owner];
+            const accountId = accountOfSome(database, where) ?? accountOf(database, object);
+            const calls = removeSome(where);
+            if (calls > 0) tell({ action: "content.remove", object, accountId, before: { calls }, after: null });
+            return calls;
+          }),
     size: sized,
   };
 }
+
+/** Of the first one found. */
+const accountOfSome = (database: SqliteDatabase, where: SQL): string | undefined =>
+  database.select({ id: callContents.accountId }).from(callContents).where(where).limit(1).all()[0]?.id;
 
 const placeOf = ({ kind, id }: ContentOwner): string => `${kind}/${id}`;
 

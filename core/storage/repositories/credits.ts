@@ -5,6 +5,7 @@ import type { CreditBook } from "../credit-book.ts";
 import type { Balance, CreditRepository, EntryFilter, LedgerEntry } from "../credit.ts";
 import type { Page, PageQuery } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, budgets, calls, credits, ledger } from "../schema/sqlite.ts";
@@ -14,7 +15,9 @@ import { fewAccounts, idsUnder, refsUnder } from "./under.ts";
 
 export interface CreditDependencies {
   readonly database: SqliteDatabase;
+  /** For what ends by itself. */
   readonly writer: GroupCommit;
+  readonly audited: AuditedWriter;
   readonly book: BudgetBook;
   readonly creditBook: CreditBook;
   readonly now: () => number;
@@ -22,7 +25,7 @@ export interface CreditDependencies {
 }
 
 export function creditRepository(dependencies: CreditDependencies): CreditRepository {
-  const { database, writer, book, creditBook, now, newId } = dependencies;
+  const { database, writer, audited, book, creditBook, now, newId } = dependencies;
   const balanceOf = (accountId: string): Budget | undefined =>
     book.inScope({ kind: "account", id: accountId }).find(({ prepaid }) => prepaid);
 
@@ -70,7 +73,7 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
   return {
     balance: upToDate,
     add: ({ accountId, nano, expiresMs, note }) =>
-      writer.run(() => {
+      audited.run((tell) => {
         const account = database
           .select({ ref: accounts.ref })
           .from(accounts)
@@ -97,6 +100,13 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
         book.touch(book.counters(balanceOf(accountId) ?? balance, 0));
         creditBook.forget();
         const { kind, deltaNano } = row;
+        tell({
+          action: "credit.add",
+          object: { kind: "credit", id: String(entry.seq) },
+          accountId,
+          before: null,
+          after: { accountId, nano, expiresMs, note },
+        });
         return {
           entry: { seq: entry.seq, accountId, callId: null, kind, deltaNano, createdMs, expiresMs, note },
           balance: shown(balanceOf(accountId) ?? balance),

@@ -3,12 +3,13 @@ import { GatewayError } from "../../chat/error.ts";
 import { moneyUntil } from "../adjusted.ts";
 import type { UsageRange } from "../database.ts";
 import type { ExportRepository } from "../export.ts";
-import { callColumns, entryColumns, usageColumns } from "../export-columns.ts";
+import { auditColumns, callColumns, entryColumns, usageColumns } from "../export-columns.ts";
 import { encodedRows } from "../export-text.ts";
 import { dayMs } from "../range-parts.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, totalsHourly } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { auditRows } from "./audit.ts";
 import { entryRows } from "./credits.ts";
 import { walkedRows } from "./ended-calls.ts";
 import { type OwnerSpan, usageReports } from "./usage-report.ts";
@@ -36,6 +37,12 @@ export function exportRepository(database: SqliteDatabase, size: PartSize = part
       const rows = entryRows(database, filter, before, size.rows);
       const last = rows.length === size.rows ? rows.at(-1) : undefined;
       return { bytes: encodedRows(format, entryColumns, rows, !after), next: last ? `${last.seq}-0` : null };
+    },
+    audit(filter, { format, after }) {
+      const [before] = cursorIn(after) ?? [Number.MAX_SAFE_INTEGER];
+      const rows = auditRows(database, filter, before, size.rows);
+      const last = rows.length === size.rows ? rows.at(-1) : undefined;
+      return { bytes: encodedRows(format, auditColumns, rows, !after), next: last ? `${last.seq}-0` : null };
     },
     usage(range, { format, after }) {
       const columns = usageColumns(range.groupBy);

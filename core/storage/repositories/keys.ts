@@ -1,16 +1,19 @@
 import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
+import type { Change, Fields } from "../audit.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import { lastOfKeyInBlocks, lastOfKeysAfterBlocks } from "../call-blocks.ts";
 import type { Page, PageQuery, Under } from "../database.ts";
-import type { GroupCommit } from "../group-commit.ts";
 import type { KeyRepository, KeyRow, KeyTerms, NewKey } from "../key.ts";
 import { accounts, keys } from "../schema/sqlite.ts";
 import { olderSecrets } from "../schema/sqlite-keys.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { purgedKeys } from "../schema/sqlite-upkeep.ts";
-import { insertBudget } from "./budgets.ts";
+import { budgetFields, insertBudget } from "./budgets.ts";
+import type { ContentSettings } from "./content.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { accountOf } from "./scope-account.ts";
 import { refsUnder } from "./under.ts";
 
 /** Of calls that are gone for their age. */
@@ -68,7 +71,12 @@ export function keyReads(database: SqliteDatabase) {
 const lately = (row: Stored, last: ReadonlyMap<number | null, number>): KeyRow =>
   shown({ ...row, lastUsedMs: last.get(row.ref) ?? row.lastUsedMs });
 
-export function keyRepository(database: SqliteDatabase, writer: GroupCommit, book: BudgetBook): KeyRepository {
+export function keyRepository(
+  database: SqliteDatabase,
+  writer: AuditedWriter,
+  book: BudgetBook,
+  contents: ContentSettings,
+): KeyRepository {
   const reads = keyReads(database);
   // On the path of every call whose key is not cached: without the look-up of its last use.
   const onCalls = { ...columns, lastUsedMs: sql<number | null>`null` };
@@ -151,13 +159,14 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
       return imported;
     },
     declare: (declared, atMs) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const names = new Set(declared.map(({ declaredAs }) => declaredAs));
         const before = database
           .select({ ref: keys.ref, id: keys.id, declaredAs: keys.declaredAs })
           .from(keys)
           .where(isNotNull(keys.declaredAs))
           .all();
+        const rows = new Map(before.map(({ id }) => [id, reads.get(id)]));
         for (const { ref, declaredAs } of before)
           if (!names.has(declaredAs))
             database
@@ -184,23 +193,33 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
             throw new GatewayError(error.kind, error.message, { param: key.declaredAs });
           }
         });
+        for (const id of new Set([...rows.keys(), ...ids]))
+          tell(changeOf("key.declare", id, facts(rows.get(id) ?? null), facts(reads.get(id))));
         return ids.flatMap((id) => reads.get(id) ?? []);
       }),
-    create: (key, budget) =>
-      writer.run(() => {
+    create: (key, budget, content) =>
+      writer.run((tell) => {
         const row = insert(key);
+        if (content !== undefined) contents.put({ kind: "key", id: key.id }, content);
         if (budget) insertBudget(database, book, budget);
+        const budgetOfIt = budget && { budget: budgetFields(budget) };
+        tell(changeOf("key.create", key.id, null, { ...facts(row), ...budgetOfIt }));
         return row;
       }),
     change: (id, change) =>
-      writer.run(() => {
+      writer.run((tell) => {
+        const before = facts(reads.get(id));
         const columnsOfChange = stored(change);
         if (Object.keys(columnsOfChange).length > 0)
           database.update(keys).set(columnsOfChange).where(eq(keys.id, id)).run();
-        return reads.get(id);
+        if (before && change.content !== undefined) contents.put({ kind: "key", id }, change.content);
+        const row = reads.get(id);
+        tell(changeOf("key.change", id, before, facts(row)));
+        return row;
       }),
     rotate: (id, secret, atMs, untilMs) =>
-      writer.run(() => {
+      writer.run((tell) => {
+        const before = facts(reads.get(id));
         const present = database.select().from(keys).where(eq(keys.id, id)).all()[0];
         if (!present) return null;
         if (present.revokedMs !== null) throw new GatewayError("conflict", "the key is revoked");
@@ -225,7 +244,9 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
           .set({ digest: secret.digest, prefix: secret.prefix, last4: secret.last4, imported: secret.imported })
           .where(eq(keys.ref, present.ref))
           .run();
-        return reads.get(id);
+        const row = reads.get(id);
+        tell(changeOf("key.rotate", id, before, { ...facts(row), olderSecretsUntil: untilMs }));
+        return row;
       }),
     olderSecrets: (id, atMs) =>
       database
@@ -241,15 +262,27 @@ export function keyRepository(database: SqliteDatabase, writer: GroupCommit, boo
         .orderBy(desc(olderSecrets.untilMs))
         .all(),
     revoke: (id, atMs) =>
-      writer.run(() => {
+      writer.run((tell) => {
+        const before = facts(reads.get(id));
         database
           .update(keys)
           .set({ revokedMs: sql`coalesce(${keys.revokedMs}, ${atMs})` })
           .where(eq(keys.id, id))
           .run();
-        return reads.get(id);
+        const row = reads.get(id);
+        tell(changeOf("key.revoke", id, before, facts(row)));
+        return row;
       }),
   };
+
+  function facts(row: KeyRow | null): Fields | null {
+    if (row === null) return null;
+    const { id, lastUsedMs: _, createdMs: __, ...told } = row;
+    return { ...told, limits: { ...told.limits }, content: contents.setting({ kind: "key", id }) };
+  }
+  function changeOf(action: string, id: string, before: Fields | null, after: Fields | null): Change {
+    return { action, object: { kind: "key", id }, accountId: accountOf(database, { kind: "key", id }), before, after };
+  }
 }
 
 type Texts = Record<"models" | "operations" | "routes", string | null> &

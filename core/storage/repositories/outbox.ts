@@ -1,4 +1,5 @@
 import { and, asc, count, eq, inArray, isNull, lt, lte, max, min, notExists, sql } from "drizzle-orm";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { AlertWriter } from "../alert-writer.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import type { OutboxRepository, Position, Subscription, UsagePage } from "../outbox.ts";
@@ -11,13 +12,15 @@ import { alertReads, eventColumns, eventOf } from "./alerts.ts";
 export interface OutboxDependencies {
   readonly database: SqliteDatabase;
   readonly writer: GroupCommit;
+  /** For what somebody asks for. */
+  readonly audited: AuditedWriter;
   readonly alertWriter: AlertWriter;
   /** Reads the events of usage after a position. */
   readonly usageAfter: (after: Position, limit: number) => UsagePage | Promise<UsagePage>;
 }
 
 export function outboxRepository(dependencies: OutboxDependencies): OutboxRepository {
-  const { database, writer, alertWriter, usageAfter } = dependencies;
+  const { database, writer, audited, alertWriter, usageAfter } = dependencies;
   let subscriptions: readonly Subscription[] = [];
   const takesUsage = ({ events }: Subscription) => events.includes("usage.call") || events.includes("usage.adjustment");
   const rowOf = (name: string) => database.select().from(receivers).where(eq(receivers.name, name)).all()[0];
@@ -159,7 +162,7 @@ export function outboxRepository(dependencies: OutboxDependencies): OutboxReposi
       });
     },
     retry: (receiver, eventId, nowMs) =>
-      writer.run(() => {
+      audited.run((tell) => {
         const asked = and(
           eq(deliveries.receiver, receiver),
           eq(deliveries.state, "dead"),
@@ -172,6 +175,14 @@ export function outboxRepository(dependencies: OutboxDependencies): OutboxReposi
           const later = and(eq(deliveries.receiver, receiver), sql`${deliveries.state} = 'waiting'`);
           database.update(deliveries).set({ nextMs: nowMs }).where(later).run();
         }
+        if (found.length > 0 || eventId === null)
+          tell({
+            action: "delivery.retry",
+            object: { kind: "receiver", id: receiver },
+            accountId: null,
+            before: null,
+            after: { eventId, deliveries: found.length },
+          });
         return found.length;
       }),
     forget: (beforeMs) =>

@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
 import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, type SQL } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
-import type { GroupCommit } from "../group-commit.ts";
-import type { PeopleRepository, PersonChange, PersonRow } from "../people.ts";
+import type { Change, Fields } from "../audit.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
+import type { NewLink, PeopleRepository, PersonChange, PersonRow } from "../people.ts";
 import { people, personLinks, personTokens } from "../schema/sqlite-people.ts";
 import { accounts, sessions } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -11,7 +12,7 @@ import { type FoundPerson, personColumns, personRow } from "./person-row.ts";
 import { personTokenRepository } from "./person-tokens.ts";
 import { refsUnder } from "./under.ts";
 
-export function peopleRepository(database: SqliteDatabase, writer: GroupCommit): PeopleRepository {
+export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter): PeopleRepository {
   const select = () =>
     database
       .select({ ref: people.ref, person: personColumns, password: people.password, totp: people.totp })
@@ -65,27 +66,32 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
       const row = one("id" in by ? eq(people.id, by.id) : eq(people.email, by.email));
       return row ? { person: personRow(row.person), password: row.password, totp: row.totp } : null;
     },
-    create: ({ accountId, ...person }) =>
-      writer.run(() => {
+    create: ({ accountId, ...person }, link = null) =>
+      writer.run((tell) => {
         checkAddress(person.email, 0);
         database
           .insert(people)
           .values({ ...person, accountRef: accountRef(accountId) })
           .run();
-        return get(person.id) ?? missing();
+        if (link) putLink(refOf(person.id), link);
+        const made = get(person.id) ?? missing();
+        tell(changeOf("create", made, { before: null, after: fieldsOf(made) }));
+        return made;
       }),
     change: (id, change) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const row = one(eq(people.id, id));
         if (!row) return null;
         checkAddress(change.email, row.ref);
         if (isWholeOwner(row.person) && !isWholeOwner({ ...row.person, ...change })) checkOwnerLeft(row.ref);
         const columns = columnsOf(change, accountRef);
         if (Object.keys(columns).length > 0) database.update(people).set(columns).where(eq(people.ref, row.ref)).run();
-        return get(id);
+        const changed = get(id) ?? missing();
+        tell(changeOf("change", changed, { before: fieldsOf(personRow(row.person)), after: fieldsOf(changed) }));
+        return changed;
       }),
     remove: (id) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const row = one(eq(people.id, id));
         if (!row) return false;
         if (isWholeOwner(row.person)) checkOwnerLeft(row.ref);
@@ -93,26 +99,36 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
         database.delete(personTokens).where(eq(personTokens.personRef, row.ref)).run();
         database.delete(personLinks).where(eq(personLinks.personRef, row.ref)).run();
         database.delete(people).where(eq(people.ref, row.ref)).run();
+        const person = personRow(row.person);
+        tell(changeOf("remove", person, { before: fieldsOf(person), after: null }));
         return true;
       }),
     setPassword: (id, hash, keep) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const ref = refOf(id);
+        const person = get(id) ?? missing();
         database.update(people).set({ password: hash }).where(eq(people.ref, ref)).run();
         database.delete(personLinks).where(eq(personLinks.personRef, ref)).run();
-        database
+        const ended = database
           .delete(sessions)
           .where(and(eq(sessions.personRef, ref), keep === null ? undefined : ne(sessions.digest, keep)))
-          .run();
+          .returning({ digest: sessions.digest })
+          .all();
+        const before = { hasPassword: person.hasPassword };
+        const after = { hasPassword: true, password: "changed", sessionsEnded: ended.length };
+        tell(changeOf("password", person, { before, after }));
       }),
     setTotp: (id, totp) =>
-      writer.run(() => {
+      writer.run((tell) => {
+        const person = get(id) ?? missing();
         const [secret, recovery] = totp === null ? [null, []] : [Buffer.from(totp.secret), totp.recovery];
         database
           .update(people)
           .set({ totp: secret, recovery: JSON.stringify(recovery) })
           .where(eq(people.ref, refOf(id)))
           .run();
+        const after = totp === null ? { hasTotp: false } : { hasTotp: true, totp: "changed" };
+        tell(changeOf("totp", person, { before: { hasTotp: person.hasTotp }, after }));
       }),
     takeStep: (id, step) =>
       writer.run(() => {
@@ -125,23 +141,25 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
         return taken.length > 0;
       }),
     takeRecovery: (id, hash) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const row = database.select({ recovery: people.recovery }).from(people).where(eq(people.id, id)).all()[0];
         const left: readonly string[] = JSON.parse(row?.recovery ?? "[]");
         if (!left.includes(hash)) return false;
         const recovery = JSON.stringify(left.filter((one_) => one_ !== hash));
         database.update(people).set({ recovery }).where(eq(people.id, id)).run();
+        const sides = { before: { recoveryCodes: left.length }, after: { recoveryCodes: left.length - 1 } };
+        tell(changeOf("recover", get(id) ?? missing(), sides));
         return true;
       }),
     signedIn: (id, atMs) =>
       writer.run(() => {
         database.update(people).set({ signedInMs: atMs }).where(eq(people.id, id)).run();
       }),
-    setLink: (id, { digest, expiresMs }) =>
-      writer.run(() => {
-        const personRef = refOf(id);
-        database.delete(personLinks).where(eq(personLinks.personRef, personRef)).run();
-        database.insert(personLinks).values({ digest, personRef, expiresMs }).run();
+    setLink: (id, link) =>
+      writer.run((tell) => {
+        putLink(refOf(id), link);
+        const after = { link: "changed", expiresMs: link.expiresMs };
+        tell(changeOf("link", get(id) ?? missing(), { before: null, after }));
       }),
     findLink: (digest, nowMs) => linked(digest, nowMs),
     takeLink: (digest, nowMs) =>
@@ -152,6 +170,11 @@ export function peopleRepository(database: SqliteDatabase, writer: GroupCommit):
       }),
   };
 
+  /** In the place of the one before. */
+  function putLink(personRef: number, { digest, expiresMs }: NewLink): void {
+    database.delete(personLinks).where(eq(personLinks.personRef, personRef)).run();
+    database.insert(personLinks).values({ digest, personRef, expiresMs }).run();
+  }
   function linked(digest: string, nowMs: number): PersonRow | null {
     const row = database
       .select({ person: personColumns })
@@ -173,6 +196,21 @@ const isOwner = and(
 );
 const isWholeOwner = ({ role, kind, accountId, hasPassword }: Omit<FoundPerson, "accountRef">): boolean =>
   role === "owner" && kind === "person" && accountId === null && hasPassword === 1;
+
+const changeOf = (what: string, { id, accountId }: PersonRow, sides: Pick<Change, "before" | "after">): Change => ({
+  action: `person.${what}`,
+  object: { kind: "person", id },
+  accountId,
+  ...sides,
+});
+
+const fieldsOf = ({ kind, email, name, role, accountId }: PersonRow): Fields => ({
+  kind,
+  email,
+  name,
+  role,
+  accountId,
+});
 
 function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
   return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };

@@ -1,5 +1,6 @@
 import { and, desc, eq, gt, isNull, or } from "drizzle-orm";
-import type { GroupCommit } from "../group-commit.ts";
+import type { Change } from "../audit.ts";
+import type { AuditedWriter } from "../audit-writer.ts";
 import type { PeopleRepository } from "../people.ts";
 import { people, personTokens } from "../schema/sqlite-people.ts";
 import { accounts } from "../schema/sqlite.ts";
@@ -9,16 +10,28 @@ import { personColumns, personRow } from "./person-row.ts";
 /** `refOf` throws `not-found` for an unknown person. */
 export function personTokenRepository(
   database: SqliteDatabase,
-  writer: GroupCommit,
+  writer: AuditedWriter,
   refOf: (personId: string) => number,
 ): Pick<PeopleRepository, "addToken" | "tokensOf" | "removeToken" | "findToken"> {
+  function changeOf(what: string, personId: string, id: string, sides: Pick<Change, "before" | "after">): Change {
+    const owner = database
+      .select({ accountId: accounts.id })
+      .from(people)
+      .leftJoin(accounts, eq(accounts.ref, people.accountRef))
+      .where(eq(people.id, personId))
+      .all()[0];
+    return { action: `token.${what}`, object: { kind: "token", id }, accountId: owner?.accountId ?? null, ...sides };
+  }
+
   return {
     addToken: (personId, { digest, ...token }) =>
-      writer.run(() => {
+      writer.run((tell) => {
         database
           .insert(personTokens)
           .values({ ...token, digest, personRef: refOf(personId) })
           .run();
+        const { name, last4, expiresMs } = token;
+        tell(changeOf("create", personId, token.id, { before: null, after: { personId, name, last4, expiresMs } }));
         return token;
       }),
     tokensOf: (personId) =>
@@ -36,9 +49,12 @@ export function personTokenRepository(
         .orderBy(desc(personTokens.ref))
         .all(),
     removeToken: (personId, id) =>
-      writer.run(() => {
+      writer.run((tell) => {
         const own = and(eq(personTokens.id, id), eq(personTokens.personRef, refOf(personId)));
-        return database.delete(personTokens).where(own).returning({ ref: personTokens.ref }).all().length > 0;
+        const { name, last4 } = personTokens;
+        const gone = database.delete(personTokens).where(own).returning({ name, last4 }).all()[0];
+        if (gone) tell(changeOf("remove", personId, id, { before: { personId, ...gone }, after: null }));
+        return gone !== undefined;
       }),
     findToken(digest, nowMs) {
       const row = database

@@ -15,7 +15,7 @@ const hourMs = 3_600_000;
 async function world(changed: Partial<ContentLogOptions> = {}) {
   const bench = await newBench();
   const { database, services, clock, logged } = bench;
-  await database.content.set({ kind: "account", id: "default" }, "on");
+  await database.accounts.change("default", { content: "on" });
   const log = createContentLog({
     repository: database.content,
     key,

@@ -1,0 +1,112 @@
+import { desc, eq, lt } from "drizzle-orm";
+import { isJsonArray, isJsonObject, type Json } from "../chat/json.ts";
+import { maskSecrets } from "../chat/mask.ts";
+import type { Author, Change, Fields } from "./audit.ts";
+import { currentAsker } from "./audit-author.ts";
+import { hashOf, headOf } from "./audit-chain.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import { auditEntries, auditHead } from "./schema/sqlite-audit.ts";
+import type { SqliteDatabase } from "./sqlite-database.ts";
+
+/**
+ * Writes into the audit log what was done. Only for the transaction that does it. `author`: where what is done makes known
+ * who does it.
+ */
+export type Tell = (change: Change, author?: Author) => void;
+
+/** For whatever people or the operator may change: as `GroupCommit`, with the log. */
+export interface AuditedWriter {
+  /**
+   * What `work` tells is written down in its transaction, as done by whoever asked for it: neither is there without the
+   * other.
+   */
+  run<T>(work: (tell: Tell) => T): Promise<T>;
+}
+
+export function auditedWriter(database: SqliteDatabase, writer: GroupCommit, now: () => number): AuditedWriter {
+  return {
+    run(work) {
+      // Now: later, in the transaction of many, nobody knows who asked for which.
+      const asker = currentAsker();
+      return writer.run(() =>
+        work((change, by = asker.author) => {
+          if (append(database, by, change, now())) asker.told = true;
+        }),
+      );
+    },
+  };
+}
+
+/** Inside a transaction. `false`: it changes nothing, and is no change. */
+function append(database: SqliteDatabase, author: Author, change: Change, nowMs: number): boolean {
+  const { before, after } = differing(change);
+  if (before !== null && after !== null && Object.keys(after).length === 0 && Object.keys(before).length === 0)
+    return false;
+  // Read here and not kept: a command may write beside the process that serves.
+  const head = headOf(database);
+  const entry = {
+    seq: head.seq + 1,
+    createdMs: Math.max(nowMs, newestMs(database)),
+    actorKind: author.kind,
+    actorId: author.id,
+    actorName: author.name,
+    actorRole: author.role,
+    actorAccountId: author.accountId,
+    address: author.address,
+    route: author.route,
+    action: change.action,
+    objectKind: change.object.kind,
+    objectId: change.object.id,
+    accountId: change.accountId,
+    before: textOf(before),
+    after: textOf(after),
+    times: change.times ?? 1,
+  };
+  const hash = hashOf(head.hash, entry);
+  database
+    .insert(auditEntries)
+    .values({ ...entry, hash })
+    .run();
+  database.update(auditHead).set({ seq: entry.seq, hash }).where(eq(auditHead.id, 1)).run();
+  return true;
+}
+
+function newestMs(database: SqliteDatabase): number {
+  const { createdMs, seq } = auditEntries;
+  const newest = database.select({ createdMs }).from(auditEntries).where(lt(seq, Number.MAX_SAFE_INTEGER));
+  return newest.orderBy(desc(seq)).limit(1).all()[0]?.createdMs ?? 0;
+}
+
+/** Of a change, only the fields that are not the same in both. */
+function differing({ before, after }: Change): { readonly before: Fields | null; readonly after: Fields | null } {
+  if (before === null || after === null) return { before, after };
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  );
+  const of = (fields: Fields): Fields =>
+    Object.fromEntries(names.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]]])));
+  return { before: of(before), after: of(after) };
+}
+
+/** Characters of one field: an entry is for ever. */
+const maxField = 4_000;
+
+function textOf(fields: Fields | null): string | null {
+  if (fields === null) return null;
+  const kept = Object.entries(fields).map(([name, value]) => {
+    const masked = value === undefined ? undefined : withoutSecrets(value);
+    const { length } = JSON.stringify(masked ?? null);
+    return [name, length > maxField ? `${length} characters, not kept here` : masked] as const;
+  });
+  return JSON.stringify(Object.fromEntries(kept));
+}
+
+/** People paste what they should not into names and notes. */
+function withoutSecrets(value: Json): Json {
+  if (typeof value === "string") return maskSecrets(value);
+  if (isJsonArray(value)) return value.map(withoutSecrets);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, item]) => (item === undefined ? [] : [[name, withoutSecrets(item)]])),
+  );
+}
