@@ -36,7 +36,6 @@ import { watchStreams } from "../pipeline/watch.ts";
 import { loopWatchdog } from "../pipeline/watchdog.ts";
 import { within } from "../plugin/deadline.ts";
 import { resolvePlugins } from "../plugin/load.ts";
-import type { Logger } from "../plugin/plugin.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
 import { watchLoop } from "../runtime/loop-lag.ts";
 import { createEgress, startClient } from "../runtime/egress.ts";
