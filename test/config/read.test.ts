@@ -230,8 +230,12 @@ describe("files of the repository", () => {
   });
 
   test("so does all that it shows behind a #", async () => {
-    const shown = readText("llm-proxy.example.yaml").replace(/^  # ([\w-]+: \{)/gm, "  $1");
-    const env = Object.fromEntries(shown.matchAll(/\$\{(\w+)\}/g).map(([, name]) => [name, "a-value"]));
+    const shown = readText("llm-proxy.example.yaml")
+      .replace(/^ {2}# ([\w-]+: \{)/gm, "  $1")
+      .replace(/^# (\w+:)\n#( {3}[\w-]+: \{)/gm, "$1\n$2");
+    const valueOf = (name: string) =>
+      name.endsWith("_URL") ? "https://hooks.example.com/T1" : "a-value-of-some-length";
+    const env = Object.fromEntries([...shown.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => [name, valueOf(name)]));
     const text = shown.replace(/\$\{file:[^}]+\}/g, "a-secret");
     const loaded = await readConfig({ path: "llm-proxy.example.yaml", text, env });
     const { acme, ...builtIn } = loaded.config.provider;
@@ -239,6 +243,7 @@ describe("files of the repository", () => {
     const config = { ...loaded.config, provider: builtIn };
     const used = (await resolvePlugins({ ...loaded, config }, builtins)).map(({ plugin }) => plugin.name);
     for (const name of ["openai", "anthropic", "google", "openai-compatible"]) expect(used).toContain(name);
+    expect(loaded.config.keys).toMatchObject([{ name: "ci" }]);
   });
 
   test("the JSON schema and the README's reference are what plugins/generate.ts writes", async () => {
