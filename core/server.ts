@@ -17,8 +17,11 @@ import type { Services } from "./pipeline/services.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
 
-/** Who may use a route. Each handler checks for itself; the list is what is promised, and tests compare the two. */
-export type Access = "public" | "key" | "admin" | "session";
+/**
+ * Who may use a route. Each handler checks for itself; the list is what is promised, and tests compare the two.
+ * `key-session`: the holder of an API key who signed in to the dashboard.
+ */
+export type Access = "public" | "key" | "admin" | "session" | "key-session";
 
 export interface Route {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE" | "HEAD";
@@ -95,7 +98,7 @@ export const routesOf = ({
     },
   },
 
-  ...selfRoutes(self, services),
+  ...selfRoutes(self, services, api.addressOf),
   metricsRoute({ services, entrance: entranceOf(api), lag, troubles, outbox, version: api.version }),
   ...adminRoutes(api),
   ...dashboardRoutes(dashboard),

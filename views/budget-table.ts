@@ -54,7 +54,11 @@ export const resets = ({ resetsAtMs, window }: BudgetLine): Html =>
   resetsAtMs === null ? html`<span class="none">${window === "lifetime" ? "never" : "–"}</span>` : time(resetsAtMs);
 
 /** Spent and held as parts of the limit. */
-export function gauge({ limitNano, spentNano, heldNano }: BudgetLine): Html {
+export function gauge({
+  limitNano,
+  spentNano,
+  heldNano,
+}: Pick<BudgetLine, "limitNano" | "spentNano" | "heldNano">): Html {
   const spent = percent(spentNano, limitNano);
   const held = Math.min(100 - spent, percent(heldNano, limitNano));
   return html`<svg class="gauge" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${spent} % spent, ${held} % held"><title>${spent} % spent, ${held} % held</title><rect class="rest" width="100" height="6" /><rect class="${spent >= 90 ? "wrong" : "fill"}" width="${spent}" height="6" /><rect class="held" x="${spent}" width="${held}" height="6" /></svg>`;

@@ -28,6 +28,8 @@ export interface Shell {
     /** May change nothing but what is their own: forms are not shown, and would be refused. */
     readonly onlyReads: boolean;
   };
+  /** `key`: the holder of a key is signed in, who has one page and a way out of its own. Absent: a person. */
+  readonly session?: "person" | "key";
   readonly version: string;
   /** A warning that stays on every page. */
   readonly banner: string | null;
@@ -58,16 +60,20 @@ ${shell.banner !== null && html`<p class="banner" role="note">${shell.banner}</p
 </html>`;
 }
 
-const header = ({ section, csrf, visitor }: Shell): Html => html`<header class="top">
-  <a class="brand" href="/dashboard">LLM Proxy</a>
+const header = ({ section, csrf, visitor, session = "person" }: Shell): Html => html`<header class="top">
+  <a class="brand" href="${homes[session]}">LLM Proxy</a>
   <nav aria-label="Pages">${sections
-    .filter(([id]) => visitor?.closed.includes(id) !== true)
+    .filter(([id]) => session === "person" && visitor?.closed.includes(id) !== true)
     .map(
       ([id, href, label]) => html`<a href="${href}"${id === section && html` aria-current="page"`}>${label}</a>`,
     )}</nav>
-  <a class="self" href="/dashboard/me"${section === "me" && html` aria-current="page"`}>${visitor === undefined ? "My account" : name(visitor.name, 24)}</a>
-  <form method="post" action="/dashboard/logout"><input type="hidden" name="csrf" value="${csrf}"><button class="plain">Sign out</button></form>
+  <a class="self" href="${selves[session]}"${section === "me" && html` aria-current="page"`}>${visitor === undefined ? "My account" : name(visitor.name, 24)}</a>
+  <form method="post" action="${exits[session]}"><input type="hidden" name="csrf" value="${csrf}"><button class="plain">Sign out</button></form>
 </header>`;
+
+const homes = { person: "/dashboard", key: "/dashboard/me/key" } as const;
+const selves = { person: "/dashboard/me", key: "/dashboard/me/key" } as const;
+const exits = { person: "/dashboard/logout", key: "/dashboard/me/key/logout" } as const;
 
 const sections = [
   ["overview", "/dashboard", "Overview"],

@@ -65,7 +65,11 @@ const subject = (limit: LimitLine): Html => {
 };
 
 /** Counted and held as parts of the limit. */
-function limitGauge({ amount, used, held }: NonNullable<LimitPart["use"]>): Html {
+export function limitGauge({
+  amount,
+  used,
+  held,
+}: Pick<NonNullable<LimitPart["use"]>, "amount" | "used" | "held">): Html {
   const counted = percent(used, amount);
   const open = Math.min(100 - counted, percent(held, amount));
   const label = `${count(counted)} % counted, ${count(open)} % held`;

@@ -17,12 +17,13 @@ export interface LoginModel {
 }
 
 export function login(model: LoginModel): Html {
-  const { form, error, hint } = model;
+  const { form, error, hint, next } = model;
   return html`<section class="panel card">
     <h1><span class="brand">LLM Proxy</span></h1>
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     ${fields(model)}
     ${hint !== null && html`<p class="hint">${hint}</p>`}
+    ${(form.kind === "token" || form.kind === "password") && html`<details class="apart"><summary>Use an API key</summary>${whole(next, "Show what the key has left", apiKey)}</details>`}
     ${(form.kind === "token" || form.kind === "password") && html`<p class="hint">The admin token was printed at the first start, or is set as <code>LLM_PROXY_ADMIN_TOKEN</code>. Lost it? Run <code>bun core/main.ts admin-token --new</code>.</p>`}
   </section>`;
 }
@@ -73,6 +74,9 @@ const whole = (next: string, button: string, content: Html): Html => html`<form 
 
 const adminToken = (focus: boolean): Html => html`<label>Admin token
   <input type="password" name="token" autocomplete="${focus ? "current-password" : "off"}" required${focus && html` autofocus`} maxlength="1000" spellcheck="false"></label>`;
+
+const apiKey = html`<label>API key
+  <input type="password" name="key" autocomplete="off" required maxlength="1000" spellcheck="false"></label>`;
 
 const newPassword = (required: boolean): Html =>
   html`<input type="password" name="password" autocomplete="new-password"${required && html` required`} minlength="12" maxlength="256" placeholder="at least 12 characters">`;

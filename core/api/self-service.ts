@@ -3,25 +3,36 @@ import { remainingOf } from "../chat/limit.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { Bound, SelfService, StandingLimit } from "../identity/self.ts";
 import { lineTerms } from "../pipeline/account-terms.ts";
-import { limitsFor } from "../pipeline/scopes.ts";
+import { createThrottle } from "../identity/throttle.ts";
+import { callerScope } from "../pipeline/limit-book.ts";
+import { permitRoute } from "../pipeline/permit.ts";
+import { limitsFor, openAccounts } from "../pipeline/scopes.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Limit, LimitUse, Principal, RateLimiter, Scope } from "../plugin/plugin.ts";
+import { asAuthor, authorOf } from "../storage/audit-author.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Balance } from "../storage/credit.ts";
 import type { AccountRow, Database } from "../storage/database.ts";
 import type { FoundKey } from "../storage/key.ts";
 import type { KeyService } from "./key-service.ts";
+import { RotationSchema } from "./key-schemas.ts";
 import { missing } from "./keys.ts";
+import { checked } from "./route.ts";
 
-export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "limits" | "now"> {
+export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "limits" | "now" | "logger"> {
   readonly database: Pick<Database, "accounts" | "accountTerms" | "budgets" | "calls" | "credits" | "keys">;
-  readonly keys: Pick<Keys, "lookUp">;
+  readonly keys: Pick<Keys, "digestIn">;
   readonly service: Pick<KeyService, "rotate">;
 }
 
 const dayMs = 24 * 3_600_000;
 /** Calls without a key are in no rollup: their sums read each call of the range. */
 const callerRangeMs = 31 * dayMs;
+/** Per credential; they are no calls, so no limit of calls counts them. */
+const asksPerMinute = 60;
+/** Each leaves a secret that may still work. */
+const rotationsPerHour = 10;
+const hourMs = 3_600_000;
 /** More budgets than anybody puts on one scope. */
 const maxBudgets = 200;
 
@@ -29,6 +40,8 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
   const { database, keys, service, rateLimit, limits: book, now } = dependencies;
   /** Keys that get a new secret right now: of two at once only one can be shown the last. */
   const rotating = new Set<string>();
+  const asks = createThrottle(now, asksPerMinute);
+  const rotations = createThrottle(now, rotationsPerHour, hourMs);
 
   const lineOf = async ({ accountId }: Principal) => database.accounts.lineage(accountId, now());
   async function budgetsOn(scopes: readonly Scope[]): Promise<readonly BudgetRow[]> {
@@ -50,28 +63,39 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
   }
 
   return {
-    async view(principal, credential) {
+    async begin(principal, path) {
+      brake(asks.take(callerScope(principal).id));
+      permitRoute(principal, `http://self${path}`);
+      openAccounts(await lineOf(principal), principal.name, dependencies);
+    },
+    async secretOf(credential) {
+      const stored = keys.digestIn(credential);
+      return stored === null ? null : database.keys.findByDigest(stored);
+    },
+    async view(principal, secret) {
       const { keyId, accountId } = principal;
       const line = await lineOf(principal);
       const scopes = scopesOf(principal, line);
-      const [key, olderSecrets, found, budgets, balance, limits] = await Promise.all([
+      const [key, olderSecrets, budgets, balance, limits] = await Promise.all([
         keyId === null ? null : database.keys.get(keyId),
         keyId === null ? [] : database.keys.olderSecrets(keyId, now()),
-        credential === null ? null : keys.lookUp(credential),
         budgetsOn(scopes),
         balanceOf(line),
         limitsOf(principal, scopes),
       ]);
       const [account = { id: accountId, name: accountId }] = line;
+      const terms = lineTerms(line, database.accountTerms);
       return {
         principal,
         key,
         account: { id: account.id, name: account.name },
-        terms: lineTerms(line, database.accountTerms),
-        secretUntilMs: found?.untilMs ?? null,
+        terms,
+        secretUntilMs: secret?.untilMs ?? null,
         olderSecrets,
         ...boundMoney(budgets, balance),
         limits: boundLimits(limits),
+        mayRotate:
+          key?.declaredAs === null && isPresent(secret, key.id) && terms.every(({ keyRotation }) => keyRotation),
       };
     },
     async usage(principal, { from, to = now() + 1, groupBy }) {
@@ -89,17 +113,26 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
       const from = Math.max(filter.from ?? 0, now() - callerRangeMs);
       return database.calls.list({ ...filter, from, caller: { accountId, name } }, query);
     },
-    async rotate(principal, credential, input) {
+    async rotate(principal, shown, input, from) {
       const { keyId } = principal;
       if (keyId === null) throw new GatewayError("forbidden", "only keys are rotated here", notRotated);
       for (const { keyRotation } of lineTerms(await lineOf(principal), database.accountTerms))
         if (!keyRotation)
           throw new GatewayError("forbidden", "keys of the account do not rotate themselves", notRotated);
-      checkPresent(await keys.lookUp(credential), keyId);
+      if (!isPresent(shown, keyId))
+        throw new GatewayError("forbidden", "only the present secret of a key can rotate it", notRotated);
+      checked(RotationSchema, input);
+      brake(rotations.take(keyId));
       if (rotating.has(keyId)) throw new GatewayError("conflict", "the key is being rotated");
       rotating.add(keyId);
       try {
-        return (await service.rotate(keyId, input)) ?? missing();
+        // Another one may just be done, since the secret was looked up.
+        const row = (await database.keys.get(keyId)) ?? missing();
+        if (row.prefix !== shown?.row.prefix || row.last4 !== shown.row.last4)
+          throw new GatewayError("conflict", "the key was just rotated");
+        const { name, accountId } = principal;
+        const author = { ...authorOf("key", name), id: keyId, accountId, ...from };
+        return (await asAuthor(author, () => service.rotate(keyId, input))) ?? missing();
       } finally {
         rotating.delete(keyId);
       }
@@ -110,9 +143,14 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
 const notRotated = { code: "rotation_not_allowed" };
 
 /** Whoever found an old secret must not get at a new one. */
-function checkPresent(found: FoundKey | null, keyId: string): void {
-  if (found?.row.id === keyId && found.untilMs === null) return;
-  throw new GatewayError("forbidden", "only the present secret of a key can rotate it", notRotated);
+const isPresent = (secret: FoundKey | null, keyId: string): boolean =>
+  secret?.row.id === keyId && secret.untilMs === null;
+
+function brake(waitSeconds: number | null): void {
+  if (waitSeconds === null) return;
+  throw new GatewayError("rate-limited", `too many requests to /v1/me: wait ${waitSeconds} seconds`, {
+    retryAfterSeconds: waitSeconds,
+  });
 }
 
 /** What counts every call of the caller, whichever model it asks for. */

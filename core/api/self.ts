@@ -1,10 +1,7 @@
 import type { Static } from "@sinclair/typebox";
-import { GatewayError } from "../chat/error.ts";
 import { remainingOf } from "../chat/limit.ts";
 import type { SelfFilter, SelfRange, SelfService, SelfView } from "../identity/self.ts";
-import { createThrottle } from "../identity/throttle.ts";
 import { credentialFor } from "../pipeline/authenticate.ts";
-import { callerScope } from "../pipeline/limit-book.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { AccountTerms } from "../storage/account-terms.ts";
@@ -16,17 +13,12 @@ import { budgetAnswer, listOrNull, secretAnswer } from "./keys.ts";
 import { checked, checkedQuery } from "./route.ts";
 import { selfOperations } from "./self-operations.ts";
 
-/** Per credential and minute; they are no calls, so no limit of calls counts them. */
-const asksPerMinute = 60;
-/** Each leaves a secret that may still work. */
-const rotationsPerHour = 10;
-const hourMs = 3_600_000;
-
 /** What holders of a key, or of an issuer's token, ask of themselves. */
-export function selfRoutes(service: SelfService, services: Services) {
-  const asks = createThrottle(services.now, asksPerMinute);
-  const rotations = createThrottle(services.now, rotationsPerHour, hourMs);
-  const credentialIn = (request: Request) => credentialFor(request, dialectOf(request).name);
+export function selfRoutes(service: SelfService, services: Services, addressOf: (request: Request) => string | null) {
+  async function shown(request: Request) {
+    const credential = credentialFor(request, dialectOf(request).name);
+    return credential === null ? null : service.secretOf(credential);
+  }
 
   const { view, usage, calls, rotate } = selfOperations;
   const route = <Operation extends (typeof selfOperations)[keyof typeof selfOperations]>(
@@ -40,8 +32,8 @@ export function selfRoutes(service: SelfService, services: Services) {
       answered(
         request,
         services,
-        (principal) => {
-          brake(asks.take(callerScope(principal).id));
+        async (principal) => {
+          await service.begin(principal, path);
           return answer(principal, request);
         },
         status,
@@ -50,7 +42,7 @@ export function selfRoutes(service: SelfService, services: Services) {
   return [
     route(view, async (principal, request) => {
       checkedQuery(view.query, withoutKey(request));
-      return viewAnswer(await service.view(principal, credentialIn(request)), services.now());
+      return viewAnswer(await service.view(principal, await shown(request)), services.now());
     }),
     route(usage, async (principal, request) => {
       const { groupBy, ...range } = checkedQuery(usage.query, withoutKey(request));
@@ -68,9 +60,11 @@ export function selfRoutes(service: SelfService, services: Services) {
     }),
     route(rotate, async (principal, request) => {
       const input: Static<typeof rotate.body> = checked(rotate.body, await jsonOf(request));
-      brake(rotations.take(callerScope(principal).id));
-      const { row, secret } = await service.rotate(principal, credentialIn(request) ?? "", input);
-      const { olderSecrets } = await service.view(principal, secret);
+      const { row, secret } = await service.rotate(principal, await shown(request), input, {
+        address: addressOf(request),
+        route: `${rotate.method} ${rotate.path}`,
+      });
+      const { olderSecrets } = await service.view(principal, null);
       return {
         id: row.id,
         key: secret,
@@ -80,13 +74,6 @@ export function selfRoutes(service: SelfService, services: Services) {
       };
     }),
   ];
-}
-
-function brake(waitSeconds: number | null): void {
-  if (waitSeconds === null) return;
-  throw new GatewayError("rate-limited", `too many requests to /v1/me: wait ${waitSeconds} seconds`, {
-    retryAfterSeconds: waitSeconds,
-  });
 }
 
 /** Where the dialect lets a key stand in the address, it is no parameter. */
@@ -100,7 +87,7 @@ const restricts = ({ models, providers, operations }: AccountTerms): boolean =>
   models !== "all" || providers !== "all" || operations !== "all";
 
 function viewAnswer(view: SelfView, nowMs: number) {
-  const { principal, key, account, terms, secretUntilMs, olderSecrets, budgets, balance, limits } = view;
+  const { principal, key, account, terms, secretUntilMs, olderSecrets, budgets, balance, limits, mayRotate } = view;
   return {
     principal: principal.name,
     account: { ...account, metadata: Object.assign({}, ...terms.toReversed().map(({ metadata }) => metadata)) },
@@ -126,11 +113,7 @@ function viewAnswer(view: SelfView, nowMs: number) {
       providers: listOrNull(providers),
       operations: listOrNull(operations),
     })),
-    mayRotate:
-      key !== null &&
-      key.declaredAs === null &&
-      secretUntilMs === null &&
-      terms.every(({ keyRotation }) => keyRotation),
+    mayRotate,
     budgets: budgets.map(({ binds, ...budget }) => {
       const { alertPercents: _, admission: __, ...shown } = budgetAnswer(budget);
       const freeNano = Math.max(0, budget.limitNano - budget.spentNano - budget.heldNano);

@@ -3,7 +3,7 @@ import { timingSafeEqual } from "node:crypto";
 import { peopleParts } from "../api/people-parts.ts";
 import { priceService } from "../api/price-service.ts";
 import { limitService } from "../api/limit-service.ts";
-import { selfService } from "../api/self-service.ts";
+import { keyHolderParts } from "../api/key-holder-parts.ts";
 import { limitsWithin } from "../api/limits-within.ts";
 import { type TenantParts, tenantParts } from "../api/tenant-parts.ts";
 import { ConfigError } from "../config/problem.ts";
@@ -230,7 +230,7 @@ export const serve: Command = async (input) => {
     const limits = limitService({ ...keyParts, book: services.limits, limiters: services.rateLimit });
     const whole = tenantParts(keyParts, null);
     const { service } = whole;
-    const self = selfService({ ...services, ...keyParts, service });
+    const keyHolders = keyHolderParts({ ...services, ...keyParts, service });
     const pagesOver = ({ database: seen, service: keyed, accounts, budgets, credits, place }: TenantParts) => ({
       database: seen,
       money: { accounts, budgets, credits },
@@ -286,10 +286,11 @@ export const serve: Command = async (input) => {
           return session && { ...session.holder, address: addressOf(request) };
         },
       },
-      self,
+      self: keyHolders.self,
       dashboard: {
         ...pagesOver(whole),
         within: (accountId) => pagesOver(tenantParts(keyParts, accountId)),
+        keyHolders,
       },
     });
     listening = await listen({

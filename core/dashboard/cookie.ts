@@ -1,8 +1,14 @@
 /** Name and flags of the session cookie for one request. */
 export interface CookiePolicy {
-  readonly name: "__Host-llmp" | "llmp";
+  readonly name: "__Host-llmp" | "llmp" | "__Host-llmp-key" | "llmp-key";
   readonly secure: boolean;
 }
+
+/** Of the holder of an API key: another session than a person's, and neither opens what the other does. */
+export const keyCookie = ({ name, secure }: CookiePolicy): CookiePolicy => ({
+  name: name.startsWith("__Host-") ? "__Host-llmp-key" : "llmp-key",
+  secure,
+});
 
 /**
  * A browser keeps a `Secure` cookie only from https and from its own machine; anywhere else it drops it without a word

@@ -99,7 +99,7 @@ export const plainHttpWarning =
   "This dashboard is open over plain http, so its session cookie is not protected on the way: anyone on this network could take it. Put TLS in front and set server.publicUrl to the https address.";
 
 /** A page comes back here after the login. What htmx asked for does not: its path is no page. */
-function toLogin(request: Request): Response {
+export function toLogin(request: Request): Response {
   if (request.headers.get("hx-request") === "true") {
     const response = redirect("/dashboard/login");
     return new Response(null, {

@@ -1,11 +1,13 @@
 import { login, type LoginModel } from "../../views/login.ts";
 import { GatewayError } from "../chat/error.ts";
 import { addressForm, plainAddress, type SignedIn } from "../identity/sign-in.ts";
+import { keySessionMs } from "../identity/key-sessions.ts";
 import { sessionMs, type Sessions } from "../identity/sessions.ts";
 import { nobody } from "../identity/request-audit.ts";
 import { createThrottle } from "../identity/throttle.ts";
+import type { Author } from "../storage/audit.ts";
 import { asAuthor } from "../storage/audit-author.ts";
-import { cookiePolicy, readCookie, setCookie } from "./cookie.ts";
+import { cookiePolicy, keyCookie, readCookie, setCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { plainHttpWarning } from "./guard.ts";
 import { isSameOrigin, safeNext } from "./origin.ts";
@@ -17,7 +19,7 @@ const triesPerAccount = 30;
 
 /** The only two pages that are open to all. A GET never signs in, so that a mail scanner cannot use up a link. */
 export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
-  const { publicUrl, version, now, signIn, requestAudit } = dependencies;
+  const { publicUrl, version, now, signIn, requestAudit, keyHolders } = dependencies;
   const path = "/dashboard/login";
   const byAddress = createThrottle(now);
   const byAccount = createThrottle(now, triesPerAccount);
@@ -80,6 +82,7 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
       const again = await formOf(null);
       return show(request, { form: again, ...typed, error }, 429, { "retry-after": String(waitSeconds) });
     }
+    if (form.has("key")) return enterByKey(request, form, stranger);
     const settled = () => {
       byAddress.giveBack(address ?? "");
       byAccount.giveBack(account);
@@ -111,6 +114,21 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     const value = await asAuthor(stranger, () => sessions.open(found?.person.id ?? null, from));
     return redirect(next, { "set-cookie": setCookie(policy, value, sessionMs / 1000) });
   };
+
+  /** A session of its own kind, which opens the holder's page and nothing else. */
+  async function enterByKey(request: Request, form: URLSearchParams, stranger: Author): Promise<Response> {
+    const typed = (form.get("key") ?? "").trim();
+    const value = typed.length > maxLength ? null : await keyHolders.sessions.open(typed, request);
+    if (value === null) {
+      requestAudit.refused(stranger, "login.fail");
+      const error = "This is no API key that may be used now and from here.";
+      return show(request, { form: await formOf(null), next: safeNext(null), email: "", error }, 401);
+    }
+    byAddress.giveBack(stranger.address ?? "");
+    const policy = keyCookie(policyOf(request));
+    await keyHolders.sessions.close(readCookie(request.headers.get("cookie"), policy));
+    return redirect("/dashboard/me/key", { "set-cookie": setCookie(policy, value, keySessionMs / 1000) });
+  }
 
   const ask = async (request: Request): Promise<Response> => {
     const { searchParams } = new URL(request.url);

@@ -3,6 +3,8 @@ import type { EstimateLine } from "../../views/estimates.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
+import type { KeySessions } from "../identity/key-sessions.ts";
+import type { SelfService } from "../identity/self.ts";
 import type { Actor, Permission } from "../identity/policy.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import type { SignIn } from "../identity/sign-in.ts";
@@ -23,6 +25,7 @@ export type DashboardDatabase = Pick<
 export interface DashboardDependencies extends PageDependencies {
   /** The same for the people of an account, who see only what it holds. */
   readonly within: (accountId: string) => PageDependencies;
+  readonly keyHolders: { readonly sessions: KeySessions; readonly self: SelfService };
 }
 /** What pages are made of. */
 export interface PageDependencies {
@@ -167,7 +170,7 @@ export interface PageRoute {
 
 /** A route of the dashboard as the server takes it. */
 export interface DashboardRoute extends Pick<PageRoute, "method" | "path"> {
-  readonly access: "public" | "session";
+  readonly access: "public" | "session" | "key-session";
   /** What `handle` asks of whoever comes, beside a session; `null`: it is open to all. */
   readonly permission: Permission | null;
   readonly handle: (request: Request, params: Readonly<Record<string, string>>) => Promise<Response>;

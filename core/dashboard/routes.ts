@@ -10,6 +10,7 @@ import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { limitRoutes } from "./limits.ts";
 import { loginRoutes } from "./login.ts";
+import { keyHolderRoutes } from "./key-holder.ts";
 import { logoutRoutes } from "./logout.ts";
 import { meRoutes } from "./me.ts";
 import { overviewRoutes } from "./overview.ts";
@@ -27,6 +28,7 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
         accountId === null ? page : (pagesOf(dependencies.within(accountId))[place] ?? page),
       ),
     ),
+    ...keyHolderRoutes(dependencies),
     {
       method: "GET",
       path: "/dashboard/assets/:file",

@@ -14,10 +14,18 @@ export interface Keys extends KeyLookup {
   digest(key: string): string;
   /** What is stored of a key that was made elsewhere, of which only the SHA-256 is known: hex, lower case. */
   digestOfHash(sha256: string): string;
-  /** Whose secret it is, read anew, whether or not it may be used now; `null`: nobody's. */
-  lookUp(credential: string): Promise<FoundKey | null>;
+  /** What is stored of a credential that may be a key's; `null`: it cannot be one. */
+  digestIn(credential: string): string | null;
+  /** Who holds the secret with this digest, and may call with it now, from there; read anew. `null`: nobody. */
+  holder(stored: string, request: Request): Promise<KeyHolder | null>;
   /** Call it after every change of a key: the next call reads it again. */
   forget(id: string): void;
+}
+
+/** A secret as it is stored, and who calls with it. */
+export interface KeyHolder {
+  readonly principal: Principal;
+  readonly secret: FoundKey;
 }
 
 export interface KeysDependencies {
@@ -59,12 +67,15 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       for (const place of places.get(id) ?? []) cache.delete(place);
       places.delete(id);
     },
-    async lookUp(credential) {
+    digestIn(credential) {
       const looks = inspectKey(credential);
       if (looks === "damaged") return null;
-      return repository.findByDigest(
-        looks === "not-ours" ? digestOfHash(hash("sha256", credential)) : digest(credential),
-      );
+      return looks === "not-ours" ? digestOfHash(hash("sha256", credential)) : digest(credential);
+    },
+    async holder(stored, request) {
+      const secret = await repository.findByDigest(stored);
+      if (!secret || !mayCall(secret, request)) return null;
+      return { secret, principal: principalOf(secret.row) };
     },
     find(credential, request) {
       const place = hash("sha256", credential, "base64");
@@ -98,12 +109,16 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
     return changes === changesBefore ? remember(place, known) : known;
   }
 
-  function admitted({ row, untilMs, principal }: Known, request: Request): Principal {
-    if (row.revokedMs !== null || row.disabledMs !== null) throw invalid();
+  function admitted(known: Known, request: Request): Principal {
+    if (!mayCall(known, request)) throw invalid();
+    return known.principal;
+  }
+
+  function mayCall({ row, untilMs }: FoundKey, request: Request): boolean {
+    if (row.revokedMs !== null || row.disabledMs !== null) return false;
     const endMs = Math.min(row.expiresMs ?? Infinity, untilMs ?? Infinity);
-    if (endMs < Infinity && endMs <= now()) throw invalid();
-    if (row.cidrs.length > 0 && !isWithin(row.cidrs, addressOf(request))) throw invalid();
-    return principal;
+    if (endMs < Infinity && endMs <= now()) return false;
+    return row.cidrs.length === 0 || isWithin(row.cidrs, addressOf(request));
   }
 }
 

@@ -35,7 +35,11 @@ export async function scopesOf(
 }
 
 /** Their ids, nearest first. Throws `forbidden` where there is none, or one that takes no calls. */
-export function openAccounts(lineage: readonly AccountRow[], callId: string, services: Services): string[] {
+export function openAccounts(
+  lineage: readonly AccountRow[],
+  callId: string,
+  services: Pick<Services, "logger"> & { readonly database: Pick<Services["database"], "accounts"> },
+): string[] {
   if (lineage.length === 0) {
     services.logger.error({ callId }, "an auth plugin named an account that does not exist");
     throw new GatewayError("forbidden", "the account does not exist");

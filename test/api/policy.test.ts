@@ -159,7 +159,8 @@ describe("every route", () => {
           : [{ authorization: `Bearer ${key}` }, { "x-api-key": key }];
       for (const headers of credential) {
         const status = await asked(method, path.replace("*", "some/model"), headers);
-        if (status !== 401 && !(access === "session" && status === 303)) crossed.push(`${method} ${path}: ${status}`);
+        if (status !== 401 && !(access.endsWith("session") && status === 303))
+          crossed.push(`${method} ${path}: ${status}`);
       }
     }
     expect(crossed).toEqual([]);

@@ -3,7 +3,7 @@ import { aReceiver, fakeOutbox } from "../support/fake-outbox.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
 import { priceService } from "../../core/api/price-service.ts";
 import { limitService } from "../../core/api/limit-service.ts";
-import { selfService } from "../../core/api/self-service.ts";
+import { keyHolderParts } from "../../core/api/key-holder-parts.ts";
 import { limitsWithin } from "../../core/api/limits-within.ts";
 import { type TenantParts, tenantParts } from "../../core/api/tenant-parts.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
@@ -100,6 +100,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       requestAudit,
       sessions,
     });
+    const keyHolders = keyHolderParts({ ...services, ...parts, service: tenantParts(parts, null).service });
     const dependencies: Parameters<typeof serverOf>[0] = {
       services,
       troubles: () => [],
@@ -124,10 +125,11 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         signedIn: async (request) =>
           request.headers.get("cookie") === sessionCookie ? { ...operator, address: "203.0.113.5" } : null,
       },
-      self: selfService({ ...services, ...parts, service: tenantParts(parts, null).service }),
+      self: keyHolders.self,
       dashboard: {
         ...pagesOver(tenantParts(parts, null)),
         within: (accountId) => pagesOver(tenantParts(parts, accountId)),
+        keyHolders,
       },
     };
     const serve = serverOf(dependencies);

@@ -282,6 +282,16 @@ describe("POST /v1/me/rotation", () => {
     expect([first.status, first.headers.get("cache-control")]).toEqual([201, "no-store"]);
     const second: string = first.body.key;
     setup.gateway.secrets.add(second);
+    const [told] = setup.gateway.sql("select * from audit_entries order by seq desc limit 1");
+    expect(told).toMatchObject({
+      actor_kind: "key",
+      actor_id: key.id,
+      actor_name: "turning",
+      address: "127.0.0.1",
+      route: "POST /v1/me/rotation",
+      action: "key.rotate",
+      object_id: key.id,
+    });
     expect(first.body).toMatchObject({ id: key.id, last4: second.slice(-4) });
     expect(first.body.olderSecrets).toMatchObject([{ last4: key.key.slice(-4) }]);
     // Both work, and the older one learns when it ends.

@@ -1,6 +1,6 @@
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 
-type FakePeople = Pick<DashboardDependencies, "people" | "own" | "signIn">;
+type FakePeople = Pick<DashboardDependencies, "people" | "own" | "signIn" | "keyHolders">;
 
 /** Nobody is there but the operator. Tests with people use a real database. */
 export const fakePeople = (): FakePeople => ({
@@ -30,6 +30,17 @@ export const fakePeople = (): FakePeople => ({
     beginTotp: unreached,
     confirmTotp: unreached,
     dropTotp: unreached,
+  },
+  keyHolders: {
+    sessions: { open: async () => null, find: async () => null, close: async () => {} },
+    self: {
+      begin: unreached,
+      secretOf: unreached,
+      view: unreached,
+      usage: unreached,
+      calls: unreached,
+      rotate: unreached,
+    },
   },
   signIn: {
     password: async () => ({ done: "refused" }),
