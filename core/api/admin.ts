@@ -10,6 +10,7 @@ import { callRoutes } from "./calls.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf, type Gate } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
+import { type ProviderHealth, providerHealthRoutes } from "./provider-health.ts";
 import { exportRoutes } from "./exports.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
 import { jsonOf } from "./json-body.ts";
@@ -36,6 +37,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly own: OwnService;
   readonly limits: LimitService;
   readonly ratios: Pick<Ratios, "list">;
+  readonly health: ProviderHealth;
   readonly reprice: RepriceCalls;
   readonly outbox: OutboxRouteDependencies["outbox"];
   readonly version: string;
@@ -97,6 +99,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...auditRoutes(database, now),
     ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
+    ...providerHealthRoutes(dependencies.health),
     ...exportRoutes(database.exports, dependencies),
     ...peopleRoutes(dependencies.people),
     ...ownRoutes(dependencies.own, database, now),

@@ -5,7 +5,10 @@ import type { LoopLag } from "../runtime/loop-lag.ts";
 import { processUsage } from "../runtime/process-usage.ts";
 
 export interface ProcessMetricsInput {
-  readonly services: Pick<Services, "open" | "drains" | "watch" | "overload" | "database" | "limits" | "content">;
+  readonly services: Pick<
+    Services,
+    "open" | "drains" | "watch" | "overload" | "database" | "limits" | "content" | "breakers" | "bulkheads" | "retries"
+  >;
   readonly lag: Pick<LoopLag, "read">;
   readonly troubles: () => readonly string[];
   /** `null` for a reader who has shown no credential. */
@@ -14,7 +17,7 @@ export interface ProcessMetricsInput {
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
 export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
-  const { database, open, drains, watch, overload, limits, content } = services;
+  const { database, open, drains, watch, overload, limits, content, breakers, bulkheads, retries } = services;
   const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
@@ -30,6 +33,12 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
     gauge("llm_proxy_stalled_streams", "Those of them whose client takes nothing.", watch.held()),
     single("counter", "llm_proxy_shed_calls_total", "Calls refused because there was too much to do.", overload.shed),
     refusals(limits),
+    single("counter", "llm_proxy_retries_total", "Attempts that asked the same target again.", retries.taken),
+    single("counter", "llm_proxy_retries_denied_total", "Those the budget for retries did not allow.", retries.denied),
+    single("counter", "llm_proxy_breakers_opened_total", "How often a target was left alone.", breakers.opened),
+    single("counter", "llm_proxy_breaker_skips_total", "Attempts not made because it was.", breakers.skipped),
+    single("counter", "llm_proxy_provider_busy_total", "Attempts that found no place.", bulkheads.refused),
+    ...providerGauges(services),
     gauge("llm_proxy_drains", "Answers still read for their usage, after their client has left.", drains.size),
     gauge("llm_proxy_held_nano_usd", "Held on all budgets by calls in flight, in 1e-9 USD.", heldNano),
     gauge("llm_proxy_commits_waiting", "Writes that wait for the next commit.", commitsWaiting),
@@ -70,6 +79,28 @@ const refusals = ({ met }: LimitBook): Metric => ({
   help: "Calls that a limit refused, or, where it is not enforced, would have refused.",
   series: [...met.values()].map(({ labels, count }) => ({ labels, value: count })),
 });
+
+/** By provider only: clients make up names of models. */
+function providerGauges({ breakers, bulkheads }: Pick<Services, "breakers" | "bulkheads">): readonly Metric[] {
+  const open = new Map<string, number>();
+  for (const { provider, state } of breakers.list())
+    if (state !== "closed") open.set(provider, (open.get(provider) ?? 0) + 1);
+  const places = bulkheads.list();
+  const gaugeOf = (name: string, help: string, values: readonly (readonly [string, number])[]): Metric => ({
+    name,
+    type: "gauge",
+    help,
+    series: values.map(([provider, value]) => ({ labels: { provider }, value })),
+  });
+  const waiting = places.map(({ provider, waiting: count }) => [provider, count] as const);
+  const queued = places.map(({ provider, queued: count }) => [provider, count] as const);
+  const known = places.map(({ provider }) => [provider, open.get(provider) ?? 0] as const);
+  return [
+    gaugeOf("llm_proxy_open_breakers", "Models of a provider that are left alone now.", known),
+    gaugeOf("llm_proxy_provider_waiting", "Requests to a provider whose answer has not begun.", waiting),
+    gaugeOf("llm_proxy_provider_queued", "Calls that wait for a place at a provider.", queued),
+  ];
+}
 
 const buildInfo = (version: string): Metric => ({
   name: "llm_proxy_build_info",

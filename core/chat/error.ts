@@ -59,6 +59,14 @@ export interface ErrorDetails {
     readonly resetsAt: number | null;
     readonly [more: string]: unknown;
   };
+  /** Why a target is left alone for a while, and until when; times are epoch ms. */
+  readonly breaker?: {
+    readonly provider: string;
+    readonly model: string;
+    readonly reason: string;
+    readonly openSince: number;
+    readonly nextProbe: number;
+  };
   /** Where all limits of the refused claim stand: for the headers. */
   readonly use?: readonly LimitUse[];
   /** For the log only, never for the client. */

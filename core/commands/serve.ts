@@ -29,8 +29,6 @@ import { outboxOf } from "../outbox/outbox.ts";
 import type { Services } from "../pipeline/services.ts";
 import { keptRatios } from "../pipeline/ratios.ts";
 import { watchOverload } from "../pipeline/overload.ts";
-import { pause } from "../pipeline/pause.ts";
-import { retryBudget } from "../pipeline/retry-budget.ts";
 import { createVault } from "../pipeline/vault.ts";
 import { watchStreams } from "../pipeline/watch.ts";
 import { loopWatchdog } from "../pipeline/watchdog.ts";
@@ -45,6 +43,7 @@ import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
 import type { SettingRepository } from "../storage/database.ts";
+import { attemptParts, gatewaySettings } from "./attempt-parts.ts";
 import { type Command, pathOfConfig } from "./command.ts";
 import { declareKeys } from "./declared-keys.ts";
 import { sweepContent } from "./sweep-content.ts";
@@ -165,20 +164,12 @@ export const serve: Command = async (input) => {
         const address = addressOf(request);
         return address === null ? null : addressGroup(address);
       },
-      settings: {
-        maxBodyBytes: settings.maxBodyBytes,
-        attempts: settings.attempts,
-        firstByteTimeoutMs: settings.timeouts.firstByteMs,
-        idleTimeoutMs: settings.timeouts.idleMs,
-        stallTimeoutMs: settings.timeouts.stallMs,
-        disconnectDrainMs: settings.disconnect.drainMs,
-        maxDrains: settings.disconnect.maxDrains,
-      },
+      settings: gatewaySettings(settings),
+      ...attemptParts(settings, now),
       keepOpen: (request) => listening?.keepOpen(request),
       closeIdle: (request) => listening?.closeIdle(request),
       watch,
       overload,
-      retries: retryBudget(settings.attempts.retryShare, now),
       vault: createVault({
         key: derivedKey(secret.value, "signatures"),
         storage: database.namespace("core/signatures"),
@@ -200,7 +191,6 @@ export const serve: Command = async (input) => {
       ratios,
       transport: fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       random: Math.random,
-      pause,
       logger,
       now,
       newId,
@@ -270,6 +260,7 @@ export const serve: Command = async (input) => {
         content,
         limits,
         ratios,
+        health: services,
         outbox,
         reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger,

@@ -32,3 +32,37 @@ export const AttemptsSchema = closed(
   },
   "How often a call that fails before its first byte is tried.",
 );
+
+export const BreakerSchema = closed(
+  {
+    enabled: t.Boolean({ default: true, description: "`false`: every target is asked, however it does." }),
+    consecutive: t.Integer({ minimum: 1, default: 10, description: "So many failures in a row open it." }),
+    errorShare: t.Number({
+      minimum: 0.01,
+      maximum: 1,
+      default: 0.5,
+      description: "So does this share of failures, 1 for all of them, of at least `minCalls` within `windowMs`.",
+    }),
+    minCalls: t.Integer({ minimum: 1, default: 20, description: "With fewer calls the share says nothing." }),
+    windowMs: milliseconds(10_000, "How far back the share looks."),
+    probeMs: milliseconds(1_000, "An open one lets one call through this often, and closes when that goes well."),
+  },
+  "When a target (a provider's model) that fails is left alone for a while: its calls fall back or get 503.",
+);
+
+export const BulkheadSchema = closed(
+  {
+    maxWaiting: t.Integer({
+      minimum: 1,
+      default: 2_000,
+      description: "Requests to one provider whose answer has not begun; a stream that flows does not count.",
+    }),
+    maxQueued: t.Integer({
+      minimum: 0,
+      default: 500,
+      description: "Calls that wait for one of those to end; those beyond fall back or get 503 at once.",
+    }),
+    queueMs: milliseconds(2_000, "How long they wait; then they fall back or get 503."),
+  },
+  "What one provider that hangs may take of the process.",
+);

@@ -1,5 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
-import { AttemptsSchema } from "./attempts-schema.ts";
+import { AttemptsSchema, BreakerSchema, BulkheadSchema } from "./attempts-schema.ts";
 import { ContentSchema } from "./content-schema.ts";
 import { EgressSchema } from "./egress-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
@@ -68,6 +68,8 @@ export const ServerSchema = closed(
       "Limits on waiting, in milliseconds.",
     ),
     attempts: AttemptsSchema,
+    breaker: BreakerSchema,
+    bulkhead: BulkheadSchema,
     overload: closed(
       {
         maxBufferedBytes: t.Integer({

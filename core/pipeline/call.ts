@@ -37,7 +37,7 @@ export interface Call {
   firstByteMs: number | null;
   /** The client has left; what still arrives is read for its usage only. */
   clientGone: boolean;
-  /** Between two attempts: nothing of it is upstream. */
+  /** Between two attempts, or queued for a provider: nothing of it is upstream. */
   waits: boolean;
   /** Has got its final record: whatever comes later changes nothing. */
   ended: boolean;

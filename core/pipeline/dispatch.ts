@@ -7,6 +7,7 @@ import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer, BegunAnswer } from "./answer.ts";
 import { askUpstream } from "./ask-upstream.ts";
+import { isPassedOver, verdictOf } from "./breaker.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
@@ -14,7 +15,7 @@ import { leaveUnsent } from "./disconnect.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Order } from "./order.ts";
 import type { Services } from "./services.ts";
-import { isNotCarried, refuseNativeOnly } from "./translate/native-only.ts";
+import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { Tries } from "./tries.ts";
 import { faultBefore } from "./upstream-error.ts";
@@ -47,23 +48,35 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     call.spoilt = null;
     const target = targets[tries.at] ?? targets[0];
     const attempt = new Attempt(target, call, tries);
+    let waitMs = 0;
+    let isProbe = false;
+    let hasPlace = false;
     try {
+      isProbe = services.breakers.enter(target);
+      const place = services.bulkheads.enter(target.provider, call.abort.signal);
+      if (place) await inQueue(place, call);
+      hasPlace = true;
       const { answer, first } = await withFirstByteTimeout(call, services, () =>
         begin({ call, asked, admitted, target, services, request }, attempt),
       );
       addWarnings(call.warnings, attempt.warnings);
+      services.breakers.ended(target, isProbe, "ok");
       return { target, answer, first };
     } catch (error) {
       const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;
       // Why a target was passed over matters less than what one said that was asked.
-      if (last === undefined || !isNotCarried(reason)) last = reason;
+      if (last === undefined || !isPassedOver(reason)) last = reason;
+      services.breakers.ended(target, isProbe, call.stopped ? "unknown" : verdictOf(reason), wordsOf(reason));
       // What the attempt left open is closed, whether or not there is another one.
       call.abort.abort(reason);
       const step = call.stopped || call.clientGone ? null : tries.after(reason);
       if (step === null) throw last;
       tries.take(step);
-      if (step.waitMs > 0) await waitFor(step.waitMs, call, services);
+      waitMs = step.waitMs;
+    } finally {
+      if (hasPlace) services.bulkheads.leave(target.provider);
     }
+    if (waitMs > 0) await waitFor(waitMs, call, services);
   }
 }
 
@@ -74,6 +87,17 @@ async function waitFor(ms: number, call: Call, services: Services): Promise<void
   await services.pause(ms, call.abort.signal);
   call.waits = false;
 }
+
+async function inQueue(place: Promise<void>, call: Call): Promise<void> {
+  call.waits = true;
+  try {
+    await place;
+  } finally {
+    call.waits = false;
+  }
+}
+
+const wordsOf = (reason: unknown): string => (reason instanceof GatewayError ? reason.message : "");
 
 /** The body was parsed to be read; what a translation passes on must not lose a digit. */
 function exactBody({ text, body }: Asked): JsonObject {

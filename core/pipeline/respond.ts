@@ -212,6 +212,7 @@ function streamOf(
     const error = reasonOf(call, thrown);
     // Whoever broke it off, nothing more is read: the upstream's connection must not stay open for it.
     call.abort.abort(error);
+    if (!call.stopped) services.breakers.ended(target, false, "failed", error.message);
     // A fault that the provider has told in its own words needs no second one of ours.
     const isTold = source.fail === undefined && source.metered().fault !== null;
     await settle(call, outcome(call.stopped ? "shutdown" : "upstream_error", error), services);

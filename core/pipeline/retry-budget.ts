@@ -7,6 +7,9 @@ export interface RetryBudget {
   called(): void;
   /** `false`: the call must do without. */
   take(): boolean;
+  /** Since the start. */
+  readonly taken: number;
+  readonly denied: number;
 }
 
 /** So that the first failure after a start is no dead end. */
@@ -18,16 +21,23 @@ const alwaysEveryMs = 1_000;
 export function retryBudget(share: number, now: () => number): RetryBudget {
   let left = share > 0 ? atStart : 0;
   let lastMs = Number.NEGATIVE_INFINITY;
-  return {
+  const budget = {
+    taken: 0,
+    denied: 0,
     called() {
       if (left < most) left += share;
     },
     take() {
       const nowMs = now();
       if (left >= 1) left -= 1;
-      else if (share === 0 || nowMs - lastMs < alwaysEveryMs) return false;
+      else if (share === 0 || nowMs - lastMs < alwaysEveryMs) {
+        budget.denied += 1;
+        return false;
+      }
       lastMs = nowMs;
+      budget.taken += 1;
       return true;
     },
   };
+  return budget;
 }

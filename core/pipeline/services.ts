@@ -3,6 +3,8 @@ import type { Authenticator, Biller, Logger, Observer, Provider, RateLimiter } f
 import type { Instance } from "../plugin/slots.ts";
 import type { Transport } from "../runtime/transport.ts";
 import type { Database } from "../storage/database.ts";
+import type { Breakers } from "./breaker.ts";
+import type { Bulkheads } from "./bulkhead.ts";
 import type { Call } from "./call.ts";
 import type { LimitBook } from "./limit-book.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -35,6 +37,8 @@ export interface Services {
   readonly watch: Watch;
   readonly overload: Overload;
   readonly retries: RetryBudget;
+  readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
   /** Whose failed authentications are counted together; `null` where the runtime does not tell. */

@@ -113,6 +113,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         content,
         limits,
         ratios: services.ratios,
+        health: services,
         outbox: { test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined) },
         reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
         logger: services.logger,

@@ -49,6 +49,15 @@ describe("defaults", () => {
           retryShare: 0.2,
           afterReset: false,
         },
+        breaker: {
+          enabled: true,
+          consecutive: 10,
+          errorShare: 0.5,
+          minCalls: 20,
+          windowMs: 10_000,
+          probeMs: 1_000,
+        },
+        bulkhead: { maxWaiting: 2_000, maxQueued: 500, queueMs: 2_000 },
         overload: { maxBufferedBytes: 268_435_456, maxCalls: 20_000, maxLoopLagMs: 500 },
         disconnect: { drainMs: 5_000, maxDrains: 200 },
         idempotency: {

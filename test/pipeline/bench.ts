@@ -1,8 +1,11 @@
 import { afterAll } from "bun:test";
 import { GatewayError, type Biller, type Principal, type Provider, type Usage } from "llm-proxy/plugin";
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
+import { targetBreakers } from "../../core/pipeline/breaker.ts";
+import { providerBulkheads } from "../../core/pipeline/bulkhead.ts";
 import { limitBook } from "../../core/pipeline/limit-book.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
+import { pause } from "../../core/pipeline/pause.ts";
 import { learnedRatios } from "../../core/pipeline/ratios.ts";
 import { retryBudget } from "../../core/pipeline/retry-budget.ts";
 import { watchOverload } from "../../core/pipeline/overload.ts";
@@ -89,6 +92,11 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     ratios: learnedRatios(),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     retries: retryBudget(1, clock.now),
+    breakers: targetBreakers(
+      { enabled: true, consecutive: 10, errorShare: 0.5, minCalls: 20, windowMs: 10_000, probeMs: 1_000 },
+      clock.now,
+    ),
+    bulkheads: providerBulkheads({ maxWaiting: 1_000, maxQueued: 0, queueMs: 1 }, pause),
     settings: {
       attempts: {
         max: 4,

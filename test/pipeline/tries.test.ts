@@ -42,7 +42,7 @@ function run({ targets, reasons, change = {}, random = () => 1, retries = true }
     settings: { attempts: { ...settings, ...change } },
     now: clock.now,
     random,
-    retries: { called: () => {}, take: () => retries },
+    retries: { called: () => {}, take: () => retries, taken: 0, denied: 0 },
   };
   const tries = new Tries(call as never, routeOf(targets), needs);
   const steps = [{ at: 0, waitMs: 0 }];

@@ -11,6 +11,7 @@ export function encodeError({ kind, status, message, requestId, details }: Error
   const more = {
     ...(code === undefined ? {} : { code }),
     ...(param === undefined ? {} : { param }),
+    ...details.breaker,
     ...own,
     ...(code === "not_carried" && param === "thread" ? unthreaded : {}),
   };

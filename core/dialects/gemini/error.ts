@@ -24,7 +24,7 @@ const isName = (field: Json | undefined): field is string => typeof field === "s
  * say the reason, the call, when to try again, and of a 402 or 429 the limit (https://google.aip.dev/193).
  */
 export function encodeError({ kind, status, message, requestId, details }: ErrorBody): JsonObject {
-  const { code, param, retryAfterSeconds, limit } = details;
+  const { code, param, retryAfterSeconds, limit, breaker } = details;
   return {
     error: {
       code: status,
@@ -41,6 +41,7 @@ export function encodeError({ kind, status, message, requestId, details }: Error
           ? []
           : [{ "@type": badRequest, fieldViolations: [{ field: param, description: message }] }]),
         ...(retryAfterSeconds === undefined ? [] : [{ "@type": retryInfo, retryDelay: `${retryAfterSeconds}s` }]),
+        ...(breaker === undefined ? [] : [{ "@type": "type.googleapis.com/llm_proxy.Breaker", ...breaker }]),
         // Limits are made of JSON values only.
         ...(limit === undefined ? [] : [{ "@type": "type.googleapis.com/llm_proxy.Limit", ...(limit as JsonObject) }]),
       ],

@@ -2,10 +2,10 @@ import type { ErrorKind } from "../../chat/error.ts";
 import type { JsonObject } from "../../chat/json.ts";
 import type { ErrorBody } from "../dialect.ts";
 
-/** `{"error": {message, type, code, param, request_id, details}}`; `details` tells a 402 or 429 its limit. */
+/** `{"error": {message, type, code, param, request_id, details}}`; `details` tells a 402 or 429 its limit, a 503 its breaker. */
 export function encodeError({ kind, message, requestId, details }: ErrorBody): JsonObject {
   const standard = words[kind];
-  const { limit } = details;
+  const { limit, breaker = null } = details;
   return {
     error: {
       message,
@@ -14,7 +14,7 @@ export function encodeError({ kind, message, requestId, details }: ErrorBody): J
       param: details.param ?? null,
       request_id: requestId,
       // Limits are made of JSON values only.
-      details: limit === undefined ? null : (limit as unknown as JsonObject),
+      details: limit === undefined ? breaker : (limit as unknown as JsonObject),
     },
   };
 }

@@ -1,0 +1,32 @@
+import type { Settings } from "../config/settings.ts";
+import { targetBreakers } from "../pipeline/breaker.ts";
+import { providerBulkheads } from "../pipeline/bulkhead.ts";
+import { pause } from "../pipeline/pause.ts";
+import { retryBudget } from "../pipeline/retry-budget.ts";
+import type { Services } from "../pipeline/services.ts";
+
+/** What decides whether a target is asked, now or again. */
+export const attemptParts = (
+  { attempts, breaker, bulkhead }: Pick<Settings, "attempts" | "breaker" | "bulkhead">,
+  now: () => number,
+): Pick<Services, "retries" | "breakers" | "bulkheads" | "pause"> => ({
+  retries: retryBudget(attempts.retryShare, now),
+  breakers: targetBreakers(breaker, now),
+  bulkheads: providerBulkheads(bulkhead, pause),
+  pause,
+});
+
+export const gatewaySettings = ({
+  maxBodyBytes,
+  attempts,
+  timeouts: { firstByteMs, idleMs, stallMs },
+  disconnect: { drainMs, maxDrains },
+}: Settings): Services["settings"] => ({
+  maxBodyBytes,
+  attempts,
+  firstByteTimeoutMs: firstByteMs,
+  idleTimeoutMs: idleMs,
+  stallTimeoutMs: stallMs,
+  disconnectDrainMs: drainMs,
+  maxDrains,
+});

@@ -1,0 +1,91 @@
+import { GatewayError } from "../chat/error.ts";
+import type { Pause } from "./pause.ts";
+
+/** How many calls may wait for one provider, so that one that hangs does not take what all others need. */
+export interface BulkheadSettings {
+  /** Requests that are sent and whose answer has not begun. A stream that flows does not count. */
+  readonly maxWaiting: number;
+  /** Calls that wait for one of those to end. */
+  readonly maxQueued: number;
+  /** How long they do. */
+  readonly queueMs: number;
+}
+
+export interface Bulkheads {
+  /** `null`: there is a place, and it is taken. Throws, or rejects after a while, with `unavailable`; or as `signal`. */
+  enter(provider: string, signal: AbortSignal): Promise<void> | null;
+  /** Gives the place back. */
+  leave(provider: string): void;
+  list(): readonly { readonly provider: string; readonly waiting: number; readonly queued: number }[];
+  /** Calls that found no place, since the start. */
+  readonly refused: number;
+}
+
+interface Bulkhead {
+  waiting: number;
+  /** In order of arrival. `true`: the place is theirs. */
+  readonly queue: Set<(granted: boolean) => void>;
+}
+
+export function providerBulkheads({ maxWaiting, maxQueued, queueMs }: BulkheadSettings, pause: Pause): Bulkheads {
+  const bulkheads = new Map<string, Bulkhead>();
+
+  async function queue(bulkhead: Bulkhead, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const end = new AbortController();
+    const give = (granted: boolean) => {
+      if (!bulkhead.queue.delete(give)) return;
+      end.abort();
+      resolve(granted);
+    };
+    const giveUp = () => give(false);
+    bulkhead.queue.add(give);
+    signal.addEventListener("abort", giveUp, { once: true });
+    void pause(queueMs, end.signal).then(giveUp);
+    const granted = await promise;
+    signal.removeEventListener("abort", giveUp);
+    if (granted) return;
+    // The reason of every abort of ours is a GatewayError.
+    throw signal.aborted ? (signal.reason as GatewayError) : busy();
+  }
+
+  function busy(): GatewayError {
+    told.refused += 1;
+    return new GatewayError("unavailable", "too many calls wait for the model's provider", {
+      code: "provider_busy",
+      retryAfterSeconds: Math.max(1, Math.ceil(queueMs / 1_000)),
+    });
+  }
+
+  const told = {
+    refused: 0,
+    enter(provider: string, signal: AbortSignal): Promise<void> | null {
+      let bulkhead = bulkheads.get(provider);
+      if (!bulkhead) bulkheads.set(provider, (bulkhead = { waiting: 0, queue: new Set() }));
+      if (bulkhead.waiting < maxWaiting) {
+        bulkhead.waiting += 1;
+        return null;
+      }
+      if (bulkhead.queue.size >= maxQueued) throw busy();
+      return queue(bulkhead, signal);
+    },
+    leave(provider: string) {
+      const bulkhead = bulkheads.get(provider);
+      if (!bulkhead) return;
+      const [next] = bulkhead.queue;
+      if (next) next(true);
+      else bulkhead.waiting -= 1;
+    },
+    list: () =>
+      [...bulkheads].map(
+        ([
+          provider,
+          {
+            waiting,
+            queue: { size },
+          },
+        ]) => ({ provider, waiting, queued: size }),
+      ),
+  };
+  return told;
+}
