@@ -22,7 +22,6 @@ import { createContentLog } from "../pipeline/content/log.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
 import { watchClients } from "../pipeline/disconnect.ts";
 import { createIdempotency } from "../pipeline/idempotency.ts";
-import { modelTable } from "../pipeline/models.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import { outboxOf } from "../outbox/outbox.ts";
@@ -54,6 +53,7 @@ import { sweepAnswers } from "./sweep-answers.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
 import { surviveStrayErrors } from "./stray-errors.ts";
+import { servicesOf } from "./plugin-services.ts";
 import { untilSignal } from "./shutdown.ts";
 
 /** Boot: config → plugins → sweep → listen → serve until a signal. Completely or not at all. */
@@ -337,16 +337,6 @@ export const serve: Command = async (input) => {
 
 /** A receiver that does not end must not keep the process from ending. */
 const lastDeliveriesMs = 1_000;
-
-const servicesOf = (plugins: Plugins, aliases: Parameters<typeof modelTable>[0]) => ({
-  database: plugins.database,
-  providers: plugins.providers,
-  models: modelTable(aliases, plugins.providers, plugins.billing?.slot ?? null),
-  auth: plugins.auth,
-  rateLimit: plugins.rateLimit,
-  billing: plugins.billing,
-  observers: plugins.observer.filter(({ slot }) => slot.callEnded !== undefined || slot.metrics !== undefined),
-});
 
 /** A provider that no client's dialect reaches would fail each call: better to say so now. */
 function checkDialects({ providers }: Plugins) {

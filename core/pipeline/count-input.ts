@@ -1,4 +1,4 @@
-import type { Dialect } from "../dialects/dialect.ts";
+import type { Dialect, Envelope } from "../dialects/dialect.ts";
 import { dialects } from "../dialects/index.ts";
 import type { AdmitResult, Need } from "../storage/database.ts";
 import type { Bill } from "./bill.ts";
@@ -9,11 +9,14 @@ import { protocolHeaders } from "./message.ts";
 import type { Route, RouteTarget } from "./models.ts";
 import { parseAnswer } from "./relay.ts";
 import type { Services } from "./services.ts";
+import { type Encoding, encodingOf } from "./tokenizer/encoding.ts";
+import { requestTexts } from "./tokenizer/request-texts.ts";
 import { upstreamBody } from "./upstream-body.ts";
 
 /**
- * A call that a budget has no room for by its bytes, which bound its input several times too high, is counted by its
- * provider before its cap is lowered or it is refused. Counting is free, and no attempt: nothing of it is recorded.
+ * A call that a budget has no room for by its bytes, which bound its input several times too high, is counted before its cap
+ * is lowered or it is refused: by its provider, or here where the model's tokenizer is known. Counting is free, and no
+ * attempt: nothing of it is recorded.
  */
 
 const timeoutMs = 3_000;
@@ -22,6 +25,13 @@ const maxAtOnce = 16;
 /** "Token count should be considered an estimate": https://platform.claude.com/docs/en/build-with-claude/token-counting */
 const slack = 1.05;
 const slackTokens = 256;
+/**
+ * What OpenAI adds to a request's own texts, above what 384 recordings show: at most 193 tokens, where a function was told of
+ * for the first time; a few around each message.
+ */
+const templateTokens = 512;
+const tokensPerObject = 16;
+const tokensPerTool = 64;
 
 /** A cap this low still lets nearly every answer through: worth no question. */
 const amplyTokens = 16_384;
@@ -37,7 +47,7 @@ export function mayCount(
 ): boolean {
   if (!budgeted || need.inputNano === 0 || need.expectedNano !== undefined) return false;
   if (endpoint.operation !== "chat" || envelope.input.unbounded) return false;
-  for (const target of targets) if (counterOf(target) !== null) return true;
+  for (const target of targets) if (counterOf(target) !== null || tokenizerOf(target, envelope) !== null) return true;
   return false;
 }
 
@@ -57,7 +67,7 @@ export function isHopeless(
   return freeNano < (need.inputNano * expectedInputTokens) / inputBoundTokens / 2;
 }
 
-/** The most input that each target's provider counts; `null`: it cannot, or did not in time. */
+/** The most input by each target's provider, or by its tokenizer; `null`: there is none, or it did not count in time. */
 export async function countedInputs(
   call: Call,
   asked: Asked,
@@ -70,8 +80,10 @@ export async function countedInputs(
     return await Promise.all(
       targets.map(async (target) => {
         const counter = counterOf(target);
-        if (counter === null) return null;
+        const encoding = counter === null ? tokenizerOf(target, asked.envelope) : null;
         try {
+          if (encoding !== null) return await countHere(call, asked, target, encoding, services);
+          if (counter === null) return null;
           return Math.ceil((await count(call, asked, target, counter, services)) * slack) + slackTokens;
         } catch (error) {
           services.logger.debug({ callId: call.id, provider: target.provider, error }, "the input was not counted");
@@ -91,6 +103,37 @@ function counterOf({ slot }: RouteTarget): Dialect | null {
     if (dialect?.operations["count-tokens"] !== undefined) return dialect;
   }
   return null;
+}
+
+/** Of text and of functions alone: what else there is has no tokens that could be counted here. */
+function tokenizerOf(target: RouteTarget, { input }: Envelope): Encoding | null {
+  if (input.images > 0 || input.audioBytes > 0 || "chat" in target.slot) return null;
+  return encodingOf(target);
+}
+
+async function countHere(
+  { endpoint }: Call,
+  { body, envelope }: Asked,
+  { slot, model }: RouteTarget,
+  encoding: Encoding,
+  { tokenizer }: Services,
+): Promise<number | null> {
+  if ("chat" in slot) return null;
+  const { dialect, inPath } = endpoint;
+  const spoken = slot.dialects.includes(dialect.name)
+    ? dialect
+    : slot.dialects.flatMap((name) => dialects.get(name) ?? [])[0];
+  if (!spoken) return null;
+  const sent = spoken === dialect ? body : spoken.encodeRequest(dialect.decodeRequest(body, inPath), model).body;
+  const { texts, sealedBytes, objects } = requestTexts(sent);
+  const tokens = await tokenizer.count(encoding, texts);
+  return (
+    Math.ceil(tokens * slack) +
+    sealedBytes +
+    templateTokens +
+    objects * tokensPerObject +
+    envelope.input.functionTools * tokensPerTool
+  );
 }
 
 async function count(

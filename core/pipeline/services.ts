@@ -15,6 +15,7 @@ import type { Overload } from "./overload.ts";
 import type { Pause } from "./pause.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { AttemptSettings } from "./tries.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { Vault } from "./vault.ts";
 import type { Watch } from "./watch.ts";
 
@@ -34,6 +35,7 @@ export interface Services {
   readonly idempotency: Idempotency | null;
   readonly content: Pick<ContentLog, "begin" | "counts">;
   readonly ratios: Ratios;
+  readonly tokenizer: Tokenizer;
   readonly watch: Watch;
   readonly overload: Overload;
   readonly retries: RetryBudget;

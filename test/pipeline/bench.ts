@@ -34,7 +34,7 @@ export interface Bench {
 }
 
 export interface BenchOptions extends Partial<
-  Pick<Services, "auth" | "content" | "rateLimit" | "limits" | "transport" | "observers" | "pause">
+  Pick<Services, "auth" | "content" | "rateLimit" | "limits" | "transport" | "observers" | "pause" | "tokenizer">
 > {
   readonly providers?: Readonly<Record<string, Provider>>;
   readonly biller?: Partial<Biller> | null;
@@ -90,6 +90,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     idempotency: null,
     content: options.content ?? { begin: () => null, counts: { stored: 0, failed: 0, skipped: 0 } },
     ratios: learnedRatios(),
+    tokenizer: options.tokenizer ?? { count: () => Promise.reject(new Error("no tokenizer in these tests")) },
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     retries: retryBudget(1, clock.now),
     breakers: targetBreakers(
