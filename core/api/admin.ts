@@ -1,3 +1,4 @@
+import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
@@ -70,7 +71,7 @@ export function adminRoutes(dependencies: ApiDependencies) {
       access: "admin" as const,
       permission: "description.read" as const,
       handle: (request: Request) =>
-        guarded(request, describing, async () => Response.json(description, { headers: noStore })),
+        guarded(request, describing, async () => Response.json(description, { headers: headersOfAll })),
     },
   ];
 }
@@ -108,7 +109,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
   ];
 }
 
-const noStore = { "cache-control": "no-store", vary: "Cookie, Authorization", "x-content-type-options": "nosniff" };
+const headersOfAll = { ...answerHeaders, vary: "Cookie, Authorization" };
 
 async function answerOf(
   route: ApiRoute,
@@ -119,7 +120,7 @@ async function answerOf(
   const query = new URL(request.url).searchParams;
   const body = route.body === null ? null : await jsonOf(request);
   const answer = await route.answer({ actor, params, query, body });
-  if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: noStore });
-  for (const [name, value] of Object.entries(noStore)) answer.headers.set(name, value);
+  if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: headersOfAll });
+  for (const [name, value] of Object.entries(headersOfAll)) answer.headers.set(name, value);
   return answer;
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { lineTerms, type TreeTerms } from "../pipeline/account-terms.ts";
+import { answerHeaders } from "../pipeline/answer-headers.ts";
 import { authenticate } from "../pipeline/authenticate.ts";
 import { openCall } from "../pipeline/call.ts";
 import { permitRoute } from "../pipeline/permit.ts";
@@ -28,7 +29,7 @@ export async function answered(
     return Response.json(await body(principal, lineTerms(line, services.database.accountTerms)), {
       status,
       headers: {
-        "cache-control": "no-store",
+        ...answerHeaders,
         "x-request-id": call.id,
         ...(requestIdHeader !== undefined && { [requestIdHeader]: call.id }),
       },

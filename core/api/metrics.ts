@@ -1,4 +1,5 @@
 import type { Outbox } from "../outbox/outbox.ts";
+import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Observer } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
@@ -49,9 +50,8 @@ const gate = { permission: "metrics.read", session: true, route: "GET /metrics" 
 
 const headers = {
   "content-type": expositionType,
-  "cache-control": "no-store",
+  ...answerHeaders,
   vary: "Cookie, Authorization",
-  "x-content-type-options": "nosniff",
 };
 
 const notCounted = "# Calls, tokens and cost are not counted: the observer section of the config has no prometheus.\n";

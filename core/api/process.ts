@@ -1,10 +1,9 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import { openaiChat } from "../dialects/openai-chat/index.ts";
+import { answerHeaders } from "../pipeline/answer-headers.ts";
 
 /** Routes about the process itself, and the errors of paths that belong to no dialect. */
-
-const noStore = { "cache-control": "no-store" };
 
 /** Browsers go on to the dashboard; probes and agents only ask whether somebody is there. */
 export function home(request: Request): Response {
@@ -13,14 +12,14 @@ export function home(request: Request): Response {
   return new Response("LLM Proxy\n", { headers: { "content-type": "text/plain; charset=utf-8" } });
 }
 
-export const health = (): Response => Response.json({ status: "ok" }, { headers: noStore });
+export const health = (): Response => Response.json({ status: "ok" }, { headers: answerHeaders });
 
 export const readiness = (troubles: readonly string[]): Response =>
   troubles.length === 0
-    ? Response.json({ status: "ready" }, { headers: noStore })
+    ? Response.json({ status: "ready" }, { headers: answerHeaders })
     : Response.json(
         { status: "unready", reasons: troubles },
-        { status: 503, headers: { ...noStore, "retry-after": "5" } },
+        { status: 503, headers: { ...answerHeaders, "retry-after": "5" } },
       );
 
 /** What other gateways and the vendors have at these paths, and this version has not. */
@@ -63,7 +62,7 @@ export function upgradeRefused(requestId: string, dialect: Dialect): Response {
 /** What is not a GatewayError is ours to know and not the client's. */
 export function errorAnswer(thrown: unknown, requestId: string, dialect: Dialect = openaiChat): Response {
   const error = thrown instanceof GatewayError ? thrown : new GatewayError("internal", "Internal error.");
-  const headers = new Headers({ ...noStore, "content-type": "application/json", "x-request-id": requestId });
+  const headers = new Headers({ ...answerHeaders, "content-type": "application/json", "x-request-id": requestId });
   if (dialect.traits.requestIdHeader !== undefined) headers.set(dialect.traits.requestIdHeader, requestId);
   if (error.details.allow) headers.set("allow", error.details.allow.join(", "));
   if (error.details.retryAfterSeconds !== undefined)

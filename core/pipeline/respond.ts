@@ -6,6 +6,7 @@ import type { Source, StreamedAnswer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { startDrain } from "./disconnect.ts";
 import type { Dispatched } from "./dispatch.ts";
+import { answerHeaders } from "./answer-headers.ts";
 import { addLimitHeaders } from "./limit-headers.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
@@ -66,8 +67,7 @@ type HeaderFields = Record<string, string>;
 function headersOf(call: Call, dispatched: Dispatched | null, nowMs: number): HeaderFields {
   const headers: HeaderFields = {
     "x-request-id": call.id,
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
+    ...answerHeaders,
   };
   const { requestIdHeader } = call.endpoint.dialect.traits;
   if (requestIdHeader !== undefined) headers[requestIdHeader] = call.id;

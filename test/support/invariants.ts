@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "./poll.ts";
 import type { Gateway } from "./process.ts";
-import { allBudgets, allUsage, type BudgetState, openCalls, type UsageRow } from "./rows.ts";
+import { allBudgets, allUsage, openCalls, type UsageRow } from "./rows.ts";
 import { defaultPrice, type Setup } from "./setup.ts";
 
 export interface Expectations {
@@ -44,7 +44,7 @@ async function brokenNow(
     ...attemptsMatch(gateway, upstream, expected),
     ...ledgerMatches(gateway, rows),
     ...costsMatch(rows, expected.price ?? defaultPrice),
-    ...budgetsMatch(allBudgets(gateway), rows, expected.above ?? {}),
+    ...budgetsMatch(gateway, rows, expected.above ?? {}),
     ...noSecrets(gateway),
     ...databaseSound(gateway),
     ...(await alive(gateway)),
@@ -130,18 +130,22 @@ function costsMatch(rows: readonly UsageRow[], price: { readonly input: number; 
 }
 
 function budgetsMatch(
-  budgets: readonly BudgetState[],
+  gateway: Gateway,
   rows: readonly UsageRow[],
   above: NonNullable<Expectations["above"]>,
 ): string[] {
-  return budgets.flatMap((budget) => {
+  // A budget counts what is admitted once it is there, also where its window began before.
+  const made = gateway.sql<{ id: string; created_ms: number }>("select id, created_ms from budgets");
+  const madeMs = new Map(made.map(({ id, created_ms }) => [id, created_ms]));
+  return allBudgets(gateway).flatMap((budget) => {
     const broken: string[] = [];
     if (budget.held_nano !== 0) broken.push(`I5: budget ${budget.budget_id} holds ${budget.held_nano} at rest`);
     if (budget.spent_nano + budget.held_nano > budget.limit_nano)
       broken.push(`I5: budget ${budget.budget_id} is over its limit`);
     const inScope = rows.filter(
       (row) =>
-        row.created_ms >= budget.window_start_ms && scopesOf(row, budget.scope_kind, above).includes(budget.scope_id),
+        row.created_ms >= Math.max(budget.window_start_ms, madeMs.get(budget.budget_id) ?? 0) &&
+        scopesOf(row, budget.scope_kind, above).includes(budget.scope_id),
     );
     const spent = sum(inScope.map((row) => row.charge_nano));
     if (spent !== budget.spent_nano)
@@ -152,7 +156,11 @@ function budgetsMatch(
 
 function scopesOf(row: UsageRow, kind: string, above: NonNullable<Expectations["above"]>): readonly string[] {
   if (kind === "key") return row.key_id === null ? [] : [row.key_id];
-  return kind === "account" ? [row.account_id, ...(above[row.account_id] ?? [])] : [];
+  if (kind === "account") return [row.account_id, ...(above[row.account_id] ?? [])];
+  if (kind === "provider") return row.provider === null ? [] : [row.provider];
+  // A model has several names: as it was asked for, and those of what answered.
+  if (kind === "model") return [row.model, `${row.provider}/${row.upstream_model}`, row.upstream_model ?? ""];
+  return ["global"];
 }
 
 /** Looks for every secret of the test in the log and in the database files, in plain text. */
