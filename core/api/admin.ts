@@ -25,6 +25,8 @@ import { ownRoutes } from "./own.ts";
 import { peopleRoutes } from "./people.ts";
 import { type OutboxRouteDependencies, outboxRoutes } from "./outbox.ts";
 import type { PriceService } from "./price-service.ts";
+import type { CredentialService } from "./credential-service.ts";
+import { providerRoutes } from "./providers.ts";
 import { priceRoutes, type RepriceCalls } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
 import { type TenantParts, tenantParts } from "./tenant-parts.ts";
@@ -37,6 +39,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly people: PersonService;
   readonly own: OwnService;
   readonly limits: LimitService;
+  readonly credentials: CredentialService;
   readonly ratios: Pick<Ratios, "list">;
   readonly health: ProviderHealth;
   readonly reprice: RepriceCalls;
@@ -106,6 +109,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...ownRoutes(dependencies.own, database, now),
     ...priceRoutes(dependencies.prices, dependencies.reprice),
     ...outboxRoutes(dependencies),
+    ...providerRoutes(dependencies.credentials),
   ];
 }
 

@@ -1,5 +1,3 @@
-import { Buffer } from "node:buffer";
-import { timingSafeEqual } from "node:crypto";
 import { peopleParts } from "../api/people-parts.ts";
 import { priceService } from "../api/price-service.ts";
 import { limitService } from "../api/limit-service.ts";
@@ -16,7 +14,8 @@ import { adminOf } from "../identity/admin.ts";
 import { addressGroup, clientAddresses } from "../identity/client-address.ts";
 import { createRequestAudit } from "../identity/request-audit.ts";
 import { keysOf } from "../identity/keys.ts";
-import { derivedKey, type MasterSecret, masterSecret, SecretError } from "../identity/secret.ts";
+import { rootSecret } from "../identity/root-secret.ts";
+import { derivedKey, masterSecret, SecretError } from "../identity/secret.ts";
 import { fileRules, limitBook } from "../pipeline/limit-book.ts";
 import { createContentLog } from "../pipeline/content/log.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
@@ -41,9 +40,9 @@ import { type Listening, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
-import type { SettingRepository } from "../storage/database.ts";
 import { attemptParts, gatewaySettings } from "./attempt-parts.ts";
 import { type Command, pathOfConfig } from "./command.ts";
+import { storedCredentials } from "./credentials.ts";
 import { declareKeys } from "./declared-keys.ts";
 import { sweepContent } from "./sweep-content.ts";
 import { expireCredits } from "./expiry.ts";
@@ -96,8 +95,14 @@ export const serve: Command = async (input) => {
   const addressOf = (request: Request) =>
     clients.of(listening?.address(request) ?? null, request.headers.get("x-forwarded-for"));
   const secret = masterSecret(env, settings.dataDir);
+  let root: string | null = null;
+  /** For what the database keeps; known once the database has shown that the master secret is its own. */
+  const rooted = (purpose: Parameters<typeof derivedKey>[1]) => {
+    if (root === null) throw new SecretError("the master secret is not known yet");
+    return derivedKey(root, purpose);
+  };
   const keysFor = once((repository: Parameters<typeof keysOf>[0]["repository"]) =>
-    keysOf({ repository, pepper: derivedKey(secret.value, "api-keys"), now, addressOf }),
+    keysOf({ repository, pepper: rooted("api-keys"), now, addressOf }),
   );
 
   const egress = createEgress({ ...settings.egress, now });
@@ -107,7 +112,7 @@ export const serve: Command = async (input) => {
     egress,
     now,
     elapsed: () => performance.now(),
-    keys: (database) => keysFor(database.keys),
+    keys: ({ keys }) => ({ find: (credential, request) => keysFor(keys).find(credential, request) }),
     named: (provider, model) => named(provider, model),
   });
   const named = namedModels({
@@ -120,7 +125,10 @@ export const serve: Command = async (input) => {
     checkDialects(plugins);
     const { database } = plugins;
     plugins.billing?.slot.adopt?.(database.book.entries());
-    await checkSecret(database.settings, secret);
+    const found = await rootSecret(database, secret);
+    root = found.value;
+    const credentials = await storedCredentials(plugins, secret, { logger, now, newId });
+    await found.keep();
     const outbox = await outboxOf({
       observers: plugins.observer,
       outbox: database.outbox,
@@ -152,13 +160,13 @@ export const serve: Command = async (input) => {
     const content = createContentLog({
       ...settings.content,
       repository: database.content,
-      key: derivedKey(secret.value, "content"),
+      key: rooted("content"),
       patterns: await compiledPatterns(settings.content.redact),
       logger,
       now,
     });
     const services: Services = {
-      ...servicesOf(plugins, loaded.config.models),
+      ...servicesOf(plugins, credentials.slots, loaded.config.models),
       limits: limitBook(fileRules(loaded.config.limits)),
       addressGroupOf(request) {
         const address = addressOf(request);
@@ -171,7 +179,7 @@ export const serve: Command = async (input) => {
       watch,
       overload,
       vault: createVault({
-        key: derivedKey(secret.value, "signatures"),
+        key: rooted("signatures"),
         storage: database.namespace("core/signatures"),
         logger,
         now,
@@ -182,8 +190,8 @@ export const serve: Command = async (input) => {
           : createIdempotency({
               ...settings.idempotency,
               answers: database.answers,
-              sealKey: derivedKey(secret.value, "answers"),
-              nameKey: derivedKey(secret.value, "answer-names"),
+              sealKey: rooted("answers"),
+              nameKey: rooted("answer-names"),
               logger,
               now,
             }),
@@ -202,7 +210,7 @@ export const serve: Command = async (input) => {
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
     const { sessions, tokenHolder, ...people } = peopleParts({
       database,
-      key: derivedKey(secret.value, "second-factor"),
+      key: rooted("second-factor"),
       publicUrl: settings.publicUrl,
       now,
       newId,
@@ -259,6 +267,7 @@ export const serve: Command = async (input) => {
         prices,
         content,
         limits,
+        credentials: credentials.service,
         ratios,
         health: services,
         outbox,
@@ -345,22 +354,6 @@ function checkDialects({ providers }: Plugins) {
       throw new SetupError(
         `provider "${name}": speaks ${slot.dialects.join(", ")}; this version knows ${[...dialects.keys()].join(", ")}`,
       );
-}
-
-const secretSetting = "secret-check";
-
-/** With another secret no key would be found: better not to start than to refuse every client. */
-async function checkSecret(settings: SettingRepository, secret: MasterSecret): Promise<void> {
-  const check = derivedKey(secret.value, "secret-check").toString("hex");
-  const kept = await settings.get(secretSetting);
-  if (kept === null) {
-    secret.keep();
-    return settings.set(secretSetting, check);
-  }
-  if (!timingSafeEqual(Buffer.from(kept), Buffer.from(check)))
-    throw new SecretError(
-      "the master secret is not the one this database was made with: set LLM_PROXY_SECRET, or restore the file `secret`",
-    );
 }
 
 function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {

@@ -12,24 +12,34 @@ const minLength = 16;
 
 export interface MasterSecret {
   readonly value: string;
+  /** The one before it, while the change is under way; `null`: none was given. */
+  readonly previous: string | null;
   /** Writes a new one into the data folder; call it once it is known that no other secret belongs there. */
   keep(): void;
 }
 
 /**
  * The master secret: `LLM_PROXY_SECRET`, else the file `secret` in the data folder, made with mode 0600 at the first
- * start. A secret of white space is refused: it would protect nothing.
+ * start. `LLM_PROXY_SECRET_PREVIOUS` is the one before a change. A secret of white space is refused: it would protect nothing.
  */
 export function masterSecret(env: Readonly<Record<string, string | undefined>>, dataDir: string): MasterSecret {
   const given = env.LLM_PROXY_SECRET;
+  const before = env.LLM_PROXY_SECRET_PREVIOUS;
+  const previous = before === undefined || before === "" ? null : checked(before, "LLM_PROXY_SECRET_PREVIOUS");
   const nothing = () => {};
-  if (given !== undefined && given !== "") return { value: checked(given, "LLM_PROXY_SECRET"), keep: nothing };
+  if (given !== undefined && given !== "")
+    return { value: checked(given, "LLM_PROXY_SECRET"), previous, keep: nothing };
   const path = join(dataDir, "secret");
   if (existsSync(path))
-    return { value: checked(readFileSync(path, "utf8"), "the file `secret` in the data folder"), keep: nothing };
+    return {
+      value: checked(readFileSync(path, "utf8"), "the file `secret` in the data folder"),
+      previous,
+      keep: nothing,
+    };
   const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
   return {
     value,
+    previous,
     keep() {
       mkdirSync(dataDir, { recursive: true, mode: 0o700 });
       writeFileSync(path, `${value}\n`, { mode: 0o600, flag: "wx" });
@@ -44,7 +54,16 @@ function checked(value: string, where: string): string {
   return secret;
 }
 
-type Purpose = "api-keys" | "content" | "secret-check" | "signatures" | "answers" | "answer-names" | "second-factor";
+type Purpose =
+  | "api-keys"
+  | "content"
+  | "credentials"
+  | "root"
+  | "secret-check"
+  | "signatures"
+  | "answers"
+  | "answer-names"
+  | "second-factor";
 
 /** A key of its own for each purpose, so that none helps against another (RFC 5869). */
 export const derivedKey = (secret: string, purpose: Purpose): Buffer =>

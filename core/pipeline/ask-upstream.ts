@@ -3,13 +3,14 @@ import type { UpstreamProvider } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
 import { EgressError } from "../runtime/egress.ts";
 import type { Answer } from "./answer.ts";
+import { KeyedRequest } from "./credentials.ts";
 import { closedHook } from "./hook.ts";
 import { messageFor } from "./message.ts";
 import type { Order } from "./order.ts";
 import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
 import { AmbiguousError, RepeatableError } from "./repeatable.ts";
-import { upstreamError } from "./upstream-error.ts";
+import { retryAfterMs, upstreamError } from "./upstream-error.ts";
 
 /** Told as an attempt goes on. */
 interface Progress {
@@ -48,7 +49,11 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   }
   progress.status(response.status);
   const secrets = secretsIn(request.headers);
-  if (response.status !== 200) throw await upstreamError(response, message.dialect, secrets, services.now());
+  if (response.status !== 200) {
+    const nowMs = services.now();
+    const error = await upstreamError(response, message.dialect, secrets, nowMs);
+    throw request instanceof KeyedRequest ? byAnotherKey(request, response, error, nowMs) : error;
+  }
   try {
     return await message.read(response, secrets);
   } catch (error) {
@@ -60,6 +65,17 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
           cause: error,
         });
   }
+}
+
+/** What a stored key was refused for may be done at once with another one. */
+function byAnotherKey(
+  request: KeyedRequest,
+  { status, headers }: Response,
+  error: GatewayError,
+  nowMs: number,
+): GatewayError {
+  const mayGoOn = request.refused(status, retryAfterMs(headers, nowMs));
+  return mayGoOn ? new RepeatableError(error.kind, error.message, error.details) : error;
 }
 
 function unreached(cause: unknown): GatewayError {

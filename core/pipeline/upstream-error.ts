@@ -157,7 +157,7 @@ const refusal = ({ type, code, param }: VendorError): ErrorDetails => ({
  * RFC 9110 §10.2.3: seconds, or a date; and OpenAI's `retry-after-ms`. `null`: any other form is no advice, nor is a time
  * in the past.
  */
-function retryAfterMs(headers: Headers, nowMs: number): number | null {
+export function retryAfterMs(headers: Headers, nowMs: number): number | null {
   const exact = headers.get("retry-after-ms")?.trim() ?? "";
   if (/^\d{1,9}(\.\d{1,9})?$/.test(exact)) return Number(exact);
   const header = headers.get("retry-after")?.trim() ?? "";

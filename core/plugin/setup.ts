@@ -7,16 +7,29 @@ import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
 import { describeInstance, type ResolvedPlugin } from "./load.ts";
-import type { Awaitable, Contexts, Kind } from "./plugin.ts";
-import { isStorage, needs } from "./shape.ts";
+import type { Awaitable, Contexts, Kind, Provider } from "./plugin.ts";
+import { isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
 
 /** Everything the config named, set up. */
 export interface Plugins extends Slots {
   readonly database: Database;
   readonly instances: readonly InstanceFacts[];
+  readonly upstreams: readonly UpstreamAccount[];
   /** Last set up first, the database last of all. Logs what fails and goes on; a second call does nothing. */
   dispose(): Promise<void>;
+}
+/** A `provider` instance, as stored keys may be used in it. */
+export interface UpstreamAccount {
+  readonly name: string;
+  readonly plugin: string;
+  readonly slot: Provider;
+  /** The option of that name; `null`: it has none. */
+  readonly baseUrl: string | null;
+  /** The option `apiKey`; `null`: it is not set. */
+  readonly apiKey: string | null;
+  /** Sets up the same instance with another `apiKey`; `null`: the plugin has no such option. */
+  readonly withKey: ((apiKey: string) => Promise<Provider>) | null;
 }
 /** What is loaded, for pages and `plugins`. */
 export interface InstanceFacts {
@@ -64,15 +77,43 @@ export async function setupPlugins(
     if (storage === undefined) throw new SetupError("no storage");
     const database = await open(storage);
     const { put, slots } = collectSlots();
+    const upstreams: UpstreamAccount[] = [];
     for (const plugin of others) {
-      const slot = await setUp(plugin, pluginContext(partsOf(plugin), database, loaded.config.prices));
+      const context = pluginContext(partsOf(plugin), database, loaded.config.prices);
+      const slot = await setUp(plugin, context);
       if (!put(plugin, slot)) throw lacking(plugin);
+      if (plugin.kind === "provider" && isProvider(slot))
+        upstreams.push(accountOf(plugin, slot, (again) => setUp(again, context)));
     }
-    return { ...slots(), database, instances: resolved.map(factsOf), dispose: cleanups.run };
+    return { ...slots(), database, instances: resolved.map(factsOf), upstreams, dispose: cleanups.run };
   } catch (error) {
     await cleanups.run();
     throw error;
   }
+}
+
+function accountOf(
+  plugin: ResolvedPlugin,
+  slot: Provider,
+  setUp: (again: ResolvedPlugin) => Promise<unknown>,
+): UpstreamAccount {
+  const { baseUrl, apiKey } = plugin.options;
+  const schemas: Readonly<Record<string, TSchema>> = plugin.plugin.config.properties ?? {};
+  return {
+    name: plugin.name,
+    plugin: plugin.plugin.name,
+    slot,
+    baseUrl: typeof baseUrl === "string" ? baseUrl : null,
+    apiKey: typeof apiKey === "string" && apiKey !== "" ? apiKey : null,
+    withKey: schemas.apiKey
+      ? async (other) => {
+          const again = { ...plugin, options: { ...plugin.options, apiKey: other } };
+          const made = await setUp(again);
+          if (!isProvider(made)) throw lacking(plugin);
+          return made;
+        }
+      : null,
+  };
 }
 
 async function named<T>(

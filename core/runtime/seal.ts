@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hash, randomBytes } from "node:crypto";
 
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -30,5 +30,28 @@ export function opened(key: Buffer, place: readonly string[], bytes: Uint8Array)
     return null;
   }
 }
+
+export interface KeyRing {
+  /** By the first key. */
+  seal(place: readonly string[], plain: string): Buffer;
+  /** By whichever key it was sealed with; `null`: by none of them, for another place, or damaged. */
+  open(place: readonly string[], bytes: Uint8Array): { readonly plain: Buffer; readonly isCurrent: boolean } | null;
+}
+
+/** Of the first key, which seals, and those before it, which only open. What is sealed begins with the name of its key. */
+export function keyRing(current: Buffer, previous: readonly Buffer[]): KeyRing {
+  const keys = [current, ...previous].map((key) => ({ key, name: nameOf(key) }));
+  return {
+    seal: (place, plain) => Buffer.concat([nameOf(current), sealed(current, place, plain)]),
+    open(place, bytes) {
+      const named = keys.find(({ name }) => name.equals(bytes.subarray(0, keyNameBytes)));
+      const plain = named ? opened(named.key, place, bytes.subarray(keyNameBytes)) : null;
+      return plain && { plain, isCurrent: named?.key === current };
+    },
+  };
+}
+
+const keyNameBytes = 4;
+const nameOf = (key: Buffer): Buffer => Buffer.from(hash("sha256", key, "hex"), "hex").subarray(0, keyNameBytes);
 
 const boundTo = (place: readonly string[]): Buffer => Buffer.from(JSON.stringify(place));

@@ -7,6 +7,7 @@ import type { AuditRepository } from "./audit.ts";
 import type { BudgetRepository, BudgetRow } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
+import type { CredentialRepository } from "./credential.ts";
 import type { LimitRepository } from "./limit.ts";
 import type { CallNotes } from "./call-notes.ts";
 import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
@@ -38,6 +39,7 @@ export interface Database {
   readonly book: BookRepository;
   readonly content: ContentRepository;
   readonly limits: LimitRepository;
+  readonly credentials: CredentialRepository;
   readonly exports: ExportRepository;
   readonly people: PeopleRepository;
   readonly outbox: OutboxRepository;

@@ -61,6 +61,7 @@ export interface SessionRepository {
   /** `null`: unknown or expired. The person is as they are now. */
   find(digest: string, nowMs: number): Awaitable<SessionRow | null>;
   remove(digest: string): Awaitable<void>;
+  removeAll(): Awaitable<void>;
   /** Those of a person, newest first; `null`: those of the admin token. */
   list(personId: string | null, nowMs: number): Awaitable<readonly SessionRow[]>;
 }

@@ -29,6 +29,7 @@ import { exportRepository } from "./repositories/exports.ts";
 import { keyRepository } from "./repositories/keys.ts";
 import { labelsOf } from "./repositories/labels.ts";
 import { ledgerRepository } from "./repositories/ledger.ts";
+import { credentialRepository } from "./repositories/credentials.ts";
 import { limitRepository } from "./repositories/limits.ts";
 import { namespaceOf } from "./repositories/namespace.ts";
 import { peopleRepository } from "./repositories/people.ts";
@@ -99,6 +100,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       content.reload();
       limits.reload();
       accountTerms.reload();
+      credentials.reload();
     },
   });
   const audited = auditedWriter(database, writer, options.now);
@@ -135,6 +137,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const prices = bookRepository({ database, writer, audited, now: options.now });
   const limits = limitRepository(database, audited);
   const accountTerms = accountTermsRepository(database);
+  const credentials = credentialRepository(database, audited);
   const processId = crypto.randomUUID();
   const content = contentRepository(database, writer, audited);
   const ledger = ledgerRepository({
@@ -188,6 +191,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     book: prices,
     content,
     limits,
+    credentials,
     exports: threads?.exports ?? exportRepository(database),
     people: peopleRepository(database, audited),
     outbox: outboxRepository({

@@ -15,6 +15,7 @@ import outbox from "./0013_outbox.sql" with { type: "text" };
 import adjustmentEntries from "./0014_adjustment_entries.sql" with { type: "text" };
 import accountTerms from "./0015_account_terms.sql" with { type: "text" };
 import audit from "./0016_audit.sql" with { type: "text" };
+import credentials from "./0017_credentials.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -35,4 +36,5 @@ export const sqliteMigrations: readonly string[] = [
   adjustmentEntries,
   accountTerms,
   audit,
+  credentials,
 ];

@@ -2,6 +2,8 @@ import type { ContentAccess } from "../../core/api/content.ts";
 import { aReceiver, fakeOutbox } from "../support/fake-outbox.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
 import { priceService } from "../../core/api/price-service.ts";
+import { credentialService } from "../../core/api/credential-service.ts";
+import { keyRing } from "../../core/runtime/seal.ts";
 import { limitService } from "../../core/api/limit-service.ts";
 import { keyHolderParts } from "../../core/api/key-holder-parts.ts";
 import { limitsWithin } from "../../core/api/limits-within.ts";
@@ -77,6 +79,22 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const parts = { database, keys, now: clock.now, newId: anId, enforces };
     const prices = priceService({ ...parts, ...services });
     const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
+    const { service: credentials } = await credentialService({
+      accounts: Object.entries(options.providers ?? {}).map(([name, slot]) => ({
+        name,
+        plugin: name,
+        slot,
+        baseUrl: null,
+        apiKey: null,
+        withKey: null,
+      })),
+      repository: database.credentials,
+      ring: keyRing(Buffer.alloc(32, 3), []),
+      logger: services.logger,
+      now: clock.now,
+      newId: anId,
+      random: () => 0,
+    });
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const requestAudit = createRequestAudit(database.audit, { logger: services.logger, now: clock.now });
@@ -112,6 +130,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         prices,
         content,
         limits,
+        credentials,
         ratios: services.ratios,
         health: services,
         outbox: { test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined) },

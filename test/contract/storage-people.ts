@@ -93,6 +93,15 @@ export function testPeople(database: () => Database, restart: () => Promise<void
       expect((await sessions.find("operator", startMs))?.person).toBeNull();
     });
 
+    test("sessions end all at once", async () => {
+      const { sessions } = database();
+      await sessions.create("one of many", aSession());
+      await sessions.removeAll();
+      await restart();
+      expect(await database().sessions.find("one of many", startMs)).toBeNull();
+      expect(await database().sessions.list(null, startMs)).toEqual([]);
+    });
+
     test("a new password ends the other sessions and the links", async () => {
       const person = aPerson();
       const { people, sessions } = database();

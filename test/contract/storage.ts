@@ -6,6 +6,7 @@ import { testAccounts } from "./storage-accounts.ts";
 import { testAlerts } from "./storage-alerts.ts";
 import { testAudit } from "./storage-audit.ts";
 import { testBook } from "./storage-book.ts";
+import { testCredentials } from "./storage-credentials.ts";
 import { testLimits } from "./storage-limits.ts";
 import { testBudgets } from "./storage-budgets.ts";
 import { testContent } from "./storage-content.ts";
@@ -212,6 +213,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   testCalls({ database: () => database, restart });
   testContent({ database: () => database, clock: () => clock, restart });
   testBook({ database: () => database, clock: () => clock, restart });
+  testCredentials({ database: () => database, restart });
   testLimits({ database: () => database, clock: () => clock, restart });
   testAudit({ database: () => database, clock: () => clock, restart });
 }

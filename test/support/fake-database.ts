@@ -289,6 +289,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
       openCount: () => calls.filter((call) => call.status === "open").length,
     },
     sessions: {
+      removeAll: () => sessions.clear(),
       create(digest, session) {
         sessions.set(digest, session);
       },

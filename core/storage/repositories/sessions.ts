@@ -57,6 +57,12 @@ export function sessionRepository(database: SqliteDatabase, writer: AuditedWrite
         const before = { personId: person?.id ?? null, address, agent };
         tell({ action: "session.end", before, after: null, ...placeOf(id, person) });
       }),
+    removeAll: () =>
+      writer.run((tell) => {
+        const ended = database.delete(sessions).returning({ digest: sessions.digest }).all().length;
+        const object = { kind: "session", id: null };
+        if (ended > 0) tell({ action: "session.end", object, accountId: null, before: null, after: { ended } });
+      }),
     list(personId, nowMs) {
       const own = personId === null ? isNull(sessions.personRef) : eq(sessions.personRef, refOf(database, personId));
       const live = and(own, gt(sessions.expiresMs, nowMs));

@@ -1,0 +1,273 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+import { GatewayError } from "../chat/error.ts";
+import { type CredentialPool, credentialPool, isUpstream } from "../pipeline/credentials.ts";
+import type { Logger, Provider, UpstreamProvider } from "../plugin/plugin.ts";
+import { SetupError, type UpstreamAccount } from "../plugin/setup.ts";
+import type { KeyRing } from "../runtime/seal.ts";
+import type { CredentialRepository, CredentialRow } from "../storage/credential.ts";
+import { checked } from "./route.ts";
+
+const fields = {
+  apiKey: t.String({
+    minLength: 1,
+    maxLength: 4_096,
+    // RFC 9110 §5.5, without spaces: no vendor's key has one, and a pasted line may.
+    pattern: "^[\\x21-\\x7e]+$",
+    expected: "a key without spaces",
+    writeOnly: true,
+    description: "As the vendor gave it. It is stored encrypted, and never shown again.",
+  }),
+  name: t.String({ minLength: 1, maxLength: 200, description: "To tell it from others." }),
+  weight: t.Integer({
+    minimum: 1,
+    maximum: 1_000,
+    description: "How often it is used, against the others of its provider.",
+  }),
+};
+export const NewCredentialSchema = t.Object(
+  { apiKey: fields.apiKey, name: t.Optional(fields.name), weight: t.Optional(fields.weight) },
+  { additionalProperties: false },
+);
+export const CredentialChangeSchema = t.Object(
+  {
+    ...t.Partial(t.Object(fields)).properties,
+    enabled: t.Optional(t.Boolean({ description: "`false`: kept, and not used." })),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+/** A stored key as it is shown: never the key. */
+export interface ShownCredential {
+  readonly id: string;
+  readonly name: string;
+  /** `***` and what may be shown of its end. */
+  readonly masked: string;
+  readonly weight: number;
+  readonly enabled: boolean;
+  /**
+   * `resting`: the upstream refused it, and others are used as long as there are some. `locked`: it must be entered again,
+   * because the provider's address or the master secret is not that of before. `unused`: no instance of the file takes it.
+   */
+  readonly state: "active" | "disabled" | "resting" | "locked" | "unused";
+  /** Epoch ms; `null`: it does not rest. */
+  readonly restsUntilMs: number | null;
+  /** Status with which it was refused last; `null`: it was not, since it is in use. */
+  readonly refusedWith: number | null;
+  /** Since the start of the process, or since it was changed. */
+  readonly requests: number;
+  readonly createdMs: number;
+  readonly changedMs: number;
+}
+export interface ShownProvider {
+  readonly name: string;
+  readonly plugin: string;
+  /** Where it is declared. */
+  readonly source: "file";
+  /** Host and port of its base URL; `null`: it has none. */
+  readonly host: string | null;
+  /** `null`: it answers canonical calls itself. */
+  readonly dialects: readonly string[] | null;
+  /** Names that it claims; `null`: what the price book knows of its vendor. */
+  readonly models: readonly string[] | null;
+  /** The key of the file, masked; `null`: there is none. It is used while no stored key is. */
+  readonly fileKey: string | null;
+  readonly takesKeys: boolean;
+  readonly credentials: readonly ShownCredential[];
+}
+
+/** What keys of upstream accounts go through, whoever asks: the API or the dashboard. `null`: no such provider, or key. */
+export interface CredentialService {
+  providers(): readonly ShownProvider[];
+  list(provider: string): readonly ShownCredential[] | null;
+  create(provider: string, input: unknown): Promise<ShownCredential | null>;
+  /** Another `apiKey` replaces the secret, from the next request on. */
+  change(provider: string, id: string, input: unknown): Promise<ShownCredential | null>;
+  remove(provider: string, id: string): Promise<boolean>;
+}
+
+export interface CredentialServiceDependencies {
+  readonly accounts: readonly UpstreamAccount[];
+  readonly repository: CredentialRepository;
+  readonly ring: KeyRing;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly newId: () => string;
+  readonly random: () => number;
+}
+
+const maxEach = 100;
+
+/**
+ * Opens what is stored, once; keys that were sealed with the master secret of before are sealed anew. `slots`: the
+ * providers to call, which use the stored keys from then on.
+ */
+export async function credentialService(
+  dependencies: CredentialServiceDependencies,
+): Promise<{ readonly service: CredentialService; readonly slots: ReadonlyMap<string, Provider> }> {
+  const { accounts, repository, ring, logger, now, newId, random } = dependencies;
+  const slots = new Map<string, Provider>();
+  const pools = new Map<string, CredentialPool>();
+  /** What each stored key is sent by; a key without one cannot be used. */
+  const opened = new Map<string, UpstreamProvider>();
+  const accountOf = (provider: string) => accounts.find(({ name }) => name === provider);
+  const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
+
+  for (const account of accounts) {
+    const { name, slot, withKey } = account;
+    slots.set(name, slot);
+    if (withKey === null || !isUpstream(slot)) continue;
+    const onRest = (credential: string, status: number, ms: number) =>
+      logger.warn({ provider: name, credential, status, ms }, "a stored key was refused, and rests");
+    const pool = credentialPool({ slot, now, random, onRest });
+    pools.set(name, pool);
+    slots.set(name, pool.provider);
+    for (const row of rowsOf(name)) await open(row, account);
+    use(name);
+  }
+
+  async function open(row: CredentialRow, account: UpstreamAccount): Promise<void> {
+    const place = placeOf(row, account);
+    const found = ring.open(place, row.sealed);
+    if (found === null) {
+      logger.warn(
+        { provider: row.provider, credential: row.id },
+        "a stored key must be entered again: it belongs to another address of its provider, or to another master secret",
+      );
+      return;
+    }
+    const secret = found.plain.toString("utf8");
+    opened.set(row.id, await slotFor(account, secret));
+    if (!found.isCurrent) await repository.change(row.id, { sealed: ring.seal(place, secret) });
+  }
+
+  function use(provider: string): void {
+    const usable = rowsOf(provider).flatMap(({ id, weight, enabled }) => {
+      const slot = opened.get(id);
+      return enabled && slot ? [{ id, weight, slot }] : [];
+    });
+    pools.get(provider)?.use(usable);
+  }
+
+  function shown(row: CredentialRow): ShownCredential {
+    const { id, name, weight, enabled, createdMs, changedMs } = row;
+    const pool = pools.get(row.provider);
+    const done = pool?.useOf(id) ?? null;
+    const rests = done !== null && done.restsUntilMs > now();
+    const state = !pool ? "unused" : !opened.has(id) ? "locked" : !enabled ? "disabled" : rests ? "resting" : "active";
+    return {
+      id,
+      name,
+      masked: `***${row.last4}`,
+      weight,
+      enabled,
+      state,
+      restsUntilMs: rests ? done.restsUntilMs : null,
+      refusedWith: done?.refusedWith ?? null,
+      requests: done?.requests ?? 0,
+      createdMs,
+      changedMs,
+    };
+  }
+
+  const service: CredentialService = {
+    providers: () =>
+      accounts.map(({ name, plugin, slot, baseUrl, apiKey }) => ({
+        name,
+        plugin,
+        source: "file",
+        host: baseUrl === null ? null : (URL.parse(baseUrl)?.host ?? null),
+        dialects: isUpstream(slot) ? slot.dialects : null,
+        models: slot.models ?? null,
+        fileKey: apiKey === null ? null : `***${last4Of(apiKey)}`,
+        takesKeys: pools.has(name),
+        credentials: rowsOf(name).map(shown),
+      })),
+    list(provider) {
+      const rows = rowsOf(provider);
+      return accountOf(provider) || rows.length > 0 ? rows.map(shown) : null;
+    },
+    async create(provider, given) {
+      const account = accountOf(provider);
+      if (!account) return null;
+      const { apiKey, name, weight = 1 } = checked(NewCredentialSchema, given);
+      if (!pools.has(provider))
+        throw new GatewayError(
+          "conflict",
+          `the plugin ${account.plugin} has no option apiKey that a stored key could be`,
+        );
+      if (rowsOf(provider).length >= maxEach)
+        throw new GatewayError("conflict", `there are ${maxEach} keys of this provider`);
+      refuseMask(apiKey);
+      const slot = await slotFor(account, apiKey);
+      const id = newId();
+      const row = await repository.create({
+        id,
+        provider,
+        name: name ?? `key ${rowsOf(provider).length + 1}`,
+        sealed: ring.seal(placeOf({ id, provider }, account), apiKey),
+        last4: last4Of(apiKey),
+        weight,
+        enabled: true,
+        createdMs: now(),
+        changedMs: now(),
+      });
+      opened.set(id, slot);
+      use(provider);
+      return shown(row);
+    },
+    async change(provider, id, given) {
+      const row = rowsOf(provider).find((one) => one.id === id);
+      if (!row) return null;
+      const { apiKey, ...plain }: Static<typeof CredentialChangeSchema> = checked(CredentialChangeSchema, given);
+      const account = accountOf(provider);
+      if (apiKey !== undefined && !(account && pools.has(provider)))
+        throw new GatewayError("conflict", "no provider of the file takes this key");
+      const slot = account && apiKey !== undefined ? await slotFor(account, refuseMask(apiKey)) : null;
+      const secret =
+        account && apiKey !== undefined
+          ? { sealed: ring.seal(placeOf(row, account), apiKey), last4: last4Of(apiKey) }
+          : {};
+      const changed = await repository.change(id, { ...plain, ...secret, changedMs: now() });
+      if (slot) opened.set(id, slot);
+      use(provider);
+      return changed && shown(changed);
+    },
+    async remove(provider, id) {
+      if (!rowsOf(provider).some((row) => row.id === id)) return false;
+      const removed = await repository.remove(id);
+      opened.delete(id);
+      use(provider);
+      return removed;
+    },
+  };
+  return { service, slots };
+}
+
+/** A key opens only for the row it was entered in, and only to be sent to where it was entered for. */
+function placeOf({ id, provider }: Pick<CredentialRow, "id" | "provider">, { baseUrl }: UpstreamAccount): string[] {
+  return ["credential", provider, id, (baseUrl !== null && URL.parse(baseUrl)?.origin) || ""];
+}
+
+async function slotFor(account: UpstreamAccount, apiKey: string): Promise<UpstreamProvider> {
+  try {
+    const slot = await account.withKey?.(apiKey);
+    if (slot && isUpstream(slot)) return slot;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    throw new GatewayError("invalid-request", "apiKey: the provider cannot send this key", {
+      param: "apiKey",
+      cause: error,
+    });
+  }
+  throw new GatewayError("conflict", "the provider takes no stored key");
+}
+
+/** What a page shows in the place of a key must never become one. */
+function refuseMask(apiKey: string): string {
+  if (/^[*•.…]+.{0,4}$/.test(apiKey))
+    throw new GatewayError("invalid-request", "apiKey: this is the mask of a key, not a key", { param: "apiKey" });
+  return apiKey;
+}
+
+/** Of a short one four characters would be too much of it. */
+const last4Of = (apiKey: string): string => (apiKey.length >= 16 ? apiKey.slice(-4) : "");
