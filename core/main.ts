@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
 import { builtins } from "../plugins/index.ts";
+import { audit } from "./commands/audit.ts";
 import { check, plugins } from "./commands/check.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
 import { doctor } from "./commands/doctor.ts";
@@ -17,6 +18,7 @@ const commands: Readonly<Record<string, Command>> = {
   backup,
   reprice,
   plugins,
+  audit,
   "admin-token": adminToken,
 };
 
@@ -43,7 +45,7 @@ const options = {
 const usage = `usage: llm-proxy [COMMAND] [OPTIONS]
 commands: ${Object.keys(commands).join(", ")}; none is serve
 options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-url URL  --log-level LEVEL  --json
-          backup FILE  ·  doctor --repair  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
+          backup FILE  ·  audit verify [SEQ-HASH]  ·  doctor --repair  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);
@@ -55,7 +57,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     return 0;
   }
   const [, ...words] = parsed?.positionals ?? [];
-  if (!parsed || !command || (words.length > 0 && command !== backup)) {
+  if (!parsed || !command || (words.length > 0 && command !== backup && command !== audit)) {
     printError(usage);
     return 2;
   }

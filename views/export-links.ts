@@ -2,7 +2,7 @@ import { html, url, type Html } from "./html.ts";
 
 /** Files of what a page shows, by the API's own address: it takes the session too. Empty values filter nothing. */
 export const exportLinks = (
-  what: "calls" | "usage" | "ledger",
+  what: "audit" | "calls" | "usage" | "ledger",
   label: string,
   query: Readonly<Record<string, string>> = {},
 ): Html =>

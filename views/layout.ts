@@ -16,6 +16,7 @@ export interface Shell {
     | "ledger"
     | "alerts"
     | "people"
+    | "audit"
     | "me"
     | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
@@ -86,6 +87,7 @@ const sections = [
   ["ledger", "/dashboard/ledger", "Ledger"],
   ["alerts", "/dashboard/alerts", "Alerts"],
   ["people", "/dashboard/people", "People"],
+  ["audit", "/dashboard/audit", "Audit"],
 ] as const;
 
 /** htmx 4 has no history cache and no `eval` of its own; the switches of earlier versions are named so that no upgrade turns them on. */

@@ -53,7 +53,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       error,
       csrf: visit.csrf,
     });
-    return visit.page(account.name, "accounts", main, { status });
+    return visit.page(account.name, "accounts", main, { status, history: { kind: "account", id } });
   }
 
   return [

@@ -31,7 +31,10 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     if (budget === null) return errorPage(visit.request, 404, version);
     const [line] = await budgetLines(database, [budget]);
     if (line === undefined) return errorPage(visit.request, 404, version);
-    return visit.page("Budget", "budgets", budgetPage({ budget: line, error, csrf: visit.csrf }), { status });
+    return visit.page("Budget", "budgets", budgetPage({ budget: line, error, csrf: visit.csrf }), {
+      status,
+      history: { kind: "budget", id: line.id },
+    });
   }
 
   /** A change that ends on the page of its budget, or beside it with what is wrong. */

@@ -1,4 +1,5 @@
-import { url } from "../../views/html.ts";
+import { historyLink } from "../../views/audit.ts";
+import { html, url } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import { type Actor, type Holder, type Permission, permits } from "../identity/policy.ts";
 import { cookiePolicy, readCookie } from "./cookie.ts";
@@ -58,7 +59,10 @@ export function guarded(
       form: form ?? new URLSearchParams(),
       csrf: session.csrf,
       session: session.digest,
-      page: (title, section, main, options) => page({ ...frame, title, section }, main, options),
+      page: (title, section, main, { history, ...options } = {}) => {
+        const more = history && permits(actor, "audit.read") ? historyLink(history.kind, history.id) : null;
+        return page({ ...frame, title, section }, html`${main}${more}`, options);
+      },
     };
     const asked = { permission: route.permission, path: new URL(request.url).pathname };
     return requestAudit.request(author, asked, () => routeFor(actor).answer(visit));
@@ -84,6 +88,7 @@ const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = 
   ledger: "ledger.read",
   alerts: "outbox.read",
   people: "people.read",
+  audit: "audit.read",
   me: "me.read",
 };
 

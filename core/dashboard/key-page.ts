@@ -71,7 +71,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
       error: error ?? null,
       csrf: visit.csrf,
     };
-    return visit.page(row.name, "keys", keyPage(model), { status });
+    return visit.page(row.name, "keys", keyPage(model), { status, history: { kind: "key", id: row.id } });
   }
 
   /** A change, and then the page again: with what is wrong, where something is. */

@@ -45,7 +45,10 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     if (limit?.source !== "api") return errorPage(visit.request, 404, version);
     const [line] = await limitLines(database, [limit], now());
     if (line === undefined) return errorPage(visit.request, 404, version);
-    return visit.page("Limit", "limits", limitPage({ limit: line, error, csrf: visit.csrf }), { status });
+    return visit.page("Limit", "limits", limitPage({ limit: line, error, csrf: visit.csrf }), {
+      status,
+      history: { kind: "limit", id: line.id },
+    });
   }
 
   /** A change that ends elsewhere, or on the page of its limit with what is wrong. */

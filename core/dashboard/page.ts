@@ -5,6 +5,8 @@ import { layout, type Shell } from "../../views/layout.ts";
 import { assetPaths } from "./assets.ts";
 
 export interface PageOptions {
+  /** What the page shows, for those who may read what was done to it. */
+  readonly history?: { readonly kind: string; readonly id: string };
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -48,7 +48,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
       error,
       csrf: visit.csrf,
     });
-    return visit.page(person.name, "people", main, { status });
+    return visit.page(person.name, "people", main, { status, history: { kind: "person", id: person.id } });
   }
 
   /** A change that ends on the page of its person, or beside it with what is wrong. */

@@ -1,6 +1,7 @@
 import { accountRoutes } from "./accounts.ts";
 import { alertRoutes } from "./alerts.ts";
 import { serveAsset } from "./assets.ts";
+import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { chargeRoutes } from "./charges.ts";
@@ -54,5 +55,6 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...priceRoutes(dependencies),
   ...chargeRoutes(dependencies),
   ...peopleRoutes(dependencies),
+  ...auditRoutes(dependencies),
   ...meRoutes(dependencies),
 ];

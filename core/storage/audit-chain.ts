@@ -72,6 +72,11 @@ export function verifyChain(database: SqliteDatabase): ChainPart {
 
 const entriesAtOnce = 1_000;
 
+/** `null`: there is no such entry. */
+export const hashAt = (database: SqliteDatabase, seq: number): string | null =>
+  database.select({ hash: auditEntries.hash }).from(auditEntries).where(eq(auditEntries.seq, seq)).all()[0]?.hash ??
+  null;
+
 export function headOf(database: SqliteDatabase): AuditHead {
   const row = database
     .select({ seq: auditHead.seq, hash: auditHead.hash })

@@ -94,7 +94,8 @@ const maxField = 4_000;
 function textOf(fields: Fields | null): string | null {
   if (fields === null) return null;
   const kept = Object.entries(fields).map(([name, value]) => {
-    const masked = value === undefined ? undefined : withoutSecrets(value);
+    // What is shown of a key is chosen to be: it would look like one.
+    const masked = value === undefined || name === "prefix" ? value : withoutSecrets(value);
     const { length } = JSON.stringify(masked ?? null);
     return [name, length > maxField ? `${length} characters, not kept here` : masked] as const;
   });

@@ -8,6 +8,7 @@ import {
   aBudget,
   aLimit,
   aPrice,
+  aCharge,
   person,
   aService,
   aToken,
@@ -104,6 +105,14 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
     object: null,
   }),
   "POST /dashboard/prices/:id/removal": () => of(aPrice, (id) => `/dashboard/prices/${id}/removal`, {}, "price.remove"),
+  "POST /dashboard/prices/charges": () => ({
+    path: "/dashboard/prices/charges",
+    body: { target: "mock/lab-*", margin: "10" },
+    action: "charge.set",
+    object: null,
+  }),
+  "POST /dashboard/prices/charges/:id/removal": () =>
+    of(aCharge, (id) => `/dashboard/prices/charges/${id}/removal`, {}, "charge.remove"),
   "POST /dashboard/people": () => ({
     path: "/dashboard/people",
     body: { kind: "person", email: `${crypto.randomUUID()}@example.com`, name: "N", role: "viewer" },

@@ -28,7 +28,7 @@ export async function api(
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
+  const isJson = /^application\/json(?:;|$)/.test(response.headers.get("content-type") ?? "");
   return { status: response.status, text, body: isJson ? JSON.parse(text) : null };
 }
 

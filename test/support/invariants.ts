@@ -47,6 +47,7 @@ async function brokenNow(
     ...budgetsMatch(gateway, rows, expected.above ?? {}),
     ...noSecrets(gateway),
     ...databaseSound(gateway),
+    ...auditWhole(gateway),
     ...(await alive(gateway)),
   ];
 }
@@ -186,6 +187,22 @@ function databaseSound(gateway: Gateway): string[] {
     ...(integrity === "ok" ? [] : [`I9: integrity_check: ${integrity}`]),
     ...(foreignKeys === 0 ? [] : [`I9: ${foreignKeys} foreign keys broken`]),
   ];
+}
+
+/** From the rows alone: each hash covers the one before it and all that the entry says. */
+function auditWhole(gateway: Gateway): string[] {
+  let before = "0".repeat(64);
+  const rows = gateway.sql<Readonly<Record<string, unknown>> & { readonly seq: number; readonly hash: string }>(
+    "select * from audit_entries order by seq",
+  );
+  for (const [at, { hash, ...fields }] of rows.entries()) {
+    const expected = new Bun.CryptoHasher("sha256").update(`${before}\n${JSON.stringify(Object.values(fields))}`);
+    if (fields.seq !== at + 1 || expected.digest("hex") !== hash)
+      return [`I10: audit entry ${at + 1} is not in the chain`];
+    before = hash;
+  }
+  const head = gateway.sql<{ seq: number; hash: string }>("select seq, hash from audit_head")[0];
+  return head?.seq === rows.length && head.hash === before ? [] : ["I10: the audit log does not end at its head"];
 }
 
 async function alive(gateway: Gateway): Promise<string[]> {

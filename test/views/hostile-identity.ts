@@ -1,3 +1,4 @@
+import { auditEntryPage, auditPage, historyLink } from "../../views/audit.ts";
 import type { Html } from "../../views/html.ts";
 import { keyPage } from "../../views/key.ts";
 import { keysPage } from "../../views/keys.ts";
@@ -5,7 +6,7 @@ import { login } from "../../views/login.ts";
 import { mePage } from "../../views/me.ts";
 import { peoplePage } from "../../views/people.ts";
 import { personPage } from "../../views/person.ts";
-import { budgetLine, limitLine, personLine } from "./hostile-lines.ts";
+import { auditLine, budgetLine, limitLine, personLine } from "./hostile-lines.ts";
 
 /** The pages of keys and people, with `text` wherever text from outside can come. */
 export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
@@ -46,6 +47,16 @@ export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
       error: text,
       csrf: "c",
     }),
+  audit: (text) =>
+    auditPage({
+      entries: [auditLine(text)],
+      next: text,
+      first: false,
+      filter: { actor: text, action: text, objectKind: text, objectId: text, from: text, to: text },
+    }),
+  "audit entry": (text) => auditEntryPage(auditLine(text)),
+  "audit entry of somebody": (text) => auditEntryPage({ ...auditLine(text), actorId: text, objectKind: "key" }),
+  history: (text) => historyLink(text, text),
   me: (text) =>
     mePage({
       person: { name: text, email: text, role: text, hasTotp: true },

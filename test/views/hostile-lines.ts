@@ -1,4 +1,5 @@
 import type { AlertsModel } from "../../views/alerts.ts";
+import type { AuditLine } from "../../views/audit.ts";
 import type { LimitLine } from "../../views/limit-table.ts";
 
 /** Rows of tables with `text` wherever text from outside can come. */
@@ -12,6 +13,27 @@ export const limitLine = (text: string): LimitLine => ({
   parts: [
     { field: text, text, value: text, use: { amount: 10, used: 3, held: 2, freeAtMs: 5, text } },
     { field: text, text, value: text, use: null },
+  ],
+});
+
+export const auditLine = (text: string): AuditLine => ({
+  seq: 1,
+  createdMs: 1,
+  actorKind: text,
+  actorId: null,
+  actorName: text,
+  actorRole: text,
+  address: text,
+  route: text,
+  action: text,
+  objectKind: text,
+  objectId: text,
+  accountId: text,
+  times: 2,
+  hash: text,
+  changes: [
+    { field: text, before: text, after: { [text]: [text] } },
+    { field: "expiresMs", before: undefined, after: 1 },
   ],
 });
 
