@@ -1,3 +1,4 @@
+import { accountTermsPanel, type AccountTermsModel } from "./account-terms.ts";
 import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
@@ -30,6 +31,7 @@ export interface AccountModel {
   readonly balance: { readonly balanceNano: number; readonly heldNano: number; readonly sinceMs: number } | null;
   /** Whether prompts and answers are kept; empty: as the account above says. */
   readonly content: string;
+  readonly terms: AccountTermsModel;
   readonly error: string | null;
   readonly csrf: string;
 }
@@ -52,6 +54,7 @@ export function accountPage(model: AccountModel): Html {
   ${budgets.length > 0 && html`<section class="panel flush"><h2>Budgets on it</h2>${budgetTable(budgets)}</section>`}
   ${limits.length > 0 && html`<section class="panel flush"><h2>Limits on it</h2>${limitTable(limits)}</section>`}
   ${children.length > 0 && html`<section class="panel flush"><h2>Right below it</h2>${branchTable(children.map((child) => ({ ...child, depth: 0 })))}</section>`}
+  ${accountTermsPanel(model.terms, pathOf(account.id), model.csrf)}
   ${changes(model)}
   <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/limits", { kind: "account", id: account.id })}">Put a limit on it</a> · <a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
 }

@@ -1,6 +1,7 @@
 import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
 import type { AccountSummary } from "../storage/database.ts";
+import { accountTermsModel, parseAccountTerms } from "./account-terms.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { limitLines } from "./limit-lines.ts";
 import { errorPage, redirect } from "./page.ts";
@@ -50,6 +51,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       limits: await limitLines(database, limits.data, now()),
       balance,
       content: database.content.setting({ kind: "account", id }) ?? "",
+      terms: accountTermsModel(line, database, error !== null && isTerms(visit) ? visit.form : null),
       error,
       csrf: visit.csrf,
     });
@@ -88,14 +90,9 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       permission: "accounts.write",
       answer: async (visit) => {
         const id = visit.params["id"] ?? "";
-        const { name } = filled(visit.form, ["name"]);
         try {
-          const content = visit.form.get("content");
-          const changed = await money.accounts.change(id, {
-            name,
-            parentId: visit.form.get("parentId") || null,
-            ...(content !== null && { content: content || null }),
-          });
+          const change = isTerms(visit) ? parseAccountTerms(visit.form) : placeOf(visit.form);
+          const changed = await money.accounts.change(id, change);
           return changed === null ? errorPage(visit.request, 404, version) : redirect(pathOf(id));
         } catch (error) {
           return await showOne(visit, id, refusalOf(error), 422);
@@ -128,6 +125,15 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       },
     },
   ];
+}
+
+/** Which of the two forms came. */
+const isTerms = ({ form }: Visit): boolean => form.get("part") === "terms";
+
+function placeOf(form: URLSearchParams): object {
+  const { name } = filled(form, ["name"]);
+  const content = form.get("content");
+  return { name, parentId: form.get("parentId") || null, ...(content !== null && { content: content || null }) };
 }
 
 /** The newest of them, and whether there are more. */

@@ -80,3 +80,21 @@ function parseWhole(text: string, label: string): number {
   if (value < 1) throw new GatewayError("invalid-request", `${label}: a whole number from 1, or nothing.`);
   return value;
 }
+
+/** As a form takes it. */
+export const writtenMetadata = (metadata: KeyRow["metadata"]): string =>
+  Object.entries(metadata)
+    .map(([field, value]) => `${field}=${value}`)
+    .join(", ");
+
+/** Throws `invalid-request` with a message for the form. */
+export function parseMetadata(text: string): KeyRow["metadata"] {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1) throw new GatewayError("invalid-request", "Metadata: pairs as owner=platform, with commas between.");
+      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+    }),
+  );
+}

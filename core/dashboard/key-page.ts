@@ -1,11 +1,10 @@
 import { segment } from "../../views/html.ts";
 import { type KeyModel, keyPage, keyTermFields } from "../../views/key.ts";
-import { GatewayError } from "../chat/error.ts";
 import { operations } from "../dialects/dialect.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { keyState } from "./keys.ts";
-import { parseContent, wordsOf } from "./key-input.ts";
+import { parseContent, parseMetadata, wordsOf, writtenMetadata } from "./key-input.ts";
 import { parseLastDay } from "./last-day.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { errorPage, redirect } from "./page.ts";
@@ -123,9 +122,7 @@ const writtenTerms = (row: KeyRow, content: string): KeyModel["values"] => ({
   models: row.models === "all" ? "" : row.models.join(", "),
   routes: row.routes === "all" ? "" : row.routes.join(", "),
   cidrs: row.cidrs.join(", "),
-  metadata: Object.entries(row.metadata)
-    .map(([field, value]) => `${field}=${value}`)
-    .join(", "),
+  metadata: writtenMetadata(row.metadata),
   // The day before the end, which it is valid through; an end within a day is of that day.
   expires: row.expiresMs === null ? "" : new Date(row.expiresMs - 1).toISOString().slice(0, 10),
   content,
@@ -149,15 +146,4 @@ function parseTerms(form: URLSearchParams, nowMs: number): object {
     expiresAt: text("expires") === "" ? null : parseLastDay(text("expires"), nowMs, "Valid through"),
     content: text("content") === "" ? null : parseContent(text("content")),
   };
-}
-
-function parseMetadata(text: string): Readonly<Record<string, string>> {
-  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at < 1) throw new GatewayError("invalid-request", "Metadata: pairs as owner=platform, with commas between.");
-      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-    }),
-  );
 }

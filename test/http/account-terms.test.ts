@@ -6,6 +6,7 @@ import { until } from "../support/poll.ts";
 import { allUsage } from "../support/rows.ts";
 import { json } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
+import { form, operatorSession, page } from "../support/visits.ts";
 
 /** What accounts allow: a call is held to its key and to every account up the tree. */
 const setup = await setUp({
@@ -138,6 +139,49 @@ describe("models and providers that an account allows", () => {
     await change(id, { models: null });
     await change(root.id, { providers: null });
     expect((await modelsOf(key)).length).toBeGreaterThan(4);
+  });
+});
+
+describe("the page of an account", () => {
+  test("shows what it and those above it say, takes changes, and says what is wrong with one", async () => {
+    const root = await newAccount("page root", null, { models: ["mock/*"], metadata: { owner: "ops" } });
+    const { id } = await newAccount("page", root.id);
+    const { cookie, csrf } = await operatorSession(gateway);
+    const path = `/dashboard/accounts/${id}`;
+    const before = await page(gateway, path, cookie);
+    for (const shown of ["page root", "mock/*", "owner=ops"]) expect(before.text).toContain(shown);
+    const fields = { part: "terms", models: "mock/cheap, both", providers: "mock*", uncappedOutputTokens: "4096" };
+    const saved = await form(gateway, path, { ...fields, metadata: "a=1, b=2", operations: "chat" }, { cookie, csrf });
+    expect(saved.status).toBe(303);
+    expect(await gateway.admin<Account>("GET", `/api/accounts/${id}`)).toMatchObject({
+      models: ["mock/cheap", "both"],
+      providers: ["mock*"],
+      operations: ["chat"],
+      uncappedOutputTokens: 4_096,
+      keyRotation: false,
+      metadata: { a: "1", b: "2" },
+      parentId: root.id,
+    });
+    const wrong = await form(gateway, path, { ...fields, uncappedOutputTokens: "-1<b>" }, { cookie, csrf });
+    expect([wrong.status, wrong.text.includes("whole number of tokens")]).toEqual([422, true]);
+    expect(wrong.text).toContain('value="-1&lt;b&gt;"');
+    const emptied = {
+      part: "terms",
+      models: " ",
+      providers: "",
+      uncappedOutputTokens: "",
+      metadata: "",
+      keyRotation: "yes",
+    };
+    expect((await form(gateway, path, emptied, { cookie, csrf })).status).toBe(303);
+    expect(gateway.sql("select * from account_terms where account_id = ?", id)).toEqual([]);
+    // The other form of the page leaves it alone.
+    await change(id, { models: ["mock/cheap"] });
+    await form(gateway, path, { name: "renamed", parentId: root.id }, { cookie, csrf });
+    expect(await gateway.admin<Account>("GET", `/api/accounts/${id}`)).toMatchObject({
+      name: "renamed",
+      models: ["mock/cheap"],
+    });
   });
 });
 

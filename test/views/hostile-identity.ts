@@ -1,5 +1,6 @@
 import { auditEntryPage, auditPage, historyLink } from "../../views/audit.ts";
 import type { Html } from "../../views/html.ts";
+import { keyHolderPage } from "../../views/key-holder.ts";
 import { keyPage } from "../../views/key.ts";
 import { keysPage } from "../../views/keys.ts";
 import { login } from "../../views/login.ts";
@@ -24,6 +25,46 @@ export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
     }),
   "login by code": (text) =>
     login({ form: { kind: "code", ticket: text }, next: text, email: text, error: null, hint: null }),
+  "the holder of a key": (text) =>
+    keyHolderPage({
+      facts: {
+        name: text,
+        prefix: text,
+        last4: text,
+        account: text,
+        expiresMs: 1,
+        lastUsedMs: null,
+        secretUntilMs: 2,
+        olderSecrets: [{ prefix: text, last4: text, untilMs: 3 }],
+        allowed: [{ what: text, of: text, words: text }],
+        budgets: [
+          { on: text, window: text, limitNano: 1, spentNano: 2, heldNano: 3, resetsAtMs: null, binds: true },
+          { on: text, window: text, limitNano: 1, spentNano: 0, heldNano: 0, resetsAtMs: 1, binds: false },
+        ],
+        balance: { balanceNano: -1, heldNano: 0, binds: true },
+        limits: [
+          { on: text, text, enforce: false, binds: true, use: null },
+          {
+            on: text,
+            text,
+            enforce: true,
+            binds: false,
+            use: { amount: 1, used: 1, held: 1, left: text, freeAtMs: 1 },
+          },
+        ],
+        mayRotate: true,
+      },
+      total: { calls: 1, inputTokens: 1, outputTokens: 1, chargeNano: 1 },
+      models: [{ model: text, calls: 1, inputTokens: 1, outputTokens: 1, chargeNano: 1 }],
+      days: [{ startMs: 0, calls: 1, chargeNano: 1 }],
+      calls: [
+        { callId: text, createdMs: 1, model: text, status: text, inputTokens: 1, outputTokens: null, chargeNano: null },
+      ],
+      next: text,
+      made: { name: text, secret: text },
+      error: text,
+      csrf: "c",
+    }),
   people: (text) =>
     peoplePage({
       people: [personLine(text)],

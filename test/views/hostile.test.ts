@@ -150,6 +150,13 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       budgets: [budgetLine(text)],
       limits: [limitLine(text)],
       balance: { balanceNano: 1, heldNano: 0, sinceMs: 0 },
+      terms: {
+        values: { models: text, providers: text, uncappedOutputTokens: text, metadata: text },
+        operations: [{ name: text, chosen: true }],
+        keyRotation: false,
+        said: [true, false].map((own) => ({ account: text, own, what: text, words: text })),
+        open: true,
+      },
       content: text,
       error: text,
       csrf: "c",

@@ -1,0 +1,74 @@
+import { accountTermFields, type AccountTermsModel } from "../../views/account-terms.ts";
+import { GatewayError } from "../chat/error.ts";
+import { operations } from "../dialects/dialect.ts";
+import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
+import type { AccountRow } from "../storage/database.ts";
+import { parseMetadata, wordsOf, writtenMetadata } from "./key-input.ts";
+import type { DashboardDatabase } from "./route.ts";
+
+/** `line`: the account and those above it. `form`: what was typed and refused; `null`: nothing was. */
+export function accountTermsModel(
+  line: readonly Pick<AccountRow, "id" | "name">[],
+  { accountTerms }: Pick<DashboardDatabase, "accountTerms">,
+  form: URLSearchParams | null,
+): AccountTermsModel {
+  const own = accountTerms.of(line[0]?.id ?? "") ?? openTerms;
+  const chosen: readonly string[] = form ? form.getAll("operations") : own.operations === "all" ? [] : own.operations;
+  const written = {
+    models: textOf(own.models),
+    providers: textOf(own.providers),
+    uncappedOutputTokens: own.uncappedOutputTokens === null ? "" : String(own.uncappedOutputTokens),
+    metadata: writtenMetadata(own.metadata),
+  };
+  return {
+    values: form
+      ? { ...written, ...Object.fromEntries(accountTermFields.map((field) => [field, form.get(field) ?? ""])) }
+      : written,
+    operations: operations.map((name) => ({ name, chosen: chosen.includes(name) })),
+    keyRotation: form ? form.has("keyRotation") : own.keyRotation,
+    said: line.flatMap(({ id, name }, at) =>
+      said(accountTerms.of(id) ?? openTerms).map((one) => ({ ...one, account: name, own: at === 0 })),
+    ),
+    open: form !== null,
+  };
+}
+
+const said = ({
+  models,
+  providers,
+  operations: asked,
+  uncappedOutputTokens,
+  keyRotation,
+  metadata,
+}: AccountTerms): readonly { readonly what: string; readonly words: string }[] => [
+  ...(models === "all" ? [] : [{ what: "models", words: models.join(", ") }]),
+  ...(providers === "all" ? [] : [{ what: "providers", words: providers.join(", ") }]),
+  ...(asked === "all" ? [] : [{ what: "operations", words: asked.join(", ") }]),
+  ...(uncappedOutputTokens === null
+    ? []
+    : [{ what: "output cap of calls without one:", words: `${uncappedOutputTokens} tokens` }]),
+  ...(keyRotation ? [] : [{ what: "keys", words: "do not rotate themselves" }]),
+  ...(Object.keys(metadata).length === 0 ? [] : [{ what: "metadata", words: writtenMetadata(metadata) }]),
+];
+
+/** As the API takes it. Throws `invalid-request` with a message for the form. */
+export function parseAccountTerms(form: URLSearchParams): object {
+  const list = (field: string) => {
+    const words = wordsOf(form.get(field) ?? "");
+    return words.length > 0 ? words : null;
+  };
+  const tokens = (form.get("uncappedOutputTokens") ?? "").trim();
+  if (tokens !== "" && !/^\d{1,8}$/.test(tokens))
+    throw new GatewayError("invalid-request", "The output cap is a whole number of tokens, or nothing.");
+  const chosen = form.getAll("operations");
+  return {
+    models: list("models"),
+    providers: list("providers"),
+    operations: chosen.length > 0 ? chosen : null,
+    uncappedOutputTokens: tokens === "" ? null : Number(tokens),
+    keyRotation: form.has("keyRotation"),
+    metadata: parseMetadata(form.get("metadata") ?? ""),
+  };
+}
+
+const textOf = (list: readonly string[] | "all"): string => (list === "all" ? "" : list.join(", "));
