@@ -130,7 +130,11 @@ export function keyHolderRoutes(dependencies: DashboardDependencies): readonly D
     }),
     route("POST", `${path}/logout`, async (request) => {
       await sessions.close(valueIn(request));
-      return redirect("/dashboard/login", { "set-cookie": setCookie(policyOf(request), "", 0) });
+      return redirect("/dashboard/login", {
+        "set-cookie": setCookie(policyOf(request), "", 0),
+        // As for people: a page that showed a new secret must not come back from the cache.
+        "clear-site-data": '"cache", "storage"',
+      });
     }),
   ];
 }

@@ -125,7 +125,8 @@ describe("a session of a key", () => {
     const key = await gateway.createKey();
     const { cookie, csrf } = await signedIn(key.key);
     expect((await form(gateway, `${home}/logout`, {}, { cookie, csrf: "0".repeat(64) })).status).toBe(403);
-    expect((await form(gateway, `${home}/logout`, {}, { cookie, csrf })).status).toBe(303);
+    const out = await form(gateway, `${home}/logout`, {}, { cookie, csrf });
+    expect([out.status, out.headers.get("clear-site-data")]).toEqual([303, '"cache", "storage"']);
     expect(leadsToLogin(await page(gateway, home, cookie))).toBe(true);
   });
 

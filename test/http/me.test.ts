@@ -270,6 +270,13 @@ describe("GET /v1/me/usage and /v1/me/calls", () => {
     const usage = await ask("/v1/me/usage?groupBy=model", bearer(token));
     expect(usage.body).toMatchObject({ data: [{ model: "mock/ok", calls: 1 }], total: { calls: 1 } });
     expect((await ask("/v1/me/usage?from=0", bearer(token))).status).toBe(400);
+    // What its account says binds it as it binds keys.
+    const say = (models: readonly string[] | null) => setup.gateway.admin("PATCH", "/api/accounts/default", { models });
+    await say(["mock/ok"]);
+    expect((await call(setup.gateway, token, chat("mock/other"))).status).toBe(403);
+    expect((await me(token)).body.alsoWithin).toEqual([{ models: ["mock/ok"], providers: null, operations: null }]);
+    await say(null);
+    await called(token, "mock/other");
     expect((await rotate(token)).status).toBe(403);
   });
 });
