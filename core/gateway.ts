@@ -33,7 +33,12 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
       const replayed = await services.idempotency?.begin(idempotencyKey, call, call.principal, asked);
       if (replayed) return leave(call, replayed, services);
     }
-    const route = services.models.resolve(asked.envelope.model, call.principal, services.random, terms); // name → Route
+    const route = services.models.resolve(asked.envelope.model, call.principal, services.random, terms, {
+      accountId: call.principal.accountId, //                                               name         → Route
+      envelope: asked.envelope,
+      body: asked.body,
+      headers: request.headers,
+    });
     call.admitted = await admit(call, call.principal, asked, route, services); //  RESERVE   Claim        → Holds
     call.content = services.content.begin(call, asked.text);
     const dispatched = await dispatch(call, asked, call.admitted, services); //    DISPATCH  Target       → Answer

@@ -166,7 +166,7 @@ export const serve: Command = async (input) => {
       now,
     });
     const services: Services = {
-      ...servicesOf(plugins, credentials.slots, loaded.config.models),
+      ...servicesOf(plugins, credentials.slots, loaded.config.models, now),
       limits: limitBook(fileRules(loaded.config.limits)),
       addressGroupOf(request) {
         const address = addressOf(request);

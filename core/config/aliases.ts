@@ -35,7 +35,7 @@ export function checkAliases(
       if (message !== null) findings.push({ path: [...targetsOf(name, written), index], message });
       seen.add(target);
     });
-    if (strategy === "weighted" && targets.every(({ weight }) => weight === 0))
+    if ((strategy === "weighted" || strategy === "sticky") && targets.every(({ weight }) => weight === 0))
       findings.push({ path: ["models", name], message: "all weights are 0, so nothing would ever be chosen" });
   }
   return [...findings, ...checkChains(models)];

@@ -53,7 +53,7 @@ export interface InstanceOptions {
 }
 
 export interface Alias {
-  readonly strategy: "ordered" | "weighted";
+  readonly strategy: "ordered" | "weighted" | "least-busy" | "lowest-latency" | "cheapest" | "sticky";
   /** `target`: `instance/model` or another alias. `weight` ≥ 0, 1 unless the file says so. */
   readonly targets: readonly { readonly target: string; readonly weight: number }[];
 }

@@ -171,6 +171,7 @@ const targetText = t.String({
   maxLength: 300,
   expected: "`instance/model` or the name of another alias",
 });
+const strategies = ["ordered", "weighted", "sticky", "least-busy", "lowest-latency", "cheapest"] as const;
 const WeightedTargetSchema = t.Object(
   {
     target: targetText,
@@ -183,10 +184,14 @@ const AliasSchema = t.Union([
   t.Object(
     {
       strategy: t.Optional(
-        t.Union([t.Literal("ordered"), t.Literal("weighted")], {
-          default: "ordered",
-          description: "`ordered`: the next one when a target fails. `weighted`: by chance, in proportion.",
-        }),
+        t.Union(
+          strategies.map((name) => t.Literal(name)),
+          {
+            default: "ordered",
+            description:
+              "Which target is asked first; the others are there to fall back on. `ordered`: as listed. `weighted`: by chance, in proportion. `sticky`: the same one for the same conversation, shared out by weight. `least-busy`: with the fewest calls. `lowest-latency`: the quicker to its first byte of two by chance. `cheapest`: by the price of a call like this one.",
+          },
+        ),
       ),
       targets: t.Array(t.Union([targetText, WeightedTargetSchema]), { minItems: 1 }),
     },

@@ -3,6 +3,7 @@ import type { Envelope, Metered } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
+import type { RouteTarget } from "./models.ts";
 import type { Keeping } from "./keeping.ts";
 import type { CallContent } from "./content/log.ts";
 import type { Endpoint, Services } from "./services.ts";
@@ -39,6 +40,8 @@ export interface Call {
   clientGone: boolean;
   /** Between two attempts, or queued for a provider: nothing of it is upstream. */
   waits: boolean;
+  /** Whose load it is counted in; `null`: in none, or nobody looks. */
+  busyTarget: RouteTarget | null;
   /** Has got its final record: whatever comes later changes nothing. */
   ended: boolean;
   /** Whose connection it came on; `null`: not over HTTP. */
@@ -75,6 +78,7 @@ export const openCall = (
     firstByteMs: null,
     clientGone: false,
     waits: false,
+    busyTarget: null,
     ended: false,
     request,
     client: request?.signal ?? null,

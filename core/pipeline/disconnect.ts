@@ -60,7 +60,14 @@ export function leaveLists(call: Call, services: Services): void {
   if (call.drainTimer !== null) clearTimeout(call.drainTimer);
   services.drains.delete(call);
   services.open.delete(call);
+  endLoad(call, services.loads);
   if (call.request) services.closeIdle(call.request);
+}
+
+export function endLoad(call: Call, loads: Services["loads"]): void {
+  if (call.busyTarget === null) return;
+  loads?.ended(call.busyTarget);
+  call.busyTarget = null;
 }
 
 const cut = (call: Call) =>

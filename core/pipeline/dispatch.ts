@@ -11,7 +11,8 @@ import { isPassedOver, verdictOf } from "./breaker.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
-import { leaveUnsent } from "./disconnect.ts";
+import { endLoad, leaveUnsent } from "./disconnect.ts";
+import type { Loads } from "./loads.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Order } from "./order.ts";
 import type { Services } from "./services.ts";
@@ -56,17 +57,23 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       const place = services.bulkheads.enter(target.provider, call.abort.signal);
       if (place) await inQueue(place, call);
       hasPlace = true;
+      if (services.loads) beginLoad(call, target, services.loads);
+      const beganMs = services.loads ? services.now() : 0;
       const { answer, first } = await withFirstByteTimeout(call, services, () =>
         begin({ call, asked, admitted, target, services, request }, attempt),
       );
       addWarnings(call.warnings, attempt.warnings);
       services.breakers.ended(target, isProbe, "ok");
+      services.loads?.answered(target, services.now() - beganMs, false);
       return { target, answer, first };
     } catch (error) {
       const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;
       // Why a target was passed over matters less than what one said that was asked.
       if (last === undefined || !isPassedOver(reason)) last = reason;
-      services.breakers.ended(target, isProbe, call.stopped ? "unknown" : verdictOf(reason), wordsOf(reason));
+      const verdict = call.stopped ? "unknown" : verdictOf(reason);
+      services.breakers.ended(target, isProbe, verdict, wordsOf(reason));
+      if (call.busyTarget && verdict === "failed") services.loads?.answered(target, 0, true);
+      endLoad(call, services.loads);
       // What the attempt left open is closed, whether or not there is another one.
       call.abort.abort(reason);
       const step = call.stopped || call.clientGone ? null : tries.after(reason);
@@ -86,6 +93,11 @@ async function waitFor(ms: number, call: Call, services: Services): Promise<void
   call.waits = true;
   await services.pause(ms, call.abort.signal);
   call.waits = false;
+}
+
+function beginLoad(call: Call, target: RouteTarget, loads: Loads): void {
+  loads.began(target);
+  call.busyTarget = target;
 }
 
 async function inQueue(place: Promise<void>, call: Call): Promise<void> {

@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
 import { noTerms, type TreeTerms } from "./account-terms.ts";
 import { meansText } from "./glob.ts";
+import { byStrategy, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
 
 /** A target with the provider that serves it. */
 export interface RouteTarget extends Target {
@@ -13,7 +14,7 @@ export interface Route {
 }
 /** As the config has it: an alias, its strategy, and what it points to (a target or another alias). */
 export interface Alias {
-  readonly strategy: "ordered" | "weighted";
+  readonly strategy: Strategy;
   readonly targets: readonly { readonly target: string; readonly weight: number }[];
 }
 export interface Models {
@@ -21,7 +22,7 @@ export interface Models {
    * A model name as a client writes it: alias, then `instance/rest`, then a bare model that exactly one instance claims.
    * Throws `model-not-found`, or `forbidden` when the principal, or an account it is under, may not call it.
    */
-  resolve(name: string, principal: Principal, random: () => number, terms?: TreeTerms): Route;
+  resolve(name: string, principal: Principal, random: () => number, terms?: TreeTerms, choice?: Choice): Route;
   /** What the principal may call, sorted: aliases, then bare claims, then `instance/model`. */
   list(principal: Principal, terms?: TreeTerms): readonly ListedModel[];
   /** Every target that the file, a provider or the price book names. */
@@ -37,6 +38,7 @@ export function modelTable(
   aliases: Readonly<Record<string, Alias>>,
   providers: ReadonlyMap<string, Provider>,
   biller: Biller | null,
+  { loads, now }: Pick<StrategyNeeds, "loads" | "now"> = { loads: null, now: Date.now },
 ): Models {
   const claims = claimsOf(providers, biller);
 
@@ -51,11 +53,21 @@ export function modelTable(
   }
 
   /** An alias may name aliases; the config reader has refused cycles. */
-  function expand(name: string, random: () => number): RouteTarget[] {
+  function expand(name: string, random: () => number, choice: Choice | null = null): RouteTarget[] {
     const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
-    if (alias) return ordered(alias, random).flatMap((target) => expand(target, random));
-    const target = direct(name);
-    return target ? [target] : [];
+    if (!alias) {
+      const target = direct(name);
+      return target ? [target] : [];
+    }
+    const { strategy } = alias;
+    if (strategy === "ordered" || strategy === "weighted")
+      return ordered(alias, random).flatMap((target) => expand(target, random, choice));
+    const candidates = alias.targets.map(({ target, weight }) => ({
+      name: target,
+      weight,
+      targets: expand(target, random, choice),
+    }));
+    return byStrategy(strategy, candidates, choice, { random, biller, loads, now }).flatMap(({ targets }) => targets);
   }
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
@@ -75,8 +87,8 @@ export function modelTable(
     );
 
   return {
-    resolve(name, principal, random, terms = noTerms) {
-      const found = expand(name, random);
+    resolve(name, principal, random, terms = noTerms, choice) {
+      const found = expand(name, random, choice);
       if (found.length === 0) throw notFound();
       const { models } = principal;
       const permitted =
@@ -138,6 +150,10 @@ function claimsOf(providers: ReadonlyMap<string, Provider>, biller: Biller | nul
   }
   return claims;
 }
+
+/** Whether an alias goes by how busy or fast its targets are, so that somebody must look. */
+export const goByLoad = (aliases: Readonly<Record<string, Alias>>): boolean =>
+  Object.values(aliases).some(({ strategy }) => strategy === "least-busy" || strategy === "lowest-latency");
 
 /** `weighted`: the first by chance and weight, the others behind it in file order, to fall back on. */
 function ordered(alias: Alias, random: () => number): readonly string[] {

@@ -9,6 +9,7 @@ import type { Call } from "./call.ts";
 import type { LimitBook } from "./limit-book.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { ContentLog } from "./content/log.ts";
+import type { Loads } from "./loads.ts";
 import type { Models } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
@@ -41,6 +42,8 @@ export interface Services {
   readonly retries: RetryBudget;
   readonly breakers: Breakers;
   readonly bulkheads: Bulkheads;
+  /** `null`: no alias goes by them. */
+  readonly loads: Loads | null;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
   /** Whose failed authentications are counted together; `null` where the runtime does not tell. */

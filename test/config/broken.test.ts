@@ -168,7 +168,7 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     says: [
       "llm-proxy.yaml:2:9 models.none: expected at least one entry",
       "llm-proxy.yaml:3:9 models.text: expected array or object",
-      'llm-proxy.yaml:4:22 models.weigh.strategy: expected "ordered" or "weighted" (did you mean "weighted"?)',
+      'llm-proxy.yaml:4:22 models.weigh.strategy: expected "ordered", "weighted", "sticky", "least-busy", "lowest-latency" or "cheapest" (did you mean "weighted"?)',
       "llm-proxy.yaml:4:68 models.weigh.targets[0].weight: expected number to be greater or equal to 0",
     ],
   },

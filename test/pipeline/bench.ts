@@ -97,6 +97,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
       { enabled: true, consecutive: 10, errorShare: 0.5, minCalls: 20, windowMs: 10_000, probeMs: 1_000 },
       clock.now,
     ),
+    loads: null,
     bulkheads: providerBulkheads({ maxWaiting: 1_000, maxQueued: 0, queueMs: 1 }, pause),
     settings: {
       attempts: {
