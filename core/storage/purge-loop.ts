@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import type { AuditedWriter, Tell } from "./audit-writer.ts";
 import type { PurgePlan, PurgeSize } from "./purge-plan.ts";
 import type { PurgeWriter } from "./purge-writer.ts";
 import { dayMs } from "./range-parts.ts";
@@ -12,7 +12,7 @@ export interface PurgeLoop {
 
 export interface PurgeLoopOptions {
   readonly client: SqliteClient;
-  readonly writer: GroupCommit;
+  readonly writer: AuditedWriter;
   readonly purges: PurgeWriter;
   readonly next: (size: PurgeSize) => Promise<PurgePlan | null>;
   /** Calls are kept for so long from their admission. */
@@ -66,15 +66,15 @@ export function purgeLoop({ client, writer, purges, next, keepMs, now, ...option
     const beforeMs = Math.floor((now() - keepMs) / dayMs) * dayMs;
     const plan = await next({ beforeMs, calls: callsAtOnce });
     if (stopped) return null;
-    if (plan !== null) return timed(() => void purges.remove(plan, now()));
+    if (plan !== null) return timed((tell) => void purges.remove(plan, now(), tell));
     if (!shrinks || freePages() <= Math.max(allPages() * sparePart, leastSparePages)) return null;
     return timed(() => void client.exec(`PRAGMA incremental_vacuum(${pagesAtOnce})`));
   }
 
-  const timed = (work: () => void): Promise<number> =>
-    writer.run(() => {
+  const timed = (work: (tell: Tell) => void): Promise<number> =>
+    writer.run((tell) => {
       const startMs = performance.now();
-      work();
+      work(tell);
       return performance.now() - startMs;
     });
 

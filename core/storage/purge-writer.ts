@@ -1,6 +1,7 @@
 import { and, between, eq, gt, lte, sql } from "drizzle-orm";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { AccountTree } from "./account-tree.ts";
+import type { Tell } from "./audit-writer.ts";
 import type { BudgetBook } from "./budget-book.ts";
 import { countersOf } from "./counting.ts";
 import { hotStatement } from "./hot-statement.ts";
@@ -15,7 +16,7 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 /** Deletes calls that are too old. Inside a transaction. */
 export interface PurgeWriter {
   /** `false`: something has changed since the plan was made, and nothing was done. */
-  remove(plan: PurgePlan, nowMs: number): boolean;
+  remove(plan: PurgePlan, nowMs: number, tell: Tell): boolean;
 }
 
 export interface PurgeDependencies {
@@ -92,7 +93,7 @@ export function purgeWriter({ client, database, book, tree }: PurgeDependencies)
   }
 
   return {
-    remove(plan, nowMs) {
+    remove(plan, nowMs, tell) {
       const { from, through, beforeMs, newestSeq } = plan;
       const state = purgeState(database);
       if ((state?.throughSeq ?? 0) !== from) return false;
@@ -117,6 +118,15 @@ export function purgeWriter({ client, database, book, tree }: PurgeDependencies)
         calls: plan.sums.reduce((sum, row) => sum + row.calls, state?.calls ?? 0),
         lastMs: nowMs,
       };
+      // Once a day, before its first calls go.
+      if (done.beforeMs !== state?.beforeMs)
+        tell({
+          action: "calls.purge",
+          object: { kind: "calls", id: null },
+          accountId: null,
+          before: null,
+          after: { beforeMs },
+        });
       database.insert(purges).values(done).onConflictDoUpdate({ target: purges.id, set: done }).run();
       return true;
     },

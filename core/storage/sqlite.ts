@@ -127,7 +127,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     keepMs !== undefined &&
     purgeLoop({
       client,
-      writer,
+      writer: audited,
       purges: purgeWriter({ client, database, book, tree }),
       next: threads.nextPurge,
       keepMs,

@@ -18,6 +18,7 @@ import {
   newPassword,
   deadLetter,
   type Recipe,
+  aCredential,
 } from "./world.ts";
 
 /** By method and path of the admin API. */
@@ -186,4 +187,18 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "request.done",
     object: "POST /api/outbox/:receiver/test",
   }),
+  "POST /api/providers/:name/credentials": () => ({
+    path: "/api/providers/mock/credentials",
+    body: { apiKey: "sk-of-a-recipe-0123456789" },
+    action: "credential.create",
+  }),
+  "PATCH /api/providers/:name/credentials/:id": async () => ({
+    path: `/api/providers/mock/credentials/${await aCredential()}`,
+    body: { weight: 7 },
+    action: "credential.change",
+  }),
+  "DELETE /api/providers/:name/credentials/:id": async () => {
+    const id = await aCredential();
+    return { path: `/api/providers/mock/credentials/${id}`, action: "credential.remove", object: id };
+  },
 };

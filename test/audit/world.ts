@@ -42,6 +42,7 @@ export const aPrice = () =>
   made("/api/prices", { target: "mock/lab-*", input: "1", output: "2", effectiveFrom: Date.now() + 86_400_000 });
 export const aCharge = () =>
   made("/api/prices/charges", { target: "mock/lab-*", margin: "10", effectiveFrom: Date.now() + 86_400_000 });
+export const aCredential = () => made("/api/providers/mock/credentials", { apiKey: `sk-${crypto.randomUUID()}` });
 export const person = () =>
   made("/api/people", { email: `${crypto.randomUUID()}@example.com`, name: "P", role: "viewer" });
 export const aService = () => made("/api/people", { kind: "service", name: "S", role: "viewer" });

@@ -118,14 +118,14 @@ export async function purger(path: string, driver = (client: SqliteClient): Sqli
     },
     plan: next,
     remove: (plan: Parameters<typeof purges.remove>[0], nowMs = startMs) =>
-      writer.run(() => purges.remove(plan, nowMs)),
+      writer.run(() => purges.remove(plan, nowMs, () => {})),
     /** Everything admitted before, in transactions of `calls`; says how many calls went. */
     async removeBefore(beforeMs: number, calls: number, steps = Number.POSITIVE_INFINITY): Promise<number> {
       let gone = 0;
       for (let step = 0; step < steps; step += 1) {
         const plan = next({ beforeMs, calls });
         if (plan === null) break;
-        const done = await writer.run(() => purges.remove(plan, startMs));
+        const done = await writer.run(() => purges.remove(plan, startMs, () => {}));
         if (!done) throw new Error("nobody else writes here");
         gone += plan.sums.reduce((sum, row) => sum + row.calls, 0);
       }
