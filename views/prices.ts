@@ -46,11 +46,12 @@ type Item =
   | "webSearch";
 
 /** The pages about prices, above each of them. */
-export const priceTabs = (current: "prices" | "unpriced" | "charges" | "estimates"): Html =>
+export const priceTabs = (current: "prices" | "models" | "unpriced" | "charges" | "estimates"): Html =>
   html`<nav class="tabs" aria-label="Prices">${tabs.map(([id, path, label]) => html`<a href="${path}"${id === current && html` aria-current="page"`}>${label}</a>`)}</nav>`;
 
 const tabs = [
   ["prices", "/dashboard/prices", "All prices"],
+  ["models", "/dashboard/prices/models", "Models"],
   ["unpriced", "/dashboard/prices/unpriced", "Without a price"],
   ["charges", "/dashboard/prices/charges", "Charges"],
   ["estimates", "/dashboard/prices/estimates", "Estimates"],
@@ -94,7 +95,7 @@ const table = ({
 
 const row = (line: PriceLine, csrf: string, nowMs: number): Html => html`<tr>
   <td>${name(line.target, 48)}${size(line)}</td>
-  <td data-label="Source">${chip(toneOf(line.source), sourceWords[line.source] ?? line.source)}</td>
+  <td data-label="Source">${sourceChip(line.source)}</td>
   <td data-label="Input" class="num">${price(line.prices?.input)}</td>
   <td data-label="Output" class="num">${price(line.prices?.output)}</td>
   <td data-label="From cache" class="num">${price(line.prices?.cacheRead)}</td>
@@ -103,6 +104,8 @@ const row = (line: PriceLine, csrf: string, nowMs: number): Html => html`<tr>
   <td data-label="In effect">${effect(line, nowMs)}</td>
   <td class="num">${line.id !== null && line.effectiveMs !== null && line.effectiveMs > nowMs && removal(line.id, csrf)}</td>
 </tr>`;
+
+export const sourceChip = (source: string): Html => chip(toneOf(source), sourceWords[source] ?? source);
 
 const toneOf = (source: string) => (source in sourceTones ? sourceTones[source as keyof typeof sourceTones] : "quiet");
 

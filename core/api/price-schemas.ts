@@ -63,6 +63,17 @@ export const PricesQuerySchema = t.Object(
   },
   closed,
 );
+export const ModelsQuerySchema = t.Object(
+  {
+    ...pageQuery,
+    kind: t.Optional(
+      t.Union([t.Literal("alias"), t.Literal("model")], { expected: "alias or model", description: "Only these." }),
+    ),
+    provider: t.Optional(t.String({ minLength: 1, maxLength: 256, description: "Only models of this instance." })),
+    search: t.Optional(t.String({ maxLength: 256, description: "Part of a name, in any case." })),
+  },
+  closed,
+);
 export const PagedQuerySchema = t.Object(pageQuery, closed);
 
 const time = (description: string) =>

@@ -5,10 +5,11 @@ import { isUnpriced } from "../pipeline/bill.ts";
 import type { Models } from "../pipeline/models.ts";
 import type { Biller, BookEntry, ChargeTerms, PriceListing, Provider, Target } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
-import type { BookEntryRow, ListedPrice, StandingTerms, TermsRow, UnpricedModel } from "../storage/book.ts";
+import type { BookEntryRow, ListedPrice, ModelLine, StandingTerms, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Database, Page } from "../storage/database.ts";
 import { missing, notEnforced } from "./keys.ts";
 import { newestFirst, pageOfRows, pageOfSorted } from "./keyset.ts";
+import { modelLines, type ModelsQuery } from "./model-lines.ts";
 import { NewPriceSchema, NewTermsSchema } from "./price-schemas.ts";
 import { checked } from "./route.ts";
 import { decimalText, faultOfTiers } from "./price-input.ts";
@@ -17,7 +18,7 @@ export interface PriceServiceDependencies {
   readonly database: Pick<Database, "book"> & { readonly accounts: Pick<Database["accounts"], "get"> };
   readonly billing: Instance<Biller> | null;
   readonly providers: ReadonlyMap<string, Provider>;
-  readonly models: Pick<Models, "targets">;
+  readonly models: Pick<Models, "targets" | "aliases">;
   readonly now: () => number;
   readonly newId: () => string;
 }
@@ -47,6 +48,8 @@ export interface PriceService {
   remove(id: string): Promise<void>;
   /** Models that were asked for, or are named, and have no price now: those asked for first, the latest before all. */
   unpriced(query: Paging): Promise<Page<UnpricedModel>>;
+  /** Aliases and models with what is known of them, and their prices in force. */
+  models(query: ModelsQuery): Page<ModelLine>;
 }
 
 export function priceService(dependencies: PriceServiceDependencies): PriceService {
@@ -90,11 +93,13 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
     return searched.rows;
   }
 
+  const ownRows = () =>
+    book.entries().flatMap((entry) => (entry.kind === "price" ? [searchedOf(listed(entry), 0)] : []));
+
   return {
     list({ search = "", target, source, after, limit }) {
-      const own = book.entries().flatMap((entry) => (entry.kind === "price" ? [searchedOf(listed(entry), 0)] : []));
       const wanted = search.toLowerCase();
-      const found = [...inOrder(own), ...billerRows()].filter(
+      const found = [...inOrder(ownRows()), ...billerRows()].filter(
         ({ row, names }) =>
           (source === undefined || row.source === source) &&
           (target === undefined || means(row.target, target)) &&
@@ -156,6 +161,12 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
           "the entry is in effect: set another one, or one with `withdraw`, from now on",
         );
       adopting?.(book.entries());
+    },
+
+    models(query) {
+      const rows = [...inOrder(ownRows()), ...billerRows()].map(({ row }) => row);
+      const meaning = (target: string) => rows.filter((row) => means(row.target, target));
+      return modelLines(query, { models, biller: slot, now, pricesOf: meaning });
     },
 
     async unpriced({ after, limit }) {

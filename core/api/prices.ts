@@ -1,6 +1,13 @@
 import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Repriced, RepriceOrder } from "../pipeline/reprice.ts";
-import { NewPriceSchema, NewTermsSchema, PricesQuerySchema, RepriceSchema, PagedQuerySchema } from "./price-schemas.ts";
+import {
+  ModelsQuerySchema,
+  NewPriceSchema,
+  NewTermsSchema,
+  PricesQuerySchema,
+  RepriceSchema,
+  PagedQuerySchema,
+} from "./price-schemas.ts";
 import type { PriceService } from "./price-service.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 
@@ -71,6 +78,20 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     async answer({ query }) {
       const page = await service.unpriced(checkedQuery(PagedQuerySchema, query));
       return { data: page.data.map(unpricedAnswer), next: page.next };
+    },
+  },
+  {
+    method: "GET",
+    path: "/api/models",
+    permission: "prices.read",
+    summary:
+      "List what can be called by name: aliases with their targets and strategy, then the models that the file, a provider or the price book names, with their context window, the most output, and the prices in force.",
+    query: ModelsQuerySchema,
+    body: null,
+    status: 200,
+    async answer({ query }) {
+      const { data, next } = service.models(checkedQuery(ModelsQuerySchema, query));
+      return { data, next };
     },
   },
   {

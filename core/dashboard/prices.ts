@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { estimatesPage } from "../../views/estimates.ts";
 import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
+import { modelsPage } from "../../views/models.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { effectiveFrom } from "./effective-from.ts";
@@ -68,6 +69,16 @@ export function priceRoutes(dependencies: PageDependencies): readonly PageRoute[
           .toSorted((left, right) => right.heldNano - left.heldNano)
           .slice(0, shownEstimates);
         return page("Estimates", "prices", estimatesPage(lines));
+      },
+    },
+    {
+      method: "GET",
+      path: "/dashboard/prices/models",
+      permission: "prices.read",
+      answer: async ({ query, page }) => {
+        const [search, after] = [query.get("search") ?? "", query.get("after")];
+        const { data, next } = prices.models({ search, limit: 50, ...(after && { after }) });
+        return page("Models", "prices", modelsPage({ models: data, search, next }));
       },
     },
     {

@@ -9,7 +9,7 @@ import type { Actor, Permission } from "../identity/policy.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, Limits, LimitScope, LimitUse, PriceListing } from "../plugin/plugin.ts";
-import type { ListedPrice, StandingTerms, UnpricedModel } from "../storage/book.ts";
+import type { ListedPrice, ModelLine, StandingTerms, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
 import type { AccountSummary, Database, Page, PageQuery } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
@@ -80,6 +80,7 @@ export interface DashboardPrices {
   setTerms(input: unknown, author: string): Promise<unknown>;
   remove(id: string): Promise<void>;
   unpriced(query: { readonly after?: string; readonly limit?: number }): Promise<Page<UnpricedModel>>;
+  models(query: { readonly search?: string; readonly after?: string; readonly limit?: number }): Page<ModelLine>;
 }
 /** What the pages change, by the same rules as the API. Throws `invalid-request` with a message for the form. */
 export interface DashboardMoney {

@@ -27,6 +27,13 @@ export interface Models {
   list(principal: Principal, terms?: TreeTerms): readonly ListedModel[];
   /** Every target that the file, a provider or the price book names. */
   targets(): readonly RouteTarget[];
+  /** By name. */
+  aliases(): readonly NamedAlias[];
+}
+/** An alias, and all that it may end at. */
+export interface NamedAlias extends Alias {
+  readonly name: string;
+  readonly reaches: readonly RouteTarget[];
 }
 export interface ListedModel {
   readonly id: string;
@@ -103,6 +110,10 @@ export function modelTable(
       const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...claimed];
       return [...new Map(found.flatMap((one) => (one ? [[`${one.provider}/${one.model}`, one]] : []))).values()];
     },
+    aliases: () =>
+      Object.entries(aliases)
+        .toSorted(([left], [right]) => (left < right ? -1 : 1))
+        .map(([name, alias]) => ({ ...alias, name, reaches: expand(name, () => 0) })),
     list({ models }, terms = noTerms) {
       const mayKey = (id: string, target?: RouteTarget) =>
         models === "all" || matches(models, id) || (target !== undefined && allowedTarget(models, target));

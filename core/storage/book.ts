@@ -47,3 +47,31 @@ export interface UnpricedModel extends Omit<UnpricedRow, "lastMs"> {
   readonly lastMs: number | null;
   readonly listed: boolean;
 }
+
+/** A name of the file for one model or several. */
+export interface AliasLine {
+  readonly kind: "alias";
+  readonly id: string;
+  readonly strategy: "ordered" | "weighted";
+  /** As the file has them, which may be aliases again. */
+  readonly targets: readonly { readonly target: string; readonly weight?: number }[];
+  /** The models that it may end at, as `instance/model`. */
+  readonly reaches: readonly string[];
+}
+/** What can be called by name. */
+export type ModelLine =
+  | AliasLine
+  | {
+      readonly kind: "model";
+      /** `instance/model`. */
+      readonly id: string;
+      readonly provider: string;
+      readonly model: string;
+      readonly vendor: string;
+      readonly contextWindow: number | null;
+      readonly maxOutputTokens: number | null;
+      /** Those in force; `null`: none. */
+      readonly prices: PriceListing["prices"];
+      readonly source: PriceListing["source"] | null;
+      readonly priceVersion: string | null;
+    };

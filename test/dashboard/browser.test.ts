@@ -308,6 +308,7 @@ function inBrowser(path: string): void {
         limit: `/dashboard/limits/${limitId}`,
         ledger: "/dashboard/ledger",
         prices: "/dashboard/prices?search=gpt-5",
+        models: "/dashboard/prices/models?search=gpt-5",
         unpriced: "/dashboard/prices/unpriced",
         charges: "/dashboard/prices/charges",
         estimates: "/dashboard/prices/estimates",

@@ -133,6 +133,7 @@ describe("headers", () => {
     "/dashboard/prices",
     "/dashboard/prices/unpriced",
     "/dashboard/prices/charges",
+    "/dashboard/prices/models",
     "/dashboard/prices/estimates",
     "/dashboard/nowhere",
     "/dashboard/calls?status=bad",

@@ -95,6 +95,14 @@ describe("prices", () => {
   });
 });
 
+test("models are listed with their facts and the price in force, and found by a part of a name", async () => {
+  const { browser } = await visit();
+  const page = await read(browser, "/dashboard/prices/models?search=GPT-5-mini");
+  expect(rowOf(page, "openai/gpt-5-mini")).toMatch(/openai\/gpt-5-mini itself [\d,]+ [\d,]+ 0\.25 2 bundled/);
+  expect(rowOf(await read(browser, "/dashboard/prices/models?search=left-out"), "nowhere/left-out")).toMatch(/none/);
+  expect(text(await read(browser, "/dashboard/prices/models?search=nothing-like-it"))).toContain("No model has such");
+});
+
 describe("charges", () => {
   const path = "/dashboard/prices/charges";
   test("are set by a form, from now on or later, withdrawn and taken back, and what was stays readable", async () => {

@@ -5,7 +5,11 @@ import { until } from "../support/poll.ts";
 import { usageOf, type UsageRow } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
 
-const setup = await setUp({ config: "billing:\n  ledger: { charges: [{ target: mock/dear, margin: 50 }] }" });
+const setup = await setUp({
+  config:
+    "billing:\n  ledger: { charges: [{ target: mock/dear, margin: 50 }] }\nmodels:\n  fast: [mock/named]\n  mixed: { strategy: weighted, targets: [{ target: fast, weight: 3 }, { target: mock/other, weight: 1 }] }",
+  providers: "  openai: { apiKey: sk-none }",
+});
 const { gateway, upstream, key } = setup;
 afterAll(() => setup.stop());
 
@@ -71,6 +75,46 @@ describe("the charge", () => {
       { n: -11_200_000 },
     ]);
   });
+});
+
+test("what can be called is listed: aliases with their targets, models with their facts and the price in force", async () => {
+  const list = async (query: string) => {
+    const page = await gateway.admin<{ data: Record<string, unknown>[]; next: string | null }>(
+      "GET",
+      `/api/models${query}`,
+    );
+    return page.data;
+  };
+  expect(await list("?kind=alias")).toEqual([
+    { kind: "alias", id: "fast", strategy: "ordered", targets: [{ target: "mock/named" }], reaches: ["mock/named"] },
+    {
+      kind: "alias",
+      id: "mixed",
+      strategy: "weighted",
+      targets: [
+        { target: "fast", weight: 3 },
+        { target: "mock/other", weight: 1 },
+      ],
+      reaches: ["mock/named", "mock/other"],
+    },
+  ]);
+  expect(await list("?search=GPT-5-mini&provider=openai")).toContainEqual({
+    kind: "model",
+    id: "openai/gpt-5-mini",
+    provider: "openai",
+    model: "gpt-5-mini",
+    vendor: "openai",
+    contextWindow: expect.any(Number),
+    maxOutputTokens: expect.any(Number),
+    prices: expect.objectContaining({ input: "0.25", output: "2" }),
+    source: "bundled",
+    priceVersion: expect.any(String),
+  });
+  const named = async () => (await list("?search=mock/named"))[0];
+  expect(await named()).toMatchObject({ source: "config", prices: { input: "1", output: "2" } });
+  const { id } = await set({ target: "mock/named", input: 7, output: 8 });
+  await until("it is in force", async () => (await named())?.["source"] === "database");
+  expect(await named()).toMatchObject({ prices: { input: "7", output: "8" }, priceVersion: `database:${id}` });
 });
 
 test("what has no price is counted by target", async () => {

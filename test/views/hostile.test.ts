@@ -6,6 +6,7 @@ import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
 import { chargesPage } from "../../views/charges.ts";
+import { modelsPage } from "../../views/models.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { estimatesPage } from "../../views/estimates.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
@@ -247,6 +248,22 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         error: text,
       },
       nowMs: 5,
+    }),
+  models: (text) =>
+    modelsPage({
+      models: [
+        { kind: "alias", id: text, strategy: text, targets: [{ target: text, weight: 1 }] },
+        {
+          kind: "model",
+          id: text,
+          contextWindow: 5,
+          maxOutputTokens: null,
+          prices: { input: text, output: text },
+          source: text,
+        },
+      ],
+      search: text,
+      next: text,
     }),
   estimates: (text) =>
     estimatesPage([{ provider: text, model: text, input: 4, output: 4, heldNano: 2, chargeNano: 1 }]),

@@ -1,0 +1,60 @@
+import { count } from "./format.ts";
+import { html, url, type Html } from "./html.ts";
+import { type PriceItems, priceTabs, sourceChip } from "./prices.ts";
+import { cut, name } from "./text.ts";
+
+export interface ModelsModel {
+  readonly models: readonly ModelLine[];
+  readonly search: string;
+  /** Cursor of the next page; `null` at the end. */
+  readonly next: string | null;
+}
+export type ModelLine =
+  | {
+      readonly kind: "alias";
+      readonly id: string;
+      readonly strategy: string;
+      readonly targets: readonly { readonly target: string; readonly weight?: number }[];
+    }
+  | {
+      readonly kind: "model";
+      readonly id: string;
+      readonly contextWindow: number | null;
+      readonly maxOutputTokens: number | null;
+      readonly prices: PriceItems | null;
+      readonly source: string | null;
+    };
+
+export const modelsPage = ({ models, search, next }: ModelsModel): Html => html`<h1>Models</h1>
+  ${priceTabs("models")}
+  <form class="filter" method="get" action="/dashboard/prices/models" role="search">
+    <label>Search<input type="search" name="search" value="${search}" autocomplete="off" spellcheck="false" placeholder="part of a name"></label>
+    <div class="actions"><button>Search</button><a href="/dashboard/prices/models">Clear</a></div>
+  </form>
+  ${
+    models.length === 0
+      ? html`<p class="panel empty">No model has such a name.</p>`
+      : html`<div class="panel flush"><div class="scroll"><table class="cards">
+  <thead><tr><th scope="col">Name</th><th scope="col">Leads to</th><th scope="col" class="num">Context</th><th scope="col" class="num">Most output</th><th scope="col" class="num">Input</th><th scope="col" class="num">Output</th><th scope="col">Price from</th></tr></thead>
+  <tbody>${models.map(row)}</tbody></table></div></div>`
+  }
+  <nav class="pager" aria-label="Paging"><span class="hint">Aliases of the file, then what it, a provider or the price data names; prices in force, USD per million tokens</span>${next !== null && html`<a rel="next" href="${url("/dashboard/prices/models", { search, after: next })}">More →</a>`}</nav>`;
+
+const row = (line: ModelLine): Html =>
+  line.kind === "alias"
+    ? html`<tr>
+  <td>${name(line.id, 48)}<span class="sub">alias, ${line.strategy}</span></td>
+  <td data-label="Leads to"><span>${line.targets.map(({ target, weight }) => html`<span class="line">${cut(target, 60)}${weight !== undefined && ` (${weight})`}</span>`)}</span></td>
+  <td data-label="Context" class="num">${name(null)}</td><td data-label="Most output" class="num">${name(null)}</td><td data-label="Input" class="num">${name(null)}</td><td data-label="Output" class="num">${name(null)}</td><td data-label="Price from">${name(null)}</td>
+</tr>`
+    : html`<tr>
+  <td>${name(line.id, 48)}</td>
+  <td data-label="Leads to">itself</td>
+  <td data-label="Context" class="num">${known(line.contextWindow)}</td>
+  <td data-label="Most output" class="num">${known(line.maxOutputTokens)}</td>
+  <td data-label="Input" class="num">${name(line.prices?.input ?? null, 24)}</td>
+  <td data-label="Output" class="num">${name(line.prices?.output ?? null, 24)}</td>
+  <td data-label="Price from">${line.source === null ? html`<a href="/dashboard/prices/unpriced">none</a>` : sourceChip(line.source)}</td>
+</tr>`;
+
+const known = (tokens: number | null): Html | string => (tokens === null ? name(null) : count(tokens));
