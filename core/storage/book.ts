@@ -52,7 +52,8 @@ export interface UnpricedModel extends Omit<UnpricedRow, "lastMs"> {
 export interface AliasLine {
   readonly kind: "alias";
   readonly id: string;
-  readonly strategy: "ordered" | "weighted";
+  /** As the file names it. */
+  readonly strategy: string;
   /** As the file has them, which may be aliases again. */
   readonly targets: readonly { readonly target: string; readonly weight?: number }[];
   /** The models that it may end at, as `instance/model`. */
