@@ -13,6 +13,7 @@ export interface Shell {
     | "budgets"
     | "limits"
     | "prices"
+    | "providers"
     | "ledger"
     | "alerts"
     | "people"
@@ -84,6 +85,7 @@ const sections = [
   ["budgets", "/dashboard/budgets", "Budgets"],
   ["limits", "/dashboard/limits", "Limits"],
   ["prices", "/dashboard/prices", "Prices"],
+  ["providers", "/dashboard/providers", "Providers"],
   ["ledger", "/dashboard/ledger", "Ledger"],
   ["alerts", "/dashboard/alerts", "Alerts"],
   ["people", "/dashboard/people", "People"],

@@ -233,6 +233,7 @@ export const serve: Command = async (input) => {
       database: seen,
       money: { accounts, budgets, credits },
       limits: place === null ? limits : limitsWithin(limits, place),
+      credentials: credentials.service,
       outbox,
       prices,
       content,

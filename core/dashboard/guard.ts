@@ -85,6 +85,7 @@ const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = 
   budgets: "budgets.read",
   limits: "limits.read",
   prices: "prices.read",
+  providers: "credentials.read",
   ledger: "ledger.read",
   alerts: "outbox.read",
   people: "people.read",

@@ -2,6 +2,7 @@ import type { CallContentModel } from "../../views/call-content.ts";
 import type { EstimateLine } from "../../views/estimates.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
+import type { ProviderLine } from "../../views/providers.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { KeySessions } from "../identity/key-sessions.ts";
 import type { SelfService } from "../identity/self.ts";
@@ -36,6 +37,7 @@ export interface PageDependencies {
   readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
   readonly limits: DashboardLimits;
+  readonly credentials: DashboardCredentials;
   readonly outbox: DashboardOutbox;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;
@@ -101,6 +103,13 @@ export interface DashboardKeys {
   change(id: string, input: unknown): Promise<KeyRow | null>;
   rotate(id: string, input: unknown): Promise<{ readonly row: KeyRow; readonly secret: string } | null>;
   revoke(id: string): Promise<KeyRow | null>;
+}
+/** Keys of upstream accounts; as the API's `CredentialService`. `null`: no such provider, or key. */
+export interface DashboardCredentials {
+  providers(): readonly ProviderLine[];
+  create(provider: string, input: unknown): Promise<object | null>;
+  change(provider: string, id: string, input: unknown): Promise<object | null>;
+  remove(provider: string, id: string): Promise<boolean>;
 }
 /** What the pages ask of the limits; as the API's `LimitService`. */
 export interface DashboardLimits {

@@ -17,6 +17,7 @@ import { meRoutes } from "./me.ts";
 import { overviewRoutes } from "./overview.ts";
 import { peopleRoutes } from "./people.ts";
 import { priceRoutes } from "./prices.ts";
+import { providerRoutes } from "./providers.ts";
 import type { DashboardDependencies, DashboardRoute, PageDependencies, PageRoute } from "./route.ts";
 
 /** Every route under `/dashboard`. */
@@ -53,6 +54,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...ledgerRoutes(dependencies),
   ...alertRoutes(dependencies),
   ...priceRoutes(dependencies),
+  ...providerRoutes(dependencies),
   ...chargeRoutes(dependencies),
   ...peopleRoutes(dependencies),
   ...auditRoutes(dependencies),

@@ -104,6 +104,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       database: seen,
       money: { accounts, budgets, credits },
       limits: place === null ? limits : limitsWithin(limits, place),
+      credentials,
       outbox: fakeOutbox({ receivers: [aReceiver()] }),
       prices,
       content,

@@ -7,7 +7,7 @@ import { fakeOutbox } from "../support/fake-outbox.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { noRequestAudit } from "../support/no-request-audit.ts";
-import { keyRow, site } from "./site.ts";
+import { keyRow, site, noCredentials } from "./site.ts";
 import { signedIn, visitor } from "./visitor.ts";
 
 const routes = dashboardRoutes({
@@ -26,6 +26,7 @@ const routes = dashboardRoutes({
     credits: { add: unreached },
   },
   limits: fakeLimits(fakeDatabase()),
+  credentials: noCredentials,
   outbox: fakeOutbox(),
   publicUrl: "http://localhost:8787",
   now: () => 0,

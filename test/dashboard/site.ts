@@ -34,7 +34,15 @@ export interface SiteOptions {
   readonly kept?: KeptContent[];
   readonly outbox?: DashboardDependencies["outbox"];
   readonly clientAddress?: DashboardDependencies["clientAddress"];
+  readonly credentials?: DashboardDependencies["credentials"];
 }
+
+export const noCredentials: DashboardDependencies["credentials"] = {
+  providers: () => [],
+  create: async () => null,
+  change: async () => null,
+  remove: async () => false,
+};
 
 export const adminToken = "admin-token-of-this-test";
 export const startMs = Date.UTC(2025, 10, 23, 14, 26, 5);
@@ -47,6 +55,7 @@ export function site({
   kept = [],
   outbox = fakeOutbox(),
   clientAddress,
+  credentials = noCredentials,
 }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
   const clock = { nowMs: startMs };
@@ -74,6 +83,7 @@ export function site({
       },
     },
     limits: limitsHere,
+    credentials,
     outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),
     estimates: () => estimates,

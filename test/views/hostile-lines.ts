@@ -1,4 +1,5 @@
 import type { AlertsModel } from "../../views/alerts.ts";
+import type { ProviderLine } from "../../views/providers.ts";
 import type { AuditLine } from "../../views/audit.ts";
 import type { LimitLine } from "../../views/limit-table.ts";
 
@@ -117,4 +118,25 @@ export const alertsModel = (text: string): AlertsModel => ({
   dead: [{ name: text, letters: [{ id: text, type: text, text, attempts: 1, endedMs: 1, lastError: text }] }],
   tested: { receiver: text, error: text },
   csrf: "c",
+});
+
+export const providerLine = (text: string): ProviderLine => ({
+  name: text,
+  plugin: text,
+  host: text,
+  dialects: [text],
+  fileKey: text,
+  takesKeys: true,
+  credentials: (["active", "disabled", "resting", "locked", "unused"] as const).map((state) => ({
+    id: text,
+    name: text,
+    masked: text,
+    weight: 1,
+    enabled: state !== "disabled",
+    state,
+    restsUntilMs: 5,
+    refusedWith: 429,
+    requests: 1,
+    changedMs: 5,
+  })),
 });

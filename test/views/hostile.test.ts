@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
 import { alertsPage } from "../../views/alerts.ts";
+import { providerPage, providersPage } from "../../views/providers.ts";
 import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
@@ -19,7 +20,7 @@ import { layout } from "../../views/layout.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
 import { identityPages } from "./hostile-identity.ts";
-import { alertsModel, branch, budgetLine, limitLine, line, sum } from "./hostile-lines.ts";
+import { alertsModel, branch, budgetLine, limitLine, providerLine, line, sum } from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
@@ -136,6 +137,8 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       },
     }),
   limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
+  providers: (text) => providersPage([providerLine(text)]),
+  provider: (text) => providerPage({ provider: providerLine(text), error: { at: null, text }, csrf: "c" }),
   alerts: (text) => alertsPage(alertsModel(text)),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>

@@ -1,0 +1,81 @@
+import { segment } from "../../views/html.ts";
+import { providerPage, providersPage } from "../../views/providers.ts";
+import { GatewayError } from "../chat/error.ts";
+import { permits } from "../identity/policy.ts";
+import { errorPage, redirect } from "./page.ts";
+import { filled, refusalOf } from "./refusal.ts";
+import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+
+export function providerRoutes({ credentials, version }: PageDependencies): readonly PageRoute[] {
+  const pathOf = (provider: string) => `/dashboard/providers/${segment(provider)}`;
+  const providerOf = ({ params }: Visit) => params["name"] ?? "";
+
+  /** `error.at`: the key that was to be changed, `null` for a new one. What was typed as a key is not shown again. */
+  function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null): Response {
+    const provider = credentials.providers().find(({ name }) => name === providerOf(visit));
+    if (!provider) return errorPage(visit.request, 404, version);
+    const csrf = permits(visit.actor, "credentials.write") ? visit.csrf : null;
+    const main = providerPage({ provider, error, csrf });
+    return visit.page(provider.name, "providers", main, { status: error === null ? 200 : 422 });
+  }
+
+  /** What changes a key, or makes one, ends on its provider's page. */
+  const changing = (change: (visit: Visit, provider: string, id: string) => Promise<object | boolean | null>) =>
+    async function answer(visit: Visit): Promise<Response> {
+      const id = visit.params["id"] ?? null;
+      try {
+        const done = await change(visit, providerOf(visit), id ?? "");
+        return done ? redirect(pathOf(providerOf(visit))) : errorPage(visit.request, 404, version);
+      } catch (error) {
+        return show(visit, { at: id, text: refusalOf(error) });
+      }
+    };
+
+  return [
+    {
+      method: "GET",
+      path: "/dashboard/providers",
+      permission: "credentials.read",
+      answer: async (visit) => visit.page("Providers", "providers", providersPage(credentials.providers())),
+    },
+    {
+      method: "GET",
+      path: "/dashboard/providers/:name",
+      permission: "credentials.read",
+      answer: async (visit) => show(visit),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/providers/:name/credentials",
+      permission: "credentials.write",
+      answer: changing(({ form }, provider) => credentials.create(provider, fieldsOf(form))),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/providers/:name/credentials/:id",
+      permission: "credentials.write",
+      answer: changing(({ form }, provider, id) => {
+        const enabled = form.get("enabled");
+        return credentials.change(provider, id, {
+          ...fieldsOf(form),
+          ...(enabled !== null && { enabled: enabled !== "no" }),
+        });
+      }),
+    },
+    {
+      method: "POST",
+      path: "/dashboard/providers/:name/credentials/:id/removal",
+      permission: "credentials.write",
+      answer: changing((_, provider, id) => credentials.remove(provider, id)),
+    },
+  ];
+}
+
+/** A field of a key that was left empty keeps the one there is. */
+function fieldsOf(form: URLSearchParams): Readonly<Record<string, string | number>> {
+  const { weight, ...fields } = filled(form, ["name", "apiKey", "weight"]);
+  if (weight === undefined) return fields;
+  if (!/^\d{1,4}$/.test(weight))
+    throw new GatewayError("invalid-request", "A weight is a whole number from 1 to 1000.");
+  return { ...fields, weight: Number(weight) };
+}
