@@ -1,3 +1,4 @@
+import { GatewayError } from "../chat/error.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import { type BudgetService, scopeOf } from "./budget-service.ts";
 import { budgetAnswer, missing } from "./keys.ts";
@@ -25,6 +26,8 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     status: 200,
     async answer({ query }) {
       const { scopeKind, scopeId, ...paging } = checkedQuery(BudgetsQuerySchema, query);
+      if (scopeKind === undefined && scopeId !== undefined)
+        throw new GatewayError("invalid-request", "scopeKind: missing", { param: "scopeKind" });
       const scope = scopeKind === undefined ? {} : { scope: scopeOf(scopeKind, scopeId) };
       const page = await database.budgets.list({ ...paging, ...scope });
       return { data: page.data.map(budgetAnswer), next: page.next };

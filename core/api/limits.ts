@@ -40,6 +40,8 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     status: 200,
     async answer({ query }) {
       const { scopeKind, scopeId, ...paging } = checkedQuery(QuerySchema, query);
+      if (scopeKind === undefined && scopeId !== undefined)
+        throw new GatewayError("invalid-request", "scopeKind: missing", { param: "scopeKind" });
       const scope = scopeKind === undefined ? {} : { scope: scopeOf(scopeKind, scopeId) };
       const { data, next } = await service.list({ ...paging, ...scope });
       return { data: data.map((row) => limitAnswer(row, now())), next };
