@@ -109,15 +109,16 @@ export function serverOf(dependencies: ServerDependencies): (request: Request) =
   const routes = routesOf(dependencies);
   // No schema and no parser here: a route that wants a body reads it, the hot one with its exact bytes.
   const app = new Elysia({ handler: { standardHostname: false }, normalize: false });
-  for (const { method, path, handle: answer } of routes)
-    app.route(method, path, ({ request, params }) => answer(request, params), { parse: "none" });
-  app.all("*", ({ request }) => unmatched(request, routes, dependencies.api), { parse: "none" });
+  // Before the routes: it holds for those that come after it, and without it what was thrown is the answer.
   app.onError(({ error, request }) => {
     dependencies.services.logger.error({ error }, "a request failed for a reason of our own");
     return isPage(request)
       ? errorPage(request, 500, dependencies.api.version)
       : errorAnswer(error, dependencies.services.newId(), dialectOf(request));
   });
+  for (const { method, path, handle: answer } of routes)
+    app.route(method, path, ({ request, params }) => answer(request, params), { parse: "none" });
+  app.all("*", ({ request }) => unmatched(request, routes, dependencies.api), { parse: "none" });
   app.compile();
   return (request) => {
     // A malformed Host or target makes `request.url` relative, so this comes before anything parses it (RFC 9112 §3.2).
