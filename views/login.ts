@@ -1,4 +1,4 @@
-import { html, type Html } from "./html.ts";
+import { html, segment, url, type Html } from "./html.ts";
 
 export interface LoginModel {
   readonly form:
@@ -8,6 +8,10 @@ export interface LoginModel {
     /** An invitation, or a reset. */
     | { readonly kind: "person-link"; readonly token: string; readonly email: string }
     | { readonly kind: "code"; readonly ticket: string };
+  /** OpenID issuers, a button each. */
+  readonly issuers: readonly { readonly name: string; readonly label: string }[];
+  /** Whether people sign in with passwords. */
+  readonly passwords: boolean;
   /** Path to go to afterwards. */
   readonly next: string;
   /** As it was typed. */
@@ -21,6 +25,7 @@ export function login(model: LoginModel): Html {
   return html`<section class="panel card">
     <h1><span class="brand">LLM Proxy</span></h1>
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
+    ${(form.kind === "token" || form.kind === "password") && buttons(model)}
     ${fields(model)}
     ${hint !== null && html`<p class="hint">${hint}</p>`}
     ${(form.kind === "token" || form.kind === "password") && html`<details class="apart"><summary>Use an API key</summary>${whole(next, "Show what the key has left", apiKey)}</details>`}
@@ -28,10 +33,19 @@ export function login(model: LoginModel): Html {
   </section>`;
 }
 
-function fields({ form, next, email }: LoginModel): Html {
+const buttons = ({ issuers, next }: LoginModel): Html =>
+  html`${issuers.map(
+    ({ name, label }) =>
+      html`<p class="issuer"><a class="button" href="${url(`/dashboard/login/oidc/${segment(name)}`, { next })}">Sign in with ${label}</a></p>`,
+  )}`;
+
+const besideToken = (next: string): Html =>
+  html`<details class="apart"><summary>Use the admin token</summary>${whole(next, "Sign in with the token", adminToken(false))}</details>`;
+
+function fields({ form, next, email, issuers, passwords }: LoginModel): Html {
   switch (form.kind) {
     case "token":
-      return whole(next, "Sign in", adminToken(true));
+      return issuers.length > 0 ? besideToken(next) : whole(next, "Sign in", adminToken(true));
     case "password":
       return html`${whole(
         next,
@@ -39,14 +53,12 @@ function fields({ form, next, email }: LoginModel): Html {
         html`<label>E-mail<input type="email" name="email" value="${email}" autocomplete="username" required autofocus maxlength="254"></label>
         <label>Password<input type="password" name="password" autocomplete="current-password" required maxlength="1000"></label>`,
       )}
-      <details class="apart"><summary>Use the admin token</summary>${whole(next, "Sign in with the token", adminToken(false))}</details>`;
+      ${besideToken(next)}`;
     case "link":
       return whole(
         next,
         "Sign in",
-        html`<input type="hidden" name="token" value="${form.token}"><p>You opened a sign-in link. It works once. Set an address and a password to sign in with from now on, or leave both empty and keep to the admin token.</p>
-        <label>E-mail<input type="email" name="email" value="${email}" autocomplete="username" maxlength="254"></label>
-        <label>Password${newPassword(false)}</label>`,
+        html`<input type="hidden" name="token" value="${form.token}">${passwords ? newOwner(email) : html`<p>You opened a sign-in link. It works once.</p>`}`,
       );
     case "person-link":
       return whole(
@@ -65,6 +77,12 @@ function fields({ form, next, email }: LoginModel): Html {
       );
   }
 }
+
+const newOwner = (
+  email: string,
+): Html => html`<p>You opened a sign-in link. It works once. Set an address and a password to sign in with from now on, or leave both empty and keep to the admin token.</p>
+        <label>E-mail<input type="email" name="email" value="${email}" autocomplete="username" maxlength="254"></label>
+        <label>Password${newPassword(false)}</label>`;
 
 const whole = (next: string, button: string, content: Html): Html => html`<form method="post" action="/dashboard/login">
       <input type="hidden" name="next" value="${next}">

@@ -11,6 +11,8 @@ export interface PersonLine {
   readonly accountName: string | null;
   readonly hasPassword: boolean;
   readonly hasTotp: boolean;
+  /** OpenID issuers that they sign in with. */
+  readonly issuers: readonly string[];
   readonly signedInMs: number | null;
 }
 export interface PersonFormModel {
@@ -68,10 +70,11 @@ const row = (person: PersonLine): Html => html`<tr>
   <td data-label="Last sign-in">${time(person.signedInMs)}</td>
 </tr>`;
 
-export function stateOf({ kind, hasPassword, hasTotp }: PersonLine): Html {
+export function stateOf({ kind, hasPassword, hasTotp, issuers }: PersonLine): Html {
   if (kind === "service") return chip("info", "service");
-  if (!hasPassword) return chip("warn", "invited");
-  return hasTotp ? chip("good", "two factors") : chip("quiet", "password");
+  const linked = issuers.map((issuer) => chip("good", URL.parse(issuer)?.host ?? issuer));
+  if (!hasPassword) return issuers.length > 0 ? html`${linked}` : chip("warn", "invited");
+  return html`${linked}${hasTotp ? chip("good", "two factors") : chip("quiet", "password")}`;
 }
 
 const newPerson = ({

@@ -2,9 +2,13 @@ import type { Buffer } from "node:buffer";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import { tokenHolder } from "../identity/person.ts";
 import type { Holder } from "../identity/policy.ts";
+import { type IssuerLogin, issuerLogin, type IssuerLoginDependencies } from "../identity/issuer-login.ts";
 import { createSessions, type Sessions } from "../identity/sessions.ts";
 import { type SignIn, signInOf } from "../identity/sign-in.ts";
 import { secondFactor } from "../identity/totp.ts";
+import { fetchOf } from "../plugin/fetch.ts";
+import type { Logger } from "../plugin/plugin.ts";
+import type { Egress } from "../runtime/egress.ts";
 import type { Database } from "../storage/database.ts";
 import { ownService } from "./own-service.ts";
 import { personService } from "./people-service.ts";
@@ -12,6 +16,7 @@ import { personService } from "./people-service.ts";
 export interface PeopleParts {
   readonly sessions: Sessions;
   readonly signIn: SignIn;
+  readonly issuers: IssuerLogin;
   readonly people: PersonService;
   readonly own: OwnService;
   readonly tokenHolder: (token: string) => Promise<Holder | null>;
@@ -19,23 +24,37 @@ export interface PeopleParts {
 
 interface PeopleDependencies {
   readonly database: Database;
-  /** 32 bytes, with which second factors are sealed. */
-  readonly key: Buffer;
+  readonly login: {
+    readonly passwords: boolean;
+    readonly oidc: IssuerLoginDependencies["settings"];
+  };
+  readonly egress: Egress;
+  /** 32 bytes of its own for each. */
+  readonly keyOf: (purpose: "second-factor" | "sign-in") => Buffer;
   readonly publicUrl: string;
+  readonly logger: Logger;
   readonly now: () => number;
   readonly newId: () => string;
 }
 
 /** All that is about people, made to fit: the pages, the API and the login share the sessions. */
-export function peopleParts({ database, key, publicUrl, now, newId }: PeopleDependencies): PeopleParts {
+export function peopleParts(dependencies: PeopleDependencies): PeopleParts {
+  const { database, login, egress, keyOf, publicUrl, now, newId } = dependencies;
   const { people } = database;
+  const { passwords } = login;
   const sessions = createSessions(database.sessions, now);
-  const factor = secondFactor({ people, key, now });
-  const signIn = signInOf({ people, secondFactor: factor, now, newId });
+  const factor = secondFactor({ people, key: keyOf("second-factor"), now });
+  const signIn = signInOf({ passwords, people, secondFactor: factor, now, newId });
   return {
     sessions,
     signIn,
-    people: personService({ database, sessions, publicUrl, now, newId }),
+    issuers: issuerLogin({
+      ...dependencies,
+      settings: login.oidc,
+      fetchFor: (settings) => fetchOf({ ...settings }, egress),
+      key: keyOf("sign-in"),
+    }),
+    people: personService({ database, sessions, passwords, publicUrl, now, newId }),
     own: ownService({ database, sessions, signIn, secondFactor: factor, now, newId }),
     tokenHolder: (token) => tokenHolder(token, people, now()),
   };

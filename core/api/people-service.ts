@@ -15,6 +15,8 @@ import { checked } from "./route.ts";
 export interface PersonServiceDependencies {
   readonly database: Pick<Database, "people" | "accounts">;
   readonly sessions: Pick<Sessions, "list" | "end">;
+  /** Otherwise there is no link by which to set one. */
+  readonly passwords: boolean;
   /** `server.publicUrl`: links lead there, whatever address a request names. */
   readonly publicUrl: string;
   readonly now: () => number;
@@ -25,7 +27,14 @@ const dayMs = 24 * 3_600_000;
 const invitationMs = 7 * dayMs;
 const resetMs = dayMs;
 
-export function personService({ database, sessions, publicUrl, now, newId }: PersonServiceDependencies): PersonService {
+export function personService({
+  database,
+  sessions,
+  passwords,
+  publicUrl,
+  now,
+  newId,
+}: PersonServiceDependencies): PersonService {
   const { people, accounts } = database;
 
   /** Whether the account is the actor's or below it; every place is for who belongs to none. */
@@ -71,7 +80,7 @@ export function personService({ database, sessions, publicUrl, now, newId }: Per
       const place = await placed(actor, accountId);
       const address = email === undefined ? null : plainAddress(email);
       const made = { id: newId(), kind, email: address, name, role, accountId: place, createdMs: now() };
-      const invitation = kind === "person" ? newLink(false) : null;
+      const invitation = kind === "person" && passwords ? newLink(false) : null;
       const person = await people.create(made, invitation?.stored ?? null);
       return { person, link: invitation?.link ?? null };
     },
@@ -92,6 +101,7 @@ export function personService({ database, sessions, publicUrl, now, newId }: Per
     async renewLink(actor, id) {
       const person = await reached(actor, id);
       if (person?.kind === "service") throw new GatewayError("conflict", "a service does not sign in");
+      if (!passwords) throw new GatewayError("conflict", "people do not sign in with passwords here");
       if (person === null) return null;
       const { link, stored } = newLink(person.hasPassword);
       await people.setLink(id, stored);

@@ -210,8 +210,11 @@ export const serve: Command = async (input) => {
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
     const { sessions, tokenHolder, ...people } = peopleParts({
       database,
-      key: rooted("second-factor"),
+      login: settings.login,
+      egress,
+      keyOf: rooted,
       publicUrl: settings.publicUrl,
+      logger,
       now,
       newId,
     });

@@ -2,6 +2,7 @@ import type { TSchema } from "@sinclair/typebox";
 import type { Plugin } from "../plugin/plugin.ts";
 import type { Catalogue } from "./json-schema.ts";
 import { DeclaredKeySchema } from "./key-fields.ts";
+import { LoginIssuerSchema } from "./login-schema.ts";
 import { ConfigSchema, LimitSchema, pluginSections, PriceSchema, ServerSchema } from "./schema.ts";
 
 /** The config reference of the README, as Markdown, from the schemas alone. */
@@ -9,6 +10,8 @@ export function referenceOf(catalogue: Catalogue): string {
   return [
     "### `server`",
     table(rowsOf(ServerSchema)),
+    "### `server.login.oidc.NAME`",
+    table(rowsOf(LoginIssuerSchema)),
     ...pluginSections.map((kind) =>
       [`### \`${kind}\``, ConfigSchema.properties[kind].description, ...pluginsOf(catalogue[kind])].join("\n\n"),
     ),

@@ -4,6 +4,7 @@ import { ContentSchema } from "./content-schema.ts";
 import { EgressSchema } from "./egress-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
 import { DeclaredKeySchema } from "./key-fields.ts";
+import { LoginSchema } from "./login-schema.ts";
 import { closed, maxTimerMs, milliseconds } from "./schema-parts.ts";
 
 /**
@@ -46,6 +47,7 @@ export const ServerSchema = closed(
         "Networks of the proxies in front, whose `X-Forwarded-For` is believed: a client's address is the right-most one there that is none of them. Default: nobody's.",
     }),
     egress: EgressSchema,
+    login: LoginSchema,
     logLevel: t.Union(
       logLevels.map((level) => t.Literal(level)),
       { default: "info", description: "Least severe log line that is written." },

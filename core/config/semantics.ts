@@ -4,12 +4,14 @@ import { limitFault } from "./limit-fault.ts";
 import { egressEntry } from "./egress-schema.ts";
 import { didYouMean } from "./nearest.ts";
 import { isCidr, isHostName, isNetwork } from "./network.ts";
+import { checkLogin } from "./login-check.ts";
 import type { ConfigFile } from "./schema.ts";
 
 /** What no schema can say: how the parts of a config fit together. */
 export function findingsOf(config: Config, written: ConfigFile): Finding[] {
   return [
     ...checkServer(config),
+    ...checkLogin(config),
     ...checkSlots(config),
     ...checkAliases(config, written.models),
     ...checkPrices(config),

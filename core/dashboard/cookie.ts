@@ -1,6 +1,6 @@
-/** Name and flags of the session cookie for one request. */
+/** Name and flags of a cookie for one request. */
 export interface CookiePolicy {
-  readonly name: "__Host-llmp" | "llmp" | "__Host-llmp-key" | "llmp-key";
+  readonly name: string;
   readonly secure: boolean;
 }
 
@@ -20,7 +20,10 @@ export function cookiePolicy(publicUrl: string, hostHeader: string | null): Cook
   return secure ? { name: "__Host-llmp", secure } : { name: "llmp", secure };
 }
 
-/** The session cookie's value, `null` without one. A cookie of the other name is not looked at. */
+/** Of what a browser keeps while it is at an issuer. `Lax` too: the way back from there is a link from another site. */
+export const signInCookie = ({ name, secure }: CookiePolicy): CookiePolicy => ({ name: `${name}-sign-in`, secure });
+
+/** The cookie's value, `null` without one. A cookie of the other name is not looked at. */
 export function readCookie(header: string | null, policy: CookiePolicy): string | null {
   for (const pair of (header ?? "").split(";")) {
     const at = pair.indexOf("=");

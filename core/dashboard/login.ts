@@ -1,43 +1,29 @@
-import { login, type LoginModel } from "../../views/login.ts";
+import type { LoginModel } from "../../views/login.ts";
 import { GatewayError } from "../chat/error.ts";
 import { addressForm, plainAddress, type SignedIn } from "../identity/sign-in.ts";
 import { keySessionMs } from "../identity/key-sessions.ts";
-import { sessionMs, type Sessions } from "../identity/sessions.ts";
+import type { Sessions } from "../identity/sessions.ts";
 import { nobody } from "../identity/request-audit.ts";
 import { createThrottle } from "../identity/throttle.ts";
 import type { Author } from "../storage/audit.ts";
 import { asAuthor } from "../storage/audit-author.ts";
-import { cookiePolicy, keyCookie, readCookie, setCookie } from "./cookie.ts";
+import { keyCookie, readCookie, setCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
-import { plainHttpWarning } from "./guard.ts";
+import { loginPages } from "./login-page.ts";
 import { isSameOrigin, safeNext } from "./origin.ts";
-import { answerErrors, errorPage, page, redirect } from "./page.ts";
+import { answerErrors, errorPage, redirect } from "./page.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
 
 /** Wrong passwords for one address a minute, wherever they come from. */
 const triesPerAccount = 30;
 
-/** The only two pages that are open to all. A GET never signs in, so that a mail scanner cannot use up a link. */
+/** The page that is open to all. Its GET never signs in, so that a mail scanner cannot use up a link. */
 export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
   const { publicUrl, version, now, signIn, requestAudit, keyHolders } = dependencies;
   const path = "/dashboard/login";
   const byAddress = createThrottle(now);
   const byAccount = createThrottle(now, triesPerAccount);
-  const policyOf = (request: Request) => cookiePolicy(publicUrl, request.headers.get("host"));
-
-  const show = (
-    request: Request,
-    model: Omit<LoginModel, "hint">,
-    status = 200,
-    headers: Readonly<Record<string, string>> = {},
-  ): Response => {
-    const banner = policyOf(request).secure ? null : plainHttpWarning;
-    return page(
-      { title: "Sign in", section: null, csrf: null, version, banner },
-      login({ ...model, hint: elsewhere(request, publicUrl) }),
-      { status, headers },
-    );
-  };
+  const { show, enterAs, policyOf } = loginPages(dependencies, sessions);
 
   /** What the page asks for, by what came with the request. */
   async function formOf(token: string | null): Promise<LoginModel["form"]> {
@@ -108,11 +94,7 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     }
     settled();
 
-    const policy = policyOf(request);
-    await asAuthor(stranger, () => sessions.close(readCookie(request.headers.get("cookie"), policy)));
-    const from = { address, agent: request.headers.get("user-agent") };
-    const value = await asAuthor(stranger, () => sessions.open(found?.person.id ?? null, from));
-    return redirect(next, { "set-cookie": setCookie(policy, value, sessionMs / 1000) });
+    return enterAs(request, found?.person.id ?? null, next, stranger);
   };
 
   /** A session of its own kind, which opens the holder's page and nothing else. */
@@ -167,14 +149,3 @@ const refusalFor = (form: URLSearchParams): string =>
     : (form.get("token") ?? "") === ""
       ? "The e-mail address or the password is not right."
       : "This token or link is not valid, or was used before.";
-
-/**
- * With an https `publicUrl` the cookie is `Secure`, and a browser that came over http by another name drops it: the
- * login would seem to fail. Browsers send `Sec-Fetch-Site` only where a `Secure` cookie holds, so its absence tells.
- */
-function elsewhere(request: Request, publicUrl: string): string | null {
-  const site = new URL(publicUrl);
-  if (site.protocol !== "https:" || request.headers.has("sec-fetch-site") || request.headers.get("host") === site.host)
-    return null;
-  return `Signing in works only at ${site.origin}/dashboard, the configured server.publicUrl.`;
-}

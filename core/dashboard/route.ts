@@ -8,6 +8,7 @@ import type { KeySessions } from "../identity/key-sessions.ts";
 import type { SelfService } from "../identity/self.ts";
 import type { Actor, Permission } from "../identity/policy.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
+import type { IssuerLogin } from "../identity/issuer-login.ts";
 import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, Limits, LimitScope, LimitUse, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, ModelLine, StandingTerms, UnpricedModel } from "../storage/book.ts";
@@ -47,6 +48,7 @@ export interface PageDependencies {
   readonly requestAudit: RequestAudit;
   readonly own: OwnService;
   readonly signIn: SignIn;
+  readonly issuers: IssuerLogin;
   readonly verifyAdminToken: (token: string) => Promise<boolean>;
   /** `true` once for a valid one-time token, `false` ever after. */
   readonly takeLoginLink: (token: string) => Promise<boolean>;

@@ -10,6 +10,7 @@ import { keyPageRoutes } from "./key-page.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
 import { limitRoutes } from "./limits.ts";
+import { issuerRoutes } from "./login-issuers.ts";
 import { loginRoutes } from "./login.ts";
 import { keyHolderRoutes } from "./key-holder.ts";
 import { logoutRoutes } from "./logout.ts";
@@ -25,6 +26,7 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
   const { sessions } = dependencies;
   return [
     ...loginRoutes(dependencies, sessions),
+    ...issuerRoutes(dependencies, sessions),
     ...pagesOf(dependencies).map((page, place) =>
       guarded(page, dependencies, sessions, ({ accountId }) =>
         accountId === null ? page : (pagesOf(dependencies.within(accountId))[place] ?? page),

@@ -17,7 +17,7 @@ export interface MadeLink {
 export interface PersonService {
   list(actor: Actor, query: PageQuery): Promise<Page<PersonRow>>;
   get(actor: Actor, id: string): Promise<PersonRow | null>;
-  /** With the invitation's link; a service has none. */
+  /** With the invitation's link; a service has none, and nobody where passwords are off. */
   create(actor: Actor, input: unknown): Promise<{ readonly person: PersonRow; readonly link: MadeLink | null }>;
   change(actor: Actor, id: string, input: unknown): Promise<PersonRow | null>;
   remove(actor: Actor, id: string): Promise<boolean>;

@@ -63,7 +63,8 @@ type Purpose =
   | "signatures"
   | "answers"
   | "answer-names"
-  | "second-factor";
+  | "second-factor"
+  | "sign-in";
 
 /** A key of its own for each purpose, so that none helps against another (RFC 5869). */
 export const derivedKey = (secret: string, purpose: Purpose): Buffer =>

@@ -15,6 +15,8 @@ export type SignedIn =
 
 /** Signs people in. It counts wrong codes; wrong passwords are for whoever asks to count, who knows where they come from. */
 export interface SignIn {
+  /** Whether they are taken at all. */
+  readonly passwords: boolean;
   /** As long for an address that nobody has as for a wrong password. */
   password(email: string, password: string): Promise<SignedIn>;
   /** At most five codes a ticket, within five minutes, and ten wrong ones of a person in a quarter of an hour. */
@@ -35,6 +37,8 @@ export interface SignIn {
 }
 
 export interface SignInDependencies {
+  /** Otherwise no password signs in, and none is set. */
+  readonly passwords: boolean;
   readonly people: PeopleRepository;
   readonly secondFactor: Pick<SecondFactor, "take">;
   readonly now: () => number;
@@ -47,7 +51,7 @@ const maxTickets = 1_000;
 const wrongCodes = 10;
 const wrongCodesMs = 15 * 60_000;
 
-export function signInOf({ people, secondFactor, now, newId }: SignInDependencies): SignIn {
+export function signInOf({ passwords, people, secondFactor, now, newId }: SignInDependencies): SignIn {
   const tickets = new Map<string, { readonly personId: string; readonly untilMs: number; left: number }>();
   const queued = passwordQueue();
   const throttle = createThrottle(now, wrongCodes, wrongCodesMs);
@@ -71,7 +75,9 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
   }
 
   return {
+    passwords,
     async password(email, password) {
+      if (!passwords) return { done: "refused" };
       const found = await people.secretsOf({ email: plainAddress(email) });
       return (await isRight(password, found?.password)) && found ? proved(found.person) : { done: "refused" };
     },
@@ -89,6 +95,7 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
       return { done: "in", person: found.person };
     },
     async newOwner(given, password, take) {
+      if (!passwords) throw new GatewayError("conflict", "people do not sign in with passwords here");
       const email = plainAddress(given);
       if (!new RegExp(addressForm).test(email) || email.length > 254)
         throw new GatewayError("invalid-request", "email: expected an e-mail address", { param: "email" });
@@ -103,10 +110,11 @@ export function signInOf({ people, secondFactor, now, newId }: SignInDependencie
       await byThemselves(person, () => people.setPassword(person.id, hash, null));
       return proved(person);
     },
-    isInUse: async () => people.canSignIn(),
+    isInUse: async () => passwords && people.canSignIn(),
     isPassword: async (personId, password) => isRight(password, (await people.secretsOf({ id: personId }))?.password),
-    linked: async (token) => people.findLink(digestOf(token), now()),
+    linked: async (token) => (passwords ? people.findLink(digestOf(token), now()) : null),
     async takeLink(token, password) {
+      if (!passwords) return { done: "refused" };
       checkPassword(password);
       // Hashed before the link is taken: whatever fails until here leaves it whole.
       const hash = await queued(() => hashPassword(password));

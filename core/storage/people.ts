@@ -18,6 +18,8 @@ export interface PersonRow {
   /** Has set a password; one that has not was invited. */
   readonly hasPassword: boolean;
   readonly hasTotp: boolean;
+  /** OpenID issuers that they sign in with, or did. */
+  readonly issuers: readonly string[];
 }
 export type NewPerson = Pick<PersonRow, "id" | "kind" | "email" | "name" | "role" | "accountId" | "createdMs">;
 export type PersonChange = Partial<Pick<PersonRow, "email" | "name" | "role" | "accountId">>;
@@ -27,6 +29,27 @@ export interface NewLink {
   readonly digest: string;
   readonly expiresMs: number;
 }
+
+/** Somebody as an issuer knows them, and what they are to be here from now on. */
+export interface Vouched {
+  /** `iss` and `sub`. */
+  readonly issuer: string;
+  readonly subject: string;
+  /** In lower case, and verified; `null`: there is none. */
+  readonly email: string | null;
+  /** Of somebody new. */
+  readonly name: string;
+  readonly role: PersonRole;
+  readonly accountId: string | null;
+  /** The id of somebody new; `null`: nobody new may come. */
+  readonly newId: string | null;
+  readonly atMs: number;
+}
+/**
+ * `no-address`: not linked yet, and nothing to know them by. `unknown`: nobody has the address. `taken`: its holder is
+ * linked to another subject of the same issuer.
+ */
+export type NotVouched = "no-address" | "unknown" | "taken";
 
 /** What is kept to check a sign-in by. */
 export interface PersonSecrets {
@@ -112,6 +135,14 @@ export interface PeopleRepository {
   findLink(digest: string, nowMs: number): Awaitable<PersonRow | null>;
   /** The same, once: the link is void after it. */
   takeLink(digest: string, nowMs: number): Awaitable<PersonRow | null>;
+  /**
+   * Finds who it is by issuer and subject, else by the address, else makes them; links them, and gives them the role and
+   * the account, also to the last owner: an issuer that takes a role away is not to be told no. Throws `not-found` for an
+   * unknown account.
+   */
+  vouch(vouched: Vouched): Awaitable<PersonRow | NotVouched>;
+  /** Whoever is linked becomes a member, and their sessions and tokens end. `null`: nobody is. */
+  shutOut(issuer: string, subject: string): Awaitable<PersonRow | null>;
   addToken(personId: string, token: TokenRow & { readonly digest: string }): Awaitable<TokenRow>;
   /** Newest first; expired ones too. */
   tokensOf(personId: string): Awaitable<readonly TokenRow[]>;

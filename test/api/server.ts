@@ -9,6 +9,7 @@ import { keyHolderParts } from "../../core/api/key-holder-parts.ts";
 import { limitsWithin } from "../../core/api/limits-within.ts";
 import { type TenantParts, tenantParts } from "../../core/api/tenant-parts.ts";
 import { reprice } from "../../core/pipeline/reprice.ts";
+import { createEgress } from "../../core/runtime/egress.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
 import { createRequestAudit } from "../../core/identity/request-audit.ts";
@@ -99,7 +100,14 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const publicUrl = "http://gateway.test";
     const requestAudit = createRequestAudit(database.audit, { logger: services.logger, now: clock.now });
     const holders = new Map<string, Holder>();
-    const { sessions, tokenHolder, ...people } = peopleParts({ ...parts, key: Buffer.alloc(32, 2), publicUrl });
+    const { sessions, tokenHolder, ...people } = peopleParts({
+      ...parts,
+      login: { passwords: true, oidc: {} },
+      egress: createEgress({ allow: [], now: clock.now }),
+      keyOf: () => Buffer.alloc(32, 2),
+      publicUrl,
+      logger: services.logger,
+    });
     const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
       database: seen,
       money: { accounts, budgets, credits },

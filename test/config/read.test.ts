@@ -32,6 +32,7 @@ describe("defaults", () => {
         maxBodyBytes: 67_108_864,
         trustedProxies: [],
         egress: { allow: [] },
+        login: { passwords: true, oidc: {} },
         logLevel: "info",
         timeouts: {
           connectMs: 10_000,

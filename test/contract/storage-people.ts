@@ -11,7 +11,7 @@ export function testPeople(database: () => Database, restart: () => Promise<void
       await database().people.create(first);
       await database().people.create(second);
       await restart();
-      const shown = { ...first, signedInMs: null, hasPassword: false, hasTotp: false };
+      const shown = { ...first, signedInMs: null, hasPassword: false, hasTotp: false, issuers: [] };
       expect(await database().people.get(first.id)).toEqual(shown);
       expect((await database().people.secretsOf({ email: first.email ?? "" }))?.person).toEqual(shown);
       expect(await database().people.secretsOf({ email: "nobody@example.com" })).toBeNull();

@@ -12,6 +12,7 @@ import { testBudgets } from "./storage-budgets.ts";
 import { testContent } from "./storage-content.ts";
 import { testCalls } from "./storage-calls.ts";
 import { testCredits } from "./storage-credits.ts";
+import { testLogins } from "./storage-logins.ts";
 import { testPeople } from "./storage-people.ts";
 import { aBudget, aKey, aSession, startMs } from "./storage-samples.ts";
 
@@ -206,6 +207,7 @@ export function testStorage({ open, reopen }: StorageContract): void {
   });
 
   testPeople(() => database, restart);
+  testLogins(() => database, restart);
   testAccounts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testBudgets({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });
   testAlerts({ database: () => database, restart, advance: (ms) => clock.advance(ms), now: () => clock.now() });

@@ -1,6 +1,6 @@
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 
-type FakePeople = Pick<DashboardDependencies, "people" | "own" | "signIn" | "keyHolders">;
+type FakePeople = Pick<DashboardDependencies, "people" | "own" | "signIn" | "issuers" | "keyHolders">;
 
 /** Nobody is there but the operator. Tests with people use a real database. */
 export const fakePeople = (): FakePeople => ({
@@ -42,7 +42,9 @@ export const fakePeople = (): FakePeople => ({
       rotate: unreached,
     },
   },
+  issuers: { issuers: [], begin: async () => null, finish: async () => null },
   signIn: {
+    passwords: true,
     password: async () => ({ done: "refused" }),
     code: async () => ({ done: "refused" }),
     newOwner: unreached,

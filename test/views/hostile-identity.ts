@@ -9,14 +9,19 @@ import { peoplePage } from "../../views/people.ts";
 import { personPage } from "../../views/person.ts";
 import { auditLine, budgetLine, limitLine, personLine } from "./hostile-lines.ts";
 
+const ways = (text: string) => ({ passwords: true, issuers: [{ name: text, label: text }] });
+
 /** The pages of keys and people, with `text` wherever text from outside can come. */
 export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
-  login: (text) => login({ form: { kind: "link", token: text }, next: text, email: text, error: text, hint: text }),
-  "login by token": (text) => login({ form: { kind: "token" }, next: text, email: text, error: text, hint: text }),
+  login: (text) =>
+    login({ ...ways(text), form: { kind: "link", token: text }, next: text, email: text, error: text, hint: text }),
+  "login by token": (text) =>
+    login({ ...ways(text), form: { kind: "token" }, next: text, email: text, error: text, hint: text }),
   "login by password": (text) =>
-    login({ form: { kind: "password" }, next: text, email: text, error: text, hint: text }),
+    login({ ...ways(text), form: { kind: "password" }, next: text, email: text, error: text, hint: text }),
   "login by an invitation": (text) =>
     login({
+      ...ways(text),
       form: { kind: "person-link", token: text, email: text },
       next: text,
       email: text,
@@ -24,7 +29,7 @@ export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
       hint: null,
     }),
   "login by code": (text) =>
-    login({ form: { kind: "code", ticket: text }, next: text, email: text, error: null, hint: null }),
+    login({ ...ways(text), form: { kind: "code", ticket: text }, next: text, email: text, error: null, hint: null }),
   "the holder of a key": (text) =>
     keyHolderPage({
       facts: {

@@ -47,6 +47,7 @@ export const personLine = (text: string) => ({
   accountName: text,
   hasPassword: true,
   hasTotp: true,
+  issuers: [text],
   signedInMs: 1,
 });
 

@@ -1,14 +1,15 @@
 import { Buffer } from "node:buffer";
-import { and, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, type SQL } from "drizzle-orm";
+import { and, desc, eq, exists, gt, inArray, isNotNull, isNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
-import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { NewLink, PeopleRepository, PersonChange, PersonRow } from "../people.ts";
+import { personLogins } from "../schema/sqlite-logins.ts";
 import { people, personLinks, personTokens } from "../schema/sqlite-people.ts";
 import { accounts, sessions } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
-import { type FoundPerson, personColumns, personRow } from "./person-row.ts";
+import { personLoginRepository } from "./person-logins.ts";
+import { changeOf, fieldsOf, type FoundPerson, personColumns, personRow } from "./person-row.ts";
 import { personTokenRepository } from "./person-tokens.ts";
 import { refsUnder } from "./under.ts";
 
@@ -27,7 +28,13 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
 
   /** Inside a transaction, before one who may do everything ceases to. */
   function checkOwnerLeft(ref: number) {
-    if (!one(and(isOwner, ne(people.ref, ref)))) throw new GatewayError("conflict", "the last owner has to stay");
+    const logins = database
+      .select({ one: sql`1` })
+      .from(personLogins)
+      .where(eq(personLogins.personRef, people.ref));
+    const canSignIn = or(isNotNull(people.password), exists(logins));
+    if (!one(and(isOwner, canSignIn, ne(people.ref, ref))))
+      throw new GatewayError("conflict", "the last owner has to stay");
   }
   function accountRef(id: string | null): number | null {
     if (id === null) return null;
@@ -45,6 +52,7 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
 
   return {
     ...personTokenRepository(database, writer, refOf),
+    ...personLoginRepository(database, writer, { find: one, accountRef }),
     get,
     list({ under, ...query }) {
       const limit = pageSize(query);
@@ -98,6 +106,7 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
         database.delete(sessions).where(eq(sessions.personRef, row.ref)).run();
         database.delete(personTokens).where(eq(personTokens.personRef, row.ref)).run();
         database.delete(personLinks).where(eq(personLinks.personRef, row.ref)).run();
+        database.delete(personLogins).where(eq(personLogins.personRef, row.ref)).run();
         database.delete(people).where(eq(people.ref, row.ref)).run();
         const person = personRow(row.person);
         tell(changeOf("remove", person, { before: fieldsOf(person), after: null }));
@@ -187,30 +196,10 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
   }
 }
 
-/** Who can sign in and may do everything; somebody who was only invited does not count. */
-const isOwner = and(
-  eq(people.role, "owner"),
-  eq(people.kind, "person"),
-  isNull(people.accountRef),
-  isNotNull(people.password),
-);
-const isWholeOwner = ({ role, kind, accountId, hasPassword }: Omit<FoundPerson, "accountRef">): boolean =>
-  role === "owner" && kind === "person" && accountId === null && hasPassword === 1;
-
-const changeOf = (what: string, { id, accountId }: PersonRow, sides: Pick<Change, "before" | "after">): Change => ({
-  action: `person.${what}`,
-  object: { kind: "person", id },
-  accountId,
-  ...sides,
-});
-
-const fieldsOf = ({ kind, email, name, role, accountId }: PersonRow): Fields => ({
-  kind,
-  email,
-  name,
-  role,
-  accountId,
-});
+/** Who may do everything; somebody who was only invited does not count. */
+const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
+const isWholeOwner = ({ role, kind, accountId, hasPassword, issuers }: Omit<FoundPerson, "accountRef">): boolean =>
+  role === "owner" && kind === "person" && accountId === null && (hasPassword === 1 || issuers !== null);
 
 function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
   return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };

@@ -1,0 +1,163 @@
+import { Buffer } from "node:buffer";
+import type { Logger } from "../plugin/plugin.ts";
+import { opened, sealed } from "../runtime/seal.ts";
+import type { Database } from "../storage/database.ts";
+import type { PersonRow } from "../storage/people.ts";
+import { type Claims, type Expected, type Issuer, issuerOf, type IssuerSettings } from "./issuer.ts";
+import { mapped, type Mapping } from "./issuer-claims.ts";
+
+export interface LoginIssuerSettings extends IssuerSettings, Mapping {
+  readonly label?: string;
+  readonly createPeople: boolean;
+}
+
+/** Signs people in whom an issuer vouches for. */
+export interface IssuerLogin {
+  /** In the order of the file. */
+  readonly issuers: readonly { readonly name: string; readonly label: string }[];
+  /** `null`: there is no such issuer. `down`: it cannot be asked now. `kept` is for the browser to bring back, sealed. */
+  begin(name: string, next: string): Promise<{ readonly url: string; readonly kept: string } | "down" | null>;
+  /** `kept` as the browser brought it; `query` as the issuer sent the browser back with. */
+  finish(name: string, kept: string | null, query: string): Promise<FinishedLogin | null>;
+}
+export type FinishedLogin =
+  | { readonly done: "in"; readonly person: PersonRow; readonly next: string }
+  | { readonly done: "refused"; readonly why: string; readonly next: string }
+  /** It cannot be asked now. */
+  | { readonly done: "down"; readonly next: string };
+
+export interface IssuerLoginDependencies {
+  readonly settings: Readonly<Record<string, LoginIssuerSettings>>;
+  /** The way out for the issuer of these settings. */
+  readonly fetchFor: (settings: LoginIssuerSettings) => (request: Request) => Promise<Response>;
+  readonly database: Pick<Database, "people" | "accounts">;
+  /** 32 bytes, with which is sealed what the browser keeps. */
+  readonly key: Buffer;
+  readonly publicUrl: string;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly newId: () => string;
+}
+
+/** From the button to the way back. */
+export const signInMs = 10 * 60_000;
+const maxUsed = 10_000;
+
+interface Kept extends Expected {
+  readonly next: string;
+  readonly untilMs: number;
+}
+
+export function issuerLogin(dependencies: IssuerLoginDependencies): IssuerLogin {
+  const { settings, fetchFor, database, key, publicUrl, logger, now, newId } = dependencies;
+  const known = new Map<string, Issuer>(
+    Object.entries(settings).map(([name, one]) => [name, issuerOf(one, fetchFor(one), now)]),
+  );
+  /**
+   * States that came back, until they would be too old. In memory: elsewhere, or after a restart, it is the issuer that
+   * takes no code twice.
+   */
+  const used = new Map<string, number>();
+  const callbackOf = (name: string) => `${publicUrl}/dashboard/login/oidc/${name}/callback`;
+
+  /** `false`: it came back before. */
+  function take({ state, untilMs }: Kept): boolean {
+    if (used.has(state)) return false;
+    for (const [old, endMs] of used) if (endMs <= now() || used.size >= maxUsed) used.delete(old);
+    used.set(state, untilMs);
+    return true;
+  }
+  /** Who the claims are of, or why nobody may come in. */
+  async function personOf(name: string, claims: Claims): Promise<PersonRow | string> {
+    const own = settings[name];
+    if (!own) return words.unknown;
+    const found = mapped(claims, own);
+    if ("refused" in found) {
+      // What they were given for a group must not outlive it.
+      await database.people.shutOut(claims.iss, claims.sub);
+      return found.refused;
+    }
+    const { account, ...stranger } = found;
+    const accountId = account === null ? null : await database.accounts.idOf(account);
+    if (account !== null && accountId === null) {
+      logger.error({ issuer: name, account }, "a role of an issuer names an account that there is not");
+      return words.account;
+    }
+    const vouched = { ...stranger, accountId, newId: own.createPeople ? newId() : null, atMs: now() };
+    const person = await database.people.vouch(vouched);
+    return typeof person === "string" ? words[person] : person;
+  }
+  const isDown = (name: string, error: unknown): boolean => {
+    const told = failureOf(error);
+    logger.warn({ issuer: name, ...told }, "a sign-in through an issuer failed");
+    return told.code === undefined;
+  };
+
+  return {
+    issuers: Object.entries(settings).map(([name, { label = name }]) => ({ name, label })),
+    async begin(name, next) {
+      const issuer = known.get(name);
+      if (!issuer) return null;
+      try {
+        const { url, expected } = await issuer.begin(callbackOf(name));
+        const kept: Kept = { ...expected, next, untilMs: now() + signInMs };
+        return { url, kept: sealed(key, ["sign-in", name], JSON.stringify(kept)).toString("base64url") };
+      } catch (error) {
+        isDown(name, error);
+        return "down";
+      }
+    },
+    async finish(name, given, query) {
+      const issuer = known.get(name);
+      if (!issuer) return null;
+      const kept = keptIn(given && opened(key, ["sign-in", name], Buffer.from(given, "base64url")));
+      const refused = (why: string) => ({ done: "refused", why, next: kept?.next ?? "" }) as const;
+      const answer = new URL(`${callbackOf(name)}${query}`);
+      if (kept === null || kept.untilMs <= now() || answer.searchParams.get("state") !== kept.state || !take(kept))
+        return refused(words.again);
+      let claims: Claims;
+      try {
+        claims = await issuer.finish(answer, kept);
+      } catch (error) {
+        const { next } = kept;
+        return isDown(name, error) ? { done: "down", next } : refused(saidBy(answer) ?? words.answer);
+      }
+      const person = await personOf(name, claims);
+      return typeof person === "string" ? refused(person) : { done: "in", person, next: kept.next };
+    },
+  };
+}
+
+const words = {
+  again: "This sign-in is too old, was used before, or was begun in another browser. Begin again.",
+  answer: "The answer of the issuer does not hold. Begin again; the log of the proxy says more.",
+  account: "Your group belongs to an account that does not exist here. Ask whoever runs this proxy.",
+  "no-address": "The issuer does not say that your e-mail address is verified, so nobody can be found by it.",
+  unknown: "Nobody was invited with your e-mail address.",
+  taken: "Your e-mail address belongs to somebody whom the issuer knows as another. Ask whoever manages people here.",
+} as const;
+
+function keptIn(bytes: Buffer | null | ""): Kept | null {
+  if (!bytes) return null;
+  // Sealed by us alone, so it is what we wrote.
+  const kept: Kept = JSON.parse(bytes.toString("utf8"));
+  return kept;
+}
+
+/** What the issuer itself calls it (RFC 6749 §4.1.2.1); its description is anybody's text. */
+function saidBy({ searchParams }: URL): string | null {
+  const error = searchParams.get("error");
+  return error !== null && /^[a-z_]{1,40}$/.test(error) ? `The issuer did not sign you in: ${error}.` : null;
+}
+
+/** Without what came along: answers hold tokens. `code` absent: nothing came that could be refused. */
+function failureOf(error: unknown): { readonly reason: string; readonly code?: string } {
+  if (!(error instanceof Error)) return { reason: "unknown" };
+  const field = (name: string): unknown => Reflect.get(error, name);
+  const [code, said] = [field("code"), field("error")];
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  const reason = typeof said === "string" ? said : message;
+  const isBroken = error.cause instanceof Response && error.cause.status >= 500;
+  const isOurs = typeof code === "string" && code.startsWith("OAUTH_") && code !== "OAUTH_TIMEOUT";
+  return { reason: reason.slice(0, 300), ...(isOurs && !isBroken && { code }) };
+}
