@@ -129,6 +129,20 @@ export function testAudit({ database, clock, restart }: AuditWorld): void {
       expect(await database().audit.get(3, { under: "b" })).not.toBeNull();
     });
 
+    test("of an account does not say from where something was moved to it, or where to", async () => {
+      await account("a");
+      await account("b");
+      await account("b1", "b");
+      await database().accounts.change("b1", { parentId: "a" });
+      const moved = async (under?: string) => {
+        const [row] = (await database().audit.list({ action: "account.change", ...(under && { under }) }, {})).data;
+        return [row?.before, row?.after];
+      };
+      expect(await moved()).toEqual(['{"parentId":"b"}', '{"parentId":"a"}']);
+      expect(await moved("a")).toEqual(['{"parentId":null}', '{"parentId":"a"}']);
+      expect(await moved("b")).toEqual([undefined, undefined]);
+    });
+
     test("is one chain, whose times never go back", async () => {
       await account("a");
       clock().advance(-1_000);

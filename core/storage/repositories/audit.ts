@@ -99,11 +99,38 @@ function selected(database: SqliteDatabase, where: SQL | undefined, limit: numbe
   const known = under === undefined ? null : inArray(actorAccountId, accountsUnder(database, under));
   const shown =
     known === null ? sql<string | null>`${address}` : sql<string | null>`case when ${known} then ${address} end`;
-  return database
+  const rows = database
     .select({ ...columns, actorAccountId, address: shown })
     .from(auditEntries)
     .where(where)
     .orderBy(desc(auditEntries.seq))
     .limit(limit)
     .all();
+  return under === undefined ? rows : withoutForeign(database, under, rows);
 }
+
+/** Where something was moved from or to, outside of what these people see, is not for them. */
+function withoutForeign(database: SqliteDatabase, under: string, rows: readonly AuditRow[]): AuditRow[] {
+  const known = new Map<string, boolean>();
+  function isKnown(id: string): boolean {
+    const found =
+      known.get(id) ??
+      database
+        .select({ id: accounts.id })
+        .from(accounts)
+        .where(and(eq(accounts.id, id), inArray(accounts.ref, refsUnder(database, under))))
+        .all().length > 0;
+    known.set(id, found);
+    return found;
+  }
+  function cleaned(text: string | null): string | null {
+    if (text === null || !places.some((name) => text.includes(`"${name}":"`))) return text;
+    return JSON.stringify(JSON.parse(text), (name, value: unknown) =>
+      places.includes(name) && typeof value === "string" && !isKnown(value) ? null : value,
+    );
+  }
+  return rows.map((row) => ({ ...row, before: cleaned(row.before), after: cleaned(row.after) }));
+}
+
+/** Fields that name an account. */
+const places = ["parentId", "accountId"];
