@@ -147,14 +147,19 @@ const isExact = (row: UsageRow | undefined): boolean =>
 /** Every call that was charged, and none that there is not; twice only what was under way in a kill. */
 async function told({ taken }: WebhookReceiver, rows: readonly UsageRow[], kills: number): Promise<readonly string[]> {
   const charged = new Map(rows.filter((row) => row.status !== "refused").map((row) => [row.call_id, row]));
-  const events = () => new Map(taken.map((event) => [event.id, event]));
-  await until("the receiver has all", () => events().size >= charged.size, { deadlineMs: 60_000 }).catch(() => null);
-  const missing = [...charged.keys()].filter((id) => !events().has(id));
-  const wrong = [...events()].filter(([id, { data }]) => charged.get(id)?.charge_nano !== data["chargeNano"]);
-  const twice = taken.length - events().size;
+  const ids = new Set<string>();
+  let read = 0;
+  const isAll = () => {
+    for (; read < taken.length; read += 1) ids.add(taken[read]?.id ?? "");
+    return ids.size >= charged.size;
+  };
+  await until("the receiver has all", isAll, { deadlineMs: 60_000 }).catch(() => null);
+  const missing = [...charged.keys()].filter((id) => !ids.has(id));
+  const wrong = taken.filter(({ id, data }) => charged.get(id)?.charge_nano !== data["chargeNano"]);
+  const twice = taken.length - ids.size;
   return [
     ...(missing.length > 0 ? [`the receiver misses ${missing.length} calls, e.g. ${missing[0]}`] : []),
-    ...(wrong.length > 0 ? [`${wrong.length} events say another charge than the record, e.g. ${wrong[0]?.[0]}`] : []),
+    ...(wrong.length > 0 ? [`${wrong.length} events say another charge than the record, e.g. ${wrong[0]?.id}`] : []),
     ...(twice > kills * eventsAtOnce ? [`${twice} events came twice`] : []),
   ];
 }
