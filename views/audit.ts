@@ -61,6 +61,7 @@ const kinds = [
   "budget",
   "call",
   "charge",
+  "credential",
   "credit",
   "key",
   "ledger",

@@ -20,6 +20,7 @@ import {
   of,
   mine,
   type Recipe,
+  aCredential,
 } from "./world.ts";
 
 /** By method and path of the forms on pages. */
@@ -113,6 +114,16 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
   }),
   "POST /dashboard/prices/charges/:id/removal": () =>
     of(aCharge, (id) => `/dashboard/prices/charges/${id}/removal`, {}, "charge.remove"),
+  "POST /dashboard/providers/:name/credentials": () => ({
+    path: "/dashboard/providers/mock/credentials",
+    body: { apiKey: "sk-of-a-recipe-0123456789", weight: "1" },
+    action: "credential.create",
+    object: null,
+  }),
+  "POST /dashboard/providers/:name/credentials/:id": () =>
+    of(aCredential, (id) => `/dashboard/providers/mock/credentials/${id}`, { weight: "7" }, "credential.change"),
+  "POST /dashboard/providers/:name/credentials/:id/removal": () =>
+    of(aCredential, (id) => `/dashboard/providers/mock/credentials/${id}/removal`, {}, "credential.remove"),
   "POST /dashboard/people": () => ({
     path: "/dashboard/people",
     body: { kind: "person", email: `${crypto.randomUUID()}@example.com`, name: "N", role: "viewer" },
