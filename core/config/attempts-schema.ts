@@ -29,6 +29,10 @@ export const AttemptsSchema = closed(
       description:
         "Ask the same target again when the connection broke after the request was sent, though it may be billed twice.",
     }),
+    afterContentFilter: t.Boolean({
+      default: false,
+      description: "Ask the next target of the model what one's content filter refused.",
+    }),
   },
   "How often a call that fails before its first byte is tried.",
 );

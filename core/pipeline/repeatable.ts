@@ -16,3 +16,13 @@ export class RepeatableError extends GatewayError {
 
 /** The connection broke before the answer began; whether the request was worked on is not known. */
 export class AmbiguousError extends GatewayError {}
+
+/** The target will not take this request, now or later; another one, with a longer context or another filter, may. */
+export class ElsewhereError extends GatewayError {
+  readonly why: "context-window" | "content-filter";
+
+  constructor(why: ElsewhereError["why"], message: string, details: ErrorDetails) {
+    super("upstream-refused", message, details);
+    this.why = why;
+  }
+}

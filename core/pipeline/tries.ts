@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import type { Route } from "./models.ts";
-import { AmbiguousError, RepeatableError } from "./repeatable.ts";
+import { AmbiguousError, ElsewhereError, RepeatableError } from "./repeatable.ts";
 import type { Services } from "./services.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 import { mayFallBack } from "./upstream-error.ts";
@@ -19,6 +19,8 @@ export interface AttemptSettings {
   readonly retryShare: number;
   /** Ask again after a connection that broke when the request was sent, though it may be billed twice. */
   readonly afterReset: boolean;
+  /** Ask the next target what the content filter of one refused. */
+  readonly afterContentFilter: boolean;
 }
 
 export interface Step {
@@ -70,8 +72,8 @@ export class Tries {
 
   #decide(reason: unknown): Step | null {
     const { settings, now, retries } = this.#services;
-    const { max, totalMs } = settings.attempts;
-    if (!mayFallBack(reason) && !isNotCarried(reason)) return null;
+    const { max, totalMs, afterContentFilter } = settings.attempts;
+    if (!mayFallBack(reason) && !isNotCarried(reason) && !mayElsewhere(reason, afterContentFilter)) return null;
     const nowMs = now();
     this.#note(reason, nowMs);
     const endMs = this.#call.startedMs + totalMs;
@@ -110,3 +112,6 @@ export class Tries {
     return soonest;
   }
 }
+
+const mayElsewhere = (reason: unknown, afterContentFilter: boolean): boolean =>
+  reason instanceof ElsewhereError && (reason.why === "context-window" || afterContentFilter);

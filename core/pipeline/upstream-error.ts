@@ -3,7 +3,7 @@ import { isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import type { Dialect, VendorError } from "../dialects/dialect.ts";
 import type { Needles } from "./redact.ts";
-import { RepeatableError } from "./repeatable.ts";
+import { ElsewhereError, RepeatableError } from "./repeatable.ts";
 
 /** Longest error body that is read; more says nothing more. */
 const maxErrorBytes = 64 * 1_024;
@@ -30,6 +30,8 @@ export async function upstreamError(
   if (refusals.has(status)) {
     const own = ownDetails(body, dialect, secrets);
     const details = { status, ...refusal(vendor), ...wait, ...own };
+    const why = status === 429 ? null : whyElsewhere(vendor);
+    if (why !== null) return new ElsewhereError(why, vendor.message, details);
     return status === 429 && !isFinal && !isLasting(vendor)
       ? new RepeatableError("upstream-refused", vendor.message, details, afterMs)
       : new GatewayError("upstream-refused", vendor.message, details);
@@ -76,6 +78,16 @@ export function faultBefore(vendor: VendorError): GatewayError {
     ? new GatewayError("upstream-invalid", "the provider failed", details)
     : new RepeatableError("upstream-invalid", "the provider failed", details);
 }
+
+/** Every vendor says it in its own words: OpenAI has codes, Anthropic, Google and Mistral only sentences. */
+function whyElsewhere({ message, type, code }: VendorError): ElsewhereError["why"] | null {
+  const words = `${type} ${code}`;
+  if (/context_length_exceeded|context_window|string_above_max_length/i.test(words)) return "context-window";
+  if (/content_filter|content_policy|responsible_ai/i.test(words)) return "content-filter";
+  return tooLong.test(message.slice(0, 500)) ? "context-window" : null;
+}
+const tooLong =
+  /prompt is too long|exceeds? (the )?(model's )?(maximum|max) (context|number of tokens)|maximum context length|exceed(s|ed)? (the )?context|input token count .{0,40}exceeds|too many (input )?tokens/i;
 
 /** A quota that is used up does not come back while a call waits. */
 const isLasting = ({ type, code }: VendorError): boolean =>

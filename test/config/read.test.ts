@@ -49,6 +49,7 @@ describe("defaults", () => {
           maxWaitMs: 5_000,
           retryShare: 0.2,
           afterReset: false,
+          afterContentFilter: false,
         },
         breaker: {
           enabled: true,

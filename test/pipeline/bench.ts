@@ -107,6 +107,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
         maxWaitMs: 5_000,
         retryShare: 1,
         afterReset: false,
+        afterContentFilter: false,
       },
       maxBodyBytes: 1_000_000,
       firstByteTimeoutMs: 60_000,

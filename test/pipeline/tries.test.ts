@@ -14,6 +14,7 @@ const settings: AttemptSettings = {
   maxWaitMs: 5_000,
   retryShare: 1,
   afterReset: false,
+  afterContentFilter: false,
 };
 const slot = { chat: () => Promise.reject(new Error("not asked here")) } as never;
 const routeOf = (count: number): Pick<Route, "targets"> => {
