@@ -10,6 +10,7 @@ import { fetchOf } from "../plugin/fetch.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import type { Egress } from "../runtime/egress.ts";
 import type { Database } from "../storage/database.ts";
+import { linkMail } from "./link-mail.ts";
 import { ownService } from "./own-service.ts";
 import { personService } from "./people-service.ts";
 
@@ -33,6 +34,7 @@ interface PeopleDependencies {
   readonly keyOf: (purpose: "second-factor" | "sign-in") => Buffer;
   readonly publicUrl: string;
   readonly logger: Logger;
+  readonly observers: Parameters<typeof linkMail>[0]["observers"];
   readonly now: () => number;
   readonly newId: () => string;
 }
@@ -54,7 +56,7 @@ export function peopleParts(dependencies: PeopleDependencies): PeopleParts {
       fetchFor: (settings) => fetchOf({ ...settings }, egress),
       key: keyOf("sign-in"),
     }),
-    people: personService({ database, sessions, passwords, publicUrl, now, newId }),
+    people: personService({ database, sessions, passwords, publicUrl, mail: linkMail(dependencies), now, newId }),
     own: ownService({ database, sessions, signIn, secondFactor: factor, now, newId }),
     tokenHolder: (token) => tokenHolder(token, people, now()),
   };

@@ -19,6 +19,8 @@ export interface PersonServiceDependencies {
   readonly passwords: boolean;
   /** `server.publicUrl`: links lead there, whatever address a request names. */
   readonly publicUrl: string;
+  /** Sends a link to whom it is for; never throws, and is not waited for. */
+  readonly mail: (to: string, link: MadeLink, isNew: boolean) => void;
   readonly now: () => number;
   readonly newId: () => string;
 }
@@ -32,6 +34,7 @@ export function personService({
   sessions,
   passwords,
   publicUrl,
+  mail,
   now,
   newId,
 }: PersonServiceDependencies): PersonService {
@@ -82,6 +85,7 @@ export function personService({
       const made = { id: newId(), kind, email: address, name, role, accountId: place, createdMs: now() };
       const invitation = kind === "person" && passwords ? newLink(false) : null;
       const person = await people.create(made, invitation?.stored ?? null);
+      if (invitation && address !== null) mail(address, invitation.link, true);
       return { person, link: invitation?.link ?? null };
     },
     async change(actor, id, given) {
@@ -105,6 +109,7 @@ export function personService({
       if (person === null) return null;
       const { link, stored } = newLink(person.hasPassword);
       await people.setLink(id, stored);
+      if (person.email !== null) mail(person.email, link, !person.hasPassword);
       return link;
     },
     async dropTotp(actor, id) {

@@ -213,6 +213,7 @@ export const serve: Command = async (input) => {
       login: settings.login,
       egress,
       keyOf: rooted,
+      observers: plugins.observer,
       publicUrl: settings.publicUrl,
       logger,
       now,

@@ -310,6 +310,8 @@ export interface Observer {
   callEnded?(record: CallRecord): Awaitable<void>;
   /** Takes events that must not get lost. */
   readonly receiver?: Receiver;
+  /** Sends an invitation or a link to set a password. A throw is logged: whoever asked for the link is shown it. */
+  mail?(letter: Letter, signal: AbortSignal): Awaitable<void>;
   /**
    * What this instance adds to `/metrics`. Core renders it, and leaves out a metric whose name is malformed or taken.
    * Counted as calls end, it only has to be listed here: listing runs on everybody's time.
@@ -317,6 +319,12 @@ export interface Observer {
   metrics?(): Iterable<Metric>;
   /** Opens `/metrics` to whoever reaches the port; else it takes the admin token or a session. */
   readonly openMetrics?: boolean;
+}
+export interface Letter {
+  /** One address. */
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
 }
 /** One metric, in the terms of Prometheus. */
 export interface Metric {

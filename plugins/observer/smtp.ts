@@ -1,4 +1,5 @@
 import { definePlugin, GatewayError, t, type ToldEvent } from "llm-proxy/plugin";
+import type { SendMailOptions } from "nodemailer";
 import { alertsOption } from "./alert-option.ts";
 
 /** Silence that ends a connection; the whole delivery has a deadline of its own. */
@@ -8,7 +9,7 @@ export default definePlugin({
   kind: "observer",
   name: "smtp",
   api: 1,
-  description: "Sends alerts by e-mail.",
+  description: "Sends alerts by e-mail, and invitations and links to set a password to whom they are for.",
   config: t.Object(
     {
       host: t.String({ minLength: 1, description: "Of the mail server." }),
@@ -47,26 +48,30 @@ export default definePlugin({
       disableUrlAccess: true,
       ...(user !== undefined && password !== undefined && { auth: { user, pass: password } }),
     };
+    async function send(message: SendMailOptions, signal: AbortSignal) {
+      // One connection a message: alerts are few, and an abort ends it.
+      const transport = createTransport(options);
+      const stopped = Promise.withResolvers<never>();
+      const stop = () => stopped.reject(new GatewayError("unavailable", "the mail server took too long"));
+      signal.addEventListener("abort", stop);
+      try {
+        await Promise.race([transport.sendMail({ from, ...message }), stopped.promise]);
+      } catch (error) {
+        throw reasonOf(error);
+      } finally {
+        signal.removeEventListener("abort", stop);
+        transport.close();
+      }
+    }
     return {
       receiver: {
         events,
         async deliver([event], signal) {
-          if (event === undefined) return;
-          // One connection a message: alerts are few, and an abort ends it.
-          const transport = createTransport(options);
-          const stopped = Promise.withResolvers<never>();
-          const stop = () => stopped.reject(new GatewayError("unavailable", "the mail server took too long"));
-          signal.addEventListener("abort", stop);
-          try {
-            await Promise.race([transport.sendMail({ from, to, ...mailOf(event) }), stopped.promise]);
-          } catch (error) {
-            throw reasonOf(error);
-          } finally {
-            signal.removeEventListener("abort", stop);
-            transport.close();
-          }
+          if (event !== undefined) await send({ to, ...mailOf(event) }, signal);
         },
       },
+      // An address as an object is one: in a text, a comma would make two of it.
+      mail: (letter, signal) => send({ ...letter, to: { name: "", address: letter.to } }, signal),
     };
   },
 });

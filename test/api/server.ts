@@ -105,6 +105,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       login: { passwords: true, oidc: {} },
       egress: createEgress({ allow: [], now: clock.now }),
       keyOf: () => Buffer.alloc(32, 2),
+      observers: [],
       publicUrl,
       logger: services.logger,
     });
