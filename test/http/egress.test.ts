@@ -56,6 +56,49 @@ test("keys are read where the issuer itself is, and elsewhere only where the gua
   }
 }, 60_000);
 
+test("an upstream whose certificate does not hold gets no request", async () => {
+  if (!Bun.which("openssl")) return console.log("skipped: 1 check of certificates, no openssl here");
+  const folder = mkdtempSync(join(tmpdir(), "llm-proxy-tls-"));
+  const certificate = (name: string, days: string) => {
+    const args = `req -x509 -newkey rsa:2048 -nodes -days ${days} -subj /CN=${name} -addext subjectAltName=DNS:${name}`;
+    Bun.spawnSync(["openssl", ...args.split(" "), "-keyout", `${name}.key`, "-out", `${name}.crt`], { cwd: folder });
+    const read = (kind: string) => readFileSync(join(folder, `${name}.${kind}`), "utf8");
+    return { key: read("key"), cert: read("crt") };
+  };
+  let asked = 0;
+  const server = (name: string) =>
+    Bun.serve({
+      port: 0,
+      tls: certificate(name, "2"),
+      fetch() {
+        asked += 1;
+        return new Response("{}");
+      },
+    });
+  const [unknown, misnamed] = [server("localhost"), server("another.example")];
+  const provider = (name: string, { port }: typeof unknown) =>
+    `  ${name}: { use: openai-compatible, baseUrl: "https://localhost:${port}/v1", apiKey: key-for-tests-only }`;
+  // Only the second one's authority is known, so that its name alone is wrong.
+  const env = { NODE_EXTRA_CA_CERTS: join(folder, "another.example.crt") };
+  const setup = await setUp({
+    env,
+    providers: [provider("unknown", unknown), provider("misnamed", misnamed)].join("\n"),
+    config: "billing: { ledger: { unpriced: allow } }\n",
+  });
+  try {
+    for (const name of ["unknown", "misnamed"]) {
+      const reply = await call(setup.gateway, setup.key.key, chat(`${name}/m`));
+      expect([name, reply.status]).toEqual([name, 502]);
+      expect(reply.text).not.toContain("key-for-tests-only");
+    }
+    expect(asked).toBe(0);
+    expect(setup.gateway.log()).not.toContain("key-for-tests-only");
+  } finally {
+    await Promise.all([setup.stop(), unknown.stop(true), misnamed.stop(true)]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
+
 /** Every internet address that a system call named, DNS servers included. */
 function peersIn(trace: string): Set<string> {
   const named = /sin6?_port=htons\((\d+)\).*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")/g;
