@@ -4,6 +4,7 @@ import { backup } from "./backup.ts";
 import { cuts } from "./cuts.ts";
 import { eio, eioEvery, slowDisk, walGrow } from "./disk-faults.ts";
 import { idle } from "./idle.ts";
+import { keys } from "./keys.ts";
 import { kill9 } from "./kill9.ts";
 import { memory } from "./memory.ts";
 import { retention } from "./retention.ts";
@@ -17,6 +18,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["stalled", { soak: stalled, count: 200 }],
   ["aborts", { soak: aborts, count: 10_000 }],
   ["cuts", { soak: cuts, count: 10_000 }],
+  ["keys", { soak: keys, count: 100_000 }],
   ["kill9", { soak: kill9, count: 100 }],
   ["memory", { soak: memory, count: 1_000_000 }],
   ["backup", { soak: backup, count: 60 }],
