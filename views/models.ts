@@ -23,6 +23,8 @@ export type ModelLine =
       readonly maxOutputTokens: number | null;
       readonly prices: PriceItems | null;
       readonly source: string | null;
+      /** `null`: it has no price; with a price of no source it is the program's own. */
+      readonly priceVersion: string | null;
     };
 
 export const modelsPage = ({ models, search, next }: ModelsModel): Html => html`<h1>Models</h1>
@@ -54,7 +56,12 @@ const row = (line: ModelLine): Html =>
   <td data-label="Most output" class="num">${known(line.maxOutputTokens)}</td>
   <td data-label="Input" class="num">${name(line.prices?.input ?? null, 24)}</td>
   <td data-label="Output" class="num">${name(line.prices?.output ?? null, 24)}</td>
-  <td data-label="Price from">${line.source === null ? html`<a href="/dashboard/prices/unpriced">none</a>` : sourceChip(line.source)}</td>
+  <td data-label="Price from">${priceFrom(line)}</td>
 </tr>`;
+
+function priceFrom({ source, priceVersion }: Extract<ModelLine, { kind: "model" }>): Html {
+  if (source !== null) return sourceChip(source);
+  return priceVersion === null ? html`<a href="/dashboard/prices/unpriced">none</a>` : name(priceVersion, 40);
+}
 
 const known = (tokens: number | null): Html | string => (tokens === null ? name(null) : count(tokens));

@@ -165,7 +165,13 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
 
     models(query) {
       const rows = [...inOrder(ownRows()), ...billerRows()].map(({ row }) => row);
-      const meaning = (target: string) => rows.filter((row) => means(row.target, target));
+      const meaning = (target: string) => {
+        const slash = target.indexOf("/") + 1;
+        const [instance, model] = [target.slice(0, slash), target.slice(slash)];
+        return rows.filter(
+          (row) => means(row.target, target) || (row.target.startsWith(instance) && row.names.includes(model)),
+        );
+      };
       return modelLines(query, { models, biller: slot, now, pricesOf: meaning });
     },
 

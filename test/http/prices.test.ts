@@ -110,6 +110,12 @@ test("what can be called is listed: aliases with their targets, models with thei
     source: "bundled",
     priceVersion: expect.any(String),
   });
+  expect(await list("?provider=echo")).toMatchObject([
+    { id: "echo/echo", source: null, prices: null, priceVersion: "built-in" },
+  ]);
+  // What has a price has one to show, under whichever of its names the price data has it.
+  const priced = (await list("?provider=openai&limit=200")).filter((row) => row["priceVersion"] !== null);
+  expect(priced.filter((row) => row["prices"] === null)).toEqual([]);
   const named = async () => (await list("?search=mock/named"))[0];
   expect(await named()).toMatchObject({ source: "config", prices: { input: "1", output: "2" } });
   const { id } = await set({ target: "mock/named", input: 7, output: 8 });
