@@ -1,59 +1,37 @@
 import { peopleParts } from "../api/people-parts.ts";
-import { priceService } from "../api/price-service.ts";
-import { limitService } from "../api/limit-service.ts";
-import { keyHolderParts } from "../api/key-holder-parts.ts";
-import { limitsWithin } from "../api/limits-within.ts";
-import { type TenantParts, tenantParts } from "../api/tenant-parts.ts";
 import { ConfigError } from "../config/problem.ts";
-import { compiledPatterns } from "../config/patterns.ts";
 import { readConfig } from "../config/read.ts";
 import { settingsFrom } from "../config/settings.ts";
-import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
 import { dialects } from "../dialects/index.ts";
 import { adminOf } from "../identity/admin.ts";
-import { addressGroup, clientAddresses } from "../identity/client-address.ts";
+import { clientAddresses } from "../identity/client-address.ts";
 import { createRequestAudit } from "../identity/request-audit.ts";
 import { keysOf } from "../identity/keys.ts";
 import { rootSecret } from "../identity/root-secret.ts";
 import { derivedKey, masterSecret, SecretError } from "../identity/secret.ts";
-import { fileRules, limitBook } from "../pipeline/limit-book.ts";
-import { createContentLog } from "../pipeline/content/log.ts";
-import { countFailure } from "../pipeline/failed-authentications.ts";
-import { watchClients } from "../pipeline/disconnect.ts";
-import { createIdempotency } from "../pipeline/idempotency.ts";
 import { namedModels } from "../pipeline/named-models.ts";
-import { reprice } from "../pipeline/reprice.ts";
 import { outboxOf } from "../outbox/outbox.ts";
 import type { Services } from "../pipeline/services.ts";
-import { keptRatios } from "../pipeline/ratios.ts";
-import { watchOverload } from "../pipeline/overload.ts";
-import { createVault } from "../pipeline/vault.ts";
-import { watchStreams } from "../pipeline/watch.ts";
-import { loopWatchdog } from "../pipeline/watchdog.ts";
-import { within } from "../plugin/deadline.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
-import { watchLoop } from "../runtime/loop-lag.ts";
 import { createEgress, startClient } from "../runtime/egress.ts";
-import { collectGarbage, processMemory } from "../runtime/memory.ts";
 import { type Listening, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
 import { uuidv7 } from "../runtime/uuid.ts";
 import { serverOf } from "../server.ts";
-import { attemptParts, gatewaySettings } from "./attempt-parts.ts";
 import { type Command, pathOfConfig } from "./command.ts";
 import { storedCredentials } from "./credentials.ts";
 import { declareKeys } from "./declared-keys.ts";
-import { sweepContent } from "./sweep-content.ts";
-import { expireCredits } from "./expiry.ts";
-import { saveRegularly } from "./save-ratios.ts";
 import { sweepRegularly } from "./sweep.ts";
-import { sweepAnswers } from "./sweep-answers.ts";
 import { firstStart } from "./first-start.ts";
 import { processLogger } from "./logger.ts";
 import { surviveStrayErrors } from "./stray-errors.ts";
-import { servicesOf } from "./plugin-services.ts";
+import { startBackground } from "./background.ts";
+import { callServices } from "./call-services.ts";
+import { watchProcess } from "./process-watch.ts";
+import { surfaceOf } from "./surface.ts";
 import { untilSignal } from "./shutdown.ts";
+import { keyService } from "../api/key-service.ts";
 
 /** Boot: config → plugins → sweep → listen → serve until a signal. Completely or not at all. */
 export const serve: Command = async (input) => {
@@ -68,27 +46,7 @@ export const serve: Command = async (input) => {
   const now = Date.now;
   const logger = processLogger(settings.logLevel, now);
   surviveStrayErrors(logger);
-  const watch = watchStreams(now);
-  const memory = processMemory();
-  const { maxMemoryBytes, ...overloadSettings } = settings.overload;
-  const overload = watchOverload({
-    ...overloadSettings,
-    memory: { ...memory, limitBytes: Math.min(memory.limitBytes, maxMemoryBytes ?? Infinity) },
-    heldStreams: watch.held,
-    collectGarbage,
-    onChange: (reason) =>
-      reason === null
-        ? logger.info({ shed: overload.shed }, "new calls are taken again")
-        : logger.warn({ reason }, "new calls are refused"),
-  });
-  const watchdog = loopWatchdog(logger);
-  const lag = watchLoop({
-    clock: () => performance.now(),
-    onSample: (lagMs) => {
-      watchdog(lagMs);
-      overload.sample(lagMs);
-    },
-  });
+  const { watch, overload, lag } = watchProcess(settings.overload, logger, now);
   const newId = () => uuidv7(now());
   let listening: Listening | null = null;
   const clients = clientAddresses(settings.trustedProxies);
@@ -156,59 +114,26 @@ export const serve: Command = async (input) => {
     });
 
     let ready = false;
-    const ratios = await keptRatios({ storage: database.namespace("core/ratios"), logger });
-    const content = createContentLog({
-      ...settings.content,
-      repository: database.content,
-      key: rooted("content"),
-      patterns: await compiledPatterns(settings.content.redact),
-      logger,
-      now,
-    });
-    const services: Services = {
-      ...servicesOf(plugins, credentials.slots, loaded.config.models, now),
-      limits: limitBook(fileRules(loaded.config.limits)),
-      addressGroupOf(request) {
-        const address = addressOf(request);
-        return address === null ? null : addressGroup(address);
-      },
-      settings: gatewaySettings(settings),
-      ...attemptParts(settings, now),
+    const services = await callServices({
+      plugins,
+      config: loaded.config,
+      settings,
+      keyFor: rooted,
+      addressOf,
+      providers: credentials.slots,
+      transport: fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env }),
       keepOpen: (request) => listening?.keepOpen(request),
       closeIdle: (request) => listening?.closeIdle(request),
       watch,
       overload,
-      vault: createVault({
-        key: rooted("signatures"),
-        storage: database.namespace("core/signatures"),
-        logger,
-        now,
-      }),
-      idempotency:
-        settings.idempotency.maxKeys === 0
-          ? null
-          : createIdempotency({
-              ...settings.idempotency,
-              answers: database.answers,
-              sealKey: rooted("answers"),
-              nameKey: rooted("answer-names"),
-              logger,
-              now,
-            }),
-      content,
-      ratios,
-      transport: fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env }),
-      random: Math.random,
       logger,
       now,
       newId,
-      draining: { value: false },
       open,
-      drains: new Set(),
-    };
+    });
     const requestAudit = createRequestAudit(database.audit, { logger, now });
     const admin = adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN);
-    const { sessions, tokenHolder, ...people } = peopleParts({
+    const people = peopleParts({
       database,
       login: settings.login,
       egress,
@@ -219,39 +144,22 @@ export const serve: Command = async (input) => {
       now,
       newId,
     });
+    const keys = keysFor(database.keys);
     const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
-    const prices = priceService({
+    const surface = surfaceOf({
+      services,
       database,
-      billing: plugins.billing,
-      providers: services.providers,
-      models: services.models,
-      now,
-      newId,
-    });
-    const keyParts = { database, keys: keysFor(database.keys), now, newId, enforces };
-    const limits = limitService({ ...keyParts, book: services.limits, limiters: services.rateLimit });
-    const whole = tenantParts(keyParts, null);
-    const { service } = whole;
-    const keyHolders = keyHolderParts({ ...services, ...keyParts, service });
-    const pagesOver = ({ database: seen, service: keyed, accounts, budgets, credits, place }: TenantParts) => ({
-      database: seen,
-      money: { accounts, budgets, credits },
-      limits: place === null ? limits : limitsWithin(limits, place),
+      keys,
+      admin,
       credentials: credentials.service,
+      content: services.content,
       outbox,
-      prices,
-      content,
-      estimates: ratios.list,
-      publicUrl: settings.publicUrl,
-      now,
-      version,
-      ...people,
-      sessions,
       requestAudit,
-      verifyAdminToken: (token: string) => admin.verify(token),
-      takeLoginLink: (token: string) => admin.takeLoginLink(token),
-      keys: keyed,
-      clientAddress: addressOf,
+      people,
+      enforces,
+      publicUrl: settings.publicUrl,
+      version,
+      addressOf,
     });
     const answer = serverOf({
       services,
@@ -266,37 +174,7 @@ export const serve: Command = async (input) => {
           ...(overload.calls === null ? [] : [overload.calls]),
         ];
       },
-      api: {
-        ...keyParts,
-        admin,
-        prices,
-        content,
-        limits,
-        credentials: credentials.service,
-        ratios,
-        health: services,
-        outbox,
-        reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
-        logger,
-        version,
-        publicUrl: settings.publicUrl,
-        ...people,
-        requestAudit,
-        tokenHolder,
-        addressOf,
-        countStranger: (request) => countFailure(request, { id: newId(), timings: {} }, services),
-        async signedIn(request) {
-          const policy = cookiePolicy(settings.publicUrl, request.headers.get("host"));
-          const session = await sessions.find(readCookie(request.headers.get("cookie"), policy), true);
-          return session && { ...session.holder, address: addressOf(request) };
-        },
-      },
-      self: keyHolders.self,
-      dashboard: {
-        ...pagesOver(whole),
-        within: (accountId) => pagesOver(tenantParts(keyParts, accountId)),
-        keyHolders,
-      },
+      ...surface,
     });
     listening = await listen({
       host: settings.host,
@@ -306,6 +184,7 @@ export const serve: Command = async (input) => {
     });
     const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);
     const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);
+    const service = keyService({ database, keys, now, newId, enforces });
     const shown = await firstStart({ database, service, models: services.models, publicUrl, adminTokenGiven, now });
     ready = true;
     void startClient();
@@ -326,21 +205,10 @@ export const serve: Command = async (input) => {
       "ready",
     );
 
-    const unwatchClients = watchClients(services);
-    outbox.start();
-    const stopExpiry = expireCredits(database, logger);
-    const stopSweepingAnswers = sweepAnswers(database, logger, now);
-    const stopSaving = saveRegularly(ratios);
-    const stopSweepingContent = sweepContent(content, logger);
+    const stop = startBackground(services, outbox);
     await untilSignal({ services, listening, drainMs: settings.timeouts.drainMs });
-    unwatchClients();
-    stopExpiry();
     stopSweeping();
-    stopSweepingAnswers();
-    stopSweepingContent();
-    await content.close();
-    await within(lastDeliveriesMs, () => outbox.stop()).catch(() => {});
-    await stopSaving();
+    await stop();
     await requestAudit.close();
   } finally {
     lag.stop();
@@ -348,9 +216,6 @@ export const serve: Command = async (input) => {
   }
   return 0;
 };
-
-/** A receiver that does not end must not keep the process from ending. */
-const lastDeliveriesMs = 1_000;
 
 /** A provider that no client's dialect reaches would fail each call: better to say so now. */
 function checkDialects({ providers }: Plugins) {

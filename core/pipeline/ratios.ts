@@ -136,7 +136,11 @@ export interface RatioKeeperOptions {
 }
 
 /** Ratios that outlive the process: what was learned since the last `save` is lost with it, and learned again. */
-export async function keptRatios({ storage, logger }: RatioKeeperOptions): Promise<Ratios & { save(): Promise<void> }> {
+export interface KeptRatios extends Ratios {
+  save(): Promise<void>;
+}
+
+export async function keptRatios({ storage, logger }: RatioKeeperOptions): Promise<KeptRatios> {
   const ratios = learnedRatios(await storage.get(place));
   let saved = JSON.stringify(ratios.toJson());
   return {

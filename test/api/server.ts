@@ -1,14 +1,8 @@
 import type { ContentAccess } from "../../core/api/content.ts";
 import { aReceiver, fakeOutbox } from "../support/fake-outbox.ts";
-import { peopleParts } from "../../core/api/people-parts.ts";
-import { priceService } from "../../core/api/price-service.ts";
 import { credentialService } from "../../core/api/credential-service.ts";
 import { keyRing } from "../../core/runtime/seal.ts";
-import { limitService } from "../../core/api/limit-service.ts";
-import { keyHolderParts } from "../../core/api/key-holder-parts.ts";
-import { limitsWithin } from "../../core/api/limits-within.ts";
-import { type TenantParts, tenantParts } from "../../core/api/tenant-parts.ts";
-import { reprice } from "../../core/pipeline/reprice.ts";
+import { peopleParts } from "../../core/api/people-parts.ts";
 import { createEgress } from "../../core/runtime/egress.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
@@ -19,6 +13,7 @@ import { routesOf, serverOf, type Route } from "../../core/server.ts";
 import type { ExportRepository } from "../../core/storage/export.ts";
 import { anId } from "../contract/storage-samples.ts";
 import { type Bench, type BenchOptions, benches } from "../pipeline/bench.ts";
+import { surfaceOf } from "../../core/commands/surface.ts";
 
 /** The whole surface over a real database, without a socket. */
 export interface Api extends Bench {
@@ -77,9 +72,6 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     });
     const auth = [{ name: "api-key", slot: { authenticate: keys.find } }];
     const services = { ...bench.services, auth };
-    const parts = { database, keys, now: clock.now, newId: anId, enforces };
-    const prices = priceService({ ...parts, ...services });
-    const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
     const { service: credentials } = await credentialService({
       accounts: Object.entries(options.providers ?? {}).map(([name, slot]) => ({
         name,
@@ -100,66 +92,47 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     const publicUrl = "http://gateway.test";
     const requestAudit = createRequestAudit(database.audit, { logger: services.logger, now: clock.now });
     const holders = new Map<string, Holder>();
-    const { sessions, tokenHolder, ...people } = peopleParts({
-      ...parts,
+    const people = peopleParts({
+      database,
       login: { passwords: true, oidc: {} },
       egress: createEgress({ allow: [], now: clock.now }),
       keyOf: () => Buffer.alloc(32, 2),
       observers: [],
       publicUrl,
       logger: services.logger,
-    });
-    const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
-      database: seen,
-      money: { accounts, budgets, credits },
-      limits: place === null ? limits : limitsWithin(limits, place),
-      credentials,
-      outbox: fakeOutbox({ receivers: [aReceiver()] }),
-      prices,
-      content,
-      estimates: services.ratios.list,
-      publicUrl,
       now: clock.now,
-      version: "0.0.0",
-      verifyAdminToken: (token: string) => admin.verify(token),
-      takeLoginLink: (token: string) => admin.takeLoginLink(token),
-      keys: service,
-      ...people,
-      requestAudit,
-      sessions,
+      newId: anId,
     });
-    const keyHolders = keyHolderParts({ ...services, ...parts, service: tenantParts(parts, null).service });
+    const surface = surfaceOf({
+      services,
+      database,
+      keys,
+      admin,
+      credentials,
+      content,
+      outbox: {
+        ...fakeOutbox({ receivers: [aReceiver()] }),
+        test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined),
+      },
+      requestAudit,
+      people,
+      enforces,
+      publicUrl,
+      version: "0.0.0",
+      addressOf: () => "203.0.113.5",
+    });
+    const { tokenHolder } = surface.api;
     const dependencies: Parameters<typeof serverOf>[0] = {
+      ...surface,
       services,
       troubles: () => [],
       outbox: { metrics: async () => [] },
       lag: { read: () => ({ lastMs: 1, maxMs: 20 }) },
       api: {
-        ...parts,
-        admin,
-        prices,
-        content,
-        limits,
-        credentials,
-        ratios: services.ratios,
-        health: services,
-        outbox: { test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined) },
-        reprice: ({ to = clock.now() + 1, ...order }) => reprice({ ...order, to }, services),
-        logger: services.logger,
-        version: "0.0.0",
-        publicUrl,
-        ...people,
-        requestAudit,
-        tokenHolder: async (token) => holders.get(token) ?? tokenHolder(token),
-        addressOf: () => "203.0.113.5",
+        ...surface.api,
+        tokenHolder: async (token) => holders.get(token) ?? (await tokenHolder?.(token)) ?? null,
         signedIn: async (request) =>
           request.headers.get("cookie") === sessionCookie ? { ...operator, address: "203.0.113.5" } : null,
-      },
-      self: keyHolders.self,
-      dashboard: {
-        ...pagesOver(tenantParts(parts, null)),
-        within: (accountId) => pagesOver(tenantParts(parts, accountId)),
-        keyHolders,
       },
     };
     const serve = serverOf(dependencies);
@@ -181,7 +154,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       services,
       routes: routesOf(dependencies),
       holders,
-      sessions,
+      sessions: surface.dashboard.sessions,
       send,
       adminText,
       admin: (method, path, body) => adminText(method, path, body === undefined ? undefined : JSON.stringify(body)),

@@ -1,0 +1,101 @@
+import type { ContentAccess } from "../api/content.ts";
+import type { CredentialService } from "../api/credential-service.ts";
+import { keyHolderParts } from "../api/key-holder-parts.ts";
+import { limitService } from "../api/limit-service.ts";
+import { limitsWithin } from "../api/limits-within.ts";
+import type { peopleParts } from "../api/people-parts.ts";
+import { priceService } from "../api/price-service.ts";
+import { type TenantParts, tenantParts } from "../api/tenant-parts.ts";
+import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
+import type { PageDependencies } from "../dashboard/route.ts";
+import type { Admin } from "../identity/admin.ts";
+import type { Keys } from "../identity/keys.ts";
+import type { RequestAudit } from "../identity/request-audit.ts";
+import { countFailure } from "../pipeline/failed-authentications.ts";
+import { reprice } from "../pipeline/reprice.ts";
+import type { Services } from "../pipeline/services.ts";
+import type { ServerDependencies } from "../server.ts";
+import type { Database } from "../storage/database.ts";
+
+export interface SurfaceParts {
+  readonly services: Services;
+  readonly database: Database;
+  readonly keys: Keys;
+  readonly admin: Admin;
+  readonly credentials: CredentialService;
+  readonly content: ContentAccess;
+  readonly outbox: ServerDependencies["api"]["outbox"] & PageDependencies["outbox"];
+  readonly requestAudit: RequestAudit;
+  readonly people: ReturnType<typeof peopleParts>;
+  /** Whether something keeps limits and counts money; else setting one is a conflict. */
+  readonly enforces: ServerDependencies["api"]["enforces"];
+  readonly publicUrl: string;
+  readonly version: string;
+  readonly addressOf: (request: Request) => string | null;
+}
+
+/** What people see and change: the admin API, the pages, and what holders of keys get, over one set of services. */
+export function surfaceOf({
+  services,
+  database,
+  keys,
+  admin,
+  credentials,
+  content,
+  outbox,
+  requestAudit,
+  people: { sessions, tokenHolder, ...people },
+  enforces,
+  publicUrl,
+  version,
+  addressOf,
+}: SurfaceParts): Pick<ServerDependencies, "api" | "self" | "dashboard"> {
+  const { now, newId, logger, ratios } = services;
+  const parts = { database, keys, now, newId, enforces };
+  const prices = priceService({ ...parts, ...services });
+  const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
+  const whole = tenantParts(parts, null);
+  const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service });
+  const shared = { prices, content, credentials, outbox, ...people, requestAudit, publicUrl, version };
+
+  const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
+    ...shared,
+    database: seen,
+    money: { accounts, budgets, credits },
+    limits: place === null ? limits : limitsWithin(limits, place),
+    keys: service,
+    estimates: ratios.list,
+    now,
+    sessions,
+    verifyAdminToken: (token: string) => admin.verify(token),
+    takeLoginLink: (token: string) => admin.takeLoginLink(token),
+    clientAddress: addressOf,
+  });
+
+  return {
+    api: {
+      ...parts,
+      ...shared,
+      admin,
+      limits,
+      ratios,
+      health: services,
+      reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
+      logger,
+      tokenHolder,
+      addressOf,
+      countStranger: (request) => countFailure(request, { id: newId(), timings: {} }, services),
+      async signedIn(request) {
+        const policy = cookiePolicy(publicUrl, request.headers.get("host"));
+        const session = await sessions.find(readCookie(request.headers.get("cookie"), policy), true);
+        return session && { ...session.holder, address: addressOf(request) };
+      },
+    },
+    self: keyHolders.self,
+    dashboard: {
+      ...pagesOver(whole),
+      within: (accountId) => pagesOver(tenantParts(parts, accountId)),
+      keyHolders,
+    },
+  };
+}
