@@ -36,8 +36,9 @@ export const slowDisk: Soak = async ({ count, print }) => {
       `first byte p50 ${part(fine, 0.5).toFixed(1)} and ${part(slow, 0.5).toFixed(1)} ms, p99 ${part(fine, 0.99).toFixed(1)} and ${part(slow, 0.99).toFixed(1)} ms with a slow disk`,
     );
     return [
-      // What waited for a disk would take its 200 ms; the rest is what else the machine does.
-      ...(part(slow, 0.99) < Math.max(100, 3 * part(fine, 0.99)) ? [] : ["calls wait for the disk"]),
+      // What waited for a disk would take its 200 ms; the rest is what else the machine does. Up to one call of each lane
+      // meets the sync that begins a new log.
+      ...(part(slow, 0.97) < Math.max(100, 3 * part(fine, 0.97)) ? [] : ["calls wait for the disk"]),
       ...lost(setup, [...fine.acknowledged, ...slow.acknowledged]),
       ...(await doctor(setup.gateway)),
     ];
