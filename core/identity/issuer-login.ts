@@ -74,7 +74,8 @@ export function issuerLogin(dependencies: IssuerLoginDependencies): IssuerLogin 
     const found = mapped(claims, own);
     if ("refused" in found) {
       // What they were given for a group must not outlive it.
-      await database.people.shutOut(claims.iss, claims.sub);
+      const out = await database.people.shutOut(claims.iss, claims.sub);
+      if (out?.role === "owner") logger.warn({ issuer: name, person: out.id }, lastOwner);
       return found.refused;
     }
     const { account, ...stranger } = found;
@@ -83,9 +84,12 @@ export function issuerLogin(dependencies: IssuerLoginDependencies): IssuerLogin 
       logger.error({ issuer: name, account }, "a role of an issuer names an account that there is not");
       return words.account;
     }
-    const vouched = { ...stranger, accountId, newId: own.createPeople ? newId() : null, atMs: now() };
+    const vouched = { ...stranger, accountId, newId: newId(), createPeople: own.createPeople, atMs: now() };
     const person = await database.people.vouch(vouched);
-    return typeof person === "string" ? words[person] : person;
+    if (typeof person === "string") return words[person];
+    if (person.role !== stranger.role || person.accountId !== accountId)
+      logger.warn({ issuer: name, person: person.id }, lastOwner);
+    return person;
   }
   const isDown = (name: string, error: unknown): boolean => {
     const told = failureOf(error);
@@ -128,6 +132,8 @@ export function issuerLogin(dependencies: IssuerLoginDependencies): IssuerLogin 
   };
 }
 
+const lastOwner = "an issuer would take the role of the last owner, who keeps it: make another owner";
+
 const words = {
   again: "This sign-in is too old, was used before, or was begun in another browser. Begin again.",
   answer: "The answer of the issuer does not hold. Begin again; the log of the proxy says more.",
@@ -135,6 +141,8 @@ const words = {
   "no-address": "The issuer does not say that your e-mail address is verified, so nobody can be found by it.",
   unknown: "Nobody was invited with your e-mail address.",
   taken: "Your e-mail address belongs to somebody whom the issuer knows as another. Ask whoever manages people here.",
+  "last-owner":
+    "Your e-mail address belongs to the last owner here, and the issuer gives you less. Ask whoever runs this proxy.",
 } as const;
 
 function keptIn(bytes: Buffer | null | ""): Kept | null {

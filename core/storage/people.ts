@@ -41,15 +41,17 @@ export interface Vouched {
   readonly name: string;
   readonly role: PersonRole;
   readonly accountId: string | null;
-  /** The id of somebody new; `null`: nobody new may come. */
-  readonly newId: string | null;
+  /** Of somebody new, and of somebody known from whom everything is taken that signed them in before. */
+  readonly newId: string;
+  /** Whether somebody new may come. */
+  readonly createPeople: boolean;
   readonly atMs: number;
 }
 /**
  * `no-address`: not linked yet, and nothing to know them by. `unknown`: nobody has the address. `taken`: its holder is
- * linked to another subject of the same issuer.
+ * linked to another subject of the same issuer. `last-owner`: its holder is that one, not linked yet, and was to be less.
  */
-export type NotVouched = "no-address" | "unknown" | "taken";
+export type NotVouched = "no-address" | "unknown" | "taken" | "last-owner";
 
 /** What is kept to check a sign-in by. */
 export interface PersonSecrets {
@@ -137,11 +139,15 @@ export interface PeopleRepository {
   takeLink(digest: string, nowMs: number): Awaitable<PersonRow | null>;
   /**
    * Finds who it is by issuer and subject, else by the address, else makes them; links them, and gives them the role and
-   * the account, also to the last owner: an issuer that takes a role away is not to be told no. Throws `not-found` for an
-   * unknown account.
+   * the account; only the last owner keeps theirs. Throws `not-found` for an unknown account.
+   *
+   * Whoever could manage somebody may hold what signs them in: an invitation to another's address is enough. So at a
+   * first link, and whenever they get a role or a place that they had not, somebody known begins anew under `newId`:
+   * password, second factor, links, sessions and tokens are gone, with more than before also the logins of other
+   * issuers. What is under way with the old id, as a password being checked, finds nobody.
    */
   vouch(vouched: Vouched): Awaitable<PersonRow | NotVouched>;
-  /** Whoever is linked becomes a member, and their sessions and tokens end. `null`: nobody is. */
+  /** Whoever is linked becomes a member, but for the last owner, and their sessions and tokens end. `null`: nobody is. */
   shutOut(issuer: string, subject: string): Awaitable<PersonRow | null>;
   addToken(personId: string, token: TokenRow & { readonly digest: string }): Awaitable<TokenRow>;
   /** Newest first; expired ones too. */

@@ -26,6 +26,117 @@ afterAll(async () => {
 });
 afterEach(() => signIns.reset());
 
+describe("an admin of an account", () => {
+  test("who invited somebody's address first holds nothing of them once they signed in", async () => {
+    const attacker = await accountAdmin();
+    const email = address();
+    const { body } = await attacker("POST", "/api/people", { email, name: "New", role: "member" });
+    const planted = await takeOver(body.link.url);
+    expect(await planted.role()).toBe("member");
+
+    await signInAsOwner(email);
+    expect(await planted.role()).toBeNull();
+    expect((await planted.page("/dashboard/me")).status).toBe(303);
+    expect((await signInBy(email)).status).not.toBe(303);
+    for (const id of [body.id, (await signIns.personBy(email))?.id]) {
+      expect((await attacker("POST", `/api/people/${id}/link`)).status).toBe(404);
+      expect((await attacker("PATCH", `/api/people/${id}`, { email: address() })).status).toBe(404);
+    }
+    const log = await signIns.api("GET", `/api/audit?objectId=${body.id}&limit=200`);
+    const entries: { action: string; before: object | null }[] = log.body.data;
+    expect(entries.find(({ action }) => action === "person.remove")?.before).toMatchObject({
+      hasPassword: true,
+      sessionsEnded: 1,
+      tokensEnded: 1,
+    });
+  });
+
+  test("who gave somebody of theirs the address of another holds nothing of the other", async () => {
+    const attacker = await accountAdmin();
+    const own = { email: address(), name: "Own", role: "admin" };
+    const { body } = await attacker("POST", "/api/people", own);
+    const planted = await takeOver(body.link.url);
+    const email = address();
+    expect((await attacker("PATCH", `/api/people/${body.id}`, { email })).status).toBe(200);
+    await signInAsOwner(email);
+    expect(await planted.role()).toBeNull();
+    expect((await planted.page("/dashboard/me")).status).toBe(303);
+    expect((await signInBy(email)).status).not.toBe(303);
+  });
+
+  test("who set a password of somebody linked loses it when the issuer raises them", async () => {
+    const attacker = await accountAdmin();
+    const email = address();
+    issuer.person = { sub: email, ...verified(email), ...groups("team") };
+    await signIns.browser().signIn();
+    const linked = await signIns.personBy(email);
+    const { body } = await attacker("POST", `/api/people/${linked?.id}/link`);
+    const planted = await takeOver(body.url);
+    expect(await planted.role()).toBe("viewer");
+    await signInAsOwner(email);
+    expect(await planted.role()).toBeNull();
+    expect((await signInBy(email)).status).not.toBe(303);
+  });
+
+  test("who signs in with a planted password at that very moment gets no session of the owner", async () => {
+    const attacker = await accountAdmin();
+    const email = address();
+    const { body } = await attacker("POST", "/api/people", { email, name: "New", role: "member" });
+    await takeOver(body.link.url);
+    const browser = signIns.browser();
+    issuer.person = { sub: email, ...verified(email), ...groups("proxy-owners") };
+    const back = await browser.begin();
+    const [done, ...tries] = await Promise.all([
+      browser.get(back),
+      ...Array.from({ length: 8 }, () => signInBy(email)),
+    ]);
+    expect([done.status, (await browser.get("/dashboard/prices")).status]).toEqual([303, 200]);
+    for (const tried of tries) expect((await tried.page("/dashboard/me")).status).toBe(303);
+  });
+
+  const password = "a planted password";
+  async function accountAdmin() {
+    const { body: accounts } = await signIns.api("GET", "/api/accounts");
+    const all: readonly { id: string; name: string }[] = accounts.data;
+    const accountId = all.find(({ name }) => name === "team")?.id;
+    const service = { kind: "service", name: "admin of team", role: "admin", accountId };
+    const { body } = await signIns.api("POST", "/api/people", service);
+    const made = await signIns.api("POST", `/api/people/${body.id}/tokens`, { name: "t" });
+    return (method: string, path: string, sent?: object) => signIns.api(method, path, sent, made.body.token);
+  }
+  async function signInAsOwner(email: string) {
+    issuer.person = { sub: email, ...verified(email), ...groups("proxy-owners") };
+    const browser = signIns.browser();
+    expect((await browser.signIn()).status).toBe(303);
+    expect((await browser.get("/dashboard/prices")).status).toBe(200);
+    expect(await signIns.personBy(email)).toMatchObject({ role: "owner", accountId: null, issuers: [issuer.url] });
+  }
+  async function form(path: string, fields: Record<string, string>, cookie = "") {
+    const { url } = signIns.gateway;
+    const body = new URLSearchParams(fields);
+    const headers = { cookie, origin: url, "x-forwarded-for": signIns.browser().address };
+    const response = await fetch(url + path, { method: "POST", redirect: "manual", headers, body });
+    const session = response.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const page = (at: string) => fetch(url + at, { redirect: "manual", headers: { cookie: session } });
+    return { status: response.status, text: await response.text(), session, page };
+  }
+  const signInBy = (email: string) => form("/dashboard/login", { email, password });
+  /** By the link of an invitation or a reset: a password, a session and an API token. */
+  async function takeOver(link: string) {
+    const token = new URL(link).searchParams.get("token") ?? "";
+    const { session, page } = await form("/dashboard/login", { token, password });
+    const csrf = /name="csrf" value="([^"]+)"/.exec(await (await page("/dashboard/me")).text())?.[1] ?? "";
+    const { text } = await form("/dashboard/me/tokens", { csrf, name: "planted" }, session);
+    const planted = /llmp_pat_[0-9A-Za-z]{49}/.exec(text)?.[0] ?? "";
+    expect(planted).not.toBe("");
+    const role = async (): Promise<string | null> => {
+      const { status, body } = await signIns.api("GET", "/api/me", undefined, planted);
+      return status === 200 ? body.role : null;
+    };
+    return { page, role };
+  }
+});
+
 describe("refused is", () => {
   const mapped = () => {
     const email = address();

@@ -85,6 +85,9 @@ describe("a sign-in through an issuer", () => {
   });
 
   test("takes a role away that the issuer took, at the next sign-in, also in sessions that are open", async () => {
+    const other = address();
+    issuer.person = { sub: other, ...verified(other), ...groups("proxy-owners") };
+    await signIns.browser().signIn();
     const email = address();
     issuer.person = { sub: email, ...verified(email), ...groups("proxy-owners") };
     const browser = signIns.browser();
@@ -136,6 +139,41 @@ describe("a sign-in through an issuer", () => {
     expect(entries.map(({ action }) => action)).toContain("login.fail");
     expect(JSON.stringify(body)).not.toContain("access-token");
   });
+});
+
+test("the last owner stays, whatever an issuer says, and the log tells", async () => {
+  const alone = await setUpLogin();
+  try {
+    const email = address();
+    const { body } = await alone.api("POST", "/api/people", { email, name: "First", role: "owner" });
+    const token = new URL(body.link.url).searchParams.get("token") ?? "";
+    const chosen = new URLSearchParams({ token, password: "correct horse battery" });
+    await fetch(`${alone.gateway.url}/dashboard/login`, { method: "POST", redirect: "manual", body: chosen });
+    alone.other.person = { sub: email, ...verified(email) };
+    const guest = alone.browser();
+    await expectRefused(guest.signIn("guests"), guest, /belongs to the last owner here, and the issuer gives you less/);
+    expect(await alone.personBy(email)).toMatchObject({ id: body.id, role: "owner", issuers: [] });
+
+    alone.issuer.person = { sub: email, ...verified(email), ...groups("proxy-owners") };
+    expect((await alone.browser().signIn()).status).toBe(303);
+    alone.issuer.person = { ...alone.issuer.person, ...groups("team") };
+    const browser = alone.browser();
+    expect((await browser.signIn()).status).toBe(303);
+    expect((await browser.get("/dashboard/prices")).status).toBe(200);
+    expect(await alone.personBy(email)).toMatchObject({ role: "owner", accountId: null });
+    alone.issuer.person = { ...alone.issuer.person, ...groups() };
+    const last = alone.browser();
+    await expectRefused(last.signIn(), last, /None of your groups has a role here/);
+    expect((await browser.get("/dashboard/prices")).status).toBe(303);
+    expect(await alone.personBy(email)).toMatchObject({ role: "owner", accountId: null });
+
+    await until("the warnings", () => alone.gateway.log().split("the role of the last owner").length > 2);
+    const log = await alone.api("GET", "/api/audit?action=person.keep");
+    expect(log.body.data).toHaveLength(2);
+    await invariants(alone.setup);
+  } finally {
+    await alone.stop();
+  }
 });
 
 describe("an issuer that is down", () => {

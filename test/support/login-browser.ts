@@ -50,10 +50,10 @@ export async function setUpLogin() {
   const setup = await setUp({ config });
   const { gateway } = setup;
   gateway.secrets.add(clientSecret);
-  const api = async (method: string, path: string, body?: object) => {
+  const api = async (method: string, path: string, body?: object, token = gateway.adminToken) => {
     const response = await fetch(gateway.url + path, {
       method,
-      headers: { authorization: `Bearer ${gateway.adminToken}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       ...(body && { body: JSON.stringify(body) }),
     });
     return { status: response.status, body: await response.json() };

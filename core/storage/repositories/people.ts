@@ -9,7 +9,7 @@ import { accounts, sessions } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { personLoginRepository } from "./person-logins.ts";
-import { changeOf, fieldsOf, type FoundPerson, personColumns, personRow } from "./person-row.ts";
+import { changeOf, fieldsOf, isWholeOwner, personColumns, personRow } from "./person-row.ts";
 import { personTokenRepository } from "./person-tokens.ts";
 import { refsUnder } from "./under.ts";
 
@@ -28,13 +28,15 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
 
   /** Inside a transaction, before one who may do everything ceases to. */
   function checkOwnerLeft(ref: number) {
+    if (!isOwnerLeft(ref)) throw new GatewayError("conflict", "the last owner has to stay");
+  }
+  function isOwnerLeft(ref: number): boolean {
     const logins = database
       .select({ one: sql`1` })
       .from(personLogins)
       .where(eq(personLogins.personRef, people.ref));
     const canSignIn = or(isNotNull(people.password), exists(logins));
-    if (!one(and(isOwner, canSignIn, ne(people.ref, ref))))
-      throw new GatewayError("conflict", "the last owner has to stay");
+    return one(and(isOwner, canSignIn, ne(people.ref, ref))) !== undefined;
   }
   function accountRef(id: string | null): number | null {
     if (id === null) return null;
@@ -52,7 +54,7 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
 
   return {
     ...personTokenRepository(database, writer, refOf),
-    ...personLoginRepository(database, writer, { find: one, accountRef }),
+    ...personLoginRepository(database, writer, { find: one, accountRef, isOwnerLeft }),
     get,
     list({ under, ...query }) {
       const limit = pageSize(query);
@@ -198,9 +200,6 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
 
 /** Who may do everything; somebody who was only invited does not count. */
 const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
-const isWholeOwner = ({ role, kind, accountId, hasPassword, issuers }: Omit<FoundPerson, "accountRef">): boolean =>
-  role === "owner" && kind === "person" && accountId === null && (hasPassword === 1 || issuers !== null);
-
 function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
   return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };
 }

@@ -55,3 +55,13 @@ export const fieldsOf = ({ kind, email, name, role, accountId }: PersonRow): Fie
   role,
   accountId,
 });
+
+/** Who may do everything, and can sign in. */
+export const isWholeOwner = ({
+  role,
+  kind,
+  accountId,
+  hasPassword,
+  issuers,
+}: Omit<FoundPerson, "accountRef">): boolean =>
+  role === "owner" && kind === "person" && accountId === null && (hasPassword === 1 || issuers !== null);
