@@ -10,6 +10,7 @@ import { leaveLists, stopWaiting } from "./pipeline/disconnect.ts";
 import type { Route, RouteTarget } from "./pipeline/models.ts";
 import { respond, respondError } from "./pipeline/respond.ts";
 import { permit } from "./pipeline/permit.ts";
+import { openLine } from "./pipeline/scopes.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
 import { type Outcome, refuse, settle } from "./pipeline/settle.ts";
 
@@ -28,17 +29,19 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
     const asked = await decode(request, call, services); //                                 bytes        → Asked
     call.envelope = asked.envelope;
     services.keepOpen(request);
-    const idempotencyKey = services.idempotency && request.headers.get("idempotency-key");
-    if (idempotencyKey !== null) {
-      const replayed = await services.idempotency?.begin(idempotencyKey, call, call.principal, asked);
-      if (replayed) return leave(call, replayed, services);
-    }
     const route = services.models.resolve(asked.envelope.model, call.principal, services.random, terms, {
       accountId: call.principal.accountId, //                                               name         → Route
       envelope: asked.envelope,
       body: asked.body,
       headers: request.headers,
     });
+    const idempotencyKey = services.idempotency && request.headers.get("idempotency-key");
+    if (idempotencyKey !== null) {
+      // An answer that is kept is for who could make the call now; `admit` looks again.
+      await openLine(call, call.principal, services);
+      const replayed = await services.idempotency?.begin(idempotencyKey, call, call.principal, asked);
+      if (replayed) return leave(call, replayed, services);
+    }
     call.admitted = await admit(call, call.principal, asked, route, services); //  RESERVE   Claim        → Holds
     call.content = services.content.begin(call, asked.text);
     const dispatched = await dispatch(call, asked, call.admitted, services); //    DISPATCH  Target       → Answer

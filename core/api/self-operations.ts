@@ -17,7 +17,8 @@ export const selfOperations = {
   usage: {
     method: "GET",
     path: "/v1/me/usage",
-    summary: "Sums over the key's own calls admitted in [from, to); without a key of ours, over 31 days at most.",
+    summary:
+      "Sums over the key's own calls admitted in [from, to); without a key of ours, over 31 days at most, and 403 where several issuers are set up.",
     query: OwnGroupedUsageSchema,
     body: null,
     status: 200,
@@ -25,7 +26,8 @@ export const selfOperations = {
   calls: {
     method: "GET",
     path: "/v1/me/calls",
-    summary: "List the key's own calls, newest first, those in flight before all others.",
+    summary:
+      "List the key's own calls, newest first, those in flight before all others. 403 without a key of ours where several issuers are set up.",
     query: OwnCallsQuerySchema,
     body: null,
     status: 200,

@@ -21,8 +21,10 @@ import { checked } from "./route.ts";
 
 export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "limits" | "now" | "logger"> {
   readonly database: Pick<Database, "accounts" | "accountTerms" | "budgets" | "calls" | "credits" | "keys">;
-  readonly keys: Pick<Keys, "digestIn">;
+  readonly keys: Pick<Keys, "digestsIn">;
   readonly service: Pick<KeyService, "rotate">;
+  /** Records hold the name of who has no key, not who told it: with several that tell names, one may be two people's. */
+  readonly severalIssuers: boolean;
 }
 
 const dayMs = 24 * 3_600_000;
@@ -55,6 +57,16 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
     }
     return null;
   }
+  function mustBeOne() {
+    if (dependencies.severalIssuers)
+      throw new GatewayError(
+        "forbidden",
+        "calls without a key are not told apart here, as several issuers are set up",
+        {
+          code: "caller_ambiguous",
+        },
+      );
+  }
   async function limitsOf(principal: Principal, scopes: readonly Scope[]): Promise<readonly StandingLimit[]> {
     const found = await Promise.all(
       rateLimit.map(({ slot }, at) => standing(slot, limitsFor(slot.own, at === 0, principal, scopes, book))),
@@ -69,8 +81,11 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
       openAccounts(await lineOf(principal), principal.name, dependencies);
     },
     async secretOf(credential) {
-      const stored = keys.digestIn(credential);
-      return stored === null ? null : database.keys.findByDigest(stored);
+      for (const stored of keys.digestsIn(credential)) {
+        const found = await database.keys.findByDigest(stored);
+        if (found) return found;
+      }
+      return null;
     },
     async view(principal, secret) {
       const { keyId, accountId } = principal;
@@ -101,6 +116,7 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
     async usage(principal, { from, to = now() + 1, groupBy }) {
       const { keyId, accountId, name } = principal;
       if (keyId !== null) return database.calls.usage({ from: from ?? 0, to, groupBy, key: keyId });
+      mustBeOne();
       const since = from ?? to - callerRangeMs;
       if (to - since > callerRangeMs)
         throw new GatewayError("invalid-request", "from: at most 31 days for a caller without a key", {
@@ -110,6 +126,7 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
     },
     async calls({ keyId, accountId, name }, filter, query) {
       if (keyId !== null) return database.calls.list({ ...filter, key: keyId }, query);
+      mustBeOne();
       const from = Math.max(filter.from ?? 0, now() - callerRangeMs);
       return database.calls.list({ ...filter, from, caller: { accountId, name } }, query);
     },

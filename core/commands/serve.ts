@@ -13,7 +13,7 @@ import { namedModels } from "../pipeline/named-models.ts";
 import { outboxOf } from "../outbox/outbox.ts";
 import type { Services } from "../pipeline/services.ts";
 import { resolvePlugins } from "../plugin/load.ts";
-import { type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
+import { hasSeveralIssuers, type Plugins, SetupError, setupPlugins } from "../plugin/setup.ts";
 import { createEgress, startClient } from "../runtime/egress.ts";
 import { type Listening, serve as listen } from "../runtime/serve.ts";
 import { fetchTransport, transportCap } from "../runtime/transport.ts";
@@ -157,6 +157,7 @@ export const serve: Command = async (input) => {
       requestAudit,
       people,
       enforces,
+      severalIssuers: hasSeveralIssuers(plugins.instances),
       publicUrl: settings.publicUrl,
       version,
       addressOf,

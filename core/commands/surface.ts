@@ -29,6 +29,7 @@ export interface SurfaceParts {
   readonly people: ReturnType<typeof peopleParts>;
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: ServerDependencies["api"]["enforces"];
+  readonly severalIssuers: boolean;
   readonly publicUrl: string;
   readonly version: string;
   readonly addressOf: (request: Request) => string | null;
@@ -46,6 +47,7 @@ export function surfaceOf({
   requestAudit,
   people: { sessions, tokenHolder, ...people },
   enforces,
+  severalIssuers,
   publicUrl,
   version,
   addressOf,
@@ -55,7 +57,7 @@ export function surfaceOf({
   const prices = priceService({ ...parts, ...services });
   const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);
-  const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service });
+  const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service, severalIssuers });
   const shared = { prices, content, credentials, outbox, ...people, requestAudit, publicUrl, version };
 
   const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({

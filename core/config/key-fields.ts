@@ -36,7 +36,8 @@ export const keyFields = {
 export const sha256 = t.String({
   pattern: "^[0-9a-f]{64}$",
   expected: "a SHA-256 as 64 hexadecimal digits in lower case",
-  description: "Of a key that was made elsewhere and goes on working here; the key itself is never asked for.",
+  description:
+    "Of a key that was made elsewhere and goes on working here; the key itself is never asked for. A hash shows no length: give only those of long random keys.",
 });
 
 /** A key in the config file: its name is the key of its entry. */

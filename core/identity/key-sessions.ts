@@ -22,29 +22,36 @@ export interface KeySessions {
 }
 
 export interface KeySessionsDependencies {
-  readonly keys: Pick<Keys, "digestIn" | "holder">;
+  readonly keys: Pick<Keys, "digestsIn" | "holder">;
   /** By the hash of each session's value: the digest of its secret. */
   readonly storage: Pick<Namespace, "get" | "set">;
 }
 
-export const createKeySessions = ({ keys, storage }: KeySessionsDependencies): KeySessions => ({
-  async open(credential, request) {
-    const digest = keys.digestIn(credential);
-    if (digest === null || (await keys.holder(digest, request)) === null) return null;
-    const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
-    await storage.set(hash(value), digest, { ttlMs: keySessionMs });
-    return value;
-  },
-  async find(value, request) {
-    if (value === null || !wellFormed.test(value)) return null;
-    const digest = await storage.get(hash(value));
-    const holder = typeof digest === "string" ? await keys.holder(digest, request) : null;
-    return holder && { ...holder, csrf: hash(`${value}csrf`) };
-  },
-  async close(value) {
-    if (value !== null && wellFormed.test(value)) await storage.set(hash(value), null, { ttlMs: 0 });
-  },
-});
+export function createKeySessions({ keys, storage }: KeySessionsDependencies): KeySessions {
+  async function heldIn(credential: string, request: Request): Promise<string | null> {
+    for (const digest of keys.digestsIn(credential)) if ((await keys.holder(digest, request)) !== null) return digest;
+    return null;
+  }
+
+  return {
+    async open(credential, request) {
+      const digest = await heldIn(credential, request);
+      if (digest === null) return null;
+      const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
+      await storage.set(hash(value), digest, { ttlMs: keySessionMs });
+      return value;
+    },
+    async find(value, request) {
+      if (value === null || !wellFormed.test(value)) return null;
+      const digest = await storage.get(hash(value));
+      const holder = typeof digest === "string" ? await keys.holder(digest, request) : null;
+      return holder && { ...holder, csrf: hash(`${value}csrf`) };
+    },
+    async close(value) {
+      if (value !== null && wellFormed.test(value)) await storage.set(hash(value), null, { ttlMs: 0 });
+    },
+  };
+}
 
 /** 256 bits as base64url. */
 const wellFormed = /^[\w-]{43}$/;

@@ -14,8 +14,8 @@ export interface Keys extends KeyLookup {
   digest(key: string): string;
   /** What is stored of a key that was made elsewhere, of which only the SHA-256 is known: hex, lower case. */
   digestOfHash(sha256: string): string;
-  /** What is stored of a credential that may be a key's; `null`: it cannot be one. */
-  digestIn(credential: string): string | null;
+  /** What may be stored of a credential that is a key's; none: it cannot be one. */
+  digestsIn(credential: string): readonly string[];
   /** Who holds the secret with this digest, and may call with it now, from there; read anew. `null`: nobody. */
   holder(stored: string, request: Request): Promise<KeyHolder | null>;
   /** Call it after every change of a key: the next call reads it again. */
@@ -67,10 +67,11 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       for (const place of places.get(id) ?? []) cache.delete(place);
       places.delete(id);
     },
-    digestIn(credential) {
+    digestsIn(credential) {
       const looks = inspectKey(credential);
-      if (looks === "damaged") return null;
-      return looks === "not-ours" ? digestOfHash(hash("sha256", credential)) : digest(credential);
+      if (looks === "damaged") return [];
+      const ofHash = repository.hasImported() ? [digestOfHash(hash("sha256", credential))] : [];
+      return looks === "not-ours" ? ofHash : [digest(credential), ...ofHash];
     },
     async holder(stored, request) {
       const secret = await repository.findByDigest(stored);
@@ -91,11 +92,14 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
 
   async function read(credential: string, place: string, request: Request): Promise<Principal> {
     const known = await readKnown(digest(credential), place);
-    if (!known) throw invalid();
-    return admitted(known, request);
+    if (known) return admitted(known, request);
+    // Another LLM Proxy may have made it, and its hash come from there.
+    const imported = repository.hasImported() ? await readImported(place, request) : null;
+    if (!imported) throw invalid();
+    return imported;
   }
 
-  /** `null`: another instance may know it. */
+  /** `null`: none that was imported. */
   async function readImported(place: string, request: Request): Promise<Principal | null> {
     const known = await readKnown(digestOfHash(Buffer.from(place, "base64").toString("hex")), place);
     return known && admitted(known, request);

@@ -16,7 +16,10 @@ export interface SelfService {
   /** The secret that was shown, as it is stored; `null`: none of ours. */
   secretOf(credential: string): Promise<FoundKey | null>;
   view(principal: Principal, secret: FoundKey | null): Promise<SelfView>;
-  /** Throws `invalid-request` for a caller without a key whose range is longer than 31 days. */
+  /**
+   * Throws `invalid-request` for a caller without a key whose range is longer than 31 days, and `forbidden` for one where
+   * several issuers are set up, as `calls` does.
+   */
   usage(
     principal: Principal,
     range: SelfRange,

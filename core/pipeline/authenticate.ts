@@ -27,9 +27,14 @@ async function identify(request: Request, call: Call, services: Services): Promi
     const principal = await closedHook(context, "auth", name, () => slot.authenticate(credential, request));
     if (principal === null) continue;
     if (!isPrincipal(principal)) throw new GatewayError("unauthenticated", "invalid API key");
-    return principal;
+    return principal.keyId === null ? toldBy(name, principal) : principal;
   }
   throw new GatewayError("unauthenticated", "invalid API key");
+}
+
+/** Each time anew: a plugin may keep its principals, and what it wrote there itself is not believed. */
+function toldBy(auth: string, { name, keyId, accountId, models, operations, routes, limits }: Principal): Principal {
+  return { name, keyId, accountId, auth, models, ...(operations && { operations }), ...(routes && { routes }), limits };
 }
 
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];

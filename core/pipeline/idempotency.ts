@@ -12,10 +12,14 @@ import type { RecordingRoom } from "./recording.ts";
 
 /**
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the same key with the same request gets the answer of its
- * first call, which is made and charged once. A key belongs to the caller's account and credential.
+ * first call, which is made and charged once. A key belongs to the caller: its account, and its API key or its name at an
+ * issuer.
  */
 export interface Idempotency {
-  /** The answer of the first call; `null`: this is the first, and from now on the call has its `keeping`. */
+  /**
+   * Ask it for calls that would be admitted alone. Who waits gets what it might have when it came, as a call in flight goes on.
+   * The answer of the first call; `null`: this is the first, and from now on the call has its `keeping`.
+   */
   begin(given: string, call: Call, principal: Principal, asked: Pick<Asked, "text">): Promise<Response | null>;
 }
 
@@ -101,8 +105,9 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
         throw new GatewayError("invalid-request", "Idempotency-Key must be 1 to 255 printable ASCII characters", {
           code: "invalid_idempotency_key",
         });
-      const { accountId, keyId, name } = principal;
-      const place = digest(keyId === null ? ["principal", accountId, name, given] : ["key", accountId, keyId, given]);
+      const { accountId, keyId, auth = "", name } = principal;
+      const owner = keyId === null ? ["principal", accountId, auth, name] : ["key", accountId, keyId];
+      const place = digest([...owner, given]);
       const { dialect, operation, framing = "sse" } = call.endpoint;
       const path = call.request ? new URL(call.request.url).pathname : "";
       const fingerprint = digest([dialect.name, operation, framing, path], text);

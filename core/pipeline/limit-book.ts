@@ -91,10 +91,10 @@ export function fileRules(written: readonly Omit<LimitRule, "id" | "source">[]):
   return [...rules, { id: "default-ip", source: "default", scope, limits: usualForAddresses, enforce: true }];
 }
 
-/** A key's, or of who is none of ours the name on its account. */
-export const callerScope = ({ keyId, accountId, name }: Principal): Scope => ({
+/** A key's, or of who has none of ours the name that its `auth` instance tells, on its account. */
+export const callerScope = ({ keyId, accountId, auth = "", name }: Principal): Scope => ({
   kind: "key",
-  id: keyId ?? `${accountId}/${name}`,
+  id: keyId ?? `${accountId}/${auth}/${name}`,
 });
 
 function compile(rules: readonly LimitRule[]): Compiled {

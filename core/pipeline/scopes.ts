@@ -19,8 +19,7 @@ export async function scopesOf(
   route: Route,
   services: Services,
 ): Promise<Scope[]> {
-  const lineage = await services.database.accounts.lineage(principal.accountId, call.startedMs);
-  call.accounts = openAccounts(lineage, call.id, services);
+  call.accounts = await openLine(call, principal, services);
   const scopes: Scope[] = [];
   if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
   for (const id of call.accounts) scopes.push({ kind: "account", id });
@@ -32,6 +31,11 @@ export async function scopesOf(
   }
   scopes.push({ kind: "global", id: "global" });
   return scopes;
+}
+
+/** The caller's accounts, as they are now. Throws as `openAccounts`. */
+export async function openLine(call: Call, { accountId }: Principal, services: Services): Promise<string[]> {
+  return openAccounts(await services.database.accounts.lineage(accountId, call.startedMs), call.id, services);
 }
 
 /** Their ids, nearest first. Throws `forbidden` where there is none, or one that takes no calls. */

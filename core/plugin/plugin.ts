@@ -194,6 +194,8 @@ export interface Principal {
   /** `null`: not a key of ours (a JWT, say). */
   readonly keyId: string | null;
   readonly accountId: string;
+  /** The `auth` instance that knows who has no key: two issuers may give one `name` to two people. Core sets it. */
+  readonly auth?: string;
   /** Names of models it may call, as clients write them; `*` matches any part of one. */
   readonly models: readonly string[] | "all";
   /** What it may ask for; absent: everything. */

@@ -40,6 +40,11 @@ export interface InstanceFacts {
   readonly description: string | null;
 }
 
+/** Whether more than one `auth` instance tells callers without a key of ours; only the built-in `api-key` never does. */
+export const hasSeveralIssuers = (instances: readonly InstanceFacts[]): boolean =>
+  instances.filter(({ kind, plugin, origin }) => kind === "auth" && !(plugin === "api-key" && origin === "built-in"))
+    .length > 1;
+
 /** Names the instance; `cause` is the plugin's own error, with secrets in it if the plugin put them there. */
 export class SetupError extends Error {
   override readonly name = "SetupError";

@@ -117,6 +117,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       requestAudit,
       people,
       enforces,
+      severalIssuers: false,
       publicUrl,
       version: "0.0.0",
       addressOf: () => "203.0.113.5",

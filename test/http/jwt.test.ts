@@ -224,6 +224,51 @@ describe("claims", () => {
     }
   });
 
+  describe("one sub of two issuers on one account is two callers", () => {
+    const tokens = () => {
+      const sub = aSub();
+      return [issuer.token({ sub }), tenant({ sub, tenant: "default" })] as const;
+    };
+
+    test("neither gets what was answered to the other's Idempotency-Key", async () => {
+      const headers = { "idempotency-key": crypto.randomUUID() };
+      const [first, second] = tokens();
+      const replies = [];
+      for (const token of [first, second, first, second]) replies.push(await ask(token, { headers }));
+      expect(replies.map((reply) => [reply.status, reply.headers.get("idempotent-replayed")])).toEqual([
+        [200, null],
+        [200, null],
+        [200, "true"],
+        [200, "true"],
+      ]);
+      expect(new Set(replies.map(({ callId }) => callId)).size).toBe(2);
+    });
+
+    test("a limit for each key counts each for itself", async () => {
+      const limit = { scope: { kind: "key" }, requestsPerMinute: 2 };
+      const { id } = await setup.gateway.admin<{ id: string }>("POST", "/api/limits", limit);
+      const statuses = [];
+      for (const token of tokens()) for (let at = 0; at < 3; at++) statuses.push((await ask(token)).status);
+      await setup.gateway.admin("DELETE", `/api/limits/${id}`);
+      expect(statuses).toEqual([200, 200, 429, 200, 200, 429]);
+    });
+
+    test("what is recorded does not tell them apart, so neither is shown calls; keys are, and the rest goes on", async () => {
+      const seen = async (credential: string, path: string) => {
+        const response = await setup.gateway.get(path, { authorization: `Bearer ${credential}` });
+        return [response?.status, await response?.text()] as const;
+      };
+      for (const token of tokens()) {
+        for (const path of ["/v1/me/calls", "/v1/me/usage"]) {
+          const [status, text] = await seen(token, path);
+          expect([status, text]).toEqual([403, expect.stringContaining("caller_ambiguous")]);
+        }
+        expect((await seen(token, "/v1/me"))[0]).toBe(200);
+      }
+      for (const path of ["/v1/me/calls", "/v1/me/usage"]) expect((await seen(setup.key.key, path))[0]).toBe(200);
+    });
+  });
+
   test("a token of one issuer asks the other for nothing", async () => {
     const before = issuer.asked.length;
     for (let at = 0; at < 5; at++) await ask(tenant({ tenant: "nobody" }));

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { makeKey } from "../../core/identity/key-format.ts";
 import { call, chat, errorOf } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
@@ -7,6 +8,7 @@ import { until } from "../support/poll.ts";
 import { json } from "../support/scripts.ts";
 import { allUsage, usageOf } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
+import { form } from "../support/visits.ts";
 
 const setup = await setUp({
   config: [
@@ -264,5 +266,22 @@ describe("a key that was made elsewhere", () => {
     const next = await gateway.admin<Shown>("POST", `/api/keys/${created.id}/rotation`, {});
     gateway.secrets.add(next.key);
     expect([await statusOf(foreign), await statusOf(next.key)]).toEqual([401, 200]);
+  });
+
+  test("works by its hash also when another LLM Proxy made it: calls, its own view, its page", async () => {
+    const { key } = makeKey();
+    gateway.secrets.add(key);
+    expect(await statusOf(key)).toBe(401);
+    const signIn = () => form(gateway, "/dashboard/login", { key });
+    expect((await signIn()).headers.get("set-cookie")).toBeNull();
+    const sha256 = createHash("sha256").update(key).digest("hex");
+    const { id } = await gateway.admin<Shown>("POST", "/api/keys", { name: "from elsewhere", sha256 });
+    expect(usageOf(gateway, (await ask(key)).callId)).toMatchObject({ key_id: id });
+    const me = await gateway.get("/v1/me", { authorization: `Bearer ${key}` });
+    expect(await me?.json()).toMatchObject({ key: { id }, mayRotate: true });
+    expect((await signIn()).headers.get("set-cookie")).not.toBeNull();
+    expect(await statusOf(makeKey().key)).toBe(401);
+    await gateway.admin("DELETE", `/api/keys/${id}`);
+    expect(await statusOf(key)).toBe(401);
   });
 });

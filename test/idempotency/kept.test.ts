@@ -49,10 +49,10 @@ async function world(more: Partial<IdempotencyOptions> = {}, path = folder.file(
     now: clock.now,
     ...more,
   });
-  const begin: World["begin"] = async (key, { accountId = "a", keyId = "k", name = "n", text = "{}" } = {}) => {
+  const begin: World["begin"] = async (key, { text = "{}", ...who } = {}) => {
     const request = new Request("http://here/v1/chat/completions", { method: "POST" });
     const call = openCall(request, endpoint, { now: clock.now, newId: anId });
-    const principal = { accountId, keyId, name, models: "all", limits: {} } as const;
+    const principal = { accountId: "a", keyId: "k", name: "n", models: "all", limits: {}, ...who } as const;
     const response = await idempotency.begin(key, call, principal, { text });
     return { call, replayed: response === null ? null : await response.text() };
   };
@@ -183,6 +183,8 @@ describe("whose an answer is", () => {
       { keyId: null, name: "n" },
       { keyId: null, name: "k" },
       { keyId: null, name: "other" },
+      { keyId: null, auth: "one", name: "n" },
+      { keyId: null, auth: "two", name: "n" },
     ])
       expect((await here.begin("key", other)).replayed).toBeNull();
     expect((await here.begin("key")).replayed).toBe("mine");

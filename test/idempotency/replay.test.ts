@@ -123,4 +123,47 @@ describe("whose a key is", () => {
     await setup.gateway.admin("DELETE", `/api/keys/${key.id}`);
     expect((await send(setup, chat(model), idempotencyKey, { key: key.key })).status).toBe(401);
   });
+
+  describe("a replay needs what the call needs", () => {
+    const patch = (path: string, body: object) => setup.gateway.admin("PATCH", path, body);
+    async function made() {
+      const { model, sent } = newModel(setup, answers());
+      const { id: above } = await setup.gateway.admin<{ id: string }>("POST", "/api/accounts", { name: newKey() });
+      const { id } = await setup.gateway.admin<{ id: string }>("POST", "/api/accounts", {
+        name: newKey(),
+        parentId: above,
+      });
+      const key = await setup.gateway.createKey({ accountId: id });
+      const idempotencyKey = newKey();
+      const once = () => send(setup, chat(model), idempotencyKey, { key: key.key });
+      expect(isReplay(await once())).toBe(false);
+      return {
+        above: `/api/accounts/${above}`,
+        account: `/api/accounts/${id}`,
+        key: `/api/keys/${key.id}`,
+        once,
+        sent,
+      };
+    }
+
+    test.each([
+      ["an account that is open", "account", { disabled: true }, { disabled: false }],
+      ["an account above that is open", "above", { disabled: true }, { disabled: false }],
+      ["the account's leave for the model", "account", { models: ["echo"] }, { models: null }],
+      ["the leave of one above", "above", { models: ["echo"] }, { models: null }],
+      ["the account's leave for the operation", "account", { operations: ["embeddings"] }, { operations: null }],
+      ["the key's leave for the model", "key", { models: ["echo"] }, { models: null }],
+      ["the key's leave for the operation", "key", { operations: ["embeddings"] }, { operations: null }],
+      ["a key that is not disabled", "key", { disabled: true }, { disabled: false }],
+    ] as const)("%s", async (_, which, taken, given) => {
+      const { once, sent, ...paths } = await made();
+      await patch(paths[which], taken);
+      const refused = await once();
+      expect([refused.status, isReplay(refused)]).toEqual(["disabled" in taken && which === "key" ? 401 : 403, false]);
+      // The answer is kept all the while.
+      await patch(paths[which], given);
+      const replayed = await once();
+      expect([replayed.status, isReplay(replayed), sent()]).toEqual([200, true, 1]);
+    });
+  });
 });

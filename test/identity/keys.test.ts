@@ -177,6 +177,27 @@ describe("finding a key", () => {
     expect(await find(`sha256:${sha256}`)).toBeNull();
   });
 
+  test("so is one of our own form that another LLM Proxy made, and a look-up more tells unknown ones", async () => {
+    const { keys, outcome: find, make, asked } = lookup();
+    const foreign = makeKey().key;
+    expect(await find(foreign)).toBeInstanceOf(GatewayError);
+    const sha256 = new Bun.CryptoHasher("sha256").update(foreign).digest("hex");
+    const row = await database.keys.create(aKey({ imported: true, digest: keys.digestOfHash(sha256) }), null);
+    expect(await find(foreign)).toMatchObject({ keyId: row.id });
+    asked.count = 0;
+    expect(await find(foreign)).toMatchObject({ keyId: row.id });
+    expect(asked.count).toBe(0);
+    expect(await find(makeKey().key)).toBeInstanceOf(GatewayError);
+    expect(asked.count).toBe(2);
+    const own = await make();
+    asked.count = 0;
+    expect(await find(own.key)).toMatchObject({ keyId: own.row.id });
+    expect(asked.count).toBe(1);
+    await database.keys.change(row.id, { disabledMs: startMs });
+    keys.forget(row.id);
+    expect(await find(foreign)).toBeInstanceOf(GatewayError);
+  });
+
   test("no more than 100,000 are remembered", async () => {
     const asked: string[] = [];
     const findByDigest = (digest: string) => {

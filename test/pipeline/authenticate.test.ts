@@ -99,6 +99,13 @@ describe("who calls", () => {
     expect(await outcome(nobody, somebody("second"), somebody("third"))).toMatchObject({ name: "second" });
   });
 
+  test("who has no key is told with the instance that knows it, whatever the plugin says itself", async () => {
+    const principal = aPrincipal({ keyId: null, name: "alice", auth: "made up", operations: ["chat"] });
+    expect(await outcome(nobody, { authenticate: () => principal })).toEqual({ ...principal, auth: "auth-1" });
+    expect(principal.auth).toBe("made up");
+    expect(await outcome({ authenticate: () => aPrincipal({ keyId: "k" }) })).toEqual(aPrincipal({ keyId: "k" }));
+  });
+
   test("the address may carry the credential on Gemini's paths, and on no other", async () => {
     const seen: string[] = [];
     const authenticator: Authenticator = { authenticate: (found) => (seen.push(found), aPrincipal()) };

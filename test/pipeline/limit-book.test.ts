@@ -62,10 +62,12 @@ describe("limit book", () => {
     ]);
   });
 
-  test("who has no key of ours is one by account and name", () => {
+  test("who has no key of ours is one by account, issuer and name", () => {
     const book = limitBook([rule("key", null, { requestsPerMinute: 1 })]);
-    const stranger = aPrincipal({ keyId: null, accountId: "team", name: "sub" });
-    expect(book.of(scopes.slice(1), stranger)).toMatchObject([{ scope: { kind: "key", id: "team/sub" } }]);
+    for (const auth of ["staff", "tenants"]) {
+      const stranger = aPrincipal({ keyId: null, accountId: "team", auth, name: "sub" });
+      expect(book.of(scopes.slice(1), stranger)).toMatchObject([{ scope: { kind: "key", id: `team/${auth}/sub` } }]);
+    }
   });
 
   test("addresses have their own rules, which count no admitted call", () => {
