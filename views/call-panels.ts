@@ -1,7 +1,7 @@
 import type { AdjustmentLine, AttemptLine, CallModel } from "./call.ts";
 import { target } from "./call-table.ts";
 import { termsInWords } from "./charges.ts";
-import { count, duration } from "./format.ts";
+import { costIsHidden, count, duration } from "./format.ts";
 import { html, type Html, type Value } from "./html.ts";
 import { chip, cut, money, name, time } from "./text.ts";
 
@@ -13,9 +13,9 @@ export const callPanels = (call: CallModel): Html => html`
     <section class="panel"><h2>Who asked</h2>${facts(who(call))}</section>
     <section class="panel"><h2>What answered</h2>${facts(answer(call))}</section>
     <section class="panel"><h2>Tokens</h2>${tokens(call)}</section>
-    <section class="panel"><h2>Cost</h2>${cost(call)}</section>
+    <section class="panel"><h2>${costIsHidden(call) ? "Charge" : "Cost"}</h2>${cost(call)}</section>
   </div>
-  ${call.adjustments.length > 0 && html`<section class="panel"><h2>Adjustments</h2>${adjustments(call.adjustments)}</section>`}
+  ${call.adjustments.length > 0 && html`<section class="panel"><h2>Adjustments</h2>${adjustments(call.adjustments, costIsHidden(call))}</section>`}
   <section class="panel"><h2>Attempts</h2>${attempts(call)}</section>`;
 
 const facts = (entries: readonly (readonly [string, Value])[]): Html =>
@@ -73,7 +73,7 @@ const cost = (call: CallModel): Html => html`${
       <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)} ${line.tier !== undefined && chip("quiet", cut(line.tier, 20))}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
 }
   ${facts([
-    ["Cost", money(call.costNano)],
+    ...(costIsHidden(call) ? [] : [["Cost", money(call.costNano)] as const]),
     ["Charged", money(call.chargeNano)],
     ...(call.terms === null ? [] : [["Terms", terms(call.terms)] as const]),
     ...(call.serviceTier === null ? [] : [["Service tier", name(call.serviceTier, 40)] as const]),
@@ -86,13 +86,13 @@ const terms = ({ version, ...rest }: NonNullable<CallModel["terms"]>): Html =>
   html`${termsInWords(rest)}<span class="sub">${version.startsWith("database:") ? html`<a href="/dashboard/prices/charges">${name(version, 60)}</a>` : name(version, 60)}</span>`;
 
 /** What re-rating has changed since; cost and charge have it in them. */
-const adjustments = (entries: readonly AdjustmentLine[]): Html => html`<div class="scroll"><table>
-  <thead><tr><th scope="col">When</th><th scope="col">Why</th><th scope="col" class="num">Cost</th><th scope="col" class="num">Charge</th><th scope="col">Price version</th></tr></thead>
+const adjustments = (entries: readonly AdjustmentLine[], hidden: boolean): Html => html`<div class="scroll"><table>
+  <thead><tr><th scope="col">When</th><th scope="col">Why</th>${!hidden && html`<th scope="col" class="num">Cost</th>`}<th scope="col" class="num">Charge</th><th scope="col">Price version</th></tr></thead>
   <tbody>${entries.map(
     (
       entry,
     ) => html`<tr><td>${time(entry.createdMs)}</td><td>${name(entry.reason, 80)}<span class="sub">by ${cut(entry.author, 40)}</span></td>
-    <td class="num">${money(entry.costDeltaNano)}</td><td class="num">${money(entry.chargeDeltaNano)}</td><td>${name(entry.priceVersion, 60)}</td></tr>`,
+    ${!hidden && html`<td class="num">${money(entry.costDeltaNano)}</td>`}<td class="num">${money(entry.chargeDeltaNano)}</td><td>${name(entry.priceVersion, 60)}</td></tr>`,
   )}</tbody></table></div>`;
 
 function attempts(call: CallModel): Html {

@@ -1,4 +1,4 @@
-import { count, duration } from "./format.ts";
+import { costIsHidden, count, duration, spentNano } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { statusChip } from "./status.ts";
 import { money, name, time } from "./text.ts";
@@ -16,6 +16,7 @@ export interface CallLine {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly costNano: number | null;
+  readonly chargeNano: number | null;
   readonly durationMs: number | null;
 }
 
@@ -23,7 +24,7 @@ export function callTable(calls: readonly CallLine[]): Html {
   return html`<div class="scroll"><table class="lines">
     <thead><tr>
       <th scope="col">Time</th><th scope="col">Model</th><th scope="col" class="wide">Target</th><th scope="col" class="wide">Key</th><th scope="col">Status</th>
-      <th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">Cost</th><th scope="col" class="num wide">Took</th>
+      <th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">${calls.some(costIsHidden) ? "Charged" : "Cost"}</th><th scope="col" class="num wide">Took</th>
     </tr></thead>
     <tbody>${calls.map(row)}</tbody>
   </table></div>`;
@@ -37,7 +38,7 @@ const row = (call: CallLine): Html => html`<tr id="call-${call.callId}">
   <td>${statusChip(call.status)}</td>
   <td class="num wide">${count(call.inputTokens)}</td>
   <td class="num wide">${count(call.outputTokens)}</td>
-  <td class="num">${money(call.costNano)}</td>
+  <td class="num">${money(spentNano(call))}</td>
   <td class="num wide">${duration(call.durationMs)}</td>
 </tr>`;
 

@@ -1,6 +1,6 @@
 import { callContent, type CallContentModel } from "./call-content.ts";
 import { callPanels } from "./call-panels.ts";
-import { count, duration } from "./format.ts";
+import { costIsHidden, count, duration, spentNano } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { statusChip } from "./status.ts";
 import { money, name, time } from "./text.ts";
@@ -47,7 +47,7 @@ export interface CallModel {
     /** The service tier whose price it is. */
     readonly tier?: string;
   }[];
-  /** How the charge came of the cost; `null`: they are equal. */
+  /** How the charge came of the cost; `null`: they are equal, or the cost is not told. */
   readonly terms: {
     readonly version: string;
     readonly margin?: string;
@@ -65,7 +65,7 @@ export interface CallModel {
   readonly content: CallContentModel | null;
 }
 export interface AdjustmentLine {
-  readonly costDeltaNano: number;
+  readonly costDeltaNano: number | null;
   readonly chargeDeltaNano: number;
   readonly priceVersion: string;
   readonly reason: string;
@@ -84,7 +84,7 @@ export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href
   <div class="heading"><h1>${name(call.model, 80)}</h1>${statusChip(call.status)}</div>
   <p class="subject">${time(call.createdMs)} <code class="copied">${call.callId}</code><button class="plain" data-copy hidden>Copy</button></p>
   <div class="tiles">
-    ${tile("Cost", money(call.costNano), call.chargeNano !== null && call.chargeNano !== call.costNano ? html`charged ${money(call.chargeNano)}` : null)}
+    ${tile(costIsHidden(call) ? "Charged" : "Cost", money(spentNano(call)), call.chargeNano !== null && call.chargeNano !== spentNano(call) ? html`charged ${money(call.chargeNano)}` : null)}
     ${tile("Input tokens", html`${count(call.inputTokens)}`, call.cacheReadTokens ? html`${count(call.cacheReadTokens)} from cache` : null)}
     ${tile("Output tokens", html`${count(call.outputTokens)}`, call.reasoningTokens ? html`${count(call.reasoningTokens)} reasoning` : null)}
     ${tile("Took", html`${duration(call.durationMs)}`, call.ttftMs === null ? null : html`first byte after ${duration(call.ttftMs)}`)}

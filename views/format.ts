@@ -64,3 +64,15 @@ export const isTime = (atMs: number): boolean => Number.isFinite(atMs) && Math.a
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const pad = (value: number): string => String(value).padStart(2, "0");
 const group = (value: bigint): string => value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
+
+/** What there is to say of money and whether it is all: `costNano` is what providers bill, `chargeNano` what accounts are. */
+interface Spent<Nano extends number | null> {
+  readonly costNano: number | null;
+  readonly chargeNano: Nano;
+}
+/** The cost, or the charge where that is not told. */
+export const spentNano = <Nano extends number | null>({ costNano, chargeNano }: Spent<Nano>): number | Nano =>
+  costNano ?? chargeNano;
+/** A call that has a charge has a cost: who looks is of an account, and is told none. */
+export const costIsHidden = ({ costNano, chargeNano }: Spent<number | null>): boolean =>
+  costNano === null && chargeNano !== null;

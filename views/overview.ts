@@ -1,7 +1,7 @@
 import { callTable, type CallLine } from "./call-table.ts";
 import { chart, type Bar } from "./chart.ts";
 import { exportLinks } from "./export-links.ts";
-import { count, duration, share, usd } from "./format.ts";
+import { count, duration, share, spentNano, usd } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { money, name } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -26,7 +26,7 @@ export interface Sum {
   readonly calls: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
-  readonly costNano: number;
+  readonly costNano: number | null;
   readonly chargeNano: number;
 }
 /** Calls that did not end well, by whose doing it was. */
@@ -63,7 +63,7 @@ const figures = ({
   month,
   latency,
 }: OverviewModel): Html => html`<section class="tiles" aria-label="Today and the last 30 days">
-  ${tile("Spend today", money(today.costNano), html`${money(month.costNano)} in 30 days${charged(month)}`)}
+  ${tile("Spend today", money(spentNano(today)), html`${money(spentNano(month))} in 30 days${charged(month)}`)}
   ${tile("Calls today", html`${count(today.calls)}`, html`${count(month.calls)} in 30 days${apart(today)}`)}
   ${tile("Tokens today", html`${count(today.inputTokens + today.outputTokens)}`, html`${count(month.inputTokens + month.outputTokens)} in 30 days`)}
   ${tile("Failed today", html`${count(today.failed)}`, html`${today.calls > 0 && html`${share(today.failed, today.calls)} of calls; `}${count(month.failed)} in 30 days`, today.failed > 0 ? "bad" : "")}
@@ -80,12 +80,12 @@ const apart = ({ refused, left }: Ends): Html | null =>
 
 /** Cost is what the providers bill, charge what the accounts are billed; one figure is enough while they agree. */
 const charged = ({ costNano, chargeNano }: Sum): Html | null =>
-  costNano === chargeNano ? null : html`, ${money(chargeNano)} charged`;
+  costNano === null || costNano === chargeNano ? null : html`, ${money(chargeNano)} charged`;
 
 function ranking(head: string, rows: readonly Ranked[]): Html {
   if (rows.length === 0) return html`<p class="empty">Nothing used yet.</p>`;
   return html`<div class="scroll"><table>
     <thead><tr><th scope="col">${head}</th><th scope="col" class="num">Calls</th><th scope="col" class="num wide">Tokens</th><th scope="col" class="num">Spend</th></tr></thead>
-    <tbody>${rows.map((row) => html`<tr><td>${name(row.name)}</td><td class="num">${count(row.calls)}</td><td class="num wide">${count(row.inputTokens + row.outputTokens)}</td><td class="num">${money(row.costNano)}</td></tr>`)}</tbody>
+    <tbody>${rows.map((row) => html`<tr><td>${name(row.name)}</td><td class="num">${count(row.calls)}</td><td class="num wide">${count(row.inputTokens + row.outputTokens)}</td><td class="num">${money(spentNano(row))}</td></tr>`)}</tbody>
   </table></div>`;
 }

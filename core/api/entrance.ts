@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Admin } from "../identity/admin.ts";
-import { type Actor, type Holder, operator, type Permission, permits } from "../identity/policy.ts";
+import { type Actor, type Holder, operator, type Permission, permits, refusedFor } from "../identity/policy.ts";
 import { nobody, type RequestAudit } from "../identity/request-audit.ts";
 import { credentialOf } from "../pipeline/authenticate.ts";
 import type { Logger } from "../plugin/plugin.ts";
@@ -69,9 +69,14 @@ export function entranceOf(dependencies: EntranceDependencies): Entrance {
         const author = { ...actor, route };
         const { pathname: path } = new URL(request.url);
         return requestAudit.request(author, { permission, path }, async () => {
-          if (!permits(actor, permission)) throw new GatewayError("forbidden", "your role does not allow this");
+          if (!permits(actor, permission)) throw new GatewayError("forbidden", refusals[refusedFor(actor, permission)]);
           return answer(actor);
         });
       }),
   };
 }
+
+const refusals = {
+  role: "your role does not allow this",
+  account: "only for people who belong to no account",
+} as const;

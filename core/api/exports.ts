@@ -1,6 +1,5 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Awaitable, Logger } from "../plugin/plugin.ts";
-import type { EntryFilter } from "../storage/credit.ts";
 import type { GroupField } from "../storage/database.ts";
 import type { EndedFilter, ExportFormat, ExportPart, ExportQuery, ExportRepository } from "../storage/export.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
@@ -70,8 +69,7 @@ export function exportRoutes(exports: ExportRepository, { now, logger }: ExportD
       return { format, partOf: (part) => exports.usage(range, part) };
     }),
     route("ledger", "Every entry of the ledger, newest first.", EntriesExportSchema, (query) => {
-      const { format = "csv", account, kind } = checkedQuery(EntriesExportSchema, query);
-      const filter: EntryFilter = { ...(account !== undefined && { account }), ...(kind !== undefined && { kind }) };
+      const { format = "csv", ...filter } = checkedQuery(EntriesExportSchema, query);
       return { format, partOf: (part) => exports.entries(filter, part) };
     }),
   ];

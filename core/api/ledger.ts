@@ -6,7 +6,7 @@ import type { KeyServiceDependencies } from "./key-service.ts";
 import { notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
-import { EntriesQuerySchema, NewCreditSchema, PageQuerySchema } from "./schemas.ts";
+import { BalancesQuerySchema, EntriesQuerySchema, NewCreditSchema } from "./schemas.ts";
 
 /** What credits go through, whoever gives them: the API or the dashboard. */
 export interface CreditService {
@@ -50,8 +50,8 @@ export const ledgerRoutes = (service: CreditService, database: TenantDatabase): 
     body: null,
     status: 200,
     async answer({ query }) {
-      const { account, kind, ...paging } = checkedQuery(EntriesQuerySchema, query);
-      const filter = { ...(account !== undefined && { account }), ...(kind !== undefined && { kind }) };
+      const { after, limit, ...filter } = checkedQuery(EntriesQuerySchema, query);
+      const paging = { ...(after !== undefined && { after }), ...(limit !== undefined && { limit }) };
       const page = await database.credits.entries(filter, paging);
       return { data: page.data.map(entryAnswer), next: page.next };
     },
@@ -61,11 +61,11 @@ export const ledgerRoutes = (service: CreditService, database: TenantDatabase): 
     path: "/api/ledger/balances",
     permission: "ledger.read",
     summary: "List the balances of prepaid accounts, the one that is prepaid most recently first.",
-    query: PageQuerySchema,
+    query: BalancesQuerySchema,
     body: null,
     status: 200,
     async answer({ query }) {
-      const page = await database.credits.balances(checkedQuery(PageQuerySchema, query));
+      const page = await database.credits.balances(checkedQuery(BalancesQuerySchema, query));
       return { data: page.data.map(balanceAnswer), next: page.next };
     },
   },

@@ -34,9 +34,16 @@ export interface ApiInput {
 }
 
 /** The checked body. Throws `invalid-request` that names the field and never echoes its value. */
-export function checked<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+export const checked = <Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> =>
+  checkedAs("field", schema, value);
+
+function checkedAs<Schema extends TSchema>(
+  what: "field" | "parameter",
+  schema: Schema,
+  value: unknown,
+): Static<Schema> {
   const filled = Value.Default(schema, value);
-  const fault = faultsOf(schema, filled)[0];
+  const fault = faultsOf(schema, filled, what)[0];
   if (fault) {
     const param = steps(fault.at).join(".");
     throw new GatewayError("invalid-request", `${param || "body"}: ${fault.message}`, param ? { param } : {});
@@ -54,5 +61,5 @@ export function checkedQuery<Schema extends TSchema>(schema: Schema, query: URLS
     const wantsNumber = properties[name]?.type === "integer";
     values.set(name, wantsNumber && /^-?\d{1,16}$/.test(text) ? Number(text) : text);
   }
-  return checked(schema, Object.fromEntries(values));
+  return checkedAs("parameter", schema, Object.fromEntries(values));
 }

@@ -189,8 +189,10 @@ export const NewCreditSchema = t.Object(
   },
   closed,
 );
+const under = (what: string) => name(`Only ${what} of this account and of those below it now.`);
 const entryFilter = {
   account: name("Account id."),
+  under: under("entries"),
   kind: t.Optional(
     t.Union([t.Literal("charge"), t.Literal("adjustment"), t.Literal("credit"), t.Literal("expiry")], {
       expected: "charge, adjustment, credit or expiry",
@@ -209,6 +211,7 @@ export const EstimatesQuerySchema = t.Object(
   closed,
 );
 export const PageQuerySchema = t.Object(pageQuery, closed);
+export const BalancesQuerySchema = t.Object({ ...pageQuery, under: under("balances") }, closed);
 export const BudgetsQuerySchema = t.Object(
   {
     ...pageQuery,
@@ -221,6 +224,7 @@ const endedStatuses = ["ok", "client_aborted", "upstream_error", "refused", "int
 const callFilter = (statuses: readonly string[], expected: string) => ({
   key: name("Key id."),
   account: name("Account id."),
+  under: under("calls"),
   model: name("As the client asked for it."),
   provider: name("Instance name."),
   status: t.Optional(
@@ -241,7 +245,7 @@ export const OwnCallsQuerySchema = t.Object({ ...pageQuery, model, status, from,
 const usageRange = {
   from: millis("Admitted at or after; default 0."),
   to: millis("Admitted before; default now."),
-  under: name("Only calls of this account and of those below it now."),
+  under: under("calls"),
   groupBy: t.Optional(
     t.String({
       pattern: "^(key|account|model|provider|status|day|hour)(,(key|account|model|provider|status|day|hour))*$",

@@ -13,11 +13,11 @@ export interface Fault {
   readonly message: string;
 }
 
-/** All faults, at most one a place. `expected` and `expectedName` (of keys) in a schema replace the words of a pattern. */
-export function faultsOf(schema: TSchema, value: unknown): Fault[] {
+/** All faults, at most one a place; `what` a key is called. `expected` and `expectedName` (of keys) in a schema replace the words of a pattern. */
+export function faultsOf(schema: TSchema, value: unknown, what = "key"): Fault[] {
   const faults = new Map<string, Fault>();
   for (const error of Value.Errors(schema, value)) {
-    for (const fault of faultsIn(error)) if (!faults.has(fault.at)) faults.set(fault.at, fault);
+    for (const fault of faultsIn(error, what)) if (!faults.has(fault.at)) faults.set(fault.at, fault);
   }
   return [...faults.values()];
 }
@@ -41,7 +41,7 @@ function convert({ type, value }: ValueError): number | boolean | null {
   return /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : null;
 }
 
-function faultsIn(error: ValueError): Fault[] {
+function faultsIn(error: ValueError, what: string): Fault[] {
   const fault = { at: error.path, unknownKey: false };
   switch (error.type) {
     case ValueErrorType.ObjectAdditionalProperties: {
@@ -49,12 +49,12 @@ function faultsIn(error: ValueError): Fault[] {
       if (typeof error.schema.expectedName === "string")
         return [{ ...fault, unknownKey: true, message: `expected a name of ${error.schema.expectedName}` }];
       const known: object = error.schema.properties ?? {};
-      return [{ ...fault, unknownKey: true, message: `unknown key${didYouMean(name, Object.keys(known))}` }];
+      return [{ ...fault, unknownKey: true, message: `unknown ${what}${didYouMean(name, Object.keys(known))}` }];
     }
     case ValueErrorType.ObjectRequiredProperty:
       return [{ ...fault, message: "missing, and it has no default" }];
     case ValueErrorType.Union:
-      return unionFaults(error);
+      return unionFaults(error, what);
     case ValueErrorType.StringMinLength:
       return [
         {
@@ -77,12 +77,12 @@ function faultsIn(error: ValueError): Fault[] {
 }
 
 /** The faults of the variant that was probably meant: the one of the value's own type. */
-function unionFaults(error: ValueError): Fault[] {
+function unionFaults(error: ValueError, what: string): Fault[] {
   const variants = error.errors.map((errors) => [...errors]);
   const meant = variants.find((errors) =>
     errors.every((inner) => inner.path !== error.path || !typeMismatch.has(inner.type)),
   );
-  if (meant !== undefined) return meant.flatMap(faultsIn);
+  if (meant !== undefined) return meant.flatMap((inner) => faultsIn(inner, what));
   if (typeof error.schema.expected === "string")
     return [{ at: error.path, unknownKey: false, message: `expected ${error.schema.expected}` }];
   const schemas: readonly TSchema[] = error.schema.anyOf ?? [];

@@ -1,7 +1,7 @@
 import { historyLink } from "../../views/audit.ts";
 import { html, url } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
-import { type Actor, type Holder, type Permission, permits } from "../identity/policy.ts";
+import { type Actor, type Holder, type Permission, permits, refusedFor } from "../identity/policy.ts";
 import { cookiePolicy, readCookie } from "./cookie.ts";
 import { readForm } from "./form.ts";
 import { isSameOrigin } from "./origin.ts";
@@ -37,7 +37,9 @@ export function guarded(
       // Where a sign-in leads: those who may see nothing else have their own page.
       const isHome = route.path === "/dashboard";
       if (!isHome) requestAudit.refused(author, "request.deny");
-      return isHome ? redirect("/dashboard/me") : errorPage(request, 403, version, notForThisRole);
+      return isHome
+        ? redirect("/dashboard/me")
+        : errorPage(request, 403, version, refusals[refusedFor(actor, route.permission)]);
     }
 
     const form = changes ? await readForm(request) : new URLSearchParams();
@@ -99,7 +101,10 @@ const closedTo = (holder: Holder): readonly string[] =>
 /** Whoever may change something may change keys. */
 const onlyReads = (holder: Holder): boolean => !permits(holder, "keys.write");
 
-const notForThisRole = "Your role does not allow this. Who manages people here can change that.";
+const refusals = {
+  role: "Your role does not allow this. Who manages people here can change that.",
+  account: "This is only for people who belong to no account.",
+} as const;
 
 export const plainHttpWarning =
   "This dashboard is open over plain http, so its session cookie is not protected on the way: anyone on this network could take it. Put TLS in front and set server.publicUrl to the https address.";

@@ -1,5 +1,5 @@
 import type { Bar } from "../../views/chart.ts";
-import { clock, count, day, usd } from "../../views/format.ts";
+import { clock, count, day, spentNano, usd } from "../../views/format.ts";
 import { type Ends, overview, type Ranked } from "../../views/overview.ts";
 import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
 import { callLines, keyNames } from "./names.ts";
@@ -66,7 +66,7 @@ const at = (groups: readonly UsageGroup[], field: GroupField, startMs: number): 
   groups.filter((group) => group.group[field] === startMs);
 
 function spendBar(startMs: number, groups: readonly UsageGroup[]): Bar {
-  const value = total(groups, "costNano");
+  const value = total(groups, spentNano);
   return { label: day(startMs), value, detail: `${usd(value)}, ${callsIn(groups)}` };
 }
 
@@ -80,20 +80,20 @@ function callsBar(startMs: number, groups: readonly UsageGroup[]): Bar {
   const detail = told.filter(([calls]) => calls > 0).map(([calls, how]) => `, ${count(calls)} ${how}`);
   return {
     label: clock(startMs),
-    value: total(groups, "calls"),
+    value: total(groups, ({ calls }) => calls),
     bad: failed,
     detail: callsIn(groups) + detail.join(""),
   };
 }
 
-const total = (groups: readonly UsageGroup[], field: "calls" | "costNano"): number =>
-  groups.reduce((sum, group) => sum + group[field], 0);
+const total = (groups: readonly UsageGroup[], of: (group: UsageGroup) => number): number =>
+  groups.reduce((sum, group) => sum + of(group), 0);
 
 function endsOf(groups: readonly UsageGroup[]): Ends {
   const ended = (...statuses: readonly CallStatus[]) =>
     total(
       groups.filter(({ group }) => statuses.some((status) => status === group.status)),
-      "calls",
+      ({ calls }) => calls,
     );
   return {
     failed: ended("upstream_error", "interrupted", "shutdown"),
@@ -103,13 +103,13 @@ function endsOf(groups: readonly UsageGroup[]): Ends {
 }
 
 function callsIn(groups: readonly UsageGroup[]): string {
-  const calls = total(groups, "calls");
+  const calls = total(groups, (group) => group.calls);
   return calls === 1 ? "1 call" : `${count(calls)} calls`;
 }
 
 /** The six that cost most; calls decide among equals. */
 const dearest = (groups: readonly UsageGroup[]): readonly UsageGroup[] =>
-  [...groups].sort((left, right) => right.costNano - left.costNano || right.calls - left.calls).slice(0, 6);
+  [...groups].sort((left, right) => spentNano(right) - spentNano(left) || right.calls - left.calls).slice(0, 6);
 
 function idOf(group: UsageGroup, field: GroupField): string | null {
   const value = group.group[field];

@@ -86,6 +86,12 @@ export const policy = {
 
 export type Permission = keyof typeof policy;
 
+/** What a refusal lies in: the role, or that whoever asks belongs to an account. */
+export const refusedFor = ({ role }: Pick<Actor, "role">, permission: Permission): "role" | "account" => {
+  const grant: Grant = policy[permission];
+  return grant.roles.includes(role) ? "account" : "role";
+};
+
 export function permits({ role, accountId }: Pick<Actor, "role" | "accountId">, permission: Permission): boolean {
   const grant: Grant = policy[permission];
   return grant.roles.includes(role) && (grant.whole !== true || accountId === null);

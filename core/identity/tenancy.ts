@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
-import type { CallFilter, Database, UsageRange } from "../storage/database.ts";
+import type { CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 
 /**
@@ -54,7 +54,8 @@ export function placeOf(
 
 /**
  * The same, as those see it who belong to an account: it and what is below it is all there is, and it is the root. What
- * is elsewhere is as if it did not exist. Budgets on the account itself are set from above.
+ * is elsewhere is as if it did not exist. Budgets on the account itself are set from above. What providers bill is the
+ * operator's to see: no row tells a cost, nor what it could be reckoned from.
  */
 export function within(database: TenantDatabase, accountId: string, now: () => number): TenantDatabase {
   const { accounts, accountTerms, audit, budgets, calls, content, credits, exports, keys } = database;
@@ -191,18 +192,27 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
       entries: async (filter, query) => credits.entries(await narrowedEntries(filter), query),
     },
     calls: {
-      list: async (filter, query) => calls.list({ ...filter, ...(await narrowed(filter.under)) }, query),
-      get: call,
-      usage: async (range) => calls.usage(await narrowedRange(range)),
+      async list(filter, query) {
+        const { data, next } = await calls.list({ ...filter, ...(await narrowed(filter.under)) }, query);
+        return { data: data.map(withoutCost), next };
+      },
+      async get(id) {
+        const row = await call(id);
+        return row && charged(row);
+      },
+      async usage(range) {
+        const { data, total } = await calls.usage(await narrowedRange(range));
+        return { data: data.map(withoutCost), total: withoutCost(total) };
+      },
       // Kept for all accounts together.
       latency: () => ({ durationMs: null, ttftMs: null }),
       openCount: async (query) => calls.openCount(await narrowed(query?.under)),
     },
     exports: {
-      calls: async (filter, query) => exports.calls(await narrowedFilter(filter), query),
+      calls: async (filter, query) => exports.calls(await narrowedFilter(filter), { ...query, withoutCost: true }),
       entries: async (filter, query) => exports.entries(await narrowedEntries(filter), query),
       audit: async (filter, query) => exports.audit({ ...filter, ...(await narrowed(filter.under)) }, query),
-      usage: async (range, query) => exports.usage(await narrowedRange(range), query),
+      usage: async (range, query) => exports.usage(await narrowedRange(range), { ...query, withoutCost: true }),
     },
     content: {
       setting: (owner) => content.setting(owner),
@@ -225,6 +235,20 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
       add: (change) => audit.add(change),
     },
     retention: () => database.retention(),
+  };
+}
+
+const withoutCost = <Row extends { readonly costNano: number | null }>(row: Row) => ({ ...row, costNano: null });
+
+/** Its price lines add up to the cost, and its terms lead back from the charge to it. */
+function charged(row: CallDetail): CallDetail {
+  const { lines: _, terms: __, ...notes } = row.notes ?? {};
+  return {
+    ...withoutCost(row),
+    notes: row.notes && notes,
+    adjustments: row.adjustments
+      .filter(({ chargeDeltaNano }) => chargeDeltaNano !== 0)
+      .map((adjustment) => ({ ...adjustment, costDeltaNano: null })),
   };
 }
 

@@ -23,7 +23,8 @@ export interface Reprice {
 }
 /** A change of a call's cost and charge after its end. */
 export interface Adjustment {
-  readonly costDeltaNano: number;
+  /** `null`: not told to whoever asks. */
+  readonly costDeltaNano: number | null;
   readonly chargeDeltaNano: number;
   readonly priceVersion: string;
   readonly reason: string;

@@ -290,6 +290,7 @@ export interface CallRow {
   readonly cacheWrite1hTokens: number | null;
   readonly outputTokens: number | null;
   readonly reasoningTokens: number | null;
+  /** `null`: not known, or beside a charge: not told to whoever asks. */
   readonly costNano: number | null;
   readonly chargeNano: number | null;
   readonly priceVersion: string | null;
@@ -347,7 +348,8 @@ export interface UsageSum {
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
   readonly reasoningTokens: number;
-  readonly costNano: number;
+  /** `null`: not told to whoever asks. */
+  readonly costNano: number | null;
   readonly chargeNano: number;
 }
 export interface UsageGroup extends UsageSum {

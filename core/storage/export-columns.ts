@@ -5,6 +5,10 @@ import { type Column, usdText, utcText } from "./export-text.ts";
 
 /** The columns of each export: named as the API names them, money also in USD and times also in words. */
 
+/** Without what providers bill, for those whom that is not told. */
+export const told = <Row>(columns: readonly Column<Row>[], withoutCost: boolean | undefined): readonly Column<Row>[] =>
+  withoutCost ? columns.filter(({ name }) => name !== "costNano" && name !== "costUsd") : columns;
+
 type NamesOf<Row, Type> = { [Name in keyof Row]: Row[Name] extends Type ? Name : never }[keyof Row] & string;
 
 const plain = <Row>(name: NamesOf<Row, string | number | boolean | null>): Column<Row> => ({

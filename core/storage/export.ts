@@ -14,6 +14,8 @@ export interface ExportQuery {
   readonly format: ExportFormat;
   /** `next` of the part before; absent: from the beginning. */
   readonly after?: string | null;
+  /** Leaves out the columns of what providers bill. */
+  readonly withoutCost?: boolean;
 }
 /** As much of an export as is read, kept and sent at once. */
 export interface ExportPart {

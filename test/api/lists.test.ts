@@ -12,6 +12,14 @@ async function finished(api: Api, changed: Parameters<typeof anAdmission>[0] = {
 }
 
 describe("pages", () => {
+  test("call what they do not know by its name: a parameter in the address, a field in a body", async () => {
+    const api = await newApi();
+    const query = await api.admin("GET", "/api/calls?accont=x");
+    expect(query.body.error.message).toBe('accont: unknown parameter (did you mean "account"?)');
+    const body = await api.admin("POST", "/api/keys", { nme: "x", name: "y" });
+    expect(body.body.error.message).toBe('nme: unknown field (did you mean "name"?)');
+  });
+
   test.each(["keys", "budgets", "calls"])(
     "of %s are newest first, stay whole while rows arrive, and end",
     async (list) => {

@@ -1,36 +1,25 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { type Holder, operator, permits, type Role } from "../../core/identity/policy.ts";
-import { aFinal, anAdmission, aPerson, aSession, aToken } from "../contract/storage-samples.ts";
-import { adminToken, type Answered, type Api, apis } from "./server.ts";
+import { permits, type Role } from "../../core/identity/policy.ts";
+import { aPerson } from "../contract/storage-samples.ts";
+import { type Answered, type Api, apis } from "./server.ts";
+import { askAs, filled, memberOf as of, newTenant, type Tenant, unknownId } from "./tenants.ts";
 
 /**
  * Two accounts that know nothing of each other: `a` with `a1` below it, and `b`, whose names all hold a canary. People of
  * `a` see `a` and `a1`, whatever they ask for, and `b` is to them as if it did not exist.
  */
 const canary = "canary-of-b";
-const unknownId = "0190a1b2-0000-7000-8000-000000000000";
 
 const newApi = apis();
 let api: Api;
 let a: Tenant;
 let a1: Tenant;
 let b: Tenant;
-interface Tenant {
-  readonly account: string;
-  readonly key: string;
-  readonly budget: string;
-  readonly limit: string;
-  readonly call: string;
-  readonly person: string;
-  readonly token: string;
-  readonly session: string;
-}
-
 beforeAll(async () => {
   api = await newApi();
-  a = await tenant("alpha", null);
-  a1 = await tenant("alpha below", a.account);
-  b = await tenant(canary, null);
+  a = await newTenant(api, "alpha", null);
+  a1 = await newTenant(api, "alpha below", a.account);
+  b = await newTenant(api, canary, null);
   for (const role of ["owner", "admin", "viewer"] as const) api.holders.set(role, of(role, a.account));
 });
 
@@ -145,6 +134,17 @@ describe("people of an account", () => {
     expect((await ask("viewer", "GET", `/api/usage?under=${b.account}`)).body.total.calls).toBe(0);
   });
 
+  test("are what the operator asks for too, by an account with all below it", async () => {
+    for (const list of ["calls", "calls/export", "ledger", "ledger/export", "ledger/balances"]) {
+      const path = `/api/${list}?under=${a.account}`;
+      const { status, text } = await ask(null, "GET", path);
+      const told = [a, a1, b].map(({ account }) => text.includes(account));
+      expect([path, status, told]).toEqual([path, 200, [true, true, false]]);
+      const none = await ask("admin", "GET", `/api/${list}?under=${b.account}`);
+      expect([path, none.status, none.text.includes(b.account)]).toEqual([path, 200, false]);
+    }
+  });
+
   test("who are members see the calls of their own account, without those below it, and nothing else", async () => {
     api.holders.set("member", of("member", a.account));
     const { body } = await ask("member", "GET", "/api/me/calls");
@@ -243,70 +243,11 @@ describe("people of an account", () => {
 
 const isForeign = (path: string): boolean => Object.values(b).some((id) => path.endsWith(`/${id}`));
 
+const ask = (role: Role | null, method: string, path: string, body?: object): Promise<Answered> =>
+  askAs(api, role, method, path, body);
+
 /** The ids of what is `b`'s, without the one that a filter may say back. */
 const ofB = (): readonly string[] => [canary, b.key, b.budget, b.limit, b.call, b.person];
-
-const of = (role: Role, accountId: string): Holder => ({
-  ...operator,
-  kind: "api-token",
-  id: unknownId.replace(/0$/, "1"),
-  name: role,
-  role,
-  accountId,
-});
-
-/** By the token of the role; `null`: by the admin token. */
-async function ask(role: Role | null, method: string, path: string, body?: object): Promise<Answered> {
-  const answered = await api.send(method, path, {
-    headers: {
-      authorization: `Bearer ${role ?? adminToken}`,
-      ...(body !== undefined && { "content-type": "application/json" }),
-    },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  const text = await answered.text();
-  const isJson = answered.headers.get("content-type")?.startsWith("application/json") === true;
-  return { status: answered.status, headers: answered.headers, text, body: isJson ? JSON.parse(text) : null };
-}
-
-async function tenant(name: string, parentId: string | null): Promise<Tenant> {
-  const account: string = (await api.admin("POST", "/api/accounts", { name, parentId })).body.id;
-  const key = (await api.admin("POST", "/api/keys", { name, accountId: account })).body;
-  const scope = { kind: "account", id: account };
-  const budget: string = (await api.admin("POST", "/api/budgets", { scope, usd: 100, window: "day" })).body.id;
-  const limit: string = (await api.admin("POST", "/api/limits", { scope, requestsPerMinute: 5 })).body.id;
-  await api.admin("POST", "/api/ledger/credits", { accountId: account, usd: 50, note: name });
-  const line = await api.database.accounts.lineage(account, api.clock.now());
-  const scopes = line.map(({ id }) => ({ kind: "account", id }) as const);
-  const admission = anAdmission({ accountId: account, keyId: key.id, principal: name, scopes });
-  expect(await api.database.ledger.admit(admission)).toMatchObject({ admitted: true });
-  await api.database.ledger.finish(aFinal(admission.callId));
-  const person = aPerson({ name, accountId: account, role: "viewer" });
-  await api.database.people.create(person);
-  const token = aToken({ name });
-  await api.database.people.addToken(person.id, token);
-  const session = aSession({ personId: person.id, createdMs: api.clock.now(), expiresMs: api.clock.now() + 1_000_000 });
-  await api.database.sessions.create(`digest of ${name}`, session);
-  return {
-    account,
-    key: key.id,
-    budget,
-    limit,
-    call: admission.callId,
-    person: person.id,
-    token: token.id,
-    session: session.id,
-  };
-}
-
-const kinds: Readonly<Record<string, keyof Tenant>> = {
-  keys: "key",
-  accounts: "account",
-  budgets: "budget",
-  calls: "call",
-  limits: "limit",
-  people: "person",
-};
 
 const objectRoutes = () =>
   api.routes.flatMap(({ method, path, permission }) =>
@@ -314,15 +255,6 @@ const objectRoutes = () =>
       ? [{ method, path, permission }]
       : [],
   );
-
-function filled(path: string, owner: Tenant | null): string {
-  const kind = kinds[/^\/api\/(\w+)/.exec(path)?.[1] ?? ""];
-  if (kind === undefined) throw new Error(`say which object ${path} is about`);
-  return path
-    .replace(":id", owner?.[kind] ?? unknownId)
-    .replace(":session", owner?.session ?? unknownId)
-    .replace(":token", owner?.token ?? unknownId);
-}
 
 function bodyFor(method: string, path: string): object | undefined {
   if (method === "PATCH" && path === "/api/budgets/:id") return { usd: 1 };

@@ -158,7 +158,7 @@ test("a second look finds nothing, and everything adds up to what the book says"
   expect(chargesOf(path)).toBe(before + done.chargeDeltaNano);
   expect(await reportOf(database)).toEqual({
     ...report,
-    costNano: report.costNano + done.costDeltaNano,
+    costNano: (report.costNano ?? 0) + done.costDeltaNano,
     chargeNano: report.chargeNano + done.chargeDeltaNano,
   });
   expect(await proofs(database)).toEqual([]);

@@ -110,7 +110,7 @@ export function addedUp(calls: readonly RolledCall[], { from, to }: Range, group
       cacheReadTokens: so.cacheReadTokens + read,
       cacheWriteTokens: so.cacheWriteTokens + write,
       reasoningTokens: so.reasoningTokens + reasoning,
-      costNano: so.costNano + (call.costNano ?? 0),
+      costNano: (so.costNano ?? 0) + (call.costNano ?? 0),
       chargeNano: so.chargeNano + (call.chargeNano ?? 0),
     });
   }

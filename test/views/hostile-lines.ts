@@ -89,6 +89,7 @@ export const line = (text: string) => ({
   inputTokens: 1,
   outputTokens: 2,
   costNano: 3,
+  chargeNano: 3,
   durationMs: 4,
 });
 

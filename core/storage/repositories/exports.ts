@@ -3,7 +3,7 @@ import { GatewayError } from "../../chat/error.ts";
 import { moneyUntil } from "../adjusted.ts";
 import type { UsageRange } from "../database.ts";
 import type { ExportRepository } from "../export.ts";
-import { auditColumns, callColumns, entryColumns, usageColumns } from "../export-columns.ts";
+import { auditColumns, callColumns, entryColumns, told, usageColumns } from "../export-columns.ts";
 import { encodedRows } from "../export-text.ts";
 import { dayMs } from "../range-parts.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
@@ -26,11 +26,12 @@ const partSize: PartSize = { rows: 500, owners: 10_000 };
 export function exportRepository(database: SqliteDatabase, size: PartSize = partSize): ExportRepository {
   const usage = usageReports(database);
   return {
-    calls(filter, { format, after }) {
+    calls(filter, { format, after, withoutCost }) {
       const [before, adjusted] = cursorIn(after) ?? [Number.MAX_SAFE_INTEGER, newestAdjustment(database)];
       const rows = walkedRows(database, filter, before, size.rows, moneyUntil(adjusted));
       const last = rows.length === size.rows ? rows.at(-1) : undefined;
-      return { bytes: encodedRows(format, callColumns, rows, !after), next: last ? `${last.seq}-${adjusted}` : null };
+      const columns = told(callColumns, withoutCost);
+      return { bytes: encodedRows(format, columns, rows, !after), next: last ? `${last.seq}-${adjusted}` : null };
     },
     entries(filter, { format, after }) {
       const [before] = cursorIn(after) ?? [Number.MAX_SAFE_INTEGER];
@@ -44,8 +45,8 @@ export function exportRepository(database: SqliteDatabase, size: PartSize = part
       const last = rows.length === size.rows ? rows.at(-1) : undefined;
       return { bytes: encodedRows(format, auditColumns, rows, !after), next: last ? `${last.seq}-0` : null };
     },
-    usage(range, { format, after }) {
-      const columns = usageColumns(range.groupBy);
+    usage(range, { format, after, withoutCost }) {
+      const columns = told(usageColumns(range.groupBy), withoutCost);
       const slice = sliceAt(database, range, cursorIn(after), size.owners);
       const rows = slice === null ? [] : usage({ ...range, ...slice.span }, slice.owners).data;
       return { bytes: encodedRows(format, columns, rows, !after), next: slice?.next ?? null };

@@ -53,8 +53,8 @@ export function usageReports(database: SqliteDatabase) {
       ...parts.rest.flatMap((span) => queries("rest", groupBy, narrow).all({ ...span, ...values, watermark })),
       ...queries("tail", groupBy, narrow).all({ ...range, ...values, watermark }),
     ];
-    const data = named(database, groupBy, merged(found));
-    return { data, total: data.reduce<UsageSum>(add, nothing) };
+    const sums = merged(found);
+    return { data: named(database, groupBy, sums), total: sums.reduce<Sum>(add, nothing) };
   };
 }
 
@@ -160,7 +160,11 @@ const isCaller = sql` and +${calls.accountRef} = ${sql.placeholder("callerAccoun
 const ownersFrom = sql.placeholder("ownersFrom");
 const ownersTo = sql.placeholder("ownersTo");
 
-interface Found extends UsageSum {
+/** From the books, where a cost is always known. */
+interface Sum extends UsageSum {
+  readonly costNano: number;
+}
+interface Found extends Sum {
   /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
   readonly group: string;
 }
@@ -310,7 +314,7 @@ function compared(left: readonly (string | number | null)[], right: readonly (st
   return 0;
 }
 
-const nothing: UsageSum = {
+const nothing: Sum = {
   calls: 0,
   errors: 0,
   inputTokens: 0,
@@ -322,7 +326,7 @@ const nothing: UsageSum = {
   chargeNano: 0,
 };
 
-const add = (total: UsageSum, row: UsageSum): UsageSum => ({
+const add = (total: Sum, row: Sum): Sum => ({
   calls: total.calls + row.calls,
   errors: total.errors + row.errors,
   inputTokens: total.inputTokens + row.inputTokens,
