@@ -28,7 +28,7 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   const fault = answer.metered.fault ? faultOf(answer.metered.fault) : null;
   headers["content-type"] = answer.contentType;
   call.keeping?.whole(headers, answer.body);
-  const { costNano } = await settle(
+  const { chargeNano } = await settle(
     call,
     {
       status: call.clientGone ? "client_aborted" : fault ? "upstream_error" : "ok",
@@ -40,7 +40,8 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
     },
     services,
   );
-  if (costNano !== null) headers["x-llm-proxy-cost-usd"] = usd(costNano);
+  // What it costs the caller: what the provider bills is the operator's to see.
+  if (chargeNano !== null) headers["x-llm-proxy-cost-usd"] = usd(chargeNano);
   if (!call.clientGone) call.content?.whole(answer.body);
   call.content?.finish();
   // The two types of a body that `Response` takes as they are.

@@ -37,9 +37,9 @@ export async function settle(
   call: Call,
   outcome: Outcome,
   services: Services,
-): Promise<{ readonly costNano: number | null }> {
+): Promise<{ readonly chargeNano: number | null }> {
   const { admitted } = call;
-  if (call.ended || !admitted) return { costNano: null };
+  if (call.ended || !admitted) return { chargeNano: null };
   call.ended = true;
   leaveLists(call, services);
   const { usage, source } = usedBy(call, outcome, admitted, services.ratios);
@@ -82,7 +82,7 @@ export async function settle(
     services.limits.output.learn(outcome.target, usage.outputTokens);
   await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
   tellObservers(recordOf(call, final), services);
-  return { costNano: final.costNano };
+  return { chargeNano: final.chargeNano };
 }
 
 /** A call that was refused after its caller was known: a row, but no hold and no cost. */

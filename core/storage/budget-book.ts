@@ -109,18 +109,18 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       }),
   );
 
-  // Of rolling hours: there would be one for each minute of each budget, for ever.
+  // Of rolling hours: there would be one for each minute of each budget, for ever. A row ends where the next one starts, so
+  // none goes while an older one is still needed: after a reset within its minutes the older would seem to reach further.
   const deleteRows = hotStatement(
     client,
-    database
-      .delete(budgetWindows)
-      .where(
-        and(
-          eq(budgetWindows.budgetRef, sql.placeholder("ref")),
-          lt(budgetWindows.startMs, sql.placeholder("startMs")),
-          eq(budgetWindows.heldNano, 0),
-        ),
+    database.delete(budgetWindows).where(
+      and(
+        eq(budgetWindows.budgetRef, sql.placeholder("ref")),
+        lt(budgetWindows.startMs, sql.placeholder("startMs")),
+        sql`not exists (select 1 from ${budgetWindows} held where held.budget_ref = ${budgetWindows.budgetRef}
+            and held.start_ms <= ${budgetWindows.startMs} and held.held_nano <> 0)`,
       ),
+    ),
   );
 
   const live = (ref?: number) =>

@@ -66,6 +66,9 @@ describe("a price that is set while the proxy serves", () => {
 describe("the charge", () => {
   test("follows the terms of the file, and those that are set for an account", async () => {
     expect(await ask("dear")).toMatchObject({ cost_nano: 1_200_000, charge_nano: 1_800_000 });
+    // The caller is told what it is charged, not what the provider bills.
+    const told = await call(gateway, key.key, chat("mock/dear"));
+    expect(told.headers.get("x-llm-proxy-cost-usd")).toBe("0.001800000");
     await gateway.admin("POST", "/api/prices/charges", { account: "default", fee: "0.01" });
     const row = await ask("dear");
     expect(row).toMatchObject({ cost_nano: 1_200_000, charge_nano: 11_200_000 });
