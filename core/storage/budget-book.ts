@@ -110,7 +110,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
   );
 
   // Of rolling hours: there would be one for each minute of each budget, for ever. A row ends where the next one starts, so
-  // none goes while an older one is still needed: after a reset within its minutes the older would seem to reach further.
+  // none goes that began in the part of an older one that is still needed: after a reset the older would reach further.
   const deleteRows = hotStatement(
     client,
     database.delete(budgetWindows).where(
@@ -118,7 +118,8 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
         eq(budgetWindows.budgetRef, sql.placeholder("ref")),
         lt(budgetWindows.startMs, sql.placeholder("startMs")),
         sql`not exists (select 1 from ${budgetWindows} held where held.budget_ref = ${budgetWindows.budgetRef}
-            and held.start_ms <= ${budgetWindows.startMs} and held.held_nano <> 0)`,
+            and held.held_nano <> 0 and held.start_ms <= ${budgetWindows.startMs}
+            and held.start_ms > ${budgetWindows.startMs} - ${sql.placeholder("partMs")})`,
       ),
     ),
   );
@@ -277,8 +278,9 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       for (const { ref, startMs, spentNano, heldNano } of touched) writeRow.run({ ref, startMs, spentNano, heldNano });
       // Only now: what is not written yet must not be forgotten. Older rows are read again when a call ends in one.
       for (const { ref } of touched) {
-        const fromMs = prune(byRef.get(ref));
-        if (fromMs !== null) deleteRows.run({ ref, startMs: fromMs });
+        const budget = byRef.get(ref);
+        const fromMs = prune(budget);
+        if (fromMs !== null) deleteRows.run({ ref, startMs: fromMs, partMs: (budget?.hours ?? 0) * 60_000 });
       }
       touched.clear();
     },
