@@ -86,7 +86,7 @@ export const LoginIssuerSchema = t.Object(
       {
         maxItems: 1_000,
         default: [],
-        description: "Only verified addresses of these domains sign in. Default: any, verified or not.",
+        description: "Only verified addresses of these domains sign in. Default: every address, verified or not.",
       },
     ),
     createPeople: t.Boolean({

@@ -12,7 +12,7 @@ export interface Mapping {
   readonly claims: ClaimNames;
   /** The first that fits counts. `group` absent: everybody. */
   readonly roles: readonly { readonly group?: string; readonly role: Role; readonly account?: string }[];
-  /** Verified addresses of these alone; none: any, verified or not. */
+  /** Verified addresses of these alone; empty: every address, verified or not. */
   readonly domains: readonly string[];
 }
 

@@ -166,7 +166,7 @@ const refusal = ({ type, code, param }: VendorError): ErrorDetails => ({
 });
 
 /**
- * RFC 9110 §10.2.3: seconds, or a date; and OpenAI's `retry-after-ms`. `null`: any other form is no advice, nor is a time
+ * RFC 9110 §10.2.3: seconds, or a date; and OpenAI's `retry-after-ms`. `null`: another form is no advice, nor is a time
  * in the past.
  */
 export function retryAfterMs(headers: Headers, nowMs: number): number | null {
