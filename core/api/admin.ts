@@ -17,7 +17,7 @@ import type { KeyServiceDependencies } from "./key-service.ts";
 import { jsonOf } from "./json-body.ts";
 import { keyRoutes } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
-import type { LimitService } from "./limit-service.ts";
+import type { LimitService } from "../identity/limits.ts";
 import { limitRoutes } from "./limits.ts";
 import { limitsWithin } from "./limits-within.ts";
 import { openapi } from "./openapi.ts";

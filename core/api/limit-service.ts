@@ -4,7 +4,8 @@ import { type LimitUse, remainingOf } from "../chat/limit.ts";
 import { limitFault } from "../config/limit-fault.ts";
 import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
-import type { LimitBook, LimitRule } from "../pipeline/limit-book.ts";
+import type { LimitBook } from "../pipeline/limit-book.ts";
+import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import {
   type Limit,
@@ -15,7 +16,7 @@ import {
   type RateLimiter,
 } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
-import type { Database, Page, PageQuery } from "../storage/database.ts";
+import type { Database } from "../storage/database.ts";
 import type { LimitRow } from "../storage/limit.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
 import { missing, notEnforced } from "./keys.ts";
@@ -37,36 +38,6 @@ export const LimitChangeSchema = t.Object(
   },
   { additionalProperties: false, minProperties: 1 },
 );
-
-/** Limits as lists and pages show them. */
-export interface ShownLimit extends Omit<LimitRule, "source"> {
-  /** `instance`: the options of a `rate-limit` instance. */
-  readonly source: LimitRule["source"] | "instance";
-  /** `null`: of the file. */
-  readonly createdMs: number | null;
-  /** Where each of them stands now, in the order of `limits`; `null`: it counts many apart. */
-  readonly use: readonly LimitUse[] | null;
-}
-
-/** What limits go through, whoever asks: the API or the dashboard. A change holds for the next call. */
-export interface LimitService {
-  /** Newest first, then those of the file and of the instances. `scope`: only those on it, whose ids are named. */
-  list(query: PageQuery & { readonly scope?: LimitScope }): Promise<Page<ShownLimit>>;
-  get(id: string): Promise<ShownLimit | null>;
-  create(input: unknown): Promise<ShownLimit>;
-  /** `null`: no such limit that may be changed: those of the file are not. */
-  change(id: string, input: unknown): Promise<ShownLimit | null>;
-  remove(id: string): Promise<boolean>;
-  /** Where limits stand that are written elsewhere, as those of a key. */
-  use(scope: LimitScope, limits: Limits): Promise<readonly LimitUse[] | null>;
-  /** What calls met since the start of the process. */
-  met(): readonly {
-    readonly scope: string;
-    readonly measure: string;
-    readonly enforced: boolean;
-    readonly count: number;
-  }[];
-}
 
 export interface LimitServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId" | "enforces"> {
   readonly database: Pick<Database, "accounts" | "keys" | "limits">;

@@ -3,7 +3,8 @@ import { GatewayError } from "../chat/error.ts";
 import { LimitSchema } from "../config/schema.ts";
 import type { LimitScope } from "../plugin/plugin.ts";
 import { missing } from "./keys.ts";
-import { limitAnswer, LimitChangeSchema, type LimitService } from "./limit-service.ts";
+import type { LimitService } from "../identity/limits.ts";
+import { limitAnswer, LimitChangeSchema } from "./limit-service.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 
 const QuerySchema = t.Object(

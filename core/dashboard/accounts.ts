@@ -4,6 +4,7 @@ import type { AccountSummary } from "../storage/database.ts";
 import { accountTermsModel, parseAccountTerms } from "./account-terms.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { limitLines } from "./limit-lines.ts";
+import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -58,6 +59,12 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
     return visit.page(account.name, "accounts", main, { status, history: { kind: "account", id } });
   }
 
+  const changing = changesOf({
+    pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
+    again: (visit, error) => showOne(visit, visit.params["id"] ?? "", error, 422),
+    version,
+  });
+
   return [
     {
       method: "GET",
@@ -88,41 +95,21 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       method: "POST",
       path: "/dashboard/accounts/:id",
       permission: "accounts.write",
-      answer: async (visit) => {
-        const id = visit.params["id"] ?? "";
-        try {
-          const change = isTerms(visit) ? parseAccountTerms(visit.form) : placeOf(visit.form);
-          const changed = await money.accounts.change(id, change);
-          return changed === null ? errorPage(visit.request, 404, version) : redirect(pathOf(id));
-        } catch (error) {
-          return await showOne(visit, id, refusalOf(error), 422);
-        }
-      },
+      answer: changing((visit, id) =>
+        money.accounts.change(id, isTerms(visit) ? parseAccountTerms(visit.form) : placeOf(visit.form)),
+      ),
     },
     {
       method: "POST",
       path: "/dashboard/accounts/:id/state",
       permission: "accounts.write",
-      answer: async (visit) => {
-        const id = visit.params["id"] ?? "";
-        const disabled = visit.form.get("disabled") === "true";
-        const changed = await money.accounts.change(id, { disabled });
-        return changed === null ? errorPage(visit.request, 404, version) : redirect(pathOf(id));
-      },
+      answer: changing(({ form }, id) => money.accounts.change(id, { disabled: form.get("disabled") === "true" })),
     },
     {
       method: "POST",
       path: "/dashboard/accounts/:id/removal",
       permission: "accounts.write",
-      answer: async (visit) => {
-        const id = visit.params["id"] ?? "";
-        try {
-          const removed = await database.accounts.remove(id);
-          return removed ? redirect("/dashboard/accounts") : errorPage(visit.request, 404, version);
-        } catch (error) {
-          return await showOne(visit, id, refusalOf(error), 422);
-        }
-      },
+      answer: changing(async (_, id) => database.accounts.remove(id), "/dashboard/accounts"),
     },
   ];
 }

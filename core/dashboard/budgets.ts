@@ -5,6 +5,7 @@ import { segment } from "../../views/html.ts";
 import { allAccounts } from "./accounts.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { parseLastDay } from "./last-day.ts";
+import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -37,17 +38,11 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     });
   }
 
-  /** A change that ends on the page of its budget, or beside it with what is wrong. */
-  const changing =
-    (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) => async (visit: Visit) => {
-      const id = visit.params["id"] ?? "";
-      try {
-        const done = await change(visit, id);
-        return done ? redirect(to ?? pathOf(id)) : errorPage(visit.request, 404, version);
-      } catch (error) {
-        return await showOne(visit, refusalOf(error), 422);
-      }
-    };
+  const changing = changesOf({
+    pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
+    again: (visit, error) => showOne(visit, error, 422),
+    version,
+  });
 
   return [
     {

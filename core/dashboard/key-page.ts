@@ -7,7 +7,8 @@ import { keyState } from "./keys.ts";
 import { parseContent, parseMetadata, wordsOf, writtenMetadata } from "./key-input.ts";
 import { parseLastDay } from "./last-day.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
-import { errorPage, redirect } from "./page.ts";
+import { changesOf } from "./change.ts";
+import { errorPage } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
@@ -73,15 +74,11 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
     return visit.page(row.name, "keys", keyPage(model), { status, history: { kind: "key", id: row.id } });
   }
 
-  /** A change, and then the page again: with what is wrong, where something is. */
-  const changing = (change: (visit: Visit, id: string) => Promise<KeyRow | null>) => async (visit: Visit) => {
-    try {
-      const row = await change(visit, idOf(visit));
-      return row ? redirect(pathOf(row.id)) : errorPage(visit.request, 404, version);
-    } catch (error) {
-      return await show(visit, { error: refusalOf(error), status: 422 });
-    }
-  };
+  const changing = changesOf({
+    pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
+    again: (visit, error) => show(visit, { error, status: 422 }),
+    version,
+  });
 
   return [
     { method: "GET", path: "/dashboard/keys/:id", permission: "keys.read", answer: (visit) => show(visit) },

@@ -2,7 +2,11 @@ import type { LimitLine, LimitPart } from "../../views/limit-table.ts";
 import { limitText, type LimitUse, quantityText } from "../chat/limit.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import { limitFields } from "../plugin/plugin.ts";
-import type { DashboardDatabase, PageLimit } from "./route.ts";
+import type { ShownLimit } from "../identity/limits.ts";
+import type { DashboardDatabase } from "./route.ts";
+
+/** `key`: written on the key itself. */
+type PageLimit = Omit<ShownLimit, "createdMs" | "source"> & { readonly source: ShownLimit["source"] | "key" };
 
 /** Limits as rows of a table, with the names of what they are on. */
 export const limitLines = (

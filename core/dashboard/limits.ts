@@ -4,6 +4,7 @@ import { GatewayError } from "../chat/error.ts";
 import { limitFields } from "../plugin/plugin.ts";
 import { allAccounts } from "./accounts.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
+import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -51,17 +52,11 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     });
   }
 
-  /** A change that ends elsewhere, or on the page of its limit with what is wrong. */
-  const changing =
-    (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) => async (visit: Visit) => {
-      const id = visit.params["id"] ?? "";
-      try {
-        const done = await change(visit, id);
-        return done ? redirect(to ?? pathOf(id)) : errorPage(visit.request, 404, version);
-      } catch (error) {
-        return await showOne(visit, refusalOf(error), 422);
-      }
-    };
+  const changing = changesOf({
+    pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
+    again: (visit, error) => showOne(visit, error, 422),
+    version,
+  });
 
   return [
     {

@@ -6,6 +6,7 @@ import { type Actor, roles } from "../identity/policy.ts";
 import type { PersonRow } from "../storage/people.ts";
 import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
+import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -51,16 +52,11 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
     return visit.page(person.name, "people", main, { status, history: { kind: "person", id: person.id } });
   }
 
-  /** A change that ends on the page of its person, or beside it with what is wrong. */
-  const changing =
-    (change: (visit: Visit, id: string) => Promise<object | boolean | null>, to?: string) => async (visit: Visit) => {
-      try {
-        const done = await change(visit, idOf(visit));
-        return done ? redirect(to ?? pathOf(idOf(visit))) : errorPage(visit.request, 404, version);
-      } catch (error) {
-        return await showOne(visit, null, refusalOf(error), 422);
-      }
-    };
+  const changing = changesOf({
+    pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
+    again: (visit, error) => showOne(visit, null, error, 422),
+    version,
+  });
   /** One that makes something that is shown once. */
   const making = (make: (visit: Visit, id: string) => Promise<MadeSecret | null>) => async (visit: Visit) => {
     try {

@@ -2,8 +2,9 @@ import { segment } from "../../views/html.ts";
 import { providerPage, providersPage } from "../../views/providers.ts";
 import { GatewayError } from "../chat/error.ts";
 import { permits } from "../identity/policy.ts";
-import { errorPage, redirect } from "./page.ts";
-import { filled, refusalOf } from "./refusal.ts";
+import { changesOf } from "./change.ts";
+import { errorPage } from "./page.ts";
+import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 export function providerRoutes({ credentials, version }: PageDependencies): readonly PageRoute[] {
@@ -19,17 +20,12 @@ export function providerRoutes({ credentials, version }: PageDependencies): read
     return visit.page(provider.name, "providers", main, { status: error === null ? 200 : 422 });
   }
 
-  /** What changes a key, or makes one, ends on its provider's page. */
-  const changing = (change: (visit: Visit, provider: string, id: string) => Promise<object | boolean | null>) =>
-    async function answer(visit: Visit): Promise<Response> {
-      const id = visit.params["id"] ?? null;
-      try {
-        const done = await change(visit, providerOf(visit), id ?? "");
-        return done ? redirect(pathOf(providerOf(visit))) : errorPage(visit.request, 404, version);
-      } catch (error) {
-        return show(visit, { at: id, text: refusalOf(error) });
-      }
-    };
+  // What changes a key, or makes one, ends on its provider's page.
+  const changing = changesOf({
+    pathOf: (visit) => pathOf(providerOf(visit)),
+    again: async (visit, text) => show(visit, { at: visit.params["id"] ?? null, text }),
+    version,
+  });
 
   return [
     {
@@ -48,16 +44,16 @@ export function providerRoutes({ credentials, version }: PageDependencies): read
       method: "POST",
       path: "/dashboard/providers/:name/credentials",
       permission: "credentials.write",
-      answer: changing(({ form }, provider) => credentials.create(provider, fieldsOf(form))),
+      answer: changing((visit) => credentials.create(providerOf(visit), fieldsOf(visit.form))),
     },
     {
       method: "POST",
       path: "/dashboard/providers/:name/credentials/:id",
       permission: "credentials.write",
-      answer: changing(({ form }, provider, id) => {
-        const enabled = form.get("enabled");
-        return credentials.change(provider, id, {
-          ...fieldsOf(form),
+      answer: changing((visit, id) => {
+        const enabled = visit.form.get("enabled");
+        return credentials.change(providerOf(visit), id, {
+          ...fieldsOf(visit.form),
           ...(enabled !== null && { enabled: enabled !== "no" }),
         });
       }),
@@ -66,7 +62,7 @@ export function providerRoutes({ credentials, version }: PageDependencies): read
       method: "POST",
       path: "/dashboard/providers/:name/credentials/:id/removal",
       permission: "credentials.write",
-      answer: changing((_, provider, id) => credentials.remove(provider, id)),
+      answer: changing((visit, id) => credentials.remove(providerOf(visit), id)),
     },
   ];
 }

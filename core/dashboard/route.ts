@@ -10,12 +10,13 @@ import type { Actor, Permission } from "../identity/policy.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import type { IssuerLogin } from "../identity/issuer-login.ts";
 import type { SignIn } from "../identity/sign-in.ts";
-import type { Awaitable, Limits, LimitScope, LimitUse, PriceListing } from "../plugin/plugin.ts";
+import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, ModelLine, StandingTerms, UnpricedModel } from "../storage/book.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
-import type { AccountSummary, Database, Page, PageQuery } from "../storage/database.ts";
+import type { AccountSummary, Database, Page } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { PageOptions } from "./page.ts";
+import type { LimitService } from "../identity/limits.ts";
 import type { Sessions } from "../identity/sessions.ts";
 
 /** What the pages read and write. */
@@ -37,7 +38,7 @@ export interface PageDependencies {
   /** What was learned of each model. */
   readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
-  readonly limits: DashboardLimits;
+  readonly limits: LimitService;
   readonly credentials: DashboardCredentials;
   readonly outbox: DashboardOutbox;
   /** `server.publicUrl`: where browsers find this process. */
@@ -112,29 +113,6 @@ export interface DashboardCredentials {
   create(provider: string, input: unknown): Promise<object | null>;
   change(provider: string, id: string, input: unknown): Promise<object | null>;
   remove(provider: string, id: string): Promise<boolean>;
-}
-/** What the pages ask of the limits; as the API's `LimitService`. */
-export interface DashboardLimits {
-  list(query: PageQuery & { readonly scope?: LimitScope }): Promise<Page<PageLimit>>;
-  get(id: string): Promise<PageLimit | null>;
-  create(input: unknown): Promise<PageLimit>;
-  change(id: string, input: unknown): Promise<PageLimit | null>;
-  remove(id: string): Promise<boolean>;
-  use(scope: LimitScope, limits: Limits): Promise<readonly LimitUse[] | null>;
-  met(): readonly {
-    readonly scope: string;
-    readonly measure: string;
-    readonly enforced: boolean;
-    readonly count: number;
-  }[];
-}
-export interface PageLimit {
-  readonly id: string;
-  readonly source: "api" | "file" | "default" | "instance" | "key";
-  readonly scope: { readonly kind: LimitScope["kind"]; readonly id: string | null };
-  readonly limits: Limits;
-  readonly enforce: boolean;
-  readonly use: readonly LimitUse[] | null;
 }
 export interface NewKeyFields {
   readonly name: string;

@@ -55,7 +55,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     try {
       isProbe = services.breakers.enter(target);
       const place = services.bulkheads.enter(target.provider, call.abort.signal);
-      if (place) await inQueue(place, call);
+      if (place) await waiting(call, place);
       hasPlace = true;
       if (services.loads) beginLoad(call, target, services.loads);
       const beganMs = services.loads ? services.now() : 0;
@@ -83,16 +83,12 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     } finally {
       if (hasPlace) services.bulkheads.leave(target.provider);
     }
-    if (waitMs > 0) await waitFor(waitMs, call, services);
+    if (waitMs > 0) {
+      // Nothing is upstream meanwhile: a client that leaves, or the end of the process, ends it at once.
+      call.abort = new AbortController();
+      await waiting(call, services.pause(waitMs, call.abort.signal));
+    }
   }
-}
-
-/** Nothing is upstream meanwhile: a client that leaves, or the end of the process, ends it at once. */
-async function waitFor(ms: number, call: Call, services: Services): Promise<void> {
-  call.abort = new AbortController();
-  call.waits = true;
-  await services.pause(ms, call.abort.signal);
-  call.waits = false;
 }
 
 function beginLoad(call: Call, target: RouteTarget, loads: Loads): void {
@@ -100,10 +96,11 @@ function beginLoad(call: Call, target: RouteTarget, loads: Loads): void {
   call.busyTarget = target;
 }
 
-async function inQueue(place: Promise<void>, call: Call): Promise<void> {
+/** Whoever leaves meanwhile has sent nothing that is still on its way. */
+async function waiting(call: Call, until: Promise<void>): Promise<void> {
   call.waits = true;
   try {
-    await place;
+    await until;
   } finally {
     call.waits = false;
   }

@@ -3,7 +3,7 @@ import { accountService } from "../../core/api/accounts.ts";
 import { KeyChangeSchema } from "../../core/api/key-schemas.ts";
 import { checked } from "../../core/api/route.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
-import type { LimitService } from "../../core/api/limit-service.ts";
+import type { LimitService } from "../../core/identity/limits.ts";
 import { creditService } from "../../core/api/ledger.ts";
 import { GatewayError } from "../../core/chat/error.ts";
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";

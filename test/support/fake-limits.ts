@@ -1,4 +1,5 @@
-import { type LimitService, limitService } from "../../core/api/limit-service.ts";
+import { limitService } from "../../core/api/limit-service.ts";
+import type { LimitService } from "../../core/identity/limits.ts";
 import { fileRules, limitBook } from "../../core/pipeline/limit-book.ts";
 import type { LimitRow } from "../../core/storage/limit.ts";
 import { tokenBucket } from "../../plugins/rate-limit/token-bucket.ts";
