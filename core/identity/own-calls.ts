@@ -1,4 +1,5 @@
 import type { CallRow, Page, PageQuery, UsageSum } from "../storage/database.ts";
+import { noSums } from "../storage/usage-sums.ts";
 import type { Actor } from "./policy.ts";
 import type { TenantDatabase } from "./tenancy.ts";
 
@@ -20,22 +21,10 @@ export async function ownUsage(
   { accountId }: Pick<Actor, "accountId">,
   range: { readonly from: number; readonly to: number },
 ): Promise<UsageSum> {
-  if (accountId === null) return nothing;
+  if (accountId === null) return noSums;
   const { data } = await calls.usage({ ...range, groupBy: ["account"], under: accountId });
   const own = data.find(({ group }) => group.account === accountId);
-  if (!own) return nothing;
+  if (!own) return noSums;
   const { group: _, ...sums } = own;
   return sums;
 }
-
-const nothing: UsageSum = {
-  calls: 0,
-  errors: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  reasoningTokens: 0,
-  costNano: 0,
-  chargeNano: 0,
-};

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import type { AccountLookup, KeyLookup } from "./lookups.ts";
 import type { ChatStream } from "../chat/event.ts";
 import type { Json } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
@@ -33,6 +34,8 @@ export {
 export { quantityText, subjectText } from "../chat/limit.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
+export { boundedText } from "./bounded-text.ts";
+export type { AccountLookup, KeyLookup } from "./lookups.ts";
 export { limitOptions } from "./limit-options.ts";
 export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type RateLimiter } from "./limits.ts";
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
@@ -203,17 +206,6 @@ export interface Principal {
   /** Paths it may call, without the query; `*` matches any part of one. Absent: every one. */
   readonly routes?: readonly string[];
   readonly limits: Limits;
-}
-export interface KeyLookup {
-  /** `null`: not of the form of our keys. Throws `unauthenticated` for an unknown, expired or revoked one, all alike. */
-  find(credential: string, request: Request): Awaitable<Principal | null>;
-}
-export interface AccountLookup {
-  /**
-   * The id of the account with this id, or else of the only one with this name; `null`: none, or several of the name.
-   * From memory for one found before: ask on every call, and a change of the tree holds from the next call on.
-   */
-  find(idOrName: string): Awaitable<string | null>;
 }
 
 // ── rate-limit, billing ───────────────────────────────────────────────────────────────────────────────────────────────

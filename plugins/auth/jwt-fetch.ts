@@ -1,5 +1,5 @@
 import type { JSONWebKeySet, JWK } from "jose";
-import type { Context } from "llm-proxy/plugin";
+import { boundedText, type Context } from "llm-proxy/plugin";
 
 /** For the whole way, discovery included; below the 5 s that core gives to a hook, so that the caller gets our answer. */
 const timeoutMs = 4_000;
@@ -48,7 +48,7 @@ export function keySource({ issuer, jwksUrl, allowHttp }: Source, fetch: Context
       await response.body?.cancel();
       throw new Error(`answered ${response.status}`);
     }
-    return JSON.parse(await textOf(response));
+    return JSON.parse(await boundedText(response, maxBytes));
   }
 }
 
@@ -81,18 +81,6 @@ function publicKey(key: Readonly<Record<string, unknown>>): JWK | null {
     else if (value !== undefined) return null;
   }
   return found;
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw new Error(`larger than ${maxBytes} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from "node:timers";
-import type { Context } from "llm-proxy/plugin";
+import { boundedText, type Context } from "llm-proxy/plugin";
 import { differenceOf, type Snapshot, snapshotsIn, versionOf } from "./price-data.ts";
 
 export interface RefreshOptions {
@@ -49,7 +49,7 @@ export async function refreshed(
 ): Promise<readonly Snapshot[]> {
   const response = await fetch(new Request(url, { signal: AbortSignal.timeout(timeoutMs) }));
   if (response.status !== 200) throw new Error(`answered ${response.status}`);
-  const { entries, held } = differenceOf(await textOf(response), snapshots);
+  const { entries, held } = differenceOf(await boundedText(response, maxBytes), snapshots);
   if (held.length > 0)
     logger.warn({ models: held.slice(0, 50) }, "prices that moved more than tenfold were not taken over");
   if (entries.length === 0) return snapshots;
@@ -58,16 +58,4 @@ export async function refreshed(
   await storage.set(stateKey, { snapshots: all });
   logger.info({ models: entries.length, version: snapshot.version }, "the price data was refreshed");
   return all;
-}
-
-async function textOf(response: Response): Promise<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw new Error(`larger than ${maxBytes} bytes`);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }

@@ -16,6 +16,7 @@ import {
   usageHourly,
 } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { noSums, type WholeSum } from "../usage-sums.ts";
 import { watermarkOf } from "../watermarks.ts";
 
 /** A part of a report, for whoever cannot hold it whole: only of the owners with a reference in `[from, to)`. */
@@ -54,7 +55,7 @@ export function usageReports(database: SqliteDatabase) {
       ...queries("tail", groupBy, narrow).all({ ...range, ...values, watermark }),
     ];
     const sums = merged(found);
-    return { data: named(database, groupBy, sums), total: sums.reduce<Sum>(add, nothing) };
+    return { data: named(database, groupBy, sums), total: sums.reduce<WholeSum>(add, noSums) };
   };
 }
 
@@ -160,11 +161,7 @@ const isCaller = sql` and +${calls.accountRef} = ${sql.placeholder("callerAccoun
 const ownersFrom = sql.placeholder("ownersFrom");
 const ownersTo = sql.placeholder("ownersTo");
 
-/** From the books, where a cost is always known. */
-interface Sum extends UsageSum {
-  readonly costNano: number;
-}
-interface Found extends Sum {
+interface Found extends WholeSum {
   /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
   readonly group: string;
 }
@@ -314,19 +311,7 @@ function compared(left: readonly (string | number | null)[], right: readonly (st
   return 0;
 }
 
-const nothing: Sum = {
-  calls: 0,
-  errors: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  reasoningTokens: 0,
-  costNano: 0,
-  chargeNano: 0,
-};
-
-const add = (total: Sum, row: Sum): Sum => ({
+const add = (total: WholeSum, row: WholeSum): WholeSum => ({
   calls: total.calls + row.calls,
   errors: total.errors + row.errors,
   inputTokens: total.inputTokens + row.inputTokens,

@@ -1,0 +1,19 @@
+import type { UsageSum } from "./database.ts";
+
+/** From the books, where a cost is always known; people of an account are not told it. */
+export interface WholeSum extends UsageSum {
+  readonly costNano: number;
+}
+
+/** Of no call. */
+export const noSums: WholeSum = {
+  calls: 0,
+  errors: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  reasoningTokens: 0,
+  costNano: 0,
+  chargeNano: 0,
+};
