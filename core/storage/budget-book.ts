@@ -313,8 +313,8 @@ function firstRollOut({ hours, rows }: Budget, startMs: number): number | null {
 
 /** Windows of one budget kept in memory: the current one, and those in which calls in flight began. */
 const maxWindows = 4;
-/** Twice the hours, because a call may have started some time before it is admitted. */
-const keptFrom = (hours: number, atMs: number): number => atMs - 2 * hours * 3_600_000;
+/** Twice the hours, because a call may have started as long before it is admitted; with the part that it began in. */
+const keptFrom = (hours: number, atMs: number): number => atMs - 2 * hours * 3_600_000 - hours * 60_000;
 
 /** Returns what rows no call will count in any more start before; `null`: nothing is over. */
 function prune(budget: Budget | undefined): number | null {

@@ -94,7 +94,9 @@ const summed = (calls: readonly Counted[]): Sums => ({
   heldNano: calls.reduce((sum, { heldNano }) => sum + heldNano, 0),
 });
 
-const hoursOf = ({ row }: Budget): number | null => (/^\d/.test(row.window) ? Number.parseInt(row.window, 10) : null);
+/** Of a window that rolls; `null`: it does not. */
+export const hoursOf = ({ row }: Budget): number | null =>
+  /^\d/.test(row.window) ? Number.parseInt(row.window, 10) : null;
 const lastReset = ({ resets }: Budget, atMs: number): number => resets.findLast((ms) => ms <= atMs) ?? 0;
 const partOf = (hours: number, atMs: number): number => Math.floor(atMs / (hours * 60_000));
 

@@ -159,6 +159,31 @@ describe("windows", () => {
     await later.close();
   });
 
+  test("rolling hours keep what a call may count that started an hour before, also of one admitted after a reset", async () => {
+    const startMs = Math.ceil(sampleMs / 60_000) * 60_000;
+    const clock = { nowMs: startMs };
+    const database = await openAt(folder.file(), () => clock.nowMs);
+    const { id } = await database.budgets.create(aBudget({ window: "1h", limitNano: 1_000, createdMs: startMs }));
+    const spend = async (startedMs: number, nano: number) => {
+      const need = { inputNano: nano, outputNano: 0, expectedNano: nano, outputTokens: 1, leastOutputTokens: 1 };
+      const admission = anAdmission({ startedMs, need });
+      const result = await database.ledger.admit(admission);
+      if (result.admitted) await database.ledger.finish(aFinal(admission.callId, { chargeNano: nano }));
+      return result;
+    };
+    await spend(startMs, 900);
+    for (const minute of [70, 80, 90, 100]) {
+      clock.nowMs = startMs + minute * 60_000;
+      await spend(clock.nowMs, 1);
+    }
+    clock.nowMs = startMs + 120 * 60_000 + 30_000;
+    await database.budgets.reset(id);
+    clock.nowMs += 1;
+    await spend(clock.nowMs, 1);
+    expect(await spend(clock.nowMs - 3_600_000, 200)).toMatchObject({ admitted: false, neededNano: 200 });
+    await database.close();
+  });
+
   describe("v_budget", () => {
     const path = folder.file();
     const shownWindows = [...windows, "1h", "5h", "168h"].map((window) => terms(window as BudgetWindow));
