@@ -1,5 +1,6 @@
 import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
+import type { TrafficSources } from "../pipeline/traffic.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
@@ -11,7 +12,7 @@ import { callRoutes } from "./calls.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf, type Gate } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
-import { type ProviderHealth, providerHealthRoutes } from "./provider-health.ts";
+import { providerHealthRoutes } from "./provider-health.ts";
 import { exportRoutes } from "./exports.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
 import { jsonOf } from "./json-body.ts";
@@ -41,7 +42,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly limits: LimitService;
   readonly credentials: CredentialService;
   readonly ratios: Pick<Ratios, "list">;
-  readonly health: ProviderHealth;
+  readonly health: TrafficSources;
   readonly reprice: RepriceCalls;
   readonly outbox: OutboxRouteDependencies["outbox"];
   readonly version: string;

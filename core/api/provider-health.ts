@@ -1,34 +1,28 @@
-import type { Services } from "../pipeline/services.ts";
+import { type TrafficSources, trafficOf } from "../pipeline/traffic.ts";
 import type { ApiRoute } from "./route.ts";
 
-export type ProviderHealth = Pick<Services, "providers" | "breakers" | "bulkheads">;
-
 /** How providers do: read from memory, as of this process. */
-export const providerHealthRoutes = ({ providers, breakers, bulkheads }: ProviderHealth): readonly ApiRoute[] => [
+export const providerHealthRoutes = (sources: TrafficSources): readonly ApiRoute[] => [
   {
     method: "GET",
     path: "/api/providers/health",
     permission: "providers.read",
     summary:
-      "How each provider does now: requests that wait for its answer, calls that wait for a place, and the breakers of its models that failed lately.",
+      "How each provider does now: calls that are with it, requests of these that wait for its answer, calls that wait for a place, and the breakers of its models that failed lately.",
     query: null,
     body: null,
     status: 200,
-    answer: async () => {
-      const places = new Map(bulkheads.list().map(({ provider, ...place }) => [provider, place]));
-      const failing = Map.groupBy(breakers.list(), ({ provider }) => provider);
-      return {
-        data: [...providers.keys()].map((name) => ({
-          name,
-          ...(places.get(name) ?? { waiting: 0, queued: 0 }),
-          breakers: (failing.get(name) ?? []).map(({ provider: _, sinceMs, nextProbeMs, ...breaker }) => ({
-            ...breaker,
-            since: sinceMs,
-            nextProbe: nextProbeMs,
-          })),
+    answer: async () => ({
+      data: [...trafficOf(sources)].map(([name, { breakers, ...traffic }]) => ({
+        name,
+        ...traffic,
+        breakers: breakers.map(({ provider: _, sinceMs, nextProbeMs, ...breaker }) => ({
+          ...breaker,
+          since: sinceMs,
+          nextProbe: nextProbeMs,
         })),
-        next: null,
-      };
-    },
+      })),
+      next: null,
+    }),
   },
 ];

@@ -14,6 +14,7 @@ import type { RequestAudit } from "../identity/request-audit.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
+import { trafficOf } from "../pipeline/traffic.ts";
 import type { ServerDependencies } from "../server.ts";
 import type { Database } from "../storage/database.ts";
 
@@ -67,6 +68,7 @@ export function surfaceOf({
     limits: place === null ? limits : limitsWithin(limits, place),
     keys: service,
     estimates: ratios.list,
+    traffic: () => trafficOf(services),
     now,
     sessions,
     verifyAdminToken: (token: string) => admin.verify(token),

@@ -1,22 +1,28 @@
 import { segment } from "../../views/html.ts";
-import { providerPage, providersPage } from "../../views/providers.ts";
+import { providerNow, providerPage } from "../../views/provider.ts";
+import { type ListedProvider, providerList, providersPage } from "../../views/providers.ts";
 import { GatewayError } from "../chat/error.ts";
 import { permits } from "../identity/policy.ts";
 import { changesOf } from "./change.ts";
-import { errorPage } from "./page.ts";
+import { errorPage, htmlResponse, wantsPart } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function providerRoutes({ credentials, version }: PageDependencies): readonly PageRoute[] {
+export function providerRoutes({ credentials, traffic, now, version }: PageDependencies): readonly PageRoute[] {
   const pathOf = (provider: string) => `/dashboard/providers/${segment(provider)}`;
   const providerOf = ({ params }: Visit) => params["name"] ?? "";
+  const listed = (): readonly ListedProvider[] => {
+    const current = traffic();
+    return credentials.providers().map((provider) => ({ ...provider, traffic: current.get(provider.name) ?? null }));
+  };
+  const found = (visit: Visit) => listed().find(({ name }) => name === providerOf(visit)) ?? null;
 
   /** `error.at`: the key that was to be changed, `null` for a new one. What was typed as a key is not shown again. */
   function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null): Response {
-    const provider = credentials.providers().find(({ name }) => name === providerOf(visit));
+    const provider = found(visit);
     if (!provider) return errorPage(visit.request, 404, version);
     const csrf = permits(visit.actor, "credentials.write") ? visit.csrf : null;
-    const main = providerPage({ provider, error, csrf });
+    const main = providerPage({ provider, error, csrf, nowMs: now() });
     return visit.page(provider.name, "providers", main, { status: error === null ? 200 : 422 });
   }
 
@@ -32,13 +38,19 @@ export function providerRoutes({ credentials, version }: PageDependencies): read
       method: "GET",
       path: "/dashboard/providers",
       permission: "credentials.read",
-      answer: async (visit) => visit.page("Providers", "providers", providersPage(credentials.providers())),
+      answer: async ({ request, page }) =>
+        wantsPart(request)
+          ? htmlResponse(providerList(listed()))
+          : page("Providers", "providers", providersPage(listed())),
     },
     {
       method: "GET",
       path: "/dashboard/providers/:name",
       permission: "credentials.read",
-      answer: async (visit) => show(visit),
+      answer: async (visit) => {
+        const provider = wantsPart(visit.request) ? found(visit) : null;
+        return provider ? htmlResponse(providerNow(provider, now())) : show(visit);
+      },
     },
     {
       method: "POST",

@@ -3,6 +3,7 @@ import type { EstimateLine } from "../../views/estimates.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import type { ProviderLine } from "../../views/providers.ts";
+import type { TrafficLine } from "../../views/traffic.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { KeySessions } from "../identity/key-sessions.ts";
 import type { SelfService } from "../identity/self.ts";
@@ -40,6 +41,8 @@ export interface PageDependencies {
   readonly money: DashboardMoney;
   readonly limits: LimitService;
   readonly credentials: DashboardCredentials;
+  /** How each provider does now. */
+  readonly traffic: () => ReadonlyMap<string, TrafficLine>;
   readonly outbox: DashboardOutbox;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;

@@ -27,6 +27,7 @@ const routes = dashboardRoutes({
   },
   limits: fakeLimits(fakeDatabase()),
   credentials: noCredentials,
+  traffic: () => new Map(),
   outbox: fakeOutbox(),
   publicUrl: "http://localhost:8787",
   now: () => 0,

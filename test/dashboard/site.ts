@@ -35,6 +35,7 @@ export interface SiteOptions {
   readonly outbox?: DashboardDependencies["outbox"];
   readonly clientAddress?: DashboardDependencies["clientAddress"];
   readonly credentials?: DashboardDependencies["credentials"];
+  readonly traffic?: DashboardDependencies["traffic"];
 }
 
 export const noCredentials: DashboardDependencies["credentials"] = {
@@ -56,6 +57,7 @@ export function site({
   outbox = fakeOutbox(),
   clientAddress,
   credentials = noCredentials,
+  traffic = () => new Map(),
 }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
   const clock = { nowMs: startMs };
@@ -84,6 +86,7 @@ export function site({
     },
     limits: limitsHere,
     credentials,
+    traffic,
     outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),
     estimates: () => estimates,

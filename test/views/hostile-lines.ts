@@ -1,5 +1,5 @@
 import type { AlertsModel } from "../../views/alerts.ts";
-import type { ProviderLine } from "../../views/providers.ts";
+import type { ListedProvider } from "../../views/providers.ts";
 import type { AuditLine } from "../../views/audit.ts";
 import type { LimitLine } from "../../views/limit-table.ts";
 
@@ -122,7 +122,7 @@ export const alertsModel = (text: string): AlertsModel => ({
   csrf: "c",
 });
 
-export const providerLine = (text: string): ProviderLine => ({
+export const providerLine = (text: string): ListedProvider => ({
   name: text,
   plugin: text,
   host: text,
@@ -141,4 +141,17 @@ export const providerLine = (text: string): ProviderLine => ({
     requests: 1,
     changedMs: 5,
   })),
+  traffic: {
+    open: 3,
+    waiting: 2,
+    queued: 1,
+    breakers: (["open", "half-open", "closed"] as const).map((state) => ({
+      model: text,
+      state,
+      reason: text,
+      consecutiveFailures: 5,
+      sinceMs: 5,
+      nextProbeMs: state === "closed" ? null : 9,
+    })),
+  },
 });

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
 import { alertsPage } from "../../views/alerts.ts";
-import { providerPage, providersPage } from "../../views/providers.ts";
+import { providerPage } from "../../views/provider.ts";
+import { providersPage } from "../../views/providers.ts";
 import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
@@ -138,7 +139,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     }),
   limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
   providers: (text) => providersPage([providerLine(text)]),
-  provider: (text) => providerPage({ provider: providerLine(text), error: { at: null, text }, csrf: "c" }),
+  provider: (text) => providerPage({ provider: providerLine(text), error: { at: null, text }, csrf: "c", nowMs: 7 }),
   alerts: (text) => alertsPage(alertsModel(text)),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>

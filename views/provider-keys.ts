@@ -1,0 +1,107 @@
+import { html, segment, type Html } from "./html.ts";
+import { type CredentialLine, keyOfFile, type ProviderLine, providerPath } from "./providers.ts";
+import { chip, name, time } from "./text.ts";
+
+export interface ProviderKeysModel {
+  readonly provider: ProviderLine;
+  /** What is wrong with what was typed; `at`: the key it is about, or `null` for a new one. */
+  readonly error: { readonly at: string | null; readonly text: string } | null;
+  /** `null`: the visitor may change nothing here. */
+  readonly csrf: string | null;
+}
+
+/** Keys of upstream accounts: the file's, and those that are stored. */
+export const providerKeys = ({
+  provider,
+  error,
+  csrf,
+}: ProviderKeysModel): Html => html`<h2 id="keys">Keys ${provider.fileKey !== null && html`<span class="hint">of the file: ${keyOfFile(provider)}</span>`}</h2>
+  ${csrf !== null && provider.takesKeys && newKey(provider, error?.at === null ? error.text : null, csrf)}
+  ${!provider.takesKeys && html`<p class="banner">The plugin ${name(provider.plugin)} takes no key that could be stored here.</p>`}
+  ${
+    provider.credentials.length === 0
+      ? html`<p class="panel empty">No stored keys${provider.fileKey !== null && html`: the one of the file is used`}.</p>`
+      : html`<div class="panel flush">${keyTable(provider.credentials)}</div>`
+  }
+  ${
+    csrf !== null &&
+    provider.credentials.map((credential) =>
+      changes(provider, credential, error?.at === credential.id ? error.text : null, csrf),
+    )
+  }`;
+
+const token = (csrf: string): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
+
+const keyTable = (credentials: readonly CredentialLine[]): Html => html`<div class="scroll"><table class="cards">
+  <thead><tr><th scope="col">Name</th><th scope="col">Key</th><th scope="col">State</th><th scope="col" class="num">Weight</th><th scope="col" class="num">Requests</th><th scope="col">Entered</th></tr></thead>
+  <tbody>${credentials.map(
+    (credential) => html`<tr>
+    <td>${name(credential.name)}</td>
+    <td data-label="Key"><code>${credential.masked}</code></td>
+    <td data-label="State">${stateOf(credential)}</td>
+    <td data-label="Weight" class="num">${credential.weight}</td>
+    <td data-label="Requests" class="num">${credential.requests}</td>
+    <td data-label="Entered">${time(credential.changedMs)}</td>
+  </tr>`,
+  )}</tbody>
+</table></div>`;
+
+function stateOf({ state, restsUntilMs, refusedWith }: CredentialLine): Html {
+  switch (state) {
+    case "active":
+      return chip("good", "active");
+    case "disabled":
+      return chip("quiet", "disabled");
+    case "resting":
+      return html`<span>${chip("warn", "resting")}<span class="sub">answered ${refusedWith}, until ${time(restsUntilMs)}</span></span>`;
+    case "locked":
+      return html`<span>${chip("bad", "locked")}<span class="sub">enter it again: the provider's address has changed, or the master secret</span></span>`;
+    case "unused":
+      return html`<span>${chip("warn", "unused")}<span class="sub">the file has no such provider</span></span>`;
+  }
+}
+
+const newKey = (
+  provider: ProviderLine,
+  error: string | null,
+  csrf: string,
+): Html => html`<details class="panel new" id="new-key"${error !== null && html` open`}>
+  <summary>Store a key</summary>
+  <form method="post" action="${providerPath(provider.name)}/credentials" autocomplete="off">
+    ${token(csrf)}
+    ${error !== null && html`<p class="error" role="alert">${error}</p>`}
+    <div class="fields">
+      <label>Key<input type="password" name="apiKey" required maxlength="4096" autocomplete="off" spellcheck="false"></label>
+      <label>Name<input name="name" maxlength="200" autocomplete="off" placeholder="to tell it from others"></label>
+      <label>Weight<input name="weight" value="1" inputmode="numeric" autocomplete="off"></label>
+    </div>
+    <div class="actions"><button class="primary">Store</button><span class="hint">Encrypted, and never shown again. Used from the next call on, in the place of the file's.</span></div>
+  </form>
+</details>`;
+
+const changes = (
+  provider: ProviderLine,
+  credential: CredentialLine,
+  error: string | null,
+  csrf: string,
+): Html => html`<details class="panel new"${error !== null && html` open`}>
+  <summary>Change ${name(credential.name)} <code>${credential.masked}</code></summary>
+  <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}" autocomplete="off">
+    ${token(csrf)}
+    ${error !== null && html`<p class="error" role="alert">${error}</p>`}
+    <div class="fields">
+      <label>Name<input name="name" value="${credential.name}" required maxlength="200" autocomplete="off"></label>
+      <label>Weight<input name="weight" value="${credential.weight}" required inputmode="numeric" autocomplete="off"></label>
+      <label>Use<select name="enabled">${[
+        ["yes", "is used"],
+        ["no", "is kept, and not used"],
+      ].map(
+        ([value, words]) =>
+          html`<option value="${value}"${(value === "yes") === credential.enabled && html` selected`}>${words}</option>`,
+      )}</select></label>
+      <label>Another key<input type="password" name="apiKey" maxlength="4096" autocomplete="off" spellcheck="false" placeholder="nothing keeps it"></label>
+    </div>
+    <div class="actions"><button class="primary">Save</button></div>
+  </form>
+  <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}/removal">${token(csrf)}<button class="plain danger">Remove</button></form>
+</details>`;
