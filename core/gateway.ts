@@ -12,6 +12,7 @@ import { respond, respondError } from "./pipeline/respond.ts";
 import { permit } from "./pipeline/permit.ts";
 import { openLine } from "./pipeline/scopes.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
+import { stoppedStatus } from "./pipeline/timeouts.ts";
 import { type Outcome, refuse, settle } from "./pipeline/settle.ts";
 
 /** One client call from first byte to last. The order of these lines is the order of the pipeline. */
@@ -84,7 +85,7 @@ async function fail(call: Call, thrown: unknown, services: Services): Promise<Re
 /** No target could be asked for it: that is a refusal of ours, and no failure of theirs. */
 function statusOf(call: Call, error: GatewayError): Outcome["status"] {
   if (call.clientGone) return "client_aborted";
-  if (call.stopped) return "shutdown";
+  if (call.stopped) return stoppedStatus(call.stopped);
   return call.attempts.length === 0 && error.status < 500 ? "refused" : "upstream_error";
 }
 

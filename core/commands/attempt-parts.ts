@@ -4,6 +4,7 @@ import { providerBulkheads } from "../pipeline/bulkhead.ts";
 import { pause } from "../pipeline/pause.ts";
 import { retryBudget } from "../pipeline/retry-budget.ts";
 import type { Services } from "../pipeline/services.ts";
+import { timeoutBook } from "../pipeline/timeouts.ts";
 
 /** What decides whether a target is asked, now or again. */
 export const attemptParts = (
@@ -19,14 +20,13 @@ export const attemptParts = (
 export const gatewaySettings = ({
   maxBodyBytes,
   attempts,
-  timeouts: { firstByteMs, idleMs, stallMs },
+  timeouts,
   disconnect: { drainMs, maxDrains },
 }: Settings): Services["settings"] => ({
   maxBodyBytes,
   attempts,
-  firstByteTimeoutMs: firstByteMs,
-  idleTimeoutMs: idleMs,
-  stallTimeoutMs: stallMs,
+  timeouts: timeoutBook(timeouts),
+  stallTimeoutMs: timeouts.stallMs,
   disconnectDrainMs: drainMs,
   maxDrains,
 });

@@ -9,7 +9,10 @@ export const AttemptsSchema = closed(
       default: 4,
       description: "Requests sent for one call, retries and fallbacks together; 1: the first target, once.",
     }),
-    totalMs: milliseconds(120_000, "No further attempt begins this long after the call came."),
+    totalMs: milliseconds(
+      600_000,
+      "From the arrival of a call to the first byte of its answer, over all attempts; one that still waits is then cut.",
+    ),
     backoffMs: milliseconds(
       250,
       "The same target is asked again after a random wait of up to this, then twice as much, and so on.",

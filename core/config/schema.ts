@@ -6,6 +6,7 @@ import { limitOptions } from "../plugin/limit-options.ts";
 import { DeclaredKeySchema } from "./key-fields.ts";
 import { LoginSchema } from "./login-schema.ts";
 import { closed, maxTimerMs, milliseconds } from "./schema-parts.ts";
+import { TimeoutsSchema } from "./timeouts-schema.ts";
 
 /**
  * The config file as one schema: what is checked, what editors complete and what the README lists. A `description` is
@@ -52,23 +53,7 @@ export const ServerSchema = closed(
       logLevels.map((level) => t.Literal(level)),
       { default: "info", description: "Least severe log line that is written." },
     ),
-    timeouts: closed(
-      {
-        connectMs: milliseconds(10_000, "Wait for a connection to a provider that has not answered lately."),
-        firstByteMs: milliseconds(600_000, "Wait for the first byte of a provider's answer."),
-        idleMs: milliseconds(600_000, "Silence allowed inside a provider's answer."),
-        clientMs: t.Integer({
-          minimum: 1_000,
-          maximum: 255_000,
-          default: 75_000,
-          description:
-            "Silence allowed to a client with a body on its way, or between two requests on its connection; longer than a balancer keeps one idle.",
-        }),
-        stallMs: milliseconds(60_000, "A client that takes nothing of a stream for this long has left."),
-        drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),
-      },
-      "Limits on waiting, in milliseconds.",
-    ),
+    timeouts: TimeoutsSchema,
     attempts: AttemptsSchema,
     breaker: BreakerSchema,
     bulkhead: BulkheadSchema,

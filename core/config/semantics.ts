@@ -11,6 +11,7 @@ import type { ConfigFile } from "./schema.ts";
 export function findingsOf(config: Config, written: ConfigFile): Finding[] {
   return [
     ...checkServer(config),
+    ...checkOverrides(config),
     ...checkLogin(config),
     ...checkSlots(config),
     ...checkAliases(config, written.models),
@@ -33,6 +34,27 @@ function checkServer({ server: { publicUrl, trustedProxies, egress } }: Config):
   for (const [at, entry] of egress.allow.entries())
     if (!isNetwork(entry) && !isHostName(entry))
       findings.push({ path: ["server", "egress", "allow", at], message: `expected ${egressEntry}` });
+  return findings;
+}
+
+/** What is said of a provider, an alias or a target must find it: a slip of the pen would leave it without its limits. */
+function checkOverrides({ server: { timeouts }, provider, models }: Config): Finding[] {
+  const findings: Finding[] = [];
+  const instances = Object.keys(provider);
+  for (const name of Object.keys(timeouts.providers))
+    if (!instances.includes(name))
+      findings.push({
+        path: ["server", "timeouts", "providers", name],
+        at: "key",
+        message: `no provider instance "${name}"${didYouMean(name, instances)}`,
+      });
+  for (const name of Object.keys(timeouts.models))
+    if (!Object.hasOwn(models, name) && !instances.some((instance) => name.startsWith(`${instance}/`)))
+      findings.push({
+        path: ["server", "timeouts", "models", name],
+        at: "key",
+        message: `"${name}" is no alias and no target of a provider${didYouMean(name, Object.keys(models))}`,
+      });
   return findings;
 }
 

@@ -23,7 +23,8 @@ interface Progress {
 /** Asks a provider of the upstream form. Throws what the client is to be told, or the reason why another may be asked. */
 export async function askUpstream(order: Order, slot: UpstreamProvider, progress: Progress): Promise<Answer> {
   const { call, asked, target, services } = order;
-  const { abort } = call;
+  const { abort, ownTimeouts } = call;
+  const connectMs = Math.min(order.limits.connectMs, ownTimeouts?.connectMs ?? Infinity);
   const message = await messageFor(order, slot);
   progress.warn(message.warnings);
   const context = { logger: services.logger, timings: call.timings };
@@ -42,7 +43,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   progress.sent();
   let response: Response;
   try {
-    response = await services.transport(request, abort.signal);
+    response = await services.transport(request, abort.signal, connectMs);
   } catch (cause) {
     if (abort.signal.aborted) throw abort.signal.reason;
     throw unreached(cause);

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Target } from "../plugin/plugin.ts";
+import { attemptsOver } from "./timeouts.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 
 /** When a target that fails is left alone, and how it is found to be well again. */
@@ -192,4 +193,9 @@ export function verdictOf(reason: unknown): Verdict {
   return notItsFault.has(details.code ?? "") ? "unknown" : "failed";
 }
 /** A bad key is the operator's to mend; the others are ours. */
-const notItsFault: ReadonlySet<string> = new Set(["provider_credential", "egress_refused", "client_left"]);
+const notItsFault: ReadonlySet<string> = new Set([
+  "provider_credential",
+  "egress_refused",
+  "client_left",
+  attemptsOver,
+]);

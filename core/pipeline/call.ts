@@ -5,6 +5,7 @@ import type { AttemptRow } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Keeping } from "./keeping.ts";
+import type { OwnTimeouts } from "./timeouts.ts";
 import type { CallContent } from "./content/log.ts";
 import type { Endpoint, Services } from "./services.ts";
 
@@ -29,6 +30,8 @@ export interface Call {
   heldBodyBytes: number;
   /** It is the first one with its `Idempotency-Key`; `null`: it has none. */
   keeping: Keeping | null;
+  /** What the caller itself allows; `null`: it says nothing. */
+  ownTimeouts: OwnTimeouts | null;
   readonly attempts: AttemptRow[];
   /** What the last attempt had told of itself when it failed; `null`: nothing. */
   spoilt: Metered | null;
@@ -71,6 +74,7 @@ export const openCall = (
     content: null,
     heldBodyBytes: 0,
     keeping: null,
+    ownTimeouts: null,
     attempts: [],
     spoilt: null,
     warnings: [],

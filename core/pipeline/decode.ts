@@ -6,6 +6,7 @@ import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
 import type { Call } from "./call.ts";
 import type { Services } from "./services.ts";
+import { callersTimeouts } from "./timeouts.ts";
 
 /** The request as the stages need it: its exact text for the relay, and its parsed form for everything else. */
 export interface Asked {
@@ -17,6 +18,7 @@ export interface Asked {
 export async function decode(request: Request, call: Call, services: Services): Promise<Asked> {
   const { maxBodyBytes } = services.settings;
   refuseByHeaders(request.headers);
+  call.ownTimeouts = callersTimeouts(request.headers);
   const { dialect, operation, inPath } = call.endpoint;
   const codec = codecOf(dialect, operation);
   if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");

@@ -18,6 +18,7 @@ import type { Order } from "./order.ts";
 import type { Services } from "./services.ts";
 import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
+import { cutAfter, cutOfAttempt, type Timeouts } from "./timeouts.ts";
 import { Tries } from "./tries.ts";
 import { faultBefore } from "./upstream-error.ts";
 import { addWarnings } from "./warnings.ts";
@@ -40,6 +41,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   services.retries.called();
   let decoded: ChatRequest | null = null;
   const request = () => (decoded ??= call.endpoint.dialect.decodeRequest(exactBody(asked), call.endpoint.inPath));
+  const cutOf = (limits: Timeouts) => cutOfAttempt(call, limits, services.settings.attempts.totalMs, services.now());
   let last: unknown;
   for (;;) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
@@ -49,18 +51,19 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     call.spoilt = null;
     const target = targets[tries.at] ?? targets[0];
     const attempt = new Attempt(target, call, tries);
+    const limits = services.settings.timeouts(asked.envelope.model, target);
     let waitMs = 0;
     let isProbe = false;
     let hasPlace = false;
     try {
       isProbe = services.breakers.enter(target);
       const place = services.bulkheads.enter(target.provider, call.abort.signal);
-      if (place) await waiting(call, place);
+      if (place) await cutAfter(call, cutOf(limits), () => waiting(call, place));
       hasPlace = true;
       if (services.loads) beginLoad(call, target, services.loads);
       const beganMs = services.loads ? services.now() : 0;
-      const { answer, first } = await withFirstByteTimeout(call, services, () =>
-        begin({ call, asked, admitted, target, services, request }, attempt),
+      const { answer, first } = await cutAfter(call, cutOf(limits), () =>
+        begin({ call, asked, admitted, target, limits, services, request }, attempt),
       );
       addWarnings(call.warnings, attempt.warnings);
       services.breakers.ended(target, isProbe, "ok");
@@ -217,17 +220,5 @@ async function firstBytes(next: () => Promise<Uint8Array | null>): Promise<Uint8
     }
   } catch (error) {
     throw error instanceof GatewayError ? error : modelFault(error);
-  }
-}
-
-async function withFirstByteTimeout<T>(call: Call, services: Services, run: () => Promise<T>): Promise<T> {
-  const { firstByteTimeoutMs } = services.settings;
-  const timer = setTimeout(() => {
-    call.abort.abort(new GatewayError("upstream-timeout", `the provider sent nothing for ${firstByteTimeoutMs} ms`));
-  }, firstByteTimeoutMs);
-  try {
-    return await run();
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -3,6 +3,7 @@ import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import type { RouteTarget } from "./models.ts";
+import type { Timeouts } from "./timeouts.ts";
 import type { Services } from "./services.ts";
 
 /** What is known of a call when one of its targets is tried. */
@@ -11,6 +12,8 @@ export interface Order {
   readonly asked: Asked;
   readonly admitted: Admitted;
   readonly target: RouteTarget;
+  /** How long this attempt is waited for. */
+  readonly limits: Timeouts;
   readonly services: Services;
   /** The chat request in canonical form, decoded once a call and only where it is needed. */
   readonly request: () => ChatRequest;

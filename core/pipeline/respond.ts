@@ -11,6 +11,7 @@ import { addLimitHeaders } from "./limit-headers.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 import { type Outcome, settle } from "./settle.ts";
+import { cutsOfStream, stoppedStatus } from "./timeouts.ts";
 import { faultOf } from "./upstream-error.ts";
 
 /** The only stage that makes a `Response` of an answer. A whole one is settled first; a stream settles as it closes. */
@@ -115,18 +116,17 @@ function streamOf(
   let pending = dispatched.first;
   let waiting: ReadableStreamDefaultController<Uint8Array> | null = null;
   let body: ReadableStreamDefaultController<Uint8Array> | null = null;
+  const cuts = cutsOfStream(call, services.settings.timeouts(call.envelope?.model ?? "", target));
   const watched = {
     lastMs: services.now(),
-    idleTimeoutMs: services.settings.idleTimeoutMs,
+    idleTimeoutMs: cuts.idleMs,
+    endMs: cuts.endMs,
     stallTimeoutMs: services.settings.stallTimeoutMs,
     get isHeld() {
       return waiting === null;
     },
-    onIdle() {
-      call.abort.abort(
-        new GatewayError("upstream-timeout", `the provider sent nothing for ${watched.idleTimeoutMs} ms`),
-      );
-    },
+    onIdle: cuts.onIdle,
+    onEnd: cuts.onEnd,
     onStalled,
     onSilence() {
       // An array has no place for a comment.
@@ -216,7 +216,7 @@ function streamOf(
     if (!call.stopped) services.breakers.ended(target, false, "failed", error.message);
     // A fault that the provider has told in its own words needs no second one of ours.
     const isTold = source.fail === undefined && source.metered().fault !== null;
-    await settle(call, outcome(call.stopped ? "shutdown" : "upstream_error", error), services);
+    await settle(call, outcome(call.stopped ? stoppedStatus(call.stopped) : "upstream_error", error), services);
     if (!isTold) {
       try {
         const told = bodyOf(call, error);

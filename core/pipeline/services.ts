@@ -15,6 +15,7 @@ import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
 import type { Pause } from "./pause.ts";
 import type { RetryBudget } from "./retry-budget.ts";
+import type { TimeoutBook } from "./timeouts.ts";
 import type { AttemptSettings } from "./tries.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { Vault } from "./vault.ts";
@@ -70,10 +71,7 @@ export interface Services {
 export interface GatewaySettings {
   readonly maxBodyBytes: number;
   readonly attempts: AttemptSettings;
-  /** From sending the request to the first byte of the answer. */
-  readonly firstByteTimeoutMs: number;
-  /** Between two chunks of an answer. */
-  readonly idleTimeoutMs: number;
+  readonly timeouts: TimeoutBook;
   /** How long a client may take nothing of a stream. */
   readonly stallTimeoutMs: number;
   /** How long an answer is still read, for its usage, after the client has left; 0: not at all. */

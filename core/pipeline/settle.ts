@@ -148,9 +148,10 @@ function usedBy(
   if (metered.usage && isCredible(metered.usage))
     return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
   const begun = metered.begun && isCredible(metered.begun) ? metered.begun.usage : null;
-  if (status === "upstream_error" && begun) return { usage: begun, source: "provider" };
+  const failed = status === "upstream_error" && call.stopped === null;
+  if (failed && begun) return { usage: begun, source: "provider" };
   const served = status === "ok" || metered.complete || metered.contentBytes > 0 || call.stopped !== null;
-  if (status === "upstream_error" || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
+  if (failed || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
   // Of who served it: at admission the first target of the route was asked about.
   const ratio = ratios.of(target);
   const outputTokens = Math.min(

@@ -9,7 +9,7 @@ import { mayFallBack } from "./upstream-error.ts";
 export interface AttemptSettings {
   /** Requests sent for one call, all targets together. */
   readonly max: number;
-  /** No attempt begins this long after the call came. */
+  /** From the arrival of the call to the first byte of its answer. */
   readonly totalMs: number;
   /** The first wait is between 0 and this, each further one between 0 and twice as much. */
   readonly backoffMs: number;
@@ -29,7 +29,7 @@ export interface Step {
   readonly waitMs: number;
 }
 
-type Tried = Pick<Call, "startedMs" | "attempts">;
+type Tried = Pick<Call, "startedMs" | "attempts" | "ownTimeouts">;
 type Needs = Pick<Services, "now" | "random" | "retries"> & {
   readonly settings: Pick<Services["settings"], "attempts">;
 };
@@ -76,7 +76,7 @@ export class Tries {
     if (!mayFallBack(reason) && !isNotCarried(reason) && !mayElsewhere(reason, afterContentFilter)) return null;
     const nowMs = now();
     this.#note(reason, nowMs);
-    const endMs = this.#call.startedMs + totalMs;
+    const endMs = this.#call.startedMs + Math.min(totalMs, this.#call.ownTimeouts?.totalMs ?? Infinity);
     if (this.#call.attempts.length >= max || nowMs >= endMs) return null;
     const next = this.#asked?.length ?? 0;
     if (next < this.#route.targets.length) return { at: next, waitMs: 0 };

@@ -12,12 +12,16 @@ export interface Watched {
   lastMs: number;
   /** Silence allowed to the provider. */
   readonly idleTimeoutMs: number;
+  /** When it must have ended, in epoch ms; `Infinity`: never. */
+  readonly endMs: number;
   /** How long the client may take nothing. */
   readonly stallTimeoutMs: number;
   /** The client has bytes that it does not take; else it waits for the provider. */
   readonly isHeld: boolean;
   /** The provider sent no byte for `idleTimeoutMs`. */
   onIdle(): void;
+  /** `endMs` has come. */
+  onEnd(): void;
   /** The client took no byte for `stallTimeoutMs`. */
   onStalled(): void;
   /** No byte for a while, and the client may be told that we live. Called once a period of silence of `pingMs`. */
@@ -51,6 +55,11 @@ export function watchStreams(now: () => number): Watch {
   /** Looks at one stream; whether it is to be forgotten. */
   function isOver(stream: Watched, seen: Seen, atMs: number): boolean {
     const unmovedMs = atMs - stream.lastMs;
+    if (atMs >= stream.endMs) {
+      stream.onEnd();
+      // What a client has not taken yet, it may still take.
+      if (!stream.isHeld) return true;
+    }
     if (stream.isHeld) {
       seen.heldMs = atMs;
       if (unmovedMs >= heldAfterMs) held += 1;

@@ -14,12 +14,12 @@ const maxTrusted = 1_000;
  * address that has not answered lately is asked for a connection first, which is closed again. Through a forward proxy
  * (`HTTPS_PROXY` and the like) nothing is asked: the connection would not go where the call goes.
  */
-export function connectGuard(timeoutMs: number, now: () => number, env: Readonly<Record<string, string | undefined>>) {
+export function connectGuard(now: () => number, env: Readonly<Record<string, string | undefined>>) {
   const proxied = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].some((name) => env[name] || env[name.toLowerCase()]);
   const trustedUntilMs = new Map<string, number>();
   return {
     /** Throws `ConnectTimeoutError`. Any other failure is left for fetch to meet and name. */
-    async reach(url: string, signal: AbortSignal): Promise<void> {
+    async reach(url: string, signal: AbortSignal, timeoutMs: number): Promise<void> {
       if (proxied || (trustedUntilMs.get(url) ?? 0) > now()) return;
       await reachable(new URL(url), timeoutMs, signal);
     },

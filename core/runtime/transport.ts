@@ -2,8 +2,8 @@ import { connectGuard } from "./connect.ts";
 import { decoded } from "./decoded.ts";
 import type { Egress, SendOptions } from "./egress.ts";
 
-/** Sends one request upstream. */
-export type Transport = (request: OutboundRequest, signal: AbortSignal) => Promise<Response>;
+/** Sends one request upstream. `connectMs`: the wait for a connection; absent: that of all. */
+export type Transport = (request: OutboundRequest, signal: AbortSignal, connectMs?: number) => Promise<Response>;
 
 export interface OutboundRequest {
   readonly url: string;
@@ -25,11 +25,11 @@ export interface TransportOptions {
  * Throws `ConnectTimeoutError`, `EgressError`, or what fetch throws.
  */
 export function fetchTransport({ egress, connectTimeoutMs, now, env }: TransportOptions): Transport {
-  const guard = connectGuard(connectTimeoutMs, now, env);
-  return async ({ url, headers, body, guarded }, signal) => {
+  const guard = connectGuard(now, env);
+  return async ({ url, headers, body, guarded }, signal, connectMs = connectTimeoutMs) => {
     const pinned = guarded && (await egress.pin(url));
     const place = pinned ? pinned.url : url;
-    await guard.reach(place, signal);
+    await guard.reach(place, signal, connectMs);
     const options: SendOptions = {
       method: "POST",
       headers,

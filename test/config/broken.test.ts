@@ -54,6 +54,21 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     says: ["llm-proxy.yaml:1:36 server.timeouts.firstByteMs: expected integer to be less or equal to 2147483647"],
   },
   {
+    name: "timeouts for what is not there",
+    text: [
+      "server:",
+      "  timeouts:",
+      "    providers: { ehco: { idleMs: 5 } }",
+      "    models: { fst: { idleMs: 5 }, echo/any*: { idleMs: 5 } }",
+      "models: { fast: [echo/echo] }",
+      "",
+    ].join("\n"),
+    says: [
+      'llm-proxy.yaml:3:18 server.timeouts.providers.ehco: no provider instance "ehco" (did you mean "echo"?)',
+      'llm-proxy.yaml:4:15 server.timeouts.models.fst: "fst" is no alias and no target of a provider (did you mean "fast"?)',
+    ],
+  },
+  {
     name: "URL without a scheme",
     text: "server: { publicUrl: example.com }\n",
     says: [

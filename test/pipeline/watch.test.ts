@@ -27,11 +27,13 @@ interface Stream extends Watched {
   readonly pings: number[];
   readonly idle: number[];
   readonly stalls: number[];
+  readonly ends: number[];
 }
-function stream(idleTimeoutMs = 600_000): Stream {
+function stream(idleTimeoutMs = 600_000, endMs = Infinity): Stream {
   const pings: number[] = [];
   const idle: number[] = [];
   const stalls: number[] = [];
+  const ends: number[] = [];
   return {
     isHeld: false,
     stallTimeoutMs: 60_000,
@@ -39,6 +41,9 @@ function stream(idleTimeoutMs = 600_000): Stream {
     onStalled: () => void stalls.push(nowMs - 1_000_000),
     lastMs: nowMs,
     idleTimeoutMs,
+    endMs,
+    ends,
+    onEnd: () => void ends.push(nowMs - 1_000_000),
     pings,
     idle,
     onSilence: () => void pings.push(nowMs - 1_000_000),

@@ -37,6 +37,7 @@ async function messageTo(
     envelope: endpoint.dialect.readEnvelope(JSON.parse(text), text.length),
   };
   const target = { provider: "mock", vendor: "mock", model: "one", slot: provider };
+  const limits = services.settings.timeouts("one", target);
   const admitted = {
     route: { targets: [target] as const },
     holds: [],
@@ -47,7 +48,7 @@ async function messageTo(
     outputBoundTokens: null,
   };
   const request = () => endpoint.dialect.decodeRequest(asked.body);
-  const message = await messageFor({ call, asked, admitted, target, services, request }, provider);
+  const message = await messageFor({ call, asked, admitted, target, limits, services, request }, provider);
   return { ...message, body: JSON.parse(message.body) };
 }
 
