@@ -2,8 +2,8 @@ import { GatewayError } from "../chat/error.ts";
 import type { Memory } from "../runtime/memory.ts";
 
 /**
- * Says no before the process dies of a yes. A sample of memory and loop lag, some times a second, sets two fields; a
- * call reads them. What has begun is never cut for it.
+ * Says no before the process dies of a yes. A sample of memory and loop lag, some times a second and once more in a
+ * crowd, sets two fields; a call reads them. What has begun is never cut for it.
  */
 export interface Overload {
   /** Why no call is taken now, as the operator may read it; `null`: calls are taken. */
@@ -16,8 +16,8 @@ export interface Overload {
   admitCall(open: number): void;
   admitStream(): void;
   /**
-   * A request body takes memory until it is sent on. Throws 503 when all of them together would take too much; a single
-   * one always fits. Whoever holds it gives the same number back to `releaseBody`.
+   * A request body takes memory until it is sent on. Throws 503 when all of them together would take too much, or more
+   * than is free; a single one fits while calls are taken. Whoever holds it gives the same number back to `releaseBody`.
    */
   holdBody(bytes: number): void;
   releaseBody(bytes: number): void;
@@ -38,20 +38,30 @@ export interface OverloadOptions {
   readonly onChange: (reason: string | null) => void;
 }
 
+const mib = 1024 * 1024;
 /** What the runtime keeps of a stream whose client stalls, measured: its receive buffers and the chunk on its way out. */
-const heldStreamBytes = 2 * 1024 * 1024;
+const heldStreamBytes = 2 * mib;
 /** A body lies in memory as bytes, as text and as what was parsed of it. */
 const bodyCopies = 3;
 /** A lag, or its end, must last for so many samples: one long turn of the loop is over when it is seen. */
 const lastingSamples = 3;
 const garbageEvery = 10;
+/** Between two samples a crowd may take what was free: after so many new streams, or so much of bodies, memory is looked at. */
+const streamsPerLook = 16;
+const bodyBytesPerLook = 256 * 1024;
 /** So many samples after the last call that was one too many, it is told that calls are taken again. */
 const crowdedSamples = 10;
 
 export function watchOverload(options: OverloadOptions): Overload {
   const { memory, heldStreams, maxBufferedBytes, maxLoopLagMs, maxCalls, collectGarbage, onChange } = options;
-  const reserveBytes = Math.min(Math.max(memory.limitBytes * 0.1, 16 * 1024 * 1024), 256 * 1024 * 1024);
+  const { limitBytes } = memory;
+  // A tenth; where that is little, so much more that the streams which have just begun find room for their buffers.
+  const reserveBytes = Math.min(Math.max(limitBytes * 0.1, Math.min(limitBytes / 6, 64 * mib)), 256 * mib);
   let bodyBytes = 0;
+  let freeBytes = limitBytes;
+  /** Since memory was looked at. */
+  let newStreams = 0;
+  let newBodyBytes = 0;
   let isFull = false;
   let isSlow = false;
   let samples = 0;
@@ -72,10 +82,18 @@ export function watchOverload(options: OverloadOptions): Overload {
       throw refusal();
     },
     admitStream() {
+      if (++newStreams >= streamsPerLook) look();
       if (overload.streams !== null) throw refusal();
     },
     holdBody(bytes: number) {
-      if (bodyBytes > 0 && (bodyBytes + bytes) * bodyCopies > maxBufferedBytes) throw refusal();
+      newBodyBytes += bytes;
+      if (newBodyBytes >= bodyBytesPerLook) look();
+      const takenBytes = (bodyBytes + bytes) * bodyCopies;
+      if (
+        overload.calls !== null ||
+        (bodyBytes > 0 && takenBytes > Math.min(maxBufferedBytes, freeBytes - reserveBytes))
+      )
+        throw refusal();
       bodyBytes += bytes;
     },
     releaseBody(bytes: number) {
@@ -83,25 +101,31 @@ export function watchOverload(options: OverloadOptions): Overload {
     },
     sample(lagMs: number) {
       samples += 1;
-      const freeBytes = memory.limitBytes - memory.usedBytes();
-      isFull = freeBytes < (isFull ? 2 * reserveBytes : reserveBytes);
-      // The runtime keeps pages that it no longer needs, and would look full for ever.
-      if (isFull && samples % garbageEvery === 0) collectGarbage();
       turning = (isSlow ? lagMs < maxLoopLagMs / 2 : lagMs >= maxLoopLagMs) ? turning + 1 : 0;
       if (turning >= lastingSamples) {
         isSlow = !isSlow;
         turning = 0;
       }
-      overload.calls = isFull ? "memory is almost used up" : isSlow ? "the event loop is too far behind" : null;
-      overload.streams =
-        overload.calls ??
-        (heldStreams() * heldStreamBytes >= maxBufferedBytes ? "clients do not read the streams they have" : null);
+      look();
+      // The runtime keeps pages that it no longer needs, and would look full for ever.
+      if (isFull && samples % garbageEvery === 0) collectGarbage();
       crowded = Math.max(crowded - 1, 0);
       const reason = overload.streams ?? (crowded > 0 ? "as many calls run as may" : null);
       if (reason !== told) onChange(reason);
       told = reason;
     },
   };
+
+  function look() {
+    freeBytes = limitBytes - memory.usedBytes();
+    newStreams = 0;
+    newBodyBytes = 0;
+    isFull = freeBytes < (isFull ? 1.5 * reserveBytes : reserveBytes);
+    overload.calls = isFull ? "memory is almost used up" : isSlow ? "the event loop is too far behind" : null;
+    overload.streams =
+      overload.calls ??
+      (heldStreams() * heldStreamBytes >= maxBufferedBytes ? "clients do not read the streams they have" : null);
+  }
 
   function refusal(): GatewayError {
     overload.shed += 1;

@@ -10,7 +10,7 @@ export interface Memory {
 
 type ReadText = (path: string) => string | null;
 
-/** Reading the files of a control group costs more than asking for the resident size: every so many times is enough. */
+/** Reading the files of a control group costs more than asking for the resident size: far from its limit, every so many times is enough. */
 const groupEvery = 5;
 
 export function processMemory(readText: ReadText = textOf, machineBytes = totalmem()): Memory {
@@ -22,7 +22,8 @@ export function processMemory(readText: ReadText = textOf, machineBytes = totalm
     limitBytes: group?.limitBytes ?? machineBytes,
     usedBytes() {
       // What the kernel holds for the sockets counts against the group and is no part of the resident size.
-      if (group && asked++ % groupEvery === 0) groupBytes = group.usedBytes();
+      if (group && (asked++ % groupEvery === 0 || Math.max(residentBytes, groupBytes) > group.limitBytes / 2))
+        groupBytes = group.usedBytes();
       try {
         residentBytes = process.memoryUsage.rss();
       } catch {

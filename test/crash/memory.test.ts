@@ -67,7 +67,7 @@ test("near its memory limit it refuses with 503, says so in /readyz, lives, and 
   expect(gateway.pid).toBe(pid);
   if (group !== null) expect(readFileSync(`${group}/memory.oom_control`, "utf8")).toMatch(/^oom_kill 0$/m);
   await invariants(setup);
-}, 60_000);
+}, 180_000);
 
 function makeGroup(folder: string): string | null {
   try {

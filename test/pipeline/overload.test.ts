@@ -12,23 +12,24 @@ beforeEach(() => {
   held = 0;
   collected = 0;
   changes.length = 0;
-  overload = watchOverload({
-    memory: { limitBytes: 1_000 * mib, usedBytes: () => used },
-    heldStreams: () => held,
-    maxBufferedBytes: 30 * mib,
-    maxLoopLagMs: 500,
-    maxCalls: 100,
-    collectGarbage: () => void collected++,
-    onChange: (reason) => void changes.push(reason),
-  });
+  overload = watchOverload(options);
 });
+const options = {
+  memory: { limitBytes: 1_000 * mib, usedBytes: () => used },
+  heldStreams: () => held,
+  maxBufferedBytes: 30 * mib,
+  maxLoopLagMs: 500,
+  maxCalls: 100,
+  collectGarbage: () => void collected++,
+  onChange: (reason: string | null) => void changes.push(reason),
+};
 const sample = (lagMs: number, times = 1) => {
   for (let time = 0; time < times; time++) overload.sample(lagMs);
 };
 const refused = { kind: "unavailable", status: 503, details: { code: "overloaded", retryAfterSeconds: 2 } };
 
 describe("memory", () => {
-  test("below its reserve no call is taken, and none until twice the reserve is free", () => {
+  test("below its reserve no call is taken, and none until half as much again is free", () => {
     used = 890 * mib;
     sample(0);
     expect(overload.calls).toBeNull();
@@ -38,13 +39,45 @@ describe("memory", () => {
     expect(thrownBy(() => overload.admitCall(1))).toMatchObject(refused);
     expect(thrownBy(() => overload.admitStream())).toMatchObject(refused);
     expect(overload.shed).toBe(2);
-    used = 850 * mib;
+    used = 851 * mib;
     sample(0);
     expect(overload.calls).not.toBeNull();
-    used = 799 * mib;
+    used = 849 * mib;
     sample(0);
     overload.admitCall(1);
     expect(changes).toEqual(["memory is almost used up", null]);
+  });
+
+  test("is looked at again when many streams begin between two samples", () => {
+    sample(0);
+    used = 950 * mib;
+    for (let stream = 0; stream < 15; stream++) overload.admitStream();
+    expect(thrownBy(() => overload.admitStream())).toMatchObject(refused);
+    expect(thrownBy(() => overload.admitCall(1))).toMatchObject(refused);
+  });
+
+  test("that is free is shared by bodies, and one alone is taken while calls are", () => {
+    const roomy = watchOverload({ ...options, maxBufferedBytes: 1e12 });
+    used = 840 * mib;
+    // Three copies of 20 MiB are what is free but for the reserve.
+    roomy.holdBody(15 * mib);
+    roomy.holdBody(5 * mib);
+    expect(thrownBy(() => roomy.holdBody(mib))).toMatchObject(refused);
+    roomy.releaseBody(20 * mib);
+    roomy.holdBody(50 * mib);
+    roomy.releaseBody(50 * mib);
+    used = 901 * mib;
+    expect(thrownBy(() => roomy.holdBody(mib))).toMatchObject(refused);
+  });
+
+  test("that is little keeps a sixth free, or 64 MiB", () => {
+    const small = watchOverload({ ...options, memory: { limitBytes: 300 * mib, usedBytes: () => used } });
+    used = 249 * mib;
+    small.sample(0);
+    expect(small.calls).toBeNull();
+    used = 251 * mib;
+    small.sample(0);
+    expect(small.calls).not.toBeNull();
   });
 
   test("that is full is asked to give back what is not needed, now and then", () => {
