@@ -24,6 +24,7 @@ const facts = (entries: readonly (readonly [string, Value])[]): Html =>
 const who = (call: CallModel): readonly (readonly [string, Value])[] => [
   ["Key", name(call.keyName)],
   ["Principal", name(call.principal, 60)],
+  ...Object.entries(call.labels ?? {}).map(([label, value]) => [`Label ${label}`, name(value, 100)] as const),
   ["Account", name(call.accountId, 60)],
   ["Dialect", name(call.dialect)],
   ["Operation", html`${name(call.operation)} ${call.stream && chip("quiet", "stream")}`],

@@ -13,6 +13,8 @@ export interface CallModel {
   /** `null`: the call came without a key of ours. */
   readonly keyName: string | null;
   readonly principal: string;
+  /** That the caller came with. */
+  readonly labels: Readonly<Record<string, string>> | null;
   readonly dialect: string;
   readonly operation: string;
   readonly model: string;

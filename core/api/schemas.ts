@@ -242,16 +242,18 @@ export const CallsQuerySchema = t.Object(
 );
 const { model, status, from, to } = callFilter(["open", ...endedStatuses], "a status of a call");
 export const OwnCallsQuerySchema = t.Object({ ...pageQuery, model, status, from, to }, closed);
+const usageField = "(key|account|model|provider|status|day|hour|label:[A-Za-z0-9_.-]{1,64})";
 const usageRange = {
   from: millis("Admitted at or after; default 0."),
   to: millis("Admitted before; default now."),
   under: under("calls"),
   groupBy: t.Optional(
     t.String({
-      pattern: "^(key|account|model|provider|status|day|hour)(,(key|account|model|provider|status|day|hour))*$",
-      maxLength: 100,
-      expected: "names out of key, account, model, provider, status, day, hour, with commas between",
-      description: "Fields to group by, with commas between: key, account, model, provider, status, day, hour.",
+      pattern: `^${usageField}(,${usageField})*$`,
+      maxLength: 300,
+      expected: "names out of key, account, model, provider, status, day, hour, label:NAME, with commas between",
+      description:
+        "Fields to group by, with commas between: key, account, model, provider, status, day, hour, `label:NAME`. The last is of the labels that callers came with, or else of the metadata of their key.",
     }),
   ),
 };

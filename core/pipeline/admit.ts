@@ -1,5 +1,6 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
 import type { Envelope } from "../dialects/dialect.ts";
+import { labelText } from "../plugin/labels.ts";
 import type { Awaitable, Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
 import type { AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
@@ -148,6 +149,7 @@ async function admitInLedger({ call, principal, asked, route, ...first }: Applic
       accountId: principal.accountId,
       keyId: principal.keyId,
       principal: principal.name,
+      labels: labelText(principal.labels),
       dialect: call.endpoint.dialect.name,
       operation: call.endpoint.operation,
       model: asked.envelope.model,

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { DialectName } from "../dialects/dialect.ts";
+import { areLabels } from "../plugin/labels.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
@@ -33,8 +34,19 @@ async function identify(request: Request, call: Call, services: Services): Promi
 }
 
 /** Each time anew: a plugin may keep its principals, and what it wrote there itself is not believed. */
-function toldBy(auth: string, { name, keyId, accountId, models, operations, routes, limits }: Principal): Principal {
-  return { name, keyId, accountId, auth, models, ...(operations && { operations }), ...(routes && { routes }), limits };
+function toldBy(auth: string, told: Principal): Principal {
+  const { name, keyId, accountId, models, operations, routes, limits, labels } = told;
+  return {
+    name,
+    keyId,
+    accountId,
+    auth,
+    models,
+    ...(operations && { operations }),
+    ...(routes && { routes }),
+    limits,
+    ...(labels && { labels }),
+  };
 }
 
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];
@@ -87,6 +99,7 @@ const isPrincipal = (value: unknown): value is Principal =>
   (value.models === "all" || Array.isArray(value.models)) &&
   (!("operations" in value) || value.operations === undefined || Array.isArray(value.operations)) &&
   (!("routes" in value) || value.routes === undefined || Array.isArray(value.routes)) &&
+  (!("labels" in value) || value.labels === undefined || areLabels(value.labels)) &&
   "limits" in value &&
   typeof value.limits === "object" &&
   value.limits !== null;

@@ -2,6 +2,7 @@ import type { GatewayError } from "../chat/error.ts";
 import { noUsage, type ReportedUsage, type Usage } from "../chat/usage.ts";
 import type { Metered } from "../dialects/dialect.ts";
 import { within } from "../plugin/deadline.ts";
+import { labelText } from "../plugin/labels.ts";
 import type { CallRecord, Rating } from "../plugin/plugin.ts";
 import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
@@ -101,6 +102,7 @@ export async function refuse(call: Call, error: GatewayError, services: Services
         accountId: principal.accountId,
         keyId: principal.keyId,
         principal: principal.name,
+        labels: labelText(principal.labels),
         dialect: call.endpoint.dialect.name,
         operation: call.endpoint.operation,
         model: envelope?.model ?? "",
@@ -275,6 +277,7 @@ const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
   principal: call.principal?.name ?? null,
   keyId: call.principal?.keyId ?? null,
   accountId: call.principal?.accountId ?? null,
+  labels: call.principal?.labels ?? null,
   dialect: call.endpoint.dialect.name,
   operation: call.endpoint.operation,
   model: call.envelope?.model ?? "",

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import type { Labels } from "./labels.ts";
 import type { AccountLookup, KeyLookup } from "./lookups.ts";
 import type { ChatStream } from "../chat/event.ts";
 import type { Json } from "../chat/json.ts";
@@ -35,6 +36,7 @@ export { quantityText, subjectText } from "../chat/limit.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
 export { boundedText } from "./bounded-text.ts";
+export { type Labels, labelValue } from "./labels.ts";
 export type { AccountLookup, KeyLookup } from "./lookups.ts";
 export { limitOptions } from "./limit-options.ts";
 export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type RateLimiter } from "./limits.ts";
@@ -206,6 +208,8 @@ export interface Principal {
   /** Paths it may call, without the query; `*` matches any part of one. Absent: every one. */
   readonly routes?: readonly string[];
   readonly limits: Limits;
+  /** To tell calls without a key apart in reports: at most 8, of at most 100 characters each. They decide nothing. */
+  readonly labels?: Labels;
 }
 
 // ── rate-limit, billing ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -346,6 +350,8 @@ export interface CallRecord {
   readonly principal: string | null;
   readonly keyId: string | null;
   readonly accountId: string | null;
+  /** That the caller came with; `null`: none. */
+  readonly labels: Labels | null;
   readonly dialect: DialectName;
   readonly operation: Operation;
   /** As asked. */

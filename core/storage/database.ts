@@ -1,6 +1,7 @@
 import type { Scope } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
+import type { Labels } from "../plugin/labels.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
 import type { AccountTerms, AccountTermsRepository } from "./account-terms.ts";
 import type { AuditRepository } from "./audit.ts";
@@ -146,6 +147,8 @@ export interface CallStart {
   readonly accountId: string;
   readonly keyId: string | null;
   readonly principal: string;
+  /** JSON of what its caller came with; `null`: no labels. */
+  readonly labels: string | null;
   readonly dialect: DialectName;
   readonly operation: Operation;
   /** As asked. */
@@ -277,6 +280,8 @@ export interface CallRow {
   readonly accountId: string;
   readonly keyId: string | null;
   readonly principal: string;
+  /** That its caller came with, who had no key; `null`: none. */
+  readonly labels: Labels | null;
   readonly dialect: string;
   readonly operation: string;
   readonly model: string;
@@ -329,7 +334,9 @@ export interface Caller {
   readonly accountId: string;
   readonly name: string;
 }
-export type GroupField = "key" | "account" | "model" | "provider" | "status" | "day" | "hour";
+export type GroupField = "key" | "account" | "model" | "provider" | "status" | "day" | "hour" | LabelField;
+/** A label that callers came with, or of that name in the metadata of their keys. */
+export type LabelField = `label:${string}`;
 export interface UsageRange extends Under {
   readonly from: number;
   readonly to: number;
@@ -353,7 +360,10 @@ export interface UsageSum {
   readonly chargeNano: number;
 }
 export interface UsageGroup extends UsageSum {
-  /** Present when grouped by it: key id or `null`, account id, model, provider, status, start of the day or hour in ms. */
+  /**
+   * Present when grouped by it: key id or `null`, account id, model, provider, status, start of the day or hour in ms, a
+   * label's value or `null`.
+   */
   readonly group: Readonly<Partial<Record<GroupField, string | number | null>>>;
 }
 /** Upper bounds of buckets, so a little above the true figure; `null`: beyond the last one. */

@@ -57,6 +57,7 @@ export const callColumns: readonly Column<CallRow>[] = [
   plain("durationMs"),
   plain("createdMs"),
   plain("finishedMs"),
+  { name: "labels", value: ({ labels }) => labels && JSON.stringify(labels) },
 ];
 
 export const entryColumns: readonly Column<LedgerEntry>[] = [

@@ -57,7 +57,7 @@ const rolledUpTo = (unitMs: number): string => `start_ms / ${unitMs} * ${unitMs}
 const rollupsAnew = [
   ...rolledUp.map((table) => `DELETE FROM ${table} WHERE start_ms >= ${from}`),
   `INSERT INTO usage_hourly (start_ms, account_ref, key_ref, model_ref, provider_ref, status, ${sums})
-    SELECT c.created_ms / 3600000 * 3600000, c.account_ref, coalesce(c.key_ref, 0), c.model_ref, coalesce(c.provider_ref, 0), c.status,
+    SELECT c.created_ms / 3600000 * 3600000, c.account_ref, coalesce(c.key_ref, -c.labels_ref, 0), c.model_ref, coalesce(c.provider_ref, 0), c.status,
       ${summed(ofCalls)}
     FROM calls c WHERE c.created_ms >= ${from} AND c.seq <= coalesce((SELECT seq FROM watermarks WHERE name = 'rollups'), 0)
     GROUP BY 1, 2, 3, 4, 5, 6`,

@@ -64,7 +64,7 @@ function usageQuery(database: SqliteDatabase) {
   const keys = {
     startMs: startOf(calls.createdMs, hourMs),
     accountRef: calls.accountRef,
-    keyRef: orZero(calls.keyRef),
+    keyRef: keyOrLabels,
     modelRef: calls.modelRef,
     providerRef: orZero(calls.providerRef),
     status: calls.status,
@@ -148,6 +148,8 @@ function countIn(counts: number[], ms: number): void {
 
 export const startOf = (column: SQLWrapper, unitMs: number): SQL<number> =>
   sql<number>`${column} / ${sql.raw(String(unitMs))} * ${sql.raw(String(unitMs))}`;
+/** The key, or negated the labels that its caller came with; 0: neither. */
+export const keyOrLabels = sql<number>`coalesce(${calls.keyRef}, -${calls.labelsRef}, 0)`;
 export const orZero = (column: SQLWrapper): SQL<number> => sql<number>`coalesce(${column}, 0)`;
 export const sum = (value: SQLWrapper): SQL<number> => sql<number>`coalesce(sum(${value}), 0)`;
 

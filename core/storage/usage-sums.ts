@@ -17,3 +17,15 @@ export const noSums: WholeSum = {
   costNano: 0,
   chargeNano: 0,
 };
+
+export const added = (total: WholeSum, row: WholeSum): WholeSum => ({
+  calls: total.calls + row.calls,
+  errors: total.errors + row.errors,
+  inputTokens: total.inputTokens + row.inputTokens,
+  outputTokens: total.outputTokens + row.outputTokens,
+  cacheReadTokens: total.cacheReadTokens + row.cacheReadTokens,
+  cacheWriteTokens: total.cacheWriteTokens + row.cacheWriteTokens,
+  reasoningTokens: total.reasoningTokens + row.reasoningTokens,
+  costNano: total.costNano + row.costNano,
+  chargeNano: total.chargeNano + row.chargeNano,
+});

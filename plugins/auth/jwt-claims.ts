@@ -1,4 +1,5 @@
 import type { JWTPayload, ProtectedHeaderParameters } from "jose";
+import { type Labels, labelValue } from "llm-proxy/plugin";
 
 export interface ClaimRules {
   /** The only `typ` there may be, e.g. `at+jwt`; `null`: that of an access token, or none. */
@@ -91,3 +92,12 @@ export function namesIn(value: unknown): readonly string[] | null {
 /** One name of an account. */
 export const nameIn = (value: unknown): string | null =>
   typeof value === "string" && value !== "" && value.length <= maxNameLength ? value : null;
+
+/** Labels by name, of the claims that `wanted` names; a claim with no value that fits one gives none, and refuses nobody. */
+export const labelsIn = (claims: JWTPayload, wanted: Labels): Labels =>
+  Object.fromEntries(
+    Object.entries(wanted).flatMap(([name, path]) => {
+      const value = labelValue(claimAt(claims, path));
+      return value === null ? [] : [[name, value]];
+    }),
+  );

@@ -62,6 +62,15 @@ export const config = t.Object(
             "Claim with the account's id or name. A token without it, or of no account, is refused (403).",
           ),
           models: claimName("Claim with the models that may be called: a list, or one text with spaces."),
+          labels: t.Optional(
+            t.Record(t.String({ pattern: "^[A-Za-z0-9_.-]{1,64}$" }), t.String({ minLength: 1 }), {
+              additionalProperties: false,
+              maxProperties: 8,
+              expectedName: "a name of at most 64 letters, digits, `_`, `.` and `-`",
+              description:
+                "Labels of the calls by name, each with the claim that has its value, e.g. `{ team: groups.team }`; for reports only. A value that is no text, number or boolean of at most 100 characters gives no label.",
+            }),
+          ),
         },
         { additionalProperties: false },
       ),
@@ -125,7 +134,11 @@ export interface JwtOptions {
   readonly jwks?: { readonly keys: readonly unknown[] };
   readonly secret?: string;
   readonly algorithms?: readonly string[];
-  readonly claims?: { readonly account?: string; readonly models?: string };
+  readonly claims?: {
+    readonly account?: string;
+    readonly models?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly account: string;
   readonly models?: readonly string[];
   readonly limits?: Limits;

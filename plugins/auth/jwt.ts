@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import { type Authenticator, type Contexts, definePlugin, GatewayError, type Principal } from "llm-proxy/plugin";
-import { claimAt, nameIn, namesIn, wrongClaims, wrongHeader } from "./jwt-claims.ts";
+import { claimAt, labelsIn, nameIn, namesIn, wrongClaims, wrongHeader } from "./jwt-claims.ts";
 import type { KeySet, KeyStore } from "./jwt-keys.ts";
 import { config, type JwtOptions, keysFrom, rulesFrom } from "./jwt-options.ts";
 
@@ -82,7 +82,7 @@ function jwtAuthenticator(options: JwtOptions, keys: KeyStore, context: Contexts
   }
 
   function verifiedOf(claims: JWTPayload, set: KeySet): Verified {
-    const { account: accountClaim, models: modelsClaim } = options.claims ?? {};
+    const { account: accountClaim, models: modelsClaim, labels: labelClaims } = options.claims ?? {};
     const account = accountClaim === undefined ? options.account : nameIn(claimAt(claims, accountClaim));
     if (account === null) throw forbidden("the token names no account");
     const models = modelsClaim === undefined ? (options.models ?? "all") : namesIn(claimAt(claims, modelsClaim));
@@ -93,6 +93,7 @@ function jwtAuthenticator(options: JwtOptions, keys: KeyStore, context: Contexts
       accountId: "",
       models,
       limits: options.limits ?? {},
+      ...(labelClaims && { labels: labelsIn(claims, labelClaims) }),
     };
     return { set, untilMs: (claims.exp ?? 0) * 1_000, account, principal };
   }

@@ -73,6 +73,7 @@ const lineOf = (record: CallRecord): object => ({
   principal: clean(record.principal),
   keyId: short(record.keyId),
   accountId: short(record.accountId),
+  ...(record.labels && { labels: cleanLabels(record.labels) }),
   dialect: short(record.dialect),
   operation: short(record.operation),
   model: clean(record.model),
@@ -118,6 +119,10 @@ function clean(text: string | null): string | null {
   if (text.length <= maxTextLength) cleaned.set(text, made);
   return made;
 }
+
+/** Few and short: core sees to that. */
+const cleanLabels = (labels: NonNullable<CallRecord["labels"]>): object =>
+  Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, clean(text)]));
 
 /** The same few models, providers and keys stand in all lines: masking them anew costs more than the rest of a line. */
 const cleaned = new Map<string, string>();

@@ -68,6 +68,7 @@ export const anAttempt = (changed: Partial<Attempt> = {}): Attempt => {
 export const aCallRecord = (changed: Partial<CallRecord> = {}): CallRecord => ({
   callId: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
   principal: "test",
+  labels: null,
   keyId: "key-1",
   accountId: "default",
   dialect: "openai-chat",

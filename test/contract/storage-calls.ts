@@ -148,6 +148,40 @@ export function testCalls({
       await database().ledger.finish(aFinal(flying.callId));
     });
 
+    test("labels that callers came with stand with their calls, however they end, and group reports as metadata does", async () => {
+      const labels = '{"team":"red"}';
+      const ended = anAdmission({ labels });
+      await database().ledger.admit(ended);
+      await database().ledger.finish(aFinal(ended.callId));
+      await database().ledger.refuse(aRefusal({ labels: '{"team":"blue"}' }));
+      const flying = anAdmission({ labels });
+      await database().ledger.admit(flying);
+      const shown = { labels: { team: "red" } };
+      expect(await database().calls.get(flying.callId)).toMatchObject({ status: "open", ...shown });
+      expect((await database().calls.list({ status: "open" }, {})).data[0]).toMatchObject(shown);
+      expect(
+        await database().ledger.sweepStrays("input", startMs * 2, { beforeMs: startMs * 2, isLive: () => false }),
+      ).toEqual([]);
+      await database().ledger.sweepStrays("input", startMs * 2, { beforeMs: startMs * 2, isLive: () => false });
+      for (const { callId } of [ended, flying]) expect(await database().calls.get(callId)).toMatchObject(shown);
+      expect((await database().calls.list({ status: "interrupted" }, {})).data[0]).toMatchObject(shown);
+      const key = await database().keys.create(aKey({ metadata: { team: "red" } }), null);
+      const keyed = anAdmission({ keyId: key.id });
+      await database().ledger.admit(keyed);
+      await database().ledger.finish(aFinal(keyed.callId));
+      const other = anAdmission();
+      await database().ledger.admit(other);
+      await database().ledger.finish(aFinal(other.callId));
+      const { data } = await database().calls.usage({ from: 0, to: startMs * 2, groupBy: ["label:team", "status"] });
+      expect(data.map(({ group, calls }) => [group["label:team"], group.status, calls])).toEqual([
+        [null, "ok", 1],
+        ["blue", "refused", 1],
+        ["red", "interrupted", 1],
+        ["red", "ok", 2],
+      ]);
+      await proved();
+    });
+
     test("lists are newest first and their pages make the whole, once each", async () => {
       const ids: string[] = [];
       for (let at = 0; at < 7; at++) {

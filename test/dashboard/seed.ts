@@ -43,6 +43,7 @@ export function callRow(n: number, more: Partial<CallDetail> = {}): CallDetail {
     accountId: "default",
     keyId: keys[n % 2]?.id ?? null,
     principal: "key",
+    labels: null,
     dialect: "openai-chat",
     operation: "chat",
     model,

@@ -24,7 +24,7 @@ beforeAll(async () => {
     use: jwt
     issuer: "${other.url}"
     audience: ${audience}
-    claims: { account: tenant, models: models }
+    claims: { account: tenant, models: models, labels: { team: groups.team, tier: tier, account: role } }
     limits: { requestsPerMinute: 3 }
 # What strangers may try is a matter of its own.
 limits: [{ scope: { kind: ip }, requestsPerMinute: 1000000 }]
@@ -151,6 +151,47 @@ describe("a bad token", () => {
 describe("claims", () => {
   const account = (name: string) => setup.gateway.admin<{ id: string }>("POST", "/api/accounts", { name });
   const tenant = (claims: object) => other.token({ models: ["mock/*"], sub: aSub(), ...claims });
+
+  test("its claims become labels of the call: bounded, of one value each, and no scope", async () => {
+    await setup.gateway.admin("POST", "/api/accounts", { name: "Tenant T" });
+    const labelled = (claims: object) => ask(tenant({ tenant: "Tenant T", ...claims }));
+    const replies = [
+      await labelled({ groups: { team: "red" }, tier: 2, role: "default" }),
+      await labelled({ groups: { team: "red" }, tier: true }),
+      await labelled({ groups: { team: ["red"] }, tier: "x".repeat(101), role: { id: 1 } }),
+      await labelled({ groups: "red", tier: "a\nb", role: "  " }),
+    ];
+    expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    for (const { callId } of replies) await until("the record", () => rowOf(callId)?.status === "ok");
+    const shown = async ({ callId }: { callId: string }) =>
+      (await setup.gateway.admin<{ labels: object | null }>("GET", `/api/calls/${callId}`)).labels;
+    expect(await Promise.all(replies.map(shown))).toEqual([
+      { account: "default", team: "red", tier: "2" },
+      { team: "red", tier: "true" },
+      null,
+      null,
+    ]);
+    // The label that is called `account` is none.
+    const ownId = rowOf(replies[0]?.callId ?? "")?.account_id;
+    expect(ownId).not.toBe("default");
+    const { data } = await setup.gateway.admin<{ data: object[] }>(
+      "GET",
+      `/api/usage?under=${ownId}&groupBy=label:team,label:tier`,
+    );
+    expect(data).toMatchObject([
+      { "label:team": null, "label:tier": null, calls: 2 },
+      { "label:team": "red", "label:tier": "2", calls: 1 },
+      { "label:team": "red", "label:tier": "true", calls: 1 },
+    ]);
+    const authorization = `Bearer ${setup.gateway.adminToken}`;
+    const file = await setup.gateway.get(`/api/calls/export?under=${ownId}`, { authorization });
+    expect(await file?.text()).toContain('"{""account"":""default"",""team"":""red"",""tier"":""2""}"');
+    const line = setup.gateway
+      .log()
+      .split("\n")
+      .find((one) => one.includes(replies[0]?.callId ?? "-"));
+    expect(JSON.parse(line ?? "{}")).toMatchObject({ labels: { team: "red", tier: "2" } });
+  });
 
   test("name the account by name or id; an unknown one is refused and not made", async () => {
     const { id } = await account("Tenant A");

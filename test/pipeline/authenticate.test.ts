@@ -100,7 +100,13 @@ describe("who calls", () => {
   });
 
   test("who has no key is told with the instance that knows it, whatever the plugin says itself", async () => {
-    const principal = aPrincipal({ keyId: null, name: "alice", auth: "made up", operations: ["chat"] });
+    const principal = aPrincipal({
+      keyId: null,
+      name: "alice",
+      auth: "made up",
+      operations: ["chat"],
+      labels: { team: "red" },
+    });
     expect(await outcome(nobody, { authenticate: () => principal })).toEqual({ ...principal, auth: "auth-1" });
     expect(principal.auth).toBe("made up");
     expect(await outcome({ authenticate: () => aPrincipal({ keyId: "k" }) })).toEqual(aPrincipal({ keyId: "k" }));
@@ -154,6 +160,11 @@ describe("who calls", () => {
     ["a name without end", { ...aPrincipal(), name: "x".repeat(256) }],
     ["no models", { ...aPrincipal(), models: undefined }],
     ["no limits", { ...aPrincipal(), limits: null }],
+    ["labels that are a list", { ...aPrincipal(), labels: ["a"] }],
+    ["nine labels", { ...aPrincipal(), labels: Object.fromEntries([..."abcdefghi"].map((name) => [name, "x"])) }],
+    ["a label without end", { ...aPrincipal(), labels: { team: "x".repeat(101) } }],
+    ["a label that is no text", { ...aPrincipal(), labels: { team: 5 } }],
+    ["a label whose name is none", { ...aPrincipal(), labels: { "a b": "x" } }],
   ])("an instance that answers with %s says nothing: 401", async (_, answer) => {
     // What a plugin in JavaScript may do.
     expect(await outcome({ authenticate: () => answer as never })).toMatchObject({ kind: "unauthenticated" });

@@ -103,6 +103,7 @@ const aCall: Omit<RolledCall, "status"> = {
   tookMs: 1,
   ttftMs: null,
   key: 1,
+  labels: null,
   account: 1,
   model: 1,
   provider: 4,

@@ -9,6 +9,7 @@ export interface RolledCall {
   readonly tookMs: number;
   readonly ttftMs: number | null;
   readonly key: number | null;
+  readonly labels: number | null;
   readonly account: number;
   readonly model: number;
   readonly provider: number | null;
@@ -36,6 +37,7 @@ export const rolledCall: fc.Arbitrary<RolledCall> = fc.record({
   tookMs: fc.oneof(fc.nat(20), fc.nat(20_000), fc.nat(5_000_000)),
   ttftMs: fc.option(fc.nat(2_000)),
   key: fc.option(fc.integer({ min: 1, max: 3 })),
+  labels: fc.option(fc.integer({ min: 6, max: 8 })),
   account: fc.integer({ min: 1, max: 3 }),
   model: fc.integer({ min: 1, max: 3 }),
   provider: fc.option(fc.integer({ min: 4, max: 5 })),
@@ -46,17 +48,20 @@ export const rolledCall: fc.Arbitrary<RolledCall> = fc.record({
 });
 
 const accountIds = ["default", "team", "user"];
-export const labels = ["fast", "smart", "a/b", "one", "two"];
+/** What callers came with, as the labels 6…8 after the names 1…5. */
+const sets = [{ team: "red" }, { team: "blue", tier: "1" }, { tier: "1" }];
+export const labels = ["fast", "smart", "a/b", "one", "two", ...sets.map((set) => JSON.stringify(set))];
+const teamOfKey: Readonly<Record<number, string>> = { 2: "red", 3: "it's green" };
 
-/** Accounts 1…3, keys 1…3, names 1…5, where calls refer to them. */
+/** Accounts 1…3, keys 1…3, names 1…5 and sets of labels 6…8, where calls refer to them. */
 export function insertNames(client: SqliteClient): void {
   client.exec(`INSERT INTO accounts (id, name, created_ms) VALUES ('team', '', 0), ('user', '', 0)`);
   for (const ref of [1, 2, 3])
     client
       .prepare(
-        "INSERT INTO keys (id, account_ref, name, prefix, last4, digest, limits, cidrs, created_ms) VALUES (?, 1, '', '', '', ?, '{}', '[]', 0)",
+        "INSERT INTO keys (id, account_ref, name, prefix, last4, digest, limits, cidrs, created_ms, metadata) VALUES (?, 1, '', '', '', ?, '{}', '[]', 0, ?)",
       )
-      .run(`key-${ref}`, `digest-${ref}`);
+      .run(`key-${ref}`, `digest-${ref}`, JSON.stringify(teamOfKey[ref] === undefined ? {} : { team: teamOfKey[ref] }));
   for (const label of labels) client.prepare("INSERT INTO labels (text) VALUES (?)").run(label);
 }
 
@@ -66,8 +71,8 @@ export function insertCall(client: SqliteClient, call: RolledCall): void {
     .prepare(
       `INSERT INTO calls (id, created_ms, finished_ms, account_ref, key_ref, principal_ref, dialect_ref, operation_ref,
       model_ref, provider_ref, status, source, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-      reasoning_tokens, cost_nano, charge_nano, stream, ttft_ms, held_nano, attempt_count)
-      VALUES (?, ?, ?, ?, ?, 1, 1, 1, ?, ?, ?, 'provider', ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 1)`,
+      reasoning_tokens, cost_nano, charge_nano, stream, ttft_ms, held_nano, attempt_count, labels_ref)
+      VALUES (?, ?, ?, ?, ?, 1, 1, 1, ?, ?, ?, 'provider', ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 1, ?)`,
     )
     .run(
       crypto.randomUUID(),
@@ -86,6 +91,7 @@ export function insertCall(client: SqliteClient, call: RolledCall): void {
       call.costNano,
       call.chargeNano,
       call.ttftMs,
+      call.labels,
     );
 }
 
@@ -134,6 +140,8 @@ function valueOf(call: RolledCall, field: GroupField): string | number | null {
   if (field === "day") return Math.floor(call.createdMs / dayMs) * dayMs;
   if (field === "key") return call.key === null ? null : `key-${call.key}`;
   if (field === "account") return accountIds[call.account - 1] ?? null;
+  if (field === "label:team")
+    return (call.key === null ? sets[(call.labels ?? 0) - 6]?.team : teamOfKey[call.key]) ?? null;
   if (field === "model") return labels[call.model - 1] ?? null;
   if (field === "provider") return call.provider === null ? null : (labels[call.provider - 1] ?? null);
   return call.status;

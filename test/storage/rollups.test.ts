@@ -14,7 +14,7 @@ import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 import { addedUp, insertCall, insertNames, instant, type RolledCall, rolledCall, tookAtMost } from "./rollup-calls.ts";
 
 const folder = temporaryFolder();
-const fields: readonly GroupField[] = ["key", "account", "model", "provider", "status", "day", "hour"];
+const fields: readonly GroupField[] = ["key", "account", "model", "provider", "status", "day", "hour", "label:team"];
 
 type Step =
   | { readonly kind: "calls"; readonly calls: readonly RolledCall[] }

@@ -20,6 +20,7 @@ import type {
   UsageGroup,
   UsageSum,
 } from "../../core/storage/database.ts";
+import { isLabel } from "../../core/storage/repositories/usage-names.ts";
 import type { KeyRow } from "../../core/storage/key.ts";
 
 /** What a test starts with; rows in any order. */
@@ -345,6 +346,7 @@ const fits = (call: CallDetail, filter: CallFilter): boolean =>
 function groupValue(call: CallDetail, field: GroupField): string | number | null {
   if (field === "hour") return call.createdMs - (call.createdMs % 3_600_000);
   if (field === "day") return call.createdMs - (call.createdMs % 86_400_000);
+  if (isLabel(field)) return call.labels?.[field.slice("label:".length)] ?? null;
   return { key: call.keyId, account: call.accountId, model: call.model, provider: call.provider, status: call.status }[
     field
   ];

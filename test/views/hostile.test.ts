@@ -85,6 +85,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       accountId: text,
       keyName: text,
       principal: text,
+      labels: { [text]: text },
       dialect: text,
       operation: text,
       source: text,

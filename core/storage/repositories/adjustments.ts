@@ -109,7 +109,7 @@ function spend({ book, tree }: AdjustmentDependencies, call: StoredCall, deltaNa
 const rolled = (call: StoredCall, costNano: number, chargeNano: number): UsageSumRow => ({
   startMs: Math.floor(call.createdMs / hourMs) * hourMs,
   accountRef: call.accountRef,
-  keyRef: call.keyRef ?? 0,
+  keyRef: call.keyRef ?? -(call.labelsRef ?? 0),
   modelRef: call.modelRef,
   providerRef: call.providerRef ?? 0,
   status: call.status,
@@ -135,6 +135,7 @@ function storedCalls(database: SqliteDatabase, where: SQL | undefined, limit: nu
       accountRef: calls.accountRef,
       accountId: accounts.id,
       keyRef: calls.keyRef,
+      labelsRef: calls.labelsRef,
       keyId: keys.id,
       modelRef: calls.modelRef,
       model: model.text,

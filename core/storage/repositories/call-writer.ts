@@ -76,6 +76,7 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
         upstreamId: only?.upstreamId ?? null,
         upstreamStatus: only?.status ?? null,
         notes: final.notes && JSON.stringify(final.notes),
+        labelsRef: open.labelsRef,
       });
       if (final.attempts.length > 1)
         final.attempts.forEach((attempt, at) =>
@@ -119,6 +120,7 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
         httpStatus: refusal.httpStatus,
         errorKind: refusal.errorKind,
         notes: refusal.notes && JSON.stringify(refusal.notes),
+        labelsRef: labels.ref(refusal.labels),
       });
     },
   };

@@ -7,7 +7,7 @@ import { attemptsView, usageView } from "../schema/sqlite-views.ts";
 import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { finishedRows, kinds, namesOf } from "./ended-calls.ts";
-import { labelAliases } from "./label-joins.ts";
+import { labelAliases, labelsIn } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { refsUnder } from "./under.ts";
@@ -100,6 +100,7 @@ function openRows(
       accountId: accounts.id,
       keyId: keys.id,
       ...namesOf(name),
+      labels: name.labels.text,
       stream: openCalls.stream,
       createdMs: openCalls.createdMs,
     })
@@ -112,11 +113,12 @@ function openRows(
     .innerJoin(name.model, eq(name.model.ref, openCalls.modelRef))
     .innerJoin(name.provider, eq(name.provider.ref, openCalls.providerRef))
     .innerJoin(name.upstreamModel, eq(name.upstreamModel.ref, openCalls.upstreamModelRef))
+    .leftJoin(name.labels, eq(name.labels.ref, openCalls.labelsRef))
     .where(where)
     .orderBy(desc(openCalls.createdMs), desc(openCalls.id))
     .limit(limit)
     .all()
-    .map((row) => ({ ...row, ...notYetKnown }));
+    .map((row) => ({ ...row, labels: labelsIn(row.labels), ...notYetKnown }));
 }
 
 const notYetKnown = {
@@ -140,7 +142,13 @@ const notYetKnown = {
 function detail(database: SqliteDatabase, callId: string): CallDetail | null {
   const row = database.select().from(usageView).where(eq(usageView.call_id, callId)).all()[0];
   if (!row) return null;
-  const flying = database.select({ held: openCalls.heldNano }).from(openCalls).where(eq(openCalls.id, callId)).all()[0];
+  const name = labelAliases();
+  const flying = database
+    .select({ held: openCalls.heldNano, labels: name.labels.text })
+    .from(openCalls)
+    .leftJoin(name.labels, eq(name.labels.ref, openCalls.labelsRef))
+    .where(eq(openCalls.id, callId))
+    .all()[0];
   const more = database
     .select({
       seq: calls.seq,
@@ -148,12 +156,15 @@ function detail(database: SqliteDatabase, callId: string): CallDetail | null {
       httpStatus: calls.httpStatus,
       errorKind: calls.errorKind,
       notes: calls.notes,
+      labels: name.labels.text,
     })
     .from(calls)
+    .leftJoin(name.labels, eq(name.labels.ref, calls.labelsRef))
     .where(eq(calls.id, callId))
     .all()[0];
   return {
     ...viewRow(row),
+    labels: labelsIn(more?.labels ?? flying?.labels ?? null),
     httpStatus: more?.httpStatus ?? null,
     errorKind: more?.errorKind ?? null,
     heldNano: more?.heldNano ?? flying?.held ?? 0,
@@ -204,7 +215,7 @@ const attemptRows = (database: SqliteDatabase, callId: string): AttemptRow[] =>
 
 type ViewRow = typeof usageView.$inferSelect;
 
-const viewRow = (row: ViewRow): CallRow => ({
+const viewRow = (row: ViewRow): Omit<CallRow, "labels"> => ({
   callId: row.call_id ?? "",
   accountId: row.account_id ?? "",
   keyId: row.key_id,

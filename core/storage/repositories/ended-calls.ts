@@ -5,7 +5,7 @@ import type { CallFilter, CallRow } from "../database.ts";
 import { accounts, calls, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { watermarkOf } from "../watermarks.ts";
-import { labelAliases } from "./label-joins.ts";
+import { labelAliases, labelsIn } from "./label-joins.ts";
 import { fewAccounts, idsUnder, refsUnder } from "./under.ts";
 
 /**
@@ -133,6 +133,7 @@ function selected(database: SqliteDatabase, where: SQL | undefined, limit: numbe
       accountId: accounts.id,
       keyId: keys.id,
       ...namesOf(name),
+      labels: name.labels.text,
       status: calls.status,
       source: calls.source,
       inputTokens: calls.inputTokens,
@@ -160,11 +161,17 @@ function selected(database: SqliteDatabase, where: SQL | undefined, limit: numbe
     .leftJoin(name.upstreamModel, eq(name.upstreamModel.ref, calls.upstreamModelRef))
     .leftJoin(name.priceVersion, eq(name.priceVersion.ref, calls.priceVersionRef))
     .leftJoin(name.finish, eq(name.finish.ref, calls.finishRef))
+    .leftJoin(name.labels, eq(name.labels.ref, calls.labelsRef))
     .where(where)
     .orderBy(desc(calls.seq))
     .limit(limit)
     .all()
-    .map((row) => ({ ...row, ...kinds(row), durationMs: row.finishedMs - row.createdMs }));
+    .map((row) => ({
+      ...row,
+      ...kinds(row),
+      labels: labelsIn(row.labels),
+      durationMs: row.finishedMs - row.createdMs,
+    }));
 }
 
 /** The columns that a finished call and one in flight both take from the labels. */

@@ -117,6 +117,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       expectedChargeNano: admission.ifInterrupted?.chargeNano ?? null,
       priceVersionRef: labels.ref(admission.ifInterrupted?.priceVersion ?? null),
       process: processId,
+      labelsRef: labels.ref(admission.labels),
     };
     insertOpen.run(row);
     return {

@@ -4,8 +4,8 @@ import type { Author, Change } from "../audit.ts";
 import { currentAsker } from "../audit-author.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { PersonRow, SessionRepository, SessionRow } from "../people.ts";
-import { people } from "../schema/sqlite-people.ts";
-import { accounts, sessions } from "../schema/sqlite.ts";
+import { people, sessions } from "../schema/sqlite-people.ts";
+import { accounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { personColumns, personRow } from "./person-row.ts";
 

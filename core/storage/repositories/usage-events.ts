@@ -6,7 +6,7 @@ import type { Position, UsageEvent, UsagePage } from "../outbox.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { labelAliases } from "./label-joins.ts";
+import { labelAliases, labelsIn } from "./label-joins.ts";
 
 /**
  * What comes after a position: records of calls in the order they were written, which never change, and between them
@@ -42,7 +42,8 @@ export function usageEvents(database: SqliteDatabase) {
 type Row = ReturnType<typeof callRows>[number];
 
 function callRows(database: SqliteDatabase, where: ReturnType<typeof gt>, limit: number) {
-  const { principal, dialect, operation, model, provider, upstreamModel, priceVersion, finish } = labelAliases();
+  const { principal, dialect, operation, model, provider, upstreamModel, priceVersion, finish, labels } =
+    labelAliases();
   return database
     .select({
       seq: calls.seq,
@@ -70,6 +71,7 @@ function callRows(database: SqliteDatabase, where: ReturnType<typeof gt>, limit:
       stream: calls.stream,
       httpStatus: calls.httpStatus,
       errorKind: calls.errorKind,
+      labels: labels.text,
       createdMs: calls.createdMs,
       finishedMs: calls.finishedMs,
       notes: calls.notes,
@@ -85,6 +87,7 @@ function callRows(database: SqliteDatabase, where: ReturnType<typeof gt>, limit:
     .leftJoin(upstreamModel, eq(upstreamModel.ref, calls.upstreamModelRef))
     .leftJoin(priceVersion, eq(priceVersion.ref, calls.priceVersionRef))
     .leftJoin(finish, eq(finish.ref, calls.finishRef))
+    .leftJoin(labels, eq(labels.ref, calls.labelsRef))
     .where(where)
     .orderBy(asc(calls.seq))
     .limit(limit)
@@ -100,7 +103,7 @@ function callEvent({ seq: _, createdMs, finishedMs, notes, ...row }: Row): ToldE
     type: "usage.call",
     atMs: finishedMs,
     text: `Call ${row.callId} ended as ${row.status}: ${charge}.`,
-    data: { ...row, overHold, anomalous, createdAt: createdMs, finishedAt: finishedMs },
+    data: { ...row, labels: labelsIn(row.labels), overHold, anomalous, createdAt: createdMs, finishedAt: finishedMs },
   };
 }
 

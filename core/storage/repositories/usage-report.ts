@@ -1,9 +1,9 @@
-import { asc, desc, eq, gte, inArray, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
-import type { GroupField, UsageGroup, UsageRange, UsageSum } from "../database.ts";
+import { asc, desc, eq, gte, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
+import type { GroupField, LabelField, UsageGroup, UsageRange, UsageSum } from "../database.ts";
 import { adjustedMoney } from "../adjusted.ts";
 import { purgedBefore } from "../purge-state.ts";
 import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
-import { orZero, startOf, sum } from "../rollup-fold.ts";
+import { keyOrLabels, orZero, startOf, sum } from "../rollup-fold.ts";
 import {
   accountLines,
   accounts,
@@ -16,8 +16,9 @@ import {
   usageHourly,
 } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { noSums, type WholeSum } from "../usage-sums.ts";
+import { added, noSums, type WholeSum } from "../usage-sums.ts";
 import { watermarkOf } from "../watermarks.ts";
+import { isLabel, named } from "./usage-names.ts";
 
 /** A part of a report, for whoever cannot hold it whole: only of the owners with a reference in `[from, to)`. */
 export interface OwnerSpan {
@@ -41,7 +42,9 @@ export function usageReports(database: SqliteDatabase) {
     const narrow = { under: under !== undefined, owners: owners?.field ?? null, caller: caller !== undefined };
     const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to, ...(caller && refsOf(database, caller)) };
     const byOwner =
-      under !== undefined || owners !== undefined || groupBy.some((field) => field === "key" || field === "account");
+      under !== undefined ||
+      owners !== undefined ||
+      groupBy.some((field) => field === "key" || field === "account" || isLabel(field));
     const [hourly, daily] = byOwner
       ? (["usageHourly", "usageDaily"] as const)
       : (["totalsHourly", "totalsDaily"] as const);
@@ -55,7 +58,7 @@ export function usageReports(database: SqliteDatabase) {
       ...queries("tail", groupBy, narrow).all({ ...range, ...values, watermark }),
     ];
     const sums = merged(found);
-    return { data: named(database, groupBy, sums), total: sums.reduce<WholeSum>(add, noSums) };
+    return { data: named(database, groupBy, sums), total: sums.reduce<WholeSum>(added, noSums) };
   };
 }
 
@@ -161,7 +164,7 @@ const isCaller = sql` and +${calls.accountRef} = ${sql.placeholder("callerAccoun
 const ownersFrom = sql.placeholder("ownersFrom");
 const ownersTo = sql.placeholder("ownersTo");
 
-interface Found extends WholeSum {
+export interface Found extends WholeSum {
   /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
   readonly group: string;
 }
@@ -170,8 +173,8 @@ type Rolled = (typeof rolled)[keyof typeof rolled];
 
 function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly GroupField[], narrow: Narrow): SumQuery {
   const none = sql`0`;
-  const fields: Record<GroupField, SQLWrapper> = {
-    key: "keyRef" in table ? table.keyRef : none,
+  const fields: Record<ColumnField, SQLWrapper> = {
+    key: "keyRef" in table ? keyIn(table.keyRef) : none,
     account: "accountRef" in table ? table.accountRef : none,
     model: table.modelRef,
     provider: table.providerRef,
@@ -179,7 +182,8 @@ function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly G
     day: startOf(table.startMs, dayMs),
     hour: table.startMs,
   };
-  const chosen = groupBy.map((field) => sql`${fields[field]}`);
+  const owner = "keyRef" in table ? table.keyRef : none;
+  const chosen = groupBy.map((field) => sql`${isLabel(field) ? owner : fields[field]}`);
   const query = database
     .select({
       group: listOf(chosen),
@@ -196,7 +200,7 @@ function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly G
     .from(table)
     .where(
       "accountRef" in table
-        ? narrowed(within(table.startMs, asked), narrow, { key: table.keyRef, account: table.accountRef })
+        ? narrowed(within(table.startMs, asked), narrow, { key: keyIn(table.keyRef), account: table.accountRef })
         : within(table.startMs, asked),
     );
   return (chosen.length > 0 ? query.groupBy(...chosen) : query).prepare();
@@ -210,7 +214,7 @@ function callSums(
   groupBy: readonly GroupField[],
   { costNano, chargeNano }: Readonly<Record<keyof typeof money, SQLWrapper>>,
 ): SumQuery {
-  const fields: Record<GroupField, SQLWrapper> = {
+  const fields: Record<ColumnField, SQLWrapper> = {
     key: orZero(calls.keyRef),
     account: calls.accountRef,
     model: calls.modelRef,
@@ -220,7 +224,7 @@ function callSums(
     day: startOf(calls.createdMs, dayMs),
     hour: startOf(calls.createdMs, hourMs),
   };
-  const chosen = groupBy.map((field) => sql`${fields[field]}`);
+  const chosen = groupBy.map((field) => sql`${isLabel(field) ? keyOrLabels : fields[field]}`);
   const query = database
     .select({
       group: listOf(chosen),
@@ -246,79 +250,11 @@ function merged(found: readonly Found[]): Found[] {
   for (const row of found) {
     if (row.calls === 0) continue;
     const known = groups.get(row.group);
-    groups.set(row.group, known ? { ...add(known, row), group: row.group } : row);
+    groups.set(row.group, known ? { ...added(known, row), group: row.group } : row);
   }
   return [...groups.values()];
 }
 
-/** References become what they stand for, in the order of the values. */
-function named(database: SqliteDatabase, groupBy: readonly GroupField[], found: readonly Found[]): UsageGroup[] {
-  // `listOf` wrote it, with one value a field, in this order.
-  const rows = found.map(({ group, ...figures }) => ({ figures, values: JSON.parse(group) as (string | number)[] }));
-  const names = groupBy.map((field, at) => {
-    const table = tables[field];
-    if (table === null) return null;
-    return namesOf(database, table, new Set(rows.map(({ values }) => Number(values[at]))));
-  });
-  return rows
-    .map(({ figures, values }) => ({ figures, shown: values.map((value, at) => nameIn(names[at], value)) }))
-    .toSorted((left, right) => compared(left.shown, right.shown))
-    .map(({ figures, shown }) => ({
-      ...figures,
-      group: Object.fromEntries(groupBy.map((field, at) => [field, shown[at] ?? null])),
-    }));
-}
+type ColumnField = Exclude<GroupField, LabelField>;
 
-const keyNames = { table: keys, ref: keys.ref, name: keys.id };
-const accountNames = { table: accounts, ref: accounts.ref, name: accounts.id };
-const labelNames = { table: labels, ref: labels.ref, name: labels.text };
-type Names = typeof keyNames | typeof accountNames | typeof labelNames;
-const tables: Record<GroupField, Names | null> = {
-  key: keyNames,
-  account: accountNames,
-  model: labelNames,
-  provider: labelNames,
-  status: null,
-  day: null,
-  hour: null,
-};
-
-/** So many references a query: SQLite takes 32,766 values in one. */
-const refsPerQuery = 1_000;
-
-function namesOf(database: SqliteDatabase, { table, ref, name }: Names, refs: ReadonlySet<number>) {
-  const wanted = [...refs].filter((one) => one !== 0);
-  const found = new Map<number, string>();
-  for (let at = 0; at < wanted.length; at += refsPerQuery) {
-    const some = inArray(ref, wanted.slice(at, at + refsPerQuery));
-    for (const row of database.select({ ref, name }).from(table).where(some).all()) found.set(row.ref, row.name);
-  }
-  return found;
-}
-
-/** 0 stands for none. */
-const nameIn = (names: ReadonlyMap<number, string> | null | undefined, value: string | number) =>
-  names ? (names.get(Number(value)) ?? null) : value;
-
-function compared(left: readonly (string | number | null)[], right: readonly (string | number | null)[]): number {
-  for (const [at, one] of left.entries()) {
-    const other = right[at] ?? null;
-    if (one === other) continue;
-    if (one === null) return -1;
-    if (other === null) return 1;
-    return one < other ? -1 : 1;
-  }
-  return 0;
-}
-
-const add = (total: WholeSum, row: WholeSum): WholeSum => ({
-  calls: total.calls + row.calls,
-  errors: total.errors + row.errors,
-  inputTokens: total.inputTokens + row.inputTokens,
-  outputTokens: total.outputTokens + row.outputTokens,
-  cacheReadTokens: total.cacheReadTokens + row.cacheReadTokens,
-  cacheWriteTokens: total.cacheWriteTokens + row.cacheWriteTokens,
-  reasoningTokens: total.reasoningTokens + row.reasoningTokens,
-  costNano: total.costNano + row.costNano,
-  chargeNano: total.chargeNano + row.chargeNano,
-});
+const keyIn = (keyRef: SQLWrapper): SQL => sql`max(${keyRef}, 0)`;

@@ -61,3 +61,22 @@ export const personTokens = sqliteTable(
     index("person_tokens_person").on(table.personRef),
   ],
 );
+
+export const sessions = sqliteTable(
+  "sessions",
+  {
+    digest: text("digest").primaryKey(),
+    /** What it may without a person; with one, theirs counts. */
+    role: text("role", { enum: ["owner", "admin", "viewer", "member"] }).notNull(),
+    createdMs: integer("created_ms").notNull(),
+    expiresMs: integer("expires_ms").notNull(),
+    /** Names it in lists; opens nothing. */
+    id: text("id"),
+    /** NULL: whoever held the admin token. */
+    personRef: integer("person_ref"),
+    address: text("address"),
+    /** Of the browser, cut to 200 characters. */
+    agent: text("agent"),
+  },
+  (table) => [index("sessions_person").on(table.personRef)],
+);

@@ -182,6 +182,8 @@ export const openCalls = sqliteTable("open_calls", {
   priceVersionRef: integer("price_version_ref"),
   /** The process that serves it. */
   process: text("process").notNull(),
+  /** JSON of the labels that its caller came with; NULL: none. */
+  labelsRef: integer("labels_ref"),
 });
 
 /**
@@ -226,6 +228,8 @@ export const calls = sqliteTable(
     upstreamStatus: integer("upstream_status"),
     /** JSON of `CallNotes`. */
     notes: text("notes"),
+    /** JSON of the labels that its caller came with; NULL: none. */
+    labelsRef: integer("labels_ref"),
   },
   (table) => [
     uniqueIndex("calls_id").on(table.id),
@@ -269,7 +273,7 @@ const sums = () => ({
 const start = () => ({ startMs: integer("start_ms").notNull() });
 const owners = () => ({
   accountRef: integer("account_ref").notNull(),
-  /** 0: without a key. */
+  /** 0: without a key; below 0: without one, and the labels that its caller came with have this reference, negated. */
   keyRef: integer("key_ref").notNull(),
 });
 const kinds = () => ({
@@ -377,23 +381,4 @@ export const refusalCounts = sqliteTable(
     count: integer("count").notNull(),
   },
   (table) => [primaryKey({ columns: [table.keyRef, table.minute] })],
-);
-
-export const sessions = sqliteTable(
-  "sessions",
-  {
-    digest: text("digest").primaryKey(),
-    /** What it may without a person; with one, theirs counts. */
-    role: text("role", { enum: ["owner", "admin", "viewer", "member"] }).notNull(),
-    createdMs: integer("created_ms").notNull(),
-    expiresMs: integer("expires_ms").notNull(),
-    /** Names it in lists; opens nothing. */
-    id: text("id"),
-    /** NULL: whoever held the admin token. */
-    personRef: integer("person_ref"),
-    address: text("address"),
-    /** Of the browser, cut to 200 characters. */
-    agent: text("agent"),
-  },
-  (table) => [index("sessions_person").on(table.personRef)],
 );
