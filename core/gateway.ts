@@ -31,7 +31,8 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
     call.envelope = asked.envelope;
     services.keepOpen(request);
     const route = services.models.resolve(asked.envelope.model, call.principal, services.random, terms, {
-      accountId: call.principal.accountId, //                                               name         → Route
+      endpoint, //                                                                           name         → Route
+      accountId: call.principal.accountId,
       envelope: asked.envelope,
       body: asked.body,
       headers: request.headers,

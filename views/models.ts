@@ -21,6 +21,8 @@ export type ModelLine =
       readonly id: string;
       readonly contextWindow: number | null;
       readonly maxOutputTokens: number | null;
+      /** What it is known not to take. */
+      readonly lacks: readonly string[];
       readonly prices: PriceItems | null;
       readonly source: string | null;
       /** `null`: it has no price; with a price of no source it is the program's own. */
@@ -50,7 +52,7 @@ const row = (line: ModelLine): Html =>
   <td data-label="Context" class="num">${name(null)}</td><td data-label="Most output" class="num">${name(null)}</td><td data-label="Input" class="num">${name(null)}</td><td data-label="Output" class="num">${name(null)}</td><td data-label="Price from">${name(null)}</td>
 </tr>`
     : html`<tr>
-  <td>${name(line.id, 48)}</td>
+  <td>${name(line.id, 48)}${line.lacks.length > 0 && html`<span class="sub">without ${line.lacks.join(", ")}</span>`}</td>
   <td data-label="Leads to">itself</td>
   <td data-label="Context" class="num">${known(line.contextWindow)}</td>
   <td data-label="Most output" class="num">${known(line.maxOutputTokens)}</td>

@@ -53,6 +53,7 @@ export function modelLines(query: ModelsQuery, { models, biller, now, pricesOf }
       vendor,
       contextWindow: facts?.contextWindow ?? null,
       maxOutputTokens: facts?.maxOutputTokens ?? null,
+      lacks: facts?.lacks ?? [],
       prices: listed?.prices ?? null,
       source: listed?.source ?? null,
       priceVersion: version,

@@ -223,8 +223,9 @@ function listed({
   author,
   createdMs,
 }: BookEntry & BookEntryRow & { kind: "price" }): ListedPrice {
-  const { contextWindow = null, maxOutputTokens = null, ...set } = prices ?? {};
-  const shared = { id, target, effectiveMs, author, createdMs, contextWindow, maxOutputTokens, names: [] };
+  const { contextWindow = null, maxOutputTokens = null, lacks, ...set } = prices ?? {};
+  const size = { contextWindow, maxOutputTokens, ...(lacks && { lacks }) };
+  const shared = { id, target, effectiveMs, author, createdMs, ...size, names: [] };
   return { ...shared, source: "database", version: `database:${id}`, prices: prices && { ...set } };
 }
 

@@ -1,3 +1,4 @@
+import type { Parameters } from "../chat/parameters.ts";
 import type { Limits, LimitScope, Operation, PriceRow } from "../plugin/plugin.ts";
 import type { ServerConfig } from "./schema.ts";
 import type { Path, Position, Problem } from "./problem.ts";
@@ -54,8 +55,14 @@ export interface InstanceOptions {
 
 export interface Alias {
   readonly strategy: "ordered" | "weighted" | "least-busy" | "lowest-latency" | "cheapest" | "sticky";
-  /** `target`: `instance/model` or another alias. `weight` ≥ 0, 1 unless the file says so. */
-  readonly targets: readonly { readonly target: string; readonly weight: number }[];
+  readonly targets: readonly AliasTarget[];
+}
+export interface AliasTarget {
+  /** `instance/model` or another alias. */
+  readonly target: string;
+  /** ≥ 0, 1 unless the file says so. */
+  readonly weight: number;
+  readonly parameters?: Parameters;
 }
 
 export interface LoadedConfig {

@@ -1,7 +1,8 @@
 import { Value } from "@sinclair/typebox/value";
 import type { PriceRow, PriceSet } from "../plugin/plugin.ts";
-import type { Alias, Config, DeclaredKey, FileLimit, Instances } from "./config.ts";
+import type { Alias, AliasTarget, Config, DeclaredKey, FileLimit, Instances } from "./config.ts";
 import { decimalOf } from "./decimal.ts";
+import type { AliasTargetEntry } from "./models-schema.ts";
 import { type ConfigFile, defaultInstances, pluginSections, ServerSchema } from "./schema.ts";
 
 /** Before the check: `log:` with nothing behind it means no options, and `server:` likewise. */
@@ -76,11 +77,15 @@ function aliasOf(alias: NonNullable<ConfigFile["models"]>[string]): Alias {
   const { strategy, targets } = "targets" in alias ? alias : { strategy: "ordered" as const, targets: alias };
   return {
     strategy: strategy ?? "ordered",
-    targets: targets.map((entry) =>
-      typeof entry === "string" ? { target: entry, weight: 1 } : { target: entry.target, weight: entry.weight ?? 1 },
-    ),
+    targets: targets.map((entry) => (typeof entry === "string" ? { target: entry, weight: 1 } : aliasTargetOf(entry))),
   };
 }
+
+const aliasTargetOf = ({ target, weight = 1, drop = [], defaults = {} }: AliasTargetEntry): AliasTarget => ({
+  target,
+  weight,
+  ...((drop.length > 0 || Object.keys(defaults).length > 0) && { parameters: { drop, defaults } }),
+});
 
 /** Also of a body of the API. */
 export function limitOf({ scope, enforce = true, ...limits }: NonNullable<ConfigFile["limits"]>[number]): FileLimit {
@@ -88,7 +93,7 @@ export function limitOf({ scope, enforce = true, ...limits }: NonNullable<Config
 }
 
 type PriceEntry = Omit<NonNullable<ConfigFile["prices"]>[number], "target">;
-type SetEntry = Omit<PriceEntry, "serviceTiers" | "contextWindow" | "maxOutputTokens">;
+type SetEntry = Omit<PriceEntry, "serviceTiers" | "contextWindow" | "maxOutputTokens" | "lacks">;
 
 function priceOf({ target, ...entry }: NonNullable<ConfigFile["prices"]>[number]): PriceRow {
   return { target, ...pricesOf(entry) };
@@ -99,6 +104,7 @@ export function pricesOf({
   serviceTiers,
   contextWindow,
   maxOutputTokens,
+  lacks,
   ...set
 }: PriceEntry): Omit<PriceRow, "target"> {
   return {
@@ -108,6 +114,7 @@ export function pricesOf({
     }),
     ...(contextWindow === undefined ? {} : { contextWindow }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+    ...(lacks === undefined ? {} : { lacks }),
   };
 }
 

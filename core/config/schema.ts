@@ -1,10 +1,12 @@
 import { type Static, Type as t } from "@sinclair/typebox";
+import { capabilities } from "../chat/capability.ts";
 import { AttemptsSchema, BreakerSchema, BulkheadSchema } from "./attempts-schema.ts";
 import { ContentSchema } from "./content-schema.ts";
 import { EgressSchema } from "./egress-schema.ts";
 import { limitOptions } from "../plugin/limit-options.ts";
 import { DeclaredKeySchema } from "./key-fields.ts";
 import { LoginSchema } from "./login-schema.ts";
+import { AliasSchema } from "./models-schema.ts";
 import { closed, maxTimerMs, milliseconds } from "./schema-parts.ts";
 import { TimeoutsSchema } from "./timeouts-schema.ts";
 
@@ -153,39 +155,6 @@ const plugins = (description: string) =>
     description,
   });
 
-const targetText = t.String({
-  minLength: 1,
-  maxLength: 300,
-  expected: "`instance/model` or the name of another alias",
-});
-const strategies = ["ordered", "weighted", "sticky", "least-busy", "lowest-latency", "cheapest"] as const;
-const WeightedTargetSchema = t.Object(
-  {
-    target: targetText,
-    weight: t.Optional(t.Number({ minimum: 0, maximum: 1_000_000, default: 1, description: "Share of the calls." })),
-  },
-  { additionalProperties: false },
-);
-const AliasSchema = t.Union([
-  t.Array(targetText, { minItems: 1 }),
-  t.Object(
-    {
-      strategy: t.Optional(
-        t.Union(
-          strategies.map((name) => t.Literal(name)),
-          {
-            default: "ordered",
-            description:
-              "Which target is asked first; the others are there to fall back on. `ordered`: as listed. `weighted`: by chance, in proportion. `sticky`: the same one for the same conversation, shared out by weight. `least-busy`: with the fewest calls. `lowest-latency`: the quicker to its first byte of two by chance. `cheapest`: by the price of a call like this one.",
-          },
-        ),
-      ),
-      targets: t.Array(t.Union([targetText, WeightedTargetSchema]), { minItems: 1 }),
-    },
-    { additionalProperties: false },
-  ),
-]);
-
 export const decimal = (description: string) =>
   t.Union(
     [
@@ -246,6 +215,13 @@ export const priceFields = {
   ),
   contextWindow: t.Optional(tokens("Tokens of input and output together.")),
   maxOutputTokens: t.Optional(tokens("Most tokens of output that the model can write.")),
+  lacks: t.Optional(
+    t.Array(t.Union(capabilities.map((name) => t.Literal(name))), {
+      maxItems: capabilities.length,
+      description:
+        "What the model cannot do: aliases do not send it calls that ask for that. What is not said is not known.",
+    }),
+  ),
 };
 
 export const priceTarget = t.String({

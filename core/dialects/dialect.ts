@@ -5,6 +5,7 @@ import type { Json, JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { ChatResponse } from "../chat/response.ts";
 import type { ReportedUsage } from "../chat/usage.ts";
+import type { ParameterPlaces } from "./parameters.ts";
 
 export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini";
 export const operations = ["chat", "embeddings", "count-tokens", "images", "audio", "moderation", "rerank"] as const;
@@ -39,6 +40,8 @@ export interface Dialect {
   /** The terminal SSE text of a stream that failed after its first byte; no `[DONE]` follows. */
   encodeStreamError(error: ErrorBody): string;
   readonly relay: Relay;
+  /** Where a chat request says what an operator may drop or set. */
+  readonly parameters: ParameterPlaces;
   /** What it has besides chat. */
   readonly operations: Operations;
 }

@@ -14,8 +14,9 @@ import { fromEvents, modelFault } from "./events.ts";
 import { endLoad, leaveUnsent } from "./disconnect.ts";
 import type { Loads } from "./loads.ts";
 import type { RouteTarget } from "./models.ts";
-import type { Order } from "./order.ts";
+import { capOf, type Order } from "./order.ts";
 import type { Services } from "./services.ts";
+import { asTold } from "./translate/chat.ts";
 import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { cutAfter, cutOfAttempt, type Timeouts } from "./timeouts.ts";
@@ -183,17 +184,16 @@ async function beginStream(call: Call, answer: BegunAnswer & { kind: "stream" },
   }
 }
 
-async function askModel(
-  { call, asked, admitted, target, request }: Order,
-  slot: ModelProvider,
-  attempt: Attempt,
-): Promise<Answer> {
+async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Promise<Answer> {
+  const { call, asked, target, request } = order;
   const original = request();
   refuseNativeOnly(original, call.endpoint.dialect.name);
-  const { maxOutputTokens } = admitted;
+  const told = asTold(original, target);
+  const maxOutputTokens = capOf(order);
+  attempt.warn(told.warnings);
   attempt.sent();
   try {
-    const events = slot.chat(maxOutputTokens === null ? original : { ...original, maxOutputTokens }, {
+    const events = slot.chat(maxOutputTokens === null ? told.request : { ...told.request, maxOutputTokens }, {
       callId: call.id,
       model: target.model,
       signal: call.abort.signal,

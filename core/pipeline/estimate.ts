@@ -39,6 +39,11 @@ export const searchBound = (input: InputMeasure): number => (input.unbounded ? 1
 export const expectedInput = (input: InputMeasure, bytesPerToken: number, bound: number): number =>
   Math.min(Math.ceil(input.textBytes / bytesPerToken) + input.images * likelyTokensPerImage, bound);
 
+/** Of text of most kinds. */
+const usualBytesPerToken = 4;
+/** What the input will probably be for a model that nothing is known of. */
+export const likelyInput = (input: InputMeasure): number => expectedInput(input, usualBytesPerToken, Infinity);
+
 /** Tokens of an answer of which only the delivered bytes are known. */
 export const expectedOutput = (contentBytes: number, bytesPerToken: number): number =>
   Math.ceil(contentBytes / bytesPerToken);

@@ -1,11 +1,13 @@
+import type { Parameters } from "../chat/parameters.ts";
 import { codecOf, type WireCodec } from "../dialects/codec.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Framing } from "../dialects/framing.ts";
 import { dialects } from "../dialects/index.ts";
+import { editParameters } from "../dialects/parameters.ts";
 import type { Awaitable, UpstreamProvider } from "../plugin/plugin.ts";
 import type { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
-import type { Order } from "./order.ts";
+import { capOf, type Order } from "./order.ts";
 import type { Needles } from "./redact.ts";
 import { relay } from "./relay.ts";
 import { translatedAnswer } from "./translate/answer.ts";
@@ -36,14 +38,18 @@ export function messageFor(order: Order, slot: UpstreamProvider): Awaitable<Mess
 }
 
 function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Message {
-  const { call, asked, admitted, target } = order;
+  const { call, asked, target } = order;
   const { dialect, framing = "sse" } = call.endpoint;
   const { stream, includeUsage } = asked.envelope;
   const hideUsage = stream && !includeUsage && slot.refusesStreamOptions !== true;
-  const body = codec.editRequest(mayHoldMarks(asked.text) ? withoutMarks(order) : asked.text, {
+  const plain = mayHoldMarks(asked.text) ? withoutMarks(order) : asked.text;
+  const { text, warnings } = target.parameters
+    ? asTold(plain, order, target.parameters)
+    : { text: plain, warnings: nothing };
+  const body = codec.editRequest(text, {
     model: target.model,
     includeUsage: hideUsage,
-    maxOutputTokens: admitted.maxOutputTokens,
+    maxOutputTokens: capOf(order),
     maxOutputTokensField: slot.maxOutputTokensField ?? defaultCapField,
   });
   return {
@@ -51,7 +57,7 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     body,
     framing,
     clientHeaders: protocolHeaders(call),
-    warnings: nothing,
+    warnings,
     async read(response, secrets) {
       const received = await upstreamBody(response, stream);
       const asRead = received.kind === "whole" || received.framing === framing;
@@ -60,6 +66,13 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
       return translatedAnswer(received, stream, { ...parties, includeUsage, framing, secrets });
     },
   };
+}
+
+/** With what the operator drops and sets for the target: settings of a chat, which other operations do not have. */
+function asTold(text: string, { call, asked, target }: Order, parameters: Parameters) {
+  const { dialect, operation } = call.endpoint;
+  if (operation !== "chat") return { text, warnings: nothing };
+  return editParameters(text, parameters, { dialect, model: target.model, cap: asked.envelope.maxOutputTokens });
 }
 
 const unchanged = (emit: Emit): Emit => emit;

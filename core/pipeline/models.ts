@@ -1,26 +1,38 @@
 import { GatewayError } from "../chat/error.ts";
+import { joinParameters, type Parameters } from "../chat/parameters.ts";
 import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
 import { noTerms, type TreeTerms } from "./account-terms.ts";
+import { Fit, NoFitError, type SkippedTarget } from "./fit.ts";
 import { meansText } from "./glob.ts";
 import { byStrategy, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
 
 /** A target with the provider that serves it. */
 export interface RouteTarget extends Target {
   readonly slot: Provider;
+  /** What the operator drops and sets; absent: nothing. */
+  readonly parameters?: Parameters;
 }
 export interface Route {
   /** Tried in order. */
   readonly targets: readonly [RouteTarget, ...RouteTarget[]];
+  /** Those of an alias that this call is not sent to, and why. Absent: none. */
+  readonly skipped?: readonly SkippedTarget[];
 }
 /** As the config has it: an alias, its strategy, and what it points to (a target or another alias). */
 export interface Alias {
   readonly strategy: Strategy;
-  readonly targets: readonly { readonly target: string; readonly weight: number }[];
+  readonly targets: readonly AliasTarget[];
+}
+interface AliasTarget {
+  readonly target: string;
+  readonly weight: number;
+  readonly parameters?: Parameters;
 }
 export interface Models {
   /**
    * A model name as a client writes it: alias, then `instance/rest`, then a bare model that exactly one instance claims.
-   * Throws `model-not-found`, or `forbidden` when the principal, or an account it is under, may not call it.
+   * Throws `model-not-found`, `forbidden` when the principal, or an account it is under, may not call it, or `NoFitError`
+   * when no target of the alias can carry the call.
    */
   resolve(name: string, principal: Principal, random: () => number, terms?: TreeTerms, choice?: Choice): Route;
   /** What the principal may call, sorted: aliases, then bare claims, then `instance/model`. */
@@ -59,22 +71,29 @@ export function modelTable(
     return only !== undefined && provider ? targetOf(only, provider, name) : null;
   }
 
-  /** An alias may name aliases; the config reader has refused cycles. */
-  function expand(name: string, random: () => number, choice: Choice | null = null): RouteTarget[] {
+  /** An alias may name aliases; the config reader has refused cycles. `fit`: leaves out what cannot carry the call. */
+  function expand(
+    name: string,
+    random: () => number,
+    choice: Choice | null = null,
+    fit: Fit | null = null,
+    parameters?: Parameters,
+  ): RouteTarget[] {
     const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
     if (!alias) {
       const target = direct(name);
-      return target ? [target] : [];
+      if (!target) return [];
+      const own = parameters ? { ...target, parameters } : target;
+      return fit === null || fit.carries(own) ? [own] : [];
     }
-    const { strategy } = alias;
-    if (strategy === "ordered" || strategy === "weighted")
-      return ordered(alias, random).flatMap((target) => expand(target, random, choice));
-    const candidates = alias.targets.map(({ target, weight }) => ({
-      name: target,
-      weight,
-      targets: expand(target, random, choice),
-    }));
-    return byStrategy(strategy, candidates, choice, { random, biller, loads, now }).flatMap(({ targets }) => targets);
+    const candidates = alias.targets.flatMap(({ target, weight, parameters: inner }) => {
+      const joined = parameters && inner ? joinParameters(inner, parameters) : (parameters ?? inner);
+      const targets = expand(target, random, choice, fit, joined);
+      return targets.length > 0 ? [{ name: target, weight, targets }] : [];
+    });
+    return byStrategy(alias.strategy, candidates, choice, { random, biller, loads, now }).flatMap(
+      ({ targets }) => targets,
+    );
   }
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
@@ -93,17 +112,35 @@ export function modelTable(
       targets,
     );
 
+  function permitted(
+    found: readonly RouteTarget[],
+    name: string,
+    { models }: Principal,
+    terms: TreeTerms,
+    skipped: SkippedTarget[] = [],
+  ): Route["targets"] {
+    if (found.length === 0) throw notFound();
+    const ofKey =
+      models === "all" || matches(models, name) ? found : found.filter((target) => allowedTarget(models, target));
+    if (ofKey.length === 0) throw notAllowed("this key");
+    const ofAccount = terms.length === 0 ? ofKey : within(terms, name, ofKey);
+    const [first, ...rest] = ofAccount;
+    if (!first) throw notAllowed("the account");
+    if (ofAccount.length < found.length)
+      skipped.push(...notAllowedAmong(found, ofKey, "key"), ...notAllowedAmong(ofKey, ofAccount, "account"));
+    return [first, ...rest];
+  }
+
   return {
     resolve(name, principal, random, terms = noTerms, choice) {
-      const found = expand(name, random, choice);
-      if (found.length === 0) throw notFound();
-      const { models } = principal;
-      const permitted =
-        models === "all" || matches(models, name) ? found : found.filter((target) => allowedTarget(models, target));
-      if (permitted.length === 0) throw notAllowed("this key");
-      const [first, ...rest] = terms.length === 0 ? permitted : within(terms, name, permitted);
-      if (!first) throw notAllowed("the account");
-      return { targets: [first, ...rest] };
+      const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, biller) : null;
+      let found = expand(name, random, choice, fit);
+      if (found.length === 0 && fit?.trustNoEstimate()) found = expand(name, random, choice, fit);
+      // Who may not call it at all is told that, and not what it is made of.
+      const isUnfit = found.length === 0 && fit !== null;
+      const targets = permitted(isUnfit ? expand(name, random) : found, name, principal, terms, fit?.skipped);
+      if (isUnfit) throw new NoFitError(fit.skipped);
+      return fit && fit.skipped.length > 0 ? { targets, skipped: fit.skipped } : { targets };
     },
     targets() {
       const claimed = [...claims].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
@@ -141,6 +178,14 @@ export function modelTable(
 const matches = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => meansText(pattern, name));
 
+const notAllowedAmong = (
+  all: readonly RouteTarget[],
+  allowed: readonly RouteTarget[],
+  by: "key" | "account",
+): readonly SkippedTarget[] =>
+  all.flatMap((one) =>
+    allowed.includes(one) ? [] : [{ target: `${one.provider}/${one.model}`, because: { why: "not-allowed", by } }],
+  );
 const notAllowed = (who: string) =>
   new GatewayError("forbidden", `${who} may not use the model`, { code: "model_not_allowed" });
 const notFound = () => new GatewayError("model-not-found", "no such model");
@@ -165,14 +210,3 @@ function claimsOf(providers: ReadonlyMap<string, Provider>, biller: Biller | nul
 /** Whether an alias goes by how busy or fast its targets are, so that somebody must look. */
 export const goByLoad = (aliases: Readonly<Record<string, Alias>>): boolean =>
   Object.values(aliases).some(({ strategy }) => strategy === "least-busy" || strategy === "lowest-latency");
-
-/** `weighted`: the first by chance and weight, the others behind it in file order, to fall back on. */
-function ordered(alias: Alias, random: () => number): readonly string[] {
-  const names = alias.targets.map(({ target }) => target);
-  if (alias.strategy === "ordered") return names;
-  const total = alias.targets.reduce((sum, { weight }) => sum + weight, 0);
-  let point = random() * total;
-  const at = alias.targets.findIndex(({ weight }) => (point -= weight) < 0);
-  const first = names[Math.max(at, 0)];
-  return first === undefined ? names : [first, ...names.filter((_, other) => other !== Math.max(at, 0))];
-}

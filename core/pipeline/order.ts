@@ -18,3 +18,13 @@ export interface Order {
   /** The chat request in canonical form, decoded once a call and only where it is needed. */
   readonly request: () => ChatRequest;
 }
+
+/**
+ * The cap on a candidate's output that must be sent to the target, in tokens: what the hold needs, and the operator's own
+ * for a request without one. `null`: the request's stands.
+ */
+export function capOf({ asked, admitted, target }: Pick<Order, "asked" | "admitted" | "target">): number | null {
+  const usual = target.parameters?.defaults.maxOutputTokens;
+  if (usual === undefined || asked.envelope.maxOutputTokens !== null) return admitted.maxOutputTokens;
+  return Math.min(usual, admitted.maxOutputTokens ?? usual);
+}

@@ -3,13 +3,16 @@ import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 import { noUsage } from "../chat/usage.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import type { Biller, Target } from "../plugin/plugin.ts";
+import { likelyInput } from "./estimate.ts";
 import type { Loads } from "./loads.ts";
+import type { Endpoint } from "./services.ts";
 
 /** In which order an alias asks its targets. */
 export type Strategy = "ordered" | "weighted" | "least-busy" | "lowest-latency" | "cheapest" | "sticky";
 
 /** What of a call decides where it goes. */
 export interface Choice {
+  readonly endpoint: Endpoint;
   readonly accountId: string;
   readonly envelope: Envelope;
   readonly body: JsonObject;
@@ -31,15 +34,17 @@ export interface StrategyNeeds {
   readonly now: () => number;
 }
 
-/** Best first; the others behind it, to fall back on. Without a call to go by, as the file has them. */
+/** Best first; the others behind it, to fall back on. Where a call decides and there is none, as the file has them. */
 export function byStrategy<C extends Candidate>(
-  strategy: Exclude<Strategy, "ordered" | "weighted">,
+  strategy: Strategy,
   candidates: readonly C[],
   choice: Choice | null,
   needs: StrategyNeeds,
 ): readonly C[] {
-  if (choice === null || candidates.length < 2) return candidates;
+  if (candidates.length < 2 || strategy === "ordered") return candidates;
   const { random, loads } = needs;
+  if (strategy === "weighted") return byWeight(candidates, random);
+  if (choice === null) return candidates;
   switch (strategy) {
     case "least-busy":
       return lowest(shuffled(candidates, random), (target) => loads?.busy(target) ?? 0);
@@ -50,6 +55,14 @@ export function byStrategy<C extends Candidate>(
     case "sticky":
       return rendezvous(candidates, stickyKey(choice));
   }
+}
+
+/** The first by chance and weight, the others behind it in file order. Where all weights are 0, as the file has them. */
+function byWeight<C extends Candidate>(candidates: readonly C[], random: () => number): readonly C[] {
+  const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
+  let point = random() * total;
+  const first = candidates.find(({ weight }) => (point -= weight) < 0);
+  return first ? [first, ...candidates.filter((other) => other !== first)] : candidates;
 }
 
 /** Stable: of equals the earlier one stays first. An entry is as good as the first of its targets. */
@@ -76,7 +89,6 @@ function shuffled<T>(items: readonly T[], random: () => number): readonly T[] {
   return drawn;
 }
 
-const bytesPerToken = 4;
 /** Of a call that sets no cap. */
 const likelyOutputTokens = 500;
 
@@ -85,7 +97,7 @@ function priceOf(target: Target, { envelope }: Choice, { biller, now }: Strategy
   if (!biller) return 0;
   const usage = {
     ...noUsage,
-    inputTokens: Math.ceil(envelope.input.textBytes / bytesPerToken),
+    inputTokens: likelyInput(envelope.input),
     outputTokens: Math.min(envelope.maxOutputTokens ?? likelyOutputTokens, likelyOutputTokens) * envelope.candidates,
   };
   try {

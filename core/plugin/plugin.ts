@@ -10,7 +10,7 @@ import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Database } from "../storage/database.ts";
 import type { Claim, Hold, Limits, RateLimiter } from "./limits.ts";
 import type { Receiver } from "./events.ts";
-import type { BookEntry, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
+import type { BookEntry, ModelFacts, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
 /**
  * All a plugin author needs. A plugin module default-exports `definePlugin({…})`, or an array of them.
@@ -43,9 +43,11 @@ export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type Ra
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
 export type {
   BookEntry,
+  Capability,
   ChargeRow,
   ChargeTerms,
   ItemPrices,
+  ModelFacts,
   PriceListing,
   PriceRow,
   PriceSet,
@@ -282,12 +284,6 @@ export interface RatingLine {
   readonly price: string;
   /** The service tier whose own price this is; absent: the standard price. */
   readonly tier?: string;
-}
-export interface ModelFacts {
-  readonly model: string;
-  /** Tokens; `null` where the book does not know. */
-  readonly contextWindow: number | null;
-  readonly maxOutputTokens: number | null;
 }
 // ── guardrail, cache, observer ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,3 +1,7 @@
+import type { Capability } from "../chat/capability.ts";
+
+export type { Capability } from "../chat/capability.ts";
+
 // What a billing plugin reads and lists; `plugin.ts` exports all of it.
 
 /** What has a price of its own: classes of tokens, in USD per million, and what is paid by the piece. Decimals. */
@@ -28,6 +32,7 @@ export interface PriceRow extends PriceSet {
   readonly serviceTiers?: Readonly<Record<string, PriceSet>>;
   readonly contextWindow?: number;
   readonly maxOutputTokens?: number;
+  readonly lacks?: readonly Capability[];
 }
 
 /** What we charge for what a provider bills: cost × (1 + margin) × (1 − discount) + fee. */
@@ -85,6 +90,15 @@ export interface PriceListing {
     | null;
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
+  readonly lacks?: readonly Capability[];
   /** Other names of the same model, without the instance's. */
   readonly names: readonly string[];
+}
+export interface ModelFacts {
+  readonly model: string;
+  /** Tokens; `null` where the book does not know. */
+  readonly contextWindow: number | null;
+  readonly maxOutputTokens: number | null;
+  /** What it cannot do, as far as is known. Absent: nothing is known. */
+  readonly lacks?: readonly Capability[];
 }

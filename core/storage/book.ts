@@ -1,3 +1,4 @@
+import type { Capability } from "../chat/capability.ts";
 import type { Awaitable, BookEntry, PriceListing } from "../plugin/plugin.ts";
 
 /** Who set an entry, and when. */
@@ -71,6 +72,8 @@ export type ModelLine =
       readonly vendor: string;
       readonly contextWindow: number | null;
       readonly maxOutputTokens: number | null;
+      /** What it is known not to do. */
+      readonly lacks: readonly Capability[];
       /** Those in force; `null`: none. */
       readonly prices: PriceListing["prices"];
       readonly source: PriceListing["source"] | null;

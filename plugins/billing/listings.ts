@@ -11,7 +11,7 @@ import { type Item, isPiece, type PriceSheet } from "./price-sheet.ts";
 
 /** The rows of the file, in its order. */
 export const configListings = (rows: readonly PriceRow[], own: OwnPrices): readonly PriceListing[] =>
-  rows.map(({ target, contextWindow, maxOutputTokens, ...prices }) => ({
+  rows.map(({ target, contextWindow, maxOutputTokens, lacks, ...prices }) => ({
     target,
     source: "config",
     version: own.exactly(target)?.version ?? "",
@@ -19,6 +19,7 @@ export const configListings = (rows: readonly PriceRow[], own: OwnPrices): reado
     prices,
     contextWindow: contextWindow ?? null,
     maxOutputTokens: maxOutputTokens ?? null,
+    ...(lacks && { lacks }),
     names: [],
   }));
 

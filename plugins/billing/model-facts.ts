@@ -1,3 +1,5 @@
+import type { Capability } from "llm-proxy/plugin";
+
 /**
  * The most output tokens a model can be asked for, by vendor and name; the price data has none. Only what the vendor's
  * own documentation says; all others stay unknown. A maximum that depends on a beta header is left out: too low is
@@ -79,6 +81,28 @@ const byVendor = new Map(Object.entries(maxima).map(([vendor, models]) => [vendo
 export function maxOutputTokensOf(vendor: string, model: string, entryId: string): number | null {
   const models = byVendor.get(vendor);
   return models?.get(model.toLowerCase()) ?? models?.get(entryId) ?? null;
+}
+
+/**
+ * What models cannot take, by vendor and name, where the vendor's own page of the model says so and the model keeps its
+ * name. All others are not known; what a request can be translated without is left out.
+ */
+const lacking: Readonly<Record<string, Readonly<Record<string, readonly Capability[]>>>> = {
+  openai: {
+    "gpt-3.5-turbo": ["images"],
+    "gpt-4": ["images"],
+    "o1-preview": ["images", "tools"],
+    "o1-mini": ["images", "tools"],
+    "o3-mini": ["images"],
+  },
+};
+const lackingByVendor = new Map(
+  Object.entries(lacking).map(([vendor, models]) => [vendor, new Map(Object.entries(models))]),
+);
+
+export function lackedBy(vendor: string, model: string, entryId: string): readonly Capability[] {
+  const models = lackingByVendor.get(vendor);
+  return models?.get(model.toLowerCase()) ?? models?.get(entryId) ?? [];
 }
 
 /** Every vendor and name of the table. */

@@ -1,6 +1,6 @@
 import type { BookEntry, ModelFacts, PriceListing, PriceRow, Target } from "llm-proxy/plugin";
 import { type BundledModel, bundledNames, bundledVersion, findBundled, namesTried } from "./bundled-book.ts";
-import { maxOutputTokensOf } from "./model-facts.ts";
+import { lackedBy, maxOutputTokensOf } from "./model-facts.ts";
 import { bundledListings, configListings, newsListings, type Refreshed } from "./listings.ts";
 import { longestModelName } from "./model-match.ts";
 import { periodsIn, type Snapshot } from "./price-data.ts";
@@ -67,6 +67,8 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
     const isKnown = row !== null || bundled !== null || target.vendor === "echo";
     if (!isKnown && entries.length === 0 && found.length === 0) return null;
     const latest = entries.findLast(({ ready }) => ready !== null)?.ready ?? null;
+    const lacks =
+      latest?.lacks ?? row?.lacks ?? (bundled === null ? [] : lackedBy(bundled.vendor, target.model, bundled.id));
     const facts: ModelFacts = {
       model: target.model,
       contextWindow:
@@ -75,6 +77,7 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
         latest?.maxOutputTokens ??
         row?.maxOutputTokens ??
         (bundled === null ? null : maxOutputTokensOf(bundled.vendor, target.model, bundled.id)),
+      ...(lacks.length > 0 && { lacks }),
     };
     const below =
       row !== null

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ItemPrices, PriceRow, PriceSet } from "llm-proxy/plugin";
+import type { Capability, ItemPrices, PriceRow, PriceSet } from "llm-proxy/plugin";
 import { type Decimal, parseDecimal } from "./decimal.ts";
 import {
   completeSheet,
@@ -18,6 +18,7 @@ export interface OwnPrice {
   readonly sheet: PriceSheet;
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
+  readonly lacks: readonly Capability[] | null;
 }
 export interface OwnPrices {
   /** By `instance/model`: the exact row, else the one with the longest prefix; of equals, the first in the file. */
@@ -69,6 +70,7 @@ export function ownPriceOf(row: PriceRow, place: string, source: "config" | "dat
     sheet,
     contextWindow: row.contextWindow ?? null,
     maxOutputTokens: row.maxOutputTokens ?? null,
+    lacks: row.lacks ?? null,
   };
 }
 

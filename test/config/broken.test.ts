@@ -193,6 +193,29 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     says: ["llm-proxy.yaml:1:14 models.w: all weights are 0, so nothing would ever be chosen"],
   },
   {
+    name: "what targets are sent",
+    text: [
+      "models:",
+      "  a: { targets: [{ target: echo/a, drop: [temprature] }] }",
+      "  b: { targets: [{ target: echo/a, drop: [] }] }",
+      "  c: { targets: [{ target: echo/a, defaults: { temperature: 3, top_p: 1 } }] }",
+      "  d: { targets: [{ target: echo/a, defaults: { reasoning: {} } }] }",
+      "  e: { targets: [{ target: echo/a, droop: [seed] }] }",
+      "prices:",
+      "  - { target: echo/*, input: 0, output: 0, lacks: [image] }",
+      "",
+    ].join("\n"),
+    says: [
+      'llm-proxy.yaml:2:43 models.a.targets[0].drop[0]: expected "temperature", "topP", "topK", "frequencyPenalty", "presencePenalty", "seed", "stop", "reasoning", "parallelToolCalls", "logprobs", "verbosity", "serviceTier", "user", "metadata" or "cacheKey" (did you mean "temperature"?)',
+      "llm-proxy.yaml:3:42 models.b.targets[0].drop: expected at least one entry",
+      "llm-proxy.yaml:4:61 models.c.targets[0].defaults.temperature: expected number to be less or equal to 2",
+      'llm-proxy.yaml:4:64 models.c.targets[0].defaults.top_p: unknown key (did you mean "topP"?)',
+      "llm-proxy.yaml:5:59 models.d.targets[0].defaults.reasoning: expected at least one entry",
+      'llm-proxy.yaml:6:36 models.e.targets[0].droop: unknown key (did you mean "drop"?)',
+      'llm-proxy.yaml:8:52 prices[0].lacks[0]: expected "images", "audio", "files", "tools", "reasoning" or "structuredOutput" (did you mean "images"?)',
+    ],
+  },
+  {
     name: "prices",
     text: `prices:
   - { target: echo/a, input: -1, output: .inf }

@@ -109,6 +109,7 @@ test("what can be called is listed: aliases with their targets, models with thei
     vendor: "openai",
     contextWindow: expect.any(Number),
     maxOutputTokens: expect.any(Number),
+    lacks: [],
     prices: expect.objectContaining({ input: "0.25", output: "2" }),
     source: "bundled",
     priceVersion: expect.any(String),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { JsonObject } from "../../core/chat/json.ts";
+import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { targetLoads } from "../../core/pipeline/loads.ts";
 import { byStrategy, type Choice, type StrategyNeeds, stickyKey } from "../../core/pipeline/strategy.ts";
 import { fakeClock } from "../contract/context.ts";
@@ -19,6 +20,7 @@ const choiceOf = (
   headers: Readonly<Record<string, string>> = {},
   accountId = "one",
 ): Choice => ({
+  endpoint: { dialect: openaiChat, operation: "chat" },
   accountId,
   envelope,
   body,
@@ -38,6 +40,21 @@ function needsOf(change: Partial<StrategyNeeds> = {}) {
   const loads = targetLoads(clock.now);
   return { clock, loads, needs: { random: () => 0, biller: null, loads, now: clock.now, ...change } };
 }
+
+describe("weighted", () => {
+  const first = (candidates: readonly ReturnType<typeof candidate>[], random: number) =>
+    names(byStrategy("weighted", candidates, null, { ...needsOf().needs, random: () => random }));
+
+  test("one by chance and weight goes first, the others behind it in order", () => {
+    const weighed = [candidate("a", 3), candidate("b", 0), candidate("c", 1)];
+    expect([0, 0.74, 0.76, 0.999].map((random) => first(weighed, random))).toEqual(["abc", "abc", "cab", "cab"]);
+  });
+
+  test("a weight of 0 is there to fall back on, also when no other is left", () => {
+    expect(first([candidate("b", 0), candidate("d", 0)], 0.5)).toBe("bd");
+    expect(first([candidate("b", 0), candidate("d", 1)], 0)).toBe("db");
+  });
+});
 
 describe("least-busy", () => {
   test("asks the one with the fewest calls, and chance decides between equals", () => {

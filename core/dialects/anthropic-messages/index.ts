@@ -4,6 +4,7 @@ import { countTokens } from "./count-tokens.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
 import { dialectName } from "./kept.ts";
+import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -33,5 +34,6 @@ export const anthropicMessages: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
+  parameters,
   operations: { "count-tokens": countTokens },
 };

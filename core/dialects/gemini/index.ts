@@ -3,6 +3,7 @@ import { countTokens } from "./count-tokens.ts";
 import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
 import { decodeError, encodeError, encodeStreamError } from "./error.ts";
+import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -33,5 +34,6 @@ export const gemini: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
+  parameters,
   operations: { embeddings, "count-tokens": countTokens },
 };

@@ -3,6 +3,7 @@ import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
 import { decodeError } from "../vendor-error.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
+import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -32,5 +33,6 @@ export const openaiChat: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
+  parameters,
   operations: { embeddings },
 };

@@ -3,6 +3,7 @@ import { encodeError } from "../openai-chat/error.ts";
 import { decodeError } from "../vendor-error.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeStreamError } from "./error.ts";
+import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -31,5 +32,6 @@ export const openaiResponses: Dialect = {
   encodeError,
   encodeStreamError,
   relay,
+  parameters,
   operations: {},
 };

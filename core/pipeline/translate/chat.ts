@@ -1,19 +1,21 @@
 import { GatewayError } from "../../chat/error.ts";
+import { withParameters } from "../../chat/parameters.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import type { UpstreamProvider } from "../../plugin/plugin.ts";
 import type { Message } from "../message.ts";
-import type { Order } from "../order.ts";
+import { capOf, type Order } from "../order.ts";
 import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
 import { translateRequest } from "./request.ts";
 
 /** A chat call in the first dialect that the target speaks. */
 export async function translatedChat(
-  { call, asked, admitted, target, services, request }: Order,
+  order: Order,
   slot: UpstreamProvider,
   [spoken]: readonly Dialect[],
 ): Promise<Message> {
+  const { call, asked, target, services, request } = order;
   if (spoken === undefined) throw new GatewayError("internal", "a provider of no dialect that is known");
   const { dialect: client, framing = "sse" } = call.endpoint;
   const { stream, includeUsage } = asked.envelope;
@@ -21,21 +23,27 @@ export async function translatedChat(
   const accountId = call.principal?.accountId ?? "";
   const opening = { id: call.id, createdMs: services.now() };
   const parties = { client, target: spoken, accountId, vault: services.vault, opening };
-  const { request: carried, restore } = await translateRequest(original, parties);
-  const maxOutputTokens = admitted.maxOutputTokens ?? carried.maxOutputTokens;
+  const told = asTold(original, target);
+  const { request: carried, restore } = await translateRequest(told.request, parties);
+  const maxOutputTokens = capOf(order) ?? carried.maxOutputTokens;
   const { body, warnings } = encoded({ ...carried, maxOutputTokens }, spoken, target.model, slot);
   return {
     dialect: spoken,
     body,
     framing: "sse",
     clientHeaders: {},
-    warnings,
+    warnings: [...told.warnings, ...warnings],
     async read(response, secrets) {
       const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
       return translatedAnswer(await upstreamBody(response, stream), stream, translation);
     },
   };
 }
+
+/** With what the operator drops and sets for the target. */
+export const asTold = (request: ChatRequest, { parameters }: Order["target"]) =>
+  parameters ? withParameters(request, parameters) : { request, warnings: nothing };
+const nothing: readonly string[] = [];
 
 /** With what belongs to the upstream and not to its dialect: its name of the cap, and whether it can be asked for usage. */
 function encoded(request: ChatRequest, spoken: Dialect, model: string, slot: UpstreamProvider) {

@@ -1,0 +1,171 @@
+import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+import { leftOut, type ParameterName, type Parameters, withParameters } from "../chat/parameters.ts";
+import type { ChatRequest } from "../chat/request.ts";
+import type { Dialect } from "./dialect.ts";
+import { type Edit, type Member, objectMembers, splice } from "./json-text.ts";
+
+/** Where a protocol's requests say each setting: a field, or a field of an object. A setting without a place is not sayable. */
+export interface ParameterPlaces {
+  readonly paths: Readonly<Partial<Record<ParameterName, readonly ParameterPath[]>>>;
+  /** `topP` and `top_p` are one name (protocol buffers). */
+  readonly eitherCase?: true;
+}
+type ParameterPath = readonly [field: string, inner?: string];
+
+/**
+ * A chat request in the client's own bytes, but for what its target's operator drops or sets. `cap`: the client's own on
+ * output tokens. Each warning is a sentence.
+ */
+export function editParameters(
+  source: string,
+  { drop, defaults }: Parameters,
+  { dialect, model, cap }: { readonly dialect: Dialect; readonly model: string; readonly cap: number | null },
+): { readonly text: string; readonly warnings: readonly string[] } {
+  const { paths } = dialect.parameters;
+  const { maxOutputTokens: _, ...settings } = defaults;
+  const dropped = drop.filter((name) => isGiven(source, name));
+  const kept = removed(
+    source,
+    dropped.flatMap((name) => paths[name] ?? []),
+    dialect,
+  );
+  const warnings = dropped.map(leftOut);
+  // Their names are those of settings.
+  const missing = (Object.keys(settings) as (keyof typeof settings)[]).filter((name) => !isGiven(kept, name));
+  if (missing.length === 0) return { text: kept, warnings };
+  const wanted = Object.fromEntries(missing.map((name) => [name, settings[name]]));
+  const places = missing.flatMap((name) => paths[name] ?? []);
+  const said = wordsFor({ drop: [], defaults: wanted }, dialect, model, cap);
+  const text = joined(removed(kept, places, dialect), onlyAt(places, said.fields), dialect);
+  return { text, warnings: [...warnings, ...said.warnings] };
+
+  /** A `null` says nothing. */
+  function isGiven(body: string, name: ParameterName): boolean {
+    const found = membersAt(body, paths[name] ?? [], dialect);
+    return found.some(({ of }) => of.some(({ valueStart, valueEnd }) => body.slice(valueStart, valueEnd) !== "null"));
+  }
+}
+
+/** As the protocol's own encoder says them to this model: what a request with them has and one without has not. */
+function wordsFor(parameters: Parameters, dialect: Dialect, model: string, cap: number | null) {
+  const plain = { ...bareRequest, maxOutputTokens: cap };
+  const without = dialect.encodeRequest(plain, model);
+  const having = dialect.encodeRequest(withParameters(plain, parameters).request, model);
+  return {
+    fields: added(without.body, having.body),
+    warnings: having.warnings.filter((warning) => !without.warnings.includes(warning)),
+  };
+}
+
+/** An encoder may say more, in fields that are no setting. */
+const onlyAt = (places: readonly ParameterPath[], fields: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(fields).flatMap(([key, value]): readonly [string, Json | undefined][] => {
+      const inner = places.flatMap(([field, name]) => (field === key ? [name] : []));
+      if (inner.length === 0 || inner.includes(undefined) || !isJsonObject(value))
+        return inner.length > 0 ? [[key, value]] : [];
+      return [[key, Object.fromEntries(Object.entries(value).filter(([name]) => inner.includes(name)))]];
+    }),
+  );
+
+function added(before: JsonObject, after: JsonObject): JsonObject {
+  const fields: [string, Json][] = [];
+  for (const [key, value] of Object.entries(after)) {
+    const old = before[key];
+    if (value === undefined || JSON.stringify(old) === JSON.stringify(value)) continue;
+    fields.push([key, isJsonObject(old) && isJsonObject(value) ? added(old, value) : value]);
+  }
+  return Object.fromEntries(fields);
+}
+
+/** One that says nothing but a word. */
+const bareRequest: ChatRequest = {
+  model: "",
+  messages: [{ role: "user", parts: [{ type: "text", text: "." }] }],
+  tools: [],
+  toolChoice: null,
+  parallelToolCalls: null,
+  maxOutputTokens: null,
+  candidates: 1,
+  stream: false,
+  temperature: null,
+  topP: null,
+  topK: null,
+  frequencyPenalty: null,
+  presencePenalty: null,
+  seed: null,
+  stop: [],
+  format: { type: "text" },
+  reasoning: null,
+  logprobs: null,
+  nativeOnly: [],
+  user: null,
+  metadata: {},
+  serviceTier: null,
+  extensions: {},
+};
+
+/** Members of one object that are meant, among all that it has. */
+interface Found {
+  readonly all: readonly Member[];
+  readonly of: readonly Member[];
+}
+
+function membersAt(source: string, paths: readonly ParameterPath[], dialect: Dialect): readonly Found[] {
+  if (paths.length === 0) return [];
+  const all = objectMembers(source);
+  const isNamed = sameName(dialect);
+  const whole = all.filter(({ key }) => paths.some(([field, inner]) => inner === undefined && isNamed(field, key)));
+  const inner = all.flatMap((member) => {
+    const names = paths.flatMap(([field, name]) => (name !== undefined && isNamed(field, member.key) ? [name] : []));
+    if (names.length === 0 || whole.includes(member) || source[member.valueStart] !== "{") return [];
+    const fields = objectMembers(source, member.valueStart);
+    return [{ all: fields, of: fields.filter(({ key }) => names.some((name) => isNamed(name, key))) }];
+  });
+  return [{ all, of: whole }, ...inner].filter(({ of }) => of.length > 0);
+}
+
+const sameName = ({ parameters: { eitherCase } }: Dialect): ((one: string, other: string) => boolean) =>
+  eitherCase ? (one, other) => one === other || folded(one) === folded(other) : (one, other) => one === other;
+const folded = (name: string): string => name.replaceAll("_", "").toLowerCase();
+
+/** Without what stands at the paths, and the commas that go with it. */
+function removed(source: string, paths: readonly ParameterPath[], dialect: Dialect): string {
+  const edits = membersAt(source, paths, dialect).flatMap(({ all, of }) => removals(all, new Set(of)));
+  return edits.length === 0 ? source : splice(source, edits);
+}
+
+function removals(all: readonly Member[], gone: ReadonlySet<Member>): readonly Edit[] {
+  const [first] = all;
+  const last = all.at(-1);
+  if (first && last && gone.size === all.length) return [{ start: first.keyStart, end: last.valueEnd, text: "" }];
+  const lastKept = all.findLastIndex((member) => !gone.has(member));
+  return all.flatMap((member, at) => {
+    if (!gone.has(member)) return [];
+    const next = all[at + 1];
+    const before = all[at - 1];
+    if (at < lastKept && next) return [{ start: member.keyStart, end: next.keyStart, text: "" }];
+    return before ? [{ start: before.valueEnd, end: member.valueEnd, text: "" }] : [];
+  });
+}
+
+/** With `fields` in front, those of objects that are there already inside them. What is there stays. */
+function joined(source: string, fields: JsonObject, dialect: Dialect): string {
+  const members = objectMembers(source);
+  const isNamed = sameName(dialect);
+  const edits: Edit[] = [];
+  const fresh: string[] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    const there = members.find((member) => isNamed(key, member.key));
+    if (there === undefined) fresh.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
+    else if (isJsonObject(value) && source[there.valueStart] === "{") {
+      const inner = source.slice(there.valueStart, there.valueEnd);
+      edits.push({ start: there.valueStart, end: there.valueEnd, text: joined(inner, value, dialect) });
+    } else if (source.slice(there.valueStart, there.valueEnd) === "null") {
+      edits.push({ start: there.valueStart, end: there.valueEnd, text: JSON.stringify(value) });
+    }
+  }
+  const start = source.indexOf("{") + 1;
+  if (fresh.length > 0) edits.push({ start, end: start, text: `${fresh.join(",")}${members.length > 0 ? "," : ""}` });
+  return splice(source, edits);
+}

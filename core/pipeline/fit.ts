@@ -1,0 +1,106 @@
+import { type Capability, capabilityWords } from "../chat/capability.ts";
+import { GatewayError } from "../chat/error.ts";
+import type { Biller } from "../plugin/plugin.ts";
+import { likelyInput } from "./estimate.ts";
+import type { RouteTarget } from "./models.ts";
+import { needsOf } from "./needs.ts";
+import type { Choice } from "./strategy.ts";
+
+/** Why a call of an alias is not sent to one of its targets. */
+export type SkipReason =
+  /** The model is known to lack what the call asks for. */
+  | { readonly why: "lacks"; readonly what: readonly Capability[] }
+  /** The call asks for more output, in tokens, than the model can write. */
+  | { readonly why: "max-output"; readonly asked: number; readonly most: number }
+  /** Input and output together, in tokens and by estimate, are more than the model's context. */
+  | { readonly why: "context-window"; readonly likely: number; readonly most: number }
+  | { readonly why: "not-allowed"; readonly by: "key" | "account" };
+
+export interface SkippedTarget {
+  /** `instance/model`. */
+  readonly target: string;
+  readonly because: SkipReason;
+}
+
+/** None of the targets takes the call as it is. */
+export class NoFitError extends GatewayError {
+  readonly skipped: readonly SkippedTarget[];
+
+  constructor(skipped: readonly SkippedTarget[]) {
+    const reasons = skipped.slice(0, maxNamed).map(({ target, because }) => `${target} ${wordsOf(because)}`);
+    const more = skipped.length > maxNamed ? `; and ${skipped.length - maxNamed} more` : "";
+    super("invalid-request", `no target of this model takes the call: ${reasons.join("; ")}${more}`, {
+      code: "no_target_fits",
+      param: "model",
+      shouldRetry: false,
+    });
+    this.skipped = skipped;
+  }
+}
+
+const maxNamed = 8;
+
+function wordsOf(because: SkipReason): string {
+  switch (because.why) {
+    case "lacks":
+      return `does not take ${because.what.map((what) => capabilityWords[what]).join(", ")}`;
+    case "max-output":
+      return `writes at most ${because.most} tokens, ${because.asked} are asked for`;
+    case "context-window":
+      return `has a context of ${because.most} tokens, about ${because.likely} are needed`;
+    case "not-allowed":
+      return `is not allowed for ${because.by === "key" ? "this key" : "the account"}`;
+  }
+}
+
+/** Which targets of an alias can carry a call. What is not known of a model never speaks against it. */
+export class Fit {
+  readonly skipped: SkippedTarget[] = [];
+  readonly #choice: Choice;
+  readonly #biller: Biller | null;
+  #needs: ReadonlySet<Capability> | null = null;
+  #goesByEstimate = true;
+
+  constructor(choice: Choice, biller: Biller | null) {
+    this.#choice = choice;
+    this.#biller = biller;
+  }
+
+  carries(target: RouteTarget): boolean {
+    const because = this.#faultOf(target);
+    if (because) this.skipped.push({ target: `${target.provider}/${target.model}`, because });
+    return because === null;
+  }
+
+  /** An estimate may be wrong: alone it is no reason to refuse a call. `false`: none has been a reason. */
+  trustNoEstimate(): boolean {
+    const some = this.#goesByEstimate && this.skipped.some(({ because }) => because.why === "context-window");
+    this.#goesByEstimate = false;
+    if (some) this.skipped.length = 0;
+    return some;
+  }
+
+  #faultOf(target: RouteTarget): SkipReason | null {
+    const { envelope, endpoint } = this.#choice;
+    const facts = endpoint.operation === "chat" ? this.#biller?.facts?.(target) : null;
+    if (!facts) return null;
+    const { lacks = none, maxOutputTokens: most, contextWindow } = facts;
+    if (lacks.length > 0) {
+      const what = this.#missing(lacks, target);
+      if (what.length > 0) return { why: "lacks", what };
+    }
+    const asked = envelope.maxOutputTokens ?? 0;
+    if (most !== null && asked > most) return { why: "max-output", asked, most };
+    if (contextWindow === null || !this.#goesByEstimate) return null;
+    const likely = likelyInput(envelope.input) + asked;
+    return likely > contextWindow ? { why: "context-window", likely, most: contextWindow } : null;
+  }
+
+  #missing(lacks: readonly Capability[], { parameters }: RouteTarget): readonly Capability[] {
+    const needs = (this.#needs ??= needsOf(this.#choice.endpoint, this.#choice.body));
+    const isDropped = parameters?.drop.includes("reasoning") === true;
+    return lacks.filter((one) => needs.has(one) && !(isDropped && one === "reasoning"));
+  }
+}
+
+const none: readonly Capability[] = [];

@@ -1,0 +1,184 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import type { DialectName } from "../../core/dialects/dialect.ts";
+import { call, chat, errorOf } from "../support/clients.ts";
+import { ask, messageOf } from "../support/dialect-calls.ts";
+import { invariants } from "../support/invariants.ts";
+import { answers } from "../support/openai-answers.ts";
+import { json } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+import { spokenWhole } from "../support/spoken.ts";
+
+/** What an operator says of the targets of an alias: what they are not sent, what they are sent besides, what they lack. */
+
+const names: readonly DialectName[] = ["openai-chat", "openai-responses", "anthropic-messages", "gemini"];
+const setup = await setUp({
+  dialects: names,
+  config: [
+    "  - { target: mock/small, input: 1, output: 2, contextWindow: 2000, maxOutputTokens: 500 }",
+    "  - { target: mock/large, input: 1, output: 2, contextWindow: 200000, maxOutputTokens: 64000 }",
+    "  - { target: mock/text, input: 1, output: 2, lacks: [images, audio, files, tools, reasoning, structuredOutput] }",
+    "models:",
+    "  told:",
+    "    targets:",
+    "      - target: mock/told",
+    "        drop: [topP, seed, reasoning]",
+    "        defaults: { temperature: 0.25, stop: [END], maxOutputTokens: 77 }",
+    ...names.flatMap((name) => [
+      `  told-${name}:`,
+      "    targets:",
+      `      - { target: mock-${name}/told-${name}, drop: [topP], defaults: { temperature: 0.25 } }`,
+    ]),
+    "  outer: { targets: [{ target: told, drop: [user], defaults: { temperature: 1 } }] }",
+    "  sized: [mock/small, mock/large]",
+    "  small: [mock/small]",
+    "  able: [mock/text, mock/large]",
+    "  text: [mock/text]",
+    "  less: { targets: [{ target: mock/text, drop: [reasoning] }] }",
+  ].join("\n"),
+});
+const { gateway, upstream, key } = setup;
+afterEach(() => invariants(setup));
+afterAll(() => setup.stop());
+for (const model of ["told", "small", "large", "text"]) upstream.on(model, answers());
+for (const name of names)
+  upstream.on(`told-${name}`, json(200, spokenWhole(name, { text: "Hello.", usage: { input: 11, output: 3 } })));
+
+const lastSent = (model: string): string => upstream.requestsFor(model).at(-1)?.request.body.toString("utf8") ?? "";
+
+describe("what a target is not sent, and what it is sent besides", () => {
+  test("the client's own bytes but for that, and a warning for what it asked for in vain", async () => {
+    const tail = '"seed": 12345678901234567890 , "messages":[{"role":"user","content":"\\ud83d é"}],"x":1.0}';
+    const { status, headers } = await call(gateway, key.key, `{ "model":"told", "top_p":0.5,${tail}`);
+    expect([status, headers.get("x-llm-proxy-warnings")]).toEqual([
+      200,
+      ["topP", "seed"].map((name) => `${name} is left out, as the operator says for this target`).join("; "),
+    ]);
+    const sent = '{"max_tokens":77,"temperature":0.25,"stop":["END"]';
+    const messages = '"messages":[{"role":"user","content":"\\ud83d é"}],"x":1.0}';
+    expect(sorted(lastSent("told"))).toBe(sorted(`${sent}, "model":"told", ${messages}`));
+    expect(lastSent("told")).toEndWith(messages);
+  });
+
+  test("a request that needs nothing of it goes as it came", async () => {
+    const body =
+      '{"stop":"x", "temperature":1,"max_tokens":5, "model":"told" ,"messages":[{"role":"user","content":"a"}]}';
+    const { headers } = await call(gateway, key.key, body);
+    expect([lastSent("told"), headers.get("x-llm-proxy-warnings")]).toEqual([body, null]);
+  });
+
+  for (const client of names)
+    for (const spoken of names)
+      test(`${client} to ${spoken}`, async () => {
+        const config = client === "gemini" ? { generationConfig: { topP: 0.5 } } : { top_p: 0.5 };
+        const reply = await ask(gateway, key.key, client, { model: `told-${spoken}`, more: config });
+        expect([reply.status, reply.headers.get("x-llm-proxy-warnings")]).toEqual([
+          200,
+          expect.stringContaining("topP is left out"),
+        ]);
+        const sent: Record<string, unknown> = JSON.parse(lastSent(`told-${spoken}`));
+        const settings = spoken === "gemini" ? sent["generationConfig"] : sent;
+        expect(settings).toMatchObject({ temperature: 0.25 });
+        expect(JSON.stringify(sent)).not.toMatch(/top_?p/i);
+      });
+
+  test("aliases of aliases say it together, the outer one last", async () => {
+    const { headers } = await call(gateway, key.key, chat("outer", { user: "me", seed: 1 }));
+    expect(JSON.parse(lastSent("told"))).toEqual({
+      ...chat("told"),
+      temperature: 1,
+      stop: ["END"],
+      max_tokens: 77,
+    });
+    expect(headers.get("x-llm-proxy-warnings")).toContain("seed is left out");
+    expect(headers.get("x-llm-proxy-warnings")).toContain("user is left out");
+  });
+
+  test("the target by its own name is sent what the client says", async () => {
+    await call(gateway, key.key, chat("mock/told", { seed: 1 }));
+    expect(JSON.parse(lastSent("told"))).toEqual(chat("told", { seed: 1 }));
+  });
+});
+
+describe("a target that cannot carry a call", () => {
+  const image = { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } };
+  const messages = (...parts: readonly object[]) => ({ messages: [{ role: "user", content: parts }] });
+  const schema = { type: "json_schema", json_schema: { name: "a", schema: { type: "object" } } };
+  const asks: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+    images: messages(image),
+    audio: messages({ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }),
+    files: messages({ type: "file", file: { file_data: "data:application/pdf;base64,AAAA", filename: "a.pdf" } }),
+    tools: { tools: [{ type: "function", function: { name: "f", parameters: { type: "object" } } }] },
+    reasoning: { reasoning_effort: "low" },
+    "a JSON schema for the answer": { response_format: schema },
+  };
+  const toldFor = async (model: string, more: object) => {
+    const { status, headers, text } = await call(gateway, key.key, { ...chat(model), ...more });
+    return status === 200
+      ? [headers.get("x-llm-proxy-model"), headers.get("x-llm-proxy-attempts")]
+      : [status, errorOf(text).code, errorOf(text).message];
+  };
+
+  for (const [what, more] of Object.entries(asks))
+    test(`is not asked for ${what}`, async () => {
+      expect(await toldFor("able", {})).toEqual(["text", "1"]);
+      expect(await toldFor("able", more)).toEqual(["large", "1"]);
+      const refused = `no target of this model takes the call: mock/text does not take ${what}`;
+      expect(await toldFor("text", more)).toEqual([400, "no_target_fits", refused]);
+      // By its own name it is the client's to choose, and the provider's to refuse.
+      expect(await toldFor("mock/text", more)).toEqual(["text", "1"]);
+    });
+
+  test("is asked when what it lacks is not sent to it, or not asked for", async () => {
+    expect(await toldFor("less", { reasoning_effort: "low" })).toEqual(["text", "1"]);
+    expect(await toldFor("text", { reasoning_effort: "none" })).toEqual(["text", "1"]);
+  });
+
+  test("is not asked for more output than it can write", async () => {
+    expect(await toldFor("sized", { max_tokens: 500 })).toEqual(["small", "1"]);
+    expect(await toldFor("sized", { max_tokens: 501 })).toEqual(["large", "1"]);
+    expect(await toldFor("small", { max_tokens: 501 })).toEqual([
+      400,
+      "no_target_fits",
+      "no target of this model takes the call: mock/small writes at most 500 tokens, 501 are asked for",
+    ]);
+  });
+
+  test("is not asked for what is likely longer than its context, unless there is no other", async () => {
+    const long = { messages: [{ role: "user", content: "word ".repeat(2_000) }] };
+    expect(await toldFor("sized", long)).toEqual(["large", "1"]);
+    expect(await toldFor("small", long)).toEqual(["small", "1"]);
+  });
+
+  test("a refusal is in the caller's words, has a row, and reached nobody", async () => {
+    const before = upstream.log.length;
+    const bodies: Readonly<Record<DialectName, Readonly<Record<string, unknown>>>> = {
+      "openai-chat": asks["images"] ?? {},
+      "openai-responses": {
+        input: [{ role: "user", content: [{ type: "input_image", image_url: "data:image/png;base64,AAAA" }] }],
+      },
+      "anthropic-messages": messages({
+        type: "image",
+        source: { type: "base64", media_type: "image/png", data: "AAAA" },
+      }),
+      gemini: { contents: [{ parts: [{ inlineData: { mimeType: "image/png", data: "AAAA" } }] }] },
+    };
+    for (const name of names) {
+      const reply = await ask(gateway, key.key, name, { model: "text", more: bodies[name] });
+      expect(reply.status).toBe(400);
+      expect(messageOf(name, reply.text)).toContain("mock/text does not take images");
+    }
+    expect(upstream.log.length).toBe(before);
+  });
+
+  test("the list of models says what is known", async () => {
+    const { data } = await gateway.admin<{ data: readonly { id: string; lacks?: readonly string[] }[] }>(
+      "GET",
+      "/api/models?provider=mock",
+    );
+    expect(data.find(({ id }) => id === "mock/text")?.lacks).toContain("images");
+    expect(data.find(({ id }) => id === "mock/large")?.lacks).toEqual([]);
+  });
+});
+
+/** In which order settings come first is nobody's concern. */
+const sorted = (text: string): string => text.replace(/\s/g, "").slice(1).split(",").toSorted().join(",");
