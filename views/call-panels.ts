@@ -100,12 +100,15 @@ function attempts(call: CallModel): Html {
   if (call.attempts.length === 0)
     return html`<p class="hint">${call.provider === null || call.status === "refused" ? "The call was not sent to a provider." : "One attempt."}</p>`;
   return html`<div class="scroll"><table>
-    <thead><tr><th scope="col" class="num">#</th><th scope="col">Target</th><th scope="col">Status</th><th scope="col">Billed</th><th scope="col">Upstream id</th></tr></thead>
+    <thead><tr><th scope="col" class="num">#</th><th scope="col">Target</th><th scope="col">Status</th><th scope="col">Sent</th><th scope="col">Answer began</th><th scope="col">Billed</th><th scope="col">Upstream id</th></tr></thead>
     <tbody>${call.attempts.map(attempt)}</tbody>
   </table></div>`;
 }
 
 const attempt = (entry: AttemptLine, index: number): Html => html`<tr>
   <td class="num">${index + 1}</td><td>${target(entry.provider, entry.upstreamModel)}</td>
-  <td>${entry.status ?? "no answer"}</td><td>${entry.billed ? "yes" : "no"}</td><td>${name(entry.upstreamId, 60)}</td>
+  <td>${entry.status ?? "no answer"}${entry.fault && html`<span class="sub">${cut(entry.fault, 60)}</span>`}</td><td>${after(entry.sentMs)}</td><td>${entry.fault ? name(null) : after(entry.tookMs)}</td><td>${entry.billed ? "yes" : "no"}</td><td>${name(entry.upstreamId, 60)}</td>
 </tr>`;
+
+const after = (ms: number | null | undefined): Html =>
+  ms === null || ms === undefined ? name(null) : html`after ${duration(ms)}`;

@@ -1,5 +1,6 @@
 import { callContent, type CallContentModel } from "./call-content.ts";
 import { callPanels } from "./call-panels.ts";
+import { type ExplainModel, explainPanels } from "./explain.ts";
 import { costIsHidden, count, duration, spentNano } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { statusChip } from "./status.ts";
@@ -10,7 +11,8 @@ import { tile } from "./tile.ts";
 export interface CallModel {
   readonly callId: string;
   readonly accountId: string;
-  /** `null`: the call came without a key of ours. */
+  /** With its name; `null`: the call came without a key of ours. */
+  readonly keyId: string | null;
   readonly keyName: string | null;
   readonly principal: string;
   /** That the caller came with. */
@@ -63,6 +65,7 @@ export interface CallModel {
   readonly error: string | null;
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous: boolean;
+  readonly why: ExplainModel | null;
   /** `null`: nothing is kept, or not for who looks. */
   readonly content: CallContentModel | null;
 }
@@ -80,6 +83,10 @@ export interface AttemptLine {
   readonly upstreamId: string | null;
   readonly status: number | null;
   readonly billed: boolean;
+  /** From the start of the call; with the next, absent or `null`: not recorded. */
+  readonly sentMs?: number | null;
+  readonly tookMs?: number | null;
+  readonly fault?: string | null;
 }
 
 export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href="/dashboard/calls">Calls</a></p>
@@ -92,4 +99,8 @@ export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href
     ${tile("Took", html`${duration(call.durationMs)}`, call.ttftMs === null ? null : html`first byte after ${duration(call.ttftMs)}`)}
   </div>
   ${callPanels(call)}
+  ${call.why !== null && explainPanels(call.why, "Why it went this way", namesIn(call))}
   ${call.content !== null && callContent(call.content)}`;
+
+const namesIn = ({ keyId, keyName }: CallModel): ReadonlyMap<string, string> =>
+  new Map(keyId === null || keyName === null ? [] : [[keyId, keyName]]);

@@ -12,6 +12,7 @@ import { callRoutes } from "./calls.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf, type Gate } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
+import { type ExplainNeeds, explainRoutes, explainService } from "./explain.ts";
 import { providerHealthRoutes } from "./provider-health.ts";
 import { exportRoutes } from "./exports.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
@@ -43,6 +44,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly credentials: CredentialService;
   readonly ratios: Pick<Ratios, "list">;
   readonly health: TrafficSources;
+  readonly explains: ExplainNeeds;
   readonly reprice: RepriceCalls;
   readonly outbox: OutboxRouteDependencies["outbox"];
   readonly version: string;
@@ -102,6 +104,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...ledgerRoutes(parts.credits, database),
     ...callRoutes(database, now),
     ...auditRoutes(database, now),
+    ...explainRoutes(explainService(parts, dependencies.explains)),
     ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
     ...providerHealthRoutes(dependencies.health),

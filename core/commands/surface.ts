@@ -1,5 +1,6 @@
 import type { ContentAccess } from "../api/content.ts";
 import type { CredentialService } from "../api/credential-service.ts";
+import { explainService } from "../api/explain.ts";
 import { keyHolderParts } from "../api/key-holder-parts.ts";
 import { limitService } from "../api/limit-service.ts";
 import { limitsWithin } from "../api/limits-within.ts";
@@ -68,6 +69,7 @@ export function surfaceOf({
     limits: place === null ? limits : limitsWithin(limits, place),
     keys: service,
     estimates: ratios.list,
+    explain: explainService({ database: seen, place }, services),
     traffic: () => trafficOf(services),
     now,
     sessions,
@@ -84,6 +86,7 @@ export function surfaceOf({
       limits,
       ratios,
       health: services,
+      explains: services,
       reprice: ({ to = now() + 1, ...order }) => reprice({ ...order, to }, services),
       logger,
       tokenHolder,

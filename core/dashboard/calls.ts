@@ -11,7 +11,7 @@ import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
 export function callRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, content, now, version } = dependencies;
+  const { database, content, explain, now, version } = dependencies;
 
   /** `null`: nothing is kept, or not for this actor. */
   async function contentFor({ actor, csrf }: Visit, callId: string): Promise<CallContentModel | null> {
@@ -59,6 +59,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
             anomalous,
             terms,
             serviceTier,
+            why: await explain.recorded(call.callId),
             content: await contentFor(visit, call.callId),
           }),
         );

@@ -1,5 +1,6 @@
 import type { CallContentModel } from "../../views/call-content.ts";
 import type { EstimateLine } from "../../views/estimates.ts";
+import type { ExplainModel } from "../../views/explain.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import type { ProviderLine } from "../../views/providers.ts";
@@ -36,6 +37,7 @@ export interface PageDependencies {
   readonly database: DashboardDatabase;
   readonly prices: DashboardPrices;
   readonly content: DashboardContent;
+  readonly explain: DashboardExplain;
   /** What was learned of each model. */
   readonly estimates: () => readonly EstimateLine[];
   readonly money: DashboardMoney;
@@ -67,6 +69,10 @@ export interface PageDependencies {
 export interface DashboardContent {
   read(callId: string): Promise<(Omit<CallContentModel, "csrf"> & { readonly accountId: string }) | null>;
   remove(which: { readonly callId: string }): Promise<number>;
+}
+/** Why calls go as they do. `null`: no such call. */
+export interface DashboardExplain {
+  recorded(callId: string): Promise<ExplainModel | null>;
 }
 /** Receivers of events, and what they were told. */
 export interface DashboardOutbox extends Pick<Database["outbox"], "receivers" | "alerts" | "deadLetters"> {

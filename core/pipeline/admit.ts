@@ -2,6 +2,7 @@ import { GatewayError, type Scope } from "../chat/error.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import { labelText } from "../plugin/labels.ts";
 import type { Awaitable, Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
+import type { HeldOn } from "../storage/call-why.ts";
 import type { AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
 import type { Call } from "./call.ts";
@@ -18,7 +19,9 @@ export interface Admitted {
   readonly route: Route;
   /** Limits and outside credit, in the order they were taken. The ledger's own hold ends with the final record. */
   readonly holds: readonly { readonly name: string; readonly kind: "rate-limit" | "billing"; readonly hold: Hold }[];
-  /** Held on each budget in scope; 0 when there is none. */
+  /** What each budget in scope holds of it. */
+  readonly held: readonly HeldOn[];
+  /** The most of that; 0 when there is none. */
   readonly heldNano: number;
   /** The cap on one candidate's output that must be sent upstream; `null`: the request's own stands. */
   readonly maxOutputTokens: number | null;
@@ -60,6 +63,7 @@ export async function admit(
     const { bill, result } = await admitInLedger({ call, principal, asked, route, scopes, first }, services);
     return { ...granted(call, asked, bill, result), route, holds };
   } catch (error) {
+    call.refusedBill = first;
     await giveBack(holds, call, services);
     throw error;
   }
@@ -189,6 +193,7 @@ function granted(
         : `max output tokens lowered from ${envelope.maxOutputTokens} to ${perCandidate} to fit the budget`,
     );
   return {
+    held: result.holds,
     heldNano: result.heldNano,
     maxOutputTokens: lowered ? perCandidate : null,
     expectedInputTokens: bill.expectedInputTokens,

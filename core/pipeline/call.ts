@@ -1,8 +1,9 @@
 import type { GatewayError } from "../chat/error.ts";
 import type { Envelope, Metered } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
-import type { AttemptRow } from "../storage/database.ts";
+import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
+import type { Bill } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Keeping } from "./keeping.ts";
 import type { OwnTimeouts } from "./timeouts.ts";
@@ -33,6 +34,10 @@ export interface Call {
   /** What the caller itself allows; `null`: it says nothing. */
   ownTimeouts: OwnTimeouts | null;
   readonly attempts: AttemptRow[];
+  /** Targets that were not asked, and the code of the reason; `null`: none. */
+  passed: (readonly [target: string, code: string])[] | null;
+  /** What was reckoned for a call that was then not admitted. */
+  refusedBill: Bill | null;
   /** What the last attempt had told of itself when it failed; `null`: nothing. */
   spoilt: Metered | null;
   readonly warnings: string[];
@@ -76,6 +81,8 @@ export const openCall = (
     keeping: null,
     ownTimeouts: null,
     attempts: [],
+    passed: null,
+    refusedBill: null,
     spoilt: null,
     warnings: [],
     timings: {},

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import { mayLose, parseBody } from "../dialects/exact-json.ts";
 import type { ModelProvider } from "../plugin/plugin.ts";
-import type { AttemptRow } from "../storage/database.ts";
+import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer, BegunAnswer } from "./answer.ts";
 import { askUpstream } from "./ask-upstream.ts";
@@ -51,7 +51,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     if (call.abort.signal.aborted) call.abort = new AbortController();
     call.spoilt = null;
     const target = targets[tries.at] ?? targets[0];
-    const attempt = new Attempt(target, call, tries);
+    const attempt = new Attempt(target, call, tries, services.now);
     const limits = services.settings.timeouts(asked.envelope.model, target);
     let waitMs = 0;
     let isProbe = false;
@@ -66,6 +66,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       const { answer, first } = await cutAfter(call, cutOf(limits), () =>
         begin({ call, asked, admitted, target, limits, services, request }, attempt),
       );
+      attempt.began();
       addWarnings(call.warnings, attempt.warnings);
       services.breakers.ended(target, isProbe, "ok");
       services.loads?.answered(target, services.now() - beganMs, false);
@@ -74,6 +75,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;
       // Why a target was passed over matters less than what one said that was asked.
       if (last === undefined || !isPassedOver(reason)) last = reason;
+      attempt.failed(reason);
       const verdict = call.stopped ? "unknown" : verdictOf(reason);
       services.breakers.ended(target, isProbe, verdict, wordsOf(reason));
       if (call.busyTarget && verdict === "failed") services.loads?.answered(target, 0, true);
@@ -124,15 +126,31 @@ class Attempt {
   warnings: readonly string[] = [];
   readonly #row: { -readonly [Field in keyof AttemptRow]: AttemptRow[Field] };
   readonly #call: Call;
+  readonly #now: () => number;
 
-  constructor({ provider, model }: RouteTarget, call: Call, tries: Tries) {
-    this.#row = { provider, upstreamModel: model, upstreamId: null, status: null, billed: false };
+  constructor({ provider, model }: RouteTarget, call: Call, tries: Tries, now: () => number) {
+    this.#row = { provider, upstreamModel: model, upstreamId: null, status: null, billed: false, tookMs: null };
     this.#call = call;
+    this.#now = now;
     this.tries = tries;
   }
 
   sent(): void {
+    this.#row.sentMs = this.#now() - this.#call.startedMs;
     this.#call.attempts.push(this.#row);
+  }
+  began(): void {
+    this.#row.tookMs = this.#tookMs();
+  }
+  /** Of one that was never sent, its target was passed over. */
+  failed(reason: unknown): void {
+    const code = codeOf(reason);
+    if (this.#row.sentMs === undefined) {
+      (this.#call.passed ??= []).push([`${this.#row.provider}/${this.#row.upstreamModel}`, code]);
+      return;
+    }
+    this.#row.tookMs = this.#tookMs();
+    this.#row.fault = code;
   }
   status(status: number): void {
     this.#row.status = status;
@@ -143,7 +161,14 @@ class Attempt {
   answered(upstreamId: string | null): void {
     this.#row.upstreamId = upstreamId;
   }
+
+  #tookMs(): number {
+    return this.#now() - this.#call.startedMs - (this.#row.sentMs ?? 0);
+  }
 }
+
+const codeOf = (reason: unknown): string =>
+  reason instanceof GatewayError ? (reason.details.code ?? reason.kind).slice(0, 64) : "internal";
 
 async function begin(order: Order, attempt: Attempt): Promise<Pick<Dispatched, "answer" | "first">> {
   const { call, target } = order;

@@ -33,7 +33,9 @@ export function inputBound(input: InputMeasure, contextWindow: number | null): n
  * Searches of the web that a provider may run for the call and bill by the piece: only tools that bytes do not bound run
  * any, and no recording has more than two.
  */
-export const searchBound = (input: InputMeasure): number => (input.unbounded ? 10 : 0);
+export const searchBound = (input: InputMeasure): number => searchBounds[input.unbounded ? 1 : 0];
+/** Without and with such tools. */
+export const searchBounds = [0, 10] as const;
 
 /** What the input will probably be: for limits in tokens, and for calls whose usage is never told. */
 export const expectedInput = (input: InputMeasure, bytesPerToken: number, bound: number): number =>

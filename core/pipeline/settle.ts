@@ -15,6 +15,7 @@ import type { RouteTarget } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
 import { blockedMs, hookBlocked } from "./watchdog.ts";
+import { whyOf, whyRefused } from "./why.ts";
 
 /** How a call went, as the stage that saw its end tells it. */
 export interface Outcome {
@@ -112,7 +113,7 @@ export async function refuse(call: Call, error: GatewayError, services: Services
         httpStatus: error.status,
         errorKind: error.kind,
         finishedMs,
-        notes: { error: error.message },
+        notes: { error: error.message, why: whyRefused(call, error) },
       });
     } catch (cause) {
       services.logger.error({ callId: call.id, error: cause }, "a refusal could not be recorded");
@@ -217,7 +218,7 @@ function notesOf(
   admitted: Admitted,
   usage: Usage | null,
   rating: Rating | typeof free | "unpriced",
-): CallNotes | null {
+): CallNotes {
   const charge = rating === "unpriced" ? 0 : rating.chargeNano;
   const overHold = admitted.heldNano > 0 && charge > admitted.heldNano;
   const notes: CallNotes = {
@@ -228,8 +229,9 @@ function notesOf(
     ...(usage && rating !== "unpriced" && rating.lines.length > 0 && { lines: rating.lines }),
     ...(rating !== "unpriced" && "terms" in rating && rating.terms && { terms: rating.terms }),
     ...(usage && ratedBesides(usage, outcome.metered.usage?.serviceTier)),
+    why: whyOf(call, admitted),
   };
-  return Object.keys(notes).length > 0 ? notes : null;
+  return notes;
 }
 
 /** What a rating needs beside the columns of a call, so that it can be repeated. */

@@ -254,6 +254,8 @@ export interface RateOptions {
   readonly dearest?: boolean;
   /** With `dearest`: the call asks for no cache that is kept for an hour, which is the dearest way to take input. */
   readonly shortCache?: boolean;
+  /** With `dearest`: its lines too, for people. */
+  readonly itemised?: boolean;
   /** As reported by the provider, e.g. `priority`. */
   readonly serviceTier?: string;
   /** Who pays: the account and its parents, nearest first. */

@@ -1,5 +1,6 @@
 import type { Usage } from "../chat/usage.ts";
 import type { RatedTerms } from "../plugin/plugin.ts";
+import type { CallWhy } from "./call-why.ts";
 
 /** What a page shows of one call beyond its columns. */
 export interface CallNotes {
@@ -30,4 +31,5 @@ export interface CallNotes {
   readonly anomalous?: boolean;
   /** The charge is above what was held for it: the bound was too low. */
   readonly overHold?: boolean;
+  readonly why?: CallWhy;
 }

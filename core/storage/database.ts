@@ -5,12 +5,14 @@ import type { Labels } from "../plugin/labels.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
 import type { AccountTerms, AccountTermsRepository } from "./account-terms.ts";
 import type { AuditRepository } from "./audit.ts";
+import type { AttemptRow } from "./attempt-row.ts";
 import type { BudgetRepository, BudgetRow } from "./budget.ts";
 import type { Adjustment, AdjustmentRepository } from "./adjustment.ts";
 import type { BookRepository } from "./book.ts";
 import type { CredentialRepository } from "./credential.ts";
 import type { LimitRepository } from "./limit.ts";
 import type { CallNotes } from "./call-notes.ts";
+import type { CallWhy, HeldOn } from "./call-why.ts";
 import type { DatabaseLoad, Proof, Retention } from "./condition.ts";
 import type { ContentRepository, ContentSetting } from "./content.ts";
 import type { CreditRepository } from "./credit.ts";
@@ -192,7 +194,7 @@ export type AdmitResult =
       readonly heldNano: number;
       /** The cap that the hold covers, all candidates together; below what was asked when the budget is short. */
       readonly outputTokens: number;
-      readonly budgets: number;
+      readonly holds: readonly HeldOn[];
     }
   /**
    * A budget came into scope after the need was worked out without one, or the account was moved after the scopes were:
@@ -211,14 +213,6 @@ export type AdmitResult =
       readonly fittingOutputTokens: number;
     };
 
-export interface AttemptRow {
-  readonly provider: string;
-  readonly upstreamModel: string;
-  readonly upstreamId: string | null;
-  /** HTTP status; `null` when no answer came. */
-  readonly status: number | null;
-  readonly billed: boolean;
-}
 /** The end of an admitted call. */
 export interface Final {
   readonly callId: string;
@@ -313,6 +307,8 @@ export interface CallDetail extends CallRow {
   readonly heldNano: number;
   readonly attempts: readonly AttemptRow[];
   readonly notes: CallNotes | null;
+  /** `null`: nothing of it was recorded. */
+  readonly why: CallWhy | null;
   /** What re-rating has changed, oldest first; cost and charge above have it in them. */
   readonly adjustments: readonly Adjustment[];
   /** How often its answer was replayed to its `Idempotency-Key`, while that is remembered. */

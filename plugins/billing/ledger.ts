@@ -16,7 +16,7 @@ import { longestModelName } from "./model-match.ts";
 import { type Charges, chargesOf, type Terms } from "./charges.ts";
 import { type Listing, openPriceBook, type PriceBook } from "./price-book.ts";
 import { dearestAt, sheetAt } from "./price-period.ts";
-import { type Cost, costOf, dearestCostOf } from "./rating.ts";
+import { type Cost, costOf, dearestCostOf, dearestLines } from "./rating.ts";
 import { startRefreshing } from "./refreshing.ts";
 import { sheetOfTier } from "./service-tier.ts";
 import { type Timeline, valueAt, valuesIn } from "./timeline.ts";
@@ -135,7 +135,7 @@ function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: numb
   const listing = book.find(target);
   if (listing === null) throw unpriced(target.model);
   const terms = charges.find(target, options.accounts ?? nobody);
-  if (options.dearest === true) return dearestRating(listing, terms, usage, atMs, options.shortCache) ?? refuse(target);
+  if (options.dearest === true) return dearestRating(listing, terms, usage, atMs, options) ?? refuse(target);
   const { version, periods } = valueAt(listing.prices, atMs);
   const standard = sheetAt(periods, atMs);
   if (standard === null) throw unpriced(target.model);
@@ -147,6 +147,7 @@ function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: numb
 }
 
 const nobody: readonly string[] = [];
+const noLines: Rating["lines"] = [];
 
 /** `null`: no price. */
 function dearestRating(
@@ -154,14 +155,15 @@ function dearestRating(
   terms: Timeline<Terms | null> | null,
   usage: Usage,
   atMs: number,
-  shortCache = false,
+  { shortCache = false, itemised = false }: RateOptions,
 ): Rating | null {
   // Nearly every target has one price and no terms, and this is asked several times a call.
   if (prices.length === 1 && terms === null) {
     const { version, periods } = prices[0].value;
     const dearest = dearestAt(periods, atMs);
     const cost = dearest && dearestCostOf(usage, dearest, null, shortCache);
-    return cost && { costNano: cost.costNano, chargeNano: cost.chargeNano, priceVersion: version, lines: cost.lines };
+    const lines = itemised && dearest ? dearestLines(usage, dearest, shortCache) : noLines;
+    return cost && { costNano: cost.costNano, chargeNano: cost.chargeNano, priceVersion: version, lines };
   }
   let most: Rating | null = null;
   for (const { version, periods } of valuesIn(prices, atMs, atMs + holdAheadMs)) {
@@ -170,7 +172,10 @@ function dearestRating(
     for (const standing of terms === null ? [null] : valuesIn(terms, atMs, atMs + holdAheadMs)) {
       const cost = dearestCostOf(usage, dearest, standing, shortCache);
       if (cost === null) continue;
-      most = { ...larger(most, cost), priceVersion: version, lines: [] };
+      const isMost: boolean = most === null || cost.chargeNano > most.chargeNano;
+      const lines: Rating["lines"] =
+        isMost && itemised ? dearestLines(usage, dearest, shortCache) : (most?.lines ?? noLines);
+      most = { ...larger(most, cost), priceVersion: version, lines };
     }
   }
   return most;

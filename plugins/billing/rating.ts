@@ -51,7 +51,7 @@ export function costOf(
 
 /**
  * The most that a call within these totals can cost, however its tokens split. `null`: a side that is used has no price.
- * Without lines: it is asked several times a call, and nobody is shown it.
+ * Without lines, as it is asked several times a call; `dearestLines` has them.
  */
 export function dearestCostOf(
   { inputTokens, outputTokens, webSearches = 0 }: Usage,
@@ -74,6 +74,23 @@ export function dearestCostOf(
     (request?.value ?? 0n) +
     BigInt(webSearches) * (webSearch?.value ?? 0n);
   return charged(total, terms, []);
+}
+
+export function dearestLines(
+  { inputTokens, outputTokens, webSearches = 0 }: Usage,
+  { output, request, webSearch, ...dearest }: Dearest,
+  shortCache = false,
+): readonly RatingLine[] {
+  const input = shortCache ? dearest.shortInput : dearest.input;
+  const charges = [
+    { item: "input", quantity: inputTokens, price: input },
+    { item: "output", quantity: outputTokens, price: output },
+    { item: "request", quantity: 1, price: request },
+    { item: "webSearch", quantity: webSearches, price: webSearch },
+  ];
+  return charges.flatMap(({ item, quantity, price }) =>
+    price === null || quantity === 0 ? [] : [{ item, quantity, price: price.text }],
+  );
 }
 
 const classes = [...inputClasses, ...outputClasses] as const;

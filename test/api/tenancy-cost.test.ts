@@ -46,7 +46,7 @@ describe("people of an account", () => {
       }
     expect(cells).toBeGreaterThan(60);
     // Each would say it to the operator.
-    const whole = ["/api/calls", `/api/calls/${dear}`, ...more, ...usage];
+    const whole = ["/api/calls", `/api/calls/${dear}`, `/api/explain/${dear}`, ...more, ...usage];
     for (const path of whole) expect([path, costs(await text(null, path)).length > 0]).toEqual([path, true]);
 
     expect((await ask("viewer", "GET", `/api/calls/${dear}`)).body).toMatchObject({

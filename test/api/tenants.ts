@@ -92,6 +92,7 @@ const kinds: Readonly<Record<string, keyof Tenant>> = {
   accounts: "account",
   budgets: "budget",
   calls: "call",
+  explain: "call",
   limits: "limit",
   people: "person",
 };

@@ -18,7 +18,7 @@ export function testCalls({
         admitted: true,
         heldNano: 100,
         outputTokens: 40,
-        budgets: 1,
+        holds: [[budget.id, 100, 900]],
       });
       expect(await database().budgets.get(budget.id)).toMatchObject({ spentNano: 0, heldNano: 100 });
       expect(await database().calls.get(admission.callId)).toMatchObject({
@@ -64,7 +64,7 @@ export function testCalls({
 
     test("no budget in scope: nothing is held", async () => {
       await database().budgets.create(aBudget({ scope: { kind: "model", id: "other" } }));
-      expect(await database().ledger.admit(anAdmission())).toMatchObject({ admitted: true, heldNano: 0, budgets: 0 });
+      expect(await database().ledger.admit(anAdmission())).toMatchObject({ admitted: true, heldNano: 0, holds: [] });
     });
 
     test.each([

@@ -28,6 +28,7 @@ const routes = dashboardRoutes({
   limits: fakeLimits(fakeDatabase()),
   credentials: noCredentials,
   traffic: () => new Map(),
+  explain: { recorded: unreached },
   outbox: fakeOutbox(),
   publicUrl: "http://localhost:8787",
   now: () => 0,

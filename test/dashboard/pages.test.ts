@@ -153,8 +153,8 @@ describe("calls", () => {
     const call = one.database.rows.calls.find(({ attempts }) => attempts.length > 1);
     const shown = text(await (await (await signedIn(one)).get(`/dashboard/calls/${call?.callId}`)).text());
     for (const wanted of [
-      "openai / gpt-5-mini 503 no",
-      "groq / llama-3.3-70b-versatile 200 yes chatcmpl-9f31c2aa",
+      "openai / gpt-5-mini 503 provider_overloaded after 4 ms – no",
+      "groq / llama-3.3-70b-versatile 200 – – yes chatcmpl-9f31c2aa",
       "max_completion_tokens was lowered",
       "$0.59 / 1M",
       "genai-prices 0.1.8",

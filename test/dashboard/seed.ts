@@ -71,6 +71,7 @@ export function callRow(n: number, more: Partial<CallDetail> = {}): CallDetail {
     heldNano: costNano * 2,
     attempts: [],
     notes: null,
+    why: null,
     adjustments: [],
     replays: 0,
     ...more,
@@ -134,7 +135,16 @@ export function seed(): Seed {
       createdMs: startMs - 2500,
       model: "fast",
       attempts: [
-        { provider: "openai", upstreamModel: "gpt-5-mini", upstreamId: null, status: 503, billed: false },
+        {
+          provider: "openai",
+          upstreamModel: "gpt-5-mini",
+          upstreamId: null,
+          status: 503,
+          billed: false,
+          sentMs: 4,
+          tookMs: 90,
+          fault: "provider_overloaded",
+        },
         {
           provider: "groq",
           upstreamModel: "llama-3.3-70b-versatile",

@@ -87,6 +87,7 @@ export function site({
     limits: limitsHere,
     credentials,
     traffic,
+    explain: { recorded: async () => null },
     outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),
     estimates: () => estimates,

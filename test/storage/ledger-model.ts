@@ -129,7 +129,6 @@ export class LedgerModel {
       return;
     }
     expect(strict).toEqual([]);
-    expect(result.budgets).toBe(inScope.length);
     // What a budget that is not asked for the whole holds says nothing of the cap.
     const bounding = inScope.some((budget) => budget.terms.admission === "bound");
     if (short.length === 0) {
@@ -148,6 +147,13 @@ export class LedgerModel {
       budget.calls.push(counted);
       return { budget, counted };
     });
+    const told = holds.map(({ budget, counted: { heldNano } }) => [
+      budget instanceof Balance ? budget.row.scope.id : budget.row.id,
+      heldNano,
+      freeOf(budget, startedMs),
+      ...(budget instanceof Balance ? ["balance"] : []),
+    ]);
+    expect(result.holds.map(String).toSorted()).toEqual(told.map(String).toSorted());
     this.#started.push(startedMs);
     this.open.push({ admission, holds, heldNano: nano });
   }

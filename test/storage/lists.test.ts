@@ -108,7 +108,7 @@ describe("keys and budgets", () => {
     expect(await database.budgets.get(budget.id)).toBeNull();
     expect((await database.budgets.list({})).data).toEqual([]);
     expect(await database.budgets.inScope([budget.scope])).toBe("none");
-    expect(await database.ledger.admit(anAdmission())).toMatchObject({ admitted: true, budgets: 0 });
+    expect(await database.ledger.admit(anAdmission())).toMatchObject({ admitted: true, holds: [] });
     await database.ledger.finish(aFinal(id));
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
     await database.close();

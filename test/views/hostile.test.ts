@@ -20,6 +20,7 @@ import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
+import { explained } from "./hostile-explain.ts";
 import { identityPages } from "./hostile-identity.ts";
 import { alertsModel, branch, budgetLine, limitLine, providerLine, line, sum } from "./hostile-lines.ts";
 
@@ -75,6 +76,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   call: (text) =>
     callPage({
       ...line(text),
+      why: explained(text),
       content: {
         callId: text,
         expiresMs: 1,
@@ -83,6 +85,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         csrf: text,
       },
       accountId: text,
+      keyId: text,
       keyName: text,
       principal: text,
       labels: { [text]: text },
@@ -102,7 +105,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       finishedMs: 9,
       httpStatus: 200,
       errorKind: text,
-      attempts: [{ provider: text, upstreamModel: text, upstreamId: text, status: 200, billed: true }],
+      attempts: [{ provider: text, upstreamModel: text, upstreamId: text, status: 200, billed: true, fault: text }],
       warnings: [text],
       lines: [{ item: text, quantity: 1, price: text, tier: text }],
       error: text,

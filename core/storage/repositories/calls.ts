@@ -1,6 +1,8 @@
 import { and, asc, count, desc, eq, gte, inArray, isNull, lt, or } from "drizzle-orm";
 import type { Adjustment } from "../adjustment.ts";
-import type { AttemptRow, CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
+import type { CallWhy } from "../call-why.ts";
+import type { AttemptRow } from "../attempt-row.ts";
+import type { CallDetail, CallFilter, CallNotes, CallRepository, CallRow, PageQuery } from "../database.ts";
 import { keptAnswers } from "../schema/sqlite-answers.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { attemptsView, usageView } from "../schema/sqlite-views.ts";
@@ -162,15 +164,17 @@ function detail(database: SqliteDatabase, callId: string): CallDetail | null {
     .leftJoin(name.labels, eq(name.labels.ref, calls.labelsRef))
     .where(eq(calls.id, callId))
     .all()[0];
+  // The column is written from a CallNotes only.
+  const { why = null, ...notes } = more?.notes ? (JSON.parse(more.notes) as CallNotes) : {};
   return {
     ...viewRow(row),
     labels: labelsIn(more?.labels ?? flying?.labels ?? null),
     httpStatus: more?.httpStatus ?? null,
     errorKind: more?.errorKind ?? null,
     heldNano: more?.heldNano ?? flying?.held ?? 0,
-    attempts: attemptRows(database, callId),
-    // The column is written from a CallNotes only.
-    notes: more?.notes ? (JSON.parse(more.notes) as CallNotes) : null,
+    attempts: timed(attemptRows(database, callId), why),
+    notes: Object.keys(notes).length > 0 ? notes : null,
+    why,
     adjustments: more ? adjustmentsOf(database, more.seq) : [],
     replays: replaysOf(database, callId),
   };
@@ -212,6 +216,16 @@ const attemptRows = (database: SqliteDatabase, callId: string): AttemptRow[] =>
       status: row.status,
       billed: row.billed === 1,
     }));
+
+const timed = (attempts: readonly AttemptRow[], why: CallWhy | null): AttemptRow[] =>
+  attempts.map((attempt, at) => {
+    const [sentMs, tookMs, fault] = why?.tries?.[at] ?? [];
+    return {
+      ...attempt,
+      ...(sentMs !== undefined && { sentMs, tookMs: tookMs ?? null }),
+      ...(fault !== undefined && { fault }),
+    };
+  });
 
 type ViewRow = typeof usageView.$inferSelect;
 

@@ -2,6 +2,7 @@ import { and, eq, gte, inArray, lt, ne, notInArray, sql } from "drizzle-orm";
 import { noUsage } from "../../chat/usage.ts";
 import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
+import type { HeldOn } from "../call-why.ts";
 import type { CallAlerts } from "../call-alerts.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
@@ -97,6 +98,10 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       book.touch(counters);
       return [budget.ref, rowMs, nano];
     });
+    const told = budgets.map((budget, at): HeldOn => {
+      const [nano, leftNano] = [holds[at]?.[2] ?? 0, book.freeNano(budget, startedMs)];
+      return budget.prepaid ? [budget.scope.id, nano, leftNano, "balance"] : [budget.id, nano, leftNano];
+    });
     const heldNano = holds.reduce((most, [, , nano]) => Math.max(most, nano), 0);
     const row: OpenCall = {
       id: admission.callId,
@@ -121,7 +126,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     };
     insertOpen.run(row);
     return {
-      result: { admitted: true, heldNano, outputTokens: fitted.outputTokens, budgets: budgets.length },
+      result: { admitted: true, heldNano, outputTokens: fitted.outputTokens, holds: told },
       opened: { row, holds },
     };
   }

@@ -41,6 +41,7 @@ async function messageTo(
   const admitted = {
     route: { targets: [target] as const },
     holds: [],
+    held: [],
     heldNano: 0,
     maxOutputTokens,
     expectedInputTokens: 1,

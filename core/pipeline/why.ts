@@ -1,0 +1,81 @@
+import type { GatewayError } from "../chat/error.ts";
+import { remainingOf } from "../chat/limit.ts";
+import type { LimitUse, Principal } from "../plugin/plugin.ts";
+import type { CallWhy, CountedBy, Stage, TriedAt } from "../storage/call-why.ts";
+import type { AttemptRow } from "../storage/attempt-row.ts";
+import type { Admitted } from "./admit.ts";
+import type { Call } from "./call.ts";
+
+/**
+ * What is recorded of an admitted call, beside its row, for `explain`. From memory alone, and without an object more than
+ * is written: it is on the path of every call.
+ */
+export function whyOf(call: Call, admitted: Admitted): CallWhy {
+  const { route, holds, held } = admitted;
+  const { attempts, passed, timings } = call;
+  const why: { -readonly [Field in keyof CallWhy]: CallWhy[Field] } = {};
+  for (const _ in timings) {
+    why.hooksUs = inMicroseconds(timings);
+    break;
+  }
+  if (held.length > 0) why.holds = held;
+  for (const { kind, hold } of holds)
+    if (kind === "rate-limit" && hold.use) why.limits = countedBy(hold.use, call.principal, why.limits);
+  if (why.holds || why.limits)
+    why.estimate = [admitted.expectedInputTokens, admitted.inputBoundTokens, admitted.outputBoundTokens];
+  if (route.targets.length > 1) why.route = route.targets.map(nameOf);
+  if (passed !== null) why.passed = passed;
+  if (attempts.length > 0) why.tries = attempts.map(triedAt);
+  return why;
+}
+
+/** The same of a call that was not admitted. */
+export function whyRefused(call: Call, error: GatewayError): CallWhy {
+  const { code = null, limit, use } = error.details;
+  const bill = call.refusedBill;
+  return {
+    hooksUs: inMicroseconds(call.timings),
+    ...(use && { limits: countedBy(use, call.principal) }),
+    ...(bill && {
+      estimate: [bill.expectedInputTokens, bill.inputBoundTokens, bill.need.outputTokens || null] as const,
+    }),
+    refused: { stage: stageOf(call, error), code, ...(limit && { limit }) },
+  };
+}
+
+/** Where a call ended, by what it had got to. */
+function stageOf(call: Call, { kind, details }: GatewayError): Stage {
+  if (call.admitted) return "targets";
+  if (details.code === "overloaded") return "overload";
+  if (details.limit) return details.limit["measure"] === undefined ? "budgets" : "limits";
+  if (call.principal === null) return "authentication";
+  if (call.envelope === null) return "request";
+  return kind === "model-not-found" || kind === "forbidden" ? "route" : "admission";
+}
+
+const nameOf = ({ provider, model }: { readonly provider: string; readonly model: string }): string =>
+  `${provider}/${model}`;
+
+function inMicroseconds(timings: Call["timings"]): Readonly<Record<string, number>> {
+  const us: Record<string, number> = {};
+  for (const name in timings) us[name] = Math.round((timings[name] ?? 0) * 1_000);
+  return us;
+}
+
+function countedBy(
+  use: readonly LimitUse[],
+  principal: Principal | null,
+  counted: readonly CountedBy[] = [],
+): readonly CountedBy[] {
+  const found = [...counted];
+  for (const each of use) {
+    const { scope, measure, per = "minute", amount } = each.limit;
+    const own = scope.kind === "key" ? principal?.keyId : scope.kind === "account" ? principal?.accountId : scope.kind;
+    const id = scope.id === own ? null : scope.id;
+    found.push([scope.kind, id, measure, measure === "concurrency" ? null : per, amount, remainingOf(each)]);
+  }
+  return found;
+}
+
+const triedAt = ({ sentMs = 0, tookMs = null, fault }: AttemptRow): TriedAt =>
+  fault === undefined ? [sentMs, tookMs] : [sentMs, tookMs, fault];

@@ -1,0 +1,123 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { call, chat } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { answers } from "../support/openai-answers.ts";
+import { gate, until } from "../support/poll.ts";
+import { json } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+
+/** Why calls went as they did, asked of a real process after each of them. */
+
+const setup = await setUp({
+  dialects: ["openai-chat"],
+  config: [
+    "models: { falls: [mock/primary, mock-openai-chat/second, echo/echo] }",
+    "limits:",
+    "  - { scope: { kind: global }, requestsPerHour: 100000 }",
+    "server:",
+    "  attempts: { max: 2, backoffMs: 1 }",
+    "  breaker: { consecutive: 3, probeMs: 60000 }",
+  ].join("\n"),
+  key: { limits: { tokensPerDay: 1_000_000 }, budget: { usd: 1, window: "day" } },
+});
+const { gateway, upstream, key } = setup;
+afterEach(() => invariants(setup));
+afterAll(() => setup.stop());
+
+// What it answers is for the tests to say.
+type Told = ReturnType<typeof JSON.parse>;
+const explained = (id: string) => gateway.admin<Told>("GET", `/api/explain/${id}`);
+const ask = (model: string, more: Readonly<Record<string, unknown>> = {}) =>
+  call(gateway, key.key, chat(model, { max_tokens: 100, ...more }));
+
+describe("a call that was served", () => {
+  test("is explained from who asked to what was charged", async () => {
+    upstream.on("well", answers({ promptTokens: 10, completionTokens: 20 }));
+    const { callId, status } = await ask("mock/well");
+    expect(status).toBe(200);
+    const told = await explained(callId);
+    expect(told).toMatchObject({
+      callId,
+      kind: "recorded",
+      asked: { model: "mock/well", dialect: "openai-chat", operation: "chat", stream: false },
+      principal: { name: "test", keyId: key.id, accountId: "default", accounts: [{ id: "default" }] },
+      outcome: { status: "ok", httpStatus: 200, stage: null, code: null },
+      budgets: [{ kind: "budget", scope: { kind: "key", id: key.id }, window: "day", limitNano: 1_000_000_000 }],
+      limitsAbove: 0,
+      budgetsAbove: 0,
+      targets: [{ target: "mock/well", state: "chosen", reason: null }],
+      attempts: [{ provider: "mock", upstreamModel: "well", status: 200, billed: true, fault: null }],
+      settlement: { source: "provider", costNano: 50_000, chargeNano: 50_000, overHold: false },
+      unknown: [],
+    });
+    const [budget] = told.budgets;
+    expect(budget.leftNano).toBe(1_000_000_000 - budget.heldNano);
+    expect(told.hold.heldNano).toBe(budget.heldNano);
+    // By these lines the hold is what it is.
+    const { mostInputTokens, mostOutputTokens } = told.estimate;
+    expect([mostOutputTokens, told.hold.target]).toEqual([100, "mock/well"]);
+    expect(told.hold.lines).toMatchObject([
+      { item: "input", quantity: mostInputTokens, price: "1" },
+      { item: "output", quantity: 100, price: "2" },
+    ]);
+    expect(mostInputTokens * 1_000 + 100 * 2_000).toBe(told.hold.heldNano);
+    expect(told.limits).toMatchObject([
+      { scope: { kind: "key", id: key.id }, measure: "tokens", per: "day", limit: 1_000_000 },
+      { scope: { kind: "global", id: "global" }, measure: "requests", per: "hour", limit: 100_000, left: 99_999 },
+    ]);
+    expect(told.limits[0].left).toBe(1_000_000 - told.estimate.expectedInputTokens - 100);
+    expect(told.plugins.map(({ plugin }: { plugin: string }) => plugin)).toEqual(
+      expect.arrayContaining(["auth/api-key", "rate-limit/token-bucket", "provider/mock"]),
+    );
+    const [attempt] = told.attempts;
+    expect([attempt.sentMs >= 0, attempt.tookMs >= 0, attempt.tookMs < 5_000]).toEqual([true, true, true]);
+    expect(told.settlement.entries).toMatchObject([{ kind: "charge", deltaNano: -50_000 }]);
+    expect(told.settlement.givenBackNano).toBe(told.hold.heldNano - 50_000);
+  });
+
+  test("says which targets failed, which answered, and which nobody asked", async () => {
+    upstream.on("primary", json(500, { error: { message: "down" } }));
+    upstream.on("second", answers());
+    const { callId, headers } = await ask("falls");
+    expect(headers.get("x-llm-proxy-provider")).toBe("mock-openai-chat");
+    const told = await explained(callId);
+    expect(told.targets).toEqual([
+      { target: "mock/primary", state: "failed", reason: "provider_error" },
+      { target: "mock-openai-chat/second", state: "chosen", reason: null },
+      { target: "echo/echo", state: "not-asked", reason: null },
+    ]);
+    expect(told.attempts).toMatchObject([
+      { provider: "mock", status: 500, billed: false, fault: "provider_error" },
+      { provider: "mock-openai-chat", status: 200, billed: true, fault: null },
+    ]);
+    expect(told.attempts[1].sentMs).toBeGreaterThanOrEqual(told.attempts[0].sentMs + told.attempts[0].tookMs);
+    await ask("falls");
+    await ask("falls");
+    const after = await explained((await ask("falls")).callId);
+    expect(after.targets[0]).toEqual({ target: "mock/primary", state: "passed-over", reason: "breaker_open" });
+    expect(after.attempts).toHaveLength(1);
+  });
+});
+
+describe("what is not known", () => {
+  test("of a call that has not ended is said to be so", async () => {
+    const release = gate();
+    upstream.on("slow", async (exchange) => {
+      await release.opened;
+      await answers()(exchange);
+    });
+    const reply = ask("mock/slow");
+    const open = await until("it is open", async () => gateway.sql<{ id: string }>("SELECT id FROM open_calls")[0]);
+    const told = await explained(open?.id ?? "");
+    expect(told).toMatchObject({ outcome: { status: "open" }, limits: null, budgets: null, settlement: null });
+    expect(told.hold.heldNano).toBeGreaterThan(0);
+    expect(told.unknown).toContainEqual({ field: "limits", because: "the call has not ended" });
+    release.open();
+    await reply;
+    expect((await explained(open?.id ?? "")).unknown).toEqual([]);
+  });
+
+  test("is not found of a call that there is not", async () => {
+    await expect(explained("0190a1b2-0000-7000-8000-000000000000")).rejects.toThrow("404");
+  });
+});
