@@ -17,6 +17,8 @@ export interface Bar {
   readonly value: number;
   /** The part of `value` that went wrong, drawn in its own colour. */
   readonly bad?: number;
+  /** The part of `value` that is the rule; the rest is drawn lighter. */
+  readonly typical?: number;
   /** All that there is to say, e.g. `$1.25, 45 calls`. */
   readonly detail: string;
 }
@@ -51,8 +53,13 @@ const step = 10;
 function column(bar: Bar, x: number, top: number): Html {
   const whole = height(bar.value, top);
   const bad = Math.min(whole, height(bar.bad ?? 0, top));
+  const typical = bar.typical === undefined ? whole : Math.min(whole, height(bar.typical, top));
   return html`<g class="bar"><title>${bar.label}: ${bar.detail}</title><rect class="hit" x="${x}" y="0" width="${step}" height="100" />${
-    whole > 0 && html`<rect class="fill" x="${x + 1.5}" y="${100 - whole}" width="${step - 3}" height="${whole}" />`
+    whole > typical &&
+    html`<rect class="rest" x="${x + 1.5}" y="${100 - whole}" width="${step - 3}" height="${whole}" />`
+  }${
+    typical > 0 &&
+    html`<rect class="fill" x="${x + 1.5}" y="${100 - typical}" width="${step - 3}" height="${typical}" />`
   }${bad > 0 && html`<rect class="wrong" x="${x + 1.5}" y="${100 - bad}" width="${step - 3}" height="${bad}" />`}</g>`;
 }
 

@@ -1,32 +1,35 @@
+import { attemptsOf, attemptsPanel, type AttemptsModel } from "./attempts.ts";
 import { count } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { providerKeys, type ProviderKeysModel } from "./provider-keys.ts";
-import type { ListedProvider } from "./providers.ts";
+import { type ListedProvider, providerPath } from "./providers.ts";
 import { chip, name } from "./text.ts";
 import { tile } from "./tile.ts";
 import { breakerTable, type TrafficLine, trafficChip } from "./traffic.ts";
 
 export interface ProviderModel extends ProviderKeysModel {
   readonly provider: ListedProvider;
+  readonly attempts: Omit<AttemptsModel, "path" | "breakers">;
   readonly nowMs: number;
 }
 
 export const providerPage = (model: ProviderModel): Html => {
-  const { provider, nowMs } = model;
+  const { provider, attempts, nowMs } = model;
   return html`<p class="crumb"><a href="/dashboard/providers">Providers</a></p>
   <div class="heading"><h1>${name(provider.name, 60)}</h1>${chip("quiet", provider.plugin)}</div>
   <p class="hint">${provider.host !== null && html`At ${name(provider.host, 100)}. `}${provider.dialects !== null && html`Speaks ${name(provider.dialects.join(", "), 100)}.`}</p>
   ${providerNow(provider, nowMs)}
+  ${attemptsPanel({ ...attempts, path: providerPath(provider.name), breakers: provider.traffic?.breakers ?? [] })}
   ${providerKeys(model)}`;
 };
 
 /** How it does now: the part that keeps itself up to date. */
-export const providerNow = ({ traffic }: ListedProvider, nowMs: number): Html =>
+export const providerNow = ({ traffic, lastDay }: ListedProvider, nowMs: number): Html =>
   traffic === null
     ? html`<p class="panel empty">No call can be sent to it.</p>`
     : html`<section id="now" aria-label="Now" data-poll hx-get="?" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'>
     ${figures(traffic)}
-    <div class="panel flush"><h2>Models that failed lately ${trafficChip(traffic)}</h2>${breakerTable(traffic.breakers, nowMs)}</div>
+    <div class="panel flush"><h2>Models that failed lately ${trafficChip(traffic, attemptsOf(lastDay))}</h2>${breakerTable(traffic.breakers, nowMs)}</div>
   </section>`;
 
 const figures = ({ open, waiting, queued, breakers }: TrafficLine): Html => html`<div class="tiles">

@@ -1,4 +1,5 @@
-import { count } from "./format.ts";
+import { attemptsOf, type AttemptSumsLine, quantile } from "./attempts.ts";
+import { count, share } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, name } from "./text.ts";
 import { type TrafficLine, trafficChip } from "./traffic.ts";
@@ -31,6 +32,7 @@ export interface CredentialLine {
 export interface ListedProvider extends ProviderLine {
   /** `null`: no call can be sent to it. */
   readonly traffic: TrafficLine | null;
+  readonly lastDay: AttemptSumsLine;
 }
 
 export const providersPage = (providers: readonly ListedProvider[]): Html => html`<h1>Providers</h1>
@@ -42,15 +44,16 @@ export const providerList = (providers: readonly ListedProvider[]): Html =>
   providers.length === 0
     ? html`<p class="panel empty">The config file has no provider.</p>`
     : html`<div id="providers" class="panel flush" data-poll hx-get="/dashboard/providers" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'><div class="scroll"><table class="cards">
-    <thead><tr><th scope="col">Provider</th><th scope="col">State</th><th scope="col" class="num">In flight</th><th scope="col">At</th><th scope="col">Speaks</th><th scope="col">Key of the file</th><th scope="col">Stored keys</th></tr></thead>
+    <thead><tr><th scope="col">Provider</th><th scope="col">State</th><th scope="col" class="num">In flight</th><th scope="col" class="num">Last day</th><th scope="col" class="num">First byte</th><th scope="col">Speaks</th><th scope="col">Key of the file</th><th scope="col">Stored keys</th></tr></thead>
     <tbody>${providers.map(row)}</tbody>
   </table></div></div>`;
 
 const row = (provider: ListedProvider): Html => html`<tr>
-  <td><a href="${providerPath(provider.name)}">${name(provider.name)}</a><span class="sub">${name(provider.plugin)}</span></td>
-  <td data-label="State">${provider.traffic === null ? name(null) : trafficChip(provider.traffic)}</td>
+  <td><a href="${providerPath(provider.name)}">${name(provider.name)}</a><span class="sub">${name(provider.plugin)}${provider.host !== null && provider.host !== "" && html` at ${name(provider.host, 60)}`}</span></td>
+  <td data-label="State">${provider.traffic === null ? name(null) : trafficChip(provider.traffic, attemptsOf(provider.lastDay))}</td>
   <td data-label="In flight" class="num">${provider.traffic === null ? name(null) : inFlight(provider.traffic)}</td>
-  <td data-label="At">${name(provider.host, 60)}</td>
+  <td data-label="Last day" class="num">${lastDay(provider.lastDay)}</td>
+  <td data-label="First byte" class="num"><span>${quantile(provider.lastDay, "p50")}${provider.lastDay.firstByteMs !== null && html`<span class="sub">95 % ≤ ${quantile(provider.lastDay, "p95")}</span>`}</span></td>
   <td data-label="Speaks">${name(provider.dialects === null ? null : provider.dialects.join(", "), 60)}</td>
   <td data-label="Key of the file">${keyOfFile(provider)}</td>
   <td data-label="Stored keys">${storedKeys(provider)}</td>
@@ -58,6 +61,11 @@ const row = (provider: ListedProvider): Html => html`<tr>
 
 const inFlight = ({ open, queued }: TrafficLine): Html =>
   html`<span>${count(open)}${queued > 0 && html`<span class="sub">${count(queued)} queued</span>`}</span>`;
+
+const lastDay = (sums: AttemptSumsLine): Html => {
+  const wrong = sums.failed + sums.limited;
+  return html`<span>${count(attemptsOf(sums))}${wrong > 0 && html`<span class="sub">${share(wrong, attemptsOf(sums))} failed or limited</span>`}</span>`;
+};
 
 export const providerPath = (provider: string): string => url(`/dashboard/providers/${segment(provider)}`);
 

@@ -22,15 +22,16 @@ export interface BreakerLine {
   readonly nextProbeMs: number | null;
 }
 
-/** The worst that is known of a provider. */
-export function trafficChip({ queued, breakers }: TrafficLine): Html {
+/** The worst that is known of a provider. `lately`: attempts in the last day. */
+export function trafficChip({ open, queued, breakers }: TrafficLine, lately: number): Html {
   const off = breakers.filter(({ state }) => state !== "closed").length;
   if (off > 0) return chip("bad", off === 1 ? "1 model left alone" : `${count(off)} models left alone`);
   if (queued > 0) return chip("warn", "calls queue");
-  return breakers.length > 0 ? chip("warn", "failed lately") : chip("good", "well");
+  if (breakers.length > 0) return chip("warn", "failed lately");
+  return open + lately > 0 ? chip("good", "well") : chip("quiet", "not used lately");
 }
 
-const breakerChip = (state: BreakerLine["state"]): Html => {
+export const breakerChip = (state: BreakerLine["state"]): Html => {
   switch (state) {
     case "open":
       return chip("bad", "left alone");

@@ -34,8 +34,8 @@ import type { ApiRoute } from "./route.ts";
 import { type TenantParts, tenantParts } from "./tenant-parts.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
-  /** The outbox is of the whole, so its routes are only for those who see it. */
-  readonly database: TenantDatabase & Pick<Database, "outbox">;
+  /** Attempts and the outbox are of the whole, so their routes are only for those who see it. */
+  readonly database: TenantDatabase & Pick<Database, "attempts" | "outbox">;
   readonly prices: PriceService;
   readonly content: ContentAccess;
   readonly people: PersonService;
@@ -107,7 +107,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...explainRoutes(explainService(parts, dependencies.explains)),
     ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
-    ...providerHealthRoutes(dependencies.health),
+    ...providerHealthRoutes(dependencies.health, dependencies.database, now),
     ...exportRoutes(database.exports, dependencies),
     ...peopleRoutes(dependencies.people),
     ...ownRoutes(dependencies.own, database, now),

@@ -71,6 +71,7 @@ export function surfaceOf({
     estimates: ratios.list,
     explain: explainService({ database: seen, place }, services),
     traffic: () => trafficOf(services),
+    attempts: database.attempts,
     now,
     sessions,
     verifyAdminToken: (token: string) => admin.verify(token),

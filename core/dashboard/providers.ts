@@ -8,28 +8,51 @@ import { errorPage, htmlResponse, wantsPart } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
-export function providerRoutes({ credentials, traffic, now, version }: PageDependencies): readonly PageRoute[] {
+export function providerRoutes({
+  credentials,
+  traffic,
+  attempts,
+  now,
+  version,
+}: PageDependencies): readonly PageRoute[] {
   const pathOf = (provider: string) => `/dashboard/providers/${segment(provider)}`;
   const providerOf = ({ params }: Visit) => params["name"] ?? "";
-  const listed = (): readonly ListedProvider[] => {
+  async function listed(wanted: (name: string) => boolean = () => true): Promise<readonly ListedProvider[]> {
     const current = traffic();
-    return credentials.providers().map((provider) => ({ ...provider, traffic: current.get(provider.name) ?? null }));
-  };
-  const found = (visit: Visit) => listed().find(({ name }) => name === providerOf(visit)) ?? null;
+    const providers = credentials.providers().filter(({ name }) => wanted(name));
+    const lastDay = await attempts.lastDay(
+      providers.map(({ name }) => name),
+      now(),
+    );
+    return providers.map((provider) => ({
+      ...provider,
+      traffic: current.get(provider.name) ?? null,
+      lastDay: lastDay.get(provider.name) ?? noAttempts,
+    }));
+  }
+  const found = async (visit: Visit) => (await listed((name) => name === providerOf(visit)))[0] ?? null;
 
   /** `error.at`: the key that was to be changed, `null` for a new one. What was typed as a key is not shown again. */
-  function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null): Response {
-    const provider = found(visit);
+  async function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null) {
+    const provider = await found(visit);
     if (!provider) return errorPage(visit.request, 404, version);
     const csrf = permits(visit.actor, "credentials.write") ? visit.csrf : null;
-    const main = providerPage({ provider, error, csrf, nowMs: now() });
+    const over = spans.find((span) => span === visit.query.get("over")) ?? "hour";
+    const model = visit.query.get("model") || null;
+    const report = await attempts.report({
+      provider: provider.name,
+      over,
+      nowMs: now(),
+      ...(model !== null && { model }),
+    });
+    const main = providerPage({ provider, attempts: { over, model, report }, error, csrf, nowMs: now() });
     return visit.page(provider.name, "providers", main, { status: error === null ? 200 : 422 });
   }
 
   // What changes a key, or makes one, ends on its provider's page.
   const changing = changesOf({
     pathOf: (visit) => pathOf(providerOf(visit)),
-    again: async (visit, text) => show(visit, { at: visit.params["id"] ?? null, text }),
+    again: (visit, text) => show(visit, { at: visit.params["id"] ?? null, text }),
     version,
   });
 
@@ -40,15 +63,15 @@ export function providerRoutes({ credentials, traffic, now, version }: PageDepen
       permission: "credentials.read",
       answer: async ({ request, page }) =>
         wantsPart(request)
-          ? htmlResponse(providerList(listed()))
-          : page("Providers", "providers", providersPage(listed())),
+          ? htmlResponse(providerList(await listed()))
+          : page("Providers", "providers", providersPage(await listed())),
     },
     {
       method: "GET",
       path: "/dashboard/providers/:name",
       permission: "credentials.read",
       answer: async (visit) => {
-        const provider = wantsPart(visit.request) ? found(visit) : null;
+        const provider = wantsPart(visit.request) ? await found(visit) : null;
         return provider ? htmlResponse(providerNow(provider, now())) : show(visit);
       },
     },
@@ -78,6 +101,9 @@ export function providerRoutes({ credentials, traffic, now, version }: PageDepen
     },
   ];
 }
+
+const spans = ["hour", "day", "week"] as const;
+const noAttempts = { ok: 0, failed: 0, limited: 0, refused: 0, left: 0, firstByteMs: null };
 
 /** A field of a key that was left empty keeps the one there is. */
 function fieldsOf(form: URLSearchParams): Readonly<Record<string, string | number>> {

@@ -14,6 +14,7 @@ import type { IssuerLogin } from "../identity/issuer-login.ts";
 import type { SignIn } from "../identity/sign-in.ts";
 import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, ModelLine, StandingTerms, UnpricedModel } from "../storage/book.ts";
+import type { AttemptReports } from "../storage/attempts.ts";
 import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
 import type { AccountSummary, Database, Page } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
@@ -45,6 +46,7 @@ export interface PageDependencies {
   readonly credentials: DashboardCredentials;
   /** How each provider does now. */
   readonly traffic: () => ReadonlyMap<string, TrafficLine>;
+  readonly attempts: AttemptReports;
   readonly outbox: DashboardOutbox;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;

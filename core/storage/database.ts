@@ -4,6 +4,7 @@ import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Labels } from "../plugin/labels.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
 import type { AccountTerms, AccountTermsRepository } from "./account-terms.ts";
+import type { AttemptReports } from "./attempts.ts";
 import type { AuditRepository } from "./audit.ts";
 import type { AttemptRow } from "./attempt-row.ts";
 import type { BudgetRepository, BudgetRow } from "./budget.ts";
@@ -38,6 +39,7 @@ export interface Database {
   readonly credits: CreditRepository;
   readonly ledger: LedgerRepository;
   readonly calls: CallRepository;
+  readonly attempts: AttemptReports;
   readonly adjustments: AdjustmentRepository;
   readonly book: BookRepository;
   readonly content: ContentRepository;

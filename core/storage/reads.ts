@@ -2,6 +2,7 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { EntryFilter } from "./credit.ts";
 import type { CallFilter, PageQuery } from "./database.ts";
 import { intactness, prove } from "./prove.ts";
+import { attemptReports } from "./repositories/attempt-report.ts";
 import { auditReads } from "./repositories/audit.ts";
 import { callRepository } from "./repositories/calls.ts";
 import { entriesOf } from "./repositories/credits.ts";
@@ -16,6 +17,7 @@ import { sqliteDatabase } from "./sqlite-database.ts";
 export function readsOf(client: SqliteClient) {
   const database = sqliteDatabase(client);
   const calls = callRepository(database);
+  const attempts = attemptReports(database);
   const keys = keyReads(database);
   const exports = exportRepository(database);
   const audit = auditReads(database);
@@ -32,6 +34,8 @@ export function readsOf(client: SqliteClient) {
     "audit.verify": audit.verify,
     "exports.audit": exports.audit,
     "calls.latency": calls.latency,
+    "attempts.report": attempts.report,
+    "attempts.lastDay": attempts.lastDay,
     "exports.calls": exports.calls,
     "exports.entries": exports.entries,
     "exports.usage": exports.usage,

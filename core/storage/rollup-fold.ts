@@ -1,5 +1,6 @@
 import { and, asc, gt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import { type BlockRow, blockReader } from "./call-blocks.ts";
+import { type AttemptRow, attemptReader, type TimedAttempt } from "./attempt-fold.ts";
 import { hourMs } from "./range-parts.ts";
 import { calls, type latencyHourly, type usageHourly } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
@@ -15,6 +16,7 @@ export interface Fold {
   /** By hour; the days and the totals are sums of these. */
   readonly usage: readonly UsageSumRow[];
   readonly latency: readonly LatencyRow[];
+  readonly attempts: readonly AttemptRow[];
   readonly blocks: readonly BlockRow[];
   /** There were calls beyond `through`. */
   readonly more: boolean;
@@ -23,7 +25,7 @@ export interface Fold {
 /** How much the writer gets to do at once: it holds up the process meanwhile. */
 export interface FoldSize {
   readonly calls: number;
-  /** More groups than this halve the number of calls, until one call is left; so do twice as many blocks. */
+  /** More groups than this halve the number of calls, until one call is left; so do twice as many blocks, or as many targets. */
   readonly groups: number;
 }
 
@@ -39,6 +41,7 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
   const usage = usageQuery(database);
   const timed = timedQuery(database);
   const blocksOf = blockReader(database);
+  const attemptsOf = attemptReader(database, hourMs);
 
   return ({ calls: most, groups }) => {
     const from = watermarkOf(database, "rollups");
@@ -51,9 +54,12 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
       if (rows.length > groups && count > 1) continue;
       const blocks = blocksOf(span);
       if (blocks.length > 2 * groups && count > 1) continue;
-      // As selected: numbers, of which only the last may be NULL.
-      const latency = counted(timed.values(span) as unknown as TimedCall[]);
-      return { from, through, usage: rows, latency, blocks, more: seqs.length > count };
+      // As selected: numbers, of which only the time to the first byte may be NULL.
+      const timings = timed.values(span) as unknown as TimedCall[];
+      const attempts = attemptsOf(span, timings.flatMap(timedAttempt));
+      if (attempts.length > groups && count > 1) continue;
+      const latency = counted(timings);
+      return { from, through, usage: rows, latency, attempts, blocks, more: seqs.length > count };
     }
   };
 }
@@ -87,7 +93,14 @@ function usageQuery(database: SqliteDatabase) {
     .prepare();
 }
 
-type TimedCall = readonly [startMs: number, providerRef: number, tookMs: number, ttftMs: number | null];
+type TimedCall = readonly [
+  startMs: number,
+  providerRef: number,
+  tookMs: number,
+  ttftMs: number | null,
+  upstreamModelRef: number,
+  attempts: number,
+];
 
 /** The calls themselves: finding their bucket in SQL costs more than all sums of the fold. */
 const timedQuery = (database: SqliteDatabase) =>
@@ -97,10 +110,16 @@ const timedQuery = (database: SqliteDatabase) =>
       providerRef: orZero(calls.providerRef),
       tookMs: took.duration,
       ttftMs: took.ttft,
+      upstreamModelRef: orZero(calls.upstreamModelRef),
+      attempts: calls.attemptCount,
     })
     .from(calls)
     .where(and(inFold(), isTimed("duration")))
     .prepare();
+
+/** A call that was answered at the first try, as its target's. */
+const timedAttempt = ([startMs, provider, , ttftMs, model, attempts]: TimedCall): TimedAttempt[] =>
+  attempts === 1 && provider !== 0 && model !== 0 ? [[startMs, provider, model, ttftMs]] : [];
 
 interface Histogram {
   readonly startMs: number;

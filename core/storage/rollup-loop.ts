@@ -59,7 +59,8 @@ export function rollupLoop({
     }
     if (stopped) return false;
     // Twice as many while that fits; what was too many is not tried again.
-    const few = fold.usage.length <= foldSize.groups / 2 && fold.blocks.length <= foldSize.groups;
+    const few =
+      fold.usage.length <= foldSize.groups / 2 && Math.max(fold.blocks.length, fold.attempts.length) <= foldSize.groups;
     calls = few
       ? Math.min(calls * 2, foldSize.calls)
       : Math.max(Math.min(calls, fold.through - fold.from), fewestCalls);

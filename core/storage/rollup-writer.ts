@@ -1,9 +1,11 @@
-import { sql } from "drizzle-orm";
+import { and, eq, lt, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import { type HotStatement, hotStatement, type Row } from "./hot-statement.ts";
 import { placeholders } from "./repositories/call-writer.ts";
+import { attemptCounts } from "./attempt-fold.ts";
 import { dayMs } from "./range-parts.ts";
+import { attemptsHourly } from "./schema/sqlite-attempts.ts";
 import type { Fold, UsageSumRow } from "./rollup-fold.ts";
 import {
   callBlocks,
@@ -56,7 +58,23 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
       [latencyHourly.startMs, latencyHourly.measure, latencyHourly.providerRef, latencyHourly.upToMs],
       ["calls"],
     ),
+    attempts: adding(
+      attemptsHourly,
+      [attemptsHourly.providerRef, attemptsHourly.startMs, attemptsHourly.upstreamModelRef],
+      attemptCounts,
+    ),
   };
+  const forget = hotStatement(
+    client,
+    database
+      .delete(attemptsHourly)
+      .where(
+        and(
+          eq(attemptsHourly.providerRef, sql.placeholder("providerRef")),
+          lt(attemptsHourly.startMs, sql.placeholder("beforeMs")),
+        ),
+      ),
+  );
   const note = hotStatement(client, database.insert(callBlocks).values(placeholders(callBlocks)).onConflictDoNothing());
   // Never back: the blocks may be ahead of the rollups.
   const move = hotStatement(
@@ -77,18 +95,29 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
     runAll(statements.totalsDaily, merged(daily, totalsKey));
   }
 
+  function addAttempts(rows: Fold["attempts"]) {
+    runAll(statements.attempts, rows);
+    // Of each provider that has calls: none has more than its last weeks.
+    for (const [providerRef, own] of Map.groupBy(rows, (row) => row.providerRef))
+      forget.run({ providerRef, beforeMs: Math.max(...own.map(({ startMs }) => startMs)) - attemptsKeptMs });
+  }
+
   return {
     adjust: (sums) => addUsage(merged(sums, usageKey)),
     add(fold) {
       if (watermarkOf(database, "rollups") !== fold.from) return false;
       addUsage(fold.usage);
       runAll(statements.latency, fold.latency);
+      addAttempts(fold.attempts);
       runAll(note, fold.blocks);
       for (const mark of marks) move.run({ mark, seq: fold.through });
       return true;
     },
   };
 }
+
+/** Charts go back a week. */
+const attemptsKeptMs = 35 * dayMs;
 
 const sumNames = [
   "calls",

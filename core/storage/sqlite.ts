@@ -19,6 +19,7 @@ import { accountTermsRepository } from "./repositories/account-terms.ts";
 import { accountRepository } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { answerRepository } from "./repositories/answers.ts";
+import { attemptReports } from "./repositories/attempt-report.ts";
 import { auditRepository } from "./repositories/audit.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
@@ -178,6 +179,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       ...threads?.credits,
     },
     calls: { ...callRepository(database), ...threads?.calls },
+    attempts: threads?.attempts ?? attemptReports(database),
     adjustments: adjustmentRepository({
       client,
       database,

@@ -1,3 +1,4 @@
+import type { AttemptReports } from "./attempts.ts";
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { AuditRepository } from "./audit.ts";
@@ -29,6 +30,7 @@ export interface ThreadOptions {
 /** The threads beside the serving one, and what they answer in its place. */
 export interface StorageThreads {
   readonly calls: CallRepository;
+  readonly attempts: AttemptReports;
   readonly keys: Pick<KeyRepository, "list" | "get">;
   readonly credits: Pick<CreditRepository, "entries">;
   readonly exports: ExportRepository;
@@ -112,6 +114,7 @@ export function storageThreads(
       latency: read(upkeep, "calls.latency"),
       openCount: read(pages, "calls.openCount"),
     },
+    attempts: { report: read(upkeep, "attempts.report"), lastDay: read(upkeep, "attempts.lastDay") },
     keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
     credits: { entries: read(pages, "credits.entries") },
     exports: {

@@ -18,6 +18,7 @@ import audit from "./0016_audit.sql" with { type: "text" };
 import credentials from "./0017_credentials.sql" with { type: "text" };
 import personLogins from "./0018_person_logins.sql" with { type: "text" };
 import callLabels from "./0019_call_labels.sql" with { type: "text" };
+import attempts from "./0020_attempts.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -41,4 +42,5 @@ export const sqliteMigrations: readonly string[] = [
   credentials,
   personLogins,
   callLabels,
+  attempts,
 ];

@@ -126,6 +126,8 @@ async function paths(proxy: Proxy): Promise<string[]> {
     "/dashboard/accounts/default",
     "/dashboard/calls?account=default",
     "/dashboard/ledger",
+    "/dashboard/providers",
+    "/dashboard/providers/mock?over=week",
     "/dashboard/ledger?kind=credit",
     "/api/calls?limit=200",
     "/api/keys?limit=200",

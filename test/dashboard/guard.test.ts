@@ -7,7 +7,7 @@ import { fakeOutbox } from "../support/fake-outbox.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { noRequestAudit } from "../support/no-request-audit.ts";
-import { keyRow, site, noCredentials } from "./site.ts";
+import { keyRow, noAttempts, noCredentials, site } from "./site.ts";
 import { signedIn, visitor } from "./visitor.ts";
 
 const routes = dashboardRoutes({
@@ -29,6 +29,7 @@ const routes = dashboardRoutes({
   credentials: noCredentials,
   traffic: () => new Map(),
   explain: { recorded: unreached },
+  attempts: noAttempts,
   outbox: fakeOutbox(),
   publicUrl: "http://localhost:8787",
   now: () => 0,

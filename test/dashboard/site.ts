@@ -45,6 +45,12 @@ export const noCredentials: DashboardDependencies["credentials"] = {
   remove: async () => false,
 };
 
+const nothing = { ok: 0, failed: 0, limited: 0, refused: 0, left: 0, firstByteMs: null };
+export const noAttempts: DashboardDependencies["attempts"] = {
+  report: () => ({ stepMs: 60_000, steps: [], models: [], moreModels: false, total: nothing, sinceMs: null }),
+  lastDay: () => new Map(),
+};
+
 export const adminToken = "admin-token-of-this-test";
 export const startMs = Date.UTC(2025, 10, 23, 14, 26, 5);
 
@@ -88,6 +94,7 @@ export function site({
     credentials,
     traffic,
     explain: { recorded: async () => null },
+    attempts: noAttempts,
     outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),
     estimates: () => estimates,

@@ -6,12 +6,14 @@ import { hang, json } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
 /** How providers do, as their pages and the API show it, of a process that has calls. */
-const setup = await setUp();
+const setup = await setUp({ config: "models:\n  fast: [mock/dead2, mock/ok]\n" });
 const { gateway, upstream } = setup;
 afterAll(() => setup.stop());
 upstream.on("ok", answers());
 upstream.on("dead", json(503, { error: { message: "no", type: "server_error" } }));
 upstream.on("hang", hang);
+upstream.on("dead2", json(503, { error: { message: "no", type: "server_error" } }));
+upstream.on("limited", json(429, { error: { message: "no", type: "rate_limit_error" } }));
 
 const own = { origin: gateway.url, "sec-fetch-site": "same-origin" };
 const login = await fetch(`${gateway.url}/dashboard/login`, {
@@ -71,3 +73,50 @@ test("what is in flight, and what is left alone, stands on the pages and in the 
   leaving.abort();
   await hanging;
 });
+
+test("attempts are told of the provider and model that they were sent to, those before a fallback too", async () => {
+  const before = await attempts("hour");
+  const told = await call(gateway, setup.key.key, chat("fast"));
+  expect(told.status).toBe(200);
+  for (const model of ["mock/limited", "mock/nobody"]) await call(gateway, setup.key.key, chat(model));
+  const sent = upstream.requestsFor("dead2").length;
+  expect(sent).toBeGreaterThan(0);
+  for (const over of ["hour", "day", "week"]) {
+    const { total, models, steps } = await attempts(over);
+    const of = (model: string) => models.find((one) => one.model === model);
+    expect(of("dead2")).toMatchObject({ ok: 0, failed: sent, limited: 0, refused: 0, left: 0, firstByteMs: null });
+    expect([of("limited")?.limited, of("nobody")?.refused]).toEqual([upstream.requestsFor("limited").length, 1]);
+    expect(total.ok).toBe(before.total.ok + 1);
+    for (const outcome of ["ok", "failed", "limited", "refused", "left"] as const) {
+      expect(steps.reduce((sum, step) => sum + step[outcome], 0)).toBe(total[outcome]);
+      expect(models.reduce((sum, model) => sum + model[outcome], 0)).toBe(total[outcome]);
+    }
+  }
+  const one = await attempts("day&model=dead2");
+  expect([one.total.failed, one.models.length]).toEqual([sent, (await attempts("day")).models.length]);
+  const shown = (await page("/dashboard/providers/mock?over=week&model=dead2")).text;
+  expect(shown).toMatch(/of <bdi[^>]*>dead2/);
+  expect(shown.match(/<g class="bar">/g)).toHaveLength(84);
+  for (const [query, status] of [
+    ["over=year", 400],
+    ["provider=x", 400],
+  ] as const)
+    expect((await admin(`/api/providers/mock/attempts?${query}`)).status).toBe(status);
+  expect((await admin("/api/providers/nobody/attempts")).status).toBe(404);
+});
+
+interface Sums {
+  readonly ok: number;
+  readonly failed: number;
+  readonly limited: number;
+  readonly refused: number;
+  readonly left: number;
+}
+interface Attempts {
+  readonly total: Sums;
+  readonly steps: readonly Sums[];
+  readonly models: readonly (Sums & { readonly model: string })[];
+}
+const attempts = (over: string) => gateway.admin<Attempts>("GET", `/api/providers/mock/attempts?over=${over}`);
+const admin = (path: string) =>
+  fetch(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${gateway.adminToken}` } });

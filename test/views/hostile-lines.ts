@@ -122,6 +122,18 @@ export const alertsModel = (text: string): AlertsModel => ({
   csrf: "c",
 });
 
+const sumsOfAttempts = { ok: 5, failed: 2, limited: 1, refused: 1, left: 1, firstByteMs: { p50: 20, p95: null } };
+export const attempts = (text: string) => ({
+  over: "week" as const,
+  model: text,
+  report: {
+    steps: [{ startMs: 5, ...sumsOfAttempts }],
+    models: [{ model: text, ...sumsOfAttempts }],
+    moreModels: true,
+    total: sumsOfAttempts,
+    sinceMs: 5,
+  },
+});
 export const providerLine = (text: string): ListedProvider => ({
   name: text,
   plugin: text,
@@ -141,6 +153,7 @@ export const providerLine = (text: string): ListedProvider => ({
     requests: 1,
     changedMs: 5,
   })),
+  lastDay: sumsOfAttempts,
   traffic: {
     open: 3,
     waiting: 2,

@@ -22,7 +22,7 @@ import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
 import { explained } from "./hostile-explain.ts";
 import { identityPages } from "./hostile-identity.ts";
-import { alertsModel, branch, budgetLine, limitLine, providerLine, line, sum } from "./hostile-lines.ts";
+import { alertsModel, attempts, branch, budgetLine, limitLine, providerLine, line, sum } from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
@@ -143,7 +143,14 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     }),
   limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
   providers: (text) => providersPage([providerLine(text)]),
-  provider: (text) => providerPage({ provider: providerLine(text), error: { at: null, text }, csrf: "c", nowMs: 7 }),
+  provider: (text) =>
+    providerPage({
+      provider: providerLine(text),
+      attempts: attempts(text),
+      error: { at: null, text },
+      csrf: "c",
+      nowMs: 7,
+    }),
   alerts: (text) => alertsPage(alertsModel(text)),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>

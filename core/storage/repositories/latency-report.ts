@@ -23,7 +23,7 @@ export function latencyReport(database: SqliteDatabase, asked: Span): Latency {
   return { durationMs: quantiles("duration"), ttftMs: quantiles("ttft") };
 }
 
-interface Bucket {
+export interface Bucket {
   readonly upToMs: number;
   readonly calls: number;
 }
@@ -46,7 +46,8 @@ function callCounts(database: SqliteDatabase, measure: Measure, where: SQL | und
     .all();
 }
 
-function quantilesOf(buckets: readonly Bucket[]): Quantiles | null {
+/** By the buckets' bounds; `null`: there is nothing in them. */
+export function quantilesOf(buckets: readonly Bucket[]): Quantiles | null {
   const ordered = buckets.toSorted((left, right) => left.upToMs - right.upToMs);
   const all = ordered.reduce((so, bucket) => so + bucket.calls, 0);
   const boundOf = (part: number): number | null => {
