@@ -14,7 +14,14 @@ export type ModelLine =
       readonly kind: "alias";
       readonly id: string;
       readonly strategy: string;
-      readonly targets: readonly { readonly target: string; readonly weight?: number }[];
+      readonly targets: readonly {
+        readonly target: string;
+        readonly weight?: number;
+        readonly when?: object;
+        readonly canary?: { readonly percent: number };
+        readonly drop?: readonly string[];
+        readonly defaults?: object;
+      }[];
     }
   | {
       readonly kind: "model";
@@ -48,7 +55,7 @@ const row = (line: ModelLine): Html =>
   line.kind === "alias"
     ? html`<tr>
   <td>${name(line.id, 48)}<span class="sub">alias, ${line.strategy}</span></td>
-  <td data-label="Leads to"><span>${line.targets.map(({ target, weight }) => html`<span class="line">${cut(target, 60)}${weight !== undefined && ` (${weight})`}</span>`)}</span></td>
+  <td data-label="Leads to"><span>${line.targets.map((target) => html`<span class="line">${cut(target.target, 60)}${notesOf(target)}</span>`)}</span></td>
   <td data-label="Context" class="num">${name(null)}</td><td data-label="Most output" class="num">${name(null)}</td><td data-label="Input" class="num">${name(null)}</td><td data-label="Output" class="num">${name(null)}</td><td data-label="Price from">${name(null)}</td>
 </tr>`
     : html`<tr>
@@ -60,6 +67,24 @@ const row = (line: ModelLine): Html =>
   <td data-label="Output" class="num">${name(line.prices?.output ?? null, 24)}</td>
   <td data-label="Price from">${priceFrom(line)}</td>
 </tr>`;
+
+/** Names alone: what they say in full is in the file. */
+function notesOf({
+  weight,
+  when,
+  canary,
+  drop = [],
+  defaults = {},
+}: Extract<ModelLine, { kind: "alias" }>["targets"][number]): string {
+  const notes = [
+    ...(weight === undefined ? [] : [String(weight)]),
+    ...(canary ? [`canary ${canary.percent} %`] : []),
+    ...(when ? [`when ${Object.keys(when).join(", ")}`] : []),
+    ...(drop.length > 0 ? [`drops ${drop.join(", ")}`] : []),
+    ...(Object.keys(defaults).length > 0 ? [`sets ${Object.keys(defaults).join(", ")}`] : []),
+  ];
+  return notes.length === 0 ? "" : ` (${notes.join("; ")})`;
+}
 
 function priceFrom({ source, priceVersion }: Extract<ModelLine, { kind: "model" }>): Html {
   if (source !== null) return sourceChip(source);

@@ -75,6 +75,12 @@ const aliasLine = ({ name, strategy, targets, reaches }: NamedAlias): AliasLine 
   kind: "alias",
   id: name,
   strategy,
-  targets: targets.map(({ target, weight }) => (strategy === "weighted" ? { target, weight } : { target })),
+  targets: targets.map(({ target, weight, when, canary, parameters }) => ({
+    target,
+    ...((strategy === "weighted" || strategy === "sticky") && !canary && { weight }),
+    ...(when && { when }),
+    ...(canary && { canary }),
+    ...parameters,
+  })),
   reaches: reaches.map(({ provider, model }) => `${provider}/${model}`),
 });

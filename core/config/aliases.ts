@@ -1,4 +1,4 @@
-import type { Config } from "./config.ts";
+import type { AliasTarget, Config } from "./config.ts";
 import { didYouMean } from "./nearest.ts";
 import type { Path } from "./problem.ts";
 import type { ConfigFile } from "./schema.ts";
@@ -30,16 +30,52 @@ export function checkAliases(
         message: `hides models of provider "${owner}": an alias cannot begin with "${owner}/"`,
       });
     const seen = new Set<string>();
+    findings.push(...checkTerms(name, targets, targetsOf(name, written)));
     targets.forEach(({ target }, index) => {
       const message = seen.has(target) ? `"${target}" is listed twice` : targetTrouble(target, aliases, providers);
       if (message !== null) findings.push({ path: [...targetsOf(name, written), index], message });
       seen.add(target);
     });
-    if ((strategy === "weighted" || strategy === "sticky") && targets.every(({ weight }) => weight === 0))
+    const usual = targets.filter(({ canary }) => !canary);
+    if (
+      (strategy === "weighted" || strategy === "sticky") &&
+      usual.length > 0 &&
+      usual.every(({ weight }) => weight === 0)
+    )
       findings.push({ path: ["models", name], message: "all weights are 0, so nothing would ever be chosen" });
   }
   return [...findings, ...checkChains(models)];
 }
+
+/** How the conditions and shares of one alias fit together. */
+function checkTerms(name: string, targets: readonly AliasTarget[], at: Path): Finding[] {
+  const findings: Finding[] = [];
+  if (targets.every(({ canary }) => canary))
+    findings.push({
+      path: ["models", name],
+      message: "every target is a canary, so nobody would take the other calls",
+    });
+  for (const [index, { when: { headers = {}, content, tokens } = {}, canary, weight }] of targets.entries()) {
+    const find = (path: Path, message: string) => void findings.push({ path: [...at, index, ...path], message });
+    if (canary && weight !== 1) find(["weight"], "a canary has a share of its own, and no weight");
+    const secret = Object.keys(headers).find((header) => credentialHeaders.has(header));
+    if (secret !== undefined) find(["when", "headers"], `${secret} holds a credential, which decides nothing here`);
+    const both = content?.with.find((kind) => content.without.includes(kind));
+    if (both !== undefined) find(["when", "content"], `"${both}" cannot be both with and without`);
+    if (tokens && (tokens.above ?? -1) >= (tokens.upTo ?? Infinity))
+      find(["when", "tokens"], "no input is above and up to these");
+  }
+  return findings;
+}
+
+const credentialHeaders: ReadonlySet<string> = new Set([
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "x-api-key",
+  "api-key",
+  "x-goog-api-key",
+]);
 
 const targetsOf = (name: string, written: ConfigFile["models"]): Path =>
   Array.isArray(written?.[name]) ? ["models", name] : ["models", name, "targets"];

@@ -1,3 +1,4 @@
+import type { Capability } from "../chat/capability.ts";
 import type { Parameters } from "../chat/parameters.ts";
 import type { Limits, LimitScope, Operation, PriceRow } from "../plugin/plugin.ts";
 import type { ServerConfig } from "./schema.ts";
@@ -62,7 +63,18 @@ export interface AliasTarget {
   readonly target: string;
   /** ≥ 0, 1 unless the file says so. */
   readonly weight: number;
+  readonly when?: AliasConditions;
+  /** `percent` from 0 to 100. */
+  readonly canary?: { readonly percent: number; readonly by: "caller" | "conversation" };
   readonly parameters?: Parameters;
+}
+/** Headers by their names in lower case; of several texts one must fit. */
+export interface AliasConditions {
+  readonly account?: Readonly<Record<string, readonly string[]>>;
+  readonly headers?: Readonly<Record<string, readonly string[]>>;
+  readonly operations?: readonly Operation[];
+  readonly content?: { readonly with: readonly Capability[]; readonly without: readonly Capability[] };
+  readonly tokens?: { readonly above?: number; readonly upTo?: number };
 }
 
 export interface LoadedConfig {

@@ -1,5 +1,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
+import { capabilities } from "../chat/capability.ts";
 import { parameterNames } from "../chat/parameters.ts";
+import { operations } from "../dialects/dialect.ts";
 
 /** The section `models`: names of the operator's own, and where their calls go. */
 
@@ -10,6 +12,7 @@ const targetText = t.String({
 });
 const strategies = ["ordered", "weighted", "sticky", "least-busy", "lowest-latency", "cheapest"] as const;
 
+const valueText = () => t.String({ minLength: 1, maxLength: 200 });
 const word = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 64, description }));
 const amount = (minimum: number, maximum: number) => t.Optional(t.Number({ minimum, maximum }));
 
@@ -60,16 +63,94 @@ const parameterFields = {
   defaults: t.Optional(DefaultsSchema),
 };
 
+const texts = t.Union([valueText(), t.Array(valueText(), { minItems: 1, maxItems: 100 })], {
+  expected: "a text or a list of texts, `*` for any part of one",
+});
+const kinds = (description: string) =>
+  t.Optional(
+    t.Array(t.Union(capabilities.map((name) => t.Literal(name))), {
+      minItems: 1,
+      maxItems: capabilities.length,
+      description,
+    }),
+  );
+
+const WhenSchema = t.Object(
+  {
+    account: t.Optional(
+      t.Record(t.String({ pattern: "^[A-Za-z0-9_.-]{1,64}$" }), texts, {
+        additionalProperties: false,
+        minProperties: 1,
+        expectedName: "metadata of an account",
+        description: "Metadata of the caller's account, or of the nearest above it that has any of that name.",
+      }),
+    ),
+    headers: t.Optional(
+      t.Record(t.String({ pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$" }), texts, {
+        additionalProperties: false,
+        minProperties: 1,
+        expectedName: "a header",
+        description: "Headers of the call; not those with credentials.",
+      }),
+    ),
+    operations: t.Optional(
+      t.Array(t.Union(operations.map((name) => t.Literal(name))), { minItems: 1, maxItems: operations.length }),
+    ),
+    content: t.Optional(
+      t.Object(
+        { with: kinds("All of these are asked for."), without: kinds("None of these is.") },
+        { additionalProperties: false, minProperties: 1 },
+      ),
+    ),
+    tokens: t.Optional(
+      t.Object(
+        {
+          above: t.Optional(t.Integer({ minimum: 0, maximum: 1_000_000_000 })),
+          upTo: t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000 })),
+        },
+        { additionalProperties: false, minProperties: 1, description: "Likely tokens of the input, four bytes each." },
+      ),
+    ),
+  },
+  {
+    additionalProperties: false,
+    minProperties: 1,
+    description: "Which calls the target is there for: all of this must hold, and of several values one.",
+  },
+);
+
+const percent = t.Number({ minimum: 0, maximum: 100 });
+const CanarySchema = t.Union(
+  [
+    percent,
+    t.Object(
+      {
+        percent,
+        by: t.Optional(t.Union([t.Literal("caller"), t.Literal("conversation")], { default: "caller" })),
+      },
+      { additionalProperties: false },
+    ),
+  ],
+  {
+    expected: "a percentage from 0 to 100, or `{ percent, by }`",
+    description:
+      "Share of the callers, or of the conversations, for whom the target goes first; it is there for nobody else. The same ones as long as the share is the same, and more of them when it grows.",
+  },
+);
+
 const AliasTargetSchema = t.Object(
   {
     target: targetText,
     weight: t.Optional(t.Number({ minimum: 0, maximum: 1_000_000, default: 1, description: "Share of the calls." })),
+    when: t.Optional(WhenSchema),
+    canary: t.Optional(CanarySchema),
     ...parameterFields,
   },
   { additionalProperties: false },
 );
 export type AliasTargetEntry = Static<typeof AliasTargetSchema>;
 
+export type AliasEntry = Static<typeof AliasSchema>;
 export const AliasSchema = t.Union([
   t.Array(targetText, { minItems: 1 }),
   t.Object(

@@ -1,8 +1,8 @@
 import { Value } from "@sinclair/typebox/value";
 import type { PriceRow, PriceSet } from "../plugin/plugin.ts";
-import type { Alias, AliasTarget, Config, DeclaredKey, FileLimit, Instances } from "./config.ts";
+import { aliasOf } from "./alias.ts";
+import type { Config, DeclaredKey, FileLimit, Instances } from "./config.ts";
 import { decimalOf } from "./decimal.ts";
-import type { AliasTargetEntry } from "./models-schema.ts";
 import { type ConfigFile, defaultInstances, pluginSections, ServerSchema } from "./schema.ts";
 
 /** Before the check: `log:` with nothing behind it means no options, and `server:` likewise. */
@@ -72,20 +72,6 @@ function serverOf(file: ConfigFile): Config["server"] {
 function instancesOf(file: ConfigFile, section: (typeof pluginSections)[number]): Instances {
   return file[section] ?? Object.fromEntries(defaultInstances[section].map((name) => [name, {}]));
 }
-
-function aliasOf(alias: NonNullable<ConfigFile["models"]>[string]): Alias {
-  const { strategy, targets } = "targets" in alias ? alias : { strategy: "ordered" as const, targets: alias };
-  return {
-    strategy: strategy ?? "ordered",
-    targets: targets.map((entry) => (typeof entry === "string" ? { target: entry, weight: 1 } : aliasTargetOf(entry))),
-  };
-}
-
-const aliasTargetOf = ({ target, weight = 1, drop = [], defaults = {} }: AliasTargetEntry): AliasTarget => ({
-  target,
-  weight,
-  ...((drop.length > 0 || Object.keys(defaults).length > 0) && { parameters: { drop, defaults } }),
-});
 
 /** Also of a body of the API. */
 export function limitOf({ scope, enforce = true, ...limits }: NonNullable<ConfigFile["limits"]>[number]): FileLimit {

@@ -1,6 +1,9 @@
 import { type Capability, capabilityWords } from "../chat/capability.ts";
 import { GatewayError } from "../chat/error.ts";
-import type { Biller } from "../plugin/plugin.ts";
+import type { Biller, Principal } from "../plugin/plugin.ts";
+import type { TreeTerms } from "./account-terms.ts";
+import { type Canary, standingOf } from "./canary.ts";
+import { type ConditionKind, type Conditions, unmetOf } from "./conditions.ts";
 import { likelyInput } from "./estimate.ts";
 import type { RouteTarget } from "./models.ts";
 import { needsOf } from "./needs.ts";
@@ -14,10 +17,14 @@ export type SkipReason =
   | { readonly why: "max-output"; readonly asked: number; readonly most: number }
   /** Input and output together, in tokens and by estimate, are more than the model's context. */
   | { readonly why: "context-window"; readonly likely: number; readonly most: number }
+  /** What the operator holds it to does not hold. */
+  | { readonly why: "condition"; readonly on: ConditionKind }
+  /** It is for a share of the callers alone, in percent, and this one is not among them. */
+  | { readonly why: "canary"; readonly percent: number }
   | { readonly why: "not-allowed"; readonly by: "key" | "account" };
 
 export interface SkippedTarget {
-  /** `instance/model`. */
+  /** `instance/model`, or the name of an alias that is passed over whole. */
   readonly target: string;
   readonly because: SkipReason;
 }
@@ -48,22 +55,57 @@ function wordsOf(because: SkipReason): string {
       return `writes at most ${because.most} tokens, ${because.asked} are asked for`;
     case "context-window":
       return `has a context of ${because.most} tokens, about ${because.likely} are needed`;
+    case "condition":
+      return `is for ${conditionWords[because.on]}`;
+    case "canary":
+      return `is for ${because.percent} % of the callers`;
     case "not-allowed":
       return `is not allowed for ${because.by === "key" ? "this key" : "the account"}`;
   }
 }
 
+/** Tags and headers are the operator's: a caller learns that they count, not which. */
+const conditionWords: Readonly<Record<ConditionKind, string>> = {
+  account: "other accounts",
+  headers: "calls with other headers",
+  operations: "other operations",
+  content: "calls of other content",
+  tokens: "calls of another length",
+};
+
+/** What of an entry of an alias is about which calls it takes. */
+export interface Terms {
+  readonly target: string;
+  readonly when?: Conditions;
+  readonly canary?: Canary;
+}
+
 /** Which targets of an alias can carry a call. What is not known of a model never speaks against it. */
 export class Fit {
   readonly skipped: SkippedTarget[] = [];
+  readonly #caller: Principal;
+  readonly #accounts: TreeTerms;
   readonly #choice: Choice;
   readonly #biller: Biller | null;
   #needs: ReadonlySet<Capability> | null = null;
   #goesByEstimate = true;
 
-  constructor(choice: Choice, biller: Biller | null) {
+  constructor(choice: Choice, caller: Principal, accounts: TreeTerms, biller: Biller | null) {
     this.#choice = choice;
+    this.#caller = caller;
+    this.#accounts = accounts;
     this.#biller = biller;
+  }
+
+  /** Whether an entry of `alias` is there for the call; what it leads to must still carry it. */
+  admits({ target, when, canary }: Terms, alias: string): boolean {
+    const on = when ? unmetOf(when, this.#choice, this.#accounts, () => this.#asked()) : null;
+    if (on !== null) this.skipped.push({ target, because: { why: "condition", on } });
+    if (on !== null || !canary) return on === null;
+    const { percent } = canary;
+    const isIn = standingOf(alias, target, canary, this.#caller, this.#choice) < percent;
+    if (!isIn) this.skipped.push({ target, because: { why: "canary", percent } });
+    return isIn;
   }
 
   carries(target: RouteTarget): boolean {
@@ -96,8 +138,12 @@ export class Fit {
     return likely > contextWindow ? { why: "context-window", likely, most: contextWindow } : null;
   }
 
+  #asked(): ReadonlySet<Capability> {
+    return (this.#needs ??= needsOf(this.#choice.endpoint, this.#choice.body));
+  }
+
   #missing(lacks: readonly Capability[], { parameters }: RouteTarget): readonly Capability[] {
-    const needs = (this.#needs ??= needsOf(this.#choice.endpoint, this.#choice.body));
+    const needs = this.#asked();
     const isDropped = parameters?.drop.includes("reasoning") === true;
     return lacks.filter((one) => needs.has(one) && !(isDropped && one === "reasoning"));
   }

@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { joinParameters, type Parameters } from "../chat/parameters.ts";
 import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
 import { noTerms, type TreeTerms } from "./account-terms.ts";
-import { Fit, NoFitError, type SkippedTarget } from "./fit.ts";
+import { Fit, NoFitError, type SkippedTarget, type Terms } from "./fit.ts";
 import { meansText } from "./glob.ts";
 import { byStrategy, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
 
@@ -23,8 +23,7 @@ export interface Alias {
   readonly strategy: Strategy;
   readonly targets: readonly AliasTarget[];
 }
-interface AliasTarget {
-  readonly target: string;
+interface AliasTarget extends Terms {
   readonly weight: number;
   readonly parameters?: Parameters;
 }
@@ -86,14 +85,20 @@ export function modelTable(
       const own = parameters ? { ...target, parameters } : target;
       return fit === null || fit.carries(own) ? [own] : [];
     }
-    const candidates = alias.targets.flatMap(({ target, weight, parameters: inner }) => {
+    const candidates = alias.targets.flatMap((entry) => {
+      if (fit !== null && !fit.admits(entry, name)) return [];
+      const { target, weight, parameters: inner, canary } = entry;
       const joined = parameters && inner ? joinParameters(inner, parameters) : (parameters ?? inner);
       const targets = expand(target, random, choice, fit, joined);
-      return targets.length > 0 ? [{ name: target, weight, targets }] : [];
+      return targets.length > 0
+        ? [{ name: target, weight, targets, isFirst: fit !== null && canary !== undefined }]
+        : [];
     });
-    return byStrategy(alias.strategy, candidates, choice, { random, biller, loads, now }).flatMap(
-      ({ targets }) => targets,
-    );
+    const usual = candidates.some(({ isFirst }) => isFirst) ? candidates.filter(({ isFirst }) => !isFirst) : candidates;
+    const ordered = byStrategy(alias.strategy, usual, choice, { random, biller, loads, now });
+    // A caller that is in the share of a canary has it first, and what others have behind it.
+    const all = usual === candidates ? ordered : [...candidates.filter(({ isFirst }) => isFirst), ...ordered];
+    return all.flatMap(({ targets }) => targets);
   }
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
@@ -133,7 +138,7 @@ export function modelTable(
 
   return {
     resolve(name, principal, random, terms = noTerms, choice) {
-      const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, biller) : null;
+      const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, principal, terms, biller) : null;
       let found = expand(name, random, choice, fit);
       if (found.length === 0 && fit?.trustNoEstimate()) found = expand(name, random, choice, fit);
       // Who may not call it at all is told that, and not what it is made of.

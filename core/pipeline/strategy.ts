@@ -120,7 +120,8 @@ function rendezvous<C extends Candidate>(candidates: readonly C[], key: string):
 }
 
 /** In [0, 1), from 48 bits of a hash. */
-const fractionOf = (text: string): number => createHash("sha256").update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+export const fractionOf = (text: string): number =>
+  createHash("sha256").update(text).digest().readUIntBE(0, 6) / 2 ** 48;
 
 /** Set by clients for the length of a conversation; the first that is there counts. */
 const sessionHeaders = ["x-llm-proxy-session", "x-session-id", "session_id", "x-session-affinity"];

@@ -56,7 +56,16 @@ export interface AliasLine {
   /** As the file names it. */
   readonly strategy: string;
   /** As the file has them, which may be aliases again. */
-  readonly targets: readonly { readonly target: string; readonly weight?: number }[];
+  readonly targets: readonly {
+    readonly target: string;
+    readonly weight?: number;
+    /** Which calls it is there for. */
+    readonly when?: object;
+    /** `percent`: for whom it goes first; it is there for nobody else. */
+    readonly canary?: { readonly percent: number; readonly by: "caller" | "conversation" };
+    readonly drop?: readonly string[];
+    readonly defaults?: object;
+  }[];
   /** The models that it may end at, as `instance/model`. */
   readonly reaches: readonly string[];
 }

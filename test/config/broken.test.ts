@@ -193,6 +193,45 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
     says: ["llm-proxy.yaml:1:14 models.w: all weights are 0, so nothing would ever be chosen"],
   },
   {
+    name: "which calls targets are there for",
+    text: [
+      "models:",
+      "  a: { targets: [{ target: echo/a, canary: 5 }, { target: echo/b, canary: { percent: 101 } }] }",
+      "  b: { targets: [{ target: echo/a, canary: 5, weight: 2 }, { target: echo/b, when: {} }] }",
+      "  c: { targets: [{ target: echo/a, when: { headers: { X-Api-Key: a, x-ok: [] } } }] }",
+      "  d: { targets: [{ target: echo/a, when: { content: { with: [images], without: [images] } } }] }",
+      "  e: { targets: [{ target: echo/a, when: { tokens: { above: 5, upTo: 5 }, operation: chat } }] }",
+      "",
+    ].join("\n"),
+    says: [
+      "llm-proxy.yaml:2:86 models.a.targets[1].canary.percent: expected number to be less or equal to 100",
+      "llm-proxy.yaml:3:84 models.b.targets[1].when: expected at least one entry",
+      "llm-proxy.yaml:4:75 models.c.targets[0].when.headers.x-ok: expected at least one entry",
+      'llm-proxy.yaml:6:75 models.e.targets[0].when.operation: unknown key (did you mean "operations"?)',
+    ],
+  },
+  {
+    name: "how their terms fit together",
+    text: [
+      "models:",
+      "  a: { targets: [{ target: echo/a, canary: 5 }, { target: echo/b, canary: { percent: 100 } }] }",
+      "  b: { targets: [{ target: echo/a, canary: 5, weight: 2 }, echo/b] }",
+      "  c: { targets: [{ target: echo/a, when: { headers: { X-Api-Key: a } } }] }",
+      "  d: { targets: [{ target: echo/a, when: { content: { with: [images], without: [images] } } }] }",
+      "  e: { targets: [{ target: echo/a, when: { tokens: { above: 5, upTo: 5 } } }] }",
+      "  f: { strategy: sticky, targets: [{ target: echo/a, canary: 5 }, { target: echo/b, weight: 0 }] }",
+      "",
+    ].join("\n"),
+    says: [
+      "llm-proxy.yaml:2:6 models.a: every target is a canary, so nobody would take the other calls",
+      "llm-proxy.yaml:3:55 models.b.targets[0].weight: a canary has a share of its own, and no weight",
+      "llm-proxy.yaml:4:53 models.c.targets[0].when.headers: x-api-key holds a credential, which decides nothing here",
+      'llm-proxy.yaml:5:53 models.d.targets[0].when.content: "images" cannot be both with and without',
+      "llm-proxy.yaml:6:52 models.e.targets[0].when.tokens: no input is above and up to these",
+      "llm-proxy.yaml:7:6 models.f: all weights are 0, so nothing would ever be chosen",
+    ],
+  },
+  {
     name: "what targets are sent",
     text: [
       "models:",

@@ -34,6 +34,19 @@ const setup = await setUp({
     "  able: [mock/text, mock/large]",
     "  text: [mock/text]",
     "  less: { targets: [{ target: mock/text, drop: [reasoning] }] }",
+    "  by-tag:",
+    "    targets:",
+    "      - { target: mock/large, when: { account: { tier: [gold, plat*] } } }",
+    "      - { target: mock/small, when: { account: { tier: '*' } } }",
+    "      - { target: mock/told, when: { headers: { X-Team: search } } }",
+    "  by-call:",
+    "    strategy: weighted",
+    "    targets:",
+    "      - { target: mock/large, weight: 5, when: { tokens: { above: 500 } } }",
+    "      - { target: mock/small, weight: 0, when: { content: { with: [tools], without: [images] }, tokens: { upTo: 500 } } }",
+    "      - { target: mock/told, weight: 0, when: { operations: [count-tokens] } }",
+    "  rules: { targets: [{ target: by-tag, when: { headers: { x-rule: tag } } }, { target: by-call, when: { headers: { x-rule: '*' } } }, mock/text] }",
+    "  canary: { targets: [mock/small, { target: mock/large, canary: 40 }] }",
   ].join("\n"),
 });
 const { gateway, upstream, key } = setup;
@@ -177,6 +190,91 @@ describe("a target that cannot carry a call", () => {
     );
     expect(data.find(({ id }) => id === "mock/text")?.lacks).toContain("images");
     expect(data.find(({ id }) => id === "mock/large")?.lacks).toEqual([]);
+  });
+});
+
+describe("conditions of an alias", () => {
+  const toldFor = async (
+    token: string,
+    model: string,
+    more: object = {},
+    headers: Readonly<Record<string, string>> = {},
+  ) => {
+    const reply = await call(gateway, token, { ...chat(model), ...more }, { headers });
+    return reply.status === 200 ? reply.headers.get("x-llm-proxy-model") : errorOf(reply.text).message;
+  };
+  const none = (...reasons: readonly string[]) => `no target of this model takes the call: ${reasons.join("; ")}`;
+
+  test("on the metadata of the account, or of the nearest above it, and on headers", async () => {
+    const account = (name: string, parentId: string | null, metadata: object) =>
+      gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name, parentId, metadata });
+    const keyOf = async (accountId: string) => (await gateway.createKey({ accountId })).key;
+    const gold = await account("gold", null, { tier: "gold" });
+    const below = await keyOf((await account("below", gold.id, { other: "x" })).id);
+    const other = await keyOf((await account("silver", gold.id, { tier: "silver" })).id);
+    const platinum = await keyOf((await account("platinum", null, { tier: "platinum" })).id);
+    expect(await toldFor(below, "by-tag")).toBe("large");
+    expect(await toldFor(platinum, "by-tag")).toBe("large");
+    expect(await toldFor(other, "by-tag")).toBe("small");
+    expect(await toldFor(key.key, "by-tag", {}, { "x-team": "search" })).toBe("told");
+    const refused = none(
+      "mock/large is for other accounts",
+      "mock/small is for other accounts",
+      "mock/told is for calls with other headers",
+    );
+    expect(await toldFor(key.key, "by-tag", {}, { "x-team": "searching" })).toBe(refused);
+    expect(await toldFor(key.key, "by-tag")).toBe(refused);
+    // A tag that is set holds from the next call on.
+    await gateway.admin("PATCH", "/api/accounts/default", { metadata: { tier: "gold" } });
+    expect(await toldFor(key.key, "by-tag")).toBe("large");
+    await gateway.admin("PATCH", "/api/accounts/default", { metadata: {} });
+    expect(await toldFor(key.key, "by-tag")).toBe(refused);
+  });
+
+  test("on its length, its content and its operation; weights share out what is left, one of 0 if nothing else is", async () => {
+    const tools = { tools: [{ type: "function", function: { name: "f", parameters: { type: "object" } } }] };
+    const long = { messages: [{ role: "user", content: "word ".repeat(500) }] };
+    expect(await toldFor(key.key, "by-call", long)).toBe("large");
+    expect(await toldFor(key.key, "by-call", tools)).toBe("small");
+    expect(await toldFor(key.key, "by-call")).toBe(
+      none(
+        "mock/large is for calls of another length",
+        "mock/small is for calls of other content",
+        "mock/told is for other operations",
+      ),
+    );
+  });
+
+  test("on an alias within an alias are rules; what none of them takes goes on", async () => {
+    expect(await toldFor(key.key, "rules")).toBe("text");
+    expect(await toldFor(key.key, "rules", {}, { "x-rule": "tag", "x-team": "search" })).toBe("told");
+    expect(await toldFor(key.key, "rules", {}, { "x-rule": "call" })).toBe("text");
+  });
+
+  test("a canary is for the same keys at each call, whoever else calls", async () => {
+    const keys = await Promise.all(Array.from({ length: 30 }, async () => (await gateway.createKey()).key));
+    const first = await Promise.all(keys.map((each) => toldFor(each, "canary")));
+    expect(new Set(first)).toEqual(new Set(["small", "large"]));
+    for (const model of ["canary", "canary"])
+      expect(await Promise.all(keys.map((each) => toldFor(each, model, { user: "other" })))).toEqual(first);
+  });
+
+  test("are told in the list of models", async () => {
+    const { data } = await gateway.admin<{ data: readonly { id: string; targets?: unknown }[] }>(
+      "GET",
+      "/api/models?kind=alias&limit=100",
+    );
+    expect(data.find(({ id }) => id === "canary")?.targets).toEqual([
+      { target: "mock/small" },
+      { target: "mock/large", canary: { percent: 40, by: "caller" } },
+    ]);
+    expect(data.find(({ id }) => id === "outer")?.targets).toEqual([
+      { target: "told", drop: ["user"], defaults: { temperature: 1 } },
+    ]);
+    expect(data.find(({ id }) => id === "by-tag")?.targets).toContainEqual({
+      target: "mock/told",
+      when: { headers: { "x-team": ["search"] } },
+    });
   });
 });
 

@@ -267,7 +267,12 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   models: (text) =>
     modelsPage({
       models: [
-        { kind: "alias", id: text, strategy: text, targets: [{ target: text, weight: 1 }] },
+        {
+          kind: "alias",
+          id: text,
+          strategy: text,
+          targets: [{ target: text, weight: 1, when: { [text]: 1 }, drop: [text], defaults: { [text]: 1 } }],
+        },
         {
           kind: "model",
           id: text,

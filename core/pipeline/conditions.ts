@@ -1,0 +1,55 @@
+import type { Capability } from "../chat/capability.ts";
+import type { Operation } from "../dialects/dialect.ts";
+import type { TreeTerms } from "./account-terms.ts";
+import { likelyInput } from "./estimate.ts";
+import { meansText } from "./glob.ts";
+import type { Choice } from "./strategy.ts";
+
+/** What an operator holds a target of an alias to. All of it must hold; of several values one. */
+export interface Conditions {
+  /** Metadata of the account, or of the nearest above it that has any of that name; values perhaps with `*`. */
+  readonly account?: Readonly<Record<string, readonly string[]>>;
+  /** By their names in lower case; values perhaps with `*`. */
+  readonly headers?: Readonly<Record<string, readonly string[]>>;
+  readonly operations?: readonly Operation[];
+  readonly content?: { readonly with: readonly Capability[]; readonly without: readonly Capability[] };
+  /** Of the likely input. */
+  readonly tokens?: { readonly above?: number; readonly upTo?: number };
+}
+export type ConditionKind = keyof Conditions;
+
+/** The first condition that does not hold; `null`: all do. `needs`: asked for only where the content counts. */
+export function unmetOf(
+  { account, headers, operations, content, tokens }: Conditions,
+  choice: Choice,
+  terms: TreeTerms,
+  needs: () => ReadonlySet<Capability>,
+): ConditionKind | null {
+  if (operations && !operations.includes(choice.endpoint.operation)) return "operations";
+  if (tokens) {
+    const likely = likelyInput(choice.envelope.input);
+    const { above = -1, upTo = Infinity } = tokens;
+    if (likely <= above || likely > upTo) return "tokens";
+  }
+  if (headers && !allMeant(headers, (name) => choice.headers?.get(name) ?? null)) return "headers";
+  if (account && !allMeant(account, (name) => tagOf(name, terms))) return "account";
+  if (content) {
+    const asked = needs();
+    if (!content.with.every((one) => asked.has(one)) || content.without.some((one) => asked.has(one))) return "content";
+  }
+  return null;
+}
+
+const allMeant = (
+  wanted: Readonly<Record<string, readonly string[]>>,
+  valueOf: (name: string) => string | null,
+): boolean =>
+  Object.entries(wanted).every(([name, patterns]) => {
+    const value = valueOf(name);
+    return value !== null && patterns.some((pattern) => meansText(pattern, value));
+  });
+
+function tagOf(name: string, terms: TreeTerms): string | null {
+  for (const { metadata } of terms) if (Object.hasOwn(metadata, name)) return metadata[name] ?? null;
+  return null;
+}
