@@ -29,6 +29,28 @@ export interface Scope {
   readonly id: string;
 }
 
+/** Why a call was refused or found no target, for machines: JSON values only. */
+export interface ShortForm {
+  /** Where it ended, e.g. `limits`, `budgets`, `targets`. */
+  readonly stage: string;
+  /** Path of the admin API with all of it, for those who may see it; absent: nothing is recorded. */
+  readonly more?: string;
+  /** Tokens that limits and budgets were asked for. */
+  readonly estimate?: {
+    readonly expectedInputTokens: number;
+    readonly mostInputTokens: number;
+    readonly mostOutputTokens: number | null;
+  };
+  /** Those that were asked, then those that were passed over. */
+  readonly targets?: readonly {
+    readonly target: string;
+    readonly outcome: "failed" | "passed-over";
+    readonly code: string;
+    /** HTTP status of the provider; `null`: none came. */
+    readonly status?: number | null;
+  }[];
+}
+
 export interface ErrorDetails {
   /** Machine-readable code, e.g. `unpriced_model`; default is derived from the kind. */
   readonly code?: string;
@@ -67,6 +89,8 @@ export interface ErrorDetails {
     readonly openSince: number;
     readonly nextProbe: number;
   };
+  /** The short form of why, in every 402, 429 and 503. */
+  readonly explain?: ShortForm;
   /** Where all limits of the refused claim stand: for the headers. */
   readonly use?: readonly LimitUse[];
   /** For the log only, never for the client. */

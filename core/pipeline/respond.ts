@@ -13,6 +13,7 @@ import type { Services } from "./services.ts";
 import { type Outcome, settle } from "./settle.ts";
 import { cutsOfStream, stoppedStatus } from "./timeouts.ts";
 import { faultOf } from "./upstream-error.ts";
+import { shortForm } from "./why.ts";
 
 /** The only stage that makes a `Response` of an answer. A whole one is settled first; a stream settles as it closes. */
 export async function respond(call: Call, dispatched: Dispatched, services: Services): Promise<Response> {
@@ -57,7 +58,11 @@ export function respondError(call: Call, error: GatewayError, nowMs: number): Re
   headers["content-type"] = "application/json";
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
   if (details.shouldRetry === false) headers["x-should-retry"] = "false";
-  const body = JSON.stringify(call.endpoint.dialect.encodeError(bodyOf(call, error)));
+  const told = bodyOf(call, error);
+  const explain = shortForm(call, error);
+  const body = JSON.stringify(
+    call.endpoint.dialect.encodeError(explain ? { ...told, details: { ...told.details, explain } } : told),
+  );
   if (!call.clientGone) call.content?.whole(body);
   call.content?.finish();
   return new Response(body, { status: error.status, headers });

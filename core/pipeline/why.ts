@@ -1,4 +1,4 @@
-import type { GatewayError } from "../chat/error.ts";
+import type { GatewayError, ShortForm } from "../chat/error.ts";
 import { remainingOf } from "../chat/limit.ts";
 import type { LimitUse, Principal } from "../plugin/plugin.ts";
 import type { CallWhy, CountedBy, Stage, TriedAt } from "../storage/call-why.ts";
@@ -40,6 +40,34 @@ export function whyRefused(call: Call, error: GatewayError): CallWhy {
       estimate: [bill.expectedInputTokens, bill.inputBoundTokens, bill.need.outputTokens || null] as const,
     }),
     refused: { stage: stageOf(call, error), code, ...(limit && { limit }) },
+  };
+}
+
+const explained: ReadonlySet<number> = new Set([402, 429, 503]);
+
+/** For the body of the error that the client gets; `undefined`: one of another status tells all in its message. */
+export function shortForm(call: Call, error: GatewayError): ShortForm | undefined {
+  if (!explained.has(error.status)) return undefined;
+  const { admitted, attempts, passed, principal, refusedBill: bill } = call;
+  const failed = attempts.map(({ provider, upstreamModel, status, fault = error.kind }) => ({
+    target: `${provider}/${upstreamModel}`,
+    outcome: "failed" as const,
+    code: fault,
+    status,
+  }));
+  const over = (passed ?? []).map(([target, code]) => ({ target, outcome: "passed-over" as const, code }));
+  const estimate = admitted ?? bill;
+  return {
+    stage: stageOf(call, error),
+    ...(principal && { more: `/api/explain/${call.id}` }),
+    ...(estimate && {
+      estimate: {
+        expectedInputTokens: estimate.expectedInputTokens,
+        mostInputTokens: estimate.inputBoundTokens,
+        mostOutputTokens: admitted ? admitted.outputBoundTokens : bill?.need.outputTokens || null,
+      },
+    }),
+    ...(admitted && { targets: [...failed, ...over] }),
   };
 }
 

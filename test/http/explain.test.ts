@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { call, chat } from "../support/clients.ts";
+import { ask as askIn } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { gate, until } from "../support/poll.ts";
@@ -98,6 +99,63 @@ describe("a call that was served", () => {
     expect(after.attempts).toHaveLength(1);
   });
 });
+
+describe("a call that was refused", () => {
+  test.each(["openai-chat", "openai-responses", "anthropic-messages", "gemini"] as const)(
+    "says why in its body, in the shape of %s, and all of it to those above",
+    async (dialect) => {
+      upstream.on("primary", json(500, { error: { message: "down" } }));
+      const poor = await gateway.createKey({ name: "poor", budget: { usd: 0.000001, window: "day" } });
+      const slow = await gateway.createKey({ name: "slow", limits: { requestsPerHour: 1 } });
+      const spent = await askIn(gateway, poor.key, dialect, { model: "mock/well" });
+      upstream.on("well", answers());
+      await askIn(gateway, slow.key, dialect, { model: "mock/well" });
+      const limited = await askIn(gateway, slow.key, dialect, { model: "mock/well" });
+      // The breaker of this one is open: see above.
+      const down = await askIn(gateway, key.key, dialect, { model: "mock/primary" });
+      expect([spent.status, limited.status, down.status]).toEqual([402, 429, 503]);
+
+      const [budgets, limits, targets] = [spent, limited, down].map(({ text }) => shortIn(text));
+      expect(budgets).toMatchObject({ stage: "budgets", more: `/api/explain/${spent.callId}` });
+      expect(budgets?.estimate.mostInputTokens).toBeGreaterThan(budgets?.estimate.expectedInputTokens);
+      expect(limits).toMatchObject({ stage: "limits", estimate: { expectedInputTokens: expect.any(Number) } });
+      expect(targets).toMatchObject({
+        stage: "targets",
+        targets: [{ target: "mock/primary", outcome: "passed-over", code: "breaker_open" }],
+      });
+      expect(await explained(spent.callId)).toMatchObject({
+        outcome: {
+          status: "refused",
+          httpStatus: 402,
+          stage: "budgets",
+          code: "insufficient_quota",
+          limit: { scope: { kind: "key", id: poor.id }, limit: 1_000 },
+        },
+        budgets: null,
+        settlement: { source: "none", chargeNano: null, entries: [] },
+        unknown: expect.arrayContaining([{ field: "budgets", because: "the call was refused before" }]),
+      });
+      expect(await explained(limited.callId)).toMatchObject({
+        outcome: { stage: "limits", limit: { scope: { kind: "key", id: slow.id } } },
+        limits: [
+          { scope: { kind: "key", id: slow.id }, measure: "requests", per: "hour", limit: 1, left: 0 },
+          { scope: { kind: "global" } },
+        ],
+      });
+      expect(await explained(down.callId)).toMatchObject({
+        outcome: { status: "upstream_error", stage: "targets", code: "breaker_open" },
+        targets: [{ target: "mock/primary", state: "passed-over", reason: "breaker_open" }],
+        attempts: [],
+      });
+    },
+  );
+});
+
+/** Where each dialect has it: among the details of the error. */
+function shortIn(text: string): Told {
+  const { details } = JSON.parse(text).error;
+  return Array.isArray(details) ? details.find((one) => one["@type"].endsWith("Explain")) : details.explain;
+}
 
 describe("what is not known", () => {
   test("of a call that has not ended is said to be so", async () => {

@@ -149,6 +149,15 @@ describe("a budget that is short", () => {
       free: 1_000,
       fittingMaxOutputTokens: 0,
       resetsAt: null,
+      explain: {
+        stage: "budgets",
+        more: expect.stringMatching(/^\/api\/explain\/[0-9a-f-]{36}$/),
+        estimate: {
+          expectedInputTokens: expect.any(Number),
+          mostInputTokens: expect.any(Number),
+          mostOutputTokens: 10,
+        },
+      },
     });
     expect(bench.sent).toEqual([]);
   });

@@ -3,9 +3,10 @@ import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { ErrorBody } from "../dialect.ts";
 import { dialectName } from "./kept.ts";
 
-/** `{"type": "error", "error": {type, message, details}, "request_id"}`; `details` tells a 402 or 429 its limit. */
+/** `{"type": "error", "error": {type, message, details}, "request_id"}`; `details` tells a 402 or 429 its limit, and why. */
 export function encodeError({ kind, status, message, requestId, details }: ErrorBody): JsonObject {
-  const { limit, type, code, param, vendor } = details;
+  const { limit, type, code, param, vendor, explain } = details;
+  const why = explain && { explain };
   const own = vendor?.dialect === dialectName && isJsonObject(vendor.details) ? vendor.details : {};
   // What another vendor's error says besides, the protocol has no field for.
   const more = {
@@ -15,14 +16,14 @@ export function encodeError({ kind, status, message, requestId, details }: Error
     ...own,
     ...(code === "not_carried" && param === "thread" ? unthreaded : {}),
   };
+  // Limits and the short form are made of JSON values only.
+  const told = { ...(limit ?? more), ...why } as unknown as JsonObject;
   return {
     type: "error",
     error: {
       type: type !== undefined && words.has(type) ? type : wordOf(kind, status),
       message,
-      // Limits are made of JSON values only.
-      ...(limit === undefined ? {} : { details: limit as unknown as JsonObject }),
-      ...(limit === undefined && Object.keys(more).length > 0 ? { details: more } : {}),
+      ...(Object.keys(told).length > 0 ? { details: told } : {}),
     },
     request_id: requestId,
   };

@@ -2,10 +2,11 @@ import type { ErrorKind } from "../../chat/error.ts";
 import type { JsonObject } from "../../chat/json.ts";
 import type { ErrorBody } from "../dialect.ts";
 
-/** `{"error": {message, type, code, param, request_id, details}}`; `details` tells a 402 or 429 its limit, a 503 its breaker. */
+/** `{"error": {message, type, code, param, request_id, details}}`; `details` tells a 402 or 429 its limit, a 503 its breaker, and why. */
 export function encodeError({ kind, message, requestId, details }: ErrorBody): JsonObject {
   const standard = words[kind];
-  const { limit, breaker = null } = details;
+  const { limit, breaker, explain } = details;
+  const told = { ...(limit ?? breaker), ...(explain && { explain }) };
   return {
     error: {
       message,
@@ -13,8 +14,8 @@ export function encodeError({ kind, message, requestId, details }: ErrorBody): J
       code: details.code ?? standard.code,
       param: details.param ?? null,
       request_id: requestId,
-      // Limits are made of JSON values only.
-      details: limit === undefined ? breaker : (limit as unknown as JsonObject),
+      // All three are made of JSON values only.
+      details: Object.keys(told).length > 0 ? (told as unknown as JsonObject) : null,
     },
   };
 }
