@@ -51,7 +51,7 @@ const changes = (
       <label>Role<select name="role">${choice(roles, person.role)}</select></label>
       <label>Sees${placeOf(accounts, whole, person.accountId ?? "")}</label>
     </div>
-    <div class="actions"><button class="primary">Save</button><span class="hint">Counts from the next request on, also in open sessions.</span></div>
+    <div class="actions"><button class="primary">Save</button><span class="hint">Counts from the next request on, also in open sessions. Whoever gets more than before begins anew: with a new link, without password, second factor, sessions, tokens and links to issuers.</span></div>
   </form>
   <div class="actions apart">
     ${person.kind === "person" && act(`${path}/link`, csrf, person.hasPassword ? "Make a link to set a new password" : "Make the invitation anew")}

@@ -95,11 +95,17 @@ export function personService({
       if (change.role !== undefined) checkReach(actor, change.role);
       if (email !== undefined && person.kind === "service")
         throw new GatewayError("invalid-request", "email: a service has none", { param: "email" });
-      return people.change(id, {
+      const wanted = {
         ...change,
         ...(email !== undefined && { email: plainAddress(email) }),
         ...(accountId !== undefined && { accountId: await placed(actor, accountId) }),
-      });
+      };
+      const made = person.kind === "person" && passwords ? newLink(false) : null;
+      const changed = await people.change(id, wanted, { newId, link: made?.stored ?? null, atMs: now() });
+      if (!changed) return null;
+      const link = changed.id === id ? null : (made?.link ?? null);
+      if (link && changed.email !== null) mail(changed.email, link, true);
+      return { person: changed, link };
     },
     remove: async (actor, id) => (await reached(actor, id)) !== null && people.remove(id),
     async renewLink(actor, id) {

@@ -1,4 +1,4 @@
-import type { MadeLink, MadeToken, PersonService } from "../identity/people.ts";
+import type { InvitedPerson, MadeLink, MadeToken, PersonService } from "../identity/people.ts";
 import type { ListedSession } from "../identity/sessions.ts";
 import type { PersonRow, TokenRow } from "../storage/people.ts";
 import { missing } from "./keys.ts";
@@ -15,10 +15,7 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     query: null,
     body: NewPersonSchema,
     status: 201,
-    async answer({ actor, body }) {
-      const { person, link } = await service.create(actor, body);
-      return { ...personAnswer(person), link: link && linkAnswer(link) };
-    },
+    answer: async ({ actor, body }) => invitedAnswer(await service.create(actor, body)),
   },
   {
     method: "GET",
@@ -47,12 +44,13 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     method: "PATCH",
     path: "/api/people/:id",
     permission: "people.write",
-    summary: "Change a name, address, role or account. It counts from the next request on, also in open sessions.",
+    summary:
+      "Change a name, address, role or account. Less counts from the next request on, also in open sessions. Whoever gets more than before begins anew: under another id, with the link in the answer, and nothing of what signed them in.",
     query: null,
     body: PersonChangeSchema,
     status: 200,
     answer: async ({ actor, params, body }) =>
-      personAnswer((await service.change(actor, params.id ?? "", body)) ?? missing()),
+      invitedAnswer((await service.change(actor, params.id ?? "", body)) ?? missing()),
   },
   {
     method: "DELETE",
@@ -173,5 +171,10 @@ export const tokenAnswer = ({ createdMs, expiresMs, ...row }: TokenRow) => ({
 });
 
 const madeTokenAnswer = ({ row, token }: MadeToken) => ({ ...tokenAnswer(row), token });
+
+const invitedAnswer = ({ person, link }: InvitedPerson) => ({
+  ...personAnswer(person),
+  link: link && linkAnswer(link),
+});
 
 const linkAnswer = ({ url, expiresMs }: MadeLink) => ({ url, expiresAt: expiresMs });

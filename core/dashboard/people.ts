@@ -33,8 +33,13 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
     return visit.page("People", "people", main, { status });
   }
 
-  async function showOne(visit: Visit, made: MadeSecret | null, error: string | null, status = 200): Promise<Response> {
-    const person = await people.get(visit.actor, idOf(visit));
+  async function showOne(
+    visit: Visit,
+    made: MadeSecret | null,
+    error: string | null,
+    { status = 200, id = idOf(visit) } = {},
+  ): Promise<Response> {
+    const person = await people.get(visit.actor, id);
     if (person === null) return errorPage(visit.request, 404, version);
     const { line, ...rest } = await choices(visit.actor);
     const sessions = (await people.sessions(visit.actor, person.id)) ?? [];
@@ -54,16 +59,16 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
 
   const changing = changesOf({
     pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
-    again: (visit, error) => showOne(visit, null, error, 422),
+    again: (visit, error) => showOne(visit, null, error, { status: 422 }),
     version,
   });
   /** One that makes something that is shown once. */
   const making = (make: (visit: Visit, id: string) => Promise<MadeSecret | null>) => async (visit: Visit) => {
     try {
       const made = await make(visit, idOf(visit));
-      return made === null ? errorPage(visit.request, 404, version) : await showOne(visit, made, null, 201);
+      return made === null ? errorPage(visit.request, 404, version) : await showOne(visit, made, null, { status: 201 });
     } catch (error) {
-      return await showOne(visit, null, refusalOf(error), 422);
+      return await showOne(visit, null, refusalOf(error), { status: 422 });
     }
   };
 
@@ -100,10 +105,19 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
       method: "POST",
       path: "/dashboard/people/:id",
       permission: "people.write",
-      answer: changing((visit, id) => {
-        const values = filled(visit.form, ["name", "email", "role"]);
-        return people.change(visit.actor, id, { ...values, accountId: placeIn(visit) });
-      }),
+      async answer(visit) {
+        const values = { ...filled(visit.form, ["name", "email", "role"]), accountId: placeIn(visit) };
+        try {
+          const changed = await people.change(visit.actor, idOf(visit), values);
+          if (changed === null) return errorPage(visit.request, 404, version);
+          const { person, link } = changed;
+          return link === null
+            ? redirect(pathOf(person.id))
+            : await showOne(visit, linkShown(person.email, link.url), null, { status: 201, id: person.id });
+        } catch (error) {
+          return await showOne(visit, null, refusalOf(error), { status: 422 });
+        }
+      },
     },
     {
       method: "POST",

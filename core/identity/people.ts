@@ -18,8 +18,12 @@ export interface PersonService {
   list(actor: Actor, query: PageQuery): Promise<Page<PersonRow>>;
   get(actor: Actor, id: string): Promise<PersonRow | null>;
   /** With the invitation's link; a service has none, and nobody where passwords are off. */
-  create(actor: Actor, input: unknown): Promise<{ readonly person: PersonRow; readonly link: MadeLink | null }>;
-  change(actor: Actor, id: string, input: unknown): Promise<PersonRow | null>;
+  create(actor: Actor, input: unknown): Promise<InvitedPerson>;
+  /**
+   * Whoever gets a role or a place that they had not begins anew under another id, since others may hold what signed them
+   * in: with the link by which they set a password.
+   */
+  change(actor: Actor, id: string, input: unknown): Promise<InvitedPerson | null>;
   remove(actor: Actor, id: string): Promise<boolean>;
   /** Another link, to set a password anew; it voids the one before. */
   renewLink(actor: Actor, id: string): Promise<MadeLink | null>;
@@ -31,6 +35,10 @@ export interface PersonService {
   /** Only for services: people make their own. */
   addToken(actor: Actor, id: string, input: unknown): Promise<MadeToken | null>;
   removeToken(actor: Actor, id: string, tokenId: string): Promise<boolean>;
+}
+export interface InvitedPerson {
+  readonly person: PersonRow;
+  readonly link: MadeLink | null;
 }
 export interface MadeToken {
   readonly row: TokenRow;

@@ -30,6 +30,14 @@ export interface NewLink {
   readonly expiresMs: number;
 }
 
+/** How somebody who gets more than they had goes on: with nothing of what could sign them in before. */
+export interface BegunAnew {
+  readonly newId: () => string;
+  /** By which they set a password; `null`: they do not sign in with one. */
+  readonly link: NewLink | null;
+  readonly atMs: number;
+}
+
 /** Somebody as an issuer knows them, and what they are to be here from now on. */
 export interface Vouched {
   /** `iss` and `sub`. */
@@ -115,9 +123,10 @@ export interface PeopleRepository {
   create(person: NewPerson, link?: NewLink | null): Awaitable<PersonRow>;
   /**
    * `null`: no such person. Throws `conflict` when nobody would be left who can sign in and may do everything; so does
-   * `remove`.
+   * `remove`. Whoever gets a role or a place that they had not begins anew, as by `vouch`, without a link to an issuer
+   * and with the link given; so it takes `anew`.
    */
-  change(id: string, change: PersonChange): Awaitable<PersonRow | null>;
+  change(id: string, change: PersonChange, anew?: BegunAnew): Awaitable<PersonRow | null>;
   /** Ends sessions, tokens and links with it. `false`: no such person. */
   remove(id: string): Awaitable<boolean>;
   /** Voids links and ends every session but `keep`, a digest. */

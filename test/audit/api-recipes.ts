@@ -102,7 +102,7 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
   }),
   "PATCH /api/people/:id": async () => ({
     path: `/api/people/${await person()}`,
-    body: { role: "admin" },
+    body: { role: "member" },
     action: "person.change",
   }),
   "DELETE /api/people/:id": async () => {

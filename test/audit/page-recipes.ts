@@ -131,7 +131,7 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
     object: null,
   }),
   "POST /dashboard/people/:id": () =>
-    of(person, (id) => `/dashboard/people/${id}`, { name: "Renamed", role: "admin" }, "person.change"),
+    of(person, (id) => `/dashboard/people/${id}`, { name: "Renamed", role: "member" }, "person.change"),
   "POST /dashboard/people/:id/link": () => of(person, (id) => `/dashboard/people/${id}/link`, {}, "person.link"),
   "POST /dashboard/people/:id/tokens": async () => ({
     path: `/dashboard/people/${await aService()}/tokens`,

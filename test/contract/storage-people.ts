@@ -76,6 +76,78 @@ export function testPeople(database: () => Database, restart: () => Promise<void
       expect(left.map(({ role }) => role)).toEqual(["owner"]);
     });
 
+    test("whoever gets a role or a place that they had not begins anew: nothing that signed them in is left", async () => {
+      const { people, sessions } = database();
+      for (const [id, parentId] of [
+        ["a", null],
+        ["a1", "a"],
+        ["b", null],
+      ] as const)
+        await database().accounts.create({ id, parentId, name: id, createdMs: startMs });
+      let made = 0;
+      const raised = async (
+        before: Partial<ReturnType<typeof aPerson>>,
+        change: Parameters<typeof people.change>[1],
+      ) => {
+        const person = aPerson(before);
+        await people.create(person);
+        await people.setPassword(person.id, "a hash", null);
+        await people.setTotp(person.id, { secret: new Uint8Array([1]), recovery: ["a"] });
+        await sessions.create(`session ${++made}`, aSession({ personId: person.id }));
+        await people.addToken(person.id, aToken({ digest: `token ${made}` }));
+        await people.setLink(person.id, { digest: `planted ${made}`, expiresMs: startMs + 10 });
+        const link = { digest: `link ${made}`, expiresMs: startMs + 10 };
+        const newId = `anew-${made}`;
+        const after = await people.change(person.id, change, { newId: () => newId, link, atMs: startMs + 1 });
+        const left = {
+          session: await sessions.find(`session ${made}`, startMs),
+          token: await people.findToken(`token ${made}`, startMs),
+          planted: await people.findLink(`planted ${made}`, startMs),
+          old: await people.get(person.id),
+        };
+        return { person, after, newId, left, link: await people.findLink(link.digest, startMs) };
+      };
+      for (const [before, change] of [
+        [{ role: "member" }, { role: "viewer" }],
+        [{ role: "admin", accountId: "a" }, { accountId: null }],
+        [{ role: "viewer", accountId: "a" }, { accountId: "b" }],
+        [
+          { role: "viewer", accountId: "a1" },
+          { accountId: "a", role: "member" },
+        ],
+      ] as const) {
+        const { person, after, newId, left, link } = await raised(before, change);
+        expect(after).toEqual({
+          ...person,
+          ...change,
+          id: newId,
+          createdMs: startMs + 1,
+          signedInMs: null,
+          hasPassword: false,
+          hasTotp: false,
+          issuers: [],
+        });
+        expect(left).toEqual({ session: null, token: null, planted: null, old: null });
+        expect(link?.id).toBe(newId);
+      }
+      for (const [before, change] of [
+        [{ role: "admin" }, { role: "viewer", accountId: "a" }],
+        [
+          { role: "viewer", accountId: "a" },
+          { accountId: "a1", name: "another" },
+        ],
+      ] as const) {
+        const { person, after, left } = await raised(before, change);
+        expect(after).toMatchObject({ id: person.id, hasPassword: true, hasTotp: true, ...change });
+        expect([left.session, left.token, left.planted, left.old]).not.toContain(null);
+      }
+      const nowhere = aPerson({ accountId: "a" });
+      await people.create(nowhere, { digest: "nowhere", expiresMs: startMs + 10 });
+      const anew = { newId: () => "never", link: null, atMs: startMs };
+      expect(people.change(nowhere.id, { accountId: "none" }, anew)).rejects.toMatchObject({ kind: "not-found" });
+      expect((await people.findLink("nowhere", startMs))?.id).toBe(nowhere.id);
+    });
+
     test("a session is its person's as they are now, and ends with them", async () => {
       const person = aPerson({ role: "admin" });
       const { people, sessions } = database();

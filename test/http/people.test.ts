@@ -181,9 +181,12 @@ describe("a role", () => {
 
 describe("somebody of an account", () => {
   test("sees that account alone, from lists that other threads read too, until they are moved", async () => {
-    const account = (name: string) => api("POST", "/api/accounts", { name }).then(({ body }) => String(body.id));
+    const account = (name: string, parentId?: string) =>
+      api("POST", "/api/accounts", { name, parentId }).then(({ body }) => String(body.id));
     const [ours, theirs] = [await account("ours"), await account("theirs")];
+    const inner = await account("inner", ours);
     for (const [name, accountId] of [
+      ["inner key", inner],
       ["our key", ours],
       ["their key", theirs],
     ])
@@ -200,15 +203,18 @@ describe("somebody of an account", () => {
       const { body } = await api("GET", "/api/keys", undefined, token);
       return body.data.map(({ name }: { name: string }) => name);
     };
-    expect(await names()).toEqual(["our key"]);
+    expect(await names()).toEqual(["our key", "inner key"]);
     expect((await page("/dashboard/keys", cookie)).text).not.toContain("their key");
     expect((await page("/dashboard", cookie)).status).toBe(200);
     for (const path of ["/api/calls", "/api/usage", "/api/ledger", "/api/calls/export", "/api/usage/export"])
       expect([path, (await api("GET", path, undefined, token)).status]).toEqual([path, 200]);
     expect((await api("GET", "/api/prices", undefined, token)).status).toBe(403);
+    await api("PATCH", `/api/people/${invited.body.id}`, { accountId: inner });
+    expect(await names()).toEqual(["inner key"]);
+    expect((await api("DELETE", `/api/accounts/${inner}`)).status).toBe(409);
+    // Elsewhere they have seen nothing before: they begin anew.
     await api("PATCH", `/api/people/${invited.body.id}`, { accountId: theirs });
-    expect(await names()).toEqual(["their key"]);
-    expect((await api("DELETE", `/api/accounts/${theirs}`)).status).toBe(409);
+    expect((await api("GET", "/api/keys", undefined, token)).status).toBe(401);
   });
 });
 

@@ -2,12 +2,13 @@ import { Buffer } from "node:buffer";
 import { and, desc, eq, exists, gt, inArray, isNotNull, isNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
 import { GatewayError } from "../../chat/error.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
-import type { NewLink, PeopleRepository, PersonChange, PersonRow } from "../people.ts";
+import type { BegunAnew, NewLink, PeopleRepository, PersonChange, PersonRow } from "../people.ts";
 import { personLogins } from "../schema/sqlite-logins.ts";
 import { people, personLinks, personTokens, sessions } from "../schema/sqlite-people.ts";
 import { accounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { personAnew } from "./person-anew.ts";
 import { personLoginRepository } from "./person-logins.ts";
 import { changeOf, fieldsOf, isWholeOwner, personColumns, personRow } from "./person-row.ts";
 import { personTokenRepository } from "./person-tokens.ts";
@@ -52,9 +53,10 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
       throw new GatewayError("conflict", "email: somebody has this address already", { param: "email" });
   }
 
+  const anew = personAnew(database, { find: one, accountRef });
   return {
     ...personTokenRepository(database, writer, refOf),
-    ...personLoginRepository(database, writer, { find: one, accountRef, isOwnerLeft }),
+    ...personLoginRepository(database, writer, { find: one, accountRef, isOwnerLeft, anew }),
     get,
     list({ under, ...query }) {
       const limit = pageSize(query);
@@ -88,16 +90,28 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
         tell(changeOf("create", made, { before: null, after: fieldsOf(made) }));
         return made;
       }),
-    change: (id, change) =>
+    change: (id, change, { newId, link, atMs } = never) =>
       writer.run((tell) => {
         const row = one(eq(people.id, id));
         if (!row) return null;
         checkAddress(change.email, row.ref);
+        const before = personRow(row.person);
+        const after = { ...before, ...change };
+        if (anew.isMore(after, before)) {
+          const { kind, email, name, role, accountId } = after;
+          // Before they end: nobody is touched for an account that there is not.
+          accountRef(accountId);
+          anew.end(row, true, tell);
+          const times = { createdMs: atMs, signedInMs: null };
+          const made = anew.begin({ id: newId(), kind, email, name, role, accountId, ...times }, id, tell);
+          if (link) putLink(made.ref, link);
+          return personRow(made.person);
+        }
         if (isWholeOwner(row.person) && !isWholeOwner({ ...row.person, ...change })) checkOwnerLeft(row.ref);
         const columns = columnsOf(change, accountRef);
         if (Object.keys(columns).length > 0) database.update(people).set(columns).where(eq(people.ref, row.ref)).run();
         const changed = get(id) ?? missing();
-        tell(changeOf("change", changed, { before: fieldsOf(personRow(row.person)), after: fieldsOf(changed) }));
+        tell(changeOf("change", changed, { before: fieldsOf(before), after: fieldsOf(changed) }));
         return changed;
       }),
     remove: (id) =>
@@ -197,6 +211,15 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
     return row ? personRow(row.person) : null;
   }
 }
+
+/** Of a change that gives nobody more than they had. */
+const never: BegunAnew = {
+  newId: () => {
+    throw new Error("whoever is given more begins anew, which takes an id");
+  },
+  link: null,
+  atMs: 0,
+};
 
 /** Who may do everything; somebody who was only invited does not count. */
 const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
