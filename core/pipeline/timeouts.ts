@@ -121,7 +121,8 @@ type Timed = Pick<Call, "startedMs" | "attempts" | "ownTimeouts">;
 export interface Cut {
   /** From now on; 0: there is no time left. */
   readonly ms: number;
-  readonly reason: GatewayError;
+  /** Made when it is met, which is rare: an error gathers its stack, and that costs more than the timer. */
+  readonly reason: () => GatewayError;
   /** It ends the call; otherwise another target may be asked. */
   readonly isCallers: boolean;
 }
@@ -134,22 +135,22 @@ export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, 
   const totalMs = Math.min(limits.totalMs, attemptsMs);
   const ownMs = Math.min(own?.firstByteMs ?? Infinity, (own?.totalMs ?? Infinity) - spentMs);
   if (ownMs < Math.min(firstByteMs, totalMs - spentMs))
-    return { ms: Math.max(ownMs, 0), reason: callersEnd(Math.round(ownMs + spentMs)), isCallers: true };
+    return { ms: Math.max(ownMs, 0), reason: () => callersEnd(Math.round(ownMs + spentMs)), isCallers: true };
   if (firstByteMs <= totalMs - spentMs) {
-    const reason = new GatewayError("upstream-timeout", `the provider sent nothing for ${firstByteMs} ms`);
+    const reason = () => new GatewayError("upstream-timeout", `the provider sent nothing for ${firstByteMs} ms`);
     return { ms: firstByteMs, reason, isCallers: false };
   }
   // One that began late had less time than its provider may take, which says nothing of it.
   const code = attempts.length > 0 ? { code: attemptsOver } : {};
-  const reason = new GatewayError("upstream-timeout", `there was no answer within ${totalMs} ms`, code);
+  const reason = () => new GatewayError("upstream-timeout", `there was no answer within ${totalMs} ms`, code);
   return { ms: Math.max(totalMs - spentMs, 0), reason, isCallers: false };
 }
 export const attemptsOver = "attempts_timeout";
 
 export async function cutAfter<T>(call: Call, { ms, reason, isCallers }: Cut, run: () => Promise<T>): Promise<T> {
-  const timer = setTimeout(() => (isCallers ? stopCall(call, reason) : call.abort.abort(reason)), ms);
+  const timer = setTimeout(() => (isCallers ? stopCall(call, reason()) : call.abort.abort(reason())), ms);
   try {
-    if (ms === 0) throw reason;
+    if (ms === 0) throw reason();
     return await run();
   } finally {
     clearTimeout(timer);

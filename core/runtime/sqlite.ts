@@ -8,6 +8,7 @@ export interface SqliteClient {
   transaction(work: () => void): Record<"deferred" | "immediate" | "exclusive", () => void>;
   close(): void;
 }
+/** Values one by one, or all of them in one array. */
 export interface SqliteStatement {
   run(...values: unknown[]): unknown;
   get(...values: unknown[]): unknown;
@@ -47,11 +48,11 @@ export async function openNode(path: string, readonly: boolean): Promise<SqliteC
       const arrays = database.prepare(sql);
       arrays.setReturnArrays(true);
       return {
-        run: (...values) => rows.run(...values.map(bindable)),
-        get: (...values) => rows.get(...values.map(bindable)) ?? null,
-        all: (...values) => rows.all(...values.map(bindable)),
+        run: (...values) => rows.run(...bindable(values)),
+        get: (...values) => rows.get(...bindable(values)) ?? null,
+        all: (...values) => rows.all(...bindable(values)),
         // setReturnArrays changes the row type, which node's types do not follow.
-        values: (...values) => arrays.all(...values.map(bindable)) as unknown as unknown[][],
+        values: (...values) => arrays.all(...bindable(values)) as unknown as unknown[][],
       };
     },
     transaction: (work) => ({
@@ -63,5 +64,8 @@ export async function openNode(path: string, readonly: boolean): Promise<SqliteC
 }
 
 /** node:sqlite refuses booleans and undefined, which bun:sqlite binds as 0/1 and NULL. */
-const bindable = (value: unknown) =>
-  (typeof value === "boolean" ? Number(value) : value === undefined ? null : value) as never;
+const bindable = (values: readonly unknown[]): never[] =>
+  // A lone array is all the values.
+  values
+    .flat()
+    .map((value) => (typeof value === "boolean" ? Number(value) : value === undefined ? null : value) as never);

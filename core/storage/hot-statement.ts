@@ -19,16 +19,17 @@ export function hotStatement(client: SqliteClient, query: { toSQL(): Pick<Query,
   const names = params.map(placeholderName);
   const statement = client.prepare(sql);
   const bind = (row: Row) => {
-    const values: unknown[] = [];
+    const values: unknown[] = Array.from(params);
     for (let at = 0; at < names.length; at++) {
       const name = names[at];
-      values.push(name === null || name === undefined ? params[at] : row[name]);
+      if (name !== null && name !== undefined) values[at] = row[name];
     }
     return values;
   };
+  // The array as it is: spread out, a driver gathers the values into one again.
   return {
-    run: (row) => void statement.run(...bind(row)),
-    value: (row) => statement.values(...bind(row))[0]?.[0],
+    run: (row) => void statement.run(bind(row)),
+    value: (row) => statement.values(bind(row))[0]?.[0],
   };
 }
 

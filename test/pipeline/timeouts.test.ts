@@ -87,13 +87,15 @@ describe("what a caller asks for", () => {
 
 describe("where an attempt is cut", () => {
   const limits: Timeouts = { ...all, totalMs: Infinity };
-  const cut = (own: OwnTimeouts | null, spentMs: number, change: Partial<Timeouts> = {}, attemptsMs = 5_000) =>
-    cutOfAttempt(
+  const cut = (own: OwnTimeouts | null, spentMs: number, change: Partial<Timeouts> = {}, attemptsMs = 5_000) => {
+    const { reason, ...rest } = cutOfAttempt(
       { startedMs: 1_000, attempts: spentMs > 0 ? [{} as never] : [], ownTimeouts: own },
       { ...limits, ...change },
       attemptsMs,
       1_000 + spentMs,
     );
+    return { ...rest, reason: reason() };
+  };
 
   test("by the first byte that does not come, as long as the call has time", () => {
     expect(cut(null, 0)).toMatchObject({ ms: 1_000, isCallers: false });
