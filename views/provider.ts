@@ -3,6 +3,7 @@ import { count } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { providerKeys, type ProviderKeysModel } from "./provider-keys.ts";
 import { type ListedProvider, providerPath } from "./providers.ts";
+import { testCallForm, type TestCallModel } from "./test-call.ts";
 import { chip, name } from "./text.ts";
 import { tile } from "./tile.ts";
 import { breakerTable, type TrafficLine, trafficChip } from "./traffic.ts";
@@ -10,18 +11,33 @@ import { breakerTable, type TrafficLine, trafficChip } from "./traffic.ts";
 export interface ProviderModel extends ProviderKeysModel {
   readonly provider: ListedProvider;
   readonly attempts: Omit<AttemptsModel, "path" | "breakers">;
+  /** Whether the visitor may make test calls. */
+  readonly mayCall: boolean;
   readonly nowMs: number;
 }
 
 export const providerPage = (model: ProviderModel): Html => {
-  const { provider, attempts, nowMs } = model;
+  const { provider, attempts, csrf, mayCall, nowMs } = model;
   return html`<p class="crumb"><a href="/dashboard/providers">Providers</a></p>
   <div class="heading"><h1>${name(provider.name, 60)}</h1>${chip("quiet", provider.plugin)}</div>
   <p class="hint">${provider.host !== null && html`At ${name(provider.host, 100)}. `}${provider.dialects !== null && html`Speaks ${name(provider.dialects.join(", "), 100)}.`}</p>
   ${providerNow(provider, nowMs)}
   ${attemptsPanel({ ...attempts, path: providerPath(provider.name), breakers: provider.traffic?.breakers ?? [] })}
+  ${mayCall && csrf !== null && provider.traffic !== null && testCallForm({ ...callable(model), csrf, tested: null, error: null })}
   ${providerKeys(model)}`;
 };
+
+/** So many names are offered; others are typed. */
+const mostNames = 200;
+
+function callable({ provider, attempts }: ProviderModel): Pick<TestCallModel, "model" | "models"> {
+  const used = attempts.report.models.map(({ model }) => model);
+  const names = [...new Set([...used, ...(provider.models ?? [])])].slice(0, mostNames);
+  return {
+    model: `${provider.name}/${attempts.model ?? names[0] ?? ""}`,
+    models: names.map((model) => `${provider.name}/${model}`),
+  };
+}
 
 /** How it does now: the part that keeps itself up to date. */
 export const providerNow = ({ traffic, lastDay }: ListedProvider, nowMs: number): Html =>

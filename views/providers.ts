@@ -11,6 +11,8 @@ export interface ProviderLine {
   readonly host: string | null;
   /** `null`: it answers by itself. */
   readonly dialects: readonly string[] | null;
+  /** Names that it claims; `null`: what the price book knows of its vendor. */
+  readonly models: readonly string[] | null;
   /** The key of the config file, masked; `null`: there is none. */
   readonly fileKey: string | null;
   /** Whether keys can be stored for it. */

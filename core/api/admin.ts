@@ -1,5 +1,6 @@
 import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
+import type { TestCall } from "../pipeline/test-call.ts";
 import type { TrafficSources } from "../pipeline/traffic.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
@@ -31,6 +32,7 @@ import type { CredentialService } from "./credential-service.ts";
 import { providerRoutes } from "./providers.ts";
 import { priceRoutes, type RepriceCalls } from "./prices.ts";
 import type { ApiRoute } from "./route.ts";
+import { testCallRoutes } from "./test-call.ts";
 import { type TenantParts, tenantParts } from "./tenant-parts.ts";
 
 export interface ApiDependencies extends KeyServiceDependencies, EntranceDependencies {
@@ -42,6 +44,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly own: OwnService;
   readonly limits: LimitService;
   readonly credentials: CredentialService;
+  readonly testCall: TestCall;
   readonly ratios: Pick<Ratios, "list">;
   readonly health: TrafficSources;
   readonly explains: ExplainNeeds;
@@ -114,6 +117,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...priceRoutes(dependencies.prices, dependencies.reprice),
     ...outboxRoutes(dependencies),
     ...providerRoutes(dependencies.credentials),
+    ...testCallRoutes(dependencies.testCall),
   ];
 }
 

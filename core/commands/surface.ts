@@ -9,12 +9,14 @@ import { priceService } from "../api/price-service.ts";
 import { type TenantParts, tenantParts } from "../api/tenant-parts.ts";
 import { cookiePolicy, readCookie } from "../dashboard/cookie.ts";
 import type { PageDependencies } from "../dashboard/route.ts";
+import { handle } from "../gateway.ts";
 import type { Admin } from "../identity/admin.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
+import { type TestCall, testCalls } from "../pipeline/test-call.ts";
 import { trafficOf } from "../pipeline/traffic.ts";
 import type { ServerDependencies } from "../server.ts";
 import type { Database } from "../storage/database.ts";
@@ -60,7 +62,8 @@ export function surfaceOf({
   const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);
   const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service, severalIssuers });
-  const shared = { prices, content, credentials, outbox, ...people, requestAudit, publicUrl, version };
+  const testCall = audited(testCalls(services, handle), database);
+  const shared = { prices, content, credentials, testCall, outbox, ...people, requestAudit, publicUrl, version };
 
   const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
     ...shared,
@@ -107,3 +110,20 @@ export function surfaceOf({
     },
   };
 }
+
+/** The call itself is no change: what is written down is that somebody made it. */
+const audited =
+  (testCall: TestCall, { audit }: Pick<Database, "audit">): TestCall =>
+  async (model, author) => {
+    const tested = await testCall(model, author);
+    const { callId, httpStatus } = tested;
+    const after = { callId, httpStatus };
+    await audit.add({
+      action: "model.test",
+      object: { kind: "model", id: model },
+      accountId: null,
+      before: null,
+      after,
+    });
+    return tested;
+  };

@@ -45,7 +45,14 @@ export function providerRoutes({
       nowMs: now(),
       ...(model !== null && { model }),
     });
-    const main = providerPage({ provider, attempts: { over, model, report }, error, csrf, nowMs: now() });
+    const main = providerPage({
+      provider,
+      attempts: { over, model, report },
+      mayCall: permits(visit.actor, "test-calls.write"),
+      error,
+      csrf,
+      nowMs: now(),
+    });
     return visit.page(provider.name, "providers", main, { status: error === null ? 200 : 422 });
   }
 

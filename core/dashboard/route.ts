@@ -4,6 +4,7 @@ import type { ExplainModel } from "../../views/explain.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import type { ProviderLine } from "../../views/providers.ts";
+import type { TestedLine } from "../../views/test-call.ts";
 import type { TrafficLine } from "../../views/traffic.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
 import type { KeySessions } from "../identity/key-sessions.ts";
@@ -47,6 +48,8 @@ export interface PageDependencies {
   /** How each provider does now. */
   readonly traffic: () => ReadonlyMap<string, TrafficLine>;
   readonly attempts: AttemptReports;
+  /** Makes a small call in the name of `author`. */
+  readonly testCall: (model: string, author: string) => Promise<TestedLine>;
   readonly outbox: DashboardOutbox;
   /** `server.publicUrl`: where browsers find this process. */
   readonly publicUrl: string;

@@ -19,6 +19,7 @@ import { overviewRoutes } from "./overview.ts";
 import { peopleRoutes } from "./people.ts";
 import { priceRoutes } from "./prices.ts";
 import { providerRoutes } from "./providers.ts";
+import { testCallRoutes } from "./test-call.ts";
 import type { DashboardDependencies, DashboardRoute, PageDependencies, PageRoute } from "./route.ts";
 
 /** Every route under `/dashboard`. */
@@ -57,6 +58,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...alertRoutes(dependencies),
   ...priceRoutes(dependencies),
   ...providerRoutes(dependencies),
+  ...testCallRoutes(dependencies),
   ...chargeRoutes(dependencies),
   ...peopleRoutes(dependencies),
   ...auditRoutes(dependencies),

@@ -81,6 +81,8 @@ export const policy = {
   "prices.read": whole(readers),
   "prices.write": whole(writers),
   "providers.read": whole(readers),
+  /** A call that the operator pays for. */
+  "test-calls.write": whole(writers),
   "usage.read": readers,
 } as const satisfies Readonly<Record<string, Grant>>;
 

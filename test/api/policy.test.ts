@@ -47,6 +47,7 @@ const expected: Readonly<Record<Permission, string>> = {
   "prices.read": "owner admin viewer, whole",
   "prices.write": "owner admin, whole",
   "providers.read": "owner admin viewer, whole",
+  "test-calls.write": "owner admin, whole",
   "usage.read": "owner admin viewer",
 };
 

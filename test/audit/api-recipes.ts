@@ -39,6 +39,12 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "key.rotate",
   }),
   "DELETE /api/keys/:id": async () => ({ path: `/api/keys/${await aKey()}`, action: "key.revoke" }),
+  "POST /api/models/test": () => ({
+    path: "/api/models/test",
+    body: { model: "mock/m" },
+    action: "model.test",
+    object: "mock/m",
+  }),
   "POST /api/accounts": () => ({
     path: "/api/accounts",
     body: { name: "a", content: "off" },

@@ -45,6 +45,12 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
     of(aKey, (id) => `/dashboard/keys/${id}/state`, { disabled: "true" }, "key.change"),
   "POST /dashboard/keys/:id/rotation": () =>
     of(aKey, (id) => `/dashboard/keys/${id}/rotation`, { graceSeconds: "60" }, "key.rotate"),
+  "POST /dashboard/test-call": () => ({
+    path: "/dashboard/test-call",
+    body: { model: "mock/m" },
+    action: "model.test",
+    object: "mock/m",
+  }),
   "POST /dashboard/accounts": () => ({
     path: "/dashboard/accounts",
     body: { name: "a" },

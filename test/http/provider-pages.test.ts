@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { call, chat } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
 import { hang, json } from "../support/scripts.ts";
@@ -120,3 +121,84 @@ interface Attempts {
 const attempts = (over: string) => gateway.admin<Attempts>("GET", `/api/providers/mock/attempts?over=${over}`);
 const admin = (path: string) =>
   fetch(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${gateway.adminToken}` } });
+
+const csrf = async () => /name="csrf" value="([^"]+)"/.exec((await page("/dashboard/keys")).text)?.[1] ?? "";
+async function submit(fields: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}) {
+  const answer = await fetch(`${gateway.url}/dashboard/test-call`, {
+    method: "POST",
+    headers: { ...own, cookie, ...headers },
+    body: new URLSearchParams({ csrf: await csrf(), ...fields }),
+    redirect: "manual",
+  });
+  return { status: answer.status, text: await answer.text() };
+}
+interface Tested {
+  readonly callId: string;
+  readonly httpStatus: number;
+  readonly status: string;
+  readonly text: string | null;
+  readonly error: string | null;
+  readonly costNano: number | null;
+}
+const tested = (model: string) => gateway.admin<Tested>("POST", "/api/models/test", { model });
+const usageOf = (callId: string) => gateway.sql(`SELECT * FROM v_usage WHERE call_id = '${callId}'`)[0];
+
+test("a test call goes through the whole proxy in the name of whoever makes it, is billed and written down", async () => {
+  const good = await tested("fast");
+  expect(good).toMatchObject({ httpStatus: 200, status: "ok", text: "Hello there.", error: null });
+  expect(usageOf(good.callId)).toMatchObject({
+    account_id: "default",
+    key_id: null,
+    principal: "admin token",
+    model: "fast",
+    upstream_model: "ok",
+    status: "ok",
+    cost_nano: good.costNano,
+  });
+  expect(upstream.log.at(-1)?.json).toMatchObject({ model: "ok", max_tokens: 128 });
+  const bad = await tested("mock/limited");
+  expect(bad).toMatchObject({ httpStatus: 429, status: "upstream_error", text: null, costNano: 0 });
+  expect(bad.error).toContain("no");
+  expect(await tested("nobody")).toMatchObject({ httpStatus: 404, status: "refused", text: null });
+  const entries = gateway.sql("SELECT * FROM audit_entries WHERE action = 'model.test' ORDER BY seq");
+  expect(entries).toMatchObject([
+    { actor_kind: "admin-token", object_id: "fast", after: JSON.stringify({ callId: good.callId, httpStatus: 200 }) },
+    { object_id: "mock/limited" },
+    { object_id: "nobody" },
+  ]);
+});
+
+test("the button shows how its call went, in place or on a page, and nobody else can press it", async () => {
+  expect((await page("/dashboard/providers/mock")).text).toContain('action="/dashboard/test-call"');
+  const inPlace = await submit({ model: "mock/ok" }, part);
+  expect([inPlace.status, inPlace.text.includes("<!doctype")]).toEqual([200, false]);
+  const callId = /\/dashboard\/calls\/([0-9a-f-]{36})/.exec(inPlace.text)?.[1] ?? "";
+  expect(usageOf(callId)).toMatchObject({ model: "mock/ok", status: "ok", principal: "admin token" });
+  expect(inPlace.text).toContain("Hello there.");
+  const whole = await submit({ model: "mock/limited" });
+  expect([whole.status, whole.text.includes("<!doctype"), whole.text.includes("upstream error")]).toEqual([
+    200,
+    true,
+    true,
+  ]);
+  const before = upstream.log.length;
+  expect((await submit({ model: " " })).status).toBe(422);
+  expect((await submit({ model: "mock/ok" }, { origin: "https://elsewhere.example" })).status).toBe(403);
+  expect((await submit({ model: "mock/ok" }, { origin: gateway.url, "sec-fetch-site": "cross-site" })).status).toBe(
+    403,
+  );
+  expect((await submit({ model: "mock/ok", csrf: "x" })).status).toBe(403);
+  const service = await gateway.admin<{ id: string }>("POST", "/api/people", {
+    kind: "service",
+    name: "viewer",
+    role: "viewer",
+  });
+  const { token } = await gateway.admin<{ token: string }>("POST", `/api/people/${service.id}/tokens`, { name: "t" });
+  const refused = await fetch(`${gateway.url}/api/models/test`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "mock/ok" }),
+  });
+  expect([refused.status, upstream.log.length]).toEqual([403, before]);
+  await invariants(setup);
+});

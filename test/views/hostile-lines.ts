@@ -134,11 +134,30 @@ export const attempts = (text: string) => ({
     sinceMs: 5,
   },
 });
+export const tested = (text: string) => ({
+  callId: text,
+  httpStatus: 502,
+  text,
+  error: null,
+  record: {
+    status: text,
+    provider: text,
+    upstreamModel: text,
+    inputTokens: 1,
+    outputTokens: 2,
+    costNano: 3,
+    ttftMs: 4,
+    durationMs: 5,
+    finishReason: text,
+    attempts: [1, 2],
+  },
+});
 export const providerLine = (text: string): ListedProvider => ({
   name: text,
   plugin: text,
   host: text,
   dialects: [text],
+  models: [text],
   fileKey: text,
   takesKeys: true,
   credentials: (["active", "disabled", "resting", "locked", "unused"] as const).map((state) => ({

@@ -11,6 +11,7 @@ import { chargesPage } from "../../views/charges.ts";
 import { modelsPage } from "../../views/models.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { estimatesPage } from "../../views/estimates.ts";
+import { testCallPage, testedCall } from "../../views/test-call.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { callsPage } from "../../views/calls.ts";
 import { failure, notice } from "../../views/failure.ts";
@@ -22,7 +23,17 @@ import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
 import { explained } from "./hostile-explain.ts";
 import { identityPages } from "./hostile-identity.ts";
-import { alertsModel, attempts, branch, budgetLine, limitLine, providerLine, line, sum } from "./hostile-lines.ts";
+import {
+  alertsModel,
+  attempts,
+  branch,
+  budgetLine,
+  limitLine,
+  providerLine,
+  line,
+  sum,
+  tested,
+} from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
 const pages: Readonly<Record<string, (text: string) => Html>> = {
@@ -147,10 +158,15 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
     providerPage({
       provider: providerLine(text),
       attempts: attempts(text),
+      mayCall: true,
       error: { at: null, text },
       csrf: "c",
       nowMs: 7,
     }),
+  "test call": (text) =>
+    testCallPage({ model: text, models: [text], csrf: text, tested: { ...tested(text), text: null }, error: null }),
+  "test call that answered": (text) => testedCall(tested(text)),
+  "test call that failed": (text) => testedCall({ ...tested(text), error: text }),
   alerts: (text) => alertsPage(alertsModel(text)),
   budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
   accounts: (text) =>
