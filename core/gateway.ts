@@ -19,6 +19,7 @@ import { type Outcome, refuse, settle } from "./pipeline/settle.ts";
 export async function handle(request: Request, endpoint: Endpoint, services: Services): Promise<Response> {
   const call = openCall(request, endpoint, services);
   services.open.add(call);
+  services.inUse.enter();
   try {
     services.overload.admitCall(services.open.size);
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
@@ -59,6 +60,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
 function leave(call: Call, replayed: Response, services: Services): Response {
   call.ended = true;
   leaveLists(call, services);
+  services.inUse.leave();
   return replayed;
 }
 

@@ -13,6 +13,7 @@ import { dashboardRoutes } from "./dashboard/routes.ts";
 import { handle } from "./gateway.ts";
 import type { Permission } from "./identity/policy.ts";
 import type { SelfService } from "./identity/self.ts";
+import type { InUse } from "./pipeline/in-use.ts";
 import type { Services } from "./pipeline/services.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
@@ -44,7 +45,22 @@ export interface ServerDependencies {
   readonly outbox: Pick<Outbox, "metrics">;
 }
 
-/** Every route of the process. */
+/** The route, counted among those who use the services until its answer begins: what streams after that reads the database. */
+const counted =
+  (inUse: InUse) =>
+  <One extends Pick<Route, "handle">>(route: One): One => ({
+    ...route,
+    async handle(request: Request, params: Readonly<Record<string, string>>) {
+      inUse.enter();
+      try {
+        return await route.handle(request, params);
+      } finally {
+        inUse.leave();
+      }
+    },
+  });
+
+/** Every route of the process. Calls count themselves, to their end. */
 export const routesOf = ({
   services,
   api,
@@ -66,8 +82,8 @@ export const routesOf = ({
     handle: (request) => handle(request, endpoint, services),
   })),
   ...["/v1/models", "/v1beta/models"].flatMap((path): readonly Route[] => [
-    { method: "GET", path, access: "key", handle: (request) => listModels(request, services) },
-    {
+    counted(services.inUse)({ method: "GET", path, access: "key", handle: (request) => listModels(request, services) }),
+    counted(services.inUse)({
       method: "GET",
       path: `${path}/*`,
       access: "key",
@@ -75,7 +91,7 @@ export const routesOf = ({
         geminiEndpoint(params["*"] ?? "", request.url) === null
           ? getModel(request, params["*"] ?? "", services)
           : notFound(["POST"], path, services.newId(), dialectOf(request)),
-    },
+    }),
     // Gemini's method stands behind the last colon of the path. Two parameters there would not start.
     {
       method: "POST",
@@ -98,10 +114,12 @@ export const routesOf = ({
     },
   },
 
-  ...selfRoutes(self, services, api.addressOf),
-  metricsRoute({ services, entrance: entranceOf(api), lag, troubles, outbox, version: api.version }),
-  ...adminRoutes(api),
-  ...dashboardRoutes(dashboard),
+  ...[
+    ...selfRoutes(self, services, api.addressOf),
+    metricsRoute({ services, entrance: entranceOf(api), lag, troubles, outbox, version: api.version }),
+    ...adminRoutes(api),
+    ...dashboardRoutes(dashboard),
+  ].map(counted(services.inUse)),
 ];
 
 /** The fetch handler of the whole process. Never throws; every answer has a body or a reason to have none. */

@@ -10,6 +10,8 @@ import { accountRoutes } from "./accounts.ts";
 import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
+import { configRoutes } from "./config.ts";
+import type { ConfigService } from "./config-service.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf, type Gate } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
@@ -40,6 +42,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly database: TenantDatabase & Pick<Database, "attempts" | "outbox">;
   readonly prices: PriceService;
   readonly content: ContentAccess;
+  readonly config: ConfigService;
   readonly people: PersonService;
   readonly own: OwnService;
   readonly limits: LimitService;
@@ -108,6 +111,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...callRoutes(database, now),
     ...auditRoutes(database, now),
     ...explainRoutes(explainService(parts, dependencies.explains)),
+    ...configRoutes(dependencies.config),
     ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
     ...providerHealthRoutes(dependencies.health, dependencies.database, now),

@@ -86,7 +86,6 @@ export interface CredentialService {
 }
 
 export interface CredentialServiceDependencies {
-  readonly accounts: readonly UpstreamAccount[];
   readonly repository: CredentialRepository;
   readonly ring: KeyRing;
   readonly logger: Logger;
@@ -97,35 +96,86 @@ export interface CredentialServiceDependencies {
 
 const maxEach = 100;
 
-/**
- * Opens what is stored, once; keys that were sealed with the master secret of before are sealed anew. `slots`: the
- * providers to call, which use the stored keys from then on.
- */
-export async function credentialService(
-  dependencies: CredentialServiceDependencies,
-): Promise<{ readonly service: CredentialService; readonly slots: ReadonlyMap<string, Provider> }> {
-  const { accounts, repository, ring, logger, now, newId, random } = dependencies;
-  const slots = new Map<string, Provider>();
-  const pools = new Map<string, CredentialPool>();
+/** Providers of a config with the stored keys that they use. */
+export interface PreparedProviders {
+  /** To call. */
+  readonly slots: ReadonlyMap<string, Provider>;
+  /** From here on the service is about these. One of the two must be called, and until then no key is changed. */
+  readonly adopt: () => void;
+  readonly discard: () => void;
+}
+export interface CredentialParts {
+  readonly service: CredentialService;
+  /**
+   * Opens what is stored for the accounts of a config; keys that were sealed with the master secret of before are sealed
+   * anew. An account that is used already goes on as it is, and of another one for the same place its keys' rests stay.
+   */
+  prepare(accounts: readonly UpstreamAccount[]): Promise<PreparedProviders>;
+}
+/** What the keys of one config are sent by. */
+interface InUse {
+  readonly accounts: readonly UpstreamAccount[];
+  readonly pools: Map<string, CredentialPool>;
   /** What each stored key is sent by; a key without one cannot be used. */
-  const opened = new Map<string, UpstreamProvider>();
-  const accountOf = (provider: string) => accounts.find(({ name }) => name === provider);
-  const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
+  readonly opened: Map<string, UpstreamProvider>;
+}
 
-  for (const account of accounts) {
-    const { name, slot, withKey } = account;
-    slots.set(name, slot);
-    if (withKey === null || !isUpstream(slot)) continue;
-    const onRest = (credential: string, status: number, ms: number) =>
-      logger.warn({ provider: name, credential, status, ms }, "a stored key was refused, and rests");
-    const pool = credentialPool({ slot, now, random, onRest });
-    pools.set(name, pool);
-    slots.set(name, pool.provider);
-    for (const row of rowsOf(name)) await open(row, account);
-    use(name);
+export function credentialParts(dependencies: CredentialServiceDependencies): CredentialParts {
+  const { repository, ring, logger, now, newId, random } = dependencies;
+  let inUse: InUse = { accounts: [], pools: new Map(), opened: new Map() };
+  const accountOf = (provider: string) => inUse.accounts.find(({ name }) => name === provider);
+  const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
+  /** Changes of keys, and of what they belong to, one after the other. */
+  let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = turn.then(work);
+    turn = done.catch(() => {});
+    return done;
   }
 
-  async function open(row: CredentialRow, account: UpstreamAccount): Promise<void> {
+  async function prepare(accounts: readonly UpstreamAccount[]): Promise<PreparedProviders> {
+    const held = Promise.withResolvers<void>();
+    const began = Promise.withResolvers<void>();
+    void inTurn(() => (began.resolve(), held.promise));
+    await began.promise;
+    try {
+      const { slots, next } = await made(accounts);
+      return { slots, adopt: () => ((inUse = next), held.resolve()), discard: () => held.resolve() };
+    } catch (error) {
+      held.resolve();
+      throw error;
+    }
+  }
+
+  async function made(accounts: readonly UpstreamAccount[]) {
+    const slots = new Map<string, Provider>();
+    const next: InUse = { accounts, pools: new Map(), opened: new Map() };
+    for (const account of accounts) {
+      const { name, slot, withKey } = account;
+      slots.set(name, slot);
+      if (withKey === null || !isUpstream(slot)) continue;
+      const before = accountOf(name);
+      const known = inUse.pools.get(name);
+      const pool = before === account && known ? known : newPool(name, slot, before && isAt(before, account) && known);
+      next.pools.set(name, pool);
+      slots.set(name, pool.provider);
+      for (const row of rowsOf(name)) {
+        const opener = before === account ? inUse.opened.get(row.id) : undefined;
+        if (opener) next.opened.set(row.id, opener);
+        else await open(row, account, next.opened);
+      }
+      if (pool !== known) use(name, next);
+    }
+    return { slots, next };
+  }
+
+  function newPool(name: string, slot: UpstreamProvider, before: CredentialPool | false | undefined): CredentialPool {
+    const onRest = (credential: string, status: number, ms: number) =>
+      logger.warn({ provider: name, credential, status, ms }, "a stored key was refused, and rests");
+    return credentialPool({ slot, now, random, onRest, ...(before && { uses: before.uses() }) });
+  }
+
+  async function open(row: CredentialRow, account: UpstreamAccount, opened: InUse["opened"]): Promise<void> {
     const place = placeOf(row, account);
     const found = ring.open(place, row.sealed);
     if (found === null) {
@@ -140,7 +190,7 @@ export async function credentialService(
     if (!found.isCurrent) await repository.change(row.id, { sealed: ring.seal(place, secret) });
   }
 
-  function use(provider: string): void {
+  function use(provider: string, { pools, opened } = inUse): void {
     const usable = rowsOf(provider).flatMap(({ id, weight, enabled }) => {
       const slot = opened.get(id);
       return enabled && slot ? [{ id, weight, slot }] : [];
@@ -150,6 +200,7 @@ export async function credentialService(
 
   function shown(row: CredentialRow): ShownCredential {
     const { id, name, weight, enabled, createdMs, changedMs } = row;
+    const { pools, opened } = inUse;
     const pool = pools.get(row.provider);
     const done = pool?.useOf(id) ?? null;
     const rests = done !== null && done.restsUntilMs > now();
@@ -169,9 +220,9 @@ export async function credentialService(
     };
   }
 
-  const service: CredentialService = {
+  const changing: CredentialService = {
     providers: () =>
-      accounts.map(({ name, plugin, slot, baseUrl, apiKey }) => ({
+      inUse.accounts.map(({ name, plugin, slot, baseUrl, apiKey }) => ({
         name,
         plugin,
         source: "file",
@@ -179,7 +230,7 @@ export async function credentialService(
         dialects: isUpstream(slot) ? slot.dialects : null,
         models: slot.models ?? null,
         fileKey: apiKey === null ? null : `***${last4Of(apiKey)}`,
-        takesKeys: pools.has(name),
+        takesKeys: inUse.pools.has(name),
         credentials: rowsOf(name).map(shown),
       })),
     list(provider) {
@@ -190,7 +241,7 @@ export async function credentialService(
       const account = accountOf(provider);
       if (!account) return null;
       const { apiKey, name, weight = 1 } = checked(NewCredentialSchema, given);
-      if (!pools.has(provider))
+      if (!inUse.pools.has(provider))
         throw new GatewayError(
           "conflict",
           `the plugin ${account.plugin} has no option apiKey that a stored key could be`,
@@ -211,7 +262,7 @@ export async function credentialService(
         createdMs: now(),
         changedMs: now(),
       });
-      opened.set(id, slot);
+      inUse.opened.set(id, slot);
       use(provider);
       return shown(row);
     },
@@ -220,7 +271,7 @@ export async function credentialService(
       if (!row) return null;
       const { apiKey, ...plain }: Static<typeof CredentialChangeSchema> = checked(CredentialChangeSchema, given);
       const account = accountOf(provider);
-      if (apiKey !== undefined && !(account && pools.has(provider)))
+      if (apiKey !== undefined && !(account && inUse.pools.has(provider)))
         throw new GatewayError("conflict", "no provider of the file takes this key");
       const slot = account && apiKey !== undefined ? await slotFor(account, refuseMask(apiKey)) : null;
       const secret =
@@ -228,24 +279,36 @@ export async function credentialService(
           ? { sealed: ring.seal(placeOf(row, account), apiKey), last4: last4Of(apiKey) }
           : {};
       const changed = await repository.change(id, { ...plain, ...secret, changedMs: now() });
-      if (slot) opened.set(id, slot);
+      if (slot) inUse.opened.set(id, slot);
       use(provider);
       return changed && shown(changed);
     },
     async remove(provider, id) {
       if (!rowsOf(provider).some((row) => row.id === id)) return false;
       const removed = await repository.remove(id);
-      opened.delete(id);
+      inUse.opened.delete(id);
       use(provider);
       return removed;
     },
   };
-  return { service, slots };
+  const service: CredentialService = {
+    ...changing,
+    create: (provider, input) => inTurn(() => changing.create(provider, input)),
+    change: (provider, id, input) => inTurn(() => changing.change(provider, id, input)),
+    remove: (provider, id) => inTurn(() => changing.remove(provider, id)),
+  };
+  return { service, prepare };
 }
 
+/** Whether a stored key that opens for one opens for the other. */
+const isAt = (one: UpstreamAccount, other: UpstreamAccount): boolean =>
+  one.name === other.name && originOf(one) === originOf(other);
+
+const originOf = ({ baseUrl }: UpstreamAccount): string => (baseUrl !== null && URL.parse(baseUrl)?.origin) || "";
+
 /** A key opens only for the row it was entered in, and only to be sent to where it was entered for. */
-function placeOf({ id, provider }: Pick<CredentialRow, "id" | "provider">, { baseUrl }: UpstreamAccount): string[] {
-  return ["credential", provider, id, (baseUrl !== null && URL.parse(baseUrl)?.origin) || ""];
+function placeOf({ id, provider }: Pick<CredentialRow, "id" | "provider">, account: UpstreamAccount): string[] {
+  return ["credential", provider, id, originOf(account)];
 }
 
 async function slotFor(account: UpstreamAccount, apiKey: string): Promise<UpstreamProvider> {

@@ -4,7 +4,7 @@ import { type LimitUse, remainingOf } from "../chat/limit.ts";
 import { limitFault } from "../config/limit-fault.ts";
 import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
-import type { LimitBook } from "../pipeline/limit-book.ts";
+import type { LimitBook, LimitRule } from "../pipeline/limit-book.ts";
 import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import {
@@ -41,13 +41,18 @@ export const LimitChangeSchema = t.Object(
 
 export interface LimitServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId" | "enforces"> {
   readonly database: Pick<Database, "accounts" | "keys" | "limits">;
-  readonly book: Pick<LimitBook, "rules" | "adopt" | "met">;
+  readonly book: Pick<LimitBook, "adopt" | "met">;
+  /** Of the file. */
+  readonly fixed: readonly LimitRule[];
   readonly limiters: readonly Instance<RateLimiter>[];
 }
 
 export function limitService(dependencies: LimitServiceDependencies): LimitService {
   const { database, book, limiters, now, newId, enforces } = dependencies;
-  const fixed = [...book.rules().map((rule) => entryOf(rule, limiters[0])), ...limiters.flatMap(ofInstance)];
+  const fixed: readonly Entry[] = [
+    ...dependencies.fixed.map((rule) => entryOf(rule, limiters[0])),
+    ...limiters.flatMap(ofInstance),
+  ];
   const adopt = () => book.adopt(database.limits.all().map((row) => ({ ...row, source: "api" })));
   adopt();
   const entryOfRow = ({ createdMs, ...row }: LimitRow): Entry => ({

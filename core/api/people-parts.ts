@@ -3,7 +3,7 @@ import type { OwnService, PersonService } from "../identity/people.ts";
 import { tokenHolder } from "../identity/person.ts";
 import type { Holder } from "../identity/policy.ts";
 import { type IssuerLogin, issuerLogin, type IssuerLoginDependencies } from "../identity/issuer-login.ts";
-import { createSessions, type Sessions } from "../identity/sessions.ts";
+import type { Sessions } from "../identity/sessions.ts";
 import { type SignIn, signInOf } from "../identity/sign-in.ts";
 import { secondFactor } from "../identity/totp.ts";
 import { fetchOf } from "../plugin/fetch.ts";
@@ -25,6 +25,7 @@ export interface PeopleParts {
 
 interface PeopleDependencies {
   readonly database: Database;
+  readonly sessions: Sessions;
   readonly login: {
     readonly passwords: boolean;
     readonly oidc: IssuerLoginDependencies["settings"];
@@ -41,10 +42,9 @@ interface PeopleDependencies {
 
 /** All that is about people, made to fit: the pages, the API and the login share the sessions. */
 export function peopleParts(dependencies: PeopleDependencies): PeopleParts {
-  const { database, login, egress, keyOf, publicUrl, now, newId } = dependencies;
+  const { database, sessions, login, egress, keyOf, publicUrl, now, newId } = dependencies;
   const { people } = database;
   const { passwords } = login;
-  const sessions = createSessions(database.sessions, now);
   const factor = secondFactor({ people, key: keyOf("second-factor"), now });
   const signIn = signInOf({ passwords, people, secondFactor: factor, now, newId });
   return {

@@ -6,12 +6,12 @@ import { retryBudget } from "../pipeline/retry-budget.ts";
 import type { Services } from "../pipeline/services.ts";
 import { timeoutBook } from "../pipeline/timeouts.ts";
 
-/** What decides whether a target is asked, now or again. */
+/** What decides whether a target is asked, now or again. It lasts as long as the process, and reads its settings each time. */
 export const attemptParts = (
   { attempts, breaker, bulkhead }: Pick<Settings, "attempts" | "breaker" | "bulkhead">,
   now: () => number,
 ): Pick<Services, "retries" | "breakers" | "bulkheads" | "pause"> => ({
-  retries: retryBudget(attempts.retryShare, now),
+  retries: retryBudget(() => attempts.retryShare, now),
   breakers: targetBreakers(breaker, now),
   bulkheads: providerBulkheads(bulkhead, pause),
   pause,

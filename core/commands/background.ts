@@ -11,8 +11,8 @@ import { sweepContent } from "./sweep-content.ts";
 const lastDeliveriesMs = 1_000;
 
 /** What goes on beside the calls while the process serves. Returns what ends it, and writes what is still to be written. */
-export function startBackground(services: CallServices, outbox: Outbox): () => Promise<void> {
-  const { database, content, ratios, logger, now } = services;
+export function startBackground(services: () => CallServices, outbox: Outbox): () => Promise<void> {
+  const { database, content, ratios, logger, now } = services();
   outbox.start();
   const stops = [
     watchClients(services),

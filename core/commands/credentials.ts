@@ -1,17 +1,16 @@
-import { credentialService, type CredentialServiceDependencies } from "../api/credential-service.ts";
+import { credentialParts, type CredentialServiceDependencies } from "../api/credential-service.ts";
 import { derivedKey, type MasterSecret } from "../identity/secret.ts";
-import type { Plugins } from "../plugin/setup.ts";
+import type { Database } from "../storage/database.ts";
 import { keyRing } from "../runtime/seal.ts";
 
 /** The stored keys of providers: under the master secret itself, so that a change of it seals them anew. */
 export const storedCredentials = (
-  { upstreams, database }: Pick<Plugins, "upstreams" | "database">,
+  database: Database,
   { value, previous }: MasterSecret,
   process: Pick<CredentialServiceDependencies, "logger" | "now" | "newId">,
 ) =>
-  credentialService({
+  credentialParts({
     ...process,
-    accounts: upstreams,
     repository: database.credentials,
     ring: keyRing(derivedKey(value, "credentials"), previous === null ? [] : [derivedKey(previous, "credentials")]),
     random: Math.random,

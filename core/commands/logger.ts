@@ -8,15 +8,18 @@ const linesPerSecond = 20;
 /** Events are told apart by their text; a plugin's text may hold anything. */
 const maxGates = 1_000;
 
+export interface ProcessLogger extends Logger {
+  /** Kept for ever: make few. */
+  child(fields: object): Logger;
+  /** Of the children too. */
+  setLevel(level: string): void;
+}
+
 /**
  * The process's own log: one JSON line an event on standard output, without secrets. Of lines with the same text only the
  * first `linesPerSecond` are written; how many were not is told later.
  */
-export function processLogger(
-  level: string,
-  now: () => number,
-  destination?: DestinationStream,
-): Logger & { child(fields: object): Logger } {
+export function processLogger(level: string, now: () => number, destination?: DestinationStream): ProcessLogger {
   const gates = new Map<string, () => boolean>();
   const mayPass = (text: string): boolean => {
     let passes = gates.get(text);
@@ -28,8 +31,10 @@ export function processLogger(
     }
     return passes();
   };
+  const children = new Set<{ level: string }>();
   const options: LoggerOptions = {
     level,
+    onChild: (child) => void children.add(child),
     hooks: {
       logMethod(args, write) {
         const text: unknown = args[1];
@@ -42,7 +47,11 @@ export function processLogger(
     serializers: { error: describeError },
   };
   const logger = destination ? pino(options, destination) : pino(options);
-  return logger;
+  return Object.assign(logger, {
+    setLevel(next: string) {
+      for (const one of [logger, ...children]) one.level = next;
+    },
+  });
 }
 
 const skippedText = "lines with the same text were left out";

@@ -8,15 +8,14 @@ import { collectGarbage, processMemory } from "../runtime/memory.ts";
 
 /** What tells when the process has too much to do: its streams, its memory, and the lag of its event loop. */
 export function watchProcess(
-  { maxMemoryBytes, ...settings }: Settings["overload"],
+  limits: Settings["overload"],
   logger: Logger,
   now: () => number,
 ): { readonly watch: Watch; readonly overload: Overload; readonly lag: LoopLag } {
   const watch = watchStreams(now);
-  const memory = processMemory();
   const overload = watchOverload({
-    ...settings,
-    memory: { ...memory, limitBytes: Math.min(memory.limitBytes, maxMemoryBytes ?? Infinity) },
+    limits,
+    memory: processMemory(),
     heldStreams: watch.held,
     collectGarbage,
     onChange: (reason) =>

@@ -18,9 +18,9 @@ export async function untilSignal({
   listening,
   drainMs,
 }: {
-  readonly services: Services;
+  readonly services: Pick<Services, "open" | "draining" | "watch" | "logger">;
   readonly listening: Listening;
-  readonly drainMs: number;
+  readonly drainMs: () => number;
 }): Promise<void> {
   let cut = false;
   await new Promise<void>((resolve) => {
@@ -39,7 +39,7 @@ export async function untilSignal({
   services.logger.info({ open: services.open.size }, "shutting down");
   const stopped = listening.stop();
   const drained = () => services.open.size === 0;
-  await until(() => drained() || cut, drainMs);
+  await until(() => drained() || cut, drainMs());
   for (const call of services.open)
     stopCall(call, new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
   await until(drained, cutMs);

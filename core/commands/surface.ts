@@ -1,3 +1,4 @@
+import type { ConfigService } from "../api/config-service.ts";
 import type { ContentAccess } from "../api/content.ts";
 import type { CredentialService } from "../api/credential-service.ts";
 import { explainService } from "../api/explain.ts";
@@ -14,6 +15,7 @@ import type { Admin } from "../identity/admin.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
+import type { LimitRule } from "../pipeline/limit-book.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
 import { type TestCall, testCalls } from "../pipeline/test-call.ts";
@@ -28,9 +30,12 @@ export interface SurfaceParts {
   readonly admin: Admin;
   readonly credentials: CredentialService;
   readonly content: ContentAccess;
+  readonly config: ConfigService;
   readonly outbox: ServerDependencies["api"]["outbox"] & PageDependencies["outbox"];
   readonly requestAudit: RequestAudit;
   readonly people: ReturnType<typeof peopleParts>;
+  /** Limits that the file names. */
+  readonly fileLimits: readonly LimitRule[];
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: ServerDependencies["api"]["enforces"];
   readonly severalIssuers: boolean;
@@ -47,9 +52,11 @@ export function surfaceOf({
   admin,
   credentials,
   content,
+  config,
   outbox,
   requestAudit,
   people: { sessions, tokenHolder, ...people },
+  fileLimits,
   enforces,
   severalIssuers,
   publicUrl,
@@ -59,11 +66,11 @@ export function surfaceOf({
   const { now, newId, logger, ratios } = services;
   const parts = { database, keys, now, newId, enforces };
   const prices = priceService({ ...parts, ...services });
-  const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
+  const limits = limitService({ ...parts, book: services.limits, fixed: fileLimits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);
   const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service, severalIssuers });
   const testCall = audited(testCalls(services, handle), database);
-  const shared = { prices, content, credentials, testCall, outbox, ...people, requestAudit, publicUrl, version };
+  const shared = { prices, content, config, credentials, testCall, outbox, ...people, requestAudit, publicUrl, version };
 
   const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
     ...shared,

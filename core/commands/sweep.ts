@@ -5,7 +5,7 @@ import type { InterruptedPolicy, LedgerRepository } from "../storage/database.ts
 
 export interface SweepOptions {
   readonly ledger: Pick<LedgerRepository, "lease" | "sweep" | "sweepStrays">;
-  readonly policy: InterruptedPolicy;
+  readonly policy: () => InterruptedPolicy;
   /** Calls in flight. */
   readonly open: ReadonlySet<Call>;
   readonly logger: Logger;
@@ -28,7 +28,7 @@ export async function sweepRegularly(options: SweepOptions): Promise<() => void>
 
   async function sweep() {
     await ledger.lease(now(), now() + leaseMs);
-    const dead = await ledger.sweep(policy, now());
+    const dead = await ledger.sweep(policy(), now());
     if (dead > 0) logger.warn({ calls: dead }, "calls of a process that died were ended as interrupted");
   }
 
@@ -36,7 +36,7 @@ export async function sweepRegularly(options: SweepOptions): Promise<() => void>
     await sweep();
     const live = new Set([...open].map(({ id }) => id));
     const isLive = (callId: string) => live.has(callId);
-    const strays = await ledger.sweepStrays(policy, now(), { beforeMs: now() - strayMs, isLive });
+    const strays = await ledger.sweepStrays(policy(), now(), { beforeMs: now() - strayMs, isLive });
     if (strays.length > 0)
       logger.error(
         { calls: strays.length, callIds: strays.slice(0, 10) },

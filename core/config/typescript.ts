@@ -1,5 +1,4 @@
-import { pathToFileURL } from "node:url";
-import { missingModuleHint, provideModule } from "../runtime/plugin-module.ts";
+import { missingModuleHint, moduleOf, provideModule } from "../runtime/plugin-module.ts";
 import { defineConfig } from "./define.ts";
 import { reasonOf } from "./problem.ts";
 
@@ -18,7 +17,7 @@ export async function importConfig(file: string): Promise<unknown> {
 
 async function importFile(file: string): Promise<unknown> {
   try {
-    const exports: unknown = await import(pathToFileURL(file).href);
+    const exports: unknown = await import(moduleOf(file));
     return exports;
   } catch (error) {
     const reason = reasonOf(error);

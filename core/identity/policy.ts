@@ -52,7 +52,8 @@ export const policy = {
   /** Of the calls of one's own keys. */
   "calls.read.own": { roles },
   "config.read": whole(readers),
-  "config.write": whole(writers),
+  /** Decides what code runs, and for whom. */
+  "config.write": whole({ roles: ["owner"] }),
   /** Prompts and answers, where they are stored. */
   "content.read": writers,
   "content.write": writers,

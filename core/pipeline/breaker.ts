@@ -66,9 +66,12 @@ const patience = 5;
 
 const breakerOpen = "breaker_open";
 
-/** Nothing is kept of a target that does not fail, so one that never did costs a look into an empty map. */
+/**
+ * Nothing is kept of a target that does not fail, so one that never did costs a look into an empty map.
+ *
+ * @param settings read each time, because a reload changes them in place.
+ */
 export function targetBreakers(settings: BreakerSettings, now: () => number): Breakers {
-  const { consecutive, errorShare, minCalls, windowMs, probeMs } = settings;
   const breakers = new Map<string, Breaker>();
 
   function made({ provider, model }: Target, nowMs: number): Breaker {
@@ -93,18 +96,18 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
   }
 
   function turn(breaker: Breaker, nowMs: number): void {
-    const halves = Math.floor((nowMs - breaker.halfMs) / (windowMs / 2));
+    const halves = Math.floor((nowMs - breaker.halfMs) / (settings.windowMs / 2));
     if (halves <= 0) return;
     breaker.before = halves === 1 ? breaker.counts : [0, 0];
     breaker.counts = [0, 0];
-    breaker.halfMs += halves * (windowMs / 2);
+    breaker.halfMs += halves * (settings.windowMs / 2);
   }
 
   function open(breaker: Breaker, nowMs: number): void {
     breakersTold.opened += 1;
     breaker.state = "open";
     breaker.sinceMs = nowMs;
-    breaker.nextProbeMs = nowMs + probeMs;
+    breaker.nextProbeMs = nowMs + settings.probeMs;
   }
 
   function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
@@ -114,9 +117,11 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
     const failed = breaker.counts[1] + breaker.before[1];
     const calls = failed + breaker.counts[0] + breaker.before[0];
     if (failed === 0) breakers.delete(keyOf(breaker));
-    else if (breaker.consecutive >= consecutive || (calls >= minCalls && failed >= calls * errorShare))
-      open(breaker, nowMs);
+    else if (breaker.consecutive >= settings.consecutive || isTooMany(failed, calls)) open(breaker, nowMs);
   }
+
+  const isTooMany = (failed: number, calls: number): boolean =>
+    calls >= settings.minCalls && failed >= calls * settings.errorShare;
 
   const breakersTold = {
     skipped: 0,
@@ -131,7 +136,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
         throw isOpen(breaker, nowMs);
       }
       breaker.state = "half-open";
-      breaker.nextProbeMs = nowMs + patience * probeMs;
+      breaker.nextProbeMs = nowMs + patience * settings.probeMs;
       return true;
     },
     ended(target: Target, isProbe: boolean, verdict: Verdict, reason = "") {
@@ -150,7 +155,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       if (verdict === "ok") breakers.delete(keyOf(target));
       else {
         breaker.state = "open";
-        breaker.nextProbeMs = nowMs + probeMs;
+        breaker.nextProbeMs = nowMs + settings.probeMs;
         if (verdict === "failed") breaker.consecutive += 1;
       }
     },

@@ -27,7 +27,8 @@ interface Bulkhead {
   readonly queue: Set<(granted: boolean) => void>;
 }
 
-export function providerBulkheads({ maxWaiting, maxQueued, queueMs }: BulkheadSettings, pause: Pause): Bulkheads {
+/** @param settings read each time, because a reload changes them in place. */
+export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bulkheads {
   const bulkheads = new Map<string, Bulkhead>();
 
   async function queue(bulkhead: Bulkhead, signal: AbortSignal): Promise<void> {
@@ -41,7 +42,7 @@ export function providerBulkheads({ maxWaiting, maxQueued, queueMs }: BulkheadSe
     const giveUp = () => give(false);
     bulkhead.queue.add(give);
     signal.addEventListener("abort", giveUp, { once: true });
-    void pause(queueMs, end.signal).then(giveUp);
+    void pause(settings.queueMs, end.signal).then(giveUp);
     const granted = await promise;
     signal.removeEventListener("abort", giveUp);
     if (granted) return;
@@ -53,7 +54,7 @@ export function providerBulkheads({ maxWaiting, maxQueued, queueMs }: BulkheadSe
     told.refused += 1;
     return new GatewayError("unavailable", "too many calls wait for the model's provider", {
       code: "provider_busy",
-      retryAfterSeconds: Math.max(1, Math.ceil(queueMs / 1_000)),
+      retryAfterSeconds: Math.max(1, Math.ceil(settings.queueMs / 1_000)),
     });
   }
 
@@ -62,18 +63,19 @@ export function providerBulkheads({ maxWaiting, maxQueued, queueMs }: BulkheadSe
     enter(provider: string, signal: AbortSignal): Promise<void> | null {
       let bulkhead = bulkheads.get(provider);
       if (!bulkhead) bulkheads.set(provider, (bulkhead = { waiting: 0, queue: new Set() }));
-      if (bulkhead.waiting < maxWaiting) {
+      if (bulkhead.waiting < settings.maxWaiting) {
         bulkhead.waiting += 1;
         return null;
       }
-      if (bulkhead.queue.size >= maxQueued) throw busy();
+      if (bulkhead.queue.size >= settings.maxQueued) throw busy();
       return queue(bulkhead, signal);
     },
     leave(provider: string) {
       const bulkhead = bulkheads.get(provider);
       if (!bulkhead) return;
       const [next] = bulkhead.queue;
-      if (next) next(true);
+      // Beyond the places there are, since a reload made them fewer, none is handed on.
+      if (next && bulkhead.waiting <= settings.maxWaiting) next(true);
       else bulkhead.waiting -= 1;
     },
     list: () =>

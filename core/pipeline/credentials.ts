@@ -23,10 +23,14 @@ export interface CredentialPool {
   use(credentials: readonly Credential[]): void;
   /** `null`: not in use. */
   useOf(id: string): Readonly<CredentialUse> | null;
+  /** What its keys have done so far, for the pool that takes its place: rests are the keys' own, whoever sends them. */
+  uses(): ReadonlyMap<string, CredentialUse>;
 }
 
 export interface PoolDependencies {
   readonly slot: UpstreamProvider;
+  /** Of the pool before, by id. */
+  readonly uses?: ReadonlyMap<string, CredentialUse>;
   readonly now: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -39,10 +43,11 @@ const maxRestMs = 600_000;
 /** A key that was refused may have been revoked, or has no rights to one model: it is asked again now and then. */
 const refusedRestMs = 300_000;
 
-export function credentialPool({ slot, now, random, onRest }: PoolDependencies): CredentialPool {
+export function credentialPool({ slot, uses, now, random, onRest }: PoolDependencies): CredentialPool {
   let all: readonly Kept[] = [];
+  let inherited = uses;
   /** Until then one of them may rest; 0 spares the calls the question. */
-  let restUntilMs = 0;
+  let restUntilMs = Math.max(0, ...[...(uses?.values() ?? [])].map((use) => use.restsUntilMs));
 
   function chosen(): Kept | null {
     const [first] = all;
@@ -81,11 +86,14 @@ export function credentialPool({ slot, now, random, onRest }: PoolDependencies):
       all = credentials.map((credential) => {
         const old = before.get(credential.id);
         // Another secret has done nothing yet.
-        const use = old?.slot === credential.slot ? old.use : { requests: 0, restsUntilMs: 0, refusedWith: null };
+        const known = old?.slot === credential.slot ? old.use : inherited?.get(credential.id);
+        const use = known ?? { requests: 0, restsUntilMs: 0, refusedWith: null };
         const kept: Kept = { ...credential, use, keyed: (made) => new KeyedRequest(made, refused(kept)) };
         return kept;
       });
+      inherited = undefined;
     },
+    uses: () => new Map(all.map(({ id, use }) => [id, use])),
     useOf: (id) => all.find((kept) => kept.id === id)?.use ?? null,
   };
 }

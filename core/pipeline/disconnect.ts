@@ -14,8 +14,8 @@ const lookMs = 50;
  * Looks at all requests that wait for an answer, every 50 ms: a listener on each costs more than reading its body.
  * Returns the end.
  */
-export function watchClients(services: Services): () => void {
-  const timer = setInterval(() => lookForLeavers(services), lookMs);
+export function watchClients(services: () => Services): () => void {
+  const timer = setInterval(() => lookForLeavers(services()), lookMs);
   timer.unref();
   return () => clearInterval(timer);
 }

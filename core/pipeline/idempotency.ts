@@ -25,18 +25,22 @@ export interface Idempotency {
 
 export interface IdempotencyOptions {
   readonly answers: AnswerRepository;
+  /** Read for each call, because a reload changes them in place. */
+  readonly settings: IdempotencySettings;
   /** 32 bytes each: for what is kept, and for the names it is kept under. */
   readonly sealKey: Buffer;
   readonly nameKey: Buffer;
+  readonly logger: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+export interface IdempotencySettings {
   readonly ttlMs: number;
   /** How long a call waits for the first one with its key. */
   readonly waitMs: number;
   readonly maxAnswerBytes: number;
   readonly maxBytes: number;
   readonly maxKeys: number;
-  readonly logger: Logger;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
 }
 
 /** Of answers that are being recorded, all together. */
@@ -53,10 +57,9 @@ interface Flight {
 }
 
 export function createIdempotency(options: IdempotencyOptions): Idempotency {
-  const { answers, sealKey, nameKey, ttlMs, waitMs, maxAnswerBytes, maxBytes, maxKeys, logger, now } = options;
+  const { answers, settings, sealKey, nameKey, logger, now } = options;
   const flights = new Map<string, Flight>();
   const room: RecordingRoom = { bytes: 0, maxBytes: maxRecordingBytes };
-  const bounds = { maxKeys, maxBytes };
   const digest = (parts: readonly string[], text = ""): string =>
     createHmac("sha256", nameKey)
       .update(`${JSON.stringify(parts)}\n${text}`)
@@ -74,13 +77,23 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
     const createdMs = now();
     let isOurs = false;
     try {
-      const row = { place, accountId, callId: call.id, fingerprint, createdMs, expiresMs: createdMs + ttlMs };
-      isOurs = await answers.claim(row, bounds);
+      const row = { place, accountId, callId: call.id, fingerprint, createdMs, expiresMs: createdMs + settings.ttlMs };
+      isOurs = await answers.claim(row, settings);
     } finally {
       if (!isOurs) onEnded();
     }
     if (isOurs)
-      call.keeping = keepingOf({ call, place, key: sealKey, answers, bounds, maxAnswerBytes, room, logger, onEnded });
+      call.keeping = keepingOf({
+        call,
+        place,
+        key: sealKey,
+        answers,
+        bounds: settings,
+        maxAnswerBytes: settings.maxAnswerBytes,
+        room,
+        logger,
+        onEnded,
+      });
     return isOurs;
   }
 
@@ -111,7 +124,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
       const { dialect, operation, framing = "sse" } = call.endpoint;
       const path = call.request ? new URL(call.request.url).pathname : "";
       const fingerprint = digest([dialect.name, operation, framing, path], text);
-      const untilMs = now() + waitMs;
+      const untilMs = now() + settings.waitMs;
       for (;;) {
         const found = flights.has(place) ? null : await answers.find(place, now());
         const flight = flights.get(place);

@@ -25,6 +25,8 @@ export interface LimitRule {
 export interface LimitBook {
   /** All rules, those of the file first. */
   readonly rules: () => readonly LimitRule[];
+  /** Takes the place of those of the file, for the next call on. */
+  fix(rules: readonly LimitRule[]): void;
   /** Takes the place of those of the database, for the next call on. */
   adopt(rules: readonly LimitRule[]): void;
   /** Those that count a call with these scopes. */
@@ -51,7 +53,9 @@ interface Compiled {
   readonly isEmpty: boolean;
 }
 
-export function limitBook(fixed: readonly LimitRule[] = []): LimitBook {
+export function limitBook(ofFile: readonly LimitRule[] = []): LimitBook {
+  let fixed = ofFile;
+  let adopted: readonly LimitRule[] = [];
   let rules = fixed;
   let compiled = compile(rules);
   const met = new Map<string, Met>();
@@ -61,11 +65,19 @@ export function limitBook(fixed: readonly LimitRule[] = []): LimitBook {
     if (known) known.count += 1;
     else met.set(place, { labels: { scope: kind, measure, enforced: String(enforced) }, count: 1 });
   };
+  function renew() {
+    rules = [...fixed, ...adopted];
+    compiled = compile(rules);
+  }
   return {
     rules: () => rules,
+    fix(others) {
+      fixed = others;
+      renew();
+    },
     adopt(others) {
-      rules = [...fixed, ...others];
-      compiled = compile(rules);
+      adopted = others;
+      renew();
     },
     of: (scopes, principal) => (compiled.isEmpty ? none : collected(compiled, scopes, principal)),
     ofAddress: (address) =>

@@ -29,13 +29,20 @@ export interface OverloadOptions {
   readonly memory: Memory;
   /** Streams whose client takes nothing. */
   readonly heldStreams: () => number;
+  /** Read each time, because a reload changes them in place. */
+  readonly limits: OverloadLimits;
+  readonly collectGarbage: () => void;
+  /** New calls or streams begin or cease to be refused. */
+  readonly onChange: (reason: string | null) => void;
+}
+
+export interface OverloadLimits {
   readonly maxBufferedBytes: number;
   readonly maxLoopLagMs: number;
   /** Calls that may run at once. */
   readonly maxCalls: number;
-  readonly collectGarbage: () => void;
-  /** New calls or streams begin or cease to be refused. */
-  readonly onChange: (reason: string | null) => void;
+  /** Absent: what the machine has. */
+  readonly maxMemoryBytes?: number;
 }
 
 const mib = 1024 * 1024;
@@ -53,12 +60,10 @@ const bodyBytesPerLook = 256 * 1024;
 const crowdedSamples = 10;
 
 export function watchOverload(options: OverloadOptions): Overload {
-  const { memory, heldStreams, maxBufferedBytes, maxLoopLagMs, maxCalls, collectGarbage, onChange } = options;
-  const { limitBytes } = memory;
-  // A tenth; where that is little, so much more that the streams which have just begun find room for their buffers.
-  const reserveBytes = Math.min(Math.max(limitBytes * 0.1, Math.min(limitBytes / 6, 64 * mib)), 256 * mib);
+  const { memory, heldStreams, limits, collectGarbage, onChange } = options;
   let bodyBytes = 0;
-  let freeBytes = limitBytes;
+  let reserveBytes = 0;
+  let freeBytes = memory.limitBytes;
   /** Since memory was looked at. */
   let newStreams = 0;
   let newBodyBytes = 0;
@@ -77,7 +82,7 @@ export function watchOverload(options: OverloadOptions): Overload {
     shed: 0,
     admitCall(open: number) {
       if (overload.calls !== null) throw refusal();
-      if (open <= maxCalls) return;
+      if (open <= limits.maxCalls) return;
       crowded = crowdedSamples;
       throw refusal();
     },
@@ -91,7 +96,7 @@ export function watchOverload(options: OverloadOptions): Overload {
       const takenBytes = (bodyBytes + bytes) * bodyCopies;
       if (
         overload.calls !== null ||
-        (bodyBytes > 0 && takenBytes > Math.min(maxBufferedBytes, freeBytes - reserveBytes))
+        (bodyBytes > 0 && takenBytes > Math.min(limits.maxBufferedBytes, freeBytes - reserveBytes))
       )
         throw refusal();
       bodyBytes += bytes;
@@ -101,7 +106,7 @@ export function watchOverload(options: OverloadOptions): Overload {
     },
     sample(lagMs: number) {
       samples += 1;
-      turning = (isSlow ? lagMs < maxLoopLagMs / 2 : lagMs >= maxLoopLagMs) ? turning + 1 : 0;
+      turning = (isSlow ? lagMs < limits.maxLoopLagMs / 2 : lagMs >= limits.maxLoopLagMs) ? turning + 1 : 0;
       if (turning >= lastingSamples) {
         isSlow = !isSlow;
         turning = 0;
@@ -117,6 +122,9 @@ export function watchOverload(options: OverloadOptions): Overload {
   };
 
   function look() {
+    const limitBytes = Math.min(memory.limitBytes, limits.maxMemoryBytes ?? Infinity);
+    // A tenth; where that is little, so much more that the streams which have just begun find room for their buffers.
+    reserveBytes = Math.min(Math.max(limitBytes * 0.1, Math.min(limitBytes / 6, 64 * mib)), 256 * mib);
     freeBytes = limitBytes - memory.usedBytes();
     newStreams = 0;
     newBodyBytes = 0;
@@ -124,7 +132,7 @@ export function watchOverload(options: OverloadOptions): Overload {
     overload.calls = isFull ? "memory is almost used up" : isSlow ? "the event loop is too far behind" : null;
     overload.streams =
       overload.calls ??
-      (heldStreams() * heldStreamBytes >= maxBufferedBytes ? "clients do not read the streams they have" : null);
+      (heldStreams() * heldStreamBytes >= limits.maxBufferedBytes ? "clients do not read the streams they have" : null);
   }
 
   function refusal(): GatewayError {

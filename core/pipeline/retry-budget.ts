@@ -18,19 +18,20 @@ const atStart = 10;
 const most = 100;
 const alwaysEveryMs = 1_000;
 
-export function retryBudget(share: number, now: () => number): RetryBudget {
-  let left = share > 0 ? atStart : 0;
+/** @param shareNow asked each time, because a reload changes it. */
+export function retryBudget(shareNow: () => number, now: () => number): RetryBudget {
+  let left = shareNow() > 0 ? atStart : 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   const budget = {
     taken: 0,
     denied: 0,
     called() {
-      if (left < most) left += share;
+      if (left < most) left += shareNow();
     },
     take() {
       const nowMs = now();
       if (left >= 1) left -= 1;
-      else if (share === 0 || nowMs - lastMs < alwaysEveryMs) {
+      else if (shareNow() === 0 || nowMs - lastMs < alwaysEveryMs) {
         budget.denied += 1;
         return false;
       }

@@ -6,6 +6,7 @@ import type { Database } from "../storage/database.ts";
 import type { Breakers } from "./breaker.ts";
 import type { Bulkheads } from "./bulkhead.ts";
 import type { Call } from "./call.ts";
+import type { InUse } from "./in-use.ts";
 import type { LimitBook } from "./limit-book.ts";
 import type { Idempotency } from "./idempotency.ts";
 import type { ContentLog } from "./content/log.ts";
@@ -21,7 +22,10 @@ import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 import type { Vault } from "./vault.ts";
 import type { Watch } from "./watch.ts";
 
-/** What the stages work with. Made once at start; nothing in it belongs to a single call. */
+/**
+ * What the stages work with, of one config: a call keeps those it began with, and after a reload the next gets others.
+ * What lasts as long as the process is the same in all of them.
+ */
 export interface Services {
   readonly database: Database;
   readonly providers: ReadonlyMap<string, Provider>;
@@ -62,7 +66,9 @@ export interface Services {
   readonly pause: Pause;
   /** Set when the process drains: no new call is admitted. */
   readonly draining: { value: boolean };
-  /** Calls in flight. */
+  /** Who works with these services. */
+  readonly inUse: InUse;
+  /** Calls in flight, of this config and those before it. */
   readonly open: Set<Call>;
   /** Those of them whose client has left. */
   readonly drains: Set<Call>;

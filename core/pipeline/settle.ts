@@ -11,6 +11,7 @@ import { leaveLists } from "./disconnect.ts";
 import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
+import type { InUse } from "./in-use.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
@@ -302,7 +303,17 @@ const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
   timings: call.timings,
 });
 
-/** Observers fail open: what they throw, or that they hang, is logged and changes nothing. */
+/** Until then the observer is in use. */
+async function heard(told: Promise<void>, inUse: InUse): Promise<void> {
+  inUse.enter();
+  try {
+    await within(observerTimeoutMs, () => told);
+  } finally {
+    inUse.leave();
+  }
+}
+
+/** Observers fail open: what they throw, or that they hang, is logged and changes nothing. The last that a call does. */
 function tellObservers(record: CallRecord, services: Services) {
   for (const { name, slot } of services.observers) {
     const failed = (error: unknown) =>
@@ -312,9 +323,10 @@ function tellObservers(record: CallRecord, services: Services) {
       const told = slot.callEnded?.(record);
       const tookMs = performance.now() - startedMs;
       if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
-      if (told instanceof Promise) void within(observerTimeoutMs, () => told).catch(failed);
+      if (told instanceof Promise) void heard(told, services.inUse).catch(failed);
     } catch (error) {
       failed(error);
     }
   }
+  services.inUse.leave();
 }

@@ -13,6 +13,8 @@ export interface Host {
   readonly now: () => number;
   /** Milliseconds of a clock that never steps, for `rate-limit`. */
   readonly elapsed: () => number;
+  /** One object an instance, for `rate-limit`: what is counted goes on when a reload changes its options. */
+  readonly lasting?: (instance: string) => object;
   /** The keys in the database, for `auth`. */
   readonly keys: (database: Database) => KeyLookup;
   /** Which models have a name, for `observer`. Asked only when all plugins are set up. */
@@ -58,7 +60,7 @@ export function pluginContext(
   if (kind === "auth")
     return { ...context, keys: host.keys(database), accounts: { find: (word) => database.accounts.idOf(word) } };
   if (kind === "observer") return { ...context, named: host.named };
-  if (kind === "rate-limit") return { ...context, elapsed: host.elapsed };
+  if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: host.lasting?.(name) ?? {} };
   if (kind === "billing") return { ...context, prices };
   return context;
 }

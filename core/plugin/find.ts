@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { didYouMean } from "../config/nearest.ts";
 import { reasonOf } from "../config/problem.ts";
-import { missingModuleHint, provideModule, resolvePackage } from "../runtime/plugin-module.ts";
+import { missingModuleHint, moduleOf, provideModule, resolvePackage } from "../runtime/plugin-module.ts";
 import * as pluginModule from "./plugin.ts";
 import type { Kind, Plugin } from "./plugin.ts";
 import { pluginTrouble } from "./shape.ts";
@@ -46,7 +45,7 @@ function sourceOf(
   if (/^\.{0,2}\//.test(use)) {
     const path = resolve(directory, use);
     if (!existsSync(path)) throw new Error("no such file");
-    return { origin: "file", load: () => import(pathToFileURL(path).href) };
+    return { origin: "file", load: () => import(moduleOf(path)) };
   }
   const name = use.replace(/^npm:/, "");
   const url = packageUrl(name, directory);

@@ -10,6 +10,7 @@ import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Database } from "../storage/database.ts";
 import type { Claim, Hold, Limits, RateLimiter } from "./limits.ts";
 import type { Receiver } from "./events.ts";
+import type { Probed } from "./probed.ts";
 import type { BookEntry, ModelFacts, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
 /**
@@ -83,7 +84,7 @@ export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
   /** Schema of the options, a closed object: checked and defaulted before `setup`. Also the docs and the form. */
   readonly config: C;
   /** Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up. */
-  setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K]>;
+  setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K] & Probed>;
 }
 export const definePlugin = <K extends Kind, C extends TSchema>(plugin: Plugin<K, C>): Plugin<K, C> => plugin;
 
@@ -102,7 +103,7 @@ export interface Context {
   readonly fetch: (request: Request) => Promise<Response>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Runs at shutdown, last registered first; also when this or a later `setup` throws. */
+  /** Runs when nothing uses the instance any more, last registered first; also when this or a later `setup` throws. */
   onDispose(cleanup: () => Awaitable<void>): void;
 }
 export interface Contexts {
@@ -111,8 +112,8 @@ export interface Contexts {
   provider: Context;
   /** `keys` looks up the keys that core keeps, `accounts` its accounts. */
   auth: Context & { readonly keys: KeyLookup; readonly accounts: AccountLookup };
-  /** `elapsed` is a clock in ms that never steps, whatever the operator or NTP does to `now`; only differences mean something. */
-  "rate-limit": Context & { readonly elapsed: () => number };
+  /** `elapsed` is a clock in ms that never steps, whatever the operator or NTP does to `now`; only differences mean something. `lasting`: the same for the instance over reloads, to keep counters by in a WeakMap. */
+  "rate-limit": Context & { readonly elapsed: () => number; readonly lasting: object };
   /** `prices` are the rows of the file's `prices:` section, in file order. */
   billing: Context & { readonly prices: readonly PriceRow[] };
   guardrail: Context;

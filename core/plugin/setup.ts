@@ -1,14 +1,15 @@
+import { isDeepStrictEqual } from "node:util";
 import type { TSchema } from "@sinclair/typebox";
 import type { LoadedConfig } from "../config/config.ts";
 import { reasonOf } from "../config/problem.ts";
 import type { Database } from "../storage/database.ts";
-import { createCleanups } from "./cleanups.ts";
+import { type Cleanups, createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
 import { describeInstance, type ResolvedPlugin } from "./load.ts";
-import type { Awaitable, Contexts, Kind, Provider } from "./plugin.ts";
-import { isProvider, isStorage, needs } from "./shape.ts";
+import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
+import { canProbe, isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
 
 /** Everything the config named, set up. */
@@ -16,8 +17,23 @@ export interface Plugins extends Slots {
   readonly database: Database;
   readonly instances: readonly InstanceFacts[];
   readonly upstreams: readonly UpstreamAccount[];
-  /** Last set up first, the database last of all. Logs what fails and goes on; a second call does nothing. */
+  /** What a later config may keep, in the order of `setup`. */
+  readonly held: readonly HeldPlugin[];
+  /**
+   * Last set up first, the database last of all; what another config has kept stays. Logs what fails and goes on; a second
+   * call does nothing.
+   */
   dispose(): Promise<void>;
+}
+/** A plugin that was set up, and how many configs hold it. */
+export interface HeldPlugin {
+  readonly plugin: ResolvedPlugin;
+  readonly slot: unknown;
+  readonly upstream: UpstreamAccount | null;
+  readonly cleanups: Cleanups;
+  /** The rows of `prices:` that its `setup` saw. */
+  readonly prices: readonly PriceRow[];
+  holders: number;
 }
 /** A `provider` instance, as stored keys may be used in it. */
 export interface UpstreamAccount {
@@ -50,52 +66,112 @@ export class SetupError extends Error {
   override readonly name = "SetupError";
 }
 
-/** Sets up all plugins in order, or disposes those it had and throws `SetupError`. */
+/** What a reload builds upon: the plugins in use, of which the storage and those that are the same are kept. */
+export interface Before {
+  readonly plugins: Plugins;
+  readonly database: Database;
+}
+
+/**
+ * Sets up all plugins in order, or disposes those it had and throws `SetupError`. With `before`, what has the same plugin
+ * and options is kept as it is, and the storage always; what is new must pass its own `probe`.
+ */
 export async function setupPlugins(
   loaded: LoadedConfig,
   resolved: readonly ResolvedPlugin[],
   host: Host,
+  before: Before | null = null,
 ): Promise<Plugins> {
-  const cleanups = createCleanups(host.logger);
-  const deadlineMs = host.deadlineMs ?? 10_000;
-  const partsOf = (plugin: ResolvedPlugin) => ({
-    kind: plugin.kind,
-    name: plugin.name,
-    options: plugin.options,
-    host,
-    onDispose: (run: () => Awaitable<void>) => cleanups.add(plugin, run, deadlineMs),
-  });
-  const setUp = (plugin: ResolvedPlugin, context: Contexts[Kind]): Promise<unknown> =>
-    named(plugin, loaded, "setup", () => within(deadlineMs, () => plugin.plugin.setup(plugin.options, context)));
+  const held: HeldPlugin[] = [];
+  const { prices } = loaded.config;
+  try {
+    const [storage, ...others] = resolved;
+    if (storage === undefined) throw new SetupError("no storage");
+    const database = before?.database ?? (await open(storage));
+    if (before) hold(before.plugins.held[0]);
+    const { put, slots } = collectSlots();
+    for (const plugin of others) {
+      const kept = before?.plugins.held.find((one) => isSame(one, plugin, prices));
+      const one = kept ? hold(kept) : await added(plugin, database);
+      if (!put(plugin, one.slot)) throw lacking(plugin);
+    }
+    return {
+      ...slots(),
+      database,
+      instances: held.map(({ plugin }) => factsOf(plugin)),
+      upstreams: held.flatMap(({ upstream }) => upstream ?? []),
+      held,
+      dispose: () => letGo(held),
+    };
+  } catch (error) {
+    await letGo(held);
+    throw error;
+  }
 
-  const open = async (plugin: ResolvedPlugin): Promise<Database> => {
-    const storage = await setUp(plugin, storageContext(partsOf(plugin)));
+  function hold<Held extends HeldPlugin | undefined>(one: Held): Held {
+    if (one) {
+      one.holders += 1;
+      held.push(one);
+    }
+    return one;
+  }
+
+  async function open(plugin: ResolvedPlugin): Promise<Database> {
+    const { cleanups, parts, setUp } = workOn(plugin, loaded, host);
+    const one = { plugin, slot: null, upstream: null, cleanups, prices, holders: 0 };
+    hold(one);
+    const storage = await setUp(plugin, storageContext(parts));
     if (!isStorage(storage)) throw lacking(plugin);
     // Without a deadline, like `close`: the upgrade of a big database takes as long as it takes.
     const database = await named(plugin, loaded, "open", () => storage.open());
     cleanups.add(plugin, () => database.close(), null);
     return database;
-  };
+  }
 
-  try {
-    const [storage, ...others] = resolved;
-    if (storage === undefined) throw new SetupError("no storage");
-    const database = await open(storage);
-    const { put, slots } = collectSlots();
-    const upstreams: UpstreamAccount[] = [];
-    for (const plugin of others) {
-      const context = pluginContext(partsOf(plugin), database, loaded.config.prices);
-      const slot = await setUp(plugin, context);
-      if (!put(plugin, slot)) throw lacking(plugin);
-      if (plugin.kind === "provider" && isProvider(slot))
-        upstreams.push(accountOf(plugin, slot, (again) => setUp(again, context)));
-    }
-    return { ...slots(), database, instances: resolved.map(factsOf), upstreams, dispose: cleanups.run };
-  } catch (error) {
-    await cleanups.run();
-    throw error;
+  async function added(plugin: ResolvedPlugin, database: Database): Promise<HeldPlugin> {
+    const { cleanups, parts, setUp, deadlineMs } = workOn(plugin, loaded, host);
+    const context = pluginContext(parts, database, prices);
+    const failing: HeldPlugin = { plugin, slot: null, upstream: null, cleanups, prices, holders: 1 };
+    held.push(failing);
+    const slot = await setUp(plugin, context);
+    if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
+    const upstream =
+      plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, (again) => setUp(again, context)) : null;
+    const one = { ...failing, slot, upstream };
+    held[held.length - 1] = one;
+    return one;
   }
 }
+
+/** What one plugin is set up with, and cleaned up by. */
+function workOn(plugin: ResolvedPlugin, loaded: LoadedConfig, host: Host) {
+  const cleanups = createCleanups(host.logger);
+  const deadlineMs = host.deadlineMs ?? 10_000;
+  const { kind, name, options } = plugin;
+  const onDispose = (run: () => Awaitable<void>) => cleanups.add(plugin, run, deadlineMs);
+  return {
+    cleanups,
+    deadlineMs,
+    parts: { kind, name, options, host, onDispose },
+    setUp: (one: ResolvedPlugin, context: Contexts[Kind]): Promise<unknown> =>
+      named(one, loaded, "setup", () => within(deadlineMs, () => one.plugin.setup(one.options, context))),
+  };
+}
+
+async function letGo(held: HeldPlugin[]): Promise<void> {
+  for (let one = held.pop(); one !== undefined; one = held.pop()) {
+    one.holders -= 1;
+    if (one.holders === 0) await one.cleanups.run();
+  }
+}
+
+/** A changed file is another plugin object; only `billing` sees the prices. */
+const isSame = (held: HeldPlugin, plugin: ResolvedPlugin, prices: readonly PriceRow[]): boolean =>
+  held.plugin.kind === plugin.kind &&
+  held.plugin.name === plugin.name &&
+  held.plugin.plugin === plugin.plugin &&
+  isDeepStrictEqual(held.plugin.options, plugin.options) &&
+  (plugin.kind !== "billing" || isDeepStrictEqual(held.prices, prices));
 
 function accountOf(
   plugin: ResolvedPlugin,

@@ -51,6 +51,7 @@ export const isObserver = (slot: unknown): slot is Observer => {
   if (receiver === undefined) return has(slot, "callEnded");
   return has(receiver, "deliver") && isNonEmptyList(property(receiver, "events"));
 };
+export const canProbe = (slot: unknown): slot is { probe(): unknown } => has(slot, "probe");
 
 const has = (slot: unknown, method: string): boolean => typeof property(slot, method) === "function";
 

@@ -1,8 +1,27 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const provided = new Set<string>();
+/** What was imported of each file, and how often it was another one since. */
+const imported = new Map<string, { readonly hash: string; readonly version: number }>();
+
+/**
+ * What to import for the file as it is now: runtimes keep what they have once imported, by its name. What it imports
+ * itself stays as it was, and so does the memory of each version.
+ */
+export function moduleOf(path: string): string {
+  const hash = createHash("sha256").update(readFileSync(path)).digest("hex");
+  const known = imported.get(path);
+  const version = known === undefined ? 0 : known.version + (known.hash === hash ? 0 : 1);
+  imported.set(path, { hash, version });
+  const { href } = pathToFileURL(path);
+  if (version === 0) return href;
+  // Bun gives the old module for a file URL with another query, and the new one for a path with it.
+  return typeof Bun === "undefined" ? `${href}?v=${version}` : `${path}?v=${version}`;
+}
 
 /**
  * Makes `import … from name` mean `exports` in files outside this package, which have no node_modules. Under Deno, which

@@ -39,13 +39,18 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  setup: ({ scope, enforce, ...options }, { now, elapsed }): RateLimiter => {
+  setup: ({ scope, enforce, ...options }, { now, elapsed, lasting }): RateLimiter => {
     const limits: Limits = Object.fromEntries(
       limitFields.flatMap(({ name }) => (options[name] === undefined ? [] : [[name, options[name]]])),
     );
-    return { own: { scope, limits, enforce }, ...tokenBucket({ now, elapsed }) };
+    const counters = counted.get(lasting) ?? new Map<string, Counter>();
+    counted.set(lasting, counters);
+    return { own: { scope, limits, enforce }, ...tokenBucket({ now, elapsed }, counters) };
   },
 });
+
+/** A reload that changes the limits changes nothing of what was used of them, nor of the calls that run. */
+const counted = new WeakMap<object, Map<string, Counter>>();
 
 export interface Clocks {
   /** Epoch ms: for what clients read. */

@@ -23,7 +23,7 @@ const expected: Readonly<Record<Permission, string>> = {
   "calls.read": "owner admin viewer",
   "calls.read.own": "owner admin viewer member",
   "config.read": "owner admin viewer, whole",
-  "config.write": "owner admin, whole",
+  "config.write": "owner, whole",
   "content.read": "owner admin",
   "content.write": "owner admin",
   "credentials.read": "owner admin viewer, whole",

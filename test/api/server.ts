@@ -1,11 +1,13 @@
 import type { ContentAccess } from "../../core/api/content.ts";
+import { fakeConfig } from "../support/fake-config.ts";
 import { aReceiver, fakeOutbox } from "../support/fake-outbox.ts";
-import { credentialService } from "../../core/api/credential-service.ts";
+import { credentialParts } from "../../core/api/credential-service.ts";
 import { keyRing } from "../../core/runtime/seal.ts";
 import { peopleParts } from "../../core/api/people-parts.ts";
 import { createEgress } from "../../core/runtime/egress.ts";
 import { adminOf } from "../../core/identity/admin.ts";
 import { type Holder, operator } from "../../core/identity/policy.ts";
+import { createSessions } from "../../core/identity/sessions.ts";
 import { createRequestAudit } from "../../core/identity/request-audit.ts";
 import type { Sessions } from "../../core/identity/sessions.ts";
 import { keysOf } from "../../core/identity/keys.ts";
@@ -72,15 +74,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
     });
     const auth = [{ name: "api-key", slot: { authenticate: keys.find } }];
     const services = { ...bench.services, auth };
-    const { service: credentials } = await credentialService({
-      accounts: Object.entries(options.providers ?? {}).map(([name, slot]) => ({
-        name,
-        plugin: name,
-        slot,
-        baseUrl: null,
-        apiKey: null,
-        withKey: null,
-      })),
+    const { service: credentials, prepare } = credentialParts({
       repository: database.credentials,
       ring: keyRing(Buffer.alloc(32, 3), []),
       logger: services.logger,
@@ -88,12 +82,24 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       newId: anId,
       random: () => 0,
     });
+    const prepared = await prepare(
+      Object.entries(options.providers ?? {}).map(([name, slot]) => ({
+        name,
+        plugin: name,
+        slot,
+        baseUrl: null,
+        apiKey: null,
+        withKey: null,
+      })),
+    );
+    prepared.adopt();
     const admin = adminOf(database.settings, adminToken);
     const publicUrl = "http://gateway.test";
     const requestAudit = createRequestAudit(database.audit, { logger: services.logger, now: clock.now });
     const holders = new Map<string, Holder>();
     const people = peopleParts({
       database,
+      sessions: createSessions(database.sessions, clock.now),
       login: { passwords: true, oidc: {} },
       egress: createEgress({ allow: [], now: clock.now }),
       keyOf: () => Buffer.alloc(32, 2),
@@ -110,12 +116,14 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       admin,
       credentials,
       content,
+      config: fakeConfig(),
       outbox: {
         ...fakeOutbox({ receivers: [aReceiver()] }),
         test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined),
       },
       requestAudit,
       people,
+      fileLimits: services.limits.rules(),
       enforces,
       severalIssuers: false,
       publicUrl,

@@ -56,6 +56,7 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "account.change",
   }),
   "DELETE /api/accounts/:id": async () => ({ path: `/api/accounts/${await anAccount()}`, action: "account.remove" }),
+  "POST /api/config/reload": () => ({ path: "/api/config/reload", action: "request.done" }),
   "POST /api/budgets": () => ({
     path: "/api/budgets",
     body: { scope: { kind: "global" }, usd: 1_000, window: "day" },

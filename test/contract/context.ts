@@ -45,6 +45,7 @@ export function fakeContext(
     storage: memoryNamespace(clock.now),
     now: clock.now,
     elapsed: clock.now,
+    lasting: {},
     fetch(request) {
       fetched.push(request);
       return Promise.reject(new Error("no network in tests"));

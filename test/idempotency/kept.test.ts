@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { type Call, openCall } from "../../core/pipeline/call.ts";
-import { createIdempotency, type IdempotencyOptions } from "../../core/pipeline/idempotency.ts";
+import { createIdempotency, type IdempotencySettings } from "../../core/pipeline/idempotency.ts";
 import { dialects } from "../../core/dialects/index.ts";
 import type { Database } from "../../core/storage/database.ts";
 import { fakeClock } from "../contract/context.ts";
@@ -33,21 +33,28 @@ interface Asking {
   readonly text: string;
 }
 
-async function world(more: Partial<IdempotencyOptions> = {}, path = folder.file()): Promise<World> {
+type Changed = Partial<IdempotencySettings> & { readonly sealKey?: Buffer };
+
+async function world(
+  { sealKey = Buffer.alloc(32, 1), ...settings }: Changed = {},
+  path = folder.file(),
+): Promise<World> {
   const clock = fakeClock();
   const database = await openAt(path, clock.now);
   const idempotency = createIdempotency({
     answers: database.answers,
-    sealKey: Buffer.alloc(32, 1),
+    sealKey,
     nameKey: Buffer.alloc(32, 2),
-    ttlMs: 86_400_000,
-    waitMs: 50,
-    maxAnswerBytes: 10_000,
-    maxBytes: 100_000,
-    maxKeys: 1_000,
+    settings: {
+      ttlMs: 86_400_000,
+      waitMs: 50,
+      maxAnswerBytes: 10_000,
+      maxBytes: 100_000,
+      maxKeys: 1_000,
+      ...settings,
+    },
     logger,
     now: clock.now,
-    ...more,
   });
   const begin: World["begin"] = async (key, { text = "{}", ...who } = {}) => {
     const request = new Request("http://here/v1/chat/completions", { method: "POST" });

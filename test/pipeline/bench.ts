@@ -3,6 +3,7 @@ import { GatewayError, type Biller, type Principal, type Provider, type Usage } 
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { targetBreakers } from "../../core/pipeline/breaker.ts";
 import { providerBulkheads } from "../../core/pipeline/bulkhead.ts";
+import { InUse } from "../../core/pipeline/in-use.ts";
 import { limitBook } from "../../core/pipeline/limit-book.ts";
 import { modelTable } from "../../core/pipeline/models.ts";
 import { pause } from "../../core/pipeline/pause.ts";
@@ -92,7 +93,8 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     ratios: learnedRatios(),
     tokenizer: options.tokenizer ?? { count: () => Promise.reject(new Error("no tokenizer in these tests")) },
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
-    retries: retryBudget(1, clock.now),
+    inUse: new InUse(),
+    retries: retryBudget(() => 1, clock.now),
     breakers: targetBreakers(
       { enabled: true, consecutive: 10, errorShare: 0.5, minCalls: 20, windowMs: 10_000, probeMs: 1_000 },
       clock.now,
@@ -157,9 +159,7 @@ const calmOverload = () =>
   watchOverload({
     memory: { limitBytes: 1e12, usedBytes: () => 0 },
     heldStreams: () => 0,
-    maxBufferedBytes: 1e9,
-    maxLoopLagMs: 1e6,
-    maxCalls: 1e6,
+    limits: { maxBufferedBytes: 1e9, maxLoopLagMs: 1e6, maxCalls: 1e6 },
     collectGarbage: () => {},
     onChange: () => {},
   });

@@ -17,9 +17,7 @@ beforeEach(() => {
 const options = {
   memory: { limitBytes: 1_000 * mib, usedBytes: () => used },
   heldStreams: () => held,
-  maxBufferedBytes: 30 * mib,
-  maxLoopLagMs: 500,
-  maxCalls: 100,
+  limits: { maxBufferedBytes: 30 * mib, maxLoopLagMs: 500, maxCalls: 100 },
   collectGarbage: () => void collected++,
   onChange: (reason: string | null) => void changes.push(reason),
 };

@@ -134,7 +134,7 @@ describe("the budget for retries", () => {
         fc.integer({ min: 200, max: 1_000 }),
         (share, perSecond) => {
           const clock = fakeClock();
-          const budget = retryBudget(share, clock.now);
+          const budget = retryBudget(() => share, clock.now);
           const calls = perSecond * 10;
           let taken = 0;
           for (let at = 0; at < calls; at++) {
@@ -152,7 +152,7 @@ describe("the budget for retries", () => {
 
   test("good times are saved up for a bounded burst", () => {
     const clock = fakeClock();
-    const budget = retryBudget(0.2, clock.now);
+    const budget = retryBudget(() => 0.2, clock.now);
     for (let at = 0; at < 10_000; at++) budget.called();
     let burst = 0;
     while (budget.take()) burst += 1;
@@ -161,7 +161,7 @@ describe("the budget for retries", () => {
 
   test("with few calls one a second is always there; with a share of 0 none ever is", () => {
     const clock = fakeClock();
-    const [few, none] = [retryBudget(0.01, clock.now), retryBudget(0, clock.now)];
+    const [few, none] = [retryBudget(() => 0.01, clock.now), retryBudget(() => 0, clock.now)];
     while (few.take());
     clock.advance(1_000);
     expect([few.take(), few.take()]).toEqual([true, false]);

@@ -81,7 +81,7 @@ test("a process that serves renews its lease, sweeps again and again, and says w
   const open = new Set([{ id: "live" } as Call]);
   const stop = await sweepRegularly({
     open,
-    policy: "full",
+    policy: () => "full",
     logger,
     now: () => nowMs++,
     everyMs: 1,

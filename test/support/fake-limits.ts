@@ -26,7 +26,8 @@ export function fakeLimits(
   };
   return limitService({
     database: { ...database, limits },
-    book: limitBook(fileRules([])),
+    book: limitBook(),
+    fixed: fileRules([]),
     limiters: [{ name: "token-bucket", slot: tokenBucket({ now, elapsed: now }) }],
     now,
     newId: () => crypto.randomUUID(),

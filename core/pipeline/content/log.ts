@@ -50,16 +50,21 @@ export interface ContentLogOptions {
   readonly repository: ContentRepository;
   /** 32 bytes. */
   readonly key: Buffer;
-  readonly patterns: readonly OwnPattern[];
-  /** Of each side, in UTF-8 bytes. */
-  readonly maxBytes: number;
-  readonly maxTotalBytes: number;
-  readonly ttlMs: number;
+  /** Read each time, because a reload changes them in place. */
+  readonly settings: ContentSettings;
   readonly logger: Logger;
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** Of all that waits to be looked through or written, in UTF-16 units or bytes; beyond it, calls are not kept. */
   readonly maxHeld?: number;
+}
+
+export interface ContentSettings {
+  readonly patterns: readonly OwnPattern[];
+  /** Of each side, in UTF-8 bytes. */
+  readonly maxBytes: number;
+  readonly maxTotalBytes: number;
+  readonly ttlMs: number;
 }
 
 /** A turn of the event loop ends after this much of looking through texts. */
@@ -68,13 +73,19 @@ const defaultMaxHeld = 96 * 1_024 * 1_024;
 const closeTimeoutMs = 2_000;
 
 export function createContentLog(options: ContentLogOptions): ContentLog {
-  const { repository, key, maxBytes, maxTotalBytes, ttlMs, logger, now, maxHeld = defaultMaxHeld } = options;
-  const sideOptions = { maxBytes, redact: redactorOf(options.patterns) };
+  const { repository, key, settings, logger, now, maxHeld = defaultMaxHeld } = options;
+  let redacting = { patterns: settings.patterns, redact: redactorOf(settings.patterns) };
   const counts = { stored: 0, failed: 0, skipped: 0 };
   const chores: (() => void)[] = [];
   const writes = new Set<Promise<void>>();
   let held = 0;
   let turn: NodeJS.Immediate | null = null;
+
+  function sideOptions() {
+    const { patterns, maxBytes } = settings;
+    if (patterns !== redacting.patterns) redacting = { patterns, redact: redactorOf(patterns) };
+    return { maxBytes, redact: redacting.redact };
+  }
 
   function failed(error: unknown) {
     counts.failed += 1;
@@ -113,7 +124,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
       createdMs,
       sealed: sealed(key, placeOf(callId), JSON.stringify({ request, answer } satisfies Sides)),
     };
-    const written = Promise.try(() => repository.write(content, maxTotalBytes)).then(
+    const written = Promise.try(() => repository.write(content, settings.maxTotalBytes)).then(
       () => void (counts.stored += 1),
       failed,
     );
@@ -140,7 +151,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
 
       const side = (json: string): ContentSide => {
         const whole = call.endpoint.dialect.traits.textInPieces === true ? withWholeTexts(json) : json;
-        return jsonSide(whole, Buffer.byteLength(json), sideOptions);
+        return jsonSide(whole, Buffer.byteLength(json), sideOptions());
       };
       const keep = (size: number) => {
         own += size;
@@ -160,7 +171,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
           if (isLost) return;
           later(piece.byteLength, () => {
             const { dialect, framing = "sse" } = call.endpoint;
-            stream ??= new StreamText(dialect, framing, collectedUnits(maxBytes));
+            stream ??= new StreamText(dialect, framing, collectedUnits(settings.maxBytes));
             keep(stream.take(piece));
           });
         },
@@ -171,7 +182,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
             held -= own;
             if (isLost) counts.skipped += 1;
             if (isLost || request === null) return;
-            if (stream !== null) answer = streamSide(stream, sideOptions);
+            if (stream !== null) answer = streamSide(stream, sideOptions());
             write(call, request, answer);
           });
         },
@@ -179,7 +190,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
     },
     async read(callId) {
       const row = await repository.read(callId);
-      const expiresMs = (row?.createdMs ?? 0) + ttlMs;
+      const expiresMs = (row?.createdMs ?? 0) + settings.ttlMs;
       if (row === null || expiresMs <= now()) return null;
       const plain = opened(key, placeOf(callId), row.sealed);
       if (plain === null) {
@@ -196,7 +207,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
       return removed;
     },
     async sweep() {
-      while ((await repository.remove({ beforeMs: now() - ttlMs + 1 })) > 0);
+      while ((await repository.remove({ beforeMs: now() - settings.ttlMs + 1 })) > 0);
     },
     async close() {
       if (turn !== null) clearImmediate(turn);

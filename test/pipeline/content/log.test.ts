@@ -12,20 +12,21 @@ const newBench = benches();
 const key = Buffer.alloc(32, 7);
 const hourMs = 3_600_000;
 
-async function world(changed: Partial<ContentLogOptions> = {}) {
+const usual = { patterns: [], maxBytes: 4_096, maxTotalBytes: 1_000_000, ttlMs: 24 * hourMs };
+
+type Changed = Partial<ContentLogOptions["settings"] & Pick<ContentLogOptions, "repository" | "maxHeld">>;
+
+async function world({ repository, maxHeld, ...settings }: Changed = {}) {
   const bench = await newBench();
   const { database, services, clock, logged } = bench;
   await database.accounts.change("default", { content: "on" });
   const log = createContentLog({
-    repository: database.content,
+    repository: repository ?? database.content,
     key,
-    patterns: [],
-    maxBytes: 4_096,
-    maxTotalBytes: 1_000_000,
-    ttlMs: 24 * hourMs,
+    settings: { ...usual, ...settings },
     logger: services.logger,
     now: clock.now,
-    ...changed,
+    ...(maxHeld !== undefined && { maxHeld }),
   });
   const dialect: Dialect | undefined = dialects.get("openai-chat");
   if (!dialect) throw new Error("no openai-chat");

@@ -1,0 +1,38 @@
+import { GatewayError } from "../chat/error.ts";
+import type { ConfigService, ConfigState } from "./config-service.ts";
+import type { ApiRoute } from "./route.ts";
+
+export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
+  {
+    method: "GET",
+    path: "/api/config",
+    permission: "config.read",
+    summary:
+      "The config that is in use: its file, since when, and what the latest reload came to. Calls that began before a reload go on with the config of then; `callsBefore` counts them.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async () => shown(config.state()),
+  },
+  {
+    method: "POST",
+    path: "/api/config/reload",
+    permission: "config.write",
+    summary:
+      "Read the config file again, and put it into use at once if all of it is right; else nothing changes, and the answer says what is wrong. `needsRestart` names what only a restart brings.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer({ actor }) {
+      const outcome = await config.reload(actor.name);
+      if (outcome.ok) return outcome;
+      throw new GatewayError("invalid-request", outcome.problems.join("\n"), { code: "config_invalid" });
+    },
+  },
+];
+
+const shown = ({ loadedMs, lastReload, ...state }: ConfigState) => ({
+  ...state,
+  loadedAt: loadedMs,
+  lastReload: lastReload && { ...lastReload, atMs: undefined, at: lastReload.atMs },
+});

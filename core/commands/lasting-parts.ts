@@ -1,0 +1,69 @@
+import type { CredentialParts } from "../api/credential-service.ts";
+import { type Admin, adminOf } from "../identity/admin.ts";
+import { createRequestAudit, type RequestAudit } from "../identity/request-audit.ts";
+import { createSessions, type Sessions } from "../identity/sessions.ts";
+import { type LiveOutbox, liveOutbox } from "../outbox/live.ts";
+import type { Plugins } from "../plugin/setup.ts";
+import type { Database } from "../storage/database.ts";
+import { type LastingServices, lastingServices } from "./call-services.ts";
+import { declareKeys } from "./declared-keys.ts";
+import { storedCredentials } from "./credentials.ts";
+import type { ProcessParts } from "./process-parts.ts";
+import type { Wanted } from "./wanted.ts";
+
+/** What there is once the database is open, and lasts as long as the process. */
+export interface LastingParts {
+  readonly parts: ProcessParts;
+  readonly database: Database;
+  readonly services: LastingServices;
+  readonly credentials: CredentialParts;
+  readonly outbox: LiveOutbox;
+  readonly requestAudit: RequestAudit;
+  readonly sessions: Sessions;
+  readonly admin: Admin;
+}
+
+export async function lastingParts(
+  parts: ProcessParts,
+  { database, observer }: Plugins,
+  { loaded }: Wanted,
+): Promise<LastingParts> {
+  const { logger, now, newId, env } = parts;
+  return {
+    parts,
+    database,
+    services: await lastingServices({
+      ...parts,
+      database,
+      keepOpen: (request) => parts.listening?.keepOpen(request),
+      closeIdle: (request) => parts.listening?.closeIdle(request),
+    }),
+    credentials: storedCredentials(database, parts.secret, parts),
+    outbox: await liveOutbox({
+      observers: observer,
+      outbox: database.outbox,
+      logger,
+      now,
+      random: Math.random,
+      newId,
+      mask: (text) => loaded.source.mask(text),
+    }),
+    requestAudit: createRequestAudit(database.audit, { logger, now }),
+    sessions: createSessions(database.sessions, now),
+    admin: adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN),
+  };
+}
+
+/** Makes the keys that the file names. Throws `ConfigError`, and has changed nothing then. */
+export const declareFileKeys = (
+  { config: { keys }, source }: Wanted["loaded"],
+  { parts: { keysFor, now, newId }, database }: Pick<LastingParts, "parts" | "database">,
+): Promise<void> =>
+  declareKeys(keys, {
+    repository: database.keys,
+    accountOf: (word) => database.accounts.idOf(word),
+    keys: keysFor(database.keys),
+    source,
+    now,
+    newId,
+  });

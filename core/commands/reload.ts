@@ -1,0 +1,165 @@
+import { isDeepStrictEqual } from "node:util";
+import { ConfigError, describeProblem } from "../config/problem.ts";
+import type { Reload, ReloadOutcome } from "../api/config-service.ts";
+import { SetupError, setupPlugins } from "../plugin/setup.ts";
+import { declareFileKeys } from "./lasting-parts.ts";
+import { type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
+import type { Wanted } from "./wanted.ts";
+
+/** The config in use, and the way from one to the next. */
+export interface Reloader {
+  /** Read it once for each request. */
+  readonly current: Snapshot;
+  /** `null`: none was tried since the start. */
+  readonly last: Reload | null;
+  /** Successful ones, since the start. */
+  readonly generation: number;
+  readonly loadedMs: number;
+  /** Calls and requests that still work with configs of before. */
+  readonly left: readonly number[];
+  /**
+   * One at a time, in the order asked for. A config that is broken in whatever way changes nothing.
+   *
+   * @param by who asks, for the log.
+   */
+  reload(by: string): Promise<ReloadOutcome>;
+  /** Disposes all plugins, the database at the very end. */
+  dispose(): Promise<void>;
+}
+
+export interface ReloaderParts extends SnapshotParts {
+  readonly first: Snapshot;
+  /** Reads the config file. */
+  readonly read: () => Promise<Wanted>;
+}
+
+export function reloaderOf(parts: ReloaderParts): Reloader {
+  const { lasting, read } = parts;
+  const { logger, now, host } = lasting.parts;
+  let current = parts.first;
+  let last: Reload | null = null;
+  let generation = 0;
+  let loadedMs = now();
+  const retiring = new Set<Snapshot>();
+  let turn: Promise<unknown> = Promise.resolve();
+  let isOver = false;
+
+  async function attempt(by: string): Promise<ReloadOutcome> {
+    const startedMs = performance.now();
+    let outcome: ReloadOutcome;
+    try {
+      const needsRestart = await replace();
+      generation += 1;
+      loadedMs = now();
+      outcome = { ok: true, generation, needsRestart };
+      const tookMs = Math.round(performance.now() - startedMs);
+      logger.info({ by, generation, tookMs, ...(needsRestart.length > 0 && { needsRestart }) }, "config reloaded");
+    } catch (error) {
+      outcome = { ok: false, problems: problemsOf(error, current) };
+      logger.error({ by, problems: outcome.problems }, "the config was not reloaded; the one of before stays");
+    }
+    last = { atMs: now(), by, ...outcome };
+    return outcome;
+  }
+
+  /** Returns what the file says that only a restart brings. */
+  async function replace(): Promise<readonly string[]> {
+    const old = current;
+    const wanted = await read();
+    const plugins = await setupPlugins(wanted.loaded, wanted.resolved, host, {
+      plugins: old.plugins,
+      database: lasting.database,
+    });
+    let next: Snapshot | null = null;
+    try {
+      next = await snapshotOf(wanted, plugins, parts, old);
+      await probe(next);
+      await declareFileKeys(wanted.loaded, lasting);
+      swap(old, next);
+    } catch (error) {
+      next?.discard();
+      await plugins.dispose();
+      throw error;
+    }
+    await lasting.outbox.use(plugins.observer, (text) => wanted.loaded.source.mask(text));
+    void retire(old);
+    return needingRestart(parts.first, next);
+  }
+
+  /** From one turn of the event loop to the next, so that no request sees half of either. */
+  function swap(old: Snapshot, next: Snapshot): void {
+    try {
+      next.adopt();
+      current = next;
+    } catch (error) {
+      old.adopt();
+      throw error;
+    }
+  }
+
+  async function retire(old: Snapshot): Promise<void> {
+    retiring.add(old);
+    await old.services.inUse.none();
+    if (isOver) return;
+    retiring.delete(old);
+    await old.plugins.dispose();
+  }
+
+  return {
+    get current() {
+      return current;
+    },
+    get last() {
+      return last;
+    },
+    get generation() {
+      return generation;
+    },
+    get loadedMs() {
+      return loadedMs;
+    },
+    get left() {
+      return [...retiring].map(({ services }) => services.inUse.count);
+    },
+    reload(by) {
+      const done = turn.then(() => attempt(by));
+      turn = done;
+      return done;
+    },
+    async dispose() {
+      await turn;
+      isOver = true;
+      for (const { plugins } of retiring) await plugins.dispose();
+      await current.plugins.dispose();
+    },
+  };
+}
+
+/** Asks the new parts for something before anybody else does. */
+async function probe({ answer, settings }: Snapshot): Promise<void> {
+  for (const path of ["/healthz", "/v1/models"]) {
+    const { status } = await answer(new Request(`${settings.publicUrl}${path}`));
+    if (status >= 500) throw new SetupError(`probe failed: GET ${path} is answered ${status}`);
+  }
+}
+
+/** Without secrets. */
+function problemsOf(error: unknown, { loaded }: Snapshot): readonly string[] {
+  if (error instanceof ConfigError) return error.problems.map(describeProblem);
+  return [loaded.source.mask(error instanceof Error ? error.message : String(error))];
+}
+
+/** What differs from what the process started with, and is made only once. */
+function needingRestart(first: Wanted, next: Wanted): readonly string[] {
+  const [before, after] = [first.settings, next.settings];
+  const storageOf = ({ resolved }: Wanted) =>
+    resolved.flatMap(({ kind, name, plugin, options }) =>
+      kind === "storage" ? [{ name, plugin: plugin.name, options }] : [],
+    );
+  return [
+    ...(isDeepStrictEqual(storageOf(first), storageOf(next)) ? [] : ["storage"]),
+    ...(before.host === after.host ? [] : ["server.host"]),
+    ...(before.port === after.port ? [] : ["server.port"]),
+    ...(before.timeouts.clientMs === after.timeouts.clientMs ? [] : ["server.timeouts.clientMs"]),
+  ];
+}

@@ -1,0 +1,145 @@
+import { isDeepStrictEqual } from "node:util";
+import type { ConfigService } from "../api/config-service.ts";
+import { type PeopleParts, peopleParts } from "../api/people-parts.ts";
+import { dialects } from "../dialects/index.ts";
+import { fileRules } from "../pipeline/limit-book.ts";
+import { namedModels } from "../pipeline/named-models.ts";
+import { hasSeveralIssuers, type Plugins, SetupError } from "../plugin/setup.ts";
+import { fetchTransport, type Transport } from "../runtime/transport.ts";
+import { serverOf } from "../server.ts";
+import { type CallServices, callServices } from "./call-services.ts";
+import type { LastingParts } from "./lasting-parts.ts";
+import { become, liveSettings } from "./live-settings.ts";
+import { surfaceOf } from "./surface.ts";
+import type { Wanted } from "./wanted.ts";
+
+/** Everything that is made of one config, ready to answer. */
+export interface Snapshot extends Wanted {
+  readonly plugins: Plugins;
+  readonly services: CallServices;
+  readonly answer: (request: Request) => Response | Promise<Response>;
+  readonly people: PeopleParts;
+  readonly transport: Transport;
+  /** Makes what lasts follow this config; in one turn of the event loop. May be called again, to go back to it. */
+  readonly adopt: () => void;
+  /** Of one that was never adopted; its plugins are for whoever set them up. */
+  readonly discard: () => void;
+}
+
+export interface SnapshotParts {
+  readonly lasting: LastingParts;
+  readonly version: string;
+  readonly config: ConfigService;
+  /** Why the process cannot serve now; empty: it can. */
+  readonly troubles: () => readonly string[];
+}
+
+/** Throws what is wrong with the config; nothing that lasts has changed then. */
+export async function snapshotOf(
+  { loaded, settings, resolved }: Wanted,
+  plugins: Plugins,
+  { lasting, version, config: service, troubles }: SnapshotParts,
+  before: Snapshot | null,
+): Promise<Snapshot> {
+  const { parts, database, outbox, requestAudit, sessions, admin } = lasting;
+  const { config } = loaded;
+  const { now, addressOf, keyFor, logger, newId, egress } = parts;
+  checkDialects(plugins);
+  const biller = plugins.billing?.slot ?? null;
+  let entries = database.book.entries();
+  biller?.adopt?.(entries);
+  const live = await liveSettings(settings);
+  const credentials = await lasting.credentials.prepare(plugins.upstreams);
+  try {
+    const { connectMs } = settings.timeouts;
+    const transport =
+      before?.settings.timeouts.connectMs === connectMs
+        ? before.transport
+        : fetchTransport({ egress, connectTimeoutMs: connectMs, now, env: parts.env });
+    const services = callServices(lasting.services, {
+      plugins,
+      config,
+      settings,
+      providers: credentials.slots,
+      transport,
+    });
+    const named = namedModels({
+      aliases: config.models,
+      prices: config.prices,
+      providers: plugins.providers,
+      biller,
+    });
+    const fileLimits = fileRules(config.limits);
+    const people =
+      before && isSamePeople(before, settings, plugins)
+        ? before.people
+        : peopleParts({
+            database,
+            sessions,
+            login: settings.login,
+            egress,
+            keyOf: keyFor,
+            observers: plugins.observer,
+            publicUrl: settings.publicUrl,
+            logger,
+            now,
+            newId,
+          });
+    const surface = surfaceOf({
+      services,
+      database,
+      keys: parts.keysFor(database.keys),
+      admin,
+      credentials: lasting.credentials.service,
+      content: services.content,
+      config: service,
+      outbox,
+      requestAudit,
+      people,
+      fileLimits,
+      enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },
+      severalIssuers: hasSeveralIssuers(plugins.instances),
+      publicUrl: settings.publicUrl,
+      version,
+      addressOf,
+    });
+    return {
+      loaded,
+      settings,
+      resolved,
+      plugins,
+      services,
+      people,
+      transport,
+      answer: serverOf({ services, lag: parts.lag, outbox, troubles, ...surface }),
+      adopt() {
+        credentials.adopt();
+        // Prices may have been set meanwhile, and were told to the biller of before.
+        if (entries !== database.book.entries()) biller?.adopt?.((entries = database.book.entries()));
+        services.limits.fix(fileLimits);
+        become(parts.live, live);
+        parts.follow(settings, named);
+      },
+      discard: () => credentials.discard(),
+    };
+  } catch (error) {
+    credentials.discard();
+    throw error;
+  }
+}
+
+/** Else whoever signs in would have to begin anew, and wrong tries would be forgotten. */
+const isSamePeople = (before: Snapshot, { login, publicUrl }: Wanted["settings"], { observer }: Plugins): boolean =>
+  before.settings.publicUrl === publicUrl &&
+  isDeepStrictEqual(before.settings.login, login) &&
+  before.plugins.observer.length === observer.length &&
+  observer.every(({ slot }, at) => slot === before.plugins.observer[at]?.slot);
+
+/** A provider that no client's dialect reaches would fail each call: better to say so now. */
+function checkDialects({ providers }: Plugins) {
+  for (const [name, slot] of providers)
+    if (!("chat" in slot) && !slot.dialects.some((dialect) => dialects.has(dialect)))
+      throw new SetupError(
+        `provider "${name}": speaks ${slot.dialects.join(", ")}; this version knows ${[...dialects.keys()].join(", ")}`,
+      );
+}
