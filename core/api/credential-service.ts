@@ -136,11 +136,18 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
   async function prepare(accounts: readonly UpstreamAccount[]): Promise<PreparedProviders> {
     const held = Promise.withResolvers<void>();
     const began = Promise.withResolvers<void>();
-    void inTurn(() => (began.resolve(), held.promise));
+    void inTurn(() => {
+      began.resolve();
+      return held.promise;
+    });
     await began.promise;
     try {
       const { slots, next } = await made(accounts);
-      return { slots, adopt: () => ((inUse = next), held.resolve()), discard: () => held.resolve() };
+      const adopt = () => {
+        inUse = next;
+        held.resolve();
+      };
+      return { slots, adopt, discard: held.resolve };
     } catch (error) {
       held.resolve();
       throw error;

@@ -62,7 +62,7 @@ const crowdedSamples = 10;
 export function watchOverload(options: OverloadOptions): Overload {
   const { memory, heldStreams, limits, collectGarbage, onChange } = options;
   let bodyBytes = 0;
-  let reserveBytes = 0;
+  let reserveBytes = reserveOf(memory.limitBytes);
   let freeBytes = memory.limitBytes;
   /** Since memory was looked at. */
   let newStreams = 0;
@@ -123,8 +123,7 @@ export function watchOverload(options: OverloadOptions): Overload {
 
   function look() {
     const limitBytes = Math.min(memory.limitBytes, limits.maxMemoryBytes ?? Infinity);
-    // A tenth; where that is little, so much more that the streams which have just begun find room for their buffers.
-    reserveBytes = Math.min(Math.max(limitBytes * 0.1, Math.min(limitBytes / 6, 64 * mib)), 256 * mib);
+    reserveBytes = reserveOf(limitBytes);
     freeBytes = limitBytes - memory.usedBytes();
     newStreams = 0;
     newBodyBytes = 0;
@@ -141,6 +140,10 @@ export function watchOverload(options: OverloadOptions): Overload {
   }
   return overload;
 }
+
+/** A tenth; where that is little, so much more that the streams which have just begun find room for their buffers. */
+const reserveOf = (limitBytes: number): number =>
+  Math.min(Math.max(limitBytes * 0.1, Math.min(limitBytes / 6, 64 * mib)), 256 * mib);
 
 /** Ours is the trouble, not the client's or a provider's; in a moment it is likely over. */
 export const overloaded = (cause?: unknown): GatewayError =>

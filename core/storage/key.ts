@@ -66,7 +66,7 @@ export interface KeyRepository {
   list(query: PageQuery & Under): Awaitable<Page<KeyRow>>;
   /**
    * Makes the keys that the config file declares what it says, by their `declaredAs`; those it declares no longer are
-   * disabled from `atMs` on. All or none: throws `conflict` or `not-found` with the name of the key as `param`.
+   * disabled from `atMs` on, and returned as well. All or none: throws `conflict` or `not-found` with the name of the key as `param`.
    */
   declare(keys: readonly NewKey[], atMs: number): Awaitable<readonly KeyRow[]>;
   /** `null`: no such key. Only what is given changes. */

@@ -55,7 +55,7 @@ describe("memory", () => {
   });
 
   test("that is free is shared by bodies, and one alone is taken while calls are", () => {
-    const roomy = watchOverload({ ...options, maxBufferedBytes: 1e12 });
+    const roomy = watchOverload({ ...options, limits: { ...options.limits, maxBufferedBytes: 1e12 } });
     used = 840 * mib;
     // Three copies of 20 MiB are what is free but for the reserve.
     roomy.holdBody(15 * mib);

@@ -193,9 +193,9 @@ export function keyRepository(
             throw new GatewayError(error.kind, error.message, { param: key.declaredAs });
           }
         });
-        for (const id of new Set([...rows.keys(), ...ids]))
-          tell(changeOf("key.declare", id, facts(rows.get(id) ?? null), facts(reads.get(id))));
-        return ids.flatMap((id) => reads.get(id) ?? []);
+        const all = [...new Set([...ids, ...rows.keys()])];
+        for (const id of all) tell(changeOf("key.declare", id, facts(rows.get(id) ?? null), facts(reads.get(id))));
+        return all.flatMap((id) => reads.get(id) ?? []);
       }),
     create: (key, budget, content) =>
       writer.run((tell) => {
