@@ -70,7 +70,18 @@ export function surfaceOf({
   const whole = tenantParts(parts, null);
   const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service, severalIssuers });
   const testCall = audited(testCalls(services, handle), database);
-  const shared = { prices, content, config, credentials, testCall, outbox, ...people, requestAudit, publicUrl, version };
+  const shared = {
+    prices,
+    content,
+    config,
+    credentials,
+    testCall,
+    outbox,
+    ...people,
+    requestAudit,
+    publicUrl,
+    version,
+  };
 
   const pagesOver = ({ database: seen, service, accounts, budgets, credits, place }: TenantParts) => ({
     ...shared,
