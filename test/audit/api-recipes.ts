@@ -56,7 +56,11 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "account.change",
   }),
   "DELETE /api/accounts/:id": async () => ({ path: `/api/accounts/${await anAccount()}`, action: "account.remove" }),
-  "POST /api/config/reload": () => ({ path: "/api/config/reload", action: "request.done" }),
+  "POST /api/config/reload": () => ({
+    path: "/api/config/reload",
+    action: "request.done",
+    object: "POST /api/config/reload",
+  }),
   "POST /api/budgets": () => ({
     path: "/api/budgets",
     body: { scope: { kind: "global" }, usd: 1_000, window: "day" },
