@@ -9,7 +9,7 @@ import { messageFor } from "./message.ts";
 import type { Order } from "./order.ts";
 import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
-import { AmbiguousError, RepeatableError } from "./repeatable.ts";
+import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import { retryAfterMs, upstreamError } from "./upstream-error.ts";
 
 /** Told as an attempt goes on. */
@@ -76,7 +76,7 @@ function byAnotherKey(
   nowMs: number,
 ): GatewayError {
   const mayGoOn = request.refused(status, retryAfterMs(headers, nowMs));
-  return mayGoOn ? new RepeatableError(error.kind, error.message, error.details) : error;
+  return mayGoOn ? new OtherKeyError(error.kind, error.message, error.details) : error;
 }
 
 function unreached(cause: unknown): GatewayError {

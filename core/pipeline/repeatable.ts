@@ -14,6 +14,9 @@ export class RepeatableError extends GatewayError {
   }
 }
 
+/** It was the key that was refused, and the provider has another one: that is no retry, and there is nothing to wait for. */
+export class OtherKeyError extends GatewayError {}
+
 /** The connection broke before the answer began; whether the request was worked on is not known. */
 export class AmbiguousError extends GatewayError {}
 

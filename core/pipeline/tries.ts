@@ -1,6 +1,6 @@
 import type { Call } from "./call.ts";
 import type { Route } from "./models.ts";
-import { AmbiguousError, ElsewhereError, RepeatableError } from "./repeatable.ts";
+import { AmbiguousError, ElsewhereError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import type { Services } from "./services.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 import { mayFallBack } from "./upstream-error.ts";
@@ -43,7 +43,7 @@ interface Asked {
 /**
  * Which target a call asks next. Each is asked once, in order and without a wait; then those that may be asked again, the
  * first that is due first. Only that is a retry and takes of the budget for retries: falling back must stay possible when
- * a provider is down and all calls do it.
+ * a provider is down and all calls do it. A target that has refused one of its keys is asked at once with the next one.
  */
 export class Tries {
   at = 0;
@@ -75,9 +75,11 @@ export class Tries {
     const { max, totalMs, afterContentFilter } = settings.attempts;
     if (!mayFallBack(reason) && !isNotCarried(reason) && !mayElsewhere(reason, afterContentFilter)) return null;
     const nowMs = now();
-    this.#note(reason, nowMs);
+    const hasKey = reason instanceof OtherKeyError;
+    if (!hasKey) this.#note(reason, nowMs);
     const endMs = this.#call.startedMs + Math.min(totalMs, this.#call.ownTimeouts?.totalMs ?? Infinity);
     if (this.#call.attempts.length >= max || nowMs >= endMs) return null;
+    if (hasKey) return { at: this.at, waitMs: 0 };
     const next = this.#asked?.length ?? 0;
     if (next < this.#route.targets.length) return { at: next, waitMs: 0 };
     const again = this.#soonest();

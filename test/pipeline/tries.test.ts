@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GatewayError } from "../../core/chat/error.ts";
 import type { Route } from "../../core/pipeline/models.ts";
-import { AmbiguousError, RepeatableError } from "../../core/pipeline/repeatable.ts";
+import { AmbiguousError, OtherKeyError, RepeatableError } from "../../core/pipeline/repeatable.ts";
 import { retryBudget } from "../../core/pipeline/retry-budget.ts";
 import { type AttemptSettings, Tries } from "../../core/pipeline/tries.ts";
 import { fakeClock } from "../contract/context.ts";
@@ -70,6 +70,14 @@ describe("the tries of a call", () => {
       waits: [0, 0, 100, 0],
     });
     expect(run({ targets: 2, reasons: [broken, busy(), busy(), busy()] }).asked).toEqual([0, 1, 1, 1]);
+  });
+
+  test("the same target at once where another key is left, and that is no retry", () => {
+    const refused = new OtherKeyError("upstream-refused", "slow down", { status: 429 });
+    const { asked, waits } = run({ targets: 2, reasons: [refused, refused, busy(), broken], retries: false });
+    expect(asked).toEqual([0, 0, 0, 1]);
+    expect(waits).toEqual([0, 0, 0, 0]);
+    expect(run({ targets: 1, reasons: [refused, refused, refused, refused, refused] }).asked).toEqual([0, 0, 0, 0]);
   });
 
   test("waits twice as long each time, as far as the longest", () => {
