@@ -146,6 +146,11 @@ export interface StreamMeter {
   /** Looks at one complete frame. `false`: the client must not see it (the usage chunk that we asked for, not the client). */
   frame(frame: SseFrame): boolean;
   result(): Metered;
+  /**
+   * The event that ends each stream and tells no more of the answer, where it has not come; else nothing. `isCut`: the
+   * connection broke. Absent: the event that tells the end of the answer is the last.
+   */
+  missingEnd?(isCut: boolean): string;
 }
 
 export interface SseFrame {

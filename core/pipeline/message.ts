@@ -10,12 +10,13 @@ import type { Call } from "./call.ts";
 import { capOf, type Order } from "./order.ts";
 import type { Needles } from "./redact.ts";
 import { relay } from "./relay.ts";
+import type { Endpoint } from "./services.ts";
 import { translatedAnswer } from "./translate/answer.ts";
 import { translatedChat } from "./translate/chat.ts";
 import { translatedOperation } from "./translate/operation.ts";
 import { mayHoldMarks, withOwnSignatures } from "./translate/signatures.ts";
 import type { Emit } from "./translate/stream.ts";
-import { upstreamBody } from "./upstream-body.ts";
+import { type UpstreamBody, upstreamBody } from "./upstream-body.ts";
 
 /** What one attempt says to its target, and how its answer is read. */
 export interface Message {
@@ -60,8 +61,7 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     warnings,
     async read(response, secrets) {
       const received = await upstreamBody(response, stream);
-      const asRead = received.kind === "whole" || received.framing === framing;
-      if (asRead) return relay(received, dialect, { codec, hideUsage, secrets });
+      if (isAsAsked(received, call.endpoint, stream)) return relay(received, dialect, { codec, hideUsage, secrets });
       const parties = { client: dialect, target: dialect, asked: order.request(), restore: unchanged };
       return translatedAnswer(received, stream, { ...parties, includeUsage, framing, secrets });
     },
@@ -73,6 +73,12 @@ function asTold(text: string, { call, asked, target }: Order, parameters: Parame
   const { dialect, operation } = call.endpoint;
   if (operation !== "chat") return { text, warnings: nothing };
   return editParameters(text, parameters, { dialect, model: target.model, cap: asked.envelope.maxOutputTokens });
+}
+
+/** A client that asked for one piece cannot read a stream that its provider sends all the same, nor the other way round. */
+function isAsAsked(received: UpstreamBody, { operation, framing = "sse" }: Endpoint, stream: boolean): boolean {
+  if (operation !== "chat") return true;
+  return received.kind === "whole" ? !stream : stream && received.framing === framing;
 }
 
 const unchanged = (emit: Emit): Emit => emit;

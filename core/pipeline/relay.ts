@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { WireCodec } from "../dialects/codec.ts";
-import type { Dialect, StreamMeter } from "../dialects/dialect.ts";
+import type { Dialect, SseFrame, StreamMeter } from "../dialects/dialect.ts";
 import { splitterOf } from "../dialects/framing.ts";
 import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf } from "../dialects/received-frame.ts";
@@ -59,11 +59,14 @@ function relaySource(
     metered: () => meter.result(),
     async next() {
       if (ended) return null;
-      const { value } = await read();
-      if (value === undefined) {
+      const value = await readOrCut(read, meter);
+      if (value === null || value === undefined) {
         ended = true;
-        const last = lastFrame(splitter, meter);
-        return last.byteLength > 0 ? redacted(last, secrets) : null;
+        const rest = splitter.rest();
+        const last = lastFrame(rest, splitter, meter);
+        const isCut = value === null || (rest !== null && last.byteLength === 0);
+        const end = meter.result().complete ? (meter.missingEnd?.(isCut) ?? "") : "";
+        return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), secrets) : null;
       }
       // Whole frames only: a comment or an error of ours always finds a place between two events, and a secret, which
       // has no line end, is never cut in two.
@@ -87,9 +90,19 @@ function arrayEnd({ stage }: JsonArraySplitter, error: string): string {
   return writer.write(error) + writer.end();
 }
 
+/** `undefined`: the end. `null`: the connection broke when all of the answer was there, with its usage. */
+async function readOrCut(read: UpstreamEvents["read"], meter: StreamMeter): Promise<Uint8Array | null | undefined> {
+  try {
+    return (await read()).value;
+  } catch (error) {
+    const { complete, usage, fault } = meter.result();
+    if (complete && usage && fault === null) return null;
+    throw error;
+  }
+}
+
 /** A last frame without its blank line: SDKs read it, so it counts, unless it was cut off in the middle. */
-function lastFrame(splitter: SseSplitter | JsonArraySplitter, meter: StreamMeter): Uint8Array {
-  const rest = splitter.rest();
+function lastFrame(rest: SseFrame | null, splitter: SseSplitter | JsonArraySplitter, meter: StreamMeter): Uint8Array {
   const shown = rest !== null && meter.frame(rest);
   const { complete, fault } = meter.result();
   if (splitter instanceof JsonArraySplitter) {
@@ -98,7 +111,17 @@ function lastFrame(splitter: SseSplitter | JsonArraySplitter, meter: StreamMeter
       ? utf8.encode(arrayEnd(splitter, ""))
       : new Uint8Array(0);
   }
-  return shown && (complete || fault !== null) ? rest.bytes : new Uint8Array(0);
+  return shown && (complete || fault !== null) && isReadable(rest) ? rest.bytes : new Uint8Array(0);
+}
+
+function isReadable({ data }: SseFrame): boolean {
+  if (data === null || data.startsWith("[DONE]")) return true;
+  try {
+    JSON.parse(data);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const utf8 = new TextEncoder();

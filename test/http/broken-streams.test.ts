@@ -1,9 +1,9 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { call, chat, dataOf, errorOf, type Reply } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
-import { chunk, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
+import { chunk, completion, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
 import { usageOf } from "../support/rows.ts";
-import { openStream, resetAfter, sse, stalled, taken } from "../support/scripts.ts";
+import { openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import type { Exchange, Script } from "../support/upstream.ts";
 
@@ -122,4 +122,36 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
       expect(usageOf(setup.gateway, reply.callId).status).toBeOneOf(["ok", "upstream_error"]);
     });
   }
+});
+
+describe("an answer in the other form than was asked for", () => {
+  test("a stream for who asked for one piece becomes one; of one that breaks off nothing is left", async () => {
+    setup.upstream.on("unasked", (exchange) => {
+      exchange.upstreamId = newUpstreamId();
+      return sse(frames(exchange.upstreamId, { text: "one two" }, true).join(""))(exchange);
+    });
+    const one = await call(setup.gateway, setup.key.key, chat("mock/unasked"));
+    expect(JSON.parse(one.text)).toMatchObject({ choices: [{ message: { content: "one two" } }] });
+    expect(usageOf(setup.gateway, one.callId)).toMatchObject({ status: "ok", source: "provider" });
+
+    setup.upstream.on("unasked", sse("<html>\n\ndata: [\n\ndata: null\n\n"));
+    const broken = await call(setup.gateway, setup.key.key, chat("mock/unasked"));
+    expect(broken.status).toBe(502);
+    errorOf(broken.text);
+    expect(usageOf(setup.gateway, broken.callId)).toMatchObject(failedFree);
+  });
+
+  test("one piece for who asked for a stream becomes one", async () => {
+    setup.upstream.on("unasked", (exchange) => {
+      exchange.upstreamId = newUpstreamId();
+      const body = JSON.stringify(completion(exchange.upstreamId, { text: "one two" }));
+      return whole(exchange, 200, body, { "content-type": "application/json" });
+    });
+    const reply = await call(setup.gateway, setup.key.key, chat("mock/unasked", { stream: true }));
+    expect(reply.headers.get("content-type")).toStartWith("text/event-stream");
+    const events = dataOf(reply.text);
+    expect(events.at(-1)).toBe("[DONE]");
+    expect(events.join("")).toContain("one two");
+    expect(usageOf(setup.gateway, reply.callId)).toMatchObject({ status: "ok", source: "provider" });
+  });
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { aborts } from "./aborts.ts";
 import { cuts } from "./cuts.ts";
+import { faults } from "./faults.ts";
 import { idle } from "./idle.ts";
 
 /** What `bun run soak` does at length, made small. */
@@ -16,4 +17,8 @@ test("300 clients that leave at random points: each has its record, and nothing 
 
 test("500 streams that are cut: exact where the upstream tells its usage, within a tenth in sum where it does not", async () => {
   expect(await cuts({ ...small, count: 500 })).toEqual([]);
+}, 120_000);
+
+test("20 s of upstreams that reset, stall, drip, lie and explode: no call is lost, cut, charged wrongly or told of another", async () => {
+  expect(await faults({ ...small, minutes: 1 / 3, count: 0 })).toEqual([]);
 }, 120_000);

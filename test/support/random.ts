@@ -8,6 +8,11 @@ export interface Random {
 export function seeded(what: string): Random {
   const seed = Number(process.env.LLM_PROXY_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed of ${what}: LLM_PROXY_TEST_SEED=${seed}`);
+  return randomOf(seed);
+}
+
+/** The same numbers for the same seed. */
+export function randomOf(seed: number): Random {
   // mulberry32: small, and the same on every runtime.
   let state = seed;
   const next = (): number => {

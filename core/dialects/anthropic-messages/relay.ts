@@ -31,6 +31,7 @@ class EventMeter implements StreamMeter {
   #upstreamId: string | null = null;
   #contentBytes = 0;
   #complete = false;
+  #isStopped = false;
   #fault: VendorError | null = null;
   /** Blocks whose pieces count, by their place, with what their start held. */
   readonly #blocks = new Map<Json | undefined, OpenBlock>();
@@ -59,6 +60,11 @@ class EventMeter implements StreamMeter {
       complete: this.#complete && this.#fault === null,
       fault: this.#fault,
     };
+  }
+
+  /** Anthropic's SDKs make the message of it. */
+  missingEnd(): string {
+    return this.#isStopped ? "" : 'event: message_stop\ndata: {"type":"message_stop"}\n\n';
   }
 
   #read(said: JsonObject, type: Json, frame: SseFrame): void {
@@ -95,6 +101,7 @@ class EventMeter implements StreamMeter {
       }
       case "message_stop":
         this.#complete = true;
+        this.#isStopped = true;
         return;
       default:
         if (type === "error" || isJsonObject(said["error"])) this.#fault ??= decodeError(said);

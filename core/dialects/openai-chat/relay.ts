@@ -41,6 +41,7 @@ class ChunkMeter implements StreamMeter {
   #upstreamId: string | null = null;
   #contentBytes = 0;
   #complete = false;
+  #isDone = false;
   #fault: VendorError | null = null;
 
   constructor(hideUsage: boolean) {
@@ -58,6 +59,7 @@ class ChunkMeter implements StreamMeter {
     if (data === null || data === "") return true;
     if (data.startsWith("[DONE]")) {
       this.#complete = true;
+      this.#isDone = true;
       return true;
     }
     if (frame.event !== "error") {
@@ -80,6 +82,11 @@ class ChunkMeter implements StreamMeter {
       complete: this.#complete && this.#fault === null,
       fault: this.#fault,
     };
+  }
+
+  /** Some vendors never send it, and clients do without. */
+  missingEnd(isCut: boolean): string {
+    return isCut && !this.#isDone ? "data: [DONE]\n\n" : "";
   }
 
   /** Counts the content; whether the chunk is worth parsing. */

@@ -1,0 +1,323 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { DialectName } from "../../core/dialects/dialect.ts";
+import { dialects } from "../../core/dialects/index.ts";
+import { call, type Reply } from "../support/clients.ts";
+import { endOf, endsIn, eventsOf, messageOf } from "../support/dialect-calls.ts";
+import { invariants } from "../support/invariants.ts";
+import { until } from "../support/poll.ts";
+import type { CreatedKey } from "../support/process.ts";
+import { randomOf, seeded } from "../support/random.ts";
+import { allBudgets, allUsage, openCalls } from "../support/rows.ts";
+import { json } from "../support/scripts.ts";
+import { setUp, type Setup } from "../support/setup.ts";
+import type { Exchange } from "../support/upstream.ts";
+import { act, isWhole, type Kind, planOf } from "./fault-scripts.ts";
+import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
+
+const lanes = 24;
+/** A process of its own for each part of a long run: what is looked at in the end must fit into memory. */
+const roundMinutes = 10;
+const spoken = [...dialects.keys()];
+const maxAttempts = 3;
+/** Of a text, one to a piece of a stream. */
+const words = 12;
+
+/** Upstreams that reset, stall, drip, lie and explode, below calls of all dialects with retries, fallbacks and budgets. */
+export const faults: Soak = async ({ minutes, print }) => {
+  const { seed } = seeded("faults");
+  const broken: string[] = [];
+  for (let left = minutes, at = 0; left > 0 && broken.length === 0; left -= roundMinutes, at++)
+    broken.push(...(await round({ seed: seed + at, minutes: Math.min(left, roundMinutes), print })));
+  return broken;
+};
+
+interface Round {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly print: (line: string) => void;
+}
+
+async function round({ seed, minutes, print }: Round): Promise<readonly string[]> {
+  const setup = await setUp({
+    dialects: spoken,
+    config: [
+      "models:",
+      "  falls: [mock-anthropic-messages/a, mock-gemini/b, mock-openai-chat/c]",
+      "  turns: { strategy: weighted, targets: [mock-openai-responses/d, mock-openai-chat/e] }",
+      "  quick: { strategy: lowest-latency, targets: [mock-gemini/f, mock-anthropic-messages/g] }",
+      "server:",
+      `  ${neverShed}`,
+      `  attempts: { max: ${maxAttempts}, backoffMs: 20, maxWaitMs: 200 }`,
+      "  timeouts: { firstByteMs: 800, idleMs: 800 }",
+      "  breaker: { probeMs: 300 }",
+      "  bulkhead: { maxWaiting: 12, maxQueued: 6, queueMs: 200 }",
+      "  disconnect: { drainMs: 300 }",
+    ].join("\n"),
+  });
+  try {
+    return await under(setup, { seed, minutes, print });
+  } finally {
+    await setup.stop();
+  }
+}
+
+async function under(setup: Setup, { seed, minutes, print }: Round): Promise<readonly string[]> {
+  const { gateway, upstream } = setup;
+  const { pid } = gateway;
+  const seen = new Seen();
+  const tight = await gateway.createKey({ name: "tight", budget: { usd: 0.03, window: "lifetime" } });
+  const few = await gateway.createKey({ name: "few", limits: { concurrency: 3 } });
+  const rich = await gateway.createKey({ name: "rich", budget: { usd: 1_000_000, window: "day" } });
+  const keys = [rich, few, rich, tight, rich];
+  const keyOf = (id: number): CreatedKey => keys[id % keys.length] ?? rich;
+  let isOver = false;
+  const answer = async (exchange: Exchange) => {
+    if (isCount(exchange)) return count(exchange, randomOf(seed + seen.counted++).below(4));
+    const id = Number.parseInt(/~([0-9a-z]{4})/.exec(exchange.request.body.toString("utf8"))?.[1] ?? "", 36);
+    const attempt = (seen.requests[id] = (seen.requests[id] ?? 0) + 1) - 1;
+    const plan = isOver
+      ? { kind: "good" as const, at: 0, ms: 0, pick: 0 }
+      : planOf(seed, id, attempt, keyOf(id) !== tight);
+    seen.kinds.set(plan.kind, (seen.kinds.get(plan.kind) ?? 0) + 1);
+    const turn = { text: textOf(id), usage: { input: 100, cached: 40, output: 30 } };
+    const upstreamId = `up-${id}-${attempt}`;
+    const answered = { dialect: dialectOf(exchange), stream: isStream(exchange), turn, id: upstreamId };
+    const isSent = await act(exchange, plan, answered);
+    if (isSent !== "no") seen.whole.add(id);
+    if (isSent === "yes") seen.sent.set(exchange, { id, upstreamId });
+  };
+  for (const model of "abcdefghijkl") upstream.on(model, answer);
+
+  print(`at the start ${rssMb(gateway).toFixed(0)} MB`);
+  const endMs = performance.now() + minutes * 60_000;
+  let calls = 0;
+  let sampling = true;
+
+  const sampled = (async () => {
+    for (; sampling; await pause(100))
+      for (const { limit_nano: limit, spent_nano: spent, held_nano: held } of allBudgets(gateway))
+        if (spent + held > limit) seen.wrong(`a budget of ${limit} has ${spent} spent and ${held} held`);
+  })();
+  const lane = async () => {
+    while (performance.now() < endMs && gateway.running) await ask(setup, seen, { seed, id: calls++, keyOf });
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  const faultyCalls = calls;
+
+  isOver = true;
+  await until("well again", async () => (await Promise.all([1, 2, 3, 4].map(() => after(calls++)))).every(Boolean), {
+    deadlineMs: 10_000,
+    everyMs: 100,
+  }).catch((error: unknown) => seen.wrong(String(error)));
+  function after(id: number): Promise<boolean> {
+    return ask(setup, seen, { seed, id, keyOf: () => rich, stays: true });
+  }
+
+  await until("no call open", () => openCalls(gateway) === 0 && upstream.open === 0, { deadlineMs: 15_000 });
+  for (const id of seen.good) if (!seen.whole.has(id)) seen.wrong(`call ${id} ended well, and the upstream never did`);
+  // Of several whole answers to one call, the proxy may have let one go.
+  const answersTo = Map.groupBy(seen.sent, ([, { id }]) => id);
+  for (const [id, [first, another]] of answersTo)
+    if (first && !another && seen.good.has(id)) first[0].upstreamId = first[1].upstreamId;
+  sampling = false;
+  await sampled;
+  const rows = allUsage(gateway);
+  tell(print, { seen, calls: faultyCalls, minutes, rows });
+  const attempts = gateway.sql<{ n: number }>("select count(*) as n from v_attempts")[0]?.n ?? 0;
+  // A client that leaves may leave a request that had not reached the upstream yet.
+  const sent = upstream.log.length - seen.counted;
+  const unreached = Math.min(Math.max(attempts - sent, 0), seen.left.size);
+  await invariants(setup, { unreached: unreached - seen.counted }).catch((error: unknown) => seen.wrong(String(error)));
+  print(`at the end ${rssMb(gateway).toFixed(0)} MB`);
+  const tooMany = Object.values(seen.requests).filter((count) => count > maxAttempts).length;
+  const rowsOf = new Map(rows.map((row) => [row.call_id, row.status]));
+  const unlike = [...seen.ends].filter(([callId, isGood]) => (rowsOf.get(callId) === "ok") !== isGood);
+  return [
+    ...seen.broken,
+    ...(gateway.pid === pid && gateway.running ? [] : ["another process serves"]),
+    ...(tooMany === 0 ? [] : [`${tooMany} calls were sent more than ${maxAttempts} times`]),
+    ...(unlike.length === 0
+      ? []
+      : [`${unlike.length} records differ from what the client saw, e.g. ${unlike[0]?.[0]}`]),
+    ...unhandled(gateway),
+    ...(await doctor(gateway)),
+  ];
+}
+
+/** What the clients and the upstream have seen. */
+class Seen {
+  /** Requests upstream by call. */
+  readonly requests: Record<number, number> = {};
+  /** Answers sent to their end. */
+  readonly sent = new Map<Exchange, { readonly id: number; readonly upstreamId: string }>();
+  /** Calls whose client saw a good end. */
+  readonly good = new Set<number>();
+  /** Calls of which the upstream has told all of an answer. */
+  readonly whole = new Set<number>();
+  /** Calls whose client left. */
+  readonly left = new Set<number>();
+  /** Requests that only count an input: no attempts. */
+  counted = 0;
+  readonly kinds = new Map<Kind, number>();
+  readonly statuses = new Map<number, number>();
+  /** By our id of the call: whether the client saw a good end. */
+  readonly ends = new Map<string, boolean>();
+  readonly broken: string[] = [];
+
+  wrong(what: string): void {
+    if (this.broken.length < 10) this.broken.push(what);
+  }
+}
+
+interface Asking {
+  readonly seed: number;
+  readonly id: number;
+  readonly keyOf: (id: number) => CreatedKey;
+  readonly stays?: boolean;
+}
+
+/** One call, and whether its answer was good. */
+async function ask({ gateway }: Setup, seen: Seen, { seed, id, keyOf, stays = false }: Asking): Promise<boolean> {
+  const random = randomOf(seed ^ Math.imul(id + 1, 97));
+  const dialect = spoken[random.below(spoken.length)] ?? "openai-chat";
+  const stream = random.below(3) > 0;
+  const model = models[random.below(models.length)] ?? "falls";
+  const leaving = new AbortController();
+  if (!stays && random.below(10) === 0) {
+    seen.left.add(id);
+    void pause(random.below(120)).then(() => leaving.abort());
+  }
+  const { path, body } = requests[dialect](model, `Say ~${nameOf(id)}.`, stream);
+  let reply: Reply;
+  try {
+    reply = await call(gateway, keyOf(id).key, body, { path, signal: leaving.signal });
+  } catch {
+    if (!seen.left.has(id)) seen.wrong(`call ${id}: no answer came`);
+    return false;
+  }
+  seen.statuses.set(reply.status, (seen.statuses.get(reply.status) ?? 0) + 1);
+  if (seen.left.has(id)) return false;
+  let isGood = false;
+  try {
+    isGood = reply.status === 200 && (!stream || endOf(dialect, legibleIn(reply.text)) === "whole");
+    for (const fault of faultsIn(dialect, stream, id, reply)) seen.wrong(`call ${id} (${reply.callId}): ${fault}`);
+  } catch (error) {
+    seen.wrong(`call ${id} (${reply.callId}): ${String(error)}: …${reply.text.slice(-300)}`);
+  }
+  seen.ends.set(reply.callId, isGood);
+  if (isGood) seen.good.add(id);
+  return isGood;
+}
+
+/** What no client may see, whatever happened upstream. */
+function faultsIn(dialect: DialectName, stream: boolean, id: number, { status, text, complete }: Reply): string[] {
+  const found: string[] = [];
+  const own = `~${nameOf(id)}`;
+  if (!complete) found.push("the answer was cut");
+  if (!expected.has(status)) found.push(`status ${status}`);
+  if (/127\.0\.0\.1|sk-upstream|ECONN|at \/|poke/.test(text))
+    found.push(`it tells of the inside: ${text.slice(0, 200)}`);
+  if (text.match(/~[0-9a-z]{4}/g)?.some((word) => word !== own))
+    found.push(`it has words of another call: ${text.slice(0, 1_500)}`);
+  if (status !== 200) {
+    messageOf(dialect, text);
+    return found;
+  }
+  if (!stream) {
+    const told = text.split(own).length - 1;
+    return told === words ? found : [...found, `${told} words of ${words}: ${text.slice(0, 500)}`];
+  }
+  const legible = legibleIn(text);
+  if (endsIn(dialect, legible) !== 1) found.push(`${endsIn(dialect, legible)} ends: …${text.slice(-300)}`);
+  if (endOf(dialect, legible) === "whole" && text.split(own).length - 1 < words)
+    found.push("a good end without all words");
+  return found;
+}
+
+/** What the upstream sent amiss passes through a relay; how a stream ends is ours. */
+const legibleIn = (text: string): string =>
+  text
+    .split(/(?<=\n\r?\n)/)
+    .filter((frame) => eventsOf(frame).every(({ data }) => data === "[DONE]" || isObject(data)))
+    .join("");
+
+function isObject(data: string): boolean {
+  try {
+    const value: unknown = JSON.parse(data);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function tell(
+  print: Round["print"],
+  { seen, calls, minutes, rows }: { seen: Seen; calls: number; minutes: number; rows: readonly { status: string }[] },
+) {
+  const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
+  const asked = sum(seen.kinds.values());
+  const ill = sum([...seen.kinds].map(([kind, count]) => (isWhole(kind) ? 0 : count)));
+  const list = (counts: Iterable<readonly [unknown, number]>) =>
+    [...counts]
+      .toSorted((left, right) => right[1] - left[1])
+      .map(([what, count]) => `${count} ${String(what)}`)
+      .join(", ");
+  print(
+    `${calls} calls in ${(minutes * 60).toFixed(0)} s, ${seen.left.size} of them left; ${asked} requests upstream, ${ill} of them failed as planned`,
+  );
+  print(`planned: ${list(seen.kinds)}`);
+  print(
+    `answers: ${list(seen.statuses)}; good ends: ${[...seen.ends.values()].filter(Boolean).length} of ${seen.ends.size}`,
+  );
+  print(
+    `records: ${list([...Map.groupBy(rows, ({ status }) => status)].map(([status, all]) => [status, all.length]))}`,
+  );
+}
+
+const expected: ReadonlySet<number> = new Set([200, 400, 402, 404, 413, 422, 429, 502, 503, 504]);
+const models = [
+  ...["falls", "turns", "quick"],
+  ...["mock-openai-chat/h", "mock-openai-responses/i", "mock-anthropic-messages/j", "mock-gemini/k"],
+];
+const nameOf = (id: number): string => id.toString(36).padStart(4, "0");
+const textOf = (id: number): string => `~${nameOf(id)}`.repeat(words);
+
+function dialectOf({ request: { start } }: Exchange): DialectName {
+  if (start.includes("/models/")) return "gemini";
+  if (start.includes("/messages")) return "anthropic-messages";
+  return start.includes("/responses") ? "openai-responses" : "openai-chat";
+}
+const isCount = ({ request: { start } }: Exchange): boolean => /count_?tokens|input_tokens/i.test(start);
+const count = (exchange: Exchange, pick: number): void | Promise<void> => {
+  if (pick === 0) return exchange.reset();
+  if (pick === 1) return exchange.over;
+  const tokens = { input_tokens: 60, totalTokens: 60, object: "response.input_tokens" };
+  return json(pick === 2 ? 200 : 500, tokens)(exchange);
+};
+const isStream = (exchange: Exchange): boolean =>
+  exchange.request.start.includes(":streamGenerateContent") || exchange.json["stream"] === true;
+
+const cap = 200;
+const requests: Readonly<
+  Record<
+    DialectName,
+    (model: string, content: string, stream: boolean) => { readonly path: string; readonly body: object }
+  >
+> = {
+  "openai-chat": (model, content, stream) => ({
+    path: "/v1/chat/completions",
+    body: { model, ...(stream && { stream }), max_completion_tokens: cap, messages: [{ role: "user", content }] },
+  }),
+  "openai-responses": (model, input, stream) => ({
+    path: "/v1/responses",
+    body: { model, ...(stream && { stream }), max_output_tokens: cap, input },
+  }),
+  "anthropic-messages": (model, content, stream) => ({
+    path: "/v1/messages",
+    body: { model, ...(stream && { stream }), max_tokens: cap, messages: [{ role: "user", content }] },
+  }),
+  gemini: (model, text, stream) => ({
+    path: `/v1beta/models/${model}:${stream ? "streamGenerateContent?alt=sse" : "generateContent"}`,
+    body: { contents: [{ role: "user", parts: [{ text }] }], generationConfig: { maxOutputTokens: cap } },
+  }),
+};
