@@ -7,8 +7,9 @@ import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import { type BegunAnswer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
+import { type Answer, type FailedAnswer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
 import { type Needles, redacted } from "./redact.ts";
+import { faultOf } from "./upstream-error.ts";
 import type { UpstreamBody, UpstreamEvents } from "./upstream-body.ts";
 
 interface RelayOptions {
@@ -21,14 +22,18 @@ interface RelayOptions {
 }
 
 /** The upstream's own bytes, metered as they pass. */
-export function relay(body: UpstreamBody, dialect: Dialect, { codec, hideUsage, secrets }: RelayOptions): BegunAnswer {
+export function relay(body: UpstreamBody, dialect: Dialect, { codec, hideUsage, secrets }: RelayOptions): Answer {
   if (body.kind === "whole") return wholeAnswer(body.bytes, codec, secrets);
   return { kind: "stream", framing: body.framing, source: relaySource(body, dialect, hideUsage, secrets) };
 }
 
-function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): WholeAnswer {
+function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): WholeAnswer | FailedAnswer {
   const body = redacted(bytes, secrets);
   const metered = { ...nothingMetered, ...codec.meterResponse(parseAnswer(body)) };
+  const { fault, usage, upstreamId, contentBytes } = metered;
+  // An error under a status that says there is none: clients would take it for an answer.
+  if (fault !== null && usage === null && upstreamId === null && contentBytes === 0)
+    return { kind: "failed", error: faultOf(fault, secrets), metered };
   return { kind: "whole", body, contentType: "application/json", metered };
 }
 

@@ -3,7 +3,7 @@ import { call, chat, dataOf, errorOf, type Reply } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { chunk, completion, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
 import { usageOf } from "../support/rows.ts";
-import { openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
+import { json, openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 import type { Exchange, Script } from "../support/upstream.ts";
 
@@ -139,6 +139,15 @@ describe("an answer in the other form than was asked for", () => {
     expect(broken.status).toBe(502);
     errorOf(broken.text);
     expect(usageOf(setup.gateway, broken.callId)).toMatchObject(failedFree);
+  });
+
+  test("an error under status 200 is one, whatever was asked for", async () => {
+    setup.upstream.on("unasked", json(200, { error: { message: "no capacity", type: "server_error" } }));
+    for (const stream of [false, true]) {
+      const reply = await call(setup.gateway, setup.key.key, chat("mock/unasked", { stream }));
+      expect([reply.status, errorOf(reply.text).message]).toEqual([502, "no capacity"]);
+      expect(usageOf(setup.gateway, reply.callId)).toMatchObject(failedFree);
+    }
   });
 
   test("one piece for who asked for a stream becomes one", async () => {

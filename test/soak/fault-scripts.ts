@@ -109,9 +109,9 @@ async function actWhole(exchange: Exchange, plan: Plan, answered: Answered): Pro
         stream,
       );
     case "unasked second": {
-      const whole = await good(exchange, text, stream);
+      const isSent = await good(exchange, text, stream);
       await exchange.write(`${head(200, { "content-type": "application/json", "content-length": "7" })}"~poke"`);
-      return whole;
+      return isSent;
     }
     case "usage lies":
       return good(

@@ -276,8 +276,13 @@ function tell(
 
 const expected: ReadonlySet<number> = new Set([200, 400, 402, 404, 413, 422, 429, 502, 503, 504]);
 const models = [
-  ...["falls", "turns", "quick"],
-  ...["mock-openai-chat/h", "mock-openai-responses/i", "mock-anthropic-messages/j", "mock-gemini/k"],
+  "falls",
+  "turns",
+  "quick",
+  "mock-openai-chat/h",
+  "mock-openai-responses/i",
+  "mock-anthropic-messages/j",
+  "mock-gemini/k",
 ];
 const nameOf = (id: number): string => id.toString(36).padStart(4, "0");
 const textOf = (id: number): string => `~${nameOf(id)}`.repeat(words);
