@@ -63,6 +63,7 @@ const kinds = [
   "charge",
   "credential",
   "credit",
+  "database",
   "key",
   "ledger",
   "limit",

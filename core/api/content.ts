@@ -1,6 +1,7 @@
 import type { Actor } from "../identity/policy.ts";
 import { reaches } from "../identity/reach.ts";
 import type { ContentLog, KeptContent } from "../pipeline/content/log.ts";
+import { readingOf } from "../storage/content.ts";
 import type { Database } from "../storage/database.ts";
 import { missing } from "./keys.ts";
 import type { ApiInput, ApiRoute } from "./route.ts";
@@ -10,7 +11,7 @@ export type ContentAccess = Pick<ContentLog, "read" | "remove">;
 
 export const contentRoutes = (
   content: ContentAccess,
-  { accounts, keys }: Pick<Database, "accounts" | "keys">,
+  { accounts, keys, audit }: Pick<Database, "accounts" | "keys" | "audit">,
   now: () => number,
 ): readonly ApiRoute[] => {
   /** One body for what is not there and for what is somebody else's. */
@@ -45,7 +46,11 @@ export const contentRoutes = (
       query: null,
       body: null,
       status: 200,
-      answer: async (input) => contentAnswer(await readBy(input)),
+      async answer(input) {
+        const kept = await readBy(input);
+        await audit.add(readingOf(kept));
+        return contentAnswer(kept);
+      },
     },
     removal("/api/calls/:id/content", "Remove what is kept of a call's prompt and answer.", async (input) => ({
       callId: (await readBy(input)).callId,

@@ -1,12 +1,16 @@
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import { authorOf } from "../storage/audit-author.ts";
+import { auditAppender } from "../storage/audit-writer.ts";
 import type { Proof, ProofCode } from "../storage/condition.ts";
 import { schemaVersion, StorageError } from "../storage/migrate.ts";
 import { intactness, prove } from "../storage/prove.ts";
 import { repair } from "../storage/repair.ts";
 import { latestSchemaVersion } from "../storage/sqlite-file.ts";
+import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import type { Command } from "./command.ts";
 import { databaseOf, openReadonly } from "./storage.ts";
+import { databaseChange } from "./told.ts";
 
 /**
  * Proves the equalities of the ledger, and says of each that does not hold what it means and what to do. Reads only, so it
@@ -48,7 +52,10 @@ async function repairedIn(path: string): Promise<readonly ProofCode[]> {
   try {
     const client = await openSqlite(path);
     try {
-      return repair(client);
+      const append = auditAppender(client, sqliteDatabase(client));
+      return repair(client, (mended) =>
+        append(authorOf("command", "doctor --repair"), databaseChange("repair", { mended: [...mended] }), Date.now()),
+      );
     } finally {
       client.close();
     }

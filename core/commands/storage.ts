@@ -15,6 +15,7 @@ import { openSqliteDatabase } from "../storage/sqlite.ts";
 import { latestSchemaVersion } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
+import { databaseChange, tellOf } from "./told.ts";
 
 /** A consistent copy of the database while the proxy serves: `backup FILE`. */
 export const backup: Command = async (input) => {
@@ -28,13 +29,18 @@ export const backup: Command = async (input) => {
   try {
     client.prepare("VACUUM INTO ?").run(resolve(target));
     chmodSync(target, 0o600);
-    input.print(
-      input.flags.json ? JSON.stringify({ ok: true, file: resolve(target) }) : `The database was copied to ${target}.`,
-    );
-    return 0;
   } finally {
     client.close();
   }
+  const file = resolve(target);
+  try {
+    await tellOf((await databaseOf(input)).path, "backup", databaseChange("backup", { file }));
+  } catch {
+    // A copy is wanted most where nothing can be written any more.
+    input.printError("The audit log could not be written: it does not tell of this copy.");
+  }
+  input.print(input.flags.json ? JSON.stringify({ ok: true, file }) : `The database was copied to ${target}.`);
+  return 0;
 };
 
 /**
@@ -44,14 +50,22 @@ export const backup: Command = async (input) => {
 export const migrate: Command = async (input) => {
   const { path } = await databaseOf(input);
   let copy: string | null = null;
-  const database = await openSqliteDatabase({
-    path,
-    synchronous: "normal",
-    now: Date.now,
-    onBackup: (made) => (copy = made),
+  const freedBytes = await asAuthor(authorOf("command", "migrate"), async () => {
+    const database = await openSqliteDatabase({
+      path,
+      synchronous: "normal",
+      now: Date.now,
+      onBackup: (made) => (copy = made),
+    });
+    try {
+      if (input.flags.compact !== true) return null;
+      const freed = await database.compact();
+      await database.audit.add(databaseChange("compact", { freedBytes: freed }));
+      return freed;
+    } finally {
+      await database.close();
+    }
   });
-  const freedBytes = input.flags.compact === true ? await database.compact() : null;
-  await database.close();
   if (input.flags.json)
     input.print(JSON.stringify({ ok: true, backup: copy, ...(freedBytes !== null && { freedBytes }) }));
   else
@@ -84,7 +98,7 @@ export const adminToken: Command = async (input) => {
     // One of an earlier version is brought up to date at the next start: it has no log, nor sessions of persons, yet.
     const isCurrent = schemaVersion(client) === latestSchemaVersion;
     const untold: AuditedWriter = { run: (work) => writer.run(() => work(() => {})) };
-    const audited = isCurrent ? auditedWriter(database, writer, Date.now) : untold;
+    const audited = isCurrent ? auditedWriter(client, database, writer, Date.now) : untold;
     const token = await asAuthor(authorOf("command", "admin-token --new"), async () => {
       const made = await newAdminToken(settingRepository(database, audited));
       const sessions = sessionRepository(database, audited);

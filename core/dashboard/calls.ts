@@ -5,6 +5,7 @@ import { callList, callsPage, type CallChoices, type CallListFilter } from "../.
 import { segment, url } from "../../views/html.ts";
 import { permits } from "../identity/policy.ts";
 import { reaches } from "../identity/reach.ts";
+import { readingOf } from "../storage/content.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
 import { callLines, keyNames } from "./names.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
@@ -14,11 +15,21 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
   const { database, content, explain, now, version } = dependencies;
 
   /** `null`: nothing is kept, or not for this actor. */
-  async function contentFor({ actor, csrf }: Visit, callId: string): Promise<CallContentModel | null> {
+  async function contentFor(
+    { actor, csrf }: Visit,
+    callId: string,
+  ): Promise<(CallContentModel & { readonly accountId: string }) | null> {
     if (!permits(actor, "content.read")) return null;
     const kept = await content.read(callId);
     if (kept === null || !(await reaches(actor, kept.accountId, database.accounts, now()))) return null;
     return { ...kept, csrf: permits(actor, "content.write") ? csrf : null };
+  }
+
+  /** To be shown: whoever reads it is told of before. */
+  async function contentTold(visit: Visit, callId: string): Promise<CallContentModel | null> {
+    const kept = await contentFor(visit, callId);
+    if (kept !== null) await database.audit.add(readingOf(kept));
+    return kept;
   }
 
   return [
@@ -60,7 +71,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
             terms,
             serviceTier,
             why: await explain.recorded(call.callId),
-            content: await contentFor(visit, call.callId),
+            content: await contentTold(visit, call.callId),
           }),
         );
       },

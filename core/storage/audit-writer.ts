@@ -1,10 +1,13 @@
-import { desc, eq, lt } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { isJsonArray, isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets } from "../chat/mask.ts";
+import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { Author, Change, Fields } from "./audit.ts";
 import { currentAsker } from "./audit-author.ts";
-import { hashOf, headOf } from "./audit-chain.ts";
+import { emptyHead, hashOf } from "./audit-chain.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { hotStatement } from "./hot-statement.ts";
+import { placeholders } from "./repositories/call-writer.ts";
 import { auditEntries, auditHead } from "./schema/sqlite-audit.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
@@ -23,58 +26,73 @@ export interface AuditedWriter {
   run<T>(work: (tell: Tell) => T): Promise<T>;
 }
 
-export function auditedWriter(database: SqliteDatabase, writer: GroupCommit, now: () => number): AuditedWriter {
+export function auditedWriter(
+  client: SqliteClient,
+  database: SqliteDatabase,
+  writer: GroupCommit,
+  now: () => number,
+): AuditedWriter {
+  const append = auditAppender(client, database);
   return {
     run(work) {
       // Now: later, in the transaction of many, nobody knows who asked for which.
       const asker = currentAsker();
       return writer.run(() =>
         work((change, by = asker.author) => {
-          if (append(database, by, change, now())) asker.told = true;
+          if (append(by, change, now())) asker.told = true;
         }),
       );
     },
   };
 }
 
-/** Inside a transaction. `false`: it changes nothing, and is no change. */
-function append(database: SqliteDatabase, author: Author, change: Change, nowMs: number): boolean {
-  const { before, after } = differing(change);
-  if (before !== null && after !== null && Object.keys(after).length === 0 && Object.keys(before).length === 0)
-    return false;
-  // Read here and not kept: a command may write beside the process that serves.
-  const head = headOf(database);
-  const entry = {
-    seq: head.seq + 1,
-    createdMs: Math.max(nowMs, newestMs(database)),
-    actorKind: author.kind,
-    actorId: author.id,
-    actorName: author.name,
-    actorRole: author.role,
-    actorAccountId: author.accountId,
-    address: author.address,
-    route: author.route,
-    action: change.action,
-    objectKind: change.object.kind,
-    objectId: change.object.id,
-    accountId: change.accountId,
-    before: textOf(before),
-    after: textOf(after),
-    times: change.times ?? 1,
-  };
-  const hash = hashOf(head.hash, entry);
-  database
-    .insert(auditEntries)
-    .values({ ...entry, hash })
-    .run();
-  database.update(auditHead).set({ seq: entry.seq, hash }).where(eq(auditHead.id, 1)).run();
-  return true;
-}
+/** Writes one entry, inside a transaction. `false`: it changes nothing, and is no change. */
+export function auditAppender(client: SqliteClient, database: SqliteDatabase) {
+  // Each time anew and never kept: a command may write beside the process that serves.
+  const last = database
+    .select({ seq: auditHead.seq, hash: auditHead.hash, createdMs: auditEntries.createdMs })
+    .from(auditHead)
+    .leftJoin(auditEntries, eq(auditEntries.seq, auditHead.seq))
+    .where(eq(auditHead.id, 1))
+    .prepare();
+  const insert = hotStatement(client, database.insert(auditEntries).values(placeholders(auditEntries)));
+  const moveOn = hotStatement(
+    client,
+    database
+      .update(auditHead)
+      .set({ seq: sql`${sql.placeholder("seq")}`, hash: sql`${sql.placeholder("hash")}` })
+      .where(eq(auditHead.id, 1)),
+  );
 
-function newestMs(database: SqliteDatabase): number {
-  const { createdMs, seq } = auditEntries;
-  const newest = database.select({ createdMs }).from(auditEntries).where(lt(seq, Number.MAX_SAFE_INTEGER));
-  return newest.orderBy(desc(seq)).limit(1).all()[0]?.createdMs ?? 0;
+  return (author: Author, change: Change, nowMs: number): boolean => {
+    const { before, after } = differing(change);
+    if (before !== null && after !== null && Object.keys(after).length === 0 && Object.keys(before).length === 0)
+      return false;
+    // The migration writes the head, and a trigger keeps it.
+    const head = last.all()[0] ?? { ...emptyHead, createdMs: null };
+    const entry = {
+      seq: head.seq + 1,
+      createdMs: Math.max(nowMs, head.createdMs ?? 0),
+      actorKind: author.kind,
+      actorId: author.id,
+      actorName: author.name,
+      actorRole: author.role,
+      actorAccountId: author.accountId,
+      address: author.address,
+      route: author.route,
+      action: change.action,
+      objectKind: change.object.kind,
+      objectId: change.object.id,
+      accountId: change.accountId,
+      before: textOf(before),
+      after: textOf(after),
+      times: change.times ?? 1,
+    };
+    const hash = hashOf(head.hash, entry);
+    insert.run({ ...entry, hash });
+    moveOn.run({ seq: entry.seq, hash });
+    return true;
+  };
 }
 
 /** Of a change, only the fields that are not the same in both. */

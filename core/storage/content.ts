@@ -1,4 +1,5 @@
 import type { Awaitable } from "../plugin/plugin.ts";
+import type { Change } from "./audit.ts";
 
 /**
  * Whether prompts and answers are kept: what a key says, else what the nearest account up the tree says, else not.
@@ -38,3 +39,12 @@ export interface ContentRepository {
   /** What is kept now. */
   size(): Awaitable<{ readonly calls: number; readonly bytes: number }>;
 }
+
+/** For the audit log: somebody reads what is kept of a call. */
+export const readingOf = ({ callId, accountId }: Pick<StoredContent, "callId" | "accountId">): Change => ({
+  action: "content.read",
+  object: { kind: "call", id: callId },
+  accountId,
+  before: null,
+  after: null,
+});

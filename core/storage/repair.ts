@@ -13,9 +13,10 @@ import {
 
 /**
  * Works sums that do not prove out anew from the records, in one transaction, and returns the faults it tried to mend.
- * Records and the ledger are never touched. Only while nobody else has the database open.
+ * Records and the ledger are never touched. Only while nobody else has the database open. `tell` is called in the
+ * transaction, where there was something to mend.
  */
-export function repair(client: SqliteClient): readonly ProofCode[] {
+export function repair(client: SqliteClient, tell: (mended: readonly ProofCode[]) => void): readonly ProofCode[] {
   const mended: ProofCode[] = [];
   const wrong = prove(client).filter(({ ok }) => !ok);
   client
@@ -26,6 +27,7 @@ export function repair(client: SqliteClient): readonly ProofCode[] {
         for (const statement of statements) client.exec(statement);
         mended.push(code);
       }
+      if (mended.length > 0) tell(mended);
     })
     .immediate();
   return mended;

@@ -1,8 +1,10 @@
 import { Database as Client } from "bun:sqlite";
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
 import { invariants } from "../support/invariants.ts";
+import { answers } from "../support/openai-answers.ts";
 import { eachOf } from "../support/poll.ts";
 import { setUp } from "../support/setup.ts";
 import { api, form, joined } from "./people.ts";
@@ -73,6 +75,39 @@ test("who signs in and out is told, and a new admin token is, which is shown now
   expect(change).toMatchObject({ action: "setting.change", actorName: "admin-token --new", objectId: "admin-token" });
   expect(JSON.stringify(await entries())).not.toContain(stdout.trim());
 });
+
+test("commands that copy, mend or write anew the database are told, and those that find nothing to do are not", async () => {
+  const told = async (action: string) => (await entries(`action=${action}`))[0];
+  const file = join(gateway.directory, "copy.db");
+  expect((await runCommand(gateway, ["backup", file])).code).toBe(0);
+  expect(await told("database.backup")).toMatchObject({ actorKind: "command", actorName: "backup", after: { file } });
+  await gateway.admin("POST", "/api/budgets", { scope: { kind: "key", id: setup.key.id }, usd: 1, window: "day" });
+  setup.upstream.on("counted", answers());
+  expect((await call(gateway, setup.key.key, chat("mock/counted"))).status).toBe(200);
+  await gateway.stop();
+  const client = new Client(join(gateway.dataDir, "llm-proxy.db"));
+  const count = () => client.query<{ n: number }, []>("SELECT count(*) n FROM audit_entries").get()?.n ?? 0;
+  const before = count();
+  expect((await runCommand(gateway, ["doctor", "--repair"])).code).toBe(0);
+  expect((await runCommand(gateway, ["migrate"])).code).toBe(0);
+  expect(count()).toBe(before);
+  client.exec("UPDATE budget_windows SET held_nano = held_nano + 5");
+  client.close();
+  expect((await runCommand(gateway, ["doctor", "--repair"])).code).toBe(0);
+  expect((await runCommand(gateway, ["migrate", "--compact"])).code).toBe(0);
+  await gateway.start();
+  expect(await told("database.repair")).toMatchObject({
+    actorName: "doctor --repair",
+    objectKind: "database",
+    after: { mended: ["held-sum"] },
+  });
+  expect(await told("database.compact")).toMatchObject({
+    actorName: "migrate",
+    after: { freedBytes: expect.any(Number) },
+  });
+  expect(await verify()).toMatchObject({ ok: true, broken: null });
+  await invariants(setup);
+}, 60_000);
 
 test("is exported whole, and its hashes can be worked out from the export alone", async () => {
   const text = (await api(gateway, "GET", "/api/audit/export?format=jsonl")).text.trim();

@@ -294,6 +294,36 @@ describe("removal", () => {
     expect(gateway.admin("DELETE", `/api/calls/${gone}/content`)).rejects.toThrow("404");
   });
 
+  test("is told of in the audit log when it is read, by the API and on the page, and only then", async () => {
+    const callId = await asks(kept.key);
+    const readings = async (id = callId) =>
+      (
+        await gateway.admin<{ data: { route: string; accountId: string }[] }>(
+          "GET",
+          `/api/audit?action=content.read&objectId=${id}`,
+        )
+      ).data.map(({ route, accountId }) => `${route} ${accountId}`);
+    const before = (await readings()).length;
+    expect(before).toBeGreaterThan(0);
+    await contentOf(callId);
+    const login = await fetch(`${gateway.url}/dashboard/login`, {
+      method: "POST",
+      redirect: "manual",
+      headers: { origin: gateway.url },
+      body: new URLSearchParams({ token: gateway.adminToken }),
+    });
+    const cookie = /^[^;]+/.exec(login.headers.get("set-cookie") ?? "")?.[0] ?? "";
+    expect((await gateway.get(`/dashboard/calls/${callId}`, { cookie }))?.status).toBe(200);
+    expect((await readings()).slice(0, -before)).toEqual([
+      "GET /dashboard/calls/:id default",
+      "GET /api/calls/:id/content default",
+    ]);
+    await gateway.admin("DELETE", `/api/calls/${callId}/content`);
+    expect(await contentOf(callId)).toBeNull();
+    await gateway.get(`/dashboard/calls/${callId}`, { cookie });
+    expect(await readings()).toHaveLength(before + 2);
+  });
+
   test("of a key, and of an account with all below it", async () => {
     const { id: above } = await gateway.admin<{ id: string }>("POST", "/api/accounts", {
       name: "above",

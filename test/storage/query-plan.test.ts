@@ -60,7 +60,7 @@ beforeAll(async () => {
   insertCall(client, { ...aCall, status: "refused" });
   const fold = foldReader(database)({ calls: 10, groups: 10 });
   if (fold) rollupWriter(client, database).add(fold);
-  audited = auditedWriter(database, writer, Date.now);
+  audited = auditedWriter(client, database, writer, Date.now);
   contents = contentRepository(database, writer, audited);
   calls = callRepository(database);
   keys = keyRepository(database, audited, book, contents);

@@ -46,6 +46,12 @@ describe.each(versions)("version %d", (version) => {
     });
     expect(backups).toHaveLength(version < current ? 1 : 0);
     expect(upgrades).toEqual(version < current ? [{ from: version, to: current }] : []);
+    const { data: told } = await database.audit.list({ action: "database.upgrade" }, {});
+    const step = {
+      before: JSON.stringify({ schemaVersion: version }),
+      after: JSON.stringify({ schemaVersion: current }),
+    };
+    expect(told).toMatchObject(version < current ? [{ actorKind: "process", ...step }] : []);
     expect(await database.ledger.sweep("input", startMs + 1_000)).toBe(before.open);
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
     expect(await database.calls.openCount()).toBe(0);
