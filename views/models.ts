@@ -1,3 +1,4 @@
+import { aliasPath } from "./alias-route.ts";
 import { count } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
 import { type PriceItems, priceTabs, sourceChip } from "./prices.ts";
@@ -51,11 +52,14 @@ export const modelsPage = ({ models, search, next }: ModelsModel): Html => html`
   }
   <nav class="pager" aria-label="Paging"><span class="hint">Aliases of the file, then what it, a provider or the price data names; prices in force, USD per million tokens</span>${next !== null && html`<a rel="next" href="${url("/dashboard/prices/models", { search, after: next })}">More →</a>`}</nav>`;
 
+/** The page of the alias draws them all. */
+const mostTargets = 8;
+
 const row = (line: ModelLine): Html =>
   line.kind === "alias"
     ? html`<tr>
-  <td>${name(line.id, 48)}<span class="sub">alias, ${line.strategy}</span></td>
-  <td data-label="Leads to"><span>${line.targets.map((target) => html`<span class="line">${cut(target.target, 60)}${notesOf(target)}</span>`)}</span></td>
+  <td><a href="${aliasPath(line.id)}">${name(line.id, 48)}</a><span class="sub">alias, ${line.strategy}</span></td>
+  <td data-label="Leads to"><span>${line.targets.slice(0, mostTargets).map((target) => html`<span class="line">${cut(target.target, 60)}${notesOf(target)}</span>`)}${line.targets.length > mostTargets && html`<span class="line hint">and ${count(line.targets.length - mostTargets)} more</span>`}</span></td>
   <td data-label="Context" class="num">${name(null)}</td><td data-label="Most output" class="num">${name(null)}</td><td data-label="Input" class="num">${name(null)}</td><td data-label="Output" class="num">${name(null)}</td><td data-label="Price from">${name(null)}</td>
 </tr>`
     : html`<tr>

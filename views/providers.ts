@@ -39,7 +39,7 @@ export interface ListedProvider extends ProviderLine {
 
 export const providersPage = (providers: readonly ListedProvider[]): Html => html`<h1>Providers</h1>
   ${providerList(providers)}
-  <p class="hint">Providers are declared in the config file. Further keys of their upstream accounts are stored here.</p>`;
+  <p class="hint">Providers are declared in the config file. Further keys of their upstream accounts are stored here. <a href="/dashboard/prices/models">Models and aliases</a></p>`;
 
 /** The part that keeps itself up to date. */
 export const providerList = (providers: readonly ListedProvider[]): Html =>

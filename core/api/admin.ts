@@ -1,5 +1,6 @@
 import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
+import type { RouteMapSources } from "../pipeline/route-map.ts";
 import type { TestCall } from "../pipeline/test-call.ts";
 import type { TrafficSources } from "../pipeline/traffic.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
@@ -7,6 +8,7 @@ import type { Actor } from "../identity/policy.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { Database } from "../storage/database.ts";
 import { accountRoutes } from "./accounts.ts";
+import { aliasRouteRoutes } from "./alias-route.ts";
 import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
@@ -49,7 +51,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly credentials: CredentialService;
   readonly testCall: TestCall;
   readonly ratios: Pick<Ratios, "list">;
-  readonly health: TrafficSources;
+  readonly health: TrafficSources & RouteMapSources;
   readonly explains: ExplainNeeds;
   readonly reprice: RepriceCalls;
   readonly outbox: OutboxRouteDependencies["outbox"];
@@ -122,6 +124,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...outboxRoutes(dependencies),
     ...providerRoutes(dependencies.credentials),
     ...testCallRoutes(dependencies.testCall),
+    ...aliasRouteRoutes(dependencies.health),
   ];
 }
 

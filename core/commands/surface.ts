@@ -18,6 +18,7 @@ import { countFailure } from "../pipeline/failed-authentications.ts";
 import type { LimitRule } from "../pipeline/limit-book.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
+import { aliasRoute } from "../pipeline/route-map.ts";
 import { type TestCall, testCalls } from "../pipeline/test-call.ts";
 import { trafficOf } from "../pipeline/traffic.ts";
 import type { ServerDependencies } from "../server.ts";
@@ -93,6 +94,7 @@ export function surfaceOf({
     explain: explainService({ database: seen, place }, services),
     traffic: () => trafficOf(services),
     attempts: database.attempts,
+    aliasRoute: (name: string) => aliasRoute(name, services),
     now,
     sessions,
     verifyAdminToken: (token: string) => admin.verify(token),

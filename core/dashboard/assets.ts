@@ -7,6 +7,7 @@ import forms from "../../views/assets/forms.css" with { type: "text" };
 import icon from "../../views/assets/icon.svg" with { type: "text" };
 import narrow from "../../views/assets/narrow.css" with { type: "text" };
 import panels from "../../views/assets/panels.css" with { type: "text" };
+import route from "../../views/assets/route.css" with { type: "text" };
 import tables from "../../views/assets/tables.css" with { type: "text" };
 
 export interface Asset {
@@ -21,7 +22,7 @@ const files = new Map<string, Asset>();
 /** Paths for the pages. */
 export const assetPaths = {
   // In this order: later rules refine earlier ones, and those for narrow screens come last.
-  style: add("app", "css", "text/css; charset=utf-8", base + panels + tables + forms + charts + narrow),
+  style: add("app", "css", "text/css; charset=utf-8", base + panels + tables + forms + charts + route + narrow),
   // One file: htmx starts by itself right after it has loaded, and the separator ends a last line without a semicolon.
   script: add("app", "js", "text/javascript; charset=utf-8", `${htmx}\n;\n${appScript}`),
   icon: add("icon", "svg", "image/svg+xml", icon),

@@ -1,3 +1,4 @@
+import type { AliasRouteModel } from "../../views/alias-route.ts";
 import type { CallContentModel } from "../../views/call-content.ts";
 import type { EstimateLine } from "../../views/estimates.ts";
 import type { ExplainModel } from "../../views/explain.ts";
@@ -48,6 +49,8 @@ export interface PageDependencies {
   /** How each provider does now. */
   readonly traffic: () => ReadonlyMap<string, TrafficLine>;
   readonly attempts: AttemptReports;
+  /** Where its calls go now; `null`: there is no such alias. */
+  readonly aliasRoute: (name: string) => AliasRouteModel["route"] | null;
   /** Makes a small call in the name of `author`. */
   readonly testCall: (model: string, author: string) => Promise<TestedLine>;
   readonly outbox: DashboardOutbox;

@@ -1,6 +1,7 @@
 import { accountRoutes } from "./accounts.ts";
 import { alertRoutes } from "./alerts.ts";
 import { serveAsset } from "./assets.ts";
+import { aliasRoutes } from "./alias-route.ts";
 import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
@@ -57,6 +58,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...ledgerRoutes(dependencies),
   ...alertRoutes(dependencies),
   ...priceRoutes(dependencies),
+  ...aliasRoutes(dependencies),
   ...providerRoutes(dependencies),
   ...testCallRoutes(dependencies),
   ...chargeRoutes(dependencies),

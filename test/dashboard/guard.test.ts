@@ -30,6 +30,7 @@ const routes = dashboardRoutes({
   traffic: () => new Map(),
   explain: { recorded: unreached },
   attempts: noAttempts,
+  aliasRoute: () => null,
   testCall: () => Promise.reject(new Error("not reached")),
   outbox: fakeOutbox(),
   publicUrl: "http://localhost:8787",

@@ -95,6 +95,7 @@ export function site({
     traffic,
     explain: { recorded: async () => null },
     attempts: noAttempts,
+    aliasRoute: () => null,
     testCall: () => Promise.reject(new Error("not reached")),
     outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),

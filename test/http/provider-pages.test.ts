@@ -7,7 +7,7 @@ import { hang, json } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
 /** How providers do, as their pages and the API show it, of a process that has calls. */
-const setup = await setUp({ config: "models:\n  fast: [mock/dead2, mock/ok]\n" });
+const setup = await setUp({ config: "models:\n  fast: [mock/dead2, mock/ok]\n  team/<b>: [fast]\n" });
 const { gateway, upstream } = setup;
 afterAll(() => setup.stop());
 upstream.on("ok", answers());
@@ -121,6 +121,31 @@ interface Attempts {
 const attempts = (over: string) => gateway.admin<Attempts>("GET", `/api/providers/mock/attempts?over=${over}`);
 const admin = (path: string) =>
   fetch(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${gateway.adminToken}` } });
+
+test("an alias is drawn with its targets and what they do now, by the API and on its page", async () => {
+  for (let times = 0; times < 10; times++) await call(gateway, setup.key.key, chat("mock/dead2"));
+  const route = await gateway.admin<object>("GET", "/api/models/fast/route");
+  expect(route).toMatchObject({
+    name: "fast",
+    strategy: "ordered",
+    refused: 0,
+    entries: [
+      { target: "mock/dead2", share: 0, leadsTo: { provider: "mock", model: "dead2", breaker: { state: "open" } } },
+      { target: "mock/ok", share: 100, leadsTo: { breaker: null, costNano: 2_000_000 } },
+    ],
+  });
+  const shown = await page("/dashboard/models/fast");
+  expect(shown.text).toMatch(/dead2[\s\S]+left alone[\s\S]+none now[\s\S]+100 %/);
+  const refreshed = await page("/dashboard/models/fast", part);
+  expect([refreshed.text.includes("<!doctype"), refreshed.text.includes("left alone")]).toEqual([false, true]);
+  const odd = encodeURIComponent("team/<b>");
+  expect((await page(`/dashboard/models/${odd}`)).text).toContain("team/&lt;b&gt;");
+  expect((await gateway.admin<{ name: string }>("GET", `/api/models/${odd}/route`)).name).toBe("team/<b>");
+  expect((await page("/dashboard/prices/models")).text).toContain(`href="/dashboard/models/${odd}"`);
+  for (const path of ["/dashboard/models/nobody", "/dashboard/models/mock%2Fok"])
+    expect((await page(path)).status).toBe(404);
+  expect((await admin("/api/models/nobody/route")).status).toBe(404);
+});
 
 const csrf = async () => /name="csrf" value="([^"]+)"/.exec((await page("/dashboard/keys")).text)?.[1] ?? "";
 async function submit(fields: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}) {

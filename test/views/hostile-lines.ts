@@ -1,3 +1,4 @@
+import type { AliasRouteModel } from "../../views/alias-route.ts";
 import type { AlertsModel } from "../../views/alerts.ts";
 import type { ListedProvider } from "../../views/providers.ts";
 import type { AuditLine } from "../../views/audit.ts";
@@ -134,6 +135,48 @@ export const attempts = (text: string) => ({
     sinceMs: 5,
   },
 });
+export const aliasMap = (text: string): AliasRouteModel["route"] => {
+  const entry = (leadsTo: "alias" | "target", unfit: Unfit) => ({
+    target: text,
+    weight: 3,
+    when: {
+      account: { [text]: [text] },
+      headers: { [text]: [text] },
+      operations: [text],
+      content: { with: [text], without: [text] },
+      tokens: { above: 1, upTo: 2 },
+    },
+    canary: { percent: 5, by: "caller" as const },
+    drop: [text],
+    defaults: { [text]: text },
+    unfit,
+    share: 40,
+    leadsTo:
+      leadsTo === "alias"
+        ? { name: text, strategy: text, entries: [] }
+        : {
+            provider: text,
+            model: text,
+            breaker: { state: "open" as const, reason: text, nextProbeMs: 9 },
+            busy: 2,
+            costNano: 5,
+          },
+  });
+  const unfits: readonly Unfit[] = [
+    null,
+    { why: "lacks", what: [text] },
+    { why: "max-output", most: 5 },
+    { why: "condition", on: text },
+  ];
+  return {
+    name: text,
+    strategy: text,
+    refused: 12,
+    entries: unfits.flatMap((unfit) => [entry("alias", unfit), entry("target", unfit)]),
+  };
+};
+type Unfit = AliasRouteModel["route"]["entries"][number]["unfit"];
+
 export const tested = (text: string) => ({
   callId: text,
   httpStatus: 502,

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
+import { aliasPage } from "../../views/alias-route.ts";
 import { alertsPage } from "../../views/alerts.ts";
 import { providerPage } from "../../views/provider.ts";
 import { providersPage } from "../../views/providers.ts";
@@ -25,6 +26,7 @@ import { explained } from "./hostile-explain.ts";
 import { identityPages } from "./hostile-identity.ts";
 import {
   alertsModel,
+  aliasMap,
   attempts,
   branch,
   budgetLine,
@@ -163,6 +165,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       csrf: "c",
       nowMs: 7,
     }),
+  alias: (text) => aliasPage({ route: aliasMap(text), nowMs: 7, csrf: text }),
   "test call": (text) =>
     testCallPage({ model: text, models: [text], csrf: text, tested: { ...tested(text), text: null }, error: null }),
   "test call that answered": (text) => testedCall(tested(text)),
