@@ -1,26 +1,23 @@
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
 import { builtins } from "../plugins/index.ts";
-import { audit } from "./commands/audit.ts";
-import { check, plugins } from "./commands/check.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
-import { doctor } from "./commands/doctor.ts";
 import { explainFailure } from "./commands/failure.ts";
-import { reprice } from "./commands/reprice.ts";
-import { serve } from "./commands/serve.ts";
-import { adminToken, backup, migrate } from "./commands/storage.ts";
 
-const commands: Readonly<Record<string, Command>> = {
-  serve,
-  check,
-  doctor,
-  migrate,
-  backup,
-  reprice,
-  plugins,
-  audit,
-  "admin-token": adminToken,
+/** Loaded when asked for: the one that serves must be ready soon. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import("./commands/serve.ts")).serve,
+  check: async () => (await import("./commands/check.ts")).check,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
+  migrate: async () => (await import("./commands/storage.ts")).migrate,
+  backup: async () => (await import("./commands/storage.ts")).backup,
+  reprice: async () => (await import("./commands/reprice.ts")).reprice,
+  plugins: async () => (await import("./commands/check.ts")).plugins,
+  audit: async () => (await import("./commands/audit.ts")).audit,
+  "admin-token": async () => (await import("./commands/storage.ts")).adminToken,
 };
+/** Those that take words of their own. */
+const takesWords: ReadonlySet<string> = new Set(["backup", "audit"]);
 
 const options = {
   config: { type: "string" },
@@ -50,18 +47,20 @@ options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);
   const parsed = parse(args);
-  const command = parsed && commands[parsed.positionals[0] ?? "serve"];
+  const name = parsed?.positionals[0] ?? "serve";
+  const load = commands[name];
   const print = (line: string) => void process.stdout.write(`${line}\n`);
   if (parsed?.values.help) {
     print(usage);
     return 0;
   }
   const [, ...words] = parsed?.positionals ?? [];
-  if (!parsed || !command || (words.length > 0 && command !== backup && command !== audit)) {
+  if (!parsed || !load || (words.length > 0 && !takesWords.has(name))) {
     printError(usage);
     return 2;
   }
   try {
+    const command = await load();
     return await command({
       flags: parsed.values,
       words,

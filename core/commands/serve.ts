@@ -100,10 +100,16 @@ export const serve: Command = async (input) => {
 
     reloadOnSignal(current, services.draining);
     const stop = startBackground(() => current.current.services, outbox);
-    await untilSignal({ services, listening, drainMs: () => parts.live.timeouts.drainMs });
-    stopSweeping();
-    await stop();
-    await requestAudit.close();
+    const served = untilSignal({ services, listening, drainMs: () => parts.live.timeouts.drainMs });
+    try {
+      // The first call need not wait for it; but a process that cannot load it must not go on.
+      await Promise.all([served, first.complete()]);
+    } finally {
+      await listening.stopNow();
+      stopSweeping();
+      await stop();
+      await requestAudit.close();
+    }
   } finally {
     parts.lag.stop();
     await (reloader ?? plugins).dispose();

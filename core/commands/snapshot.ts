@@ -6,18 +6,20 @@ import { fileRules } from "../pipeline/limit-book.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { hasSeveralIssuers, type Plugins, SetupError } from "../plugin/setup.ts";
 import { fetchTransport, type Transport } from "../runtime/transport.ts";
-import { serverOf } from "../server.ts";
+import { type Answerer, frontOf } from "../front.ts";
 import { type CallServices, callServices } from "./call-services.ts";
 import type { LastingParts } from "./lasting-parts.ts";
 import { become, liveSettings } from "./live-settings.ts";
-import { surfaceOf } from "./surface.ts";
+import type { SurfaceParts } from "./surface.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** Everything that is made of one config, ready to answer. */
 export interface Snapshot extends Wanted {
   readonly plugins: Plugins;
   readonly services: CallServices;
-  readonly answer: (request: Request) => Response | Promise<Response>;
+  readonly answer: Answerer;
+  /** Loads what is no call: the pages and the admin API. Until then those who ask for it wait. */
+  readonly complete: () => Promise<unknown>;
   readonly people: PeopleParts;
   readonly transport: Transport;
   /** Makes what lasts follow this config; in one turn of the event loop. May be called again, to go back to it. */
@@ -85,7 +87,7 @@ export async function snapshotOf(
             now,
             newId,
           });
-    const surface = surfaceOf({
+    const surface: SurfaceParts = {
       services,
       database,
       keys: parts.keysFor(database.keys),
@@ -102,7 +104,11 @@ export async function snapshotOf(
       publicUrl: settings.publicUrl,
       version,
       addressOf,
-    });
+    };
+    const beside = { services, lag: parts.lag, outbox, troubles };
+    const rest = once(async () => (await import("./whole-server.ts")).wholeServer(surface, beside));
+    // Of a config that is tried out, all must be there before it takes the place of the one in use.
+    if (before) await rest();
     return {
       loaded,
       settings,
@@ -111,7 +117,8 @@ export async function snapshotOf(
       services,
       people,
       transport,
-      answer: serverOf({ services, lag: parts.lag, outbox, troubles, ...surface }),
+      answer: frontOf({ services, troubles }, rest),
+      complete: rest,
       adopt() {
         credentials.adopt();
         // Prices may have been set meanwhile, and were told to the biller of before.
@@ -126,6 +133,11 @@ export async function snapshotOf(
     credentials.discard();
     throw error;
   }
+}
+
+function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
+  let made: Promise<Made> | null = null;
+  return () => (made ??= make());
 }
 
 /** Else whoever signs in would have to begin anew, and wrong tries would be forgotten. */

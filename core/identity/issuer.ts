@@ -1,21 +1,4 @@
-import {
-  allowInsecureRequests,
-  authorizationCodeGrant,
-  buildAuthorizationUrl,
-  calculatePKCECodeChallenge,
-  ClientSecretBasic,
-  ClientSecretPost,
-  clockTolerance,
-  type Configuration,
-  customFetch,
-  discovery,
-  enableNonRepudiationChecks,
-  fetchUserInfo,
-  None,
-  randomNonce,
-  randomPKCECodeVerifier,
-  randomState,
-} from "openid-client";
+import type { Configuration } from "openid-client";
 import { claimAt, type ClaimNames } from "./issuer-claims.ts";
 import { boundedFetch } from "./issuer-fetch.ts";
 
@@ -53,6 +36,9 @@ const toleranceSeconds = 30;
 /** The discovery document is read again after this; its keys after five minutes, which the library sees to. */
 const knownMs = 3_600_000;
 
+/** Loaded with the first sign-in: most processes have no issuer, and none needs it to be ready. */
+const library = () => import("openid-client");
+
 export function issuerOf(
   settings: IssuerSettings,
   fetch: (request: Request) => Promise<Response>,
@@ -73,18 +59,24 @@ export function issuerOf(
 
   return {
     async begin(callback) {
-      const expected = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() };
-      const url = buildAuthorizationUrl(await configuration(), {
+      const client = await library();
+      const expected = {
+        state: client.randomState(),
+        nonce: client.randomNonce(),
+        verifier: client.randomPKCECodeVerifier(),
+      };
+      const url = client.buildAuthorizationUrl(await configuration(), {
         redirect_uri: callback,
         scope: [...new Set(["openid", ...settings.scopes])].join(" "),
         state: expected.state,
         nonce: expected.nonce,
-        code_challenge: await calculatePKCECodeChallenge(expected.verifier),
+        code_challenge: await client.calculatePKCECodeChallenge(expected.verifier),
         code_challenge_method: "S256",
       });
       return { url: url.href, expected };
     },
     async finish(answer, { state, nonce, verifier }) {
+      const { authorizationCodeGrant, fetchUserInfo } = await library();
       const client = await configuration();
       const tokens = await authorizationCodeGrant(client, answer, {
         expectedState: state,
@@ -110,18 +102,19 @@ async function discovered(
   { issuer, clientId, clientSecret, clientAuth }: IssuerSettings,
   fetch: (request: Request) => Promise<Response>,
 ): Promise<Configuration> {
+  const client = await library();
   const url = new URL(issuer);
   const authentication =
     clientSecret === undefined
-      ? None()
+      ? client.None()
       : clientAuth === "basic"
-        ? ClientSecretBasic(clientSecret)
-        : ClientSecretPost(clientSecret);
-  return discovery(url, clientId, { [clockTolerance]: toleranceSeconds }, authentication, {
+        ? client.ClientSecretBasic(clientSecret)
+        : client.ClientSecretPost(clientSecret);
+  return client.discovery(url, clientId, { [client.clockTolerance]: toleranceSeconds }, authentication, {
     timeout: timeoutSeconds,
-    [customFetch]: boundedFetch(fetch),
+    [client.customFetch]: boundedFetch(fetch),
     // Without these the ID token's signature would be left to the TLS of the token endpoint (Core §3.1.3.7).
-    execute: [enableNonRepudiationChecks, ...(url.protocol === "http:" ? [allowInsecureRequests] : [])],
+    execute: [client.enableNonRepudiationChecks, ...(url.protocol === "http:" ? [client.allowInsecureRequests] : [])],
   });
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Permission, permits, type Role, roles } from "../../core/identity/policy.ts";
-import type { Route } from "../../core/server.ts";
+import type { Route } from "../../core/front.ts";
 import { call, chat } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";

@@ -1,5 +1,5 @@
 import { beforeAll } from "bun:test";
-import type { Route } from "../../core/server.ts";
+import type { Route } from "../../core/front.ts";
 import { apis } from "../api/server.ts";
 
 /** Every route that a process has, by its own list: what is sent to a running one is made from it, so no route is left out. */

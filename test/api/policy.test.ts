@@ -8,7 +8,7 @@ import {
   type Role,
   roles,
 } from "../../core/identity/policy.ts";
-import type { Route } from "../../core/server.ts";
+import type { Route } from "../../core/front.ts";
 import { aPerson } from "../contract/storage-samples.ts";
 import { type Api, apis } from "./server.ts";
 

@@ -15,7 +15,8 @@ const parts: readonly (readonly [name: string, files: RegExp])[] = [
   ["gateway", /^core\/gateway\.ts$/],
   ["api", /^core\/api\//],
   ["dashboard", /^core\/dashboard\//],
-  ["server", /^core\/server\.ts$/],
+  // What calls need of it, and the whole.
+  ["server", /^core\/(front|server)\.ts$/],
   ["main", /^core\/(main\.ts$|commands\/)/],
   ["views", /^views\//],
   ["migrations", /^migrations\//],
