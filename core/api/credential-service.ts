@@ -1,5 +1,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
+import type { BreakerSettings } from "../pipeline/breaker.ts";
+import { ofProvider } from "../pipeline/of-provider.ts";
 import { type CredentialPool, credentialPool, isUpstream } from "../pipeline/credentials.ts";
 import type { Logger, Provider, UpstreamProvider } from "../plugin/plugin.ts";
 import { SetupError, type UpstreamAccount } from "../plugin/setup.ts";
@@ -45,7 +47,7 @@ export interface ShownCredential {
   readonly weight: number;
   readonly enabled: boolean;
   /**
-   * `resting`: the upstream refused it, and others are used as long as there are some. `locked`: it must be entered again,
+   * `resting`: the upstream refused it, or failed too often with it, and others are used as long as there are some. `locked`: it must be entered again,
    * because the provider's address or the master secret is not that of before. `unused`: no instance of the file takes it.
    */
   readonly state: "active" | "disabled" | "resting" | "locked" | "unused";
@@ -92,6 +94,7 @@ export interface CredentialServiceDependencies {
   readonly now: () => number;
   readonly newId: () => string;
   readonly random: () => number;
+  readonly breaker: BreakerSettings;
 }
 
 const maxEach = 100;
@@ -121,7 +124,7 @@ interface InUse {
 }
 
 export function credentialParts(dependencies: CredentialServiceDependencies): CredentialParts {
-  const { repository, ring, logger, now, newId, random } = dependencies;
+  const { repository, ring, logger, now, newId, random, breaker } = dependencies;
   let inUse: InUse = { accounts: [], pools: new Map(), opened: new Map() };
   const accountOf = (provider: string) => inUse.accounts.find(({ name }) => name === provider);
   const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
@@ -177,9 +180,19 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
   }
 
   function newPool(name: string, slot: UpstreamProvider, before: CredentialPool | false | undefined): CredentialPool {
-    const onRest = (credential: string, status: number, ms: number) =>
-      logger.warn({ provider: name, credential, status, ms }, "a stored key was refused, and rests");
-    return credentialPool({ slot, now, random, onRest, ...(before && { uses: before.uses() }) });
+    const onRest = (credential: string, status: number | null, ms: number) =>
+      logger.warn(
+        { provider: name, credential, status, ms },
+        status === null ? "a stored key fails, and rests" : "a stored key was refused, and rests",
+      );
+    return credentialPool({
+      slot,
+      now,
+      random,
+      rules: () => ofProvider(breaker, name),
+      onRest,
+      ...(before && { uses: before.uses() }),
+    });
   }
 
   async function open(row: CredentialRow, account: UpstreamAccount, opened: InUse["opened"]): Promise<void> {

@@ -7,7 +7,7 @@ import { keyRing } from "../runtime/seal.ts";
 export const storedCredentials = (
   database: Database,
   { value, previous }: MasterSecret,
-  process: Pick<CredentialServiceDependencies, "logger" | "now" | "newId">,
+  process: Pick<CredentialServiceDependencies, "logger" | "now" | "newId" | "breaker">,
 ) =>
   credentialParts({
     ...process,

@@ -38,7 +38,7 @@ export async function lastingParts(
       keepOpen: (request) => parts.listening?.keepOpen(request),
       closeIdle: (request) => parts.listening?.closeIdle(request),
     }),
-    credentials: storedCredentials(database, parts.secret, parts),
+    credentials: storedCredentials(database, parts.secret, { ...parts, breaker: parts.live.breaker }),
     outbox: await liveOutbox({
       observers: observer,
       outbox: database.outbox,

@@ -38,16 +38,17 @@ function checkServer({ server: { publicUrl, trustedProxies, egress } }: Config):
 }
 
 /** What is said of a provider, an alias or a target must find it: a slip of the pen would leave it without its limits. */
-function checkOverrides({ server: { timeouts }, provider, models }: Config): Finding[] {
+function checkOverrides({ server: { timeouts, breaker, bulkhead }, provider, models }: Config): Finding[] {
   const findings: Finding[] = [];
   const instances = Object.keys(provider);
-  for (const name of Object.keys(timeouts.providers))
-    if (!instances.includes(name))
-      findings.push({
-        path: ["server", "timeouts", "providers", name],
-        at: "key",
-        message: `no provider instance "${name}"${didYouMean(name, instances)}`,
-      });
+  for (const [section, { providers }] of Object.entries({ timeouts, breaker, bulkhead }))
+    for (const name of Object.keys(providers))
+      if (!instances.includes(name))
+        findings.push({
+          path: ["server", section, "providers", name],
+          at: "key",
+          message: `no provider instance "${name}"${didYouMean(name, instances)}`,
+        });
   for (const name of Object.keys(timeouts.models))
     if (!Object.hasOwn(models, name) && !instances.some((instance) => name.startsWith(`${instance}/`)))
       findings.push({

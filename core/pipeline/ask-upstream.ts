@@ -14,8 +14,8 @@ import { retryAfterMs, upstreamError } from "./upstream-error.ts";
 
 /** Told as an attempt goes on. */
 interface Progress {
-  /** It has been handed to the provider: from here on it is an attempt. */
-  sent(): void;
+  /** It has been handed to the provider, with a stored key of it or with the file's: from here on it is an attempt. */
+  sent(key: KeyedRequest | null): void;
   status(status: number): void;
   warn(warnings: readonly string[]): void;
 }
@@ -40,7 +40,8 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
       clientHeaders: message.clientHeaders,
     }),
   );
-  progress.sent();
+  const keyed = request instanceof KeyedRequest ? request : null;
+  progress.sent(keyed);
   let response: Response;
   try {
     response = await services.transport(request, abort.signal, connectMs);
@@ -53,7 +54,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   if (response.status !== 200) {
     const nowMs = services.now();
     const error = await upstreamError(response, message.dialect, secrets, nowMs);
-    throw request instanceof KeyedRequest ? byAnotherKey(request, response, error, nowMs) : error;
+    throw keyed ? byAnotherKey(keyed, response, error, nowMs) : error;
   }
   try {
     return await message.read(response, secrets);

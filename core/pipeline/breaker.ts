@@ -1,20 +1,11 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Target } from "../plugin/plugin.ts";
+import { counted, type FailureRules, type Failures, noFailures } from "./failures.ts";
+import { ofProvider, type WithOwn } from "./of-provider.ts";
 import { attemptsOver } from "./timeouts.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 
-/** When a target that fails is left alone, and how it is found to be well again. */
-export interface BreakerSettings {
-  readonly enabled: boolean;
-  /** So many failures in a row open it. */
-  readonly consecutive: number;
-  /** So does this share of failures, 0 to 1, of at least `minCalls` in `windowMs`. */
-  readonly errorShare: number;
-  readonly minCalls: number;
-  readonly windowMs: number;
-  /** An open one lets a single call through this often, to see. */
-  readonly probeMs: number;
-}
+export type BreakerSettings = WithOwn<FailureRules>;
 
 /** `unknown`: says nothing of the target, as a client that left or a rate limit. */
 export type Verdict = "ok" | "failed" | "unknown";
@@ -45,24 +36,19 @@ export interface Breakers {
   readonly opened: number;
 }
 
-interface Breaker {
+interface Breaker extends Failures {
   readonly provider: string;
   readonly model: string;
   state: BreakerState["state"];
   reason: string;
-  consecutive: number;
   sinceMs: number;
   nextProbeMs: number;
-  /** The window in two halves, of which the older one is dropped. */
-  halfMs: number;
-  counts: [ok: number, failed: number];
-  before: [ok: number, failed: number];
 }
 
 /** Clients may name any model of a provider. */
 const mostBreakers = 1_000;
 /** A probe that says nothing for so many times `probeMs` no longer keeps the next one back. */
-const patience = 5;
+export const patience = 5;
 
 const breakerOpen = "breaker_open";
 
@@ -84,44 +70,26 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       model,
       state: "closed",
       reason: "",
-      consecutive: 0,
       sinceMs: nowMs,
       nextProbeMs: 0,
-      halfMs: nowMs,
-      counts: [0, 0],
-      before: [0, 0],
+      ...noFailures(nowMs),
     };
     breakers.set(keyOf({ provider, model }), breaker);
     return breaker;
   }
 
-  function turn(breaker: Breaker, nowMs: number): void {
-    const halves = Math.floor((nowMs - breaker.halfMs) / (settings.windowMs / 2));
-    if (halves <= 0) return;
-    breaker.before = halves === 1 ? breaker.counts : [0, 0];
-    breaker.counts = [0, 0];
-    breaker.halfMs += halves * (settings.windowMs / 2);
-  }
+  const rulesOf = (provider: string): FailureRules => ofProvider(settings, provider);
 
-  function open(breaker: Breaker, nowMs: number): void {
+  function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
+    const rules = rulesOf(breaker.provider);
+    const found = counted(breaker, verdict === "failed", rules, nowMs);
+    if (found === "none") breakers.delete(keyOf(breaker));
+    if (found !== "too many") return;
     breakersTold.opened += 1;
     breaker.state = "open";
     breaker.sinceMs = nowMs;
-    breaker.nextProbeMs = nowMs + settings.probeMs;
+    breaker.nextProbeMs = nowMs + rules.probeMs;
   }
-
-  function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
-    turn(breaker, nowMs);
-    breaker.counts[verdict === "ok" ? 0 : 1] += 1;
-    breaker.consecutive = verdict === "ok" ? 0 : breaker.consecutive + 1;
-    const failed = breaker.counts[1] + breaker.before[1];
-    const calls = failed + breaker.counts[0] + breaker.before[0];
-    if (failed === 0) breakers.delete(keyOf(breaker));
-    else if (breaker.consecutive >= settings.consecutive || isTooMany(failed, calls)) open(breaker, nowMs);
-  }
-
-  const isTooMany = (failed: number, calls: number): boolean =>
-    calls >= settings.minCalls && failed >= calls * settings.errorShare;
 
   const breakersTold = {
     skipped: 0,
@@ -136,12 +104,13 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
         throw isOpen(breaker, nowMs);
       }
       breaker.state = "half-open";
-      breaker.nextProbeMs = nowMs + patience * settings.probeMs;
+      breaker.nextProbeMs = nowMs + patience * rulesOf(target.provider).probeMs;
       return true;
     },
     ended(target: Target, isProbe: boolean, verdict: Verdict, reason = "") {
       if (breakers.size === 0 && verdict !== "failed") return;
-      if (!settings.enabled) return;
+      const rules = rulesOf(target.provider);
+      if (!rules.enabled) return;
       const nowMs = now();
       const breaker = breakers.get(keyOf(target)) ?? (verdict === "failed" ? made(target, nowMs) : null);
       if (!breaker) return;
@@ -155,7 +124,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       if (verdict === "ok") breakers.delete(keyOf(target));
       else {
         breaker.state = "open";
-        breaker.nextProbeMs = nowMs + settings.probeMs;
+        breaker.nextProbeMs = nowMs + rules.probeMs;
         if (verdict === "failed") breaker.consecutive += 1;
       }
     },

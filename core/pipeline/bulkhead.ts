@@ -1,8 +1,10 @@
 import { GatewayError } from "../chat/error.ts";
+import { ofProvider, type WithOwn } from "./of-provider.ts";
 import type { Pause } from "./pause.ts";
 
 /** How many calls may wait for one provider, so that one that hangs does not take what all others need. */
-export interface BulkheadSettings {
+export type BulkheadSettings = WithOwn<BulkheadRules>;
+interface BulkheadRules {
   /** Requests that are sent and whose answer has not begun. A stream that flows does not count. */
   readonly maxWaiting: number;
   /** Calls that wait for one of those to end. */
@@ -31,7 +33,7 @@ interface Bulkhead {
 export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bulkheads {
   const bulkheads = new Map<string, Bulkhead>();
 
-  async function queue(bulkhead: Bulkhead, signal: AbortSignal): Promise<void> {
+  async function queue(bulkhead: Bulkhead, { queueMs }: BulkheadRules, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const end = new AbortController();
     const give = (granted: boolean) => {
@@ -42,19 +44,19 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
     const giveUp = () => give(false);
     bulkhead.queue.add(give);
     signal.addEventListener("abort", giveUp, { once: true });
-    void pause(settings.queueMs, end.signal).then(giveUp);
+    void pause(queueMs, end.signal).then(giveUp);
     const granted = await promise;
     signal.removeEventListener("abort", giveUp);
     if (granted) return;
     // The reason of every abort of ours is a GatewayError.
-    throw signal.aborted ? (signal.reason as GatewayError) : busy();
+    throw signal.aborted ? (signal.reason as GatewayError) : busy(queueMs);
   }
 
-  function busy(): GatewayError {
+  function busy(queueMs: number): GatewayError {
     told.refused += 1;
     return new GatewayError("unavailable", "too many calls wait for the model's provider", {
       code: "provider_busy",
-      retryAfterSeconds: Math.max(1, Math.ceil(settings.queueMs / 1_000)),
+      retryAfterSeconds: Math.max(1, Math.ceil(queueMs / 1_000)),
     });
   }
 
@@ -63,19 +65,20 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
     enter(provider: string, signal: AbortSignal): Promise<void> | null {
       let bulkhead = bulkheads.get(provider);
       if (!bulkhead) bulkheads.set(provider, (bulkhead = { waiting: 0, queue: new Set() }));
-      if (bulkhead.waiting < settings.maxWaiting) {
+      const rules = ofProvider(settings, provider);
+      if (bulkhead.waiting < rules.maxWaiting) {
         bulkhead.waiting += 1;
         return null;
       }
-      if (bulkhead.queue.size >= settings.maxQueued) throw busy();
-      return queue(bulkhead, signal);
+      if (bulkhead.queue.size >= rules.maxQueued) throw busy(rules.queueMs);
+      return queue(bulkhead, rules, signal);
     },
     leave(provider: string) {
       const bulkhead = bulkheads.get(provider);
       if (!bulkhead) return;
       const [next] = bulkhead.queue;
       // Beyond the places there are, since a reload made them fewer, none is handed on.
-      if (next && bulkhead.waiting <= settings.maxWaiting) next(true);
+      if (next && bulkhead.waiting <= ofProvider(settings, provider).maxWaiting) next(true);
       else bulkhead.waiting -= 1;
     },
     list: () =>

@@ -1,3 +1,5 @@
+import { patience, type Verdict } from "./breaker.ts";
+import { counted, type FailureRules, type Failures, noFailures } from "./failures.ts";
 import type { Attempt, Provider, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
 
 /** A stored key of an upstream account, opened, with the provider that sends it. */
@@ -11,6 +13,11 @@ export interface CredentialUse {
   requests: number;
   /** Not chosen before then, as long as there is another. */
   restsUntilMs: number;
+  /** It has rested: one request at a time may show that it is well again. */
+  isDoubted: boolean;
+  /** Such a request is out, and is waited for until then. */
+  probedUntilMs: number;
+  failures: Failures | null;
   /** Status of the answer that sent it to rest; `null`: it never was. */
   refusedWith: number | null;
 }
@@ -34,7 +41,10 @@ export interface PoolDependencies {
   readonly now: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  readonly onRest: (id: string, status: number, ms: number) => void;
+  /** When one that fails is left to rest, read each time. */
+  readonly rules: () => FailureRules;
+  /** `status` `null`: it was not refused, but failed too often. */
+  readonly onRest: (id: string, status: number | null, ms: number) => void;
 }
 
 const defaultRestMs = 30_000;
@@ -43,31 +53,59 @@ const maxRestMs = 600_000;
 /** A key that was refused may have been revoked, or has no rights to one model: it is asked again now and then. */
 const refusedRestMs = 300_000;
 
-export function credentialPool({ slot, uses, now, random, onRest }: PoolDependencies): CredentialPool {
+export function credentialPool({ slot, uses, now, random, rules, onRest }: PoolDependencies): CredentialPool {
   let all: readonly Kept[] = [];
   let inherited = uses;
-  /** Until then one of them may rest; 0 spares the calls the question. */
-  let restUntilMs = Math.max(0, ...[...(uses?.values() ?? [])].map((use) => use.restsUntilMs));
+  /** None rests, and none is doubted: that spares the calls the question. */
+  let isCalm = uses === undefined;
 
   function chosen(): Kept | null {
     const [first] = all;
     if (first === undefined || all.length === 1) return first ?? null;
-    if (restUntilMs === 0) return weighted(all, random());
+    if (isCalm) return weighted(all, random());
+    isCalm = all.every(({ use }) => !use.isDoubted);
     const nowMs = now();
-    if (restUntilMs <= nowMs) restUntilMs = 0;
-    const awake = all.filter(({ use }) => use.restsUntilMs <= nowMs);
-    if (awake.length > 0) return weighted(awake, random());
+    const awake = all.filter(({ use }) => Math.max(use.restsUntilMs, use.probedUntilMs) <= nowMs);
+    const due = weighted(awake, random());
+    if (due?.use.isDoubted) due.use.probedUntilMs = nowMs + patience * rules().probeMs;
+    if (due) return due;
     return all.reduce((soonest, one) => (one.use.restsUntilMs < soonest.use.restsUntilMs ? one : soonest), first);
   }
 
-  const refused = (kept: Kept) => (status: number, retryAfterMs: number | null) => {
-    const ms = restOf(status, retryAfterMs);
-    if (ms === null) return false;
-    kept.use.restsUntilMs = now() + ms;
-    kept.use.refusedWith = status;
-    restUntilMs = Math.max(restUntilMs, kept.use.restsUntilMs);
-    onRest(kept.id, status, ms);
-    return all.some(({ use }) => use.restsUntilMs <= now());
+  function rest({ id, use }: Kept, status: number | null, ms: number): void {
+    use.restsUntilMs = now() + ms;
+    use.probedUntilMs = 0;
+    use.isDoubted = true;
+    use.failures = null;
+    if (status !== null) use.refusedWith = status;
+    isCalm = false;
+    onRest(id, status, ms);
+  }
+
+  const key: Key = {
+    refused(kept, status, retryAfterMs) {
+      const ms = restOf(status, retryAfterMs);
+      if (ms === null) return false;
+      rest(kept, status, ms);
+      return all.some(({ use }) => Math.max(use.restsUntilMs, use.probedUntilMs) <= now());
+    },
+    ended(kept, verdict) {
+      const { use } = kept;
+      const nowMs = now();
+      // What was sent before it went to rest tells of the time before.
+      if (use.restsUntilMs > nowMs) return;
+      use.probedUntilMs = 0;
+      if (verdict === "unknown") return;
+      const hasFailed = verdict === "failed";
+      if (!hasFailed) use.isDoubted = false;
+      if (!hasFailed && use.failures === null) return;
+      const ofTarget = rules();
+      if (!ofTarget.enabled || all.length === 1) return;
+      use.failures ??= noFailures(nowMs);
+      const found = counted(use.failures, hasFailed, sooner(ofTarget), nowMs);
+      if (found === "none") use.failures = null;
+      if (found === "too many" || (hasFailed && use.isDoubted)) rest(kept, null, ofTarget.probeMs);
+    },
   };
 
   function request(attempt: Attempt): UpstreamRequest | Promise<UpstreamRequest> {
@@ -87,8 +125,15 @@ export function credentialPool({ slot, uses, now, random, onRest }: PoolDependen
         const old = before.get(credential.id);
         // Another secret has done nothing yet.
         const known = old?.slot === credential.slot ? old.use : inherited?.get(credential.id);
-        const use = known ?? { requests: 0, restsUntilMs: 0, refusedWith: null };
-        const kept: Kept = { ...credential, use, keyed: (made) => new KeyedRequest(made, refused(kept)) };
+        const use = known ?? {
+          requests: 0,
+          restsUntilMs: 0,
+          isDoubted: false,
+          probedUntilMs: 0,
+          failures: null,
+          refusedWith: null,
+        };
+        const kept: Kept = { ...credential, use, keyed: (made) => new KeyedRequest(made, kept, key) };
         return kept;
       });
       inherited = undefined;
@@ -98,22 +143,39 @@ export function credentialPool({ slot, uses, now, random, onRest }: PoolDependen
   };
 }
 
+/** What the pool is told of a key. */
+interface Key {
+  refused(kept: Kept, status: number, retryAfterMs: number | null): boolean;
+  ended(kept: Kept, verdict: Verdict): void;
+}
+
 /** A request that carries a stored key: a refusal of it is the key's. */
 export class KeyedRequest implements UpstreamRequest {
   readonly url: string;
   readonly headers: UpstreamRequest["headers"];
   readonly body: string;
+  readonly #kept: Kept;
+  readonly #key: Key;
+
+  constructor({ url, headers, body }: UpstreamRequest, kept: Kept, key: Key) {
+    this.url = url;
+    this.headers = headers;
+    this.body = body;
+    this.#kept = kept;
+    this.#key = key;
+  }
+
   /**
    * Tells of an answer other than 200. `retryAfterMs`: what the upstream asked for. `true`: it was the key that was
    * refused, and another one may do better.
    */
-  readonly refused: (status: number, retryAfterMs: number | null) => boolean;
+  refused(status: number, retryAfterMs: number | null): boolean {
+    return this.#key.refused(this.#kept, status, retryAfterMs);
+  }
 
-  constructor({ url, headers, body }: UpstreamRequest, refused: KeyedRequest["refused"]) {
-    this.url = url;
-    this.headers = headers;
-    this.body = body;
-    this.refused = refused;
+  /** How the attempt went that it was sent with. */
+  ended(verdict: Verdict): void {
+    this.#key.ended(this.#kept, verdict);
   }
 }
 
@@ -123,6 +185,13 @@ interface Kept extends Credential {
   readonly use: CredentialUse;
   readonly keyed: (made: UpstreamRequest) => KeyedRequest;
 }
+
+/** A key is given up at half of what gives up its target: else one bad key would take the target away from all others. */
+const sooner = ({ consecutive, minCalls, ...rules }: FailureRules): FailureRules => ({
+  ...rules,
+  consecutive: Math.ceil(consecutive / 2),
+  minCalls: Math.ceil(minCalls / 2),
+});
 
 /** `null`: says nothing of the key. */
 function restOf(status: number, retryAfterMs: number | null): number | null {

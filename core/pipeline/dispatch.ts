@@ -9,6 +9,7 @@ import type { Answer, BegunAnswer } from "./answer.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { isPassedOver, verdictOf } from "./breaker.ts";
 import type { Call } from "./call.ts";
+import type { KeyedRequest } from "./credentials.ts";
 import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
 import { endLoad, leaveUnsent } from "./disconnect.ts";
@@ -69,6 +70,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       attempt.began();
       addWarnings(call.warnings, attempt.warnings);
       services.breakers.ended(target, isProbe, "ok");
+      attempt.key?.ended("ok");
       services.loads?.answered(target, services.now() - beganMs, false);
       return { target, answer, first };
     } catch (error) {
@@ -78,6 +80,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       attempt.failed(reason);
       const verdict = call.stopped ? "unknown" : verdictOf(reason);
       services.breakers.ended(target, isProbe, verdict, wordsOf(reason));
+      attempt.key?.ended(verdict);
       if (call.busyTarget && verdict === "failed") services.loads?.answered(target, 0, true);
       endLoad(call, services.loads);
       // What the attempt left open is closed, whether or not there is another one.
@@ -124,6 +127,8 @@ class Attempt {
   /** Undecided until an answer has failed: an error inside a 200 answer is the client's to see when nothing comes after it. */
   readonly tries: Tries;
   warnings: readonly string[] = [];
+  /** What it was sent with; `null`: no stored key. */
+  key: KeyedRequest | null = null;
   readonly #row: { -readonly [Field in keyof AttemptRow]: AttemptRow[Field] };
   readonly #call: Call;
   readonly #now: () => number;
@@ -135,7 +140,8 @@ class Attempt {
     this.tries = tries;
   }
 
-  sent(): void {
+  sent(key: KeyedRequest | null): void {
+    this.key = key;
     this.#row.sentMs = this.#now() - this.#call.startedMs;
     this.#call.attempts.push(this.#row);
   }
@@ -216,7 +222,7 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
   const told = asTold(original, target);
   const maxOutputTokens = capOf(order);
   attempt.warn(told.warnings);
-  attempt.sent();
+  attempt.sent(null);
   try {
     const events = slot.chat(maxOutputTokens === null ? told.request : { ...told.request, maxOutputTokens }, {
       callId: call.id,

@@ -82,6 +82,15 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       now: clock.now,
       newId: anId,
       random: () => 0,
+      breaker: {
+        enabled: true,
+        consecutive: 10,
+        errorShare: 0.5,
+        minCalls: 20,
+        windowMs: 10_000,
+        probeMs: 1_000,
+        providers: {},
+      },
     });
     const prepared = await prepare(
       Object.entries(options.providers ?? {}).map(([name, slot]) => ({

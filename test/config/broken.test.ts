@@ -55,17 +55,18 @@ const cases: readonly { readonly name: string; readonly text: string; readonly s
   },
   {
     name: "timeouts for what is not there",
-    text: [
-      "server:",
-      "  timeouts:",
-      "    providers: { ehco: { idleMs: 5 } }",
-      "    models: { fst: { idleMs: 5 }, echo/any*: { idleMs: 5 } }",
-      "models: { fast: [echo/echo] }",
-      "",
-    ].join("\n"),
+    text: `server:
+  timeouts:
+    providers: { ehco: { idleMs: 5 } }
+    models: { fst: { idleMs: 5 }, echo/any*: { idleMs: 5 } }
+  breaker: { providers: { echo: { consecutive: 3 }, eco: {} } }
+  bulkhead: { providers: { ech: {} } }
+models: { fast: [echo/echo] }\n`,
     says: [
       'llm-proxy.yaml:3:18 server.timeouts.providers.ehco: no provider instance "ehco" (did you mean "echo"?)',
       'llm-proxy.yaml:4:15 server.timeouts.models.fst: "fst" is no alias and no target of a provider (did you mean "fast"?)',
+      'llm-proxy.yaml:5:53 server.breaker.providers.eco: no provider instance "eco" (did you mean "echo"?)',
+      'llm-proxy.yaml:6:28 server.bulkhead.providers.ech: no provider instance "ech" (did you mean "echo"?)',
     ],
   },
   {

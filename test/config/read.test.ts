@@ -60,8 +60,9 @@ describe("defaults", () => {
           minCalls: 20,
           windowMs: 10_000,
           probeMs: 1_000,
+          providers: {},
         },
-        bulkhead: { maxWaiting: 2_000, maxQueued: 500, queueMs: 2_000 },
+        bulkhead: { maxWaiting: 2_000, maxQueued: 500, queueMs: 2_000, providers: {} },
         overload: { maxBufferedBytes: 268_435_456, maxCalls: 20_000, maxLoopLagMs: 500 },
         disconnect: { drainMs: 5_000, maxDrains: 200 },
         idempotency: {

@@ -204,6 +204,24 @@ describe("several stored keys", () => {
       await invariants(setup);
     });
 
+  test("one that fails too often rests for a moment, before its target is given up for all", async () => {
+    const [bad, good] = [aKey(), aKey()];
+    // A status that is not asked again, so that each call is one attempt.
+    upstream.on("fails", (exchange) =>
+      sentKey(exchange) === bad ? json(501, { error: { message: "no" } })(exchange) : answers()(exchange),
+    );
+    const { id } = await store(bad, { weight: 1_000 });
+    await store(good);
+    const statuses: number[] = [];
+    for (let at = 0; at < 15; at++) statuses.push((await ask("fails")).status);
+    expect(statuses.filter((status) => status === 502).length).toBeWithin(5, 8);
+    expect(statuses.at(-1)).toBe(200);
+    expect(gateway.log()).toContain("a stored key fails, and rests");
+    expect((await list()).find((each) => each.id === id)).toMatchObject({ refusedWith: null });
+    await clear();
+    await invariants(setup);
+  });
+
   test("that all rest are still tried: the first whose rest ends, and its answer is the client's", async () => {
     upstream.on(
       "busy",

@@ -96,11 +96,19 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     inUse: new InUse(),
     retries: retryBudget(() => 1, clock.now),
     breakers: targetBreakers(
-      { enabled: true, consecutive: 10, errorShare: 0.5, minCalls: 20, windowMs: 10_000, probeMs: 1_000 },
+      {
+        enabled: true,
+        consecutive: 10,
+        errorShare: 0.5,
+        minCalls: 20,
+        windowMs: 10_000,
+        probeMs: 1_000,
+        providers: {},
+      },
       clock.now,
     ),
     loads: null,
-    bulkheads: providerBulkheads({ maxWaiting: 1_000, maxQueued: 0, queueMs: 1 }, pause),
+    bulkheads: providerBulkheads({ maxWaiting: 1_000, maxQueued: 0, queueMs: 1, providers: {} }, pause),
     settings: {
       attempts: {
         max: 4,

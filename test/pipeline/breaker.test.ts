@@ -11,6 +11,7 @@ const settings: BreakerSettings = {
   minCalls: 20,
   windowMs: 10_000,
   probeMs: 1_000,
+  providers: {},
 };
 const target = { provider: "p", vendor: "p", model: "m" };
 const other = { ...target, model: "n" };
@@ -33,6 +34,19 @@ function ask(breakers: Breakers, verdict: "ok" | "failed" | "unknown", of = targ
 const times = (count: number, run: () => unknown) => Array.from({ length: count }, run);
 
 describe("a breaker", () => {
+  test("a provider may have its own, as far as it says so, and a change holds at once", () => {
+    const providers: Record<string, Partial<BreakerSettings>> = { p: { consecutive: 2 } };
+    const { breakers } = world({ providers });
+    times(2, () => ask(breakers, "failed"));
+    expect(ask(breakers, "ok")).toBeNull();
+    const elsewhere = { ...target, provider: "q" };
+    times(2, () => ask(breakers, "failed", elsewhere));
+    expect(ask(breakers, "ok", elsewhere)).toBe(false);
+    providers["q"] = { enabled: false };
+    times(20, () => ask(breakers, "failed", elsewhere));
+    expect(ask(breakers, "ok", elsewhere)).toBe(false);
+  });
+
   test("keeps nothing of targets that do not fail", () => {
     const { breakers } = world();
     times(100, () => ask(breakers, "ok"));

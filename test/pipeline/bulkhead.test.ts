@@ -19,9 +19,19 @@ function timers() {
   };
 }
 const never = new AbortController().signal;
-const settings = { maxWaiting: 2, maxQueued: 2, queueMs: 1_500 };
+const settings = { maxWaiting: 2, maxQueued: 2, queueMs: 1_500, providers: {} };
 
 describe("a bulkhead", () => {
+  test("of a provider with places of its own has so many", () => {
+    const bulkheads = providerBulkheads(
+      { ...settings, providers: { few: { maxWaiting: 1, maxQueued: 0 } } },
+      timers().pause,
+    );
+    expect(bulkheads.enter("few", never)).toBeNull();
+    expect(() => bulkheads.enter("few", never)).toThrow(GatewayError);
+    expect([bulkheads.enter("other", never), bulkheads.enter("other", never)]).toEqual([null, null]);
+  });
+
   test("gives places, then a queue, then a 503 at once; each provider its own", async () => {
     const { pause, pass, waiting } = timers();
     const bulkheads = providerBulkheads(settings, pause);
@@ -64,7 +74,7 @@ describe("a bulkhead", () => {
     await fc.assert(
       fc.asyncProperty(deeds, async (steps) => {
         const { pause, pass } = timers();
-        const bulkheads = providerBulkheads({ maxWaiting: 3, maxQueued: 4, queueMs: 1 }, pause);
+        const bulkheads = providerBulkheads({ maxWaiting: 3, maxQueued: 4, queueMs: 1, providers: {} }, pause);
         let inside = 0;
         const queued: AbortController[] = [];
         for (const deed of steps) {

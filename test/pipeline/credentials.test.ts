@@ -29,6 +29,7 @@ function bench(points: () => number = () => 0) {
     slot: slotOf("file"),
     now: clock.now,
     random: points,
+    rules: () => ({ enabled: true, consecutive: 6, errorShare: 0.5, minCalls: 20, windowMs: 10_000, probeMs: 1_000 }),
     onRest: (id, status, ms) => void rests.push(`${id} ${status} ${ms}`),
   });
   const made = () => {
@@ -36,13 +37,17 @@ function bench(points: () => number = () => 0) {
     if (request instanceof Promise) throw new Error("no promise is needed here");
     return request;
   };
-  const refuse = (status: number, seconds: number | null = null) => {
+  const ask = () => {
     const request = made();
     if (!(request instanceof KeyedRequest)) throw new Error("not by a stored key");
+    return request;
+  };
+  const refuse = (status: number, seconds: number | null = null) => {
+    const request = ask();
     goesOn.push(request.refused(status, seconds === null ? null : seconds * 1_000));
     return request.url;
   };
-  return { clock, rests, goesOn, pool, next: () => made().url, refuse };
+  return { clock, rests, goesOn, pool, next: () => made().url, ask, refuse };
 }
 const credential = (id: string, weight = 1) => ({ id, weight, slot: slotOf(id) });
 
@@ -64,6 +69,61 @@ describe("the keys of a provider", () => {
     clock.advance(1);
     expect(next()).toBe("http://a");
     expect(rests).toEqual(["a 429 2000"]);
+  });
+
+  test("one that has rested is tried by one request at a time until it has shown that it is well", () => {
+    const { pool, clock, next, ask, refuse } = bench();
+    pool.use([credential("a"), credential("b")]);
+    refuse(429, 2);
+    clock.advance(2_000);
+    const probe = ask();
+    expect(probe.url).toBe("http://a");
+    expect([next(), next()]).toEqual(["http://b", "http://b"]);
+    probe.ended("failed");
+    expect(next()).toBe("http://b");
+    clock.advance(1_000);
+    const another = ask();
+    expect([another.url, next()]).toEqual(["http://a", "http://b"]);
+    another.ended("unknown");
+    const third = ask();
+    expect(third.url).toBe("http://a");
+    third.ended("ok");
+    expect([next(), next()]).toEqual(["http://a", "http://a"]);
+  });
+
+  test("a request that never says how it went does not keep it from being tried", () => {
+    const { pool, clock, next, refuse } = bench();
+    pool.use([credential("a"), credential("b")]);
+    refuse(429, 1);
+    clock.advance(1_000);
+    expect([next(), next()]).toEqual(["http://a", "http://b"]);
+    clock.advance(5_000);
+    expect(next()).toBe("http://a");
+  });
+
+  test("one that fails too often rests for a moment, and each for itself", () => {
+    const { pool, clock, ask, next, rests } = bench();
+    pool.use([credential("a"), credential("b")]);
+    for (let at = 0; at < 3; at++) ask().ended("failed");
+    expect(rests).toEqual(["a null 1000"]);
+    expect(next()).toBe("http://b");
+    expect(pool.useOf("a")?.refusedWith).toBeNull();
+    clock.advance(1_000);
+    const probe = ask();
+    expect(probe.url).toBe("http://a");
+    probe.ended("ok");
+    for (const verdict of ["failed", "ok", "failed", "unknown", "failed", "ok"] as const) ask().ended(verdict);
+    expect(rests).toHaveLength(1);
+  });
+
+  test("that all fail, as of a provider that is down, are all asked still; one alone never rests for it", () => {
+    const { pool, ask, rests } = bench();
+    pool.use([credential("a"), credential("b")]);
+    for (let at = 0; at < 20; at++) ask().ended("failed");
+    expect(rests).toHaveLength(2);
+    pool.use([credential("only")]);
+    for (let at = 0; at < 20; at++) ask().ended("failed");
+    expect(rests).toHaveLength(2);
   });
 
   test("rest as long as the upstream asks, ten minutes at most, and by default by what it said", () => {
@@ -99,7 +159,7 @@ describe("the keys of a provider", () => {
     expect(next()).toBe("http://b");
     pool.use([credential("a"), b]);
     expect(next()).toBe("http://a");
-    expect(pool.useOf("a")).toEqual({ requests: 1, restsUntilMs: 0, refusedWith: null });
+    expect(pool.useOf("a")).toMatchObject({ requests: 1, restsUntilMs: 0, refusedWith: null });
     expect(pool.useOf("c")).toBeNull();
   });
 

@@ -16,7 +16,7 @@ const entry = (target: string, more: Partial<Alias["targets"][number]> = {}) => 
 function pictured(aliases: Readonly<Record<string, Alias>>) {
   const now = () => 1_000;
   const breakers = targetBreakers(
-    { enabled: true, consecutive: 1, errorShare: 1, minCalls: 10, windowMs: 10_000, probeMs: 1_000 },
+    { enabled: true, consecutive: 1, errorShare: 1, minCalls: 10, windowMs: 10_000, probeMs: 1_000, providers: {} },
     now,
   );
   const loads = targetLoads(now);
