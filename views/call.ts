@@ -2,7 +2,7 @@ import { callContent, type CallContentModel } from "./call-content.ts";
 import { callPanels } from "./call-panels.ts";
 import { type ExplainModel, explainPanels } from "./explain.ts";
 import { costIsHidden, count, duration, spentNano } from "./format.ts";
-import { html, type Html } from "./html.ts";
+import { html, type Html, url } from "./html.ts";
 import { statusChip } from "./status.ts";
 import { money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -63,6 +63,8 @@ export interface CallModel {
   /** How often its answer was sent again for its `Idempotency-Key`. */
   readonly replays: number;
   readonly error: string | null;
+  /** The call that it copies for a second target; `null`: it is a client's. */
+  readonly shadowOf: string | null;
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous: boolean;
   readonly why: ExplainModel | null;
@@ -92,6 +94,7 @@ export interface AttemptLine {
 export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href="/dashboard/calls">Calls</a></p>
   <div class="heading"><h1>${name(call.model, 80)}</h1>${statusChip(call.status)}</div>
   <p class="subject">${time(call.createdMs)} <code class="copied">${call.callId}</code><button class="plain" data-copy hidden>Copy</button></p>
+  ${call.shadowOf !== null && html`<p class="hint">A copy of <a href="${url(`/dashboard/calls/${call.shadowOf}`)}">this call</a> for a second target, which no client saw.</p>`}
   <div class="tiles">
     ${tile(costIsHidden(call) ? "Charged" : "Cost", money(spentNano(call)), call.chargeNano !== null && call.chargeNano !== spentNano(call) ? html`charged ${money(call.chargeNano)}` : null)}
     ${tile("Input tokens", html`${count(call.inputTokens)}`, call.cacheReadTokens ? html`${count(call.cacheReadTokens)} from cache` : null)}

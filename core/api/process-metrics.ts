@@ -1,4 +1,5 @@
 import type { LimitBook } from "../pipeline/limit-book.ts";
+import type { Shadows } from "../pipeline/shadow.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Metric } from "../plugin/plugin.ts";
 import type { LoopLag } from "../runtime/loop-lag.ts";
@@ -7,7 +8,17 @@ import { processUsage } from "../runtime/process-usage.ts";
 export interface ProcessMetricsInput {
   readonly services: Pick<
     Services,
-    "open" | "drains" | "watch" | "overload" | "database" | "limits" | "content" | "breakers" | "bulkheads" | "retries"
+    | "open"
+    | "drains"
+    | "watch"
+    | "overload"
+    | "database"
+    | "limits"
+    | "content"
+    | "breakers"
+    | "bulkheads"
+    | "retries"
+    | "shadows"
   >;
   readonly lag: Pick<LoopLag, "read">;
   readonly troubles: () => readonly string[];
@@ -17,7 +28,7 @@ export interface ProcessMetricsInput {
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
 export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
-  const { database, open, drains, watch, overload, limits, content, breakers, bulkheads, retries } = services;
+  const { database, open, drains, watch, overload, limits, content, breakers, bulkheads, retries, shadows } = services;
   const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
@@ -39,6 +50,7 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
     single("counter", "llm_proxy_breaker_skips_total", "Attempts not made because it was.", breakers.skipped),
     single("counter", "llm_proxy_provider_busy_total", "Attempts that found no place.", bulkheads.refused),
     ...providerGauges(services),
+    ...shadowCounters(shadows),
     gauge("llm_proxy_drains", "Answers still read for their usage, after their client has left.", drains.size),
     gauge("llm_proxy_held_nano_usd", "Held on all budgets by calls in flight, in 1e-9 USD.", heldNano),
     gauge("llm_proxy_commits_waiting", "Writes that wait for the next commit.", commitsWaiting),
@@ -72,6 +84,18 @@ const single = (type: "counter" | "gauge", name: string, help: string, value: nu
 });
 
 const gauge = (name: string, help: string, value: number): Metric => single("gauge", name, help, value);
+
+const shadowCounters = ({ sent, dropped, inFlight }: Shadows): readonly Metric[] => [
+  gauge("llm_proxy_shadow_calls", "Copies for shadows on their way.", [...inFlight.values()].reduce(sum, 0)),
+  single("counter", "llm_proxy_shadow_calls_total", "Copies sent to shadows.", sent),
+  {
+    name: "llm_proxy_shadow_calls_dropped_total",
+    type: "counter",
+    help: "Copies not sent: too many on their way, too much to do, or no price, account or budget for them.",
+    series: [...dropped].map(([reason, value]) => ({ labels: { reason }, value })),
+  },
+];
+const sum = (left: number, right: number): number => left + right;
 
 const refusals = ({ met }: LimitBook): Metric => ({
   name: "llm_proxy_limit_refusals_total",

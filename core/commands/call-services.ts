@@ -13,6 +13,7 @@ import { goByLoad, modelTable } from "../pipeline/models.ts";
 import { keptRatios, type KeptRatios } from "../pipeline/ratios.ts";
 import type { Services } from "../pipeline/services.ts";
 import { tokenizerThread } from "../pipeline/tokenizer/tokenizer.ts";
+import { noShadows } from "../pipeline/shadow.ts";
 import { createVault } from "../pipeline/vault.ts";
 import type { Plugins } from "../plugin/setup.ts";
 import type { Database } from "../storage/database.ts";
@@ -62,6 +63,7 @@ export async function lastingServices({ database, live, keyFor, addressOf, ...gi
     }),
     ratios: await keptRatios({ storage: database.namespace("core/ratios"), logger }),
     loads: targetLoads(now),
+    shadows: noShadows(),
     random: Math.random,
     draining: { value: false },
     open: new Set<Call>(),

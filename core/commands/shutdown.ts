@@ -1,5 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
-import { stopCall } from "../pipeline/call.ts";
+import { type Call, stopCall } from "../pipeline/call.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Listening } from "../runtime/serve.ts";
 
@@ -38,10 +38,11 @@ export async function untilSignal({
   services.draining.value = true;
   services.logger.info({ open: services.open.size }, "shutting down");
   const stopped = listening.stop();
+  // Nobody waits for them.
+  for (const call of services.open) if (call.shadow) cutCall(call);
   const drained = () => services.open.size === 0;
   await until(() => drained() || cut, drainMs());
-  for (const call of services.open)
-    stopCall(call, new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
+  for (const call of services.open) cutCall(call);
   await until(drained, cutMs);
   // The last bytes of answers that have just ended are still on their way out.
   let closed = false;
@@ -50,6 +51,9 @@ export async function untilSignal({
   await listening.stopNow();
   services.watch.stop();
 }
+
+const cutCall = (call: Call) =>
+  stopCall(call, new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
 
 async function until(done: () => boolean, limitMs: number): Promise<void> {
   const endMs = Date.now() + limitMs;

@@ -21,7 +21,13 @@ export function checkAliases(
   const aliases = new Map(Object.entries(models));
   const providers = Object.keys(provider);
 
-  for (const [name, { strategy, targets }] of aliases) {
+  for (const [name, { strategy, targets, shadow }] of aliases) {
+    if (shadow) {
+      const message = aliases.has(shadow.target)
+        ? `"${shadow.target}" is an alias; a shadow is one target, written instance/model`
+        : targetTrouble(shadow.target, aliases, providers);
+      if (message !== null) findings.push({ path: ["models", name, "shadow", "target"], message });
+    }
     const owner = providers.find((instance) => name.startsWith(`${instance}/`));
     if (owner !== undefined)
       findings.push({

@@ -57,6 +57,17 @@ export interface InstanceOptions {
 export interface Alias {
   readonly strategy: "ordered" | "weighted" | "least-busy" | "lowest-latency" | "cheapest" | "sticky";
   readonly targets: readonly AliasTarget[];
+  readonly shadow?: AliasShadow;
+}
+export interface AliasShadow {
+  /** `instance/model`. */
+  readonly target: string;
+  /** From 0 to 100. */
+  readonly percent: number;
+  readonly maxInFlight: number;
+  /** Id or name; `null`: nobody pays. */
+  readonly account: string | null;
+  readonly parameters?: Parameters;
 }
 export interface AliasTarget {
   /** `instance/model` or another alias. */

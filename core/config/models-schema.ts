@@ -150,6 +150,36 @@ const AliasTargetSchema = t.Object(
 );
 export type AliasTargetEntry = Static<typeof AliasTargetSchema>;
 
+const ShadowSchema = t.Object(
+  {
+    target: t.String({ minLength: 1, maxLength: 300, expected: "`instance/model`" }),
+    percent: t.Optional(
+      t.Number({ minimum: 0, maximum: 100, default: 100, description: "Of the calls, drawn for each of them." }),
+    ),
+    maxInFlight: t.Optional(
+      t.Integer({
+        minimum: 1,
+        maximum: 1_000,
+        default: 10,
+        description: "Copies on their way at once; more are not sent.",
+      }),
+    ),
+    account: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 100,
+        description:
+          "Id or name of the account that pays for the copies. Default: nobody does, and no budget counts them.",
+      }),
+    ),
+    ...parameterFields,
+  },
+  {
+    additionalProperties: false,
+    description: "A second target that gets a copy of calls, when the client has its answer. Chat only.",
+  },
+);
+
 export type AliasEntry = Static<typeof AliasSchema>;
 export const AliasSchema = t.Union([
   t.Array(targetText, { minItems: 1 }),
@@ -166,6 +196,7 @@ export const AliasSchema = t.Union([
         ),
       ),
       targets: t.Array(t.Union([targetText, AliasTargetSchema]), { minItems: 1 }),
+      shadow: t.Optional(ShadowSchema),
     },
     { additionalProperties: false },
   ),

@@ -55,7 +55,14 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
         const call = await database.calls.get(params["id"] ?? "");
         if (call === null) return errorPage(request, 404, version);
         const names = await keyNames(database, [call.keyId]);
-        const { warnings = [], lines = [], error = null, anomalous = false, ...rated } = call.notes ?? {};
+        const {
+          warnings = [],
+          lines = [],
+          error = null,
+          shadowOf = null,
+          anomalous = false,
+          ...rated
+        } = call.notes ?? {};
         const { terms = null, serviceTier = null } = rated;
         const keyName = call.keyId === null ? null : (names.get(call.keyId) ?? call.keyId);
         return page(
@@ -67,6 +74,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
             warnings,
             lines,
             error,
+            shadowOf,
             anomalous,
             terms,
             serviceTier,

@@ -52,12 +52,21 @@ export interface Call {
   busyTarget: RouteTarget | null;
   /** Has got its final record: whatever comes later changes nothing. */
   ended: boolean;
+  /** It copies the call of a client; `null`: it is one. */
+  shadow: ShadowOf | null;
   /** Whose connection it came on; `null`: not over HTTP. */
   readonly request: Request | null;
   /** Tells whether the client has left; `null` once the answer is on its way. */
   client: AbortSignal | null;
   /** Ends the reading of an answer nobody waits for. */
   drainTimer: ReturnType<typeof setTimeout> | null;
+}
+
+export interface ShadowOf {
+  readonly callId: string;
+  /** Nobody pays for it, whatever it costs. */
+  readonly isFree: boolean;
+  readonly clientHeaders: Readonly<Record<string, string>>;
 }
 
 export const openCall = (
@@ -91,6 +100,7 @@ export const openCall = (
     waits: false,
     busyTarget: null,
     ended: false,
+    shadow: null,
     request,
     client: request?.signal ?? null,
     drainTimer: null,

@@ -114,6 +114,11 @@ export class Fit {
     return because === null;
   }
 
+  /** As `carries`, of a target that is none of the alias: for a copy of a chat. */
+  suits(target: RouteTarget): boolean {
+    return this.#choice.endpoint.operation === "chat" && this.#faultOf(target) === null;
+  }
+
   /** An estimate may be wrong: alone it is no reason to refuse a call. `false`: none has been a reason. */
   trustNoEstimate(): boolean {
     const some = this.#goesByEstimate && this.skipped.some(({ because }) => because.why === "context-window");

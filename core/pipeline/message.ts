@@ -92,7 +92,8 @@ function withoutMarks({ call, asked, target, request }: Order): string {
   return JSON.stringify(dialect.encodeRequest(withOwnSignatures(request(), dialect.name, dialect), target.model).body);
 }
 
-export function protocolHeaders({ request, endpoint }: Call): Readonly<Record<string, string>> {
+export function protocolHeaders({ request, endpoint, shadow }: Call): Readonly<Record<string, string>> {
+  if (shadow) return shadow.clientHeaders;
   const found: Record<string, string> = {};
   for (const name of endpoint.dialect.traits.requestHeaders) {
     const value = request?.headers.get(name) ?? null;

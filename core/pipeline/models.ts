@@ -4,6 +4,7 @@ import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
 import { noTerms, type TreeTerms } from "./account-terms.ts";
 import { Fit, NoFitError, type SkippedTarget, type Terms } from "./fit.ts";
 import { meansText } from "./glob.ts";
+import type { Shadow } from "./shadow.ts";
 import { byStrategy, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
 
 /** A target with the provider that serves it. */
@@ -17,11 +18,21 @@ export interface Route {
   readonly targets: readonly [RouteTarget, ...RouteTarget[]];
   /** Those of an alias that this call is not sent to, and why. Absent: none. */
   readonly skipped?: readonly SkippedTarget[];
+  /** Gets a copy of the call. Absent: none does. */
+  readonly shadow?: Shadow;
 }
 /** As the config has it: an alias, its strategy, and what it points to (a target or another alias). */
 export interface Alias {
   readonly strategy: Strategy;
   readonly targets: readonly AliasTarget[];
+  readonly shadow?: AliasShadow;
+}
+interface AliasShadow extends Pick<Shadow, "maxInFlight" | "account"> {
+  /** `instance/model`. */
+  readonly target: string;
+  /** Of the calls; from 0 to 100. */
+  readonly percent: number;
+  readonly parameters?: Parameters;
 }
 interface AliasTarget extends Terms {
   readonly weight: number;
@@ -136,6 +147,26 @@ export function modelTable(
     return [first, ...rest];
   }
 
+  /** Drawn anew for each call. A caller's data goes nowhere that its key and accounts do not let it go. */
+  function shadowOf(
+    name: string,
+    { models }: Principal,
+    random: () => number,
+    terms: TreeTerms,
+    fit: Fit,
+  ): Shadow | null {
+    const shadow = aliases[name]?.shadow;
+    if (!shadow || random() * 100 >= shadow.percent) return null;
+    const found = direct(shadow.target);
+    if (!found) return null;
+    const { parameters, maxInFlight, account } = shadow;
+    const target = parameters ? { ...found, parameters } : found;
+    const isAllowed =
+      (models === "all" || matches(models, name) || allowedTarget(models, target)) &&
+      within(terms, name, [target]).length > 0;
+    return isAllowed && fit.suits(target) ? { of: name, target, maxInFlight, account } : null;
+  }
+
   return {
     resolve(name, principal, random, terms = noTerms, choice) {
       const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, principal, terms, biller) : null;
@@ -145,11 +176,17 @@ export function modelTable(
       const isUnfit = found.length === 0 && fit !== null;
       const targets = permitted(isUnfit ? expand(name, random) : found, name, principal, terms, fit?.skipped);
       if (isUnfit) throw new NoFitError(fit.skipped);
-      return fit && fit.skipped.length > 0 ? { targets, skipped: fit.skipped } : { targets };
+      const shadow = fit === null ? null : shadowOf(name, principal, random, terms, fit);
+      return {
+        targets,
+        ...(fit && fit.skipped.length > 0 && { skipped: fit.skipped }),
+        ...(shadow && { shadow }),
+      };
     },
     targets() {
       const claimed = [...claims].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
-      const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...claimed];
+      const shadows = Object.values(aliases).map(({ shadow }) => (shadow ? direct(shadow.target) : null));
+      const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...shadows, ...claimed];
       return [...new Map(found.flatMap((one) => (one ? [[`${one.provider}/${one.model}`, one]] : []))).values()];
     },
     aliases: () =>

@@ -10,13 +10,20 @@ export function namedModels({
   providers,
   biller,
 }: {
-  readonly aliases: Readonly<Record<string, { readonly targets: readonly { readonly target: string }[] }>>;
+  readonly aliases: Readonly<
+    Record<
+      string,
+      { readonly targets: readonly { readonly target: string }[]; readonly shadow?: { readonly target: string } }
+    >
+  >;
   readonly prices: readonly Pick<PriceRow, "target">[];
   readonly providers: ReadonlyMap<string, Provider>;
   readonly biller: Biller | null;
 }): NamedModels {
   const inFile = new Set([
-    ...Object.values(aliases).flatMap(({ targets }) => targets.map(({ target }) => target)),
+    ...Object.values(aliases).flatMap(({ targets, shadow }) =>
+      [...targets, ...(shadow ? [shadow] : [])].map(({ target }) => target),
+    ),
     ...prices.map(({ target }) => target).filter((target) => !target.endsWith("*")),
   ]);
   const inBook = new Set<string>();

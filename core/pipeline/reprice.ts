@@ -104,7 +104,7 @@ async function rated(call: RatedCall, { billing, providers, database }: Needed):
     });
     if (!rating) return null;
     const { costNano, chargeNano, priceVersion } = rating;
-    return { seq: call.seq, costNano, chargeNano, priceVersion };
+    return { seq: call.seq, costNano, chargeNano: call.isFree ? 0 : chargeNano, priceVersion };
   } catch (error) {
     if (isUnpriced(error)) return null;
     throw error;

@@ -15,6 +15,7 @@ import type { Models } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Overload } from "./overload.ts";
 import type { Pause } from "./pause.ts";
+import type { Shadows } from "./shadow.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { TimeoutBook } from "./timeouts.ts";
 import type { AttemptSettings } from "./tries.ts";
@@ -49,6 +50,7 @@ export interface Services {
   readonly bulkheads: Bulkheads;
   /** `null`: no alias goes by them. */
   readonly loads: Loads | null;
+  readonly shadows: Shadows;
   readonly logger: Logger;
   readonly settings: GatewaySettings;
   /** Whose failed authentications are counted together; `null` where the runtime does not tell. */

@@ -47,7 +47,8 @@ export async function settle(
   leaveLists(call, services);
   const { usage, source } = usedBy(call, outcome, admitted, services.ratios);
   const finishedMs = services.now();
-  const rating = ratingOf(call, usage, outcome, finishedMs, services);
+  const rated = ratingOf(call, usage, outcome, finishedMs, services);
+  const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
   const notes = notesOf(call, outcome, admitted, usage, rating);
   const final: Final = {
     callId: call.id,
@@ -187,6 +188,13 @@ const isCredible = ({ usage: { inputTokens, outputTokens }, anomalous }: Reporte
   Math.max(inputTokens, outputTokens) <= maxCredibleTokens && !(anomalous && inputTokens + outputTokens === 0);
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
+type Rated = Pick<Rating, "costNano" | "chargeNano" | "lines" | "terms"> & { readonly priceVersion: string | null };
+
+/** What the provider bills is known all the same. */
+const uncharged = (rated: Rated | "unpriced"): Rated | "unpriced" =>
+  rated === "unpriced"
+    ? rated
+    : { costNano: rated.costNano, chargeNano: 0, priceVersion: rated.priceVersion, lines: rated.lines };
 
 /** By the prices of the end, which is what a provider that prices by the hour goes by, and what re-rating does. */
 function ratingOf(
@@ -195,7 +203,7 @@ function ratingOf(
   { target, metered, status }: Outcome,
   finishedMs: number,
   services: Services,
-): Rating | typeof free | "unpriced" {
+): Rated | "unpriced" {
   const biller = services.billing?.slot;
   if (!biller) return "unpriced";
   // As of a call that was refused before it was admitted, there is nothing to know.
@@ -218,7 +226,7 @@ function notesOf(
   outcome: Outcome,
   admitted: Admitted,
   usage: Usage | null,
-  rating: Rating | typeof free | "unpriced",
+  rating: Rated | "unpriced",
 ): CallNotes {
   const charge = rating === "unpriced" ? 0 : rating.chargeNano;
   const overHold = admitted.heldNano > 0 && charge > admitted.heldNano;
@@ -228,8 +236,9 @@ function notesOf(
     ...(outcome.metered.usage?.anomalous && { anomalous: true }),
     ...(overHold && { overHold: true }),
     ...(usage && rating !== "unpriced" && rating.lines.length > 0 && { lines: rating.lines }),
-    ...(rating !== "unpriced" && "terms" in rating && rating.terms && { terms: rating.terms }),
+    ...(rating !== "unpriced" && rating.terms && { terms: rating.terms }),
     ...(usage && ratedBesides(usage, outcome.metered.usage?.serviceTier)),
+    ...(call.shadow && { shadowOf: call.shadow.callId, ...(call.shadow.isFree && { isFree: true }) }),
     why: whyOf(call, admitted),
   };
   return notes;
@@ -301,6 +310,7 @@ const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
   durationMs: end.finishedMs - call.startedMs,
   warnings: call.warnings,
   timings: call.timings,
+  ...(call.shadow && { shadowOf: call.shadow.callId }),
 });
 
 /** Until then the observer is in use. */

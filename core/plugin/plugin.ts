@@ -374,6 +374,8 @@ export interface CallRecord {
   readonly firstByteMs: number | null;
   readonly durationMs: number;
   readonly warnings: readonly string[];
+  /** It is a copy of this call, sent to a second target; absent: a client's. */
+  readonly shadowOf?: string;
   /** How long each plugin's hooks took, by `kind/name`, in ms. */
   readonly timings: Readonly<Record<string, number>>;
 }

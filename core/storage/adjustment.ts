@@ -14,6 +14,8 @@ export interface RatedCall {
   /** With the adjustments so far; `null`: not known, as the target had no price. */
   readonly costNano: number | null;
   readonly chargeNano: number | null;
+  /** Nobody is charged for it by whatever price. */
+  readonly isFree: boolean;
 }
 export interface Reprice {
   readonly seq: number;

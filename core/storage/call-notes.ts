@@ -31,5 +31,9 @@ export interface CallNotes {
   readonly anomalous?: boolean;
   /** The charge is above what was held for it: the bound was too low. */
   readonly overHold?: boolean;
+  /** The id of the client's call that it copies. */
+  readonly shadowOf?: string;
+  /** Nobody is charged for it, now or by another price. */
+  readonly isFree?: true;
   readonly why?: CallWhy;
 }

@@ -163,7 +163,7 @@ export interface Admission extends CallStart {
   /** The first target of the route. */
   readonly provider: string;
   readonly upstreamModel: string;
-  /** Every scope whose budgets must hold this call. */
+  /** Every scope whose budgets must hold this call; empty: nobody pays for it, and none counts it. */
   readonly scopes: readonly Scope[];
   readonly need: Need;
   /** `need` was worked out for a call that a budget counts: its output has a cap. */

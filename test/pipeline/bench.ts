@@ -11,6 +11,7 @@ import { learnedRatios } from "../../core/pipeline/ratios.ts";
 import { retryBudget } from "../../core/pipeline/retry-budget.ts";
 import { watchOverload } from "../../core/pipeline/overload.ts";
 import type { Services } from "../../core/pipeline/services.ts";
+import { noShadows } from "../../core/pipeline/shadow.ts";
 import type { Watched } from "../../core/pipeline/watch.ts";
 import type { Database, Final } from "../../core/storage/database.ts";
 import { fakeClock, type FakeClock } from "../contract/context.ts";
@@ -108,6 +109,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
       clock.now,
     ),
     loads: null,
+    shadows: noShadows(),
     bulkheads: providerBulkheads({ maxWaiting: 1_000, maxQueued: 0, queueMs: 1, providers: {} }, pause),
     settings: {
       attempts: {

@@ -122,6 +122,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       warnings: [text],
       lines: [{ item: text, quantity: 1, price: text, tier: text }],
       error: text,
+      shadowOf: text,
       anomalous: true,
       terms: { version: `database:${text}`, margin: text, discount: text, fee: text },
       serviceTier: text,

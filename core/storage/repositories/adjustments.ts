@@ -236,6 +236,7 @@ function ratedCall(row: StoredCall): RatedCall {
     serviceTier: notes.serviceTier ?? null,
     costNano: row.costNano,
     chargeNano: row.chargeNano,
+    isFree: notes.isFree === true,
   };
 }
 

@@ -81,7 +81,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
         else pays ??= budget;
       }
     if (pays) budgets.push(unexpired(pays, startedMs));
-    if ((budgets.length > 0 && !admission.budgeted) || !isOnLine(admission, tree))
+    if ((budgets.length > 0 && !admission.budgeted) || (admission.scopes.length > 0 && !isOnLine(admission, tree)))
       return { result: { admitted: false, outdated: true }, opened: null };
     const fitted = fit(budgets, need, book, startedMs);
     if ("short" in fitted) {

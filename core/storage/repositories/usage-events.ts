@@ -96,14 +96,22 @@ function callRows(database: SqliteDatabase, where: ReturnType<typeof gt>, limit:
 
 function callEvent({ seq: _, createdMs, finishedMs, notes, ...row }: Row): ToldEvent {
   // The column is written from a CallNotes only.
-  const { overHold = false, anomalous = false }: CallNotes = notes === null ? {} : JSON.parse(notes);
+  const { overHold = false, anomalous = false, shadowOf }: CallNotes = notes === null ? {} : JSON.parse(notes);
   const charge = row.chargeNano === null ? "no known price" : usdText(row.chargeNano);
   return {
     id: row.callId,
     type: "usage.call",
     atMs: finishedMs,
     text: `Call ${row.callId} ended as ${row.status}: ${charge}.`,
-    data: { ...row, labels: labelsIn(row.labels), overHold, anomalous, createdAt: createdMs, finishedAt: finishedMs },
+    data: {
+      ...row,
+      labels: labelsIn(row.labels),
+      overHold,
+      anomalous,
+      shadowOf: shadowOf ?? null,
+      createdAt: createdMs,
+      finishedAt: finishedMs,
+    },
   };
 }
 
