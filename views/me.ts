@@ -1,7 +1,7 @@
 import { count } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { type MadeSecret, secretPanel } from "./people.ts";
-import { newToken, type SessionLine, sessionTable, type TokenLine, tokenTable } from "./person.ts";
+import { issuerList, newToken, type SessionLine, sessionTable, type TokenLine, tokenTable } from "./person.ts";
 import { statusChip } from "./status.ts";
 import { chip, money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -13,6 +13,7 @@ export interface MeModel {
     readonly email: string | null;
     readonly role: string;
     readonly hasTotp: boolean;
+    readonly issuers: readonly string[];
   } | null;
   /** Of the last 30 days, of the account they belong to; `null`: they belong to none. */
   readonly usage: {
@@ -69,6 +70,7 @@ export const mePage = ({
   ${usage !== null && usagePart(usage, calls)}
   ${person === null && html`<p class="panel">You are signed in by the admin token. Invite yourself under <a href="/dashboard/people">People</a> to have a password and tokens of your own.</p>`}
   ${person?.email && html`${password(person.email, csrf)}${secondFactor(person.hasTotp, csrf)}`}
+  ${person !== null && issuerList(person.issuers, path, csrf)}
   <section class="panel flush"><h2>Sessions</h2>${sessionTable(sessions, path, csrf)}</section>
   ${person !== null && html`<section class="panel flush"><h2>API tokens</h2>${tokenTable(tokens, path, csrf)}</section>${newToken(`${path}/tokens`, csrf)}`}`;
 

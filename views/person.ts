@@ -19,7 +19,7 @@ export interface TokenLine {
   readonly expiresMs: number | null;
 }
 export interface PersonModel extends Pick<PeopleModel, "roles" | "accounts" | "whole" | "csrf"> {
-  readonly person: PersonLine & { readonly accountId: string | null };
+  readonly person: PersonLine & { readonly accountId: string | null; readonly issuers: readonly string[] };
   readonly sessions: readonly SessionLine[];
   readonly tokens: readonly TokenLine[];
   readonly made: MadeSecret | null;
@@ -34,6 +34,7 @@ export function personPage(model: PersonModel): Html {
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
   ${made !== null && secretPanel(made)}
   ${changes(model, path)}
+  ${issuerList(person.issuers, path, csrf)}
   ${person.kind === "person" && html`<section class="panel flush"><h2>Sessions</h2>${sessionTable(sessions, path, csrf)}</section>`}
   <section class="panel flush"><h2>API tokens</h2>${tokenTable(tokens, path, csrf)}</section>
   ${person.kind === "service" && newToken(`${path}/tokens`, csrf)}`;
@@ -59,6 +60,17 @@ const changes = (
     ${act(`${path}/removal`, csrf, "Remove", true)}
   </div>
 </section>`;
+
+export const issuerList = (issuers: readonly string[], path: string, csrf: string): Html | false =>
+  issuers.length > 0 &&
+  html`<section class="panel flush"><h2>Signs in through</h2><div class="scroll"><table class="cards">
+  <thead><tr><th scope="col">Issuer</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
+  <tbody>${issuers.map(
+    (issuer) => html`<tr>
+    <td>${name(issuer, 100)}</td>
+    <td class="num"><form method="post" action="${path}/issuer-removal"><input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="issuer" value="${issuer}"><button class="plain danger">Unlink</button></form></td>
+  </tr>`,
+  )}</tbody></table></div></section>`;
 
 /** A form that is one button. */
 const act = (path: string, csrf: string, label: string, danger = false): Html =>

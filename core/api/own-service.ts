@@ -8,7 +8,14 @@ import type { SecondFactor } from "../identity/totp.ts";
 import { hashPassword } from "../runtime/password.ts";
 import type { Database } from "../storage/database.ts";
 import { missing } from "./keys.ts";
-import { NewTokenSchema, OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
+import {
+  IssuerSchema,
+  NewTokenSchema,
+  OwnNameSchema,
+  OwnPasswordSchema,
+  PasswordAgainSchema,
+  TotpSchema,
+} from "./people-schemas.ts";
 import { newToken } from "./person-tokens.ts";
 import { checked } from "./route.ts";
 
@@ -48,6 +55,11 @@ export function ownService(dependencies: OwnServiceDependencies): OwnService {
     person: async (actor) => (actor.id === null ? null : people.get(actor.id)),
     rename: async (actor, given) =>
       (await people.change(idOf(actor), { name: checked(OwnNameSchema, given).name })) ?? missing(),
+    async unlink(actor, given, keep) {
+      const { issuer } = checked(IssuerSchema, given);
+      const done = await people.unlink(idOf(actor), issuer, { keep, link: null });
+      return done && done.person;
+    },
     async setPassword(actor, given, keep) {
       const { current, password } = checked(OwnPasswordSchema, given);
       const { id } = await signingIn(actor);

@@ -5,7 +5,7 @@ import type { TenantDatabase } from "../identity/tenancy.ts";
 import { callAnswer } from "./calls.ts";
 import { missing } from "./keys.ts";
 import { personAnswer, sessionAnswer, tokenAnswer } from "./people.ts";
-import { OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
+import { IssuerSchema, OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { OwnUsageQuerySchema, PageQuerySchema } from "./schemas.ts";
 
@@ -119,6 +119,16 @@ export const ownRoutes = (
       if (!(await service.removeToken(actor, id))) missing();
       return { id, removed: true };
     },
+  },
+  {
+    method: "POST",
+    path: "/api/me/issuer-removal",
+    permission: "me.write",
+    summary: "Take away one's own link to an OpenID issuer, and end the sessions. The last way to sign in stays.",
+    query: null,
+    body: IssuerSchema,
+    status: 200,
+    answer: async ({ actor, body }) => personAnswer((await service.unlink(actor, body, null)) ?? missing()),
   },
   {
     method: "POST",

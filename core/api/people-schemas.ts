@@ -48,6 +48,10 @@ export const PersonChangeSchema = t.Object(
   { email: t.Optional(email), name: t.Optional(name), role: t.Optional(role), accountId: t.Optional(accountId) },
   { ...closed, minProperties: 1 },
 );
+export const IssuerSchema = t.Object(
+  { issuer: t.String({ minLength: 1, maxLength: 1_000, description: "Its address, as the person has it." }) },
+  closed,
+);
 export const NewTokenSchema = t.Object({ name, expiresAt }, closed);
 export const OwnNameSchema = t.Object({ name }, closed);
 export const OwnPasswordSchema = t.Object({ current: password, password }, closed);

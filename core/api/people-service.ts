@@ -8,7 +8,7 @@ import { plainAddress } from "../identity/sign-in.ts";
 import type { Database } from "../storage/database.ts";
 import type { NewLink, PersonRow } from "../storage/people.ts";
 import { missing } from "./keys.ts";
-import { NewPersonSchema, PersonChangeSchema } from "./people-schemas.ts";
+import { IssuerSchema, NewPersonSchema, PersonChangeSchema } from "./people-schemas.ts";
 import { newToken } from "./person-tokens.ts";
 import { checked } from "./route.ts";
 
@@ -106,6 +106,16 @@ export function personService({
       const link = changed.id === id ? null : (made?.link ?? null);
       if (link && changed.email !== null) mail(changed.email, link, true);
       return { person: changed, link };
+    },
+    async unlink(actor, id, given) {
+      const { issuer } = checked(IssuerSchema, given);
+      if (!(await reached(actor, id))) return null;
+      const made = passwords ? newLink(false) : null;
+      const done = await people.unlink(id, issuer, { keep: null, link: made?.stored ?? null });
+      if (!done) return null;
+      const link = done.linked ? (made?.link ?? null) : null;
+      if (link && done.person.email !== null) mail(done.person.email, link, true);
+      return { person: done.person, link };
     },
     remove: async (actor, id) => (await reached(actor, id)) !== null && people.remove(id),
     async renewLink(actor, id) {

@@ -2,7 +2,7 @@ import type { InvitedPerson, MadeLink, MadeToken, PersonService } from "../ident
 import type { ListedSession } from "../identity/sessions.ts";
 import type { PersonRow, TokenRow } from "../storage/people.ts";
 import { missing } from "./keys.ts";
-import { NewPersonSchema, NewTokenSchema, PersonChangeSchema } from "./people-schemas.ts";
+import { IssuerSchema, NewPersonSchema, NewTokenSchema, PersonChangeSchema } from "./people-schemas.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { PageQuerySchema } from "./schemas.ts";
 
@@ -75,6 +75,18 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     body: null,
     status: 201,
     answer: async ({ actor, params }) => linkAnswer((await service.renewLink(actor, params.id ?? "")) ?? missing()),
+  },
+  {
+    method: "POST",
+    path: "/api/people/:id/issuer-removal",
+    permission: "people.write",
+    summary:
+      "Take away a link to an OpenID issuer, and end the sessions. Whoever has no other way to sign in gets the link in the answer.",
+    query: null,
+    body: IssuerSchema,
+    status: 200,
+    answer: async ({ actor, params, body }) =>
+      invitedAnswer((await service.unlink(actor, params.id ?? "", body)) ?? missing()),
   },
   {
     method: "DELETE",

@@ -93,6 +93,11 @@ export const LoginIssuerSchema = t.Object(
       default: true,
       description: "Whoever has a role and is not known becomes a person. Otherwise they have to be invited first.",
     }),
+    endSession: t.Boolean({
+      default: true,
+      description:
+        "Signing out here also ends the session at the issuer, if it has an `end_session_endpoint`. Register `PUBLIC-URL/dashboard/login` there as an address to come back to.",
+    }),
   },
   // Without a default of its own the library fills none of those inside.
   { ...closed, default: {} },

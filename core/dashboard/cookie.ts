@@ -23,6 +23,9 @@ export function cookiePolicy(publicUrl: string, hostHeader: string | null): Cook
 /** Of what a browser keeps while it is at an issuer. `Lax` too: the way back from there is a link from another site. */
 export const signInCookie = ({ name, secure }: CookiePolicy): CookiePolicy => ({ name: `${name}-sign-in`, secure });
 
+/** Of what ends a session at an issuer. */
+export const signOutCookie = ({ name, secure }: CookiePolicy): CookiePolicy => ({ name: `${name}-sign-out`, secure });
+
 /** The cookie's value, `null` without one. A cookie of the other name is not looked at. */
 export function readCookie(header: string | null, policy: CookiePolicy): string | null {
   for (const pair of (header ?? "").split(";")) {

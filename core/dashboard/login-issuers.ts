@@ -72,7 +72,9 @@ export function issuerRoutes(dependencies: DashboardDependencies, sessions: Sess
       switch (found.done) {
         case "in":
           throttle.giveBack(stranger.address ?? "");
-          return enterAs(request, found.person.id, next, stranger);
+          return enterAs(request, found.person.id, next, stranger, (session) =>
+            issuers.keep(issuer, found.idToken, session),
+          );
         case "down":
           return refuse(request, down, next, 503);
         case "refused":

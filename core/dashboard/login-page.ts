@@ -1,8 +1,9 @@
 import { login, type LoginModel } from "../../views/login.ts";
+import { digestOf } from "../identity/person.ts";
 import { sessionMs, type Sessions } from "../identity/sessions.ts";
 import type { Author } from "../storage/audit.ts";
 import { asAuthor } from "../storage/audit-author.ts";
-import { type CookiePolicy, cookiePolicy, readCookie, setCookie } from "./cookie.ts";
+import { type CookiePolicy, cookiePolicy, readCookie, setCookie, signOutCookie } from "./cookie.ts";
 import { plainHttpWarning } from "./guard.ts";
 import { page, redirect } from "./page.ts";
 import type { DashboardDependencies } from "./route.ts";
@@ -15,8 +16,17 @@ export interface LoginPages {
     status?: number,
     headers?: Readonly<Record<string, string>>,
   ): Response;
-  /** Opens a session in the place of the one before, and leads on. `personId` `null`: whoever holds the admin token. */
-  enterAs(request: Request, personId: string | null, next: string, author: Author): Promise<Response>;
+  /**
+   * Opens a session in the place of the one before, and leads on. `personId` `null`: whoever holds the admin token. `kept`:
+   * what the browser keeps for the end of the session of this digest.
+   */
+  enterAs(
+    request: Request,
+    personId: string | null,
+    next: string,
+    author: Author,
+    kept?: (session: string) => string,
+  ): Promise<Response>;
   policyOf(request: Request): CookiePolicy;
 }
 
@@ -34,14 +44,19 @@ export function loginPages(dependencies: DashboardDependencies, sessions: Sessio
         { status, headers },
       );
     },
-    async enterAs(request, personId, next, author) {
+    async enterAs(request, personId, next, author, kept) {
       const policy = policyOf(request);
       const from = { address: author.address, agent: request.headers.get("user-agent") };
       const value = await asAuthor(author, async () => {
         await sessions.close(readCookie(request.headers.get("cookie"), policy));
         return sessions.open(personId, from);
       });
-      return redirect(next, { "set-cookie": setCookie(policy, value, sessionMs / 1000) });
+      const answer = redirect(next, { "set-cookie": setCookie(policy, value, sessionMs / 1000) });
+      if (kept) {
+        const cookie = setCookie(signOutCookie(policy), kept(digestOf(value)), sessionMs / 1000);
+        answer.headers.append("set-cookie", cookie);
+      }
+      return answer;
     },
   };
 }

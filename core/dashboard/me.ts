@@ -83,6 +83,16 @@ export function meRoutes({ database, own, now, version }: PageDependencies): rea
     },
     {
       method: "POST",
+      path: `${path}/issuer-removal`,
+      permission: "me.write",
+      answer: doing(async ({ actor, form, session, request }) =>
+        (await own.unlink(actor, { issuer: form.get("issuer") ?? "" }, session)) === null
+          ? errorPage(request, 404, version)
+          : redirect(path),
+      ),
+    },
+    {
+      method: "POST",
       path: `${path}/totp`,
       permission: "me.write",
       answer: doing(async (visit) => {

@@ -157,6 +157,23 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
     },
     {
       method: "POST",
+      path: "/dashboard/people/:id/issuer-removal",
+      permission: "people.write",
+      async answer(visit) {
+        try {
+          const done = await people.unlink(visit.actor, idOf(visit), { issuer: visit.form.get("issuer") ?? "" });
+          if (done === null) return errorPage(visit.request, 404, version);
+          const { person, link } = done;
+          return link === null
+            ? redirect(pathOf(person.id))
+            : await showOne(visit, linkShown(person.email, link.url), null, { status: 201 });
+        } catch (error) {
+          return await showOne(visit, null, refusalOf(error), { status: 422 });
+        }
+      },
+    },
+    {
+      method: "POST",
       path: "/dashboard/people/:id/removal",
       permission: "people.write",
       answer: changing(({ actor }, id) => people.remove(actor, id), "/dashboard/people"),

@@ -3,12 +3,14 @@ import type { Logger } from "../plugin/plugin.ts";
 import { opened, sealed } from "../runtime/seal.ts";
 import type { Database } from "../storage/database.ts";
 import type { PersonRow } from "../storage/people.ts";
-import { type Claims, type Expected, type Issuer, issuerOf, type IssuerSettings } from "./issuer.ts";
+import { type Claims, type Expected, type Issuer, issuerOf, type IssuerSettings, type Vouching } from "./issuer.ts";
 import { mapped, type Mapping } from "./issuer-claims.ts";
 
 export interface LoginIssuerSettings extends IssuerSettings, Mapping {
   readonly label?: string;
   readonly createPeople: boolean;
+  /** Whether signing out here also ends the session there. */
+  readonly endSession: boolean;
 }
 
 /** Signs people in whom an issuer vouches for. */
@@ -19,9 +21,13 @@ export interface IssuerLogin {
   begin(name: string, next: string): Promise<{ readonly url: string; readonly kept: string } | "down" | null>;
   /** `kept` as the browser brought it; `query` as the issuer sent the browser back with. */
   finish(name: string, kept: string | null, query: string): Promise<FinishedLogin | null>;
+  /** What the browser brings back when it signs out of this session; sealed. */
+  keep(name: string, idToken: string | null, session: string): string;
+  /** Where it ends its session at the issuer; `null`: nowhere, or the issuer cannot be asked now. */
+  end(kept: string | null, session: string): Promise<{ readonly url: string; readonly label: string } | null>;
 }
 export type FinishedLogin =
-  | { readonly done: "in"; readonly person: PersonRow; readonly next: string }
+  | { readonly done: "in"; readonly person: PersonRow; readonly next: string; readonly idToken: string | null }
   | { readonly done: "refused"; readonly why: string; readonly next: string }
   /** It cannot be asked now. */
   | { readonly done: "down"; readonly next: string };
@@ -43,6 +49,13 @@ export interface IssuerLoginDependencies {
 export const signInMs = 10 * 60_000;
 const maxUsed = 10_000;
 
+/** Characters: sealed and encoded, it has to fit into a cookie of 4,096 bytes (RFC 6265 §6.1). */
+const maxIdToken = 2_800;
+
+interface KeptOut {
+  readonly name: string;
+  readonly idToken: string | null;
+}
 interface Kept extends Expected {
   readonly next: string;
   readonly untilMs: number;
@@ -119,15 +132,36 @@ export function issuerLogin(dependencies: IssuerLoginDependencies): IssuerLogin 
       const answer = new URL(`${callbackOf(name)}${query}`);
       if (kept === null || kept.untilMs <= now() || answer.searchParams.get("state") !== kept.state || !take(kept))
         return refused(words.again);
-      let claims: Claims;
+      let vouching: Vouching;
       try {
-        claims = await issuer.finish(answer, kept);
+        vouching = await issuer.finish(answer, kept);
       } catch (error) {
         const { next } = kept;
         return isDown(name, error) ? { done: "down", next } : refused(saidBy(answer) ?? words.answer);
       }
-      const person = await personOf(name, claims);
-      return typeof person === "string" ? refused(person) : { done: "in", person, next: kept.next };
+      const person = await personOf(name, vouching.claims);
+      const { idToken } = vouching;
+      return typeof person === "string" ? refused(person) : { done: "in", person, next: kept.next, idToken };
+    },
+    keep(name, idToken, session) {
+      const fits = idToken !== null && idToken.length <= maxIdToken;
+      const kept: KeptOut = { name, idToken: fits ? idToken : null };
+      return sealed(key, ["sign-out", session], JSON.stringify(kept)).toString("base64url");
+    },
+    async end(given, session) {
+      const bytes = given && opened(key, ["sign-out", session], Buffer.from(given, "base64url"));
+      if (!bytes) return null;
+      // Sealed by us alone, so it is what we wrote.
+      const { name, idToken }: KeptOut = JSON.parse(bytes.toString("utf8"));
+      const own = settings[name];
+      if (!own?.endSession) return null;
+      try {
+        const url = await known.get(name)?.end(idToken, `${publicUrl}/dashboard/login`);
+        return url ? { url, label: own.label ?? name } : null;
+      } catch (error) {
+        logger.warn({ issuer: name, ...failureOf(error) }, "a session at an issuer could not be ended");
+        return null;
+      }
     },
   };
 }

@@ -26,7 +26,17 @@ export interface Issuer {
   /** Where to send a browser, and what its way back must bring. Throws when the issuer cannot be asked. */
   begin(callback: string): Promise<{ readonly url: string; readonly expected: Expected }>;
   /** `answer`: the callback with the query as it came. Throws for all that is not an answer to what was expected. */
-  finish(answer: URL, expected: Expected): Promise<Claims>;
+  finish(answer: URL, expected: Expected): Promise<Vouching>;
+  /**
+   * Where a browser ends its session at the issuer (OpenID Connect RP-Initiated Logout 1.0), to come back to `after`; `null`:
+   * the issuer has no such place. `idToken`: that of the sign-in, where it is known. Throws when the issuer cannot be asked.
+   */
+  end(idToken: string | null, after: string): Promise<string | null>;
+}
+export interface Vouching {
+  readonly claims: Claims;
+  /** As it came. */
+  readonly idToken: string | null;
 }
 
 /** One request of ours. */
@@ -86,14 +96,26 @@ export function issuerOf(
       });
       const told = tokens.claims();
       if (told === undefined) throw new Error("the issuer sent no ID token");
+      const idToken = tokens.id_token ?? null;
       const { email, groups } = settings.claims;
       const isWhole = [email, groups].every((name) => claimAt(told, name) !== undefined);
-      if (isWhole || client.serverMetadata().userinfo_endpoint === undefined) return told;
+      if (isWhole || client.serverMetadata().userinfo_endpoint === undefined) return { claims: told, idToken };
       const more = await fetchUserInfo(client, tokens.access_token, told.sub);
       // An address and the word that it was checked come from one place, or the word is about another address.
-      return claimAt(told, email) === undefined
-        ? { ...told, ...more, iss: told.iss, sub: told.sub }
-        : { ...more, ...told, ...pick(told, [email, settings.claims.emailVerified]) };
+      const claims =
+        claimAt(told, email) === undefined
+          ? { ...told, ...more, iss: told.iss, sub: told.sub }
+          : { ...more, ...told, ...pick(told, [email, settings.claims.emailVerified]) };
+      return { claims, idToken };
+    },
+    async end(idToken, after) {
+      const { buildEndSessionUrl } = await library();
+      const client = await configuration();
+      if (client.serverMetadata().end_session_endpoint === undefined) return null;
+      const hint = idToken === null ? {} : { id_token_hint: idToken };
+      const url = buildEndSessionUrl(client, { post_logout_redirect_uri: after, ...hint });
+      // A browser is sent there: what an issuer over https tells must not be anything else.
+      return url.protocol === new URL(settings.issuer).protocol ? url.href : null;
     },
   };
 }

@@ -25,6 +25,11 @@ export interface PersonService {
    */
   change(actor: Actor, id: string, input: unknown): Promise<InvitedPerson | null>;
   remove(actor: Actor, id: string): Promise<boolean>;
+  /**
+   * Takes away a link to an issuer, with the person's sessions: with a link to set a password, for whom nothing else is
+   * left to sign in with. Where there are no passwords that is a `conflict`.
+   */
+  unlink(actor: Actor, id: string, input: unknown): Promise<InvitedPerson | null>;
   /** Another link, to set a password anew; it voids the one before. */
   renewLink(actor: Actor, id: string): Promise<MadeLink | null>;
   /** For somebody who lost it. */
@@ -50,6 +55,8 @@ export interface MadeToken {
 export interface OwnService {
   rename(actor: Actor, input: unknown): Promise<PersonRow>;
   person(actor: Actor): Promise<PersonRow | null>;
+  /** `conflict` where nothing else is left to sign in with; ends every other session than `keep`, a digest. */
+  unlink(actor: Actor, input: unknown, keep: string | null): Promise<PersonRow | null>;
   /** Asks for the current one; ends every other session than `keep`, a digest. */
   setPassword(actor: Actor, input: unknown, keep: string | null): Promise<void>;
   sessions(actor: Actor): Promise<readonly ListedSession[]>;

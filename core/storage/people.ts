@@ -156,6 +156,16 @@ export interface PeopleRepository {
    * issuers. What is under way with the old id, as a password being checked, finds nobody.
    */
   vouch(vouched: Vouched): Awaitable<PersonRow | NotVouched>;
+  /**
+   * Takes away a link to an issuer, with every session but `keep`, a digest. `link`: by which they set a password, for
+   * whom nothing else would be left to sign in with; without one that is a `conflict`, and so is the last owner's last
+   * way in. `null`: no such person, or not linked to it.
+   */
+  unlink(
+    id: string,
+    issuer: string,
+    given: { readonly keep: string | null; readonly link: NewLink | null },
+  ): Awaitable<{ readonly person: PersonRow; readonly linked: boolean } | null>;
   /** Whoever is linked becomes a member, but for the last owner, and their sessions and tokens end. `null`: nobody is. */
   shutOut(issuer: string, subject: string): Awaitable<PersonRow | null>;
   addToken(personId: string, token: TokenRow & { readonly digest: string }): Awaitable<TokenRow>;

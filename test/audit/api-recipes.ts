@@ -11,6 +11,8 @@ import {
   aService,
   aToken,
   aSession,
+  issuer,
+  linked,
   withTotp,
   enrolmentOf,
   content,
@@ -123,6 +125,15 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
   "POST /api/people/:id/link": async () => {
     const id = await person();
     return { path: `/api/people/${id}/link`, action: "person.link", object: id };
+  },
+  "POST /api/people/:id/issuer-removal": async () => ({
+    path: `/api/people/${(await linked()).id}/issuer-removal`,
+    body: { issuer },
+    action: "person.unlink",
+  }),
+  "POST /api/me/issuer-removal": async () => {
+    const by = await linked();
+    return { path: "/api/me/issuer-removal", body: { issuer }, by, action: "person.unlink", object: by.id };
   },
   "DELETE /api/people/:id/totp": async () => ({
     path: `/api/people/${(await withTotp()).id}/totp`,

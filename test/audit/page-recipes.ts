@@ -13,6 +13,8 @@ import {
   aService,
   aToken,
   aSession,
+  issuer,
+  linked,
   withTotp,
   enrolmentOf,
   content,
@@ -160,6 +162,17 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
       {},
       "person.totp",
     ),
+  "POST /dashboard/people/:id/issuer-removal": () =>
+    of(
+      async () => (await linked()).id,
+      (id) => `/dashboard/people/${id}/issuer-removal`,
+      { issuer },
+      "person.unlink",
+    ),
+  "POST /dashboard/me/issuer-removal": async () => {
+    const by = await linked();
+    return { path: "/dashboard/me/issuer-removal", body: { issuer }, by, action: "person.unlink", object: by.id };
+  },
   "POST /dashboard/people/:id/removal": () =>
     of(person, (id) => `/dashboard/people/${id}/removal`, {}, "person.remove"),
   "POST /dashboard/me/password": () => mine("/password", newPassword, "person.password"),

@@ -22,6 +22,7 @@ describe("an issuer that people sign in with", () => {
           roles: [{ group: "a", role: "owner" }],
           domains: [],
           createPeople: true,
+          endSession: true,
         },
       },
     });

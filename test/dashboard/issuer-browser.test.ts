@@ -16,6 +16,7 @@ function inBrowser(path: string): void {
   let browser: Browser;
   beforeAll(async () => {
     issuer = await startLoginIssuer();
+    issuer.endSession = `${issuer.url}/end`;
     const entry = `{ issuer: "${issuer.url}", clientId: ${clientId}, clientSecret: ${clientSecret}, label: Staff, roles: [{ group: a, role: admin }] }`;
     setup = await setUp({ config: `server: { login: { oidc: { staff: ${entry} } } }` });
     browser = await launch(path);
@@ -53,13 +54,18 @@ function inBrowser(path: string): void {
       await page.getByRole("link", { name: "Sign in with Staff" }).click();
       await page.waitForURL("**/dashboard/keys");
       const cookies = await context.cookies();
-      expect(cookies.map(({ name }) => name)).toEqual(["__Host-llmp"]);
+      expect(cookies.map(({ name }) => name).toSorted()).toEqual(["__Host-llmp", "__Host-llmp-sign-out"]);
       await page.goto("/dashboard/people");
       expect(await page.getByRole("row", { name: email }).textContent()).toContain(new URL(issuer.url).host);
       await shot("people");
+      await page.goto("/dashboard/me");
+      await shot("me");
 
       await page.getByRole("button", { name: "Sign out" }).click();
       await page.waitForURL("**/dashboard/login");
+      // By way of the issuer, although a form may lead to this site alone.
+      expect(issuer.asked.filter((asked) => asked === "/end")).toHaveLength(width === 1280 ? 1 : 2);
+      expect(await context.cookies()).toEqual([]);
       expect(complaints).toEqual([]);
       issuer.person = { ...issuer.person, groups: [] };
       await page.getByRole("link", { name: "Sign in with Staff" }).click();

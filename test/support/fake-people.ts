@@ -9,6 +9,7 @@ export const fakePeople = (): FakePeople => ({
     get: async () => null,
     create: unreached,
     change: async () => null,
+    unlink: async () => null,
     remove: async () => false,
     renewLink: async () => null,
     dropTotp: async () => null,
@@ -21,6 +22,7 @@ export const fakePeople = (): FakePeople => ({
   own: {
     rename: unreached,
     person: async () => null,
+    unlink: async () => null,
     setPassword: unreached,
     sessions: async () => [],
     endSession: async () => false,
@@ -42,7 +44,7 @@ export const fakePeople = (): FakePeople => ({
       rotate: unreached,
     },
   },
-  issuers: { issuers: [], begin: async () => null, finish: async () => null },
+  issuers: { issuers: [], begin: async () => null, finish: async () => null, keep: () => "", end: async () => null },
   signIn: {
     passwords: true,
     password: async () => ({ done: "refused" }),

@@ -15,6 +15,7 @@ interface Listed {
 export async function setUpLogin() {
   const issuer = await startLoginIssuer();
   const other = await startLoginIssuer();
+  issuer.endSession = `${issuer.url}/end`;
   const entry = (name: string, { url }: LoginIssuer, more: string) => [
     `      ${name}:`,
     `        issuer: ${url}`,
@@ -121,6 +122,19 @@ export class Browser {
   }
   async signIn(name = "staff", query = "") {
     return this.get(await this.begin(name, query));
+  }
+  /** A form of a page, which has the session's token in it. */
+  async post(path: string, fields: Readonly<Record<string, string>> = {}) {
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await this.get("/dashboard/me")).text)?.[1] ?? "";
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const response = await fetch(this.#url + path, {
+      method: "POST",
+      redirect: "manual",
+      headers: { cookie, origin: this.#url, "x-forwarded-for": this.address },
+      body: new URLSearchParams({ csrf, ...fields }),
+    });
+    const { status, headers } = response;
+    return { status, headers, text: await response.text() };
   }
   get session(): string | undefined {
     return this.cookies.get("__Host-llmp") ?? this.cookies.get("llmp");

@@ -30,6 +30,8 @@ export interface LoginIssuer {
   /** Requests for tokens, as they came. */
   readonly exchanges: URLSearchParams[];
   userinfo: Claims | null;
+  /** Its `end_session_endpoint`; read with the discovery document, so once. */
+  endSession: string | null;
   readonly codes: Map<string, Begun>;
   stop(): Promise<void>;
 }
@@ -54,6 +56,7 @@ export async function startLoginIssuer(): Promise<LoginIssuer> {
             authorization_endpoint: `${issuer.url}/authorize`,
             token_endpoint: `${issuer.url}/token`,
             jwks_uri: `${issuer.url}/keys`,
+            ...(issuer.endSession !== null && { end_session_endpoint: issuer.endSession }),
             ...(issuer.userinfo && { userinfo_endpoint: `${issuer.url}/userinfo` }),
             authorization_response_iss_parameter_supported: true,
             code_challenge_methods_supported: ["S256"],
@@ -75,6 +78,8 @@ export async function startLoginIssuer(): Promise<LoginIssuer> {
           const back = new URLSearchParams({ code, state: of("state"), iss: issuer.url, ...issuer.extra });
           return new Response(null, { status: 302, headers: { location: `${of("redirect_uri")}?${back}` } });
         }
+        case "/end":
+          return Response.redirect(searchParams.get("post_logout_redirect_uri") ?? issuer.url, 302);
         case "/token":
           return exchange(new URLSearchParams(await request.text()));
         default:
@@ -120,6 +125,7 @@ export async function startLoginIssuer(): Promise<LoginIssuer> {
     asked,
     exchanges,
     userinfo: null,
+    endSession: null,
     codes,
     stop: () => server.stop(true),
   };

@@ -105,7 +105,7 @@ export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
   history: (text) => historyLink(text, text),
   me: (text) =>
     mePage({
-      person: { name: text, email: text, role: text, hasTotp: true },
+      person: { name: text, email: text, role: text, hasTotp: true, issuers: [text] },
       usage: { calls: 1, chargeNano: 1, inputTokens: 1, outputTokens: 1 },
       calls: [{ createdMs: 1, model: text, status: "ok", inputTokens: 1, outputTokens: 1, chargeNano: 1 }],
       sessions: [],

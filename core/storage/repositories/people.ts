@@ -114,6 +114,27 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
         tell(changeOf("change", changed, { before: fieldsOf(before), after: fieldsOf(changed) }));
         return changed;
       }),
+    unlink: (id, issuer, { keep, link }) =>
+      writer.run((tell) => {
+        const row = one(eq(people.id, id));
+        const before = row && personRow(row.person);
+        if (!row || !before?.issuers.includes(issuer)) return null;
+        database
+          .delete(personLogins)
+          .where(and(eq(personLogins.personRef, row.ref), eq(personLogins.issuer, issuer)))
+          .run();
+        const person = get(id) ?? missing();
+        const isShutOut = !person.hasPassword && person.issuers.length === 0;
+        if (isShutOut && isWholeOwner(row.person)) checkOwnerLeft(row.ref);
+        if (isShutOut && !link) throw new GatewayError("conflict", "nothing would be left to sign in with");
+        if (isShutOut && link) putLink(row.ref, link);
+        const own = eq(sessions.personRef, row.ref);
+        const others = keep === null ? own : and(own, ne(sessions.digest, keep));
+        const ended = database.delete(sessions).where(others).returning({ digest: sessions.digest }).all().length;
+        const after = { issuers: [...person.issuers], sessionsEnded: ended };
+        tell(changeOf("unlink", person, { before: { issuers: [...before.issuers] }, after }));
+        return { person, linked: isShutOut };
+      }),
     remove: (id) =>
       writer.run((tell) => {
         const row = one(eq(people.id, id));
