@@ -3,7 +3,7 @@ import { ConfigError, describeProblem } from "../config/problem.ts";
 import type { Reload, ReloadOutcome } from "../api/config-service.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { declareFileKeys } from "./lasting-parts.ts";
-import { type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
+import { keptOf, type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** The config in use, and the way from one to the next. */
@@ -72,7 +72,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     });
     let next: Snapshot | null = null;
     try {
-      next = await snapshotOf(wanted, plugins, parts, old);
+      next = await snapshotOf(wanted, plugins, parts, keptOf(old, wanted, plugins));
       await probe(next);
       await declareFileKeys(wanted.loaded, lasting);
       swap(old, next);
@@ -136,7 +136,8 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
 }
 
 /** Asks the new parts for something before anybody else does. */
-async function probe({ answer, settings }: Snapshot): Promise<void> {
+async function probe({ answer, complete, settings }: Snapshot): Promise<void> {
+  await complete();
   for (const path of ["/healthz", "/v1/models"]) {
     const { status } = await answer(new Request(`${settings.publicUrl}${path}`));
     if (status >= 500) throw new SetupError(`probe failed: GET ${path} is answered ${status}`);

@@ -53,7 +53,7 @@ export const serve: Command = async (input) => {
         ];
       },
     };
-    const first = await snapshotOf(wanted, plugins, snapshotParts, null);
+    const first = await snapshotOf(wanted, plugins, snapshotParts, { people: null, transport: null });
     await found.keep();
     await declareFileKeys(wanted.loaded, lasting);
     first.adopt();

@@ -36,12 +36,19 @@ export interface SnapshotParts {
   readonly troubles: () => readonly string[];
 }
 
+/** What the next snapshot may use as it is; `null`: it makes its own. */
+export interface Kept {
+  readonly people: PeopleParts | null;
+  readonly transport: Transport | null;
+}
+
 /** Throws what is wrong with the config; nothing that lasts has changed then. */
 export async function snapshotOf(
   { loaded, settings, resolved }: Wanted,
   plugins: Plugins,
   { lasting, version, config: service, troubles }: SnapshotParts,
-  before: Snapshot | null,
+  // Not the snapshot before: functions made here would keep it, and it the one before, for ever.
+  kept: Kept,
 ): Promise<Snapshot> {
   const { parts, database, outbox, requestAudit, sessions, admin } = lasting;
   const { config } = loaded;
@@ -53,11 +60,8 @@ export async function snapshotOf(
   const live = await liveSettings(settings);
   const credentials = await lasting.credentials.prepare(plugins.upstreams);
   try {
-    const { connectMs } = settings.timeouts;
     const transport =
-      before?.settings.timeouts.connectMs === connectMs
-        ? before.transport
-        : fetchTransport({ egress, connectTimeoutMs: connectMs, now, env: parts.env });
+      kept.transport ?? fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env: parts.env });
     const services = callServices(lasting.services, {
       plugins,
       config,
@@ -73,20 +77,19 @@ export async function snapshotOf(
     });
     const fileLimits = fileRules(config.limits);
     const people =
-      before && isSamePeople(before, settings, plugins)
-        ? before.people
-        : peopleParts({
-            database,
-            sessions,
-            login: settings.login,
-            egress,
-            keyOf: keyFor,
-            observers: plugins.observer,
-            publicUrl: settings.publicUrl,
-            logger,
-            now,
-            newId,
-          });
+      kept.people ??
+      peopleParts({
+        database,
+        sessions,
+        login: settings.login,
+        egress,
+        keyOf: keyFor,
+        observers: plugins.observer,
+        publicUrl: settings.publicUrl,
+        logger,
+        now,
+        newId,
+      });
     const surface: SurfaceParts = {
       services,
       database,
@@ -107,8 +110,6 @@ export async function snapshotOf(
     };
     const beside = { services, lag: parts.lag, outbox, troubles };
     const rest = once(async () => (await import("./whole-server.ts")).wholeServer(surface, beside));
-    // Of a config that is tried out, all must be there before it takes the place of the one in use.
-    if (before) await rest();
     return {
       loaded,
       settings,
@@ -139,6 +140,11 @@ function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let made: Promise<Made> | null = null;
   return () => (made ??= make());
 }
+
+export const keptOf = (before: Snapshot, { settings }: Wanted, plugins: Plugins): Kept => ({
+  people: isSamePeople(before, settings, plugins) ? before.people : null,
+  transport: before.settings.timeouts.connectMs === settings.timeouts.connectMs ? before.transport : null,
+});
 
 /** Else whoever signs in would have to begin anew, and wrong tries would be forgotten. */
 const isSamePeople = (before: Snapshot, { login, publicUrl }: Wanted["settings"], { observer }: Plugins): boolean =>

@@ -101,7 +101,7 @@ export async function setupPlugins(
       instances: held.map(({ plugin }) => factsOf(plugin)),
       upstreams: held.flatMap(({ upstream }) => upstream ?? []),
       held,
-      dispose: () => letGo(held),
+      dispose: letterGo(held),
     };
   } catch (error) {
     await letGo(held);
@@ -135,8 +135,7 @@ export async function setupPlugins(
     held.push(failing);
     const slot = await setUp(plugin, context);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
-    const upstream =
-      plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, (again) => setUp(again, context)) : null;
+    const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
     const one = { ...failing, slot, upstream };
     held[held.length - 1] = one;
     return one;
@@ -158,6 +157,9 @@ function workOn(plugin: ResolvedPlugin, loaded: LoadedConfig, host: Host) {
   };
 }
 
+/** Made here, because a function made in `setupPlugins` would keep its `before`, and that the one before it, for ever. */
+const letterGo = (held: HeldPlugin[]) => () => letGo(held);
+
 async function letGo(held: HeldPlugin[]): Promise<void> {
   for (let one = held.pop(); one !== undefined; one = held.pop()) {
     one.holders -= 1;
@@ -176,7 +178,8 @@ const isSame = (held: HeldPlugin, plugin: ResolvedPlugin, prices: readonly Price
 function accountOf(
   plugin: ResolvedPlugin,
   slot: Provider,
-  setUp: (again: ResolvedPlugin) => Promise<unknown>,
+  setUp: (again: ResolvedPlugin, context: Contexts[Kind]) => Promise<unknown>,
+  context: Contexts[Kind],
 ): UpstreamAccount {
   const { baseUrl, apiKey } = plugin.options;
   const schemas: Readonly<Record<string, TSchema>> = plugin.plugin.config.properties ?? {};
@@ -189,7 +192,7 @@ function accountOf(
     withKey: schemas.apiKey
       ? async (other) => {
           const again = { ...plugin, options: { ...plugin.options, apiKey: other } };
-          const made = await setUp(again);
+          const made = await setUp(again, context);
           if (!isProvider(made)) throw lacking(plugin);
           return made;
         }

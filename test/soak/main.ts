@@ -8,6 +8,7 @@ import { idle } from "./idle.ts";
 import { keys } from "./keys.ts";
 import { kill9 } from "./kill9.ts";
 import { memory } from "./memory.ts";
+import { reload } from "./reload.ts";
 import { retention } from "./retention.ts";
 import { diskFull, locked } from "./storage-faults.ts";
 import type { Soak } from "./soak.ts";
@@ -23,6 +24,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["keys", { soak: keys, count: 100_000 }],
   ["kill9", { soak: kill9, count: 100 }],
   ["memory", { soak: memory, count: 1_000_000 }],
+  ["reload", { soak: reload, count: 100 }],
   ["backup", { soak: backup, count: 60 }],
   ["retention", { soak: retention, count: 100_000 }],
   ["disk-full", { soak: diskFull, count: 5 }],

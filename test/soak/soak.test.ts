@@ -3,6 +3,7 @@ import { aborts } from "./aborts.ts";
 import { cuts } from "./cuts.ts";
 import { faults } from "./faults.ts";
 import { idle } from "./idle.ts";
+import { reload } from "./reload.ts";
 
 /** What `bun run soak` does at length, made small. */
 const small = { minutes: 0, print: console.log };
@@ -22,3 +23,7 @@ test("500 streams that are cut: exact where the upstream tells its usage, within
 test("20 s of upstreams that reset, stall, drip, lie and explode: no call is lost, cut, charged wrongly or told of another", async () => {
   expect(await faults({ ...small, minutes: 1 / 3, count: 0 })).toEqual([]);
 }, 120_000);
+
+test("10 reloads and 2 broken ones under 40 calls a second and 40 streams: none fails, none is cut", async () => {
+  expect(await reload({ ...small, count: 10 })).toEqual([]);
+}, 60_000);
