@@ -84,7 +84,7 @@ const strategyWords: Readonly<Record<string, string>> = {
 const tree = (
   { strategy, entries }: RouteMapLine,
   nowMs: number,
-): Html => html`<p class="strategy">${chip("info", strategy)} <span class="hint">${strategyWords[strategy] ?? ""}</span></p>
+): Html => html`<p class="strategy">${chip("info", cut(strategy, 20))} <span class="hint">${strategyWords[strategy] ?? ""}</span></p>
   <ol class="route">${entries.map((entry) => branch(entry, nowMs))}</ol>`;
 
 function branch(entry: RouteEntryLine, nowMs: number): Html {

@@ -4,7 +4,7 @@ import { html, type Html } from "./html.ts";
 import { providerKeys, type ProviderKeysModel } from "./provider-keys.ts";
 import { type ListedProvider, providerPath } from "./providers.ts";
 import { testCallForm, type TestCallModel } from "./test-call.ts";
-import { chip, name } from "./text.ts";
+import { chip, cut, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
 import { breakerTable, type TrafficLine, trafficChip } from "./traffic.ts";
 
@@ -19,7 +19,7 @@ export interface ProviderModel extends ProviderKeysModel {
 export const providerPage = (model: ProviderModel): Html => {
   const { provider, attempts, csrf, mayCall, nowMs } = model;
   return html`<p class="crumb"><a href="/dashboard/providers">Providers</a></p>
-  <div class="heading"><h1>${name(provider.name, 60)}</h1>${chip("quiet", provider.plugin)}</div>
+  <div class="heading"><h1>${name(provider.name, 60)}</h1>${chip("quiet", cut(provider.plugin, 30))}</div>
   <p class="hint">${provider.host !== null && html`At ${name(provider.host, 100)}. `}${provider.dialects !== null && html`Speaks ${name(provider.dialects.join(", "), 100)}.`}</p>
   ${providerNow(provider, nowMs)}
   ${attemptsPanel({ ...attempts, path: providerPath(provider.name), breakers: provider.traffic?.breakers ?? [] })}
@@ -40,17 +40,34 @@ function callable({ provider, attempts }: ProviderModel): Pick<TestCallModel, "m
 }
 
 /** How it does now: the part that keeps itself up to date. */
-export const providerNow = ({ traffic, lastDay }: ListedProvider, nowMs: number): Html =>
+export const providerNow = ({ traffic, lastDay, credentials }: ListedProvider, nowMs: number): Html =>
   traffic === null
     ? html`<p class="panel empty">No call can be sent to it.</p>`
     : html`<section id="now" aria-label="Now" data-poll hx-get="?" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'>
-    ${figures(traffic)}
+    ${figures(traffic, credentials)}
     <div class="panel flush"><h2>Models that failed lately ${trafficChip(traffic, attemptsOf(lastDay))}</h2>${breakerTable(traffic.breakers, nowMs)}</div>
   </section>`;
 
-const figures = ({ open, waiting, queued, breakers }: TrafficLine): Html => html`<div class="tiles">
+const figures = (
+  { open, waiting, queued, breakers }: TrafficLine,
+  credentials: ListedProvider["credentials"],
+): Html => html`<div class="tiles">
   ${tile("In flight", html`${count(open)}`, html`calls, streams to their end`)}
   ${tile("Waiting", html`${count(waiting)}`, html`for the first byte`)}
   ${tile("Queued", html`${count(queued)}`, html`for a place among those`)}
   ${tile("Left alone", html`${count(breakers.filter(({ state }) => state !== "closed").length)}`, html`models, of ${count(breakers.length)} that failed lately`)}
+  ${credentials.length > 0 && keysTile(credentials)}
 </div>`;
+
+function keysTile(credentials: ListedProvider["credentials"]): Html {
+  const of = (...states: readonly string[]) => credentials.filter(({ state }) => states.includes(state));
+  const resting = of("resting");
+  const next = Math.min(...resting.map(({ restsUntilMs }) => restsUntilMs ?? Infinity));
+  return tile(
+    "Stored keys",
+    html`${count(of("active").length)} of ${count(credentials.length)}`,
+    resting.length > 0
+      ? html`${count(resting.length)} resting, the next until ${time(Number.isFinite(next) ? next : null)}`
+      : html`active`,
+  );
+}

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { browserPath, complaintsOf, lanAddress, launch } from "./browser.ts";
 import { callRow, seed } from "./seed.ts";
-import { adminToken, newSecret, site, startMs } from "./site.ts";
+import { aliasMap, attempts, providerLine, sumsOfAttempts } from "../views/hostile-lines.ts";
+import { adminToken, newSecret, noCredentials, site, startMs } from "./site.ts";
 
 /** Ends a test that hangs, not one on a slow machine: when time is up the browser is killed, and with it all that follow. */
 const patienceMs = 90_000;
@@ -19,7 +20,19 @@ function inBrowser(path: string): void {
   const estimates = [
     { provider: "openai", model: "gpt-5", input: 4.2, output: 0.9, heldNano: 9_000_000, chargeNano: 1_000_000 },
   ];
-  const one = site({ seed: { ...seed(), unpriced }, estimates });
+  const long = "a-name-as-long-as-a-file-may-give-to-one-of-its-providers-or-so";
+  const upstream = providerLine(long);
+  const one = site({
+    seed: { ...seed(), unpriced },
+    estimates,
+    credentials: { ...noCredentials, providers: () => [upstream] },
+    traffic: () => new Map(upstream.traffic && [[long, upstream.traffic]]),
+    attempts: {
+      report: () => ({ stepMs: 60_000, ...attempts(long).report }),
+      lastDay: () => new Map([[long, sumsOfAttempts]]),
+    },
+    aliasRoute: aliasMap,
+  });
   const screenshots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "llm-proxy-dashboard-"));
   let browser: Browser;
   let server: Bun.Server<undefined>;
@@ -312,6 +325,9 @@ function inBrowser(path: string): void {
         unpriced: "/dashboard/prices/unpriced",
         charges: "/dashboard/prices/charges",
         estimates: "/dashboard/prices/estimates",
+        providers: "/dashboard/providers",
+        provider: `/dashboard/providers/${long}`,
+        alias: `/dashboard/models/${long}`,
         missing: "/dashboard/calls/none",
       };
       for (const width of [1280, 390]) {

@@ -36,6 +36,8 @@ export interface SiteOptions {
   readonly clientAddress?: DashboardDependencies["clientAddress"];
   readonly credentials?: DashboardDependencies["credentials"];
   readonly traffic?: DashboardDependencies["traffic"];
+  readonly attempts?: DashboardDependencies["attempts"];
+  readonly aliasRoute?: DashboardDependencies["aliasRoute"];
 }
 
 export const noCredentials: DashboardDependencies["credentials"] = {
@@ -64,6 +66,8 @@ export function site({
   clientAddress,
   credentials = noCredentials,
   traffic = () => new Map(),
+  attempts = noAttempts,
+  aliasRoute = () => null,
 }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
   const clock = { nowMs: startMs };
@@ -94,8 +98,8 @@ export function site({
     credentials,
     traffic,
     explain: { recorded: async () => null },
-    attempts: noAttempts,
-    aliasRoute: () => null,
+    attempts,
+    aliasRoute,
     testCall: () => Promise.reject(new Error("not reached")),
     outbox,
     prices: fakePrices(() => clock.nowMs, seed.unpriced, database.accounts),

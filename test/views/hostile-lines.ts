@@ -123,7 +123,14 @@ export const alertsModel = (text: string): AlertsModel => ({
   csrf: "c",
 });
 
-const sumsOfAttempts = { ok: 5, failed: 2, limited: 1, refused: 1, left: 1, firstByteMs: { p50: 20, p95: null } };
+export const sumsOfAttempts = {
+  ok: 5,
+  failed: 2,
+  limited: 1,
+  refused: 1,
+  left: 1,
+  firstByteMs: { p50: 20, p95: null, p99: null },
+};
 export const attempts = (text: string) => ({
   over: "week" as const,
   model: text,
