@@ -1,4 +1,5 @@
-import { connect } from "node:net";
+import { connect, isIP } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 /** Nothing accepted a connection in time: the address drops packets, or the host is gone. */
 export class ConnectTimeoutError extends Error {
@@ -30,10 +31,14 @@ export function connectGuard(now: () => number, env: Readonly<Record<string, str
   };
 }
 
+/** With TLS the handshake is part of it: one that never ends is no connection either. Whose certificate it is, fetch asks. */
 const reachable = ({ hostname, port, protocol }: URL, timeoutMs: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
     const host = hostname.replace(/^\[|\]$/g, "");
-    const socket = connect({ host, port: Number(port || (protocol === "https:" ? 443 : 80)) });
+    const isSecure = protocol === "https:";
+    const place = { host, port: Number(port || (isSecure ? 443 : 80)) };
+    const name = isIP(host) > 0 ? {} : { servername: host };
+    const socket = isSecure ? connectTls({ ...place, ...name, rejectUnauthorized: false }) : connect(place);
     const timer = setTimeout(() => end(new ConnectTimeoutError(`no connection after ${timeoutMs} ms`)), timeoutMs);
     const onAbort = () => end(null);
     function end(error: Error | null) {
@@ -44,6 +49,6 @@ const reachable = ({ hostname, port, protocol }: URL, timeoutMs: number, signal:
       else resolve();
     }
     signal.addEventListener("abort", onAbort);
-    socket.once("connect", () => end(null));
+    socket.once(isSecure ? "secureConnect" : "connect", () => end(null));
     socket.once("error", () => end(null));
   });

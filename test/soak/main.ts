@@ -4,6 +4,7 @@ import { backup } from "./backup.ts";
 import { cuts } from "./cuts.ts";
 import { eio, eioEvery, slowDisk, walGrow } from "./disk-faults.ts";
 import { faults } from "./faults.ts";
+import { hung } from "./hung.ts";
 import { idle } from "./idle.ts";
 import { keys } from "./keys.ts";
 import { kill9 } from "./kill9.ts";
@@ -20,6 +21,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["stalled", { soak: stalled, count: 200 }],
   ["aborts", { soak: aborts, count: 10_000 }],
   ["cuts", { soak: cuts, count: 10_000 }],
+  ["hung", { soak: hung, count: 3_000 }],
   ["faults", { soak: faults, count: 0 }],
   ["keys", { soak: keys, count: 100_000 }],
   ["kill9", { soak: kill9, count: 100 }],
