@@ -47,7 +47,10 @@ interface StopLine {
   readonly costNano: number | null;
 }
 export interface AliasRouteModel {
-  readonly route: RouteMapLine & { readonly refused: number };
+  readonly route: RouteMapLine & {
+    readonly refused: number;
+    readonly shadow: { readonly percent: number; readonly leadsTo: StopLine } | null;
+  };
   readonly nowMs: number;
   /** `null`: the visitor may make no test calls. */
   readonly csrf: string | null;
@@ -70,7 +73,12 @@ export const aliasRoutePart = (
 ): Html => html`<section id="route" class="panel" aria-label="Where calls go now" data-poll hx-get="?" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'>
   ${route.refused > 0 && html`<p class="error">${percent(route.refused)} of such calls would be refused now: no target takes them, or those that do are left alone.</p>`}
   ${tree(route, nowMs)}
+  ${route.shadow && shadowOf(route.shadow, nowMs)}
 </section>`;
+
+const shadowOf = ({ percent: share, leadsTo }: NonNullable<AliasRouteModel["route"]["shadow"]>, nowMs: number): Html =>
+  html`<p class="strategy">${chip("quiet", "shadow")} <span class="hint">copies of ${percent(share)} of the chats, when they are answered; no client sees what comes back</span></p>
+  <ol class="route"><li><div class="stop"><span class="where">${stopName(leadsTo)}</span>${leadsTo.breaker !== null && breakerChip(leadsTo.breaker.state)}</div>${state(leadsTo, nowMs)}</li></ol>`;
 
 const strategyWords: Readonly<Record<string, string>> = {
   ordered: "in this order",

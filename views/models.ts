@@ -23,6 +23,7 @@ export type ModelLine =
         readonly drop?: readonly string[];
         readonly defaults?: object;
       }[];
+      readonly shadow?: { readonly target: string; readonly percent: number };
     }
   | {
       readonly kind: "model";
@@ -59,7 +60,7 @@ const row = (line: ModelLine): Html =>
   line.kind === "alias"
     ? html`<tr>
   <td><a href="${aliasPath(line.id)}">${name(line.id, 48)}</a><span class="sub">alias, ${line.strategy}</span></td>
-  <td data-label="Leads to"><span>${line.targets.slice(0, mostTargets).map((target) => html`<span class="line">${cut(target.target, 60)}${notesOf(target)}</span>`)}${line.targets.length > mostTargets && html`<span class="line hint">and ${count(line.targets.length - mostTargets)} more</span>`}</span></td>
+  <td data-label="Leads to"><span>${line.targets.slice(0, mostTargets).map((target) => html`<span class="line">${cut(target.target, 60)}${notesOf(target)}</span>`)}${line.shadow && html`<span class="line">copies of ${line.shadow.percent} % to ${cut(line.shadow.target, 60)}</span>`}${line.targets.length > mostTargets && html`<span class="line hint">and ${count(line.targets.length - mostTargets)} more</span>`}</span></td>
   <td data-label="Context" class="num">${name(null)}</td><td data-label="Most output" class="num">${name(null)}</td><td data-label="Input" class="num">${name(null)}</td><td data-label="Output" class="num">${name(null)}</td><td data-label="Price from">${name(null)}</td>
 </tr>`
     : html`<tr>

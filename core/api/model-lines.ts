@@ -71,7 +71,7 @@ export function modelLines(query: ModelsQuery, { models, biller, now, pricesOf }
   }
 }
 
-const aliasLine = ({ name, strategy, targets, reaches }: NamedAlias): AliasLine => ({
+const aliasLine = ({ name, strategy, targets, shadow, reaches }: NamedAlias): AliasLine => ({
   kind: "alias",
   id: name,
   strategy,
@@ -82,5 +82,8 @@ const aliasLine = ({ name, strategy, targets, reaches }: NamedAlias): AliasLine 
     ...(canary && { canary }),
     ...parameters,
   })),
+  ...(shadow && { shadow: shadowLine(shadow) }),
   reaches: reaches.map(({ provider, model }) => `${provider}/${model}`),
 });
+
+const shadowLine = ({ parameters, ...shadow }: NonNullable<NamedAlias["shadow"]>) => ({ ...shadow, ...parameters });

@@ -5,7 +5,7 @@ import { noTerms, type TreeTerms } from "./account-terms.ts";
 import { Fit, NoFitError, type SkippedTarget, type Terms } from "./fit.ts";
 import { meansText } from "./glob.ts";
 import type { Shadow } from "./shadow.ts";
-import { byStrategy, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
+import { byStrategy, type Candidate, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
 
 /** A target with the provider that serves it. */
 export interface RouteTarget extends Target {
@@ -96,20 +96,22 @@ export function modelTable(
       const own = parameters ? { ...target, parameters } : target;
       return fit === null || fit.carries(own) ? [own] : [];
     }
-    const candidates = alias.targets.flatMap((entry) => {
-      if (fit !== null && !fit.admits(entry, name)) return [];
+    // A caller that is in the share of a canary has it first, and what others have behind it.
+    const canaries: Candidate<RouteTarget>[] = [];
+    const usual: Candidate<RouteTarget>[] = [];
+    for (const entry of alias.targets) {
+      if (fit !== null && !fit.admits(entry, name)) continue;
       const { target, weight, parameters: inner, canary } = entry;
       const joined = parameters && inner ? joinParameters(inner, parameters) : (parameters ?? inner);
       const targets = expand(target, random, choice, fit, joined);
-      return targets.length > 0
-        ? [{ name: target, weight, targets, isFirst: fit !== null && canary !== undefined }]
-        : [];
-    });
-    const usual = candidates.some(({ isFirst }) => isFirst) ? candidates.filter(({ isFirst }) => !isFirst) : candidates;
-    const ordered = byStrategy(alias.strategy, usual, choice, { random, biller, loads, now });
-    // A caller that is in the share of a canary has it first, and what others have behind it.
-    const all = usual === candidates ? ordered : [...candidates.filter(({ isFirst }) => isFirst), ...ordered];
-    return all.flatMap(({ targets }) => targets);
+      if (targets.length === 0) continue;
+      (fit !== null && canary ? canaries : usual).push({ name: target, weight, targets });
+    }
+    const all: RouteTarget[] = [];
+    for (const { targets } of canaries) all.push(...targets);
+    for (const { targets } of byStrategy(alias.strategy, usual, choice, { random, biller, loads, now }))
+      all.push(...targets);
+    return all;
   }
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>

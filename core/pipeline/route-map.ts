@@ -45,6 +45,8 @@ export interface RouteStop {
   readonly costNano: number | null;
 }
 export interface AliasRoute extends RouteMap {
+  /** A second target that gets copies of calls, so many percent of them; `null`: none does. */
+  readonly shadow: { readonly percent: number; readonly leadsTo: RouteStop } | null;
   /** Of plain calls in percent, those that no target would take. */
   readonly refused: number;
 }
@@ -86,8 +88,8 @@ export function aliasRoute(name: string, sources: RouteMapSources): AliasRoute |
   const shareOf = ({ id, branches }: Pick<Branch, "id" | "branches">): number =>
     branches.reduce((sum, branch) => sum + shareOf(branch), shares.get(id) ?? 0);
 
-  function stopOf(target: string): RouteStop {
-    const reached = root?.reaches.find((one) => nameOf(one) === target);
+  function stopOf(target: string, among = root?.reaches): RouteStop {
+    const reached = among?.find((one) => nameOf(one) === target);
     const breaker = breakers.get(target);
     const slash = target.indexOf("/");
     return {
@@ -98,7 +100,12 @@ export function aliasRoute(name: string, sources: RouteMapSources): AliasRoute |
       costNano: costOf(reached, biller, nowMs),
     };
   }
-  return { ...mapOf(root.strategy, apart.branches, name), refused };
+  const { shadow } = root;
+  return {
+    ...mapOf(root.strategy, apart.branches, name),
+    shadow: shadow ? { percent: shadow.percent, leadsTo: stopOf(shadow.target, sources.models.targets()) } : null,
+    refused,
+  };
 }
 
 const nameOf = ({ provider, model }: Pick<Target, "provider" | "model">): string => `${provider}/${model}`;

@@ -66,6 +66,15 @@ export interface AliasLine {
     readonly drop?: readonly string[];
     readonly defaults?: object;
   }[];
+  /** A second target that gets copies of its calls. */
+  readonly shadow?: {
+    readonly target: string;
+    readonly percent: number;
+    readonly maxInFlight: number;
+    readonly account: string | null;
+    readonly drop?: readonly string[];
+    readonly defaults?: object;
+  };
   /** The models that it may end at, as `instance/model`. */
   readonly reaches: readonly string[];
 }

@@ -28,7 +28,9 @@ const setup = await setUp({
   ].join("\n"),
 });
 const { gateway, upstream, key } = setup;
-afterEach(() => invariants(setup));
+/** A process was killed meanwhile. */
+let killed = false;
+afterEach(() => invariants(setup, { killed }));
 afterAll(() => setup.stop());
 for (const model of ["main", "copy", "blind"]) upstream.on(model, answers());
 upstream.on("other", json(200, spokenWhole("anthropic-messages", { text: "Hello.", usage: { input: 7, output: 2 } })));
@@ -205,6 +207,39 @@ describe("a copy that an account pays for", () => {
   });
 });
 
+test("a copy keeps the config that it began with while another one is loaded", async () => {
+  const before = copies();
+  const release = gate();
+  upstream.on("copy", async (exchange) => {
+    await release.opened;
+    await answers()(exchange);
+  });
+  const asked = upstream.requestsFor("copy").length;
+  expect((await call(gateway, key.key, chat("copied"))).status).toBe(200);
+  await until("it hangs", () => upstream.requestsFor("copy").length === asked + 1);
+  await gateway.admin("POST", "/api/config/reload");
+  release.open();
+  expect(await newCopies(before, 1)).toMatchObject([{ status: "ok", charge_nano: 0 }]);
+  upstream.on("copy", answers());
+  expect((await call(gateway, key.key, chat("copied"))).status).toBe(200);
+  await newCopies(before, 2);
+});
+
+test("a copy that dies with the process is nobody's debt either", async () => {
+  const before = copies();
+  upstream.on("copy", (exchange) => exchange.over);
+  const asked = upstream.requestsFor("copy").length;
+  expect((await call(gateway, key.key, chat("copied"))).status).toBe(200);
+  await until("it hangs", () => upstream.requestsFor("copy").length === asked + 1);
+  await gateway.kill();
+  killed = true;
+  await gateway.start();
+  const [row] = await newCopies(before, 1);
+  expect(row).toMatchObject({ status: "interrupted", cost_nano: null, charge_nano: null, key_id: null });
+  const { stdout } = await runCommand(gateway, ["doctor", "--json"]);
+  expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+});
+
 test("copies are cut at once when the process drains, and recorded", async () => {
   upstream.on("copy", async (exchange) => {
     await openStream(exchange);
@@ -218,6 +253,23 @@ test("copies are cut at once when the process drains, and recorded", async () =>
   expect(performance.now() - startedMs).toBeLessThan(10_000);
   await gateway.start();
   expect(copies().at(-1)).toMatchObject({ status: "shutdown", charge_nano: 0 });
+});
+
+test("the list of models tells of it", async () => {
+  const { data } = await gateway.admin<{ data: readonly object[] }>("GET", "/api/models?search=paid&kind=alias");
+  const shadow = {
+    target: "mock/copy",
+    percent: 100,
+    maxInFlight: 10,
+    account: "experiments",
+    drop: ["user"],
+    defaults: { temperature: 0 },
+  };
+  expect(data).toMatchObject([{ id: "paid", shadow }]);
+  const route = await gateway.admin("GET", "/api/models/paid/route");
+  expect(route).toMatchObject({
+    shadow: { percent: 100, leadsTo: { provider: "mock", model: "copy", costNano: 2_000_000 } },
+  });
 });
 
 test("every row is somebody's", () => {

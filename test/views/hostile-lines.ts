@@ -179,6 +179,16 @@ export const aliasMap = (text: string): AliasRouteModel["route"] => {
     name: text,
     strategy: text,
     refused: 12,
+    shadow: {
+      percent: 5,
+      leadsTo: {
+        provider: text,
+        model: text,
+        breaker: { state: "open" as const, reason: text, nextProbeMs: 9 },
+        busy: 2,
+        costNano: 5,
+      },
+    },
     entries: unfits.flatMap((unfit) => [entry("alias", unfit), entry("target", unfit)]),
   };
 };
