@@ -1,6 +1,7 @@
 import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Ratios } from "../pipeline/ratios.ts";
 import type { RouteMapSources } from "../pipeline/route-map.ts";
+import type { Services } from "../pipeline/services.ts";
 import type { TestCall } from "../pipeline/test-call.ts";
 import type { TrafficSources } from "../pipeline/traffic.ts";
 import type { OwnService, PersonService } from "../identity/people.ts";
@@ -17,7 +18,7 @@ import type { ConfigService } from "./config-service.ts";
 import { type ContentAccess, contentRoutes } from "./content.ts";
 import { type EntranceDependencies, entranceOf, type Gate } from "./entrance.ts";
 import { estimateRoutes } from "./estimates.ts";
-import { type ExplainNeeds, explainRoutes, explainService } from "./explain.ts";
+import { explainRoutes, explainService } from "./explain.ts";
 import { providerHealthRoutes } from "./provider-health.ts";
 import { exportRoutes } from "./exports.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
@@ -52,7 +53,7 @@ export interface ApiDependencies extends KeyServiceDependencies, EntranceDepende
   readonly testCall: TestCall;
   readonly ratios: Pick<Ratios, "list">;
   readonly health: TrafficSources & RouteMapSources;
-  readonly explains: ExplainNeeds;
+  readonly explains: Services;
   readonly reprice: RepriceCalls;
   readonly outbox: OutboxRouteDependencies["outbox"];
   readonly version: string;

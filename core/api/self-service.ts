@@ -7,8 +7,9 @@ import { createThrottle } from "../identity/throttle.ts";
 import { callerScope } from "../pipeline/limit-book.ts";
 import { permitRoute } from "../pipeline/permit.ts";
 import { limitsFor, openAccounts } from "../pipeline/scopes.ts";
+import { standing } from "../pipeline/standing-limits.ts";
 import type { Services } from "../pipeline/services.ts";
-import type { Limit, LimitUse, Principal, RateLimiter, Scope } from "../plugin/plugin.ts";
+import type { Principal, Scope } from "../plugin/plugin.ts";
 import { asAuthor, authorOf } from "../storage/audit-author.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Balance } from "../storage/credit.ts";
@@ -176,17 +177,6 @@ const scopesOf = ({ keyId }: Principal, line: readonly AccountRow[]): readonly S
   ...line.map(({ id }) => ({ kind: "account", id }) as const),
   { kind: "global", id: "global" },
 ];
-
-/** A limiter that does not tell, or fails, must not hide the limits. */
-async function standing(slot: RateLimiter, limits: readonly Limit[]): Promise<readonly StandingLimit[]> {
-  let use: readonly LimitUse[] = [];
-  try {
-    use = (limits.length > 0 && (await slot.use?.(limits))) || [];
-  } catch {
-    // Told by none of them.
-  }
-  return limits.map((limit, at) => ({ limit, use: use[at] ?? null }));
-}
 
 /** A call must fit into all of them, so the one with the least left binds. */
 function boundMoney(

@@ -118,11 +118,9 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
     return known.principal;
   }
 
-  function mayCall({ row, untilMs }: FoundKey, request: Request): boolean {
-    if (row.revokedMs !== null || row.disabledMs !== null) return false;
-    const endMs = Math.min(row.expiresMs ?? Infinity, untilMs ?? Infinity);
-    if (endMs < Infinity && endMs <= now()) return false;
-    return row.cidrs.length === 0 || isWithin(row.cidrs, addressOf(request));
+  function mayCall(found: FoundKey, request: Request): boolean {
+    const { cidrs } = found.row;
+    return !isOver(found, now) && (cidrs.length === 0 || isWithin(cidrs, addressOf(request)));
   }
 }
 
@@ -130,10 +128,17 @@ interface Known extends FoundKey {
   readonly principal: Principal;
 }
 
+/** Whether nobody may call with it any more, or for now, wherever they are. */
+export function isOver({ row, untilMs }: FoundKey, now: () => number): boolean {
+  if (row.revokedMs !== null || row.disabledMs !== null) return true;
+  const endMs = Math.min(row.expiresMs ?? Infinity, untilMs ?? Infinity);
+  return endMs < Infinity && endMs <= now();
+}
+
 /** Unknown, disabled, expired, revoked, from elsewhere: all alike, so that nothing can be learned by trying. */
 const invalid = () => new GatewayError("unauthenticated", "invalid API key");
 
-const principalOf = (row: KeyRow): Principal => ({
+export const principalOf = (row: KeyRow): Principal => ({
   name: row.name,
   keyId: row.id,
   accountId: row.accountId,

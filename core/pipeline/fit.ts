@@ -47,7 +47,7 @@ export class NoFitError extends GatewayError {
 
 const maxNamed = 8;
 
-function wordsOf(because: SkipReason): string {
+export function wordsOf(because: SkipReason): string {
   switch (because.why) {
     case "lacks":
       return `does not take ${because.what.map((what) => capabilityWords[what]).join(", ")}`;

@@ -9,6 +9,8 @@ import { byStrategy, type Candidate, type Choice, type Strategy, type StrategyNe
 
 /** A target with the provider that serves it. */
 export interface RouteTarget extends Target {
+  /** What the strategy of an alias went by; absent: by none. */
+  score?: number;
   readonly slot: Provider;
   /** What the operator drops and sets; absent: nothing. */
   readonly parameters?: Parameters;

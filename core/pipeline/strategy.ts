@@ -19,8 +19,12 @@ export interface Choice {
   readonly headers: Headers | null;
 }
 
-/** One entry of an alias: a target, or all that another alias leads to. */
-export interface Candidate<T extends Target = Target> {
+/** Set where a strategy goes by figures: what the entry that begins with the target came to. For `explain`. */
+interface Scored {
+  score?: number;
+}
+/** One entry of an alias: a target, or all that another alias leads to. Its targets are the call's own. */
+export interface Candidate<T extends Target & Scored = Target & Scored> {
   readonly name: string;
   readonly weight: number;
   readonly targets: readonly T[];
@@ -60,6 +64,7 @@ export function byStrategy<C extends Candidate>(
 /** The first by chance and weight, the others behind it in file order. Where all weights are 0, as the file has them. */
 function byWeight<C extends Candidate>(candidates: readonly C[], random: () => number): readonly C[] {
   const total = candidates.reduce((sum, { weight }) => sum + weight, 0);
+  for (const candidate of candidates) score(candidate, candidate.weight);
   let point = random() * total;
   const first = candidates.find(({ weight }) => (point -= weight) < 0);
   return first ? [first, ...candidates.filter((other) => other !== first)] : candidates;
@@ -68,7 +73,10 @@ function byWeight<C extends Candidate>(candidates: readonly C[], random: () => n
 /** Stable: of equals the earlier one stays first. An entry is as good as the first of its targets. */
 function lowest<C extends Candidate>(candidates: readonly C[], of: (target: Target) => number): readonly C[] {
   return candidates
-    .map((candidate) => ({ candidate, value: candidate.targets[0] ? of(candidate.targets[0]) : Infinity }))
+    .map((candidate) => ({
+      candidate,
+      value: candidate.targets[0] ? score(candidate, of(candidate.targets[0])) : Infinity,
+    }))
     .sort((one, other) => (one.value === other.value ? 0 : one.value - other.value))
     .map(({ candidate }) => candidate);
 }
@@ -87,6 +95,11 @@ function shuffled<T>(items: readonly T[], random: () => number): readonly T[] {
   const left = [...items];
   while (left.length > 0) drawn.push(...left.splice(Math.floor(random() * left.length), 1));
   return drawn;
+}
+
+function score({ targets: [first] }: Candidate, value: number): number {
+  if (first) first.score = value;
+  return value;
 }
 
 /** Of a call that sets no cap. */
@@ -114,7 +127,7 @@ function priceOf(target: Target, { envelope }: Choice, { biller, now }: Strategy
 function rendezvous<C extends Candidate>(candidates: readonly C[], key: string): readonly C[] {
   const scored = candidates.map((candidate) => {
     const point = (fractionOf(`${key}\n${candidate.name}`) + Number.EPSILON) / (1 + 2 * Number.EPSILON);
-    return { candidate, score: candidate.weight === 0 ? 0 : -candidate.weight / Math.log(point) };
+    return { candidate, score: score(candidate, candidate.weight === 0 ? 0 : -candidate.weight / Math.log(point)) };
   });
   return scored.sort((one, other) => other.score - one.score).map(({ candidate }) => candidate);
 }

@@ -5,6 +5,8 @@ import type { CallWhy, CountedBy, Stage, TriedAt } from "../storage/call-why.ts"
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
+import { NoFitError, type SkippedTarget, wordsOf } from "./fit.ts";
+import type { RouteTarget } from "./models.ts";
 
 /**
  * What is recorded of an admitted call, beside its row, for `explain`. From memory alone, and without an object more than
@@ -23,7 +25,8 @@ export function whyOf(call: Call, admitted: Admitted): CallWhy {
     if (kind === "rate-limit" && hold.use) why.limits = countedBy(hold.use, call.principal, why.limits);
   if (why.holds || why.limits)
     why.estimate = [admitted.expectedInputTokens, admitted.inputBoundTokens, admitted.outputBoundTokens];
-  if (route.targets.length > 1) why.route = route.targets.map(nameOf);
+  if (route.targets.length > 1) why.route = route.targets.map(scored);
+  if (route.skipped) why.skipped = skippedIn(route.skipped);
   if (passed !== null) why.passed = passed;
   if (attempts.length > 0) why.tries = attempts.map(triedAt);
   return why;
@@ -39,6 +42,7 @@ export function whyRefused(call: Call, error: GatewayError): CallWhy {
     ...(bill && {
       estimate: [bill.expectedInputTokens, bill.inputBoundTokens, bill.need.outputTokens || null] as const,
     }),
+    ...(error instanceof NoFitError && { skipped: skippedIn(error.skipped) }),
     refused: { stage: stageOf(call, error), code, ...(limit && { limit }) },
   };
 }
@@ -72,13 +76,23 @@ export function shortForm(call: Call, error: GatewayError): ShortForm | undefine
 }
 
 /** Where a call ended, by what it had got to. */
-function stageOf(call: Call, { kind, details }: GatewayError): Stage {
+export function stageOf(call: Call, { kind, details }: GatewayError): Stage {
   if (call.admitted) return "targets";
   if (details.code === "overloaded") return "overload";
   if (details.limit) return details.limit["measure"] === undefined ? "budgets" : "limits";
   if (call.principal === null) return "authentication";
   if (call.envelope === null) return "request";
-  return kind === "model-not-found" || kind === "forbidden" ? "route" : "admission";
+  const isRoute = kind === "model-not-found" || kind === "forbidden" || details.code === "no_target_fits";
+  return isRoute ? "route" : "admission";
+}
+
+export const skippedIn = (skipped: readonly SkippedTarget[]): NonNullable<CallWhy["skipped"]> =>
+  skipped.map(({ target, because }) => [target, because.why, wordsOf(because)]);
+
+/** To three decimals. What cannot be written is infinite: a target without a price, say. */
+function scored({ score, ...target }: RouteTarget): readonly [string, (number | null)?] {
+  if (score === undefined) return [nameOf(target)];
+  return [nameOf(target), Number.isFinite(score) ? Math.round(score * 1_000) / 1_000 : null];
 }
 
 const nameOf = ({ provider, model }: { readonly provider: string; readonly model: string }): string =>

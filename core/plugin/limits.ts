@@ -64,6 +64,25 @@ export interface Hold {
   release(): Awaitable<void>;
 }
 
+/** What a claim takes of a limit at first: requests, tokens, slots or nano-USD, a whole number. */
+export function neededOf(claim: Claim, measure: Measure): number {
+  switch (measure) {
+    case "requests":
+    case "concurrency":
+      return 1;
+    case "tokens":
+      return whole(claim.expectedTokens);
+    case "input-tokens":
+      return whole(claim.expectedInputTokens);
+    case "output-tokens":
+      return whole(claim.expectedOutputTokens);
+    case "spend":
+      return whole(claim.expectedChargeNano);
+  }
+}
+
+const whole = (amount: number): number => Math.max(0, Math.ceil(amount));
+
 /** Whose calls an instance's own limits count together. */
 export type OwnScope = Exclude<LimitScope["kind"], "ip">;
 
@@ -76,6 +95,11 @@ export interface RateLimiter {
    * from it, and the hold names it in `spared`.
    */
   acquire(claim: Claim, limits: readonly Limit[]): Awaitable<Hold>;
+  /**
+   * What `acquire` would find: where the limits stand, the claim not counted in, and which would be spared. Throws as it
+   * would. Takes nothing, and changes nothing that a later claim meets: it is asked about calls that are not made.
+   */
+  preview?(claim: Claim, limits: readonly Limit[]): Awaitable<Pick<Hold, "use" | "spared">>;
   /** Where limits stand now, for pages. Takes nothing. */
   use?(limits: readonly Limit[]): Awaitable<readonly LimitUse[]>;
 }

@@ -41,6 +41,7 @@ export { type Labels, labelValue } from "./labels.ts";
 export type { AccountLookup, KeyLookup } from "./lookups.ts";
 export { limitOptions } from "./limit-options.ts";
 export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type RateLimiter } from "./limits.ts";
+export { neededOf } from "./limits.ts";
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
 export type {
   BookEntry,

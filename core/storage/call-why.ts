@@ -14,8 +14,13 @@ export interface CallWhy {
   readonly limits?: readonly CountedBy[];
   /** In tokens: the expected input, the most input, and the most output of all candidates; `null`: nothing bounded it. */
   readonly estimate?: readonly [expectedInput: number, mostInput: number, mostOutput: number | null];
-  /** Of a route of several targets: `instance/model`, in the order in which they were to be asked. */
-  readonly route?: readonly string[];
+  /**
+   * Of a route of several targets: `instance/model` in the order in which they were to be asked, and what the strategy
+   * of the alias went by, where it goes by figures; `null`: none is known of it.
+   */
+  readonly route?: readonly (readonly [target: string, score?: number | null])[];
+  /** Targets, or aliases, that were not for the call: the code of the reason, and in words. */
+  readonly skipped?: readonly (readonly [target: string, code: string, words: string])[];
   /** Targets that were not asked, and the code of the reason. */
   readonly passed?: readonly (readonly [target: string, code: string])[];
   /** Of each attempt in order: when it was sent and how long its answer took to begin, or to fail, in ms; then its fault. */

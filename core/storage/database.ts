@@ -249,6 +249,8 @@ export type InterruptedPolicy = "input" | "full" | "release";
 export interface LedgerRepository {
   /** Opens the call and holds its need on every budget in scope, or does nothing. Never lets spent + held exceed a limit. */
   admit(admission: Admission): Awaitable<AdmitResult>;
+  /** What `admit` would answer now. Changes nothing: credit that has expired and was not taken out yet still counts. */
+  preview(admission: Admission): AdmitResult;
   /** The final record, the end of every hold, and the ledger entry. Once per call: a second time does nothing. */
   finish(final: Final): Awaitable<void>;
   /** A row for a call that was not admitted; from the 61st a minute and key on it is only counted. */

@@ -3,6 +3,7 @@ import {
   limitFields,
   limitOptions,
   type Limits,
+  neededOf,
   periods,
   t,
   type Claim,
@@ -76,6 +77,13 @@ export function tokenBucket({ now, elapsed }: Clocks, counters = new Map<string,
       const ends = taken.map(({ counter, needed }) => counter.take(needed));
       return holdOf(taken, ends, spared, elapsed);
     },
+    preview(claim: Claim, limits: readonly Limit[]): Pick<Hold, "use" | "spared"> {
+      const nowMs = Math.floor(elapsed());
+      // Counters that a claim would begin are looked at, and not kept.
+      const wants = wantsOf(limits, claim, nowMs, new Map());
+      const spared = refusedBy(wants, nowMs).map(({ limit }) => limit);
+      return { use: useOf(wants), spared };
+    },
     use(limits: readonly Limit[]): readonly LimitUse[] {
       const nowMs = Math.floor(elapsed());
       return limits.map((limit) => {
@@ -90,12 +98,12 @@ export function tokenBucket({ now, elapsed }: Clocks, counters = new Map<string,
    * One for each counter, the smallest amount. The larger could never refuse what the smaller lets in, so both can share
    * one counter, which goes on when an operator changes an amount.
    */
-  function wantsOf(limits: readonly Limit[], claim: Claim, nowMs: number): Want[] {
+  function wantsOf(limits: readonly Limit[], claim: Claim, nowMs: number, begun = counters): Want[] {
     const wants: Want[] = [];
     for (const limit of limits) {
-      const counter = counterOf(limit, nowMs);
+      const counter = counterOf(limit, nowMs, begun);
       const known = wants.find((want) => want.counter === counter);
-      if (known === undefined) wants.push({ limit, counter, needed: neededBy(claim, limit.measure) });
+      if (known === undefined) wants.push({ limit, counter, needed: neededOf(claim, limit.measure) });
       else if (limit.amount < known.limit.amount) wants[wants.indexOf(known)] = { ...known, limit };
     }
     return wants;
@@ -120,16 +128,17 @@ export function tokenBucket({ now, elapsed }: Clocks, counters = new Map<string,
     return spared ?? nobody;
   }
 
-  function counterOf(limit: Limit, nowMs: number): Counter {
+  /** `begun`: where a new one goes. */
+  function counterOf(limit: Limit, nowMs: number, begun: Map<string, Counter>): Counter {
     const place = placeOf(limit);
-    const known = counters.get(place);
+    const known = counters.get(place) ?? begun.get(place);
     if (known) return known;
-    added += 1;
+    if (begun === counters) added += 1;
     const counter =
       limit.measure === "concurrency"
         ? new Slots()
         : new RateBucket(limit.amount, nowMs, periods[limit.per ?? "minute"]);
-    counters.set(place, counter);
+    begun.set(place, counter);
     return counter;
   }
 
@@ -161,24 +170,6 @@ const places = new WeakMap<Limit, string>();
 
 const placeText = ({ scope, measure, per = "minute", enforce }: Limit): string =>
   `${measure} ${measure === "concurrency" ? "" : per} ${enforce === false ? "tried " : ""}${scope.kind} ${scope.id}`;
-
-function neededBy(claim: Claim, measure: Measure): number {
-  switch (measure) {
-    case "requests":
-    case "concurrency":
-      return 1;
-    case "tokens":
-      return whole(claim.expectedTokens);
-    case "input-tokens":
-      return whole(claim.expectedInputTokens);
-    case "output-tokens":
-      return whole(claim.expectedOutputTokens);
-    case "spend":
-      return whole(claim.expectedChargeNano);
-  }
-}
-
-const whole = (amount: number): number => Math.max(0, Math.ceil(amount));
 
 function usedBy({ usage, chargeNano }: Parameters<Hold["settle"]>[0], measure: Measure): number {
   switch (measure) {

@@ -14,8 +14,11 @@ import { testDeclared } from "./declared.ts";
 import { aClaim } from "./samples.ts";
 
 export interface RateLimitContract {
-  /** What the limiter does not count, or `use` when it does not tell where limits stand. */
-  readonly skip?: readonly (Limit["measure"] | "use")[];
+  /**
+   * What the limiter does not count, `use` when it does not tell where limits stand, or `preview` when it does not tell
+   * what it would say.
+   */
+  readonly skip?: readonly (Limit["measure"] | "use" | "preview")[];
 }
 
 /** What every `rate-limit` plugin must do. `create` makes a fresh one, with no calls counted, on the clocks it is given. */
@@ -37,7 +40,7 @@ export function testRateLimit(
       const limiter = await create(clocksOf(fakeClock()));
       const refusing: Partial<Record<Limit["measure"], boolean>> = {};
       for (const measure of allMeasures) refusing[measure] = await refuses(measure);
-      return { ...noMeasure, ...refusing, use: limiter.use !== undefined };
+      return { ...noMeasure, ...refusing, use: limiter.use !== undefined, preview: limiter.preview !== undefined };
     });
 
     test("no limit refuses nothing", async () => {
@@ -250,6 +253,44 @@ export function testRateLimit(
         }
       });
 
+    if (!skip.includes("preview"))
+      test("a preview says what a claim then meets, and changes nothing for it", async () => {
+        const { limiter, grant, take, clock } = await bench(create);
+        const unseen = await bench(create);
+        const limits = measures.flatMap((measure) => [
+          limitOf(measure, 20, "seen"),
+          { ...limitOf(measure, 15, "seen"), enforce: false },
+        ]);
+        const open: [Hold, Hold][] = [];
+        let [seed, refusals] = [11, 0];
+        const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
+        for (let turn = 0; turn < 200; turn++) {
+          const amount = 1 + random(6);
+          const foreseen = await settledOf(async () => limiter.preview?.(claimOf(amount), limits));
+          const [met, twin] = [await take(limits, amount), await unseen.take(limits, amount)];
+          if (met instanceof GatewayError) {
+            refusals += 1;
+            expect(foreseen).toMatchObject({ message: met.message, details: met.details });
+            expect(twin).toMatchObject({ message: met.message, details: met.details });
+          } else if (!(met instanceof Error) && !(twin instanceof Error)) {
+            expect(foreseen).toMatchObject({ spared: met.spared ?? [] });
+            expect(twin.use).toEqual(met.use);
+            open.push([met, twin]);
+          }
+          const ended = random(2) === 0 ? open.splice(random(Math.max(1, open.length)), 1).flat() : [];
+          const actual = used(random(6));
+          for (const hold of ended) await hold.settle(actual);
+          const ms = random(3_000);
+          clock.advance(ms);
+          unseen.clock.advance(ms);
+        }
+        expect(refusals).toBeGreaterThan(20);
+        expect(await limiter.preview?.(claimOf(1), [limitOf("requests", 1, "never seen")])).toMatchObject({
+          use: [{ used: 0, held: 0 }],
+        });
+        await grant([limitOf("requests", 1, "never seen")], 1);
+      });
+
     test("whatever is taken and however it ends, what is left is what never ended", async () => {
       const { take, clock } = await bench(create);
       const limits = measures.map((measure) => limitOf(measure, 40, "kept"));
@@ -312,6 +353,14 @@ async function bench(create: (clocks: Clocks) => Awaitable<RateLimiter>) {
     return outcome;
   };
   return { clock, step, limiter, take, grant };
+}
+
+async function settledOf<T>(ask: () => Promise<T>): Promise<T | Error> {
+  try {
+    return await ask();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /** So much of each measure that is an amount. */

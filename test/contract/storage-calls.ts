@@ -54,6 +54,27 @@ export function testCalls({
       await proved();
     });
 
+    test("a preview says what admit then says, and holds nothing", async () => {
+      const budget = await database().budgets.create(aBudget({ limitNano: 250 }));
+      const wide = await database().budgets.create(
+        aBudget({ admission: "expected", scope: { kind: "model", id: "fast" } }),
+      );
+      const before = await Promise.all([budget, wide].map(({ id }) => database().budgets.get(id)));
+      for (const admitted of [true, true, false]) {
+        const admission = anAdmission({ need: { ...anAdmission().need, expectedNano: 40 } });
+        const foreseen = database().ledger.preview(admission);
+        expect(database().ledger.preview(admission)).toEqual(foreseen);
+        expect(foreseen.admitted).toBe(admitted);
+        expect(await database().ledger.admit(admission)).toEqual(foreseen);
+      }
+      const outdated = anAdmission({ budgeted: false });
+      expect(database().ledger.preview(outdated)).toEqual({ admitted: false, outdated: true });
+      expect(before).toMatchObject([{ heldNano: 0 }, { heldNano: 0 }]);
+      expect(await database().calls.openCount()).toBe(2);
+      expect(await database().budgets.get(budget.id)).toMatchObject({ heldNano: 200, spentNano: 0 });
+      await proved();
+    });
+
     test("a need that was worked out without the budget that now counts the call is not admitted", async () => {
       const budget = await database().budgets.create(aBudget());
       const admission = anAdmission({ budgeted: false });

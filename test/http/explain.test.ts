@@ -14,7 +14,7 @@ const setup = await setUp({
   config: [
     "models: { falls: [mock/primary, mock-openai-chat/second, echo/echo] }",
     "limits:",
-    "  - { scope: { kind: global }, requestsPerHour: 100000 }",
+    "  - { scope: { kind: global }, requestsPerDay: 500 }",
     "server:",
     "  attempts: { max: 2, backoffMs: 1 }",
     "  breaker: { consecutive: 3, probeMs: 60000 }",
@@ -30,6 +30,8 @@ type Told = ReturnType<typeof JSON.parse>;
 const explained = (id: string) => gateway.admin<Told>("GET", `/api/explain/${id}`);
 const ask = (model: string, more: Readonly<Record<string, unknown>> = {}) =>
   call(gateway, key.key, chat(model, { max_tokens: 100, ...more }));
+
+const plain = { reason: null, words: null, score: null };
 
 describe("a call that was served", () => {
   test("is explained from who asked to what was charged", async () => {
@@ -64,7 +66,7 @@ describe("a call that was served", () => {
     expect(mostInputTokens * 1_000 + 100 * 2_000).toBe(told.hold.heldNano);
     expect(told.limits).toMatchObject([
       { scope: { kind: "key", id: key.id }, measure: "tokens", per: "day", limit: 1_000_000 },
-      { scope: { kind: "global", id: "global" }, measure: "requests", per: "hour", limit: 100_000, left: 99_999 },
+      { scope: { kind: "global", id: "global" }, measure: "requests", per: "day", limit: 500, left: 499 },
     ]);
     expect(told.limits[0].left).toBe(1_000_000 - told.estimate.expectedInputTokens - 100);
     expect(told.plugins.map(({ plugin }: { plugin: string }) => plugin)).toEqual(
@@ -83,9 +85,9 @@ describe("a call that was served", () => {
     expect(headers.get("x-llm-proxy-provider")).toBe("mock-openai-chat");
     const told = await explained(callId);
     expect(told.targets).toEqual([
-      { target: "mock/primary", state: "failed", reason: "provider_error" },
-      { target: "mock-openai-chat/second", state: "chosen", reason: null },
-      { target: "echo/echo", state: "not-asked", reason: null },
+      { ...plain, target: "mock/primary", state: "failed", reason: "provider_error" },
+      { ...plain, target: "mock-openai-chat/second", state: "chosen" },
+      { ...plain, target: "echo/echo", state: "not-asked" },
     ]);
     expect(told.attempts).toMatchObject([
       { provider: "mock", status: 500, billed: false, fault: "provider_error" },
@@ -95,7 +97,7 @@ describe("a call that was served", () => {
     await ask("falls");
     await ask("falls");
     const after = await explained((await ask("falls")).callId);
-    expect(after.targets[0]).toEqual({ target: "mock/primary", state: "passed-over", reason: "breaker_open" });
+    expect(after.targets[0]).toMatchObject({ target: "mock/primary", state: "passed-over", reason: "breaker_open" });
     expect(after.attempts).toHaveLength(1);
   });
 });
@@ -177,5 +179,103 @@ describe("what is not known", () => {
 
   test("is not found of a call that there is not", async () => {
     await expect(explained("0190a1b2-0000-7000-8000-000000000000")).rejects.toThrow("404");
+  });
+});
+
+describe("a call that is not made", () => {
+  const dryRun = (body: object) => gateway.admin<Told>("POST", "/api/explain", body);
+  const limitsNow = async () =>
+    (await gateway.admin<Told>("GET", "/api/limits")).data.flatMap(({ scope, use }: Told) =>
+      (use ?? []).map(({ remaining }: Told) => [scope, remaining]),
+    );
+  const state = () => ({
+    rows: Object.fromEntries(
+      gateway
+        .sql<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        // What is folded from calls of before, a moment behind them, is not asked.
+        .filter(({ name }) => !/_(hourly|daily|blocks|marks)$/.test(name))
+        .map(({ name }) => [name, gateway.sql(`SELECT count(*) AS n FROM "${name}"`)[0]?.["n"]]),
+    ),
+    budgets: gateway.sql("SELECT * FROM budget_windows"),
+    sent: upstream.log.length,
+  });
+
+  test("changes nothing, whatever comes of it, and says what the call then meets", async () => {
+    upstream.on("planned", answers({ promptTokens: 10, completionTokens: 20 }));
+    const { id, key: secret } = await gateway.createKey({
+      name: "planned",
+      budget: { usd: 0.005, window: "day" },
+      limits: { requestsPerDay: 2, concurrency: 1 },
+    });
+    const request = chat("mock/planned", { max_tokens: 1_500 });
+    const limits = await limitsNow();
+    const before = state();
+    for (const body of [
+      { keyId: id, request },
+      { keyId: id, model: "falls", inputTokens: 100 },
+      { keyId: id, model: "mock/planned", inputTokens: 100_000 },
+      { keyId: id, model: "dead/nobody" },
+      { accountId: "default", model: "echo" },
+      { model: "unpriced-everywhere" },
+    ])
+      for (let time = 0; time < 3; time++) await dryRun(body);
+    expect(state()).toEqual(before);
+    expect(await limitsNow()).toEqual(limits);
+    expect(limits).toContainEqual([{ kind: "global", id: "global" }, expect.any(Number)]);
+
+    for (const left of [2, 1]) {
+      const planned = await dryRun({ keyId: id, request });
+      expect(planned).toMatchObject({
+        callId: null,
+        kind: "dry-run",
+        outcome: { status: "would-pass", stage: null },
+        targets: [{ target: "mock/planned", state: "chosen" }],
+        settlement: null,
+        unknown: [],
+      });
+      expect(planned.limits).toMatchObject([
+        { measure: "requests", per: "day", limit: 2, left, needed: 1 },
+        { measure: "concurrency", limit: 1, left: 1, needed: 1 },
+        { scope: { kind: "global" }, needed: 1 },
+      ]);
+      const reply = await call(gateway, secret, request);
+      const made = await explained(reply.callId);
+      expect(reply.status).toBe(200);
+      expect(made.hold).toEqual(planned.hold);
+      expect(made.estimate).toEqual(planned.estimate);
+      expect(made.budgets).toEqual(planned.budgets);
+      expect(made.warnings).toEqual(planned.warnings);
+    }
+    const refused = await dryRun({ keyId: id, request });
+    const reply = await call(gateway, secret, request);
+    expect(refused.outcome).toMatchObject({ status: "would-refuse", httpStatus: 429, stage: "limits" });
+    expect([reply.status, JSON.parse(reply.text).error.message]).toEqual([429, refused.outcome.message]);
+    // One that is over is found to be so.
+    await gateway.admin("DELETE", `/api/keys/${id}`);
+    expect((await dryRun({ keyId: id, request })).outcome).toMatchObject({ httpStatus: 401, stage: "authentication" });
+  });
+
+  test("names the target that is left alone, and the next one that would be asked", async () => {
+    const told = await dryRun({ keyId: key.id, model: "falls", inputTokens: 50, maxOutputTokens: 20 });
+    expect(told.targets).toMatchObject([
+      { target: "mock/primary", state: "passed-over", reason: "breaker_open" },
+      { target: "mock-openai-chat/second", state: "chosen" },
+      { target: "echo/echo", state: "next" },
+    ]);
+    expect(told.estimate.mostOutputTokens).toBe(20);
+  });
+
+  test("is refused for what it does not understand", async () => {
+    for (const [body, status] of [
+      [{}, 400],
+      [{ model: "echo", keyId: "nobody" }, 404],
+      [{ model: "echo", accountId: "nowhere" }, 404],
+      [{ model: "echo", keyId: key.id, accountId: "default" }, 400],
+      [{ request: { model: 3 } }, 400],
+      [{ request: { model: "echo", messages: [] }, path: "/v2" }, 400],
+      [{ model: "echo", headers: { "b ad": "x" } }, 400],
+      [{ model: "echo", more: 1 }, 400],
+    ] as const)
+      await expect(dryRun(body)).rejects.toThrow(String(status));
   });
 });

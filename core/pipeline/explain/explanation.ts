@@ -110,6 +110,13 @@ export interface ExplainedTarget {
   readonly state: "chosen" | "failed" | "passed-over" | "not-asked" | "next" | "excluded";
   /** Code of the reason, e.g. `breaker_open`. */
   readonly reason: string | null;
+  /** The same in words, of those that were not for the call. */
+  readonly words: string | null;
+  /**
+   * What the alias's strategy went by: calls there now (`least-busy`), their latency (`lowest-latency`), nano-USD
+   * (`cheapest`), weight or hash. `null`: by nothing, or it is not told to whoever asks.
+   */
+  readonly score: number | null;
 }
 export interface ExplainedAttempt {
   readonly provider: string;

@@ -1,13 +1,15 @@
 import { noUsage } from "../../chat/usage.ts";
 import type { Biller, Provider, RatingLine } from "../../plugin/plugin.ts";
-import type { CallDetail } from "../../storage/database.ts";
 import { searchBounds } from "../estimate.ts";
 
-interface Needs {
-  /** `null`: there is none, or its prices are not for whoever asks. */
-  readonly biller: Biller | null;
-  readonly providers: ReadonlyMap<string, Provider>;
-  /** Who paid: the account and its parents, nearest first. */
+interface Held {
+  readonly nano: number;
+  readonly mostInputTokens: number;
+  readonly mostOutputTokens: number;
+  readonly atMs: number;
+  /** `instance/model` of each target that it covers. */
+  readonly targets: readonly string[];
+  /** Who pays: the account and its parents, nearest first. */
   readonly accounts: readonly string[];
 }
 interface HeldFor {
@@ -17,17 +19,12 @@ interface HeldFor {
 }
 
 /**
- * Which price lines a hold came of. They are not recorded: the most that the call could be is rated again, and told only
- * where that comes to what was held. `null`: it does not, because prices have changed since or the hold was lowered.
+ * Which price lines a hold came of. They are not kept: the most that the call could be is rated again, and told only where
+ * that comes to what was held. `null`: it does not, because prices have changed since or targets differ in their input.
  */
-export function heldFor(
-  { why, heldNano, createdMs, provider, upstreamModel }: CallDetail,
-  needs: Needs,
-): HeldFor | null {
-  const { biller, providers, accounts } = needs;
-  const [, inputTokens, outputTokens] = why?.estimate ?? [];
-  if (!biller || inputTokens === undefined || outputTokens === undefined || outputTokens === null) return null;
-  for (const target of why?.route ?? [`${provider}/${upstreamModel}`]) {
+export function heldFor(held: Held, biller: Biller, providers: ReadonlyMap<string, Provider>): HeldFor | null {
+  const { nano, mostInputTokens: inputTokens, mostOutputTokens: outputTokens, atMs, targets, accounts } = held;
+  for (const target of targets) {
     const slash = target.indexOf("/");
     const [instance, model] = [target.slice(0, slash), target.slice(slash + 1)];
     const at = { provider: instance, vendor: providers.get(instance)?.vendor ?? instance, model };
@@ -36,9 +33,9 @@ export function heldFor(
         const usage = { ...noUsage, inputTokens, outputTokens, webSearches };
         try {
           const options = { dearest: true, accounts, shortCache, itemised: true };
-          const { chargeNano, lines, priceVersion } = biller.rate(usage, at, createdMs, options);
+          const { chargeNano, lines, priceVersion } = biller.rate(usage, at, atMs, options);
           // A lowered cap is priced in proportion, and rounded up.
-          const isIt = Math.abs(chargeNano - heldNano) <= 2;
+          const isIt = Math.abs(chargeNano - nano) <= 2;
           if (isIt && lines.length > 0) return { target, lines, priceVersion };
         } catch {
           // It has no price any more.

@@ -1,6 +1,6 @@
 import type { Biller, Provider } from "../../plugin/plugin.ts";
 import { type LimitScope, limitText } from "../../chat/limit.ts";
-import type { CountedBy, HeldOn } from "../../storage/call-why.ts";
+import type { CallWhy, CountedBy, HeldOn } from "../../storage/call-why.ts";
 import type { CallDetail, Database } from "../../storage/database.ts";
 import type {
   Explanation,
@@ -45,7 +45,7 @@ export async function explainRecorded(
     // Of one that was refused, only the limits that refused it were told where they stood.
     limits: why && (why.limits || !why.refused) ? limits : null,
     budgets: why && !why.refused ? budgets : null,
-    targets: why && !why.refused ? targetsOf(call).filter(({ state }) => whole || state !== "not-asked") : null,
+    targets: why && (!why.refused || why.skipped) ? targetsOf(call, whole) : null,
     plugins: why && Object.entries(why.hooksUs ?? {}).map(([plugin, tookUs]) => ({ plugin, tookUs })),
   };
   return {
@@ -100,7 +100,7 @@ function limitOf([kind, id, measure, per, limit, left]: CountedBy, call: CallDet
 }
 
 /** People of an account see what is on it and on what is below it, as in all lists. */
-const isOwn = ({ kind, id }: LimitScope, accounts: readonly string[]): boolean =>
+export const isOwn = ({ kind, id }: LimitScope, accounts: readonly string[]): boolean =>
   kind === "key" || (kind === "account" && accounts.includes(id));
 
 /** `accounts`: those that whoever asks may see; `null`: all. */
@@ -121,26 +121,55 @@ function outcomeOf(
   };
 }
 
-function holdOf(call: CallDetail, needs: Parameters<typeof heldFor>[1]): ExplainedHold | null {
-  if (call.heldNano === 0) return null;
-  const { target = null, lines = null, priceVersion = null } = heldFor(call, needs) ?? {};
-  return { heldNano: call.heldNano, target, lines, priceVersion };
+interface HoldNeeds {
+  /** `null`: there is none, or its prices are not for whoever asks. */
+  readonly biller: Biller | null;
+  readonly providers: ReadonlyMap<string, Provider>;
+  readonly accounts: readonly string[];
 }
 
-/** Those of the route in its order; of a route of one target there is only that one. */
-function targetsOf({ why, attempts, provider, upstreamModel, status }: CallDetail): readonly ExplainedTarget[] {
-  const names = why?.route ?? (provider === null ? [] : [`${provider}/${upstreamModel}`]);
+function holdOf(call: CallDetail, { biller, providers, accounts }: HoldNeeds): ExplainedHold | null {
+  const { why, heldNano, createdMs: atMs } = call;
+  if (heldNano === 0) return null;
+  const [, mostInputTokens, mostOutputTokens = null] = why?.estimate ?? [];
+  const targets = why?.route?.map(([target]) => target) ?? [`${call.provider}/${call.upstreamModel}`];
+  const held =
+    biller && mostInputTokens !== undefined && mostOutputTokens !== null
+      ? heldFor({ nano: heldNano, mostInputTokens, mostOutputTokens, atMs, targets, accounts }, biller, providers)
+      : null;
+  return {
+    heldNano,
+    target: held?.target ?? null,
+    lines: held?.lines ?? null,
+    priceVersion: held?.priceVersion ?? null,
+  };
+}
+
+/** Those of the route in its order, then those that were not for the call. */
+function targetsOf(call: CallDetail, whole: boolean): readonly ExplainedTarget[] {
+  const { why, attempts, provider, upstreamModel, status } = call;
+  const route = why?.route ?? (provider === null ? [] : [[`${provider}/${upstreamModel}`] as const]);
   const passed = new Map(why?.passed);
   const answered = status === "upstream_error" || status === "refused" ? undefined : attempts.at(-1);
-  return names.map((target): ExplainedTarget => {
+  const stateOf = (target: string): Pick<ExplainedTarget, "state" | "reason"> => {
     if (answered && target === `${answered.provider}/${answered.upstreamModel}`)
-      return { target, state: "chosen", reason: null };
+      return { state: "chosen", reason: null };
     const tried = attempts.findLast((attempt) => target === `${attempt.provider}/${attempt.upstreamModel}`);
-    if (tried) return { target, state: "failed", reason: tried.fault ?? null };
+    if (tried) return { state: "failed", reason: tried.fault ?? null };
     const reason = passed.get(target) ?? null;
-    return { target, state: reason === null ? "not-asked" : "passed-over", reason };
-  });
+    return { state: reason === null ? "not-asked" : "passed-over", reason };
+  };
+  const asked = route.map(([target, score = null]) => ({
+    target,
+    ...stateOf(target),
+    words: null,
+    score: whole ? score : null,
+  }));
+  return whole ? [...asked, ...excluded(why?.skipped)] : asked.filter(({ state }) => state !== "not-asked");
 }
+
+export const excluded = (skipped: CallWhy["skipped"] = []): readonly ExplainedTarget[] =>
+  skipped.map(([target, reason, words]) => ({ target, state: "excluded", reason, words, score: null }));
 
 function unknownOf(
   { why, status, heldNano }: CallDetail,

@@ -7,7 +7,7 @@ import type { CallAlerts } from "../call-alerts.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository } from "../database.ts";
-import { fit } from "../fit.ts";
+import { fit, type Fitted } from "../fit.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
 import { retried } from "../retried.ts";
@@ -48,6 +48,11 @@ export interface Ledger extends LedgerRepository {
 /** `[budget ref, start of the row, nano]` */
 type StoredHold = readonly [number, number, number];
 
+/** Budgets that a call fits into, or why it may not. */
+type Weighed =
+  | { readonly budgets: readonly Budget[]; readonly fitted: Fitted }
+  | { readonly refused: Extract<AdmitResult, { admitted: false }> };
+
 /** A call in flight, as its row has it. */
 interface Opened {
   readonly row: OpenCall;
@@ -68,7 +73,8 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   let suspects = new Set<string>();
   let [sweptCalls, strayCalls] = [0, 0];
 
-  function admit(admission: Admission): { readonly result: AdmitResult; readonly opened: Opened | null } {
+  /** What the call would hold on which budgets, or why it may not. Changes nothing but what `payer` does. */
+  function weigh(admission: Admission, payer: (balance: Budget, atMs: number) => Budget): Weighed {
     const { need, startedMs } = admission;
     // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
     const budgets: Budget[] = [];
@@ -80,28 +86,31 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
         // Accounts come nearest first: the balance of the nearest pays, and only that one.
         else pays ??= budget;
       }
-    if (pays) budgets.push(unexpired(pays, startedMs));
+    if (pays) budgets.push(payer(pays, startedMs));
     if ((budgets.length > 0 && !admission.budgeted) || (admission.scopes.length > 0 && !isOnLine(admission, tree)))
-      return { result: { admitted: false, outdated: true }, opened: null };
+      return { refused: { admitted: false, outdated: true } };
     const fitted = fit(budgets, need, book, startedMs);
-    if ("short" in fitted) {
-      const { short, leastNano, fittingOutputTokens } = fitted;
-      const budget = book.row(short, startedMs);
-      const refused = { admitted: false, budget, prepaid: short.prepaid, neededNano: leastNano } as const;
-      return { result: { ...refused, fittingOutputTokens }, opened: null };
-    }
+    if (!("short" in fitted)) return { budgets, fitted };
+    const { short, leastNano, fittingOutputTokens } = fitted;
+    const budget = book.row(short, startedMs);
+    const refused = { admitted: false, budget, prepaid: short.prepaid, neededNano: leastNano } as const;
+    return { refused: { ...refused, fittingOutputTokens } };
+  }
+
+  function admit(admission: Admission): { readonly result: AdmitResult; readonly opened: Opened | null } {
+    const { startedMs } = admission;
+    const weighed = weigh(admission, unexpired);
+    if ("refused" in weighed) return { result: weighed.refused, opened: null };
+    const { budgets, fitted } = weighed;
     const holds = budgets.map((budget): StoredHold => {
-      const nano = budget.admission === "expected" ? fitted.expectedNano : fitted.nano;
+      const nano = asked(budget, fitted);
       const rowMs = book.rowAt(budget, startedMs);
       const counters = book.counters(budget, rowMs);
       counters.heldNano += nano;
       book.touch(counters);
       return [budget.ref, rowMs, nano];
     });
-    const told = budgets.map((budget, at): HeldOn => {
-      const [nano, leftNano] = [holds[at]?.[2] ?? 0, book.freeNano(budget, startedMs)];
-      return budget.prepaid ? [budget.scope.id, nano, leftNano, "balance"] : [budget.id, nano, leftNano];
-    });
+    const told = budgets.map((budget) => heldOn(budget, asked(budget, fitted), book.freeNano(budget, startedMs)));
     const heldNano = holds.reduce((most, [, , nano]) => Math.max(most, nano), 0);
     const row: OpenCall = {
       id: admission.callId,
@@ -172,6 +181,17 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     finalsWaiting: () => finishes.waiting(),
     swept: () => ({ sweptCalls, strayCalls }),
     reload: () => write.reload(),
+    preview(admission) {
+      const weighed = weigh(admission, (balance) => balance);
+      if ("refused" in weighed) return weighed.refused;
+      const { budgets, fitted } = weighed;
+      const holds = budgets.map((budget) => {
+        const nano = asked(budget, fitted);
+        return heldOn(budget, nano, book.freeNano(budget, admission.startedMs) - nano);
+      });
+      const heldNano = holds.reduce((most, [, nano]) => Math.max(most, nano), 0);
+      return { admitted: true, heldNano, outputTokens: fitted.outputTokens, holds };
+    },
     async admit(admission) {
       const { result, opened } = await writer.run(() => admit(admission));
       if (opened) open.set(admission.callId, opened);
@@ -237,6 +257,12 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     },
   };
 }
+
+const asked = ({ admission }: Budget, { nano, expectedNano }: Fitted): number =>
+  admission === "expected" ? expectedNano : nano;
+
+const heldOn = ({ id, scope, prepaid }: Budget, nano: number, leftNano: number): HeldOn =>
+  prepaid ? [scope.id, nano, leftNano, "balance"] : [id, nano, leftNano];
 
 /** Whether the accounts in scope are still those that the call counts on. */
 function isOnLine({ scopes, accountId, startedMs }: Admission, tree: AccountTree): boolean {

@@ -1,0 +1,70 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { tokenBucket } from "../../plugins/rate-limit/token-bucket.ts";
+import { type Api, apis } from "./server.ts";
+import { askAs, memberOf, newTenant, type Tenant } from "./tenants.ts";
+
+/** Why calls go as they do, as people of an account are told of it: their own, and not what is above them. */
+const newApi = apis();
+let api: Api;
+let above: Tenant;
+let a: Tenant;
+let other: Tenant;
+const mock = { chat: () => never(), models: ["one"] } as const;
+const slot = tokenBucket({ now: Date.now, elapsed: () => performance.now() });
+
+beforeAll(async () => {
+  api = await newApi({ providers: { mock }, rateLimit: [{ name: "token-bucket", slot }] });
+  above = await newTenant(api, "above", null);
+  a = await newTenant(api, "alpha", above.account);
+  other = await newTenant(api, "other", null);
+  for (const role of ["admin", "viewer", "member"] as const) api.holders.set(role, memberOf(role, a.account));
+  await api.admin("POST", "/api/budgets", { scope: { kind: "global" }, usd: 10, window: "day" });
+  await api.admin("POST", "/api/limits", { scope: { kind: "account", id: above.account }, requestsPerDay: 7 });
+});
+const ask = (role: "admin" | "viewer" | "member" | null, body: object) =>
+  askAs(api, role, "POST", "/api/explain", body);
+const scopesIn = (entries: readonly { readonly scope: { readonly id: string } | null }[]) =>
+  entries.map(({ scope }) => scope?.id);
+
+describe("a dry run by people of an account", () => {
+  test("is of their own account where nobody says whose call it is", async () => {
+    const { status, body } = await ask("viewer", { model: "one" });
+    expect([status, body.principal.accountId]).toEqual([200, a.account]);
+    expect(body.principal.accounts.map(({ id }: { id: string }) => id)).toEqual([a.account]);
+  });
+
+  test("shows what counts and holds on it and below, how many are above, and no price", async () => {
+    const request = { keyId: a.key, model: "one", maxOutputTokens: 10 };
+    const whole = (await ask(null, request)).body;
+    const { body } = await ask("viewer", request);
+    expect(body.outcome.status).toBe("would-pass");
+    expect(body.hold).toMatchObject({ heldNano: whole.hold.heldNano, lines: null, target: null, priceVersion: null });
+    expect(new Set(scopesIn(whole.budgets))).toEqual(new Set([a.account, above.account, "global"]));
+    expect(new Set(scopesIn(body.budgets))).toEqual(new Set([a.account]));
+    expect(body.budgetsAbove).toBe(whole.budgets.length - body.budgets.length);
+    expect(body.limitsAbove).toBe(whole.limits.length - body.limits.length);
+    expect([whole.budgetsAbove, whole.limitsAbove, body.budgetsAbove, body.limitsAbove]).toEqual([0, 0, 2, 2]);
+    expect(body.limits).toMatchObject([{ scope: { kind: "account", id: a.account }, limit: 5, left: 5, needed: 1 }]);
+    expect(body.targets).toMatchObject([{ target: "mock/one", state: "chosen", score: null }]);
+  });
+
+  test("of what is another account's is answered as of what does not exist", async () => {
+    for (const body of [
+      { keyId: other.key },
+      { accountId: other.account },
+      { keyId: above.key },
+      { accountId: above.account },
+    ])
+      expect([body, (await ask("admin", { model: "one", ...body })).status]).toEqual([body, 404]);
+    for (const call of [other.call, above.call])
+      expect((await askAs(api, "admin", "GET", `/api/explain/${call}`)).status).toBe(404);
+  });
+
+  test("is not for members, who see their own calls alone", async () => {
+    expect((await ask("member", { model: "one" })).status).toBe(403);
+  });
+});
+
+async function* never(): AsyncGenerator<never> {
+  yield await Promise.reject(new Error("no call is made in these tests"));
+}
