@@ -46,11 +46,18 @@ interface StopLine {
   readonly busy: number | null;
   readonly costNano: number | null;
 }
+interface ShadowLine {
+  readonly percent: number;
+  readonly maxInFlight: number;
+  readonly inFlight: number;
+  /** `null`: nobody pays. */
+  readonly account: string | null;
+  readonly drop: readonly string[];
+  readonly defaults: object;
+  readonly leadsTo: StopLine;
+}
 export interface AliasRouteModel {
-  readonly route: RouteMapLine & {
-    readonly refused: number;
-    readonly shadow: { readonly percent: number; readonly leadsTo: StopLine } | null;
-  };
+  readonly route: RouteMapLine & { readonly refused: number; readonly shadow: ShadowLine | null };
   readonly nowMs: number;
   /** `null`: the visitor may make no test calls. */
   readonly csrf: string | null;
@@ -73,12 +80,8 @@ export const aliasRoutePart = (
 ): Html => html`<section id="route" class="panel" aria-label="Where calls go now" data-poll hx-get="?" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'>
   ${route.refused > 0 && html`<p class="error">${percent(route.refused)} of such calls would be refused now: no target takes them, or those that do are left alone.</p>`}
   ${tree(route, nowMs)}
-  ${route.shadow && shadowOf(route.shadow, nowMs)}
+  ${route.shadow !== null && shadowed(route.shadow, nowMs)}
 </section>`;
-
-const shadowOf = ({ percent: share, leadsTo }: NonNullable<AliasRouteModel["route"]["shadow"]>, nowMs: number): Html =>
-  html`<p class="strategy">${chip("quiet", "shadow")} <span class="hint">copies of ${percent(share)} of the chats, when they are answered; no client sees what comes back</span></p>
-  <ol class="route"><li><div class="stop"><span class="where">${stopName(leadsTo)}</span>${leadsTo.breaker !== null && breakerChip(leadsTo.breaker.state)}</div>${state(leadsTo, nowMs)}</li></ol>`;
 
 const strategyWords: Readonly<Record<string, string>> = {
   ordered: "in this order",
@@ -109,6 +112,20 @@ function branch(entry: RouteEntryLine, nowMs: number): Html {
   </li>`;
 }
 
+const shadowed = (
+  shadow: ShadowLine,
+  nowMs: number,
+): Html => html`<p class="strategy apart">${chip("quiet", "shadow")} <span class="hint">copies of chats, when they are answered; no client sees what comes back</span></p>
+  <ol class="route shadow"><li>
+    <div class="stop">
+      <span class="where">${stopName(shadow.leadsTo)}</span>
+      ${shadow.leadsTo.breaker !== null && breakerChip(shadow.leadsTo.breaker.state)}
+      <span class="share">copies of ${shadow.percent} % of calls</span>
+    </div>
+    ${list([`${count(shadow.inFlight)} of at most ${count(shadow.maxInFlight)} on their way`, shadow.account === null ? "nobody pays" : `the account ${shadow.account} pays`, ...changed(shadow)])}
+    ${state(shadow.leadsTo, nowMs)}
+  </li></ol>`;
+
 export const aliasPath = (alias: string): string => `/dashboard/models/${encodeURIComponent(alias.toWellFormed())}`;
 
 const stopName = ({ provider, model }: StopLine): Html =>
@@ -120,14 +137,19 @@ function terms({ weight, when, canary, drop, defaults, unfit }: RouteEntryLine):
     ...(weight === null ? [] : [`weight ${count(weight)}`]),
     ...(canary ? [`canary: ${canary.percent} % of the ${canary.by === "caller" ? "callers" : "conversations"}`] : []),
     ...(when ? conditions(when) : []),
-    ...(drop.length > 0 ? [`leaves out ${drop.join(", ")}`] : []),
-    ...Object.entries(defaults).map(([field, value]) => `${field} ${JSON.stringify(value)} unless the client says`),
+    ...changed({ drop, defaults }),
     ...(unfit ? [html`<span class="unfit">${unfitWords(unfit)}</span>`] : []),
   ];
-  return parts.length === 0
-    ? null
-    : html`<ul class="terms">${parts.map((part) => html`<li><bdi>${typeof part === "string" ? cut(part, 200) : part}</bdi></li>`)}</ul>`;
+  return parts.length === 0 ? null : list(parts);
 }
+
+const changed = ({ drop, defaults }: Pick<RouteEntryLine, "drop" | "defaults">): readonly string[] => [
+  ...(drop.length > 0 ? [`leaves out ${drop.join(", ")}`] : []),
+  ...Object.entries(defaults).map(([field, value]) => `${field} ${JSON.stringify(value)} unless the client says`),
+];
+
+const list = (parts: readonly Value[]): Html =>
+  html`<ul class="terms">${parts.map((part) => html`<li><bdi>${typeof part === "string" ? cut(part, 200) : part}</bdi></li>`)}</ul>`;
 
 function conditions({ account = {}, headers = {}, operations, content, tokens }: WhenLine): string[] {
   const oneOf = (values: readonly string[]) => values.join(" or ");

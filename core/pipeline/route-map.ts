@@ -8,7 +8,7 @@ import type { BreakerState } from "./breaker.ts";
 import type { Canary } from "./canary.ts";
 import type { Conditions } from "./conditions.ts";
 import { NoFitError, type SkipReason } from "./fit.ts";
-import { type Alias, type Models, modelTable, type NamedAlias, type RouteTarget } from "./models.ts";
+import { type Alias, type Models, modelTable, type NamedAlias } from "./models.ts";
 import type { Services } from "./services.ts";
 import type { Choice, Strategy } from "./strategy.ts";
 
@@ -45,12 +45,23 @@ export interface RouteStop {
   readonly costNano: number | null;
 }
 export interface AliasRoute extends RouteMap {
-  /** A second target that gets copies of calls, so many percent of them; `null`: none does. */
-  readonly shadow: { readonly percent: number; readonly leadsTo: RouteStop } | null;
+  /** Gets copies of its calls; `null`: nothing does. */
+  readonly shadow: {
+    /** Of the calls. */
+    readonly percent: number;
+    readonly maxInFlight: number;
+    /** On their way now. */
+    readonly inFlight: number;
+    /** Id or name of who pays; `null`: nobody. */
+    readonly account: string | null;
+    readonly drop: readonly ParameterName[];
+    readonly defaults: ParameterDefaults;
+    readonly leadsTo: RouteStop;
+  } | null;
   /** Of plain calls in percent, those that no target would take. */
   readonly refused: number;
 }
-export type RouteMapSources = Pick<Services, "models" | "providers" | "breakers" | "loads" | "now"> & {
+export type RouteMapSources = Pick<Services, "models" | "providers" | "breakers" | "loads" | "shadows" | "now"> & {
   readonly billing: { readonly slot: Biller } | null;
 };
 
@@ -88,24 +99,34 @@ export function aliasRoute(name: string, sources: RouteMapSources): AliasRoute |
   const shareOf = ({ id, branches }: Pick<Branch, "id" | "branches">): number =>
     branches.reduce((sum, branch) => sum + shareOf(branch), shares.get(id) ?? 0);
 
-  function stopOf(target: string, among = root?.reaches): RouteStop {
-    const reached = among?.find((one) => nameOf(one) === target);
-    const breaker = breakers.get(target);
-    const slash = target.indexOf("/");
+  function shadowOf(alias: NamedAlias): AliasRoute["shadow"] {
+    if (!alias.shadow) return null;
+    const { target, percent, maxInFlight, account, parameters } = alias.shadow;
     return {
-      provider: target.slice(0, slash),
-      model: target.slice(slash + 1),
-      breaker: breaker ? { state: breaker.state, reason: breaker.reason, nextProbeMs: breaker.nextProbeMs } : null,
-      busy: (reached && sources.loads?.busy(reached)) ?? null,
-      costNano: costOf(reached, biller, nowMs),
+      percent,
+      maxInFlight,
+      inFlight: sources.shadows.inFlight.get(alias.name) ?? 0,
+      account,
+      drop: parameters?.drop ?? [],
+      defaults: parameters?.defaults ?? {},
+      leadsTo: stopOf(target),
     };
   }
-  const { shadow } = root;
-  return {
-    ...mapOf(root.strategy, apart.branches, name),
-    shadow: shadow ? { percent: shadow.percent, leadsTo: stopOf(shadow.target, sources.models.targets()) } : null,
-    refused,
-  };
+  function stopOf(target: string): RouteStop {
+    // As the file has it, which has been checked.
+    const slash = target.indexOf("/");
+    const [provider, model] = [target.slice(0, slash), target.slice(slash + 1)];
+    const at = { provider, vendor: sources.providers.get(provider)?.vendor ?? provider, model };
+    const breaker = breakers.get(target);
+    return {
+      provider,
+      model,
+      breaker: breaker ? { state: breaker.state, reason: breaker.reason, nextProbeMs: breaker.nextProbeMs } : null,
+      busy: sources.loads?.busy(at) ?? null,
+      costNano: costOf(at, biller, nowMs),
+    };
+  }
+  return { ...mapOf(root.strategy, apart.branches, name), shadow: shadowOf(root), refused };
 }
 
 const nameOf = ({ provider, model }: Pick<Target, "provider" | "model">): string => `${provider}/${model}`;
@@ -113,8 +134,8 @@ const nameOf = ({ provider, model }: Pick<Target, "provider" | "model">): string
 /** One call at a time is let through to see, which is no share. */
 const isLeftAlone = (breaker: BreakerState | undefined): boolean => breaker !== undefined && breaker.state !== "closed";
 
-function costOf(target: RouteTarget | undefined, biller: Biller | null, nowMs: number): number | null {
-  if (!target || !biller) return null;
+function costOf(target: Target, biller: Biller | null, nowMs: number): number | null {
+  if (!biller) return null;
   try {
     return biller.rate({ ...noUsage, inputTokens: 1_000, outputTokens: 500 }, target, nowMs).costNano;
   } catch {

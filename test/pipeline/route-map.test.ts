@@ -3,6 +3,7 @@ import { targetBreakers } from "../../core/pipeline/breaker.ts";
 import { targetLoads } from "../../core/pipeline/loads.ts";
 import { type Alias, modelTable } from "../../core/pipeline/models.ts";
 import { aliasRoute, type RouteEntry } from "../../core/pipeline/route-map.ts";
+import { noShadows } from "../../core/pipeline/shadow.ts";
 import type { Provider } from "../../core/plugin/plugin.ts";
 
 /** The picture of an alias against what its strategy and the state of its targets make of calls. */
@@ -21,9 +22,10 @@ function pictured(aliases: Readonly<Record<string, Alias>>) {
   );
   const loads = targetLoads(now);
   const models = modelTable(aliases, providers, null, { loads, now });
-  const sources = { models, providers, breakers, loads, now, billing: null };
+  const shadows = noShadows();
+  const sources = { models, providers, breakers, loads, shadows, now, billing: null };
   const routeOf = (name: string) => aliasRoute(name, sources) ?? never();
-  return { breakers, loads, sources, routeOf };
+  return { breakers, loads, shadows, sources, routeOf };
 }
 const shares = (entries: readonly RouteEntry[]) => entries.map(({ share }) => Math.round(share));
 const target = (provider: string, model: string) => ({ provider, model, vendor: provider });
@@ -99,6 +101,22 @@ describe("the route of an alias", () => {
     const [x = 0, y = 0, z] = routeOf("top").entries.map(({ share }) => share);
     expect([x + y, z]).toEqual([100, 0]);
     expect(x).toBeWithin(60, 90);
+  });
+
+  test("has the target that gets copies, which takes no share", () => {
+    const shadow = { target: "b/new", percent: 10, maxInFlight: 4, account: "lab" };
+    const { routeOf, shadows } = pictured({
+      top: { strategy: "ordered", targets: [entry("inner")], shadow },
+      inner: { strategy: "ordered", targets: [entry("a/x")] },
+    });
+    shadows.inFlight.set("top", 3);
+    const { target: _, ...told } = shadow;
+    expect(routeOf("top")).toMatchObject({
+      refused: 0,
+      entries: [{ share: 100 }],
+      shadow: { ...told, inFlight: 3, drop: [], leadsTo: { provider: "b", model: "new", breaker: null } },
+    });
+    expect(routeOf("inner").shadow).toBeNull();
   });
 
   test("draws no more of aliases over aliases than can be read", () => {

@@ -180,14 +180,13 @@ export const aliasMap = (text: string): AliasRouteModel["route"] => {
     strategy: text,
     refused: 12,
     shadow: {
-      percent: 5,
-      leadsTo: {
-        provider: text,
-        model: text,
-        breaker: { state: "open" as const, reason: text, nextProbeMs: 9 },
-        busy: 2,
-        costNano: 5,
-      },
+      percent: 10,
+      maxInFlight: 5,
+      inFlight: 2,
+      account: text,
+      drop: [text],
+      defaults: { [text]: text },
+      leadsTo: { provider: text, model: text, breaker: null, busy: null, costNano: null },
     },
     entries: unfits.flatMap((unfit) => [entry("alias", unfit), entry("target", unfit)]),
   };

@@ -289,6 +289,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       models: [
         {
           kind: "alias",
+          shadow: { target: text, percent: 5 },
           id: text,
           strategy: text,
           targets: [{ target: text, weight: 1, when: { [text]: 1 }, drop: [text], defaults: { [text]: 1 } }],
