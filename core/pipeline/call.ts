@@ -48,6 +48,8 @@ export interface Call {
   clientGone: boolean;
   /** Between two attempts, or queued for a provider: nothing of it is upstream. */
   waits: boolean;
+  /** The latest attempt was sent, and its provider has not failed it: whatever ends the call now, that may be billed. */
+  isSent: boolean;
   /** Whose load it is counted in; `null`: in none, or nobody looks. */
   busyTarget: RouteTarget | null;
   /** Has got its final record: whatever comes later changes nothing. */
@@ -98,6 +100,7 @@ export const openCall = (
     firstByteMs: null,
     clientGone: false,
     waits: false,
+    isSent: false,
     busyTarget: null,
     ended: false,
     shadow: null,

@@ -77,6 +77,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;
       // Why a target was passed over matters less than what one said that was asked.
       if (last === undefined || !isPassedOver(reason)) last = reason;
+      if (!call.stopped) call.isSent = false;
       attempt.failed(reason);
       const verdict = call.stopped ? "unknown" : verdictOf(reason);
       services.breakers.ended(target, isProbe, verdict, wordsOf(reason));
@@ -144,6 +145,7 @@ class Attempt {
     this.key = key;
     this.#row.sentMs = this.#now() - this.#call.startedMs;
     this.#call.attempts.push(this.#row);
+    this.#call.isSent = true;
   }
   began(): void {
     this.#row.tookMs = this.#tookMs();

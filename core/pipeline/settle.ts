@@ -155,7 +155,8 @@ function usedBy(
   const begun = metered.begun && isCredible(metered.begun) ? metered.begun.usage : null;
   const failed = status === "upstream_error" && call.stopped === null;
   if (failed && begun) return { usage: begun, source: "provider" };
-  const served = status === "ok" || metered.complete || metered.contentBytes > 0 || call.stopped !== null;
+  const isCut = call.stopped !== null && call.isSent;
+  const served = status === "ok" || metered.complete || metered.contentBytes > 0 || isCut;
   if (failed || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
   // Of who served it: at admission the first target of the route was asked about.
   const ratio = ratios.of(target);

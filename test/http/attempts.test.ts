@@ -134,10 +134,12 @@ describe("a client that leaves between two attempts", () => {
     await invariants(setup);
     expect(upstream.requestsFor(model)).toHaveLength(1);
     const [row] = gateway.sql<{ status: string; duration_ms: number }>(
-      "select status, duration_ms from v_usage where model = ?",
+      "select status, source, charge_nano, duration_ms from v_usage where model = ?",
       `mock/${model}`,
     );
-    expect(row?.status).toBe("client_aborted");
+    // All that was sent was refused: nobody bills that.
+    expect(row).toMatchObject({ status: "client_aborted", source: "none", charge_nano: 0 });
+    expect(gateway.sql("select billed from v_attempts where upstream_model = ?", model)).toEqual([{ billed: 0 }]);
     expect(row?.duration_ms).toBeLessThan(900);
   });
 });
