@@ -8,6 +8,7 @@ import { explainFailure } from "./commands/failure.ts";
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./commands/serve.ts")).serve,
   check: async () => (await import("./commands/check.ts")).check,
+  plan: async () => (await import("./commands/plan.ts")).plan,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   migrate: async () => (await import("./commands/storage.ts")).migrate,
   backup: async () => (await import("./commands/storage.ts")).backup,

@@ -18,6 +18,7 @@ export interface Shell {
     | "alerts"
     | "people"
     | "audit"
+    | "config"
     | "me"
     | null;
   readonly assets: { readonly style: string; readonly script: string; readonly icon: string };
@@ -90,6 +91,7 @@ const sections = [
   ["alerts", "/dashboard/alerts", "Alerts"],
   ["people", "/dashboard/people", "People"],
   ["audit", "/dashboard/audit", "Audit"],
+  ["config", "/dashboard/config", "Config"],
 ] as const;
 
 /** htmx 4 has no history cache and no `eval` of its own; the switches of earlier versions are named so that no upgrade turns them on. */

@@ -17,6 +17,32 @@ export type Reload = ReloadOutcome & { readonly atMs: number; readonly by: strin
 export interface ConfigService {
   state(): ConfigState;
   reload(by: string): Promise<ReloadOutcome>;
+  /** What a reload would change now. */
+  plan(): Promise<PlanOutcome>;
+  /** What was set by hand beside the file, at most 200 lines. */
+  drift(): readonly DriftLine[];
+}
+
+export type PlanOutcome =
+  | { readonly ok: true; readonly lines: readonly PlanLine[] }
+  | { readonly ok: false; readonly problems: readonly string[] };
+export interface PlanLine {
+  readonly change: "added" | "removed" | "changed";
+  /** As `provider.openai.baseUrl`. */
+  readonly path: string;
+  /** Secrets are `***`, on both sides also where they differ. */
+  readonly before: string | null;
+  readonly after: string | null;
+  readonly needsRestart: boolean;
+}
+export interface DriftLine {
+  /** What the file may say of it. */
+  readonly path: string;
+  readonly set: string;
+  /** Whether the file says something of the same. */
+  readonly inFile: boolean;
+  /** `strictest`: both count, and the stricter one binds. */
+  readonly wins: "database" | "strictest";
 }
 export interface ConfigState {
   /** Absolute path; `null`: the built-in default. */

@@ -15,6 +15,31 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     answer: async () => shown(config.state()),
   },
   {
+    method: "GET",
+    path: "/api/config/drift",
+    permission: "config.read",
+    summary:
+      "What was set by hand beside the file (stored keys of providers, prices, charges, limits), whether the file says something of the same, and which of the two wins.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: async () => ({ data: config.drift(), next: null }),
+  },
+  {
+    method: "POST",
+    path: "/api/config/plan",
+    permission: "config.write",
+    summary: "Read the config file, and tell what a reload would change, without secrets. Nothing is changed.",
+    query: null,
+    body: null,
+    status: 200,
+    async answer() {
+      const outcome = await config.plan();
+      if (outcome.ok) return { data: outcome.lines, next: null };
+      throw invalid(outcome.problems);
+    },
+  },
+  {
     method: "POST",
     path: "/api/config/reload",
     permission: "config.write",
@@ -26,10 +51,13 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     async answer({ actor }) {
       const outcome = await config.reload(actor.name);
       if (outcome.ok) return outcome;
-      throw new GatewayError("invalid-request", outcome.problems.join("\n"), { code: "config_invalid" });
+      throw invalid(outcome.problems);
     },
   },
 ];
+
+const invalid = (problems: readonly string[]): GatewayError =>
+  new GatewayError("invalid-request", problems.join("\n"), { code: "config_invalid" });
 
 const shown = ({ loadedMs, lastReload, ...state }: ConfigState) => ({
   ...state,

@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { ConfigError, describeProblem } from "../config/problem.ts";
-import type { Reload, ReloadOutcome } from "../api/config-service.ts";
+import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
+import { derivedKey } from "../identity/secret.ts";
+import { keepApplied } from "./plan.ts";
+import { factsOf, planOf } from "./config-facts.ts";
 import { declareFileKeys } from "./lasting-parts.ts";
 import { keptOf, type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
 import type { Wanted } from "./wanted.ts";
@@ -23,6 +26,7 @@ export interface Reloader {
    * @param by who asks, for the log.
    */
   reload(by: string): Promise<ReloadOutcome>;
+  plan(): Promise<PlanOutcome>;
   /** Disposes all plugins, the database at the very end. */
   dispose(): Promise<void>;
 }
@@ -43,6 +47,8 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
   const retiring = new Set<Snapshot>();
   let turn: Promise<unknown> = Promise.resolve();
   let isOver = false;
+  const digestKey = derivedKey(lasting.parts.secret.value, "config-digests");
+  keepApplied(parts.first, digestKey, loadedMs, logger);
 
   async function attempt(by: string): Promise<ReloadOutcome> {
     const startedMs = performance.now();
@@ -51,6 +57,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       const needsRestart = await replace();
       generation += 1;
       loadedMs = now();
+      keepApplied(current, digestKey, loadedMs, logger);
       outcome = { ok: true, generation, needsRestart };
       const tookMs = Math.round(performance.now() - startedMs);
       logger.info({ by, generation, tookMs, ...(needsRestart.length > 0 && { needsRestart }) }, "config reloaded");
@@ -125,6 +132,14 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       const done = turn.then(() => attempt(by));
       turn = done;
       return done;
+    },
+    async plan() {
+      try {
+        const wanted = await read();
+        return { ok: true, lines: planOf(factsOf(current, digestKey), factsOf(wanted, digestKey)) };
+      } catch (error) {
+        return { ok: false, problems: problemsOf(error, current) };
+      }
     },
     async dispose() {
       await turn;

@@ -7,6 +7,7 @@ import { serve as listen } from "../runtime/serve.ts";
 import { transportCap } from "../runtime/transport.ts";
 import { startBackground } from "./background.ts";
 import type { Command } from "./command.ts";
+import { driftOf } from "./drift.ts";
 import { firstStart } from "./first-start.ts";
 import { declareFileKeys, lastingParts } from "./lasting-parts.ts";
 import { processParts } from "./process-parts.ts";
@@ -15,6 +16,7 @@ import { untilSignal } from "./shutdown.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { surviveStrayErrors } from "./stray-errors.ts";
 import { sweepRegularly } from "./sweep.ts";
+import { reloadOnChange } from "./watch-files.ts";
 import { wantedConfig } from "./wanted.ts";
 
 /** Boot: config → plugins → sweep → listen → serve until a signal. Completely or not at all. */
@@ -38,6 +40,8 @@ export const serve: Command = async (input) => {
     const config: ConfigService = {
       state: () => stateOf(started()),
       reload: (by) => started().reload(by),
+      plan: () => started().plan(),
+      drift: () => driftOf(started().current, database, now()).slice(0, 200),
     };
     const snapshotParts = {
       lasting,
@@ -99,6 +103,7 @@ export const serve: Command = async (input) => {
     );
 
     reloadOnSignal(current, services.draining);
+    const stopWatching = reloadOnChange(current);
     const stop = startBackground(() => current.current.services, outbox);
     const served = untilSignal({ services, listening, drainMs: () => parts.live.timeouts.drainMs });
     try {
@@ -107,6 +112,7 @@ export const serve: Command = async (input) => {
     } finally {
       await listening.stopNow();
       stopSweeping();
+      stopWatching();
       await stop();
       await requestAudit.close();
     }

@@ -44,7 +44,7 @@ export interface Kept {
 
 /** Throws what is wrong with the config; nothing that lasts has changed then. */
 export async function snapshotOf(
-  { loaded, settings, resolved }: Wanted,
+  { loaded, settings, resolved, files }: Wanted,
   plugins: Plugins,
   { lasting, version, config: service, troubles }: SnapshotParts,
   // Not the snapshot before: functions made here would keep it, and it the one before, for ever.
@@ -114,6 +114,7 @@ export async function snapshotOf(
       loaded,
       settings,
       resolved,
+      files,
       plugins,
       services,
       people,

@@ -49,6 +49,10 @@ export const ServerSchema = closed(
       description:
         "Networks of the proxies in front, whose `X-Forwarded-For` is believed: a client's address is the right-most one there that is none of them. Default: nobody's.",
     }),
+    watchConfig: t.Boolean({
+      default: false,
+      description: "Reload when this file, or the file of a plugin beside it, changes.",
+    }),
     egress: EgressSchema,
     login: LoginSchema,
     logLevel: t.Union(

@@ -92,6 +92,7 @@ const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = 
   alerts: "outbox.read",
   people: "people.read",
   audit: "audit.read",
+  config: "config.read",
   me: "me.read",
 };
 

@@ -1,5 +1,6 @@
 import type { AliasRouteModel } from "../../views/alias-route.ts";
 import type { CallContentModel } from "../../views/call-content.ts";
+import type { ConfigInUse, DriftLine, PlanLine } from "../../views/config.ts";
 import type { EstimateLine } from "../../views/estimates.ts";
 import type { ExplainModel } from "../../views/explain.ts";
 import type { Html } from "../../views/html.ts";
@@ -40,6 +41,7 @@ export interface PageDependencies {
   readonly database: DashboardDatabase;
   readonly prices: DashboardPrices;
   readonly content: DashboardContent;
+  readonly config: DashboardConfig;
   readonly explain: DashboardExplain;
   /** What was learned of each model. */
   readonly estimates: () => readonly EstimateLine[];
@@ -72,6 +74,17 @@ export interface PageDependencies {
   readonly sessions: Sessions;
   /** Address of the peer, for the throttle of the login; without it all peers share one. */
   readonly clientAddress?: (request: Request) => string | null;
+}
+/** The config file, as the API has it. */
+export interface DashboardConfig {
+  state(): ConfigInUse;
+  drift(): readonly DriftLine[];
+  plan(): Promise<{ readonly ok: true; readonly lines: readonly PlanLine[] } | Refused>;
+  reload(by: string): Promise<{ readonly ok: true } | Refused>;
+}
+interface Refused {
+  readonly ok: false;
+  readonly problems: readonly string[];
 }
 /** Prompts and answers that are kept. */
 export interface DashboardContent {

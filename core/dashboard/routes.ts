@@ -6,6 +6,7 @@ import { auditRoutes } from "./audit.ts";
 import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { chargeRoutes } from "./charges.ts";
+import { configRoutes } from "./config.ts";
 import { guarded } from "./guard.ts";
 import { keyPageRoutes } from "./key-page.ts";
 import { keyRoutes } from "./keys.ts";
@@ -64,5 +65,6 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...chargeRoutes(dependencies),
   ...peopleRoutes(dependencies),
   ...auditRoutes(dependencies),
+  ...configRoutes(dependencies),
   ...meRoutes(dependencies),
 ];

@@ -56,6 +56,7 @@ function checked(value: string, where: string): string {
 
 type Purpose =
   | "api-keys"
+  | "config-digests"
   | "content"
   | "credentials"
   | "root"

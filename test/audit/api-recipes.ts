@@ -58,6 +58,11 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "account.change",
   }),
   "DELETE /api/accounts/:id": async () => ({ path: `/api/accounts/${await anAccount()}`, action: "account.remove" }),
+  "POST /api/config/plan": () => ({
+    path: "/api/config/plan",
+    action: "request.done",
+    object: "POST /api/config/plan",
+  }),
   "POST /api/config/reload": () => ({
     path: "/api/config/reload",
     action: "request.done",

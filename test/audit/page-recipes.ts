@@ -107,6 +107,16 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
     action: "delivery.retry",
     object: "ops",
   }),
+  "POST /dashboard/config/plan": () => ({
+    path: "/dashboard/config/plan",
+    action: "request.done",
+    object: "POST /dashboard/config/plan",
+  }),
+  "POST /dashboard/config/reload": () => ({
+    path: "/dashboard/config/reload",
+    action: "request.done",
+    object: "POST /dashboard/config/reload",
+  }),
   "POST /dashboard/prices": () => ({
     path: "/dashboard/prices",
     body: { target: "mock/lab-*", input: "1", output: "2" },

@@ -31,6 +31,7 @@ describe("defaults", () => {
         port: 8787,
         maxBodyBytes: 67_108_864,
         trustedProxies: [],
+        watchConfig: false,
         egress: { allow: [] },
         login: { passwords: true, oidc: {} },
         logLevel: "info",

@@ -4,6 +4,7 @@ import { createSessions } from "../../core/identity/sessions.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakeLimits } from "../support/fake-limits.ts";
 import { fakeOutbox } from "../support/fake-outbox.ts";
+import { fakeConfig } from "../support/fake-config.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase } from "../support/fake-database.ts";
 import { noRequestAudit } from "../support/no-request-audit.ts";
@@ -27,6 +28,7 @@ const routes = dashboardRoutes({
   },
   limits: fakeLimits(fakeDatabase()),
   credentials: noCredentials,
+  config: fakeConfig(),
   traffic: () => new Map(),
   explain: { recorded: unreached },
   attempts: noAttempts,

@@ -14,6 +14,7 @@ import type { KeyRow } from "../../core/storage/key.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakeLimits } from "../support/fake-limits.ts";
 import { fakeOutbox } from "../support/fake-outbox.ts";
+import { fakeConfig } from "../support/fake-config.ts";
 import { fakePeople } from "../support/fake-people.ts";
 import { fakeDatabase, type FakeDatabase, type Seed } from "../support/fake-database.ts";
 import { noRequestAudit } from "../support/no-request-audit.ts";
@@ -96,6 +97,7 @@ export function site({
     },
     limits: limitsHere,
     credentials,
+    config: fakeConfig(),
     traffic,
     explain: { recorded: async () => null },
     attempts,

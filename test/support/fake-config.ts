@@ -4,4 +4,6 @@ import type { ConfigService } from "../../core/api/config-service.ts";
 export const fakeConfig = (): ConfigService => ({
   state: () => ({ file: "/etc/llm-proxy.yaml", loadedMs: 0, generation: 0, lastReload: null, callsBefore: [] }),
   reload: async () => ({ ok: true, generation: 1, needsRestart: [] }),
+  plan: async () => ({ ok: true, lines: [] }),
+  drift: () => [],
 });

@@ -15,6 +15,7 @@ import { estimatesPage } from "../../views/estimates.ts";
 import { testCallPage, testedCall } from "../../views/test-call.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { callsPage } from "../../views/calls.ts";
+import { configPage } from "../../views/config.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
 import { limitPage, limitsPage } from "../../views/limits.ts";
@@ -53,6 +54,20 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       notice(text),
     ),
   failure: (text) => failure(text, text),
+  config: (text) =>
+    configPage({
+      state: {
+        file: text,
+        loadedMs: 1,
+        generation: 2,
+        lastReload: { atMs: 1, by: text, ok: false, problems: [text] },
+        callsBefore: [1],
+      },
+      drift: [{ path: text, set: text, inFile: true, wins: "database" }],
+      plan: [{ change: "changed", path: text, before: text, after: text, needsRestart: true }],
+      problems: [text],
+      csrf: "c",
+    }),
   overview: (text) =>
     overview({
       today: sum,

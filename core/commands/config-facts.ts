@@ -1,0 +1,124 @@
+import type { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
+import { type TSchema, Type } from "@sinclair/typebox";
+import type { PlanLine } from "../api/config-service.ts";
+import type { Wanted } from "./wanted.ts";
+
+/** A value of a config, as it may be shown. */
+interface Fact {
+  readonly text: string;
+  /** Of what the text hides. */
+  readonly digest?: string;
+}
+type Facts = Readonly<Record<string, Fact>>;
+/**
+ * What a config says, its defaults among it: by what an operator adds or takes away at once (`server`, `provider.openai`,
+ * `models.fast`), then by the path below that; an empty path is the whole.
+ */
+export type ConfigFacts = Readonly<Record<string, Facts>>;
+
+const longest = 160;
+/** As in `maskOptions` of plugins, and what HTTP sends a credential in. */
+const secretName = /key|secret|token|password|credential|authorization|cookie|headers/i;
+
+/** @param key 32 bytes, without which the digests of secrets tell nothing. */
+export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): ConfigFacts {
+  const { models, prices, limits, keys } = loaded.config;
+  const digest = (text: string) => createHmac("sha256", key).update(text).digest("hex").slice(0, 16);
+
+  function factOf(value: unknown, isSecret: boolean): Fact {
+    const text = JSON.stringify(value);
+    if ((isSecret && text.includes('"')) || loaded.source.mask(text) !== text || hasPassword(value))
+      return { text: "***", digest: digest(text) };
+    const plain = typeof value === "string" ? value : text;
+    return plain.length <= longest ? { text: plain } : { text: `${plain.slice(0, longest)}…`, digest: digest(text) };
+  }
+  function* leaves(path: string, value: unknown, schema: TSchema | null, isSecret = false): Generator<[string, Fact]> {
+    if (value === undefined) return;
+    const below = isMap(value) ? Object.entries(value) : [];
+    if (below.length === 0) return yield [path, factOf(value, isSecret)];
+    const schemas: Readonly<Record<string, TSchema>> = schema?.properties ?? {};
+    for (const [name, one] of below) {
+      const own = schemas[name] ?? null;
+      const isOne = isSecret || (schema !== null && (own?.writeOnly === true || secretName.test(name)));
+      yield* leaves(path === "" ? name : `${path}.${name}`, one, own ?? schema, isOne);
+    }
+  }
+  const unit = (name: string, value: unknown, schema: TSchema | null = null): [string, Facts] => [
+    name,
+    Object.fromEntries(leaves("", value, schema)),
+  ];
+
+  const { dataDir: _, ...server } = settings;
+  return Object.fromEntries([
+    unit("server", server, anything),
+    ...resolved.map(({ kind, name, plugin, options }) =>
+      unit(`${kind}.${name}`, { use: plugin.name, ...options }, plugin.config),
+    ),
+    ...Object.entries(models).map(([name, alias]) => unit(`models.${name}`, alias)),
+    ...numbered(prices, ({ target }) => target).map(([name, row]) => unit(`prices.${name}`, row)),
+    ...numbered(limits, ({ scope: { kind, id } }) => `${kind}:${id ?? "each"}`).map(([name, { scope: _, ...row }]) =>
+      unit(`limits.${name}`, row),
+    ),
+    ...keys.map(({ secret, ...terms }) =>
+      unit(`keys.${terms.name}`, { ...terms, secret: Object.values(secret)[0] }, anything),
+    ),
+  ]);
+}
+
+/** What changes from one to the other; what comes or goes whole is one line. */
+export function planOf(before: ConfigFacts, after: ConfigFacts): readonly PlanLine[] {
+  const units = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
+  return units.flatMap((unit): readonly PlanLine[] => {
+    const [old, next] = [before[unit], after[unit]];
+    if (old && next) return changesIn(unit, old, next);
+    return [lineOf(unit, old && wholeOf(old), next && wholeOf(next))];
+  });
+}
+
+/** Made once: a reload cannot change them. */
+const needsRestart = (path: string): boolean =>
+  path.startsWith("storage.") || ["server.host", "server.port", "server.timeouts.clientMs"].includes(path);
+
+function changesIn(unit: string, old: Facts, next: Facts): readonly PlanLine[] {
+  const paths = [...new Set([...Object.keys(old), ...Object.keys(next)])].toSorted();
+  return paths.flatMap((path) => {
+    const [before, after] = [old[path], next[path]];
+    if (before?.text === after?.text && before?.digest === after?.digest) return [];
+    return [lineOf(path === "" ? unit : `${unit}.${path}`, before, after)];
+  });
+}
+
+const lineOf = (path: string, before: Fact | undefined, after: Fact | undefined): PlanLine => ({
+  change: before ? (after ? "changed" : "removed") : "added",
+  path,
+  before: before?.text ?? null,
+  after: after?.text ?? null,
+  needsRestart: needsRestart(path),
+});
+
+/** In one line. */
+function wholeOf(facts: Facts): Fact {
+  const { use, targets } = facts;
+  const text = Object.entries(facts).map(([path, fact]) => `${path.split(".").at(-1)} ${fact.text}`);
+  return use ?? targets ?? { text: text.join(", ").slice(0, longest) };
+}
+
+/** Of what has no schema of its own here, where names alone tell secrets. */
+const anything = Type.Object({});
+
+const isMap = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const hasPassword = (value: unknown): boolean =>
+  typeof value === "string" && Boolean(URL.parse(value)?.password || URL.parse(value)?.username);
+
+/** Rows by what they are about; of several about the same, the later ones are numbered. */
+function numbered<Row>(rows: readonly Row[], nameOf: (row: Row) => string): readonly (readonly [string, Row])[] {
+  const seen = new Map<string, number>();
+  return rows.map((row) => {
+    const name = nameOf(row);
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    return [times === 1 ? name : `${name} (${times})`, row];
+  });
+}

@@ -1,0 +1,65 @@
+import type { Buffer } from "node:buffer";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { derivedKey, masterSecret } from "../identity/secret.ts";
+import type { Logger } from "../plugin/plugin.ts";
+import { type ConfigFacts, factsOf, planOf } from "./config-facts.ts";
+import type { Command } from "./command.ts";
+import { type Wanted, wantedConfig } from "./wanted.ts";
+
+/** In the data folder: what the process that serves, or served last, has in use. Secrets are digests in it. */
+const fileName = "applied-config.json";
+
+interface Applied {
+  readonly appliedMs: number;
+  readonly facts: ConfigFacts;
+}
+
+/** For `plan`, which runs beside the process. */
+export function keepApplied(wanted: Wanted, key: Buffer, nowMs: number, logger: Logger): void {
+  const path = join(wanted.settings.dataDir, fileName);
+  try {
+    const applied: Applied = { appliedMs: nowMs, facts: factsOf(wanted, key) };
+    writeFileSync(`${path}.new`, JSON.stringify(applied), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    logger.warn({ error }, "what the config says could not be kept for `plan`");
+  }
+}
+
+/** What a reload would change: the config file against what was applied last. Nothing is started and nothing written. */
+export const plan: Command = async (input) => {
+  const wanted = await wantedConfig(input);
+  const { dataDir } = wanted.settings;
+  const path = join(dataDir, fileName);
+  const applied = existsSync(path) ? appliedIn(readFileSync(path, "utf8")) : null;
+  const key = derivedKey(masterSecret(input.env, dataDir).value, "config-digests");
+  const lines = planOf(applied?.facts ?? {}, factsOf(wanted, key));
+  if (input.flags.json) {
+    input.print(JSON.stringify({ ok: true, appliedAt: applied?.appliedMs ?? null, lines }));
+    return 0;
+  }
+  input.print(
+    applied
+      ? `${lines.length === 0 ? "Nothing changes" : "Changes"} against what was applied at ${new Date(applied.appliedMs).toISOString()}.`
+      : "No config was applied with this data folder yet: all of it is new.",
+  );
+  for (const { change, path: at, before, after, needsRestart } of lines) {
+    const sign = { added: "+", removed: "-", changed: "~" }[change];
+    const values = change === "changed" ? `: ${before} → ${after}` : `: ${after ?? before}`;
+    input.print(`${sign} ${at}${values}${needsRestart ? "  (needs a restart)" : ""}`);
+  }
+  return 0;
+};
+
+/** What this program wrote; `null`: what another version did, which compares with nothing. */
+function appliedIn(text: string): Applied | null {
+  try {
+    const value = JSON.parse(text) as Partial<Applied> | null;
+    return typeof value?.appliedMs === "number" && typeof value.facts === "object"
+      ? { appliedMs: value.appliedMs, facts: value.facts }
+      : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,110 @@
+import { afterAll, expect, test } from "bun:test";
+import { configFileOf } from "../support/config-file.ts";
+import { runCommand } from "../support/command.ts";
+import { setUp } from "../support/setup.ts";
+import { until } from "../support/poll.ts";
+
+const hidden = "s3cret-of-the-other-provider";
+const setup = await setUp({
+  config: "server: { idempotency: { maxKeys: 10 } }\nmodels: { fast: [mock/a], slow: [echo/echo] }",
+  providers: `  other: { use: openai-compatible, baseUrl: "http://127.0.0.1:1/v1", apiKey: "${hidden}" }`,
+});
+const { gateway } = setup;
+const file = configFileOf(gateway);
+afterAll(setup.stop);
+
+interface Plan {
+  readonly lines: readonly { readonly change: string; readonly path: string }[];
+}
+const api = () => gateway.admin<{ readonly data: Plan["lines"] }>("POST", "/api/config/plan");
+const changed = file.first
+  .replace(`apiKey: "${hidden}"`, `apiKey: "${hidden}-2"`)
+  .replace("maxKeys: 10", "maxKeys: 20")
+  .replace("[mock/a]", "[mock/b]")
+  .replace(", slow: [echo/echo]", ", new: [echo/echo]")
+  .replace("input: 1,", "input: 3,")
+  .concat("storage: { sqlite: { path: elsewhere.db } }\nlimits: [{ scope: { kind: global }, concurrency: 5 }]\n");
+
+const expected = [
+  {
+    change: "added",
+    path: "limits.global:global",
+    before: null,
+    after: "concurrency 5, enforce true",
+    needsRestart: false,
+  },
+  {
+    change: "changed",
+    path: "models.fast.targets",
+    before: '[{"target":"mock/a","weight":1}]',
+    after: '[{"target":"mock/b","weight":1}]',
+    needsRestart: false,
+  },
+  {
+    change: "added",
+    path: "models.new",
+    before: null,
+    after: '[{"target":"echo/echo","weight":1}]',
+    needsRestart: false,
+  },
+  {
+    change: "removed",
+    path: "models.slow",
+    before: '[{"target":"echo/echo","weight":1}]',
+    after: null,
+    needsRestart: false,
+  },
+  { change: "changed", path: "prices.mock/*.input", before: "1", after: "3", needsRestart: false },
+  { change: "changed", path: "provider.other.apiKey", before: "***", after: "***", needsRestart: false },
+  { change: "changed", path: "server.idempotency.maxKeys", before: "10", after: "20", needsRestart: false },
+  { change: "added", path: "storage.sqlite.path", needsRestart: true },
+];
+
+test("a plan tells what a reload would change, beside the process and through it, without secrets", async () => {
+  expect((await api()).data).toEqual([]);
+  expect((await runCommand(gateway, ["plan"])).stdout).toContain("Nothing changes");
+  file.write(changed);
+  const { data } = await api();
+  expect(data).toMatchObject(expected);
+  const json = await runCommand(gateway, ["plan", "--json"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, lines: expected });
+  const words = await runCommand(gateway, ["plan"]);
+  expect(words.stdout).toContain("~ server.idempotency.maxKeys: 10 → 20\n");
+  expect(words.stdout).toMatch(/\+ storage\.sqlite\.path: .* \(needs a restart\)/);
+  expect(words.stdout).toContain("- models.slow: ");
+  expect(`${JSON.stringify(data)}${json.stdout}${words.stdout}`).not.toContain(hidden);
+
+  const { needsRestart } = await file.reload();
+  expect(needsRestart).toEqual(["storage"]);
+  expect((await api()).data).toEqual([]);
+  file.write(`${changed}nonsense: {}\n`);
+  expect(await api().catch(String)).toContain("nonsense: unknown key");
+  expect((await runCommand(gateway, ["plan"])).code).toBe(1);
+  file.write(changed);
+});
+
+test("what was set by hand is listed beside the file, with what holds, and survives a reload", async () => {
+  await gateway.admin("POST", "/api/providers/other/credentials", { apiKey: "sk-by-hand-0123456789" });
+  await gateway.admin("POST", "/api/prices", { target: "mock/*", input: 7, output: 7 });
+  await gateway.admin("POST", "/api/limits", { scope: { kind: "global" }, concurrency: 50 });
+  await file.reload();
+  const { data } = await gateway.admin<{ data: unknown }>("GET", "/api/config/drift");
+  expect(data).toEqual([
+    { path: "provider.other.apiKey", set: "1 stored key", inFile: true, wins: "database" },
+    { path: "prices.mock/*", set: "a price by admin token", inFile: true, wins: "database" },
+    { path: "limits.global:global", set: "a limit", inFile: true, wins: "strictest" },
+  ]);
+});
+
+test("a change of the file is seen where the file asks for it, and a broken one is tried once", async () => {
+  await file.reloadWith(changed.replace("server: {", "server: { watchConfig: true,"));
+  const { generation } = await file.state();
+  file.write(changed.replace("server: {", "server: { watchConfig: true, maxBodyBytes: 5000,"));
+  await until("the change is in use", async () => (await file.state()).generation > generation);
+  expect((await file.state()).lastReload).toMatchObject({ ok: true, by: "a change of the file" });
+  file.write("nonsense: {}");
+  await until("it was tried", async () => (await file.state()).lastReload?.ok === false);
+  file.write(changed);
+  await until("it is well again", async () => (await file.state()).lastReload?.ok === true);
+  expect(gateway.log().match(/the config was not reloaded/g)).toHaveLength(1);
+});
