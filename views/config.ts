@@ -45,7 +45,7 @@ export const configPage = (model: ConfigModel): Html => html`<h1>Config</h1>
 
 const stateCard = ({ state: { file, loadedMs, generation, lastReload, callsBefore }, csrf }: ConfigModel): Html => {
   const running = callsBefore.reduce((sum, calls) => sum + calls, 0);
-  return html`<section class="panel card">
+  return html`<section class="panel">
   <p>In use since ${moment(loadedMs)}: ${file === null ? "the built-in default, without a file" : html`<bdi>${file}</bdi>`}, ${generation === 0 ? "as at the start" : `reload ${generation} since the start`}.</p>
   ${running > 0 && html`<p class="hint">${running} ${running === 1 ? "call that began before goes" : "calls that began before go"} on with the config of then.</p>`}
   ${lastReload !== null && lastLine(lastReload)}
@@ -78,8 +78,8 @@ const planPanel = (lines: readonly PlanLine[]): Html =>
     ({ change, path, before, after, needsRestart }) => html`<tr>
   <td>${name(path, 120)}</td>
   <td data-label="Change"><span>${chip(tones[change], change)} ${needsRestart && chip("warn", "needs a restart")}</span></td>
-  <td data-label="In use">${name(before, 80)}</td>
-  <td data-label="In the file">${name(after, 80)}</td>
+  <td data-label="In use" class="prose"><bdi>${cut(before ?? "–", 200)}</bdi></td>
+  <td data-label="In the file" class="prose"><bdi>${cut(after ?? "–", 200)}</bdi></td>
 </tr>`,
   )}</tbody></table></div></section>`;
 

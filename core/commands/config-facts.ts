@@ -33,10 +33,18 @@ export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): Co
     const plain = typeof value === "string" ? value : text;
     return plain.length <= longest ? { text: plain } : { text: `${plain.slice(0, longest)}…`, digest: digest(text) };
   }
-  function* leaves(path: string, value: unknown, schema: TSchema | null, isSecret = false): Generator<[string, Fact]> {
+  function* leaves(
+    path: string,
+    value: unknown,
+    schema: TSchema | null,
+    isSecret = false,
+  ): Generator<[string, Fact], void> {
     if (value === undefined) return;
     const below = isMap(value) ? Object.entries(value) : [];
-    if (below.length === 0) return yield [path, factOf(value, isSecret)];
+    if (below.length === 0) {
+      yield [path, factOf(value, isSecret)];
+      return;
+    }
     const schemas: Readonly<Record<string, TSchema>> = schema?.properties ?? {};
     for (const [name, one] of below) {
       const own = schemas[name] ?? null;
@@ -49,7 +57,7 @@ export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): Co
     Object.fromEntries(leaves("", value, schema)),
   ];
 
-  const { dataDir: _, ...server } = settings;
+  const { dataDir: _folder, ...server } = settings;
   return Object.fromEntries([
     unit("server", server, anything),
     ...resolved.map(({ kind, name, plugin, options }) =>
