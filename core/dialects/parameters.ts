@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 import { leftOut, type ParameterName, type Parameters, withParameters } from "../chat/parameters.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { Dialect } from "./dialect.ts";
@@ -7,6 +7,11 @@ import { type Edit, type Member, objectMembers, splice } from "./json-text.ts";
 /** Where a protocol's requests say each setting: a field, or a field of an object. A setting without a place is not sayable. */
 export interface ParameterPlaces {
   readonly paths: Readonly<Partial<Record<ParameterName, readonly ParameterPath[]>>>;
+  /** A list of names, and those that ask for more of a setting: they go with it. */
+  readonly listed?: {
+    readonly field: string;
+    readonly names: Readonly<Partial<Record<ParameterName, string>>>;
+  };
   /** `topP` and `top_p` are one name (protocol buffers). */
   readonly eitherCase?: true;
 }
@@ -23,20 +28,18 @@ export function editParameters(
 ): { readonly text: string; readonly warnings: readonly string[] } {
   const { paths } = dialect.parameters;
   const { maxOutputTokens: _, ...settings } = defaults;
-  const dropped = drop.filter((name) => isGiven(source, name));
-  const kept = removed(
-    source,
-    dropped.flatMap((name) => paths[name] ?? []),
-    dialect,
-  );
+  const { listed } = dialect.parameters;
+  const dropped = drop.filter((name) => isGiven(source, name) || isListed(source, name, listed));
+  const places = dropped.flatMap((name) => paths[name] ?? []);
+  const kept = removed(listed ? unlisted(source, dropped, listed) : source, places, dialect);
   const warnings = dropped.map(leftOut);
   // Their names are those of settings.
   const missing = (Object.keys(settings) as (keyof typeof settings)[]).filter((name) => !isGiven(kept, name));
   if (missing.length === 0) return { text: kept, warnings };
   const wanted = Object.fromEntries(missing.map((name) => [name, settings[name]]));
-  const places = missing.flatMap((name) => paths[name] ?? []);
+  const wantedAt = missing.flatMap((name) => paths[name] ?? []);
   const said = wordsFor({ drop: [], defaults: wanted }, dialect, model, cap);
-  const text = joined(removed(kept, places, dialect), onlyAt(places, said.fields), dialect);
+  const text = joined(removed(kept, wantedAt, dialect), onlyAt(wantedAt, said.fields), dialect);
   return { text, warnings: [...warnings, ...said.warnings] };
 
   /** A `null` says nothing. */
@@ -147,6 +150,27 @@ function removals(all: readonly Member[], gone: ReadonlySet<Member>): readonly E
     if (at < lastKept && next) return [{ start: member.keyStart, end: next.keyStart, text: "" }];
     return before ? [{ start: before.valueEnd, end: member.valueEnd, text: "" }] : [];
   });
+}
+
+type Listed = NonNullable<ParameterPlaces["listed"]>;
+
+const listIn = (source: string, { field }: Listed) => {
+  const member = objectMembers(source).find(({ key }) => key === field);
+  const list: Json = member ? JSON.parse(source.slice(member.valueStart, member.valueEnd)) : null;
+  return member && isJsonArray(list) ? { member, list } : null;
+};
+
+function isListed(source: string, name: ParameterName, listed: Listed | undefined): boolean {
+  const word = listed?.names[name];
+  return listed !== undefined && word !== undefined && listIn(source, listed)?.list.includes(word) === true;
+}
+
+function unlisted(source: string, dropped: readonly ParameterName[], listed: Listed): string {
+  const words = new Set<Json>(dropped.flatMap((name) => listed.names[name] ?? []));
+  const found = words.size > 0 ? listIn(source, listed) : null;
+  if (!found || !found.list.some((one) => words.has(one))) return source;
+  const text = JSON.stringify(found.list.filter((one) => !words.has(one)));
+  return splice(source, [{ start: found.member.valueStart, end: found.member.valueEnd, text }]);
 }
 
 /** With `fields` in front, those of objects that are there already inside them. What is there stays. */

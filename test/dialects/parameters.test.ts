@@ -38,6 +38,14 @@ describe("what is dropped goes with its comma, and every other byte stays", () =
     ],
     ["openai-responses", ["verbosity"], '{"text":{"verbosity":"low"}}', '{"text":{}}'],
     [
+      "openai-responses",
+      ["reasoning"],
+      '{"reasoning":{"effort":"low"},"include": ["a", "reasoning.encrypted_content"],"n":1}',
+      '{"include": ["a"],"n":1}',
+    ],
+    ["openai-responses", ["logprobs"], '{"include":["message.output_text.logprobs"]}', '{"include":[]}'],
+    ["openai-responses", ["logprobs"], '{"include": ["a" ],"n":1}', '{"include": ["a" ],"n":1}'],
+    [
       "anthropic-messages",
       ["reasoning"],
       '{"thinking":{"type":"adaptive"},"output_config":{"effort":"low","format":{}}}',

@@ -1,6 +1,11 @@
+import { encryptedName, logprobsName } from "./spelling.ts";
 import type { ParameterPlaces } from "../parameters.ts";
 
 export const parameters: ParameterPlaces = {
+  listed: {
+    field: "include",
+    names: { reasoning: encryptedName, logprobs: logprobsName },
+  },
   paths: {
     temperature: [["temperature"]],
     topP: [["top_p"]],

@@ -2,7 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import { effortOf } from "../../chat/reasoning.ts";
 import type { ChatRequest, OutputFormat, Reasoning } from "../../chat/request.ts";
 import { isEmpty, without } from "../extensions.ts";
-import { encryptedName } from "./spelling.ts";
+import { encryptedName, logprobsName } from "./spelling.ts";
 import { readBoolean, readNumber, readObject, readString } from "../fields.ts";
 
 /*
@@ -100,7 +100,6 @@ export const toldSettings = ({ format, reasoning, verbosity }: ChatRequest): Jso
   reasoning: { effort: reasoning?.effort ?? null, summary: reasoning?.show === true ? "auto" : null },
 });
 
-const logprobsName = "message.output_text.logprobs";
 const textKeys = new Set(["format", "verbosity"]);
 const verbosityKey = new Set(["verbosity"]);
 const effortKey = new Set(["effort"]);

@@ -38,6 +38,7 @@ export function ownFields(request: ChatRequest): JsonObject {
 const isPair = (value: Json): value is readonly [string, Json] => isJsonArray(value) && typeof value[0] === "string";
 
 export const encryptedName = "reasoning.encrypted_content";
+export const logprobsName = "message.output_text.logprobs";
 
 function isImplied(key: string, value: Json): boolean {
   switch (key) {
