@@ -115,8 +115,19 @@ async function take(
   grant: () => Awaitable<Hold>,
   services: Services,
 ): Promise<Taken> {
-  const release = (late: Hold) => void Promise.resolve(late.release()).catch(() => {});
-  return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, grant, release) };
+  const release = (late: Hold) => void Promise.try(() => late.release()).catch(() => {});
+  const checkedGrant = () => {
+    const hold = grant();
+    return hold instanceof Promise ? hold.then(checkedHold) : checkedHold(hold);
+  };
+  return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, checkedGrant, release) };
+}
+
+/** A plugin in plain JavaScript may return anything; what cannot be ended was not granted. */
+function checkedHold(hold: Hold): Hold {
+  const found: Partial<Hold> | null | undefined = hold;
+  if (typeof found?.settle === "function" && typeof found.release === "function") return hold;
+  throw new TypeError("returned no hold: it needs settle() and release()");
 }
 
 function billFor(

@@ -1,5 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
-import type { UpstreamProvider } from "../plugin/plugin.ts";
+import type { Awaitable, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
 import { EgressError } from "../runtime/egress.ts";
 import type { Answer } from "./answer.ts";
@@ -29,16 +29,18 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   progress.warn(message.warnings);
   const context = { logger: services.logger, timings: call.timings };
   const request = await closedHook(context, "provider", target.provider, () =>
-    slot.request({
-      callId: call.id,
-      operation: call.endpoint.operation,
-      dialect: message.dialect.name,
-      model: target.model,
-      body: message.body,
-      stream: asked.envelope.stream,
-      framing: message.framing,
-      clientHeaders: message.clientHeaders,
-    }),
+    checkedRequest(
+      slot.request({
+        callId: call.id,
+        operation: call.endpoint.operation,
+        dialect: message.dialect.name,
+        model: target.model,
+        body: message.body,
+        stream: asked.envelope.stream,
+        framing: message.framing,
+        clientHeaders: message.clientHeaders,
+      }),
+    ),
   );
   const keyed = request instanceof KeyedRequest ? request : null;
   progress.sent(keyed);
@@ -67,6 +69,15 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
           cause: error,
         });
   }
+}
+
+/** A plugin in plain JavaScript may return anything; what cannot be sent is no attempt. */
+function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamRequest> {
+  if (made instanceof Promise) return made.then(checkedRequest);
+  const found: Partial<UpstreamRequest> | null | undefined = made;
+  if (typeof found?.url === "string" && typeof found.body === "string" && typeof found.headers === "object")
+    return made;
+  throw new TypeError("request() returned no request: it needs url, headers and body");
 }
 
 /** What a stored key was refused for may be done at once with another one. */

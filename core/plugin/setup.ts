@@ -3,13 +3,14 @@ import type { TSchema } from "@sinclair/typebox";
 import type { LoadedConfig } from "../config/config.ts";
 import { reasonOf } from "../config/problem.ts";
 import type { Database } from "../storage/database.ts";
+import { checkedBiller } from "./checked-biller.ts";
 import { type Cleanups, createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
 import { describeInstance, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
-import { canProbe, isProvider, isStorage, needs } from "./shape.ts";
+import { canProbe, isBiller, isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
 
 /** Everything the config named, set up. */
@@ -136,7 +137,8 @@ export async function setupPlugins(
     const slot = await setUp(plugin, context);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
-    const one = { ...failing, slot, upstream };
+    const isPriced = plugin.kind === "billing" && isBiller(slot);
+    const one = { ...failing, slot: isPriced ? checkedBiller(slot, parts.host.logger(plugin)) : slot, upstream };
     held[held.length - 1] = one;
     return one;
   }

@@ -1,0 +1,38 @@
+import { GatewayError } from "../chat/error.ts";
+import type { Biller, Logger, Rating } from "./plugin.ts";
+
+/**
+ * A biller of which core can believe every rating: what is none would pass through budgets, because no comparison with
+ * it holds. What it throws, other than a GatewayError, or returns amiss refuses the call; the log says why.
+ */
+export function checkedBiller(slot: Biller, logger: Logger): Biller {
+  const { models, facts, adopt, prices, authorize } = slot;
+  return {
+    policy: slot.policy,
+    rate(usage, target, atMs, options) {
+      try {
+        const rating = slot.rate(usage, target, atMs, options);
+        if (isRating(rating)) return rating;
+        throw new TypeError("rate() returned no rating: costNano and chargeNano must be whole numbers from 0");
+      } catch (error) {
+        if (error instanceof GatewayError) throw error;
+        logger.error({ error }, "a plugin failed; the call is refused");
+        throw new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
+      }
+    },
+    ...(models && { models: models.bind(slot) }),
+    ...(facts && { facts: facts.bind(slot) }),
+    ...(adopt && { adopt: adopt.bind(slot) }),
+    ...(prices && { prices: prices.bind(slot) }),
+    ...(authorize && { authorize: authorize.bind(slot) }),
+  };
+}
+
+/** A plugin in plain JavaScript may return anything. */
+function isRating(rating: Partial<Rating> | null | undefined): rating is Rating {
+  if (rating === null || rating === undefined) return false;
+  const { costNano, chargeNano, priceVersion, lines } = rating;
+  return isNano(costNano) && isNano(chargeNano) && typeof priceVersion === "string" && Array.isArray(lines);
+}
+
+const isNano = (nano: number | undefined): boolean => Number.isSafeInteger(nano) && (nano ?? -1) >= 0;

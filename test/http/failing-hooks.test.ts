@@ -1,0 +1,100 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { writeFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { call, chat, errorOf } from "../support/clients.ts";
+import { invariants } from "../support/invariants.ts";
+import { answers } from "../support/openai-answers.ts";
+import { allUsage } from "../support/rows.ts";
+import { setUp } from "../support/setup.ts";
+
+/** Hooks that throw, reject, hang or return nonsense: what must be checked is refused, what was taken is given back. */
+
+const places = 4;
+const file = join(import.meta.dir, "..", "fixtures", "plugins", "failing.ts");
+const setup = await setUp({
+  config: [
+    `auth: { failing: { use: "${file}" }, api-key: {} }`,
+    `rate-limit: { token-bucket: {}, failing: { use: "${file}" } }`,
+    `billing: { failing: { use: "${file}" } }`,
+  ].join("\n"),
+  key: { name: "few", limits: { concurrency: places } },
+});
+const { gateway, upstream, key } = setup;
+const { pid } = gateway;
+// The address of the upstream is known once it listens; the file is read again with it.
+const config = join(gateway.directory, "llm-proxy.yaml");
+writeFileSync(
+  config,
+  readFileSync(config, "utf8").replace(
+    "provider:\n",
+    `provider:\n  mock-failing: { use: "${file}", baseUrl: "${upstream.baseUrl}" }\n`,
+  ),
+);
+await gateway.restart();
+afterEach(async () => {
+  expect(gateway.running).toBe(true);
+  await invariants(setup);
+});
+afterAll(setup.stop);
+
+async function ask(name: string, headers: Readonly<Record<string, string>> = {}) {
+  upstream.on(name, answers());
+  return call(gateway, key.key, chat(`mock-failing/${name}`), { headers });
+}
+/** All places of the key are free: none was kept by a call that failed. */
+async function allFree(): Promise<void> {
+  const replies = await Promise.all(Array.from({ length: places }, () => ask("well")));
+  expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
+}
+
+describe("closed", () => {
+  const hooks = ["acquire", "authorize", "request"].flatMap((hook) =>
+    ["throws", "rejects", "nothing", "null", "text", "number"].map((how) => `${hook}-${how}`),
+  );
+  test("a limit, a credit or a provider that fails refuses the call, and gives back what was taken", async () => {
+    for (const name of [...hooks, "rate-throws", "rate-nothing", "rate-nan"]) {
+      const before = upstream.log.length;
+      const reply = await ask(name);
+      expect([name, reply.status]).toEqual([name, 503]);
+      expect(errorOf(reply.text).message).not.toMatch(/inside|failing|undefined|null/);
+      expect(upstream.log.length).toBe(before);
+    }
+    for (const how of ["throws", "rejects"])
+      expect(gateway.log()).toContain(`inside ${how === "throws" ? "acquire" : "authorize"}`);
+    expect(gateway.log()).toContain('"plugin":"rate-limit/failing"');
+    await allFree();
+  });
+
+  test("what asks who calls lets nobody in when it fails", async () => {
+    const before = allUsage(gateway).length;
+    for (const how of ["throws", "rejects", "text", "number", "list", "object"]) {
+      const { status } = await ask("well", { "x-fail": `auth-${how}` });
+      expect([how, [401, 503].includes(status)]).toEqual([how, true]);
+    }
+    expect(allUsage(gateway).length).toBe(before);
+  });
+
+  test("one that hangs is let go after 5 s, in each hook", async () => {
+    const startMs = performance.now();
+    const hanging = ["acquire-hangs", "authorize-hangs", "request-hangs"].map((name) => ask(name));
+    const replies = await Promise.all([...hanging, ask("well", { "x-fail": "auth-hangs" })]);
+    expect(replies.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+    expect(performance.now() - startMs).toBeLessThan(9_000);
+    await allFree();
+  }, 20_000);
+});
+
+test("what fails after the answer changes nothing of it, and what fails while it gives back keeps nothing", async () => {
+  for (const name of [
+    "settle-throws",
+    "settle-rejects",
+    "acquire-nothing+release-throws",
+    "authorize-throws+release-rejects",
+  ]) {
+    const { status } = await ask(name);
+    expect([name, status]).toEqual([name, name.startsWith("settle") ? 200 : 503]);
+  }
+  await allFree();
+  expect(gateway.pid).not.toBe(0);
+  expect(pid).not.toBe(gateway.pid);
+});
