@@ -64,24 +64,38 @@ function relaySource(
     metered: () => meter.result(),
     async next() {
       if (ended) return null;
-      const value = await readOrCut(read, meter);
-      if (value === null || value === undefined) {
-        ended = true;
-        const rest = splitter.rest();
-        const last = lastFrame(rest, splitter, meter);
-        const isCut = value === null || (rest !== null && last.byteLength === 0);
-        const end = meter.result().complete ? (meter.missingEnd?.(isCut) ?? "") : "";
-        return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), secrets) : null;
+      let rest: SseFrame | null = null;
+      let isCut = false;
+      try {
+        const { value } = await read();
+        if (value !== undefined) return passed(value);
+        rest = splitter.rest();
+      } catch (error) {
+        // It broke when all of the answer was there: only its formal end is missing.
+        const { complete, usage, fault } = meter.result();
+        if (!complete || usage === null || fault !== null) throw error;
+        isCut = true;
       }
-      // Whole frames only: a comment or an error of ours always finds a place between two events, and a secret, which
-      // has no line end, is never cut in two.
-      const carried = !splitter.atBoundary;
-      const frames = splitter.push(value);
-      const shown = frames.filter((frame) => meter.frame(frame));
-      const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
-      return redacted(asReceived ? value : joined(piecesOf(shown)), secrets);
+      ended = true;
+      const last = lastFrame(rest, splitter, meter);
+      isCut ||= rest !== null && last.byteLength === 0;
+      const end = meter.result().complete ? (meter.missingEnd?.(isCut) ?? "") : "";
+      return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), secrets) : null;
     },
   };
+
+  /**
+   * Whole frames only: a comment or an error of ours always finds a place between two events, and a secret, which has no
+   * line end, is never cut in two.
+   */
+  function passed(value: Uint8Array): Uint8Array {
+    const carried = !splitter.atBoundary;
+    const frames = splitter.push(value);
+    const shown = frames.filter((frame) => meter.frame(frame));
+    const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
+    return redacted(asReceived ? value : joined(piecesOf(shown)), secrets);
+  }
+
   if (!(splitter instanceof JsonArraySplitter)) return source;
   return {
     ...source,
@@ -93,17 +107,6 @@ function relaySource(
 function arrayEnd({ stage }: JsonArraySplitter, error: string): string {
   const writer = new JsonArrayWriter(stage);
   return writer.write(error) + writer.end();
-}
-
-/** `undefined`: the end. `null`: the connection broke when all of the answer was there, with its usage. */
-async function readOrCut(read: UpstreamEvents["read"], meter: StreamMeter): Promise<Uint8Array | null | undefined> {
-  try {
-    return (await read()).value;
-  } catch (error) {
-    const { complete, usage, fault } = meter.result();
-    if (complete && usage && fault === null) return null;
-    throw error;
-  }
 }
 
 /** A last frame without its blank line: SDKs read it, so it counts, unless it was cut off in the middle. */

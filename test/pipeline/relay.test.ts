@@ -10,11 +10,11 @@ import { spokenStream } from "../support/spoken.ts";
 const turn = { text: "all of it", usage: { input: 10, output: 3 } };
 
 /** What the client gets of `text`, and then the end, or a reset. */
-async function relayed(name: DialectName, text: string, resets: boolean): Promise<string> {
+async function relayed(name: DialectName, text: string | readonly string[], resets: boolean): Promise<string> {
   const dialect = dialects.get(name);
   const codec = dialect && codecOf(dialect, "chat");
   if (!dialect || !codec) throw new Error(`no ${name}`);
-  const pieces = [new TextEncoder().encode(text)];
+  const pieces = [text].flat().map((piece) => new TextEncoder().encode(piece));
   const read = async () => {
     const value = pieces.shift();
     if (value === undefined && resets) throw new Error("reset");
@@ -40,6 +40,7 @@ describe("the last event of a protocol", () => {
       expect(whole).toBe(withoutLast + last);
       expect(await relayed(name, withoutLast, true)).toBe(whole);
       expect(await relayed(name, `${withoutLast}${last.slice(0, -4)}`, true)).toBe(whole);
+      expect(await relayed(name, [withoutLast, `data: ${"x".repeat(6_000_000)}`], false)).toBe(whole);
     });
 
     test(`${name}: is not sent twice`, async () => {

@@ -234,12 +234,14 @@ async function drip(exchange: Exchange, text: string, stream: boolean, ms: numbe
   const open = stream ? await openStream(exchange) : null;
   if (!open)
     await exchange.write(head(200, { "content-type": typeOf(stream), "content-length": String(bytes.length) }));
-  for (let at = 0; at < bytes.length && !exchange.abandoned; at += step) {
+  let at = 0;
+  for (; at < bytes.length && !exchange.abandoned; at += step) {
     const piece = bytes.subarray(at, at + step);
     await (open ? open.send(piece) : exchange.write(piece));
     await Promise.race([pause(2), exchange.over]);
   }
-  if (exchange.abandoned) return false;
+  // Whoever has the last event does not wait for the last chunk.
+  if (exchange.abandoned) return at >= bytes.length;
   if (open) await open.end();
   else exchange.finish();
   return true;
