@@ -41,7 +41,7 @@ const path = "/dashboard/audit";
 
 export const auditPage = (model: AuditModel): Html => html`<h1>Audit</h1>
   ${filterForm(model.filter)}
-  ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.first ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
+  ${model.entries.length === 0 ? html`<p class="panel empty">${model.next === null ? html`No entries${model.first ? "" : " before these"}.` : "None among the entries that were looked through. There are older ones."}</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
   <nav class="pager" aria-label="Paging">${model.first ? html`<span class="hint">Newest first</span>` : html`<a href="${url(path, { ...model.filter })}">← Newest</a>`}
     ${exportLinks("audit", "Export all")}
     ${model.next !== null && html`<a rel="next" href="${url(path, { ...model.filter, after: model.next })}">Older →</a>`}</nav>`;

@@ -11,7 +11,8 @@ export const auditRoutes = ({ audit }: Pick<TenantDatabase, "audit">, now: () =>
     method: "GET",
     path: "/api/audit",
     permission: "audit.read",
-    summary: "List what was changed, by whom, newest first; those of an account see what was done to its objects.",
+    summary:
+      "List what was changed, by whom, newest first; those of an account see what was done to its objects. In a long log a page may be short or empty: go on with `next`.",
     query: AuditQuerySchema,
     body: null,
     status: 200,

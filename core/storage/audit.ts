@@ -90,6 +90,7 @@ export interface ChainPart {
  * one.
  */
 export interface AuditRepository {
+  /** A page ends after a bounded look: it may be short, or empty, and have a next one. */
   list(filter: AuditFilter, query: PageQuery): Awaitable<Page<AuditRow>>;
   get(seq: number, query?: Under): Awaitable<AuditRow | null>;
   head(): Awaitable<AuditHead>;

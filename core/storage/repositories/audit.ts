@@ -1,24 +1,18 @@
-import { and, asc, desc, eq, getTableColumns, gte, inArray, lt, type SQL, sql } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gte, inArray, lt, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { AuditFilter, AuditRepository, AuditRow } from "../audit.ts";
 import { headOf, verifyPart } from "../audit-chain.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import { auditEntries } from "../schema/sqlite-audit.ts";
 import { accounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { cursorOf, pageOf, pageSize } from "./page.ts";
+import { cursorOf, pageSize } from "./page.ts";
 import { fewAccounts, idsUnder, refsUnder } from "./under.ts";
 
 export function auditReads(database: SqliteDatabase): Omit<AuditRepository, "add"> {
   return {
     list(filter, query) {
-      const limit = pageSize(query);
-      const rows = auditRows(database, filter, cursorOf(query), limit + 1);
-      return pageOf(
-        rows,
-        limit,
-        ({ seq }) => seq,
-        (row) => row,
-      );
+      const { rows, next } = auditPage(database, filter, cursorOf(query), pageSize(query));
+      return { data: rows, next: next === null ? null : String(next) };
     },
     get(seq, { under } = {}) {
       const within = under === undefined ? undefined : inArray(auditEntries.accountId, accountsUnder(database, under));
@@ -34,40 +28,90 @@ export const auditRepository = (database: SqliteDatabase, writer: AuditedWriter)
   add: (change) => writer.run((tell) => tell(change)),
 });
 
-/** Newest first. Of few accounts, each one's own are found by its index. */
-export function auditRows(database: SqliteDatabase, filter: AuditFilter, before: number, limit: number): AuditRow[] {
-  const { under } = filter;
-  const where = conditions(database, filter, before);
-  if (under === undefined) return selected(database, where, limit);
-  const few = idsUnder(database, under, fewAccounts);
-  if (few === null)
-    return selected(
-      database,
-      and(where, inArray(sql`+${auditEntries.accountId}`, accountsUnder(database, under))),
-      limit,
-      under,
-    );
-  return few
-    .flatMap((id) => selected(database, and(where, eq(auditEntries.accountId, id)), limit, under))
-    .toSorted((left, right) => right.seq - left.seq)
-    .slice(0, limit);
+export interface AuditPage {
+  readonly rows: readonly AuditRow[];
+  /** The entries before this one come next; `null`: there are none. */
+  readonly next: number | null;
 }
 
-function conditions(
+/** Of a condition that fits no more entries than this, all are fetched by its index. */
+const few = 2_000;
+/** Otherwise so many entries are looked through at once: where hardly any fits, a page may be short, or empty. */
+const walked = 20_000;
+
+/** Newest first, in bounded time however long the log is. */
+export function auditPage(
   database: SqliteDatabase,
-  { actor, action, objectKind, objectId, from, to }: AuditFilter,
+  filter: AuditFilter,
   before: number,
-): SQL | undefined {
-  const start = from === undefined ? null : firstFrom(database, from);
-  const end = to === undefined ? null : firstFrom(database, to);
-  return and(
-    lt(auditEntries.seq, Math.min(before, end ?? before)),
-    start === null ? undefined : gte(auditEntries.seq, start),
-    actor === undefined ? undefined : byActor(actor),
-    action === undefined ? undefined : eq(auditEntries.action, action),
-    objectKind === undefined ? undefined : eq(auditEntries.objectKind, objectKind),
-    objectId === undefined ? undefined : eq(auditEntries.objectId, objectId),
-  );
+  limit: number,
+  mostWalked = walked,
+): AuditPage {
+  const { from, to, under } = filter;
+  const above = Math.min(before, headOf(database).seq + 1, to === undefined ? before : firstFrom(database, to));
+  const bottom = from === undefined ? 1 : firstFrom(database, from);
+  const conditions = conditionsOf(database, filter);
+  const rare = conditions.find(({ indexed }) => indexed !== null && fitsFew(database, indexed));
+  const rest = conditions.filter((one) => one !== rare).map(({ plain }) => plain);
+  const { seq } = auditEntries;
+  const floor = rare || rest.length === 0 ? bottom : Math.max(bottom, above - mostWalked);
+  const place = rare?.indexed ? sql`+${seq} >= ${floor} and +${seq} < ${above}` : and(gte(seq, floor), lt(seq, above));
+  const rows = selected(database, and(rare?.indexed ?? undefined, place, ...rest), limit + 1, under);
+  const shown = rows.slice(0, limit);
+  if (rows.length > limit) return { rows: shown, next: shown.at(-1)?.seq ?? null };
+  return { rows, next: floor > bottom ? floor : null };
+}
+
+/** `indexed`: as an index answers it; `null`: none does. `plain`: so that none is used, for entries that are at hand. */
+interface Condition {
+  readonly indexed: SQL | null;
+  readonly plain: SQL;
+}
+
+function conditionsOf(
+  database: SqliteDatabase,
+  { actor, action, objectKind, objectId, under }: AuditFilter,
+): readonly Condition[] {
+  const entry = auditEntries;
+  const equal = (column: SQLWrapper, value: string): SQL => sql`${column} = ${value}`;
+  const plainly = (column: SQLWrapper, value: string): SQL => sql`+${column} = ${value}`;
+  const found: Condition[] = [];
+  // Whoever has no id is called by their kind.
+  if (actor !== undefined && /^[a-z]+(?:-[a-z]+)*$/.test(actor))
+    found.push({ indexed: null, plain: plainly(entry.actorKind, actor) });
+  else if (actor !== undefined)
+    found.push({ indexed: equal(entry.actorId, actor), plain: plainly(entry.actorId, actor) });
+  if (action !== undefined) found.push({ indexed: equal(entry.action, action), plain: plainly(entry.action, action) });
+  if (objectKind !== undefined) {
+    const [kind, plain] = [equal(entry.objectKind, objectKind), plainly(entry.objectKind, objectKind)];
+    if (objectId === undefined) found.push({ indexed: kind, plain });
+    else {
+      const id = sql`${kind} and ${equal(entry.objectId, objectId)}`;
+      found.push({ indexed: id, plain: sql`${plain} and ${plainly(entry.objectId, objectId)}` });
+    }
+  } else if (objectId !== undefined) found.push({ indexed: null, plain: plainly(entry.objectId, objectId) });
+  if (under !== undefined) {
+    const ids = idsUnder(database, under, fewAccounts);
+    found.push({
+      indexed: ids && inArray(entry.accountId, [...ids]),
+      plain: inArray(sql`+${entry.accountId}`, accountsUnder(database, under)),
+    });
+  }
+  return found;
+}
+
+function fitsFew(database: SqliteDatabase, condition: SQL): boolean {
+  const some = database
+    .select({ one: sql`1`.as("one") })
+    .from(auditEntries)
+    .where(condition)
+    .limit(few + 1)
+    .as("some");
+  const [row] = database
+    .select({ count: sql<number>`count(*)` })
+    .from(some)
+    .all();
+  return (row?.count ?? 0) <= few;
 }
 
 /** Times only rise along the log, so a range of time is a range of it. */
@@ -82,10 +126,6 @@ function firstFrom(database: SqliteDatabase, ms: number): number {
     .all()[0];
   return found?.seq ?? Number.MAX_SAFE_INTEGER;
 }
-
-/** Whoever has no id is called by their kind. */
-const byActor = (actor: string): SQL | undefined =>
-  /^[a-z]+(?:-[a-z]+)*$/.test(actor) ? eq(auditEntries.actorKind, actor) : eq(auditEntries.actorId, actor);
 
 const accountsUnder = (database: SqliteDatabase, under: string) =>
   database

@@ -9,7 +9,7 @@ import { dayMs } from "../range-parts.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, totalsHourly } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { auditRows } from "./audit.ts";
+import { auditPage } from "./audit.ts";
 import { entryRows } from "./credits.ts";
 import { walkedRows } from "./ended-calls.ts";
 import { type OwnerSpan, usageReports } from "./usage-report.ts";
@@ -41,9 +41,8 @@ export function exportRepository(database: SqliteDatabase, size: PartSize = part
     },
     audit(filter, { format, after }) {
       const [before] = cursorIn(after) ?? [Number.MAX_SAFE_INTEGER];
-      const rows = auditRows(database, filter, before, size.rows);
-      const last = rows.length === size.rows ? rows.at(-1) : undefined;
-      return { bytes: encodedRows(format, auditColumns, rows, !after), next: last ? `${last.seq}-0` : null };
+      const { rows, next } = auditPage(database, filter, before, size.rows);
+      return { bytes: encodedRows(format, auditColumns, rows, !after), next: next === null ? null : `${next}-0` };
     },
     usage(range, { format, after, withoutCost }) {
       const columns = told(usageColumns(range.groupBy), withoutCost);
