@@ -37,6 +37,7 @@ export const serve: Command = async (input) => {
     const lasting = await lastingParts(parts, plugins, wanted);
     const { services, outbox, requestAudit } = lasting;
     let ready = false;
+    const leaving = { value: false };
     const config: ConfigService = {
       state: () => stateOf(started()),
       reload: (by) => started().reload(by),
@@ -51,7 +52,7 @@ export const serve: Command = async (input) => {
         const trouble = database.trouble();
         return [
           ...(ready ? [] : ["starting"]),
-          ...(services.draining.value ? ["shutting down"] : []),
+          ...(leaving.value ? ["shutting down"] : []),
           ...(trouble === null ? [] : [trouble]),
           ...(services.overload.calls === null ? [] : [services.overload.calls]),
         ];
@@ -102,10 +103,10 @@ export const serve: Command = async (input) => {
       "ready",
     );
 
-    reloadOnSignal(current, services.draining);
+    reloadOnSignal(current, leaving);
     const stopWatching = reloadOnChange(current);
     const stop = startBackground(() => current.current.services, outbox);
-    const served = untilSignal({ services, listening, drainMs: () => parts.live.timeouts.drainMs });
+    const served = untilSignal({ services, listening, leaving, timeouts: parts.live.timeouts });
     try {
       // The first call need not wait for it; but a process that cannot load it must not go on.
       await Promise.all([served, first.complete()]);
@@ -137,9 +138,9 @@ const stateOf = ({ current, loadedMs, generation, last, left }: Reloader) => ({
 });
 
 /** SIGHUP, as of other daemons. While the process drains it does nothing, and does not end it either. */
-function reloadOnSignal(reloader: Reloader, draining: { readonly value: boolean }): void {
+function reloadOnSignal(reloader: Reloader, leaving: { readonly value: boolean }): void {
   process.on("SIGHUP", () => {
-    if (!draining.value) void reloader.reload("SIGHUP");
+    if (!leaving.value) void reloader.reload("SIGHUP");
   });
 }
 

@@ -10,17 +10,21 @@ const cutMs = 2_000;
 const pollMs = 20;
 
 /**
- * Serves until SIGTERM or Ctrl-C, then: `/readyz` says 503, nothing new is accepted, open calls may end for `drainMs`,
- * and what is left is cut with an error event and its record. A second signal cuts at once.
+ * Serves until SIGTERM or Ctrl-C, then: `/readyz` says 503, after `unreadyMs` nothing new is accepted, open calls may end for
+ * `drainMs`, and what is left is cut with an error event and its record. A second signal cuts at once.
  */
 export async function untilSignal({
   services,
   listening,
-  drainMs,
+  leaving,
+  timeouts,
 }: {
   readonly services: Pick<Services, "open" | "draining" | "watch" | "logger">;
   readonly listening: Listening;
-  readonly drainMs: () => number;
+  /** Set at the signal: `/readyz` goes by it. */
+  readonly leaving: { value: boolean };
+  /** Read when they are needed, because a reload changes them in place. */
+  readonly timeouts: { readonly unreadyMs: number; readonly drainMs: number };
 }): Promise<void> {
   let cut = false;
   await new Promise<void>((resolve) => {
@@ -35,13 +39,15 @@ export async function untilSignal({
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
   });
+  leaving.value = true;
+  await until(() => cut, timeouts.unreadyMs);
   services.draining.value = true;
   services.logger.info({ open: services.open.size }, "shutting down");
   const stopped = listening.stop();
   // Nobody waits for them.
   for (const call of services.open) if (call.shadow) cutCall(call);
   const drained = () => services.open.size === 0;
-  await until(() => drained() || cut, drainMs());
+  await until(() => drained() || cut, timeouts.drainMs);
   for (const call of services.open) cutCall(call);
   await until(drained, cutMs);
   // The last bytes of answers that have just ended are still on their way out.

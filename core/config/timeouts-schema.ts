@@ -39,6 +39,13 @@ export const TimeoutsSchema = closed(
         "Silence allowed to a client with a body on its way, or between two requests on its connection; longer than a balancer keeps one idle.",
     }),
     stallMs: milliseconds(60_000, "A client that takes nothing of a stream for this long has left."),
+    unreadyMs: t.Integer({
+      minimum: 0,
+      maximum: 600_000,
+      default: 0,
+      description:
+        "After SIGTERM `/readyz` says 503 for so long before new connections and calls are refused, so that a balancer can look elsewhere.",
+    }),
     drainMs: milliseconds(30_000, "Time that open calls have to end after SIGTERM."),
   },
   "Limits on waiting, in milliseconds.",

@@ -43,6 +43,7 @@ describe("defaults", () => {
           models: {},
           clientMs: 75_000,
           stallMs: 60_000,
+          unreadyMs: 0,
           drainMs: 30_000,
         },
         attempts: {

@@ -36,11 +36,13 @@ async function openStreams(config: string, released: Promise<void>): Promise<Pro
   return texts;
 }
 
-test("open streams end in full, new calls are refused, the exit is clean", async () => {
+test("unready first and calls still taken, then open streams end in full, new calls are refused, the exit is clean", async () => {
   const release = gate();
-  const texts = await openStreams("", release.opened);
+  const texts = await openStreams("server: { timeouts: { unreadyMs: 1500 } }", release.opened);
   process.kill(setup.gateway.pid, "SIGTERM");
-  await until("the process to stop taking calls", async () => (await setup.gateway.get("/readyz"))?.status !== 200);
+  await until("the process to be unready", async () => (await setup.gateway.get("/readyz"))?.status === 503);
+  expect((await call(setup.gateway, setup.key.key, chat("mock/quick"))).status).toBe(200);
+  await until("the process to stop listening", async () => (await setup.gateway.get("/readyz")) === null);
   const late = await call(setup.gateway, setup.key.key, chat("mock/quick")).catch(() => null);
   expect(late?.status ?? 503).toBe(503);
   release.open();

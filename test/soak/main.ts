@@ -5,6 +5,7 @@ import { cuts } from "./cuts.ts";
 import { eio, eioEvery, slowDisk, walGrow } from "./disk-faults.ts";
 import { faults } from "./faults.ts";
 import { hung } from "./hung.ts";
+import { drain } from "./drain.ts";
 import { idle } from "./idle.ts";
 import { keys } from "./keys.ts";
 import { kill9 } from "./kill9.ts";
@@ -26,6 +27,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["keys", { soak: keys, count: 100_000 }],
   ["kill9", { soak: kill9, count: 100 }],
   ["memory", { soak: memory, count: 1_000_000 }],
+  ["drain", { soak: drain, count: 500 }],
   ["reload", { soak: reload, count: 100 }],
   ["backup", { soak: backup, count: 60 }],
   ["retention", { soak: retention, count: 100_000 }],
