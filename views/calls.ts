@@ -30,7 +30,10 @@ export interface CallChoices {
   readonly providers: readonly string[];
 }
 
-export const callsPage = (list: CallListModel, choices: CallChoices): Html => html`<h1>Calls</h1>
+export const callsPage = (
+  list: CallListModel,
+  choices: CallChoices,
+): Html => html`<div class="heading"><h1>Calls</h1><a class="more" href="/dashboard/explain">What would become of a call</a></div>
   ${filterForm(list.filter, choices)}
   ${callList(list)}`;
 

@@ -5,6 +5,8 @@ import { chip, cut, money, name } from "./text.ts";
 
 /** Why a call went as it did, or would go. `null`: not known; `unknown` says why. */
 export interface ExplainModel {
+  /** `dry-run`: the call was not made. */
+  readonly kind: "recorded" | "dry-run";
   readonly outcome: { readonly stage: string | null; readonly code: string | null };
   readonly estimate: {
     readonly expectedInputTokens: number;
@@ -48,6 +50,10 @@ interface ExplainedTargetLine {
   readonly target: string;
   readonly state: "chosen" | "failed" | "passed-over" | "not-asked" | "next" | "excluded";
   readonly reason: string | null;
+  /** The reason in words, where it has some of its own. */
+  readonly words: string | null;
+  /** What the alias's strategy went by. */
+  readonly score: number | null;
 }
 
 /** `names`: of keys and accounts, by id. */
@@ -56,7 +62,7 @@ export const explainPanels = (model: ExplainModel, title: string, names: Names):
   ${model.outcome.stage !== null && html`<p class="banner bad">${stages[model.outcome.stage] ?? "It was refused."} ${reason(model.outcome.code)}</p>`}
   ${unknown(model.unknown)}
   <div class="columns">
-    ${model.targets !== null && html`<section class="panel"><h2>Targets, in order</h2>${targets(model.targets)}</section>`}
+    ${model.targets !== null && html`<section class="panel"><h2>Targets, in order</h2>${targets(model.targets, model.kind)}</section>`}
     ${(model.estimate ?? model.hold) !== null && html`<section class="panel"><h2>Estimate and hold</h2>${estimate(model)}</section>`}
     ${model.plugins !== null && html`<section class="panel"><h2>Hooks of plugins</h2>${plugins(model.plugins)}</section>`}
   </div>
@@ -90,7 +96,7 @@ const reason = (code: string | null): Value =>
   code === null ? null : html`${reasons[code] ?? html`code <code>${cut(code, 60)}</code>`}`;
 
 const states: Readonly<Record<ExplainedTargetLine["state"], Html>> = {
-  chosen: chip("good", "answers"),
+  chosen: chip("good", "answered"),
   failed: chip("bad", "failed"),
   "passed-over": chip("warn", "passed over"),
   "not-asked": chip("quiet", "not asked"),
@@ -98,16 +104,18 @@ const states: Readonly<Record<ExplainedTargetLine["state"], Html>> = {
   excluded: chip("warn", "not for this call"),
 };
 
-const targets = (lines: readonly ExplainedTargetLine[]): Html =>
+const targets = (lines: readonly ExplainedTargetLine[], kind: ExplainModel["kind"]): Html =>
   lines.length === 0
     ? html`<p class="hint">None.</p>`
     : html`<ol class="plain-list">${lines.map(
         (line) =>
-          html`<li>${targetOf(line.target)} ${states[line.state]}${line.reason !== null && html`<span class="sub">${reason(line.reason)}</span>`}</li>`,
+          html`<li>${targetOf(line.target)} ${kind === "dry-run" && line.state === "chosen" ? chip("good", "asked first") : states[line.state]}${line.score !== null && html` <span class="hint">score ${line.score}</span>`}${(line.words ?? line.reason) !== null && html`<span class="sub">${line.words === null ? reason(line.reason) : cut(line.words, 200)}</span>`}</li>`,
       )}</ol>`;
 
+/** Of an alias that is passed over whole, its name. */
 function targetOf(full: string): Html {
   const slash = full.indexOf("/");
+  if (slash < 0) return name(full, 60);
   return targetName(full.slice(0, slash), full.slice(slash + 1));
 }
 

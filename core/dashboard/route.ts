@@ -3,6 +3,7 @@ import type { CallContentModel } from "../../views/call-content.ts";
 import type { ConfigInUse, DriftLine, PlanLine } from "../../views/config.ts";
 import type { EstimateLine } from "../../views/estimates.ts";
 import type { ExplainModel } from "../../views/explain.ts";
+import type { DryRunModel } from "../../views/explain-form.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
 import type { ProviderLine } from "../../views/providers.ts";
@@ -94,6 +95,8 @@ export interface DashboardContent {
 /** Why calls go as they do. `null`: no such call. */
 export interface DashboardExplain {
   recorded(callId: string): Promise<ExplainModel | null>;
+  /** Of a call that is not made. Throws `invalid-request` with a message for the form, and `not-found`. */
+  dryRun(input: unknown): Promise<DryRunModel>;
 }
 /** Receivers of events, and what they were told. */
 export interface DashboardOutbox extends Pick<Database["outbox"], "receivers" | "alerts" | "deadLetters"> {

@@ -7,6 +7,7 @@ import { budgetRoutes } from "./budgets.ts";
 import { callRoutes } from "./calls.ts";
 import { chargeRoutes } from "./charges.ts";
 import { configRoutes } from "./config.ts";
+import { explainRoutes } from "./explain.ts";
 import { guarded } from "./guard.ts";
 import { keyPageRoutes } from "./key-page.ts";
 import { keyRoutes } from "./keys.ts";
@@ -51,6 +52,7 @@ const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...logoutRoutes(dependencies, dependencies.sessions),
   ...overviewRoutes(dependencies),
   ...callRoutes(dependencies),
+  ...explainRoutes(dependencies),
   ...keyRoutes(dependencies),
   ...keyPageRoutes(dependencies),
   ...accountRoutes(dependencies),

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { aPerson } from "../contract/storage-samples.ts";
 import { tokenBucket } from "../../plugins/rate-limit/token-bucket.ts";
 import { type Api, apis } from "./server.ts";
 import { askAs, memberOf, newTenant, type Tenant } from "./tenants.ts";
@@ -63,6 +64,28 @@ describe("a dry run by people of an account", () => {
   test("is not for members, who see their own calls alone", async () => {
     expect((await ask("member", { model: "one" })).status).toBe(403);
   });
+});
+
+test("the page asks the same by a form, shows what is wrong with it, and of an account what is its own", async () => {
+  const cookieOf = async (accountId: string | null) => {
+    const { id } = await api.database.people.create(aPerson({ role: "viewer", accountId }));
+    return `llmp=${await api.sessions.open(id, { address: null, agent: null })}`;
+  };
+  const page = async (cookie: string, query: string) => {
+    const response = await api.send("GET", `/dashboard/explain${query}`, { headers: { cookie } });
+    return { status: response.status, text: (await response.text()).replace(/<[^>]*>/g, " ").replace(/\s+/g, " ") };
+  };
+  const [whole, own] = [await cookieOf(null), await cookieOf(a.account)];
+  expect((await page(whole, "")).status).toBe(200);
+  const told = await page(whole, `?model=one&key=${a.key}&input=500&output=20`);
+  expect([told.status, told.text]).toEqual([200, expect.stringContaining("It would be admitted.")]);
+  expect(told.text).toContain("mock / one asked first");
+  const seen = await page(own, `?model=one&key=${a.key}`);
+  expect(seen.text).toContain("2 more are set above your account.");
+  const refused = await page(whole, "?model=nobody/knows");
+  expect(refused.text).toContain("It would be refused with 404");
+  expect((await page(whole, "?model=one&input=many")).status).toBe(422);
+  expect((await page(own, `?model=one&key=${other.key}`)).status).toBe(422);
 });
 
 async function* never(): AsyncGenerator<never> {

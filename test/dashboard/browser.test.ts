@@ -312,6 +312,7 @@ function inBrowser(path: string): void {
         overview: "/dashboard",
         calls: "/dashboard/calls",
         call: `/dashboard/calls/${detail}`,
+        explain: "/dashboard/explain",
         keys: "/dashboard/keys",
         accounts: "/dashboard/accounts",
         account: "/dashboard/accounts/zoe",

@@ -30,7 +30,7 @@ const routes = dashboardRoutes({
   credentials: noCredentials,
   config: fakeConfig(),
   traffic: () => new Map(),
-  explain: { recorded: unreached },
+  explain: { recorded: unreached, dryRun: unreached },
   attempts: noAttempts,
   aliasRoute: () => null,
   testCall: () => Promise.reject(new Error("not reached")),

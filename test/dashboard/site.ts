@@ -99,7 +99,12 @@ export function site({
     credentials,
     config: fakeConfig(),
     traffic,
-    explain: { recorded: async () => null },
+    explain: {
+      recorded: async () => null,
+      dryRun: async () => {
+        throw new GatewayError("not-found", "no such object");
+      },
+    },
     attempts,
     aliasRoute,
     testCall: () => Promise.reject(new Error("not reached")),

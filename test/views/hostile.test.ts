@@ -23,7 +23,7 @@ import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
-import { explained } from "./hostile-explain.ts";
+import { explained, notMade } from "./hostile-explain.ts";
 import { identityPages } from "./hostile-identity.ts";
 import {
   alertsModel,
@@ -101,6 +101,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       },
       { keys: [], models: [], providers: [] },
     ),
+  "a call that is not made": notMade,
   call: (text) =>
     callPage({
       ...line(text),
