@@ -59,7 +59,7 @@ export async function admit(
     const authorize = billing?.slot.authorize?.bind(billing.slot);
     const { dearest } = first;
     if (billing && authorize && dearest)
-      holds.push(await take(call, "billing", billing.name, () => authorize(claim, dearest), services));
+      holds.push(await take(call, "billing", billing.name, () => checkedHold(authorize(claim, dearest)), services));
     const { bill, result } = await admitInLedger({ call, principal, asked, route, scopes, first }, services);
     return { ...granted(call, asked, bill, result), route, holds };
   } catch (error) {
@@ -95,7 +95,8 @@ async function takeLimits(
     const own = limits[at] ?? none;
     if (own.length === 0) continue;
     try {
-      const taken = await take(call, "rate-limit", limiter.name, () => limiter.slot.acquire(claim, own), services);
+      const acquire = () => checkedHold(limiter.slot.acquire(claim, own));
+      const taken = await take(call, "rate-limit", limiter.name, acquire, services);
       holds.push(taken);
       noteSpared(taken.hold, call, services);
     } catch (error) {
@@ -116,15 +117,12 @@ async function take(
   services: Services,
 ): Promise<Taken> {
   const release = (late: Hold) => void Promise.try(() => late.release()).catch(() => {});
-  const checkedGrant = () => {
-    const hold = grant();
-    return hold instanceof Promise ? hold.then(checkedHold) : checkedHold(hold);
-  };
-  return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, checkedGrant, release) };
+  return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, grant, release) };
 }
 
 /** A plugin in plain JavaScript may return anything; what cannot be ended was not granted. */
-function checkedHold(hold: Hold): Hold {
+function checkedHold(hold: Awaitable<Hold>): Awaitable<Hold> {
+  if (hold instanceof Promise) return hold.then(checkedHold);
   const found: Partial<Hold> | null | undefined = hold;
   if (typeof found?.settle === "function" && typeof found.release === "function") return hold;
   throw new TypeError("returned no hold: it needs settle() and release()");

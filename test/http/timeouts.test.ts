@@ -1,7 +1,9 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { call, chat, errorOf, type Reply } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers, frames, newUpstreamId } from "../support/openai-answers.ts";
@@ -199,4 +201,12 @@ describe("what the caller allows", () => {
     await ask("mock/well", "total=5000");
     expect(Object.keys(last("well")?.request.headers ?? {})).not.toContain("x-llm-proxy-timeouts");
   });
+});
+
+test("a config that is read again holds for the calls from then on", async () => {
+  const file = join(gateway.directory, "llm-proxy.yaml");
+  const before = readFileSync(file, "utf8");
+  writeFileSync(file, before.replace("mock/short*: { firstByteMs: 200 }", "mock/short*: { firstByteMs: 350 }"));
+  await gateway.admin("POST", "/api/config/reload", {});
+  expect(errorOf((await ask("mock/short-hang")).text).message).toContain("for 350 ms");
 });
