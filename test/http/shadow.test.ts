@@ -196,6 +196,10 @@ describe("a copy that an account pays for", () => {
     const long = { messages: [{ role: "user", content: "x".repeat(60_000) }], max_tokens: 10 };
     expect((await call(gateway, key.key, { ...chat("paid"), ...long })).status).toBe(200);
     expect((await call(gateway, key.key, chat("nobody"))).status).toBe(200);
+    // Too much to keep in memory for nobody who waits.
+    const large = { messages: [{ role: "user", content: "x".repeat(1_100_000) }], max_tokens: 10 };
+    expect((await call(gateway, (await gateway.createKey()).key, { ...chat("copied"), ...large })).status).toBe(200);
+    expect((await dropped())["load"]).toBe((droppedBefore["load"] ?? 0) + 1);
     await until("both were dropped", async () => {
       const now = await dropped();
       return (
