@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 import { noUsage } from "../chat/usage.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import type { Biller, Target } from "../plugin/plugin.ts";
@@ -152,8 +152,12 @@ export function stickyKey({ accountId, body, headers }: Choice): string {
   return `${accountId}\n${(typeof own === "string" ? own : beginningOf(body)).slice(0, maxKeyLength)}`;
 }
 
+/** Up to the first word of the user, which every later call of the conversation begins with too. */
 function beginningOf(body: JsonObject): string {
   const turns = body["messages"] ?? body["input"] ?? body["contents"] ?? body["prompt"] ?? null;
-  const first: Json = Array.isArray(turns) ? (turns.slice(0, 2) as Json) : turns;
+  const first = isJsonArray(turns) ? turns.slice(0, isInstruction(turns[0]) ? 2 : 1) : turns;
   return JSON.stringify([body["system"] ?? body["instructions"] ?? body["systemInstruction"] ?? null, first]);
 }
+
+const isInstruction = (turn: Json | undefined): boolean =>
+  isJsonObject(turn) && (turn["role"] === "system" || turn["role"] === "developer");

@@ -153,6 +153,10 @@ describe("sticky", () => {
     const later = [...messages, { role: "assistant", content: "hi" }, { role: "user", content: "more" }];
     expect(stickyKey(choiceOf({ messages: later }))).toBe(stickyKey(choiceOf({ messages })));
     expect(stickyKey(choiceOf({ messages: later.slice(1) }))).not.toBe(stickyKey(choiceOf({ messages })));
+    for (const field of ["messages", "input", "contents"])
+      expect(stickyKey(choiceOf({ [field]: later.slice(1) }))).toBe(
+        stickyKey(choiceOf({ [field]: messages.slice(1) })),
+      );
     expect(stickyKey(choiceOf({ messages }, {}, "two"))).not.toBe(stickyKey(choiceOf({ messages })));
     expect(stickyKey(choiceOf({ messages, prompt_cache_key: "k" }))).toBe("one\nk");
     expect(stickyKey(choiceOf({ messages }, { session_id: "s" }))).toBe("one\ns");
