@@ -37,7 +37,15 @@ export const routesOf = ({
   ...frontRoutes({ services, troubles }),
   ...[
     ...selfRoutes(self, services, api.addressOf),
-    metricsRoute({ services, entrance: entranceOf(api), lag, troubles, outbox, version: api.version }),
+    metricsRoute({
+      services,
+      entrance: entranceOf(api),
+      lag,
+      troubles,
+      config: api.config,
+      outbox,
+      version: api.version,
+    }),
     ...adminRoutes(api),
     ...dashboardRoutes(dashboard),
   ].map(counted(services.inUse)),

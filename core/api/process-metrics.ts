@@ -1,3 +1,4 @@
+import type { ConfigService } from "./config-service.ts";
 import type { LimitBook } from "../pipeline/limit-book.ts";
 import type { Shadows } from "../pipeline/shadow.ts";
 import type { Services } from "../pipeline/services.ts";
@@ -22,16 +23,18 @@ export interface ProcessMetricsInput {
   >;
   readonly lag: Pick<LoopLag, "read">;
   readonly troubles: () => readonly string[];
+  readonly config: Pick<ConfigService, "state">;
   /** `null` for a reader who has shown no credential. */
   readonly version: string | null;
 }
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
-export function processMetrics({ services, lag, troubles, version }: ProcessMetricsInput): readonly Metric[] {
+export function processMetrics({ services, lag, troubles, config, version }: ProcessMetricsInput): readonly Metric[] {
   const { database, open, drains, watch, overload, limits, content, breakers, bulkheads, retries, shadows } = services;
   const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
   const usage = processUsage();
+  const { loadedMs, lastReload } = config.state();
   return [
     gauge("llm_proxy_ready", "1: /readyz says 200.", troubles().length === 0 ? 1 : 0),
     gauge(
@@ -39,6 +42,8 @@ export function processMetrics({ services, lag, troubles, version }: ProcessMetr
       "1: storage cannot be written, so no call is admitted.",
       flag(database.trouble()),
     ),
+    gauge("llm_proxy_config_loaded_seconds", "Since when the config is in use.", loadedMs / 1_000),
+    gauge("llm_proxy_config_reload_failed", "1: the latest reload was refused.", lastReload?.ok === false ? 1 : 0),
     gauge("llm_proxy_open_calls", "Calls in flight, those included that are not admitted yet.", open.size),
     gauge("llm_proxy_open_streams", "Streams that are being sent.", watch.size()),
     gauge("llm_proxy_stalled_streams", "Those of them whose client takes nothing.", watch.held()),

@@ -3,7 +3,7 @@ import { remainingOf } from "../chat/limit.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { Bound, SelfService, StandingLimit } from "../identity/self.ts";
 import { lineTerms } from "../pipeline/account-terms.ts";
-import { createThrottle } from "../identity/throttle.ts";
+import { type Throttles, throttlesOf } from "../identity/throttle.ts";
 import { callerScope } from "../pipeline/limit-book.ts";
 import { permitRoute } from "../pipeline/permit.ts";
 import { limitsFor, openAccounts } from "../pipeline/scopes.ts";
@@ -26,6 +26,8 @@ export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "l
   readonly service: Pick<KeyService, "rotate">;
   /** Records hold the name of who has no key, not who told it: with several that tell names, one may be two people's. */
   readonly severalIssuers: boolean;
+  /** Absent: what is counted is lost with the service. */
+  readonly throttles?: Throttles;
 }
 
 const dayMs = 24 * 3_600_000;
@@ -43,8 +45,9 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
   const { database, keys, service, rateLimit, limits: book, now } = dependencies;
   /** Keys that get a new secret right now: of two at once only one can be shown the last. */
   const rotating = new Set<string>();
-  const asks = createThrottle(now, asksPerMinute);
-  const rotations = createThrottle(now, rotationsPerHour, hourMs);
+  const { throttles = throttlesOf(now) } = dependencies;
+  const asks = throttles("asks of keys", asksPerMinute);
+  const rotations = throttles("rotations by keys", rotationsPerHour, hourMs);
 
   const lineOf = async ({ accountId }: Principal) => database.accounts.lineage(accountId, now());
   async function budgetsOn(scopes: readonly Scope[]): Promise<readonly BudgetRow[]> {

@@ -2,6 +2,7 @@ import type { CredentialParts } from "../api/credential-service.ts";
 import { type Admin, adminOf } from "../identity/admin.ts";
 import { createRequestAudit, type RequestAudit } from "../identity/request-audit.ts";
 import { createSessions, type Sessions } from "../identity/sessions.ts";
+import { type Throttles, throttlesOf } from "../identity/throttle.ts";
 import { type LiveOutbox, liveOutbox } from "../outbox/live.ts";
 import type { Plugins } from "../plugin/setup.ts";
 import type { Database } from "../storage/database.ts";
@@ -20,6 +21,7 @@ export interface LastingParts {
   readonly outbox: LiveOutbox;
   readonly requestAudit: RequestAudit;
   readonly sessions: Sessions;
+  readonly throttles: Throttles;
   readonly admin: Admin;
 }
 
@@ -50,6 +52,7 @@ export async function lastingParts(
     }),
     requestAudit: createRequestAudit(database.audit, { logger, now }),
     sessions: createSessions(database.sessions, now),
+    throttles: throttlesOf(now),
     admin: adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN),
   };
 }

@@ -14,6 +14,7 @@ import { handle } from "../gateway.ts";
 import type { Admin } from "../identity/admin.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
+import type { Throttles } from "../identity/throttle.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
 import type { LimitRule } from "../pipeline/limit-book.ts";
 import { reprice } from "../pipeline/reprice.ts";
@@ -35,6 +36,7 @@ export interface SurfaceParts {
   readonly outbox: ServerDependencies["api"]["outbox"] & PageDependencies["outbox"];
   readonly requestAudit: RequestAudit;
   readonly people: ReturnType<typeof peopleParts>;
+  readonly throttles?: Throttles;
   /** Limits that the file names. */
   readonly fileLimits: readonly LimitRule[];
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
@@ -57,6 +59,7 @@ export function surfaceOf({
   outbox,
   requestAudit,
   people: { sessions, tokenHolder, ...people },
+  throttles,
   fileLimits,
   enforces,
   severalIssuers,
@@ -69,7 +72,13 @@ export function surfaceOf({
   const prices = priceService({ ...parts, ...services });
   const limits = limitService({ ...parts, book: services.limits, fixed: fileLimits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);
-  const keyHolders = keyHolderParts({ ...services, ...parts, service: whole.service, severalIssuers });
+  const keyHolders = keyHolderParts({
+    ...services,
+    ...parts,
+    service: whole.service,
+    severalIssuers,
+    ...(throttles && { throttles }),
+  });
   const testCall = audited(testCalls(services, handle), database);
   const shared = {
     prices,
@@ -97,6 +106,7 @@ export function surfaceOf({
     aliasRoute: (name: string) => aliasRoute(name, services),
     now,
     sessions,
+    ...(throttles && { throttles }),
     verifyAdminToken: (token: string) => admin.verify(token),
     takeLoginLink: (token: string) => admin.takeLoginLink(token),
     clientAddress: addressOf,

@@ -1,7 +1,7 @@
 import { nobody } from "../identity/request-audit.ts";
 import { signInMs } from "../identity/issuer-login.ts";
 import type { Sessions } from "../identity/sessions.ts";
-import { createThrottle } from "../identity/throttle.ts";
+import { throttlesOf } from "../identity/throttle.ts";
 import { asAuthor } from "../storage/audit-author.ts";
 import { readCookie, setCookie, signInCookie } from "./cookie.ts";
 import { loginPages } from "./login-page.ts";
@@ -18,7 +18,7 @@ const maxNext = 1_000;
 export function issuerRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
   const { version, now, signIn, issuers, requestAudit } = dependencies;
   const { show, enterAs, policyOf } = loginPages(dependencies, sessions);
-  const throttle = createThrottle(now, triesPerAddress);
+  const throttle = (dependencies.throttles ?? throttlesOf(now))("sign-in with an issuer", triesPerAddress);
   const toIssuer = "/dashboard/login/oidc/:issuer";
   const back = `${toIssuer}/callback`;
 

@@ -4,7 +4,7 @@ import { addressForm, plainAddress, type SignedIn } from "../identity/sign-in.ts
 import { keySessionMs } from "../identity/key-sessions.ts";
 import type { Sessions } from "../identity/sessions.ts";
 import { nobody } from "../identity/request-audit.ts";
-import { createThrottle } from "../identity/throttle.ts";
+import { throttlesOf } from "../identity/throttle.ts";
 import type { Author } from "../storage/audit.ts";
 import { asAuthor } from "../storage/audit-author.ts";
 import { keyCookie, readCookie, setCookie } from "./cookie.ts";
@@ -21,8 +21,9 @@ const triesPerAccount = 30;
 export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessions): readonly DashboardRoute[] {
   const { publicUrl, version, now, signIn, requestAudit, keyHolders } = dependencies;
   const path = "/dashboard/login";
-  const byAddress = createThrottle(now);
-  const byAccount = createThrottle(now, triesPerAccount);
+  const { throttles = throttlesOf(now) } = dependencies;
+  const byAddress = throttles("login by address");
+  const byAccount = throttles("login by account", triesPerAccount);
   const { show, enterAs, policyOf } = loginPages(dependencies, sessions);
 
   /** What the page asks for, by what came with the request. */

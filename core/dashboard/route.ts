@@ -25,6 +25,7 @@ import type { KeyRow } from "../storage/key.ts";
 import type { PageOptions } from "./page.ts";
 import type { LimitService } from "../identity/limits.ts";
 import type { Sessions } from "../identity/sessions.ts";
+import type { Throttles } from "../identity/throttle.ts";
 
 /** What the pages read and write. */
 export type DashboardDatabase = Pick<
@@ -70,6 +71,8 @@ export interface PageDependencies {
   /** `true` once for a valid one-time token, `false` ever after. */
   readonly takeLoginLink: (token: string) => Promise<boolean>;
   readonly keys: DashboardKeys;
+  /** Absent: what is counted is lost with the pages. */
+  readonly throttles?: Throttles;
   readonly version: string;
   /** The pages, the login and the API share them, with their idle times. */
   readonly sessions: Sessions;

@@ -33,4 +33,17 @@ export function createThrottle(now: () => number, tries = 10, windowMs = 60_000)
   };
 }
 
+/** The throttle of that name, always the same. */
+export type Throttles = (name: string, tries?: number, windowMs?: number) => Throttle;
+
+/** Throttles that outlive those who use them, which a reload makes anew. */
+export function throttlesOf(now: () => number): Throttles {
+  const made = new Map<string, Throttle>();
+  return (name, tries, windowMs) => {
+    const throttle = made.get(name) ?? createThrottle(now, tries, windowMs);
+    made.set(name, throttle);
+    return throttle;
+  };
+}
+
 const maxWindows = 10_000;

@@ -153,6 +153,24 @@ describe("what outlives a reload", () => {
     await until("no call holds a slot", async () => (await ask()).status === 200);
   });
 
+  test("wrong tries to sign in, and what metrics say of the reload", async () => {
+    const tried = async () => {
+      const form = new URLSearchParams({ token: "wrong" });
+      const answer = await fetch(`${gateway.url}/dashboard/login`, { method: "POST", body: form, redirect: "manual" });
+      return answer.status;
+    };
+    await until("there were too many", async () => (await tried()) === 429);
+    await file.reload();
+    expect(await tried()).toBe(429);
+    const failed = async () => {
+      const text = await (await gateway.get("/metrics", { authorization: `Bearer ${gateway.adminToken}` }))?.text();
+      return /^llm_proxy_config_reload_failed (\d)$/m.exec(text ?? "")?.[1];
+    };
+    expect(await failed()).toBe("0");
+    await file.reloadWith("nonsense: {}").catch(() => {});
+    expect(await failed()).toBe("1");
+  });
+
   test("an open breaker, for the target that stays", async () => {
     upstream.on("dead", json(500, { error: { message: "no" } }));
     await ask("mock/dead");
