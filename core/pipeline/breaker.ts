@@ -26,6 +26,8 @@ export interface BreakerState {
 export interface Breakers {
   /** Before an attempt. Throws `unavailable` where the target is left alone. `true`: this call is the one to see. */
   enter(target: Target): boolean;
+  /** Whether that would throw now. Changes nothing. */
+  leavesAlone(target: Target): boolean;
   /** After it. */
   ended(target: Target, isProbe: boolean, verdict: Verdict, reason?: string): void;
   /** Targets that failed lately, the others are well. */
@@ -99,13 +101,17 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       const breaker = breakers.get(keyOf(target));
       if (!breaker || breaker.state === "closed") return false;
       const nowMs = now();
-      if (nowMs < breaker.nextProbeMs) {
+      if (isAlone(breaker, nowMs)) {
         breakersTold.skipped += 1;
         throw isOpen(breaker, nowMs);
       }
       breaker.state = "half-open";
       breaker.nextProbeMs = nowMs + patience * rulesOf(target.provider).probeMs;
       return true;
+    },
+    leavesAlone(target: Target): boolean {
+      const breaker = breakers.get(keyOf(target));
+      return breaker !== undefined && isAlone(breaker, now());
     },
     ended(target: Target, isProbe: boolean, verdict: Verdict, reason = "") {
       if (breakers.size === 0 && verdict !== "failed") return;
@@ -141,6 +147,8 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
   };
   return breakersTold;
 }
+
+const isAlone = ({ state, nextProbeMs }: Breaker, nowMs: number): boolean => state !== "closed" && nowMs < nextProbeMs;
 
 const keyOf = ({ provider, model }: Pick<Target, "provider" | "model">): string => `${provider}/${model}`;
 

@@ -16,6 +16,8 @@ interface BulkheadRules {
 export interface Bulkheads {
   /** `null`: there is a place, and it is taken. Throws, or rejects after a while, with `unavailable`; or as `signal`. */
   enter(provider: string, signal: AbortSignal): Promise<void> | null;
+  /** Whether that would throw at once. Changes nothing. */
+  isFull(provider: string): boolean;
   /** Gives the place back. */
   leave(provider: string): void;
   list(): readonly { readonly provider: string; readonly waiting: number; readonly queued: number }[];
@@ -70,8 +72,12 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
         bulkhead.waiting += 1;
         return null;
       }
-      if (bulkhead.queue.size >= rules.maxQueued) throw busy(rules.queueMs);
+      if (isCrowded(bulkhead, rules)) throw busy(rules.queueMs);
       return queue(bulkhead, rules, signal);
+    },
+    isFull(provider: string): boolean {
+      const bulkhead = bulkheads.get(provider);
+      return bulkhead !== undefined && isCrowded(bulkhead, ofProvider(settings, provider));
     },
     leave(provider: string) {
       const bulkhead = bulkheads.get(provider);
@@ -94,3 +100,7 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
   };
   return told;
 }
+
+/** Neither a place nor one in the queue. */
+const isCrowded = ({ waiting, queue }: Bulkhead, { maxWaiting, maxQueued }: BulkheadRules): boolean =>
+  waiting >= maxWaiting && queue.size >= maxQueued;

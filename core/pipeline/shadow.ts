@@ -235,6 +235,7 @@ function onceOnly(services: Services): Services {
       refused: 0,
       list: () => bulkheads.list(),
       leave: (provider) => bulkheads.leave(provider),
+      isFull: (provider) => bulkheads.isFull(provider),
       enter(provider) {
         const queue = new AbortController();
         const place = bulkheads.enter(provider, queue.signal);

@@ -21,13 +21,16 @@ function world(change: Partial<BreakerSettings> = {}): { breakers: Breakers; clo
   return { clock, breakers: targetBreakers({ ...settings, ...change }, clock.now) };
 }
 
-/** `null`: it was not asked. */
+/** `null`: it was not asked. What was said of it before must come true. */
 function ask(breakers: Breakers, verdict: "ok" | "failed" | "unknown", of = target): boolean | null {
+  const foreseen = breakers.leavesAlone(of);
   try {
     const isProbe = breakers.enter(of);
+    if (foreseen) throw new TypeError("it was said to be left alone");
     breakers.ended(of, isProbe, verdict, "it said no");
     return isProbe;
-  } catch {
+  } catch (error) {
+    if (!foreseen || error instanceof TypeError) throw error;
     return null;
   }
 }

@@ -27,7 +27,9 @@ describe("a bulkhead", () => {
       { ...settings, providers: { few: { maxWaiting: 1, maxQueued: 0 } } },
       timers().pause,
     );
+    expect(bulkheads.isFull("few")).toBe(false);
     expect(bulkheads.enter("few", never)).toBeNull();
+    expect([bulkheads.isFull("few"), bulkheads.isFull("other")]).toEqual([true, false]);
     expect(() => bulkheads.enter("few", never)).toThrow(GatewayError);
     expect([bulkheads.enter("other", never), bulkheads.enter("other", never)]).toEqual([null, null]);
   });

@@ -36,10 +36,9 @@ export async function plannedTargets(
   return [...planned, ...excluded(route.skipped && skippedIn(route.skipped))];
 }
 
-function passedOver({ provider, model }: RouteTarget, { breakers, now }: Services): string | null {
-  const breaker = breakers.list().find((one) => one.provider === provider && one.model === model);
-  const isOpen = breaker !== undefined && breaker.state !== "closed" && now() < (breaker.nextProbeMs ?? 0);
-  return isOpen ? "breaker_open" : null;
+function passedOver(target: RouteTarget, { breakers, bulkheads }: Services): string | null {
+  if (breakers.leavesAlone(target)) return "breaker_open";
+  return bulkheads.isFull(target.provider) ? "provider_busy" : null;
 }
 
 interface Planned {
