@@ -41,7 +41,10 @@ export function readObjects(value: Json | undefined, path: string, most: number)
   if (value === undefined || value === null) return null;
   if (!isJsonArray(value)) throw invalid(path, "must be an array");
   if (value.length > most) throw invalid(path, `must have at most ${most} entries`);
-  return value.map((item: Json, i) => readObject(item, `${path}[${i}]`) ?? missing(`${path}[${i}]`));
+  // The places are put into words only for one that is wrong: there may be thousands.
+  return value.map((item: Json, i) =>
+    isJsonObject(item) ? item : (readObject(item, `${path}[${i}]`) ?? missing(`${path}[${i}]`)),
+  );
 }
 
 export const invalid = (path: string, rule: string): GatewayError =>

@@ -121,15 +121,6 @@ function scan(text: string, at: number, maxDepth: number): { depth: number; memb
   let valueStart = -1;
   let afterColon = false;
 
-  const endValue = (end: number) => {
-    if (key !== null && valueStart >= 0) {
-      members.push({ key: key.text, keyStart: key.start, valueStart, valueEnd: end });
-    }
-    key = null;
-    valueStart = -1;
-    afterColon = false;
-  };
-
   for (let i = at; i < text.length; i++) {
     const c = text.charCodeAt(i);
     if (c === space || c === newline || c === tab || c === carriageReturn) continue;
@@ -137,8 +128,13 @@ function scan(text: string, at: number, maxDepth: number): { depth: number; memb
       afterColon = true;
       continue;
     }
-    if (depth === 1 && (c === comma || c === closeBrace || c === closeBracket)) endValue(endOfToken(text, i));
-    else if (depth === 1 && afterColon && valueStart < 0) valueStart = i;
+    if (depth === 1 && (c === comma || c === closeBrace || c === closeBracket)) {
+      if (key !== null && valueStart >= 0)
+        members.push({ key: key.text, keyStart: key.start, valueStart, valueEnd: endOfToken(text, i) });
+      key = null;
+      valueStart = -1;
+      afterColon = false;
+    } else if (depth === 1 && afterColon && valueStart < 0) valueStart = i;
     if (c === quote) {
       const end = endOfString(text, i + 1);
       if (depth === 1 && !afterColon) key = { text: decodedKey(text.slice(i, end + 1)), start: i };

@@ -11,7 +11,7 @@ import { asWhole, countedInputs, isHopeless, mayCount } from "./count-input.ts";
 import { closedHook, type HookContext } from "./hook.ts";
 import { claimOf, noteSpared } from "./limit-claim.ts";
 import type { Route } from "./models.ts";
-import { limitsFor, scopesOf } from "./scopes.ts";
+import { limitsFor, openLine, scopesOf } from "./scopes.ts";
 import type { Services } from "./services.ts";
 
 /** What was granted, until `settle` ends it. */
@@ -47,19 +47,14 @@ export async function admit(
   if (asked.envelope.stream) services.overload.admitStream();
   if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
 
-  const scopes = await scopesOf(call, principal, asked, route, services);
+  call.accounts = await openLine(call, principal, services);
+  const scopes = scopesOf(call, principal, asked, route);
   const limits = limitsOf(principal, scopes, services);
   const first = billFor(call, asked, route, scopes, services);
-  const { expectedInputTokens } = first;
-  const claim = claimOf({ call, principal, asked, route, expectedInputTokens }, limits?.flat() ?? none, services);
   const holds: Taken[] = [];
   try {
-    if (limits) await takeLimits(call, claim, limits, holds, services);
-    const { billing } = services;
-    const authorize = billing?.slot.authorize?.bind(billing.slot);
-    const { dearest } = first;
-    if (billing && authorize && dearest)
-      holds.push(await take(call, "billing", billing.name, () => checkedHold(authorize(claim, dearest)), services));
+    if (limits || services.billing?.slot.authorize)
+      await takeBeforeLedger({ call, principal, asked, route, scopes, first }, limits, holds, services);
     const { bill, result } = await admitInLedger({ call, principal, asked, route, scopes, first }, services);
     return { ...granted(call, asked, bill, result), route, holds };
   } catch (error) {
@@ -70,6 +65,22 @@ export async function admit(
 }
 
 type Taken = Admitted["holds"][number];
+
+/** What plugins keep. Apart, because most calls have none of it. */
+async function takeBeforeLedger(
+  { call, principal, asked, route, first }: Applicant,
+  limits: readonly (readonly Limit[])[] | null,
+  holds: Taken[],
+  services: Services,
+): Promise<void> {
+  const { expectedInputTokens, dearest } = first;
+  const claim = claimOf({ call, principal, asked, route, expectedInputTokens }, limits?.flat() ?? none, services);
+  if (limits) await takeLimits(call, claim, limits, holds, services);
+  const { billing } = services;
+  const authorize = billing?.slot.authorize?.bind(billing.slot);
+  if (billing && authorize && dearest)
+    holds.push(await take(call, "billing", billing.name, () => checkedHold(authorize(claim, dearest)), services));
+}
 
 /** Of each limiter those that it counts; `null`: no limit at all. */
 function limitsOf(principal: Principal, scopes: readonly Scope[], services: Services): (readonly Limit[])[] | null {
@@ -175,8 +186,10 @@ async function admitInLedger({ call, principal, asked, route, ...first }: Applic
       ifInterrupted: bill.ifInterrupted,
     });
     if (result.admitted) return { bill, result };
-    if (result.outdated) scopes = await scopesOf(call, principal, asked, route, services);
-    else if (isCountable) told = isHopeless(bill, result) ? [] : await countedInputs(call, asked, route, services);
+    if (result.outdated) {
+      call.accounts = await openLine(call, principal, services);
+      scopes = scopesOf(call, principal, asked, route);
+    } else if (isCountable) told = isHopeless(bill, result) ? [] : await countedInputs(call, asked, route, services);
     else throw shortBudget(result, asked.envelope.candidates, services.now());
     bill = billFor(call, asked, route, scopes, services, told);
   }

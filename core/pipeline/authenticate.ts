@@ -13,24 +13,20 @@ import type { Services } from "./services.ts";
  */
 export async function authenticate(request: Request, call: Call, services: Services): Promise<Principal> {
   try {
-    return await identify(request, call, services);
+    const credential = credentialFor(request, call.endpoint.dialect.name);
+    if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
+    const context = { logger: services.logger, timings: call.timings };
+    for (const { name, slot } of services.auth) {
+      const principal = await closedHook(context, "auth", name, () => slot.authenticate(credential, request));
+      if (principal === null) continue;
+      if (!isPrincipal(principal)) throw new GatewayError("unauthenticated", "invalid API key");
+      return principal.keyId === null ? toldBy(name, principal) : principal;
+    }
+    throw new GatewayError("unauthenticated", "invalid API key");
   } catch (error) {
     if (error instanceof GatewayError && error.kind === "unauthenticated") await countFailure(request, call, services);
     throw error;
   }
-}
-
-async function identify(request: Request, call: Call, services: Services): Promise<Principal> {
-  const credential = credentialFor(request, call.endpoint.dialect.name);
-  if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
-  const context = { logger: services.logger, timings: call.timings };
-  for (const { name, slot } of services.auth) {
-    const principal = await closedHook(context, "auth", name, () => slot.authenticate(credential, request));
-    if (principal === null) continue;
-    if (!isPrincipal(principal)) throw new GatewayError("unauthenticated", "invalid API key");
-    return principal.keyId === null ? toldBy(name, principal) : principal;
-  }
-  throw new GatewayError("unauthenticated", "invalid API key");
 }
 
 /** Each time anew: a plugin may keep its principals, and what it wrote there itself is not believed. */

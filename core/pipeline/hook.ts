@@ -22,7 +22,7 @@ export function closedHook<T>(
   kind: Kind,
   name: string,
   run: () => Awaitable<T>,
-  onLate: (value: T) => void = () => {},
+  onLate?: (value: T) => void,
 ): Awaitable<T> {
   const startedMs = performance.now();
   let value: Awaitable<T>;
@@ -36,8 +36,18 @@ export function closedHook<T>(
     returned(context, kind, name, startedMs);
     return value;
   }
-  const promise = value;
   returned(context, kind, name, startedMs);
+  return inTime(context, kind, name, value, onLate);
+}
+
+/** Apart, so that a hook that returns a plain value makes none of these functions. */
+function inTime<T>(
+  context: HookContext,
+  kind: Kind,
+  name: string,
+  promise: Promise<T>,
+  onLate: (value: T) => void = () => {},
+): Promise<T> {
   const calledMs = performance.now();
   const ended = hookOpened(kind, name);
   return within(hookTimeoutMs, () => promise)

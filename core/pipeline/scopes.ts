@@ -1,5 +1,5 @@
 import { GatewayError, type Scope } from "../chat/error.ts";
-import type { Limit, Principal, RateLimiter } from "../plugin/plugin.ts";
+import type { Awaitable, Limit, Principal, RateLimiter } from "../plugin/plugin.ts";
 import type { AccountRow } from "../storage/database.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
@@ -12,17 +12,10 @@ import type { Services } from "./services.ts";
  * Every scope whose budgets count this call. A provider's and a model's for each target it may end at: an alias is no way
  * around the budget of the model behind it.
  */
-export async function scopesOf(
-  call: Call,
-  principal: Principal,
-  asked: Asked,
-  route: Route,
-  services: Services,
-): Promise<Scope[]> {
-  call.accounts = await openLine(call, principal, services);
+export function scopesOf({ accounts }: Call, principal: Principal, asked: Asked, route: Route): Scope[] {
   const scopes: Scope[] = [];
   if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
-  for (const id of call.accounts) scopes.push({ kind: "account", id });
+  for (const id of accounts) scopes.push({ kind: "account", id });
   add(scopes, "model", asked.envelope.model);
   for (const { provider, model } of route.targets) {
     add(scopes, "model", `${provider}/${model}`);
@@ -34,9 +27,13 @@ export async function scopesOf(
 }
 
 /** The caller's accounts, as they are now. Throws as `openAccounts`. */
-export async function openLine(call: Call, { accountId }: Principal, services: Services): Promise<string[]> {
-  return openAccounts(await services.database.accounts.lineage(accountId, call.startedMs), call.id, services);
+export function openLine(call: Call, { accountId }: Principal, services: Services): Awaitable<string[]> {
+  const lineage = services.database.accounts.lineage(accountId, call.startedMs);
+  return lineage instanceof Promise ? onceRead(lineage, call, services) : openAccounts(lineage, call.id, services);
 }
+
+const onceRead = async (lineage: Promise<readonly AccountRow[]>, call: Call, services: Services): Promise<string[]> =>
+  openAccounts(await lineage, call.id, services);
 
 /** Their ids, nearest first. Throws `forbidden` where there is none, or one that takes no calls. */
 export function openAccounts(

@@ -11,7 +11,6 @@ import { leaveLists } from "./disconnect.ts";
 import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
-import type { InUse } from "./in-use.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
@@ -63,11 +62,7 @@ export async function settle(
     finishReason: outcome.metered.finish,
     httpStatus: outcome.httpStatus,
     errorKind: outcome.error?.kind ?? null,
-    attempts: call.attempts.map((attempt, at) => {
-      if (at < call.attempts.length - 1) return attempt;
-      // Its first bytes may have been a comment, as OpenRouter's are: then the answer's id came later.
-      return { ...attempt, upstreamId: attempt.upstreamId ?? outcome.metered.upstreamId, billed: source !== "none" };
-    }),
+    attempts: attemptsOf(call, outcome, source),
     firstByteMs: call.firstByteMs,
     finishedMs,
     notes,
@@ -84,9 +79,17 @@ export async function settle(
   learn(call, outcome, admitted, final, services.ratios);
   if (admitted.holds.length > 0 && source === "provider" && usage && outcome.status === "ok")
     services.limits.output.learn(outcome.target, usage.outputTokens);
-  await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
+  if (admitted.holds.length > 0) await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
   tellObservers(recordOf(call, final), services);
   return { chargeNano: final.chargeNano };
+}
+
+function attemptsOf({ attempts }: Call, { metered }: Outcome, source: UsageSource): Final["attempts"] {
+  const last = attempts.at(-1);
+  if (last === undefined) return attempts;
+  // Its first bytes may have been a comment, as OpenRouter's are: then the answer's id came later.
+  const ended = { ...last, upstreamId: last.upstreamId ?? metered.upstreamId, billed: source !== "none" };
+  return attempts.length === 1 ? [ended] : [...attempts.slice(0, -1), ended];
 }
 
 /** A call that was refused after its caller was known: a row, but no hold and no cost. */
@@ -314,30 +317,35 @@ const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
   ...(call.shadow && { shadowOf: call.shadow.callId }),
 });
 
-/** Until then the observer is in use. */
-async function heard(told: Promise<void>, inUse: InUse): Promise<void> {
-  inUse.enter();
+/** Observers fail open: what they throw, or that they hang, is logged and changes nothing. The last that a call does. */
+function tellObservers(record: CallRecord, services: Services) {
+  for (const observer of services.observers) tell(observer, record, services);
+  services.inUse.leave();
+}
+
+function tell({ name, slot }: Services["observers"][number], record: CallRecord, services: Services) {
+  const startedMs = performance.now();
   try {
-    await within(observerTimeoutMs, () => told);
-  } finally {
-    inUse.leave();
+    const told = slot.callEnded?.(record);
+    const tookMs = performance.now() - startedMs;
+    if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
+    if (told instanceof Promise) void heard(told, name, services);
+  } catch (error) {
+    observerFailed(error, name, services);
   }
 }
 
-/** Observers fail open: what they throw, or that they hang, is logged and changes nothing. The last that a call does. */
-function tellObservers(record: CallRecord, services: Services) {
-  for (const { name, slot } of services.observers) {
-    const failed = (error: unknown) =>
-      services.logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
-    const startedMs = performance.now();
-    try {
-      const told = slot.callEnded?.(record);
-      const tookMs = performance.now() - startedMs;
-      if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
-      if (told instanceof Promise) void heard(told, services.inUse).catch(failed);
-    } catch (error) {
-      failed(error);
-    }
+/** Until then the observer is in use. */
+async function heard(told: Promise<void>, name: string, services: Services): Promise<void> {
+  services.inUse.enter();
+  try {
+    await within(observerTimeoutMs, () => told);
+  } catch (error) {
+    observerFailed(error, name, services);
+  } finally {
+    services.inUse.leave();
   }
-  services.inUse.leave();
 }
+
+const observerFailed = (error: unknown, name: string, { logger }: Services) =>
+  logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");

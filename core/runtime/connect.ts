@@ -19,11 +19,9 @@ export function connectGuard(now: () => number, env: Readonly<Record<string, str
   const proxied = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].some((name) => env[name] || env[name.toLowerCase()]);
   const trustedUntilMs = new Map<string, number>();
   return {
-    /** Throws `ConnectTimeoutError`. Any other failure is left for fetch to meet and name. */
-    async reach(url: string, signal: AbortSignal, timeoutMs: number): Promise<void> {
-      if (proxied || (trustedUntilMs.get(url) ?? 0) > now()) return;
-      await reachable(new URL(url), timeoutMs, signal);
-    },
+    /** `null`: it is taken to be there. Rejects with `ConnectTimeoutError`; other failures are left for fetch to meet and name. */
+    reach: (url: string, signal: AbortSignal, timeoutMs: number): Promise<void> | null =>
+      proxied || (trustedUntilMs.get(url) ?? 0) > now() ? null : reachable(new URL(url), timeoutMs, signal),
     answered(url: string) {
       if (trustedUntilMs.size >= maxTrusted) trustedUntilMs.clear();
       trustedUntilMs.set(url, now() + trustedMs);

@@ -29,7 +29,8 @@ export function fetchTransport({ egress, connectTimeoutMs, now, env }: Transport
   return async ({ url, headers, body, guarded }, signal, connectMs = connectTimeoutMs) => {
     const pinned = guarded && (await egress.pin(url));
     const place = pinned ? pinned.url : url;
-    await guard.reach(place, signal, connectMs);
+    const reached = guard.reach(place, signal, connectMs);
+    if (reached) await reached;
     const options: SendOptions = {
       method: "POST",
       headers,

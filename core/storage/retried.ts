@@ -13,22 +13,20 @@ const maxPauseMs = 1_000;
 export function retried(writer: GroupCommit) {
   let waiting = 0;
 
-  async function run<T>(work: () => T): Promise<T> {
-    try {
-      return await writer.run(work);
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      if (waiting >= maxWaiting)
-        throw new GatewayError("unavailable", "too many records wait for storage", { cause: error });
-    }
+  const run = <T>(work: () => T): Promise<T> => writer.run(work).catch((error: unknown) => runUntilDone(work, error));
+
+  async function runUntilDone<T>(work: () => T, error: unknown): Promise<T> {
+    if (!isUnavailable(error)) throw error;
+    if (waiting >= maxWaiting)
+      throw new GatewayError("unavailable", "too many records wait for storage", { cause: error });
     waiting += 1;
     try {
       for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, maxPauseMs)) {
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
         try {
           return await writer.run(work);
-        } catch (error) {
-          if (!isUnavailable(error)) throw error;
+        } catch (failure) {
+          if (!isUnavailable(failure)) throw failure;
         }
       }
     } finally {

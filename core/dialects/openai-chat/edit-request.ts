@@ -47,7 +47,8 @@ function cap(
   edits: Edit[],
   added: string[],
 ): void {
-  const caps = members.filter(({ key }) => key === field || outputCapFields.some((name) => name === key));
+  const names: readonly string[] = [field, ...outputCapFields];
+  const caps = members.filter(({ key }) => names.includes(key));
   const set = caps.filter((member) => valueOf(source, member) !== "null");
   const empty = caps.filter(({ key }) => key === field);
   for (const member of set.length > 0 ? set : empty) edits.push(replace(member, String(tokens)));

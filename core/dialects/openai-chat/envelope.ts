@@ -39,8 +39,9 @@ export function readModel(value: Json | undefined): string {
 
 /** With both caps given the larger one bounds the call: providers differ in which they obey. */
 function readCap(body: JsonObject): number | null {
-  const caps = outputCapFields.map((field) => readInteger(body[field], field, 1, maxOutputTokens) ?? 0);
-  return Math.max(...caps) || null;
+  let most = 0;
+  for (const field of outputCapFields) most = Math.max(most, readInteger(body[field], field, 1, maxOutputTokens) ?? 0);
+  return most || null;
 }
 
 /** The names of the cap on output tokens: the old one, which many vendors still ask for, and the new one. */

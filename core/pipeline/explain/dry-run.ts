@@ -9,7 +9,7 @@ import type { Asked } from "../decode.ts";
 import { NoFitError } from "../fit.ts";
 import type { Route } from "../models.ts";
 import { permit } from "../permit.ts";
-import { limitsFor, scopesOf } from "../scopes.ts";
+import { limitsFor, openLine, scopesOf } from "../scopes.ts";
 import type { Endpoint, Services } from "../services.ts";
 import { standing } from "../standing-limits.ts";
 import { addWarnings } from "../warnings.ts";
@@ -63,7 +63,7 @@ export async function explainDryRun(given: HypotheticalCall, dependencies: DryRu
   const went = await through(call, given, services);
   const line = await dependencies.seen.accounts.lineage(principal.accountId, call.startedMs);
   const accounts = line.map(({ id }) => id);
-  const scopes = went.route ? await scopesOf(call, principal, asked, went.route, services).catch(() => null) : null;
+  const scopes = went.route && (await openScopes(call, given, went.route, services));
   const limits = scopes && (await limitsOn(principal, scopes, watched, real));
   const budgets = scopes && (await budgetsOn(scopes, call.accounts, went.admitted, real.database));
   const mayLimits = limits?.filter(({ scope }) => whole || isOwn(scope, accounts)) ?? null;
@@ -99,6 +99,16 @@ export async function explainDryRun(given: HypotheticalCall, dependencies: DryRu
     settlement: null,
     unknown: unknownOf(watched, real),
   };
+}
+
+/** `null`: its account takes no calls. */
+async function openScopes(call: Call, { principal, asked }: HypotheticalCall, route: Route, services: Services) {
+  try {
+    call.accounts = await openLine(call, principal, services);
+    return scopesOf(call, principal, asked, route);
+  } catch {
+    return null;
+  }
 }
 
 interface Went {

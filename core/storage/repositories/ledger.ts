@@ -102,16 +102,19 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     const weighed = weigh(admission, unexpired);
     if ("refused" in weighed) return { result: weighed.refused, opened: null };
     const { budgets, fitted } = weighed;
-    const holds = budgets.map((budget): StoredHold => {
+    const holds: StoredHold[] = [];
+    const told: HeldOn[] = [];
+    let heldNano = 0;
+    for (const budget of budgets) {
       const nano = asked(budget, fitted);
       const rowMs = book.rowAt(budget, startedMs);
       const counters = book.counters(budget, rowMs);
       counters.heldNano += nano;
       book.touch(counters);
-      return [budget.ref, rowMs, nano];
-    });
-    const told = budgets.map((budget) => heldOn(budget, asked(budget, fitted), book.freeNano(budget, startedMs)));
-    const heldNano = holds.reduce((most, [, , nano]) => Math.max(most, nano), 0);
+      holds.push([budget.ref, rowMs, nano]);
+      told.push(heldOn(budget, nano, book.freeNano(budget, startedMs)));
+      heldNano = Math.max(heldNano, nano);
+    }
     const row: OpenCall = {
       id: admission.callId,
       createdMs: startedMs,
@@ -197,12 +200,12 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       if (opened) open.set(admission.callId, opened);
       return result;
     },
-    async finish(final) {
+    finish(final) {
       const opened = open.get(final.callId);
-      if (!opened) return;
+      if (!opened) return Promise.resolve();
       // Gone from memory at once: whatever races to end the call a second time finds nothing to end.
       open.delete(final.callId);
-      await finishes.run(() => close(opened, final));
+      return finishes.run(() => close(opened, final));
     },
     async refuse(refusal) {
       await writer.run(() => {
