@@ -143,7 +143,7 @@ class Attempt {
 
   sent(key: KeyedRequest | null): void {
     this.key = key;
-    this.#row.sentMs = this.#now() - this.#call.startedMs;
+    this.#row.sentMs = Math.max(this.#now() - this.#call.startedMs, 0);
     this.#call.attempts.push(this.#row);
     this.#call.isSent = true;
   }
@@ -171,7 +171,7 @@ class Attempt {
   }
 
   #tookMs(): number {
-    return this.#now() - this.#call.startedMs - (this.#row.sentMs ?? 0);
+    return Math.max(this.#now() - this.#call.startedMs - (this.#row.sentMs ?? 0), 0);
   }
 }
 

@@ -18,7 +18,7 @@ import { shortForm } from "./why.ts";
 /** The only stage that makes a `Response` of an answer. A whole one is settled first; a stream settles as it closes. */
 export async function respond(call: Call, dispatched: Dispatched, services: Services): Promise<Response> {
   const { answer, target } = dispatched;
-  call.firstByteMs = services.now() - call.startedMs;
+  call.firstByteMs = Math.max(services.now() - call.startedMs, 0);
   const headers = headersOf(call, dispatched, services.now());
   if (answer.kind === "stream") {
     const fields = streamed(headers, answer.framing);

@@ -45,7 +45,7 @@ export async function settle(
   call.ended = true;
   leaveLists(call, services);
   const { usage, source } = usedBy(call, outcome, admitted, services.ratios);
-  const finishedMs = services.now();
+  const finishedMs = endOf(call, services);
   const rated = ratingOf(call, usage, outcome, finishedMs, services);
   const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
   const notes = notesOf(call, outcome, admitted, usage, rating);
@@ -99,7 +99,7 @@ export async function refuse(call: Call, error: GatewayError, services: Services
   leaveLists(call, services);
   if (call.keeping) await call.keeping.end(null, false);
   const { principal, envelope } = call;
-  const finishedMs = services.now();
+  const finishedMs = endOf(call, services);
   if (principal) {
     try {
       await services.database.ledger.refuse({
@@ -176,6 +176,9 @@ function usedBy(
     : admitted.expectedInputTokens;
   return { usage: { ...noUsage, inputTokens, outputTokens }, source: "estimated" };
 }
+
+/** The machine's clock may have stepped back meanwhile: a call does not end before it began. */
+const endOf = ({ startedMs }: Call, { now }: Pick<Services, "now">): number => Math.max(now(), startedMs);
 
 /** From what a provider has told of a whole answer. */
 function learn({ envelope }: Call, outcome: Outcome, { heldNano }: Admitted, final: Final, ratios: Ratios): void {

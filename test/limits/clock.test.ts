@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { call, chat } from "../support/clients.ts";
+import { runCommand } from "../support/command.ts";
+import { answers } from "../support/openai-answers.ts";
+import { gate, until } from "../support/poll.ts";
+import { allUsage } from "../support/rows.ts";
+import { type Setup, setUp } from "../support/setup.ts";
+
+/** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
+const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
+if (library === null) console.log("skipped: 2 tests of a clock that steps (no faketime here)");
+else withClock(library);
+
+function withClock(path: string): void {
+  const folder = mkdtempSync(join(tmpdir(), "llm-proxy-clock-"));
+  const file = join(folder, "clock");
+  /** Seconds beside the machine's own clock, from the next look at it on. */
+  const step = (seconds: number) => writeFileSync(file, `${seconds < 0 ? "" : "+"}${seconds}s`);
+  const hour = 3_600;
+  let setup: Setup;
+  beforeAll(async () => {
+    step(hour);
+    setup = await setUp({
+      env: {
+        LD_PRELOAD: path,
+        FAKETIME_TIMESTAMP_FILE: file,
+        FAKETIME_NO_CACHE: "1",
+        FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      },
+    });
+    setup.upstream.on("ok", answers({ promptTokens: 10, completionTokens: 10 }));
+  }, 60_000);
+  afterAll(async () => {
+    await setup.stop();
+    rmSync(folder, { recursive: true });
+  });
+  const ask = (key: string) => call(setup.gateway, key, chat("mock/ok"));
+
+  test("limits count in real time: a step neither gives more nor shuts anybody out for longer than a window", async () => {
+    const { gateway } = setup;
+    const { key } = await gateway.createKey({ limits: { requestsPerMinute: 5 } });
+    for (let at = 0; at < 5; at++) expect((await ask(key)).status).toBe(200);
+    for (const seconds of [0, -hour, hour, 26 * hour, -26 * hour, 0]) {
+      step(seconds);
+      const refused = await ask(key);
+      expect([seconds, refused.status]).toEqual([seconds, 429]);
+      const waitSeconds = Number(refused.headers.get("retry-after"));
+      expect(waitSeconds).toBeGreaterThanOrEqual(1);
+      expect(waitSeconds).toBeLessThanOrEqual(60);
+    }
+    // What a second refills is there a second later, whatever the clock did meanwhile.
+    const { key: quick } = await gateway.createKey({ limits: { requestsPerSecond: 1 } });
+    expect((await ask(quick)).status).toBe(200);
+    for (const seconds of [-hour, hour]) {
+      step(seconds);
+      const fromMs = performance.now();
+      await until("the second is over", async () => (await ask(quick)).status === 200);
+      expect(performance.now() - fromMs).toBeLessThan(5_000);
+    }
+    const { key: one } = await gateway.createKey({ limits: { concurrency: 1 } });
+    const held = gate();
+    setup.upstream.on("held", async (exchange) => {
+      await held.opened;
+      await answers()(exchange);
+    });
+    const flying = call(gateway, one, chat("mock/held"));
+    await until("it is upstream", () => setup.upstream.log.some(({ model }) => model === "held"));
+    step(-hour);
+    expect((await ask(one)).status).toBe(429);
+    held.open();
+    expect((await flying).status).toBe(200);
+    await until("its place is free", async () => (await ask(one)).status === 200);
+  }, 60_000);
+
+  test("budgets go by the day of UTC that the clock tells: never over, and nothing is spent twice", async () => {
+    const { gateway } = setup;
+    step(0);
+    // 10 tokens in at 1 and 10 out at 2 USD per million: 30,000 nano-USD a call.
+    const { key, id } = await gateway.createKey({ budget: { usd: "0.0015", window: "day" } });
+    const spentNow = async () => {
+      const { data } = await gateway.admin<{ data: { scope: { id: string }; spentNano: number; heldNano: number }[] }>(
+        "GET",
+        "/api/budgets?limit=200",
+      );
+      return data.find(({ scope }) => scope.id === id);
+    };
+    const spend = async () => {
+      for (;;) {
+        const { status } = await call(gateway, key, { ...chat("mock/ok"), max_tokens: 10 });
+        if (status !== 200) return status;
+      }
+    };
+    expect([402, 429]).toContain(await spend());
+    const spent = (await spentNow())?.spentNano ?? 0;
+    expect(spent).toBeGreaterThan(0);
+    expect(spent).toBeLessThanOrEqual(1_500_000);
+    step(26 * hour);
+    expect((await call(gateway, key, { ...chat("mock/ok"), max_tokens: 10 })).status).toBe(200);
+    step(0);
+    // Back in the day before, which is as full as it was.
+    expect([402, 429]).toContain((await call(gateway, key, { ...chat("mock/ok"), max_tokens: 10 })).status);
+    expect(await spentNow()).toMatchObject({ spentNano: spent, heldNano: 0 });
+    const rows = allUsage(gateway).filter(({ status }) => status !== "open");
+    expect(rows.filter(({ duration_ms: took }) => took !== null && Number(took) < 0)).toEqual([]);
+    // Not `invariants`: for it, what a later window counts is of the one that is now.
+    expect((await runCommand(gateway, ["doctor"])).code).toBe(0);
+  }, 60_000);
+}
+
+function libraryIn(folder: string): string | null {
+  if (!existsSync(folder)) return null;
+  const places = [folder, ...readdirSync(folder).map((name) => join(folder, name))];
+  const known = places.map((place) => join(place, "faketime", "libfaketime.so.1"));
+  return known.find((path) => existsSync(path)) ?? null;
+}
