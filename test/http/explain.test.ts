@@ -193,7 +193,7 @@ describe("a call that is not made", () => {
       gateway
         .sql<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
         // What is folded from calls of before, a moment behind them, is not asked.
-        .filter(({ name }) => !/_(hourly|daily|blocks|marks)$/.test(name))
+        .filter(({ name }) => !/(hourly|daily|blocks|marks)$/.test(name))
         .map(({ name }) => [name, gateway.sql(`SELECT count(*) AS n FROM "${name}"`)[0]?.["n"]]),
     ),
     budgets: gateway.sql("SELECT * FROM budget_windows"),
