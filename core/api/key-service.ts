@@ -18,6 +18,8 @@ export interface KeyServiceDependencies {
   readonly newId: () => string;
   /** The account of a key for which none is named; default `default`. */
   readonly home?: string;
+  /** Metadata of accounts that aliases go by; absent: none does. */
+  readonly routingTags?: () => ReadonlySet<string>;
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: { readonly limits: boolean; readonly budgets: boolean };
 }

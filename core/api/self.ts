@@ -90,7 +90,7 @@ function viewAnswer(view: SelfView, nowMs: number) {
   const { principal, key, account, terms, secretUntilMs, olderSecrets, budgets, balance, limits, mayRotate } = view;
   return {
     principal: principal.name,
-    account: { ...account, metadata: Object.assign({}, ...terms.toReversed().map(({ metadata }) => metadata)) },
+    account: { ...account, metadata: Object.assign({}, ...terms.map(({ metadata }) => metadata)) },
     key: key && {
       id: key.id,
       name: key.name,

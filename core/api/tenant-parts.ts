@@ -17,11 +17,11 @@ export interface TenantParts {
 
 /** `accountId` `null`: of the whole. Cheap: the parts hold nothing, so they are made for each request of an account's people. */
 export function tenantParts(dependencies: KeyServiceDependencies, accountId: string | null): TenantParts {
-  const { database, now } = dependencies;
+  const { database, now, routingTags = none } = dependencies;
   const parts =
     accountId === null
       ? dependencies
-      : { ...dependencies, database: within(database, accountId, now), home: accountId };
+      : { ...dependencies, database: within(database, accountId, now, routingTags), home: accountId };
   return {
     database: parts.database,
     service: keyService(parts),
@@ -31,3 +31,5 @@ export function tenantParts(dependencies: KeyServiceDependencies, accountId: str
     place: accountId === null ? null : placeOf(database, accountId, now),
   };
 }
+
+const none = (): ReadonlySet<string> => new Set();

@@ -15,6 +15,7 @@ import type { Admin } from "../identity/admin.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import type { Throttles } from "../identity/throttle.ts";
+import { routingTags } from "../pipeline/conditions.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
 import type { LimitRule } from "../pipeline/limit-book.ts";
 import { reprice } from "../pipeline/reprice.ts";
@@ -68,7 +69,7 @@ export function surfaceOf({
   addressOf,
 }: SurfaceParts): Pick<ServerDependencies, "api" | "self" | "dashboard"> {
   const { now, newId, logger, ratios } = services;
-  const parts = { database, keys, now, newId, enforces };
+  const parts = { database, keys, now, newId, enforces, routingTags: () => routingTags(services.models.aliases()) };
   const prices = priceService({ ...parts, ...services });
   const limits = limitService({ ...parts, book: services.limits, fixed: fileLimits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);

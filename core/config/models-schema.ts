@@ -82,7 +82,8 @@ const WhenSchema = t.Object(
         additionalProperties: false,
         minProperties: 1,
         expectedName: "metadata of an account",
-        description: "Metadata of the caller's account, or of the nearest above it that has any of that name.",
+        description:
+          "Metadata of the caller's account or of one above it; of several that have the name the topmost counts.",
       }),
     ),
     headers: t.Optional(

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { GatewayError } from "../chat/error.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
@@ -55,9 +56,15 @@ export function placeOf(
 /**
  * The same, as those see it who belong to an account: it and what is below it is all there is, and it is the root. What
  * is elsewhere is as if it did not exist. Budgets on the account itself are set from above. What providers bill is the
- * operator's to see: no row tells a cost, nor what it could be reckoned from.
+ * operator's to see: no row tells a cost, nor what it could be reckoned from. `routingTags`: metadata of accounts that
+ * aliases go by, which is set from above on all of them.
  */
-export function within(database: TenantDatabase, accountId: string, now: () => number): TenantDatabase {
+export function within(
+  database: TenantDatabase,
+  accountId: string,
+  now: () => number,
+  routingTags: () => ReadonlySet<string>,
+): TenantDatabase {
   const { accounts, accountTerms, audit, budgets, calls, content, credits, exports, keys } = database;
 
   const { holds, key, inScope, checkBelow } = placeOf(database, accountId, now);
@@ -74,6 +81,12 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
   const rooted = <Row extends { readonly id: string; readonly parentId: string | null }>(row: Row): Row =>
     row.id === accountId ? { ...row, parentId: null } : row;
 
+  /** What no alias goes by is only told, and theirs to say. */
+  function checkTags(before: AccountTerms["metadata"], after = before) {
+    for (const name of routingTags())
+      if (before[name] !== after[name])
+        throw forbidden(`metadata.${name}: calls are routed by it, so it is set above your account`);
+  }
   async function budget(id: string) {
     const row = await budgets.get(id);
     return row && (await inScope(row.scope)) ? row : null;
@@ -119,6 +132,7 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
       create: async (account, said) => {
         const parentId = account.parentId ?? accountId;
         if (!(await holds(parentId))) return missing();
+        checkTags({}, said?.terms?.metadata);
         return rooted(await accounts.create({ ...account, parentId }, said));
       },
       async change(id, { parentId, ...change }) {
@@ -133,6 +147,7 @@ export function within(database: TenantDatabase, accountId: string, now: () => n
           throw forbidden("what is kept of your own account is said above it");
         if (id === accountId && change.terms && changesTerms(accountTerms.of(id) ?? openTerms, change.terms))
           throw forbidden("what binds your own account is set above it");
+        checkTags(accountTerms.of(id)?.metadata ?? {}, change.terms?.metadata);
         const moves = place !== undefined && id !== accountId;
         if (id === accountId && parentId !== undefined && parentId !== null) throw forbidden("your own account stays");
         if (id === accountId && change.disabled !== undefined)
@@ -254,9 +269,9 @@ function charged(row: CallDetail): CallDetail {
 
 const forbidden = (message: string) => new GatewayError("forbidden", message);
 
-/** Whether it says anything else than before; the form of the page says all of it again. What is only told binds nobody. */
-const changesTerms = (before: AccountTerms, { metadata: _, ...change }: Partial<AccountTerms>): boolean =>
-  JSON.stringify({ ...before, ...change, metadata: null }) !== JSON.stringify({ ...before, metadata: null });
+/** Whether it says anything else than before; the form of the page says all of it again. Aliases route by the metadata. */
+const changesTerms = (before: AccountTerms, change: Partial<AccountTerms>): boolean =>
+  !isDeepStrictEqual({ ...before, ...change }, before);
 
 /** As an object that does not exist. */
 function missing(): never {

@@ -7,7 +7,7 @@ import type { Choice } from "./strategy.ts";
 
 /** What an operator holds a target of an alias to. All of it must hold; of several values one. */
 export interface Conditions {
-  /** Metadata of the account, or of the nearest above it that has any of that name; values perhaps with `*`. */
+  /** Metadata of the topmost account, of the caller's and those above it, that has that name; values perhaps with `*`. */
   readonly account?: Readonly<Record<string, readonly string[]>>;
   /** By their names in lower case; values perhaps with `*`. */
   readonly headers?: Readonly<Record<string, readonly string[]>>;
@@ -40,6 +40,12 @@ export function unmetOf(
   return null;
 }
 
+/** Metadata of accounts that aliases go by. */
+export const routingTags = (
+  aliases: readonly { readonly targets: readonly { readonly when?: Conditions }[] }[],
+): ReadonlySet<string> =>
+  new Set(aliases.flatMap(({ targets }) => targets.flatMap(({ when }) => Object.keys(when?.account ?? {}))));
+
 const allMeant = (
   wanted: Readonly<Record<string, readonly string[]>>,
   valueOf: (name: string) => string | null,
@@ -49,7 +55,8 @@ const allMeant = (
     return value !== null && patterns.some((pattern) => meansText(pattern, value));
   });
 
+/** The topmost account that has it decides: whoever changes accounts below it does not change where their calls go. */
 function tagOf(name: string, terms: TreeTerms): string | null {
-  for (const { metadata } of terms) if (Object.hasOwn(metadata, name)) return metadata[name] ?? null;
+  for (const { metadata } of terms.toReversed()) if (Object.hasOwn(metadata, name)) return metadata[name] ?? null;
   return null;
 }

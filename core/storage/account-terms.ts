@@ -13,7 +13,7 @@ export interface AccountTerms {
   readonly uncappedOutputTokens: number | null;
   /** Whether its keys may give themselves a new secret. */
   readonly keyRotation: boolean;
-  /** Texts of the operator's own, for conditions of aliases. Of two that are named alike the nearest to the key counts. */
+  /** Texts of the operator's own, for conditions of aliases. Of two that are named alike the topmost account's counts. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 

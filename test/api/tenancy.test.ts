@@ -197,6 +197,7 @@ describe("people of an account", () => {
       ["PATCH", `/api/accounts/${a.account}`, { operations: ["chat"], name: "renamed" }],
       ["PATCH", `/api/accounts/${a.account}`, { uncappedOutputTokens: 1_000_000 }],
       ["PATCH", `/api/accounts/${a.account}`, { keyRotation: false }],
+      ["PATCH", `/api/accounts/${a.account}`, { metadata: { tier: "gold" } }],
     ];
     for (const [method, path, body] of tries)
       expect([method, path, (await ask("owner", method, path, body)).status]).toEqual([method, path, 403]);
@@ -206,8 +207,11 @@ describe("people of an account", () => {
     expect((await ask("owner", "PATCH", `/api/budgets/${a1.budget}`, { usd: 3 })).status).toBe(200);
     expect((await ask("owner", "PATCH", `/api/accounts/${a1.account}`, { models: ["mock/*"] })).status).toBe(200);
     expect((await ask("owner", "PATCH", `/api/accounts/${a1.account}`, { models: null })).status).toBe(200);
-    const told = await ask("owner", "PATCH", `/api/accounts/${a.account}`, { models: null, metadata: { owner: "us" } });
+    const told = await ask("owner", "PATCH", `/api/accounts/${a1.account}`, { metadata: { owner: "us" } });
     expect([told.status, told.body.metadata]).toEqual([200, { owner: "us" }]);
+    // The form of the page says again what stands.
+    const said = await ask("owner", "PATCH", `/api/accounts/${a.account}`, { models: null, metadata: {} });
+    expect(said.status).toBe(200);
     expect((await ask("owner", "PATCH", `/api/limits/${a1.limit}`, { requestsPerMinute: 3 })).status).toBe(200);
   });
 
@@ -261,6 +265,7 @@ function bodyFor(method: string, path: string): object | undefined {
   if (method === "PATCH" && path === "/api/limits/:id") return { requestsPerMinute: 7 };
   if (method === "PATCH" && path === "/api/keys/:id") return { content: "on" };
   if (method === "PATCH") return { name: "taken over" };
+  if (path.endsWith("/issuer-removal")) return { issuer: "https://issuer.example" };
   return path.endsWith("/tokens") && method === "POST" ? { name: "mine" } : method === "POST" ? {} : undefined;
 }
 

@@ -227,7 +227,7 @@ describe("what an account says", () => {
     expect(shown).toMatchObject({ models: ["mock/*"], providers: ["mock"], metadata: { owner: "ops", region: "eu" } });
     const me = await gateway.get("/v1/me", { authorization: `Bearer ${key}` });
     expect(await me?.json()).toMatchObject({
-      account: { id: below.id, metadata: { owner: "team", region: "eu" } },
+      account: { id: below.id, metadata: { owner: "ops", region: "eu" } },
       alsoWithin: [{ models: ["mock/*"], providers: ["mock"], operations: null }],
       mayRotate: true,
     });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import type { DialectName } from "../../core/dialects/dialect.ts";
+import { api, joined } from "../audit/people.ts";
 import { call, chat, errorOf } from "../support/clients.ts";
 import { ask, messageOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
@@ -205,7 +206,7 @@ describe("conditions of an alias", () => {
   };
   const none = (...reasons: readonly string[]) => `no target of this model takes the call: ${reasons.join("; ")}`;
 
-  test("on the metadata of the account, or of the nearest above it, and on headers", async () => {
+  test("on the metadata of the topmost account that has it, and on headers", async () => {
     const account = (name: string, parentId: string | null, metadata: object) =>
       gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name, parentId, metadata });
     const keyOf = async (accountId: string) => (await gateway.createKey({ accountId })).key;
@@ -215,7 +216,8 @@ describe("conditions of an alias", () => {
     const platinum = await keyOf((await account("platinum", null, { tier: "platinum" })).id);
     expect(await toldFor(below, "by-tag")).toBe("large");
     expect(await toldFor(platinum, "by-tag")).toBe("large");
-    expect(await toldFor(other, "by-tag")).toBe("small");
+    // An account below cannot change where its calls go.
+    expect(await toldFor(other, "by-tag")).toBe("large");
     expect(await toldFor(key.key, "by-tag", {}, { "x-team": "search" })).toBe("told");
     const refused = none(
       "mock/large is for other accounts",
@@ -229,6 +231,26 @@ describe("conditions of an alias", () => {
     expect(await toldFor(key.key, "by-tag")).toBe("large");
     await gateway.admin("PATCH", "/api/accounts/default", { metadata: {} });
     expect(await toldFor(key.key, "by-tag")).toBe(refused);
+  });
+
+  test("on tags that people of an account cannot give themselves, on it or below it", async () => {
+    const { id } = await gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name: "untagged" });
+    const { token } = await joined(gateway, "admin", id);
+    const tried = async (method: string, path: string, body: object) =>
+      (await api(gateway, method, path, { body, token })).status;
+    const below = async (metadata: object) =>
+      api(gateway, "POST", "/api/accounts", { body: { name: "below", metadata }, token });
+    expect(await tried("PATCH", `/api/accounts/${id}`, { metadata: { tier: "gold" } })).toBe(403);
+    expect(await tried("PATCH", `/api/accounts/${id}`, { metadata: { team: "search" } })).toBe(403);
+    expect((await below({ tier: "gold" })).status).toBe(403);
+    const made = await below({ team: "search" });
+    expect([made.status, made.body.metadata]).toEqual([201, { team: "search" }]);
+    const path = `/api/accounts/${made.body.id}`;
+    expect(await tried("PATCH", path, { metadata: { team: "search", tier: "gold" } })).toBe(403);
+    // What was said from above stays as it is, whatever they say beside it.
+    await gateway.admin("PATCH", path, { metadata: { tier: "gold" } });
+    expect(await tried("PATCH", path, { metadata: { tier: "gold", team: "ads" } })).toBe(200);
+    expect(await tried("PATCH", path, { metadata: { team: "ads" } })).toBe(403);
   });
 
   test("on its length, its content and its operation; weights share out what is left, one of 0 if nothing else is", async () => {
