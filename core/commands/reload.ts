@@ -82,24 +82,30 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       next = await snapshotOf(wanted, plugins, parts, keptOf(old, wanted, plugins));
       await probe(next);
       await declareFileKeys(wanted.loaded, lasting);
-      swap(old, next);
+      await swap(old, next);
     } catch (error) {
       next?.discard();
       await plugins.dispose();
       throw error;
     }
-    await lasting.outbox.use(plugins.observer, (text) => wanted.loaded.source.mask(text));
+    try {
+      await lasting.outbox.use(plugins.observer, (text) => wanted.loaded.source.mask(text));
+    } catch (error) {
+      // The config is in use all the same; events wait in the database.
+      logger.error({ error }, "receivers get no events until the next reload or restart");
+    }
     void retire(old);
     return needingRestart(parts.first, next);
   }
 
-  /** From one turn of the event loop to the next, so that no request sees half of either. */
-  function swap(old: Snapshot, next: Snapshot): void {
+  /** In one turn of the event loop, so that no request sees half of either. */
+  async function swap(old: Snapshot, next: Snapshot): Promise<void> {
     try {
       next.adopt();
       current = next;
     } catch (error) {
       old.adopt();
+      await declareFileKeys(old.loaded, lasting);
       throw error;
     }
   }
