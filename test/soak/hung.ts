@@ -10,7 +10,7 @@ import { setUp, type Setup } from "../support/setup.ts";
 import { neverShed, rssMb, type Soak, tooFewFiles, unhandled } from "./soak.ts";
 
 const everyMs = 10;
-const roundMs = 5_000;
+const roundMs = 3_000;
 const most = { waiting: 2_000, queued: 500 };
 /** Slower than this by more than a tenth is too slow; less is what a machine does by itself. */
 const noiseMs = 1;
@@ -29,18 +29,18 @@ export const hung: Soak = async (size) => {
     upstream.on("well", answers());
     upstream.on("hung", hang);
     await underLoad(setup, 2_000);
-    const alone: number[] = [];
-    const beside: number[] = [];
+    const alone: Percentiles[] = [];
+    const beside: Percentiles[] = [];
     let refusedMs: number[] = [];
     const rounds = Math.max(Math.round((minutes * 60_000) / (2 * roundMs)), 1);
     for (let round = 0; round < rounds; round++) {
-      alone.push(...(await underLoad(setup, roundMs)));
+      alone.push(percentiles(await underLoad(setup, roundMs)));
       const crowd = ask(setup, count);
       await until("all but those that wait are refused", () => crowd.refusedMs.length >= count - most.waiting, {
         deadlineMs: 60_000,
       });
       refusedMs = crowd.refusedMs;
-      beside.push(...(await underLoad(setup, roundMs)));
+      beside.push(percentiles(await underLoad(setup, roundMs)));
       const waiting = upstream.requestsFor("hung").filter(({ abandoned }) => !abandoned).length;
       print(
         `round ${round + 1}: ${waiting} wait for the one that hangs, ${refusedMs.length} got 503; ${rssMb(gateway).toFixed(0)} MB`,
@@ -49,12 +49,14 @@ export const hung: Soak = async (size) => {
       await until("no call open", () => openCalls(gateway) === 0 && upstream.open === 0, { deadlineMs: 60_000 });
     }
     await invariants(setup);
-    const [before, after] = [percentiles(alone), percentiles(beside)];
+    const [before, after] = [best(alone), best(beside)];
     const atOnce = Math.max(count - most.waiting - most.queued, 0);
-    print(`alone:  ${alone.length} calls, p50 ${before.p50.toFixed(2)} ms, p99 ${before.p99.toFixed(2)} ms`);
-    print(`beside: ${beside.length} calls, p50 ${after.p50.toFixed(2)} ms, p99 ${after.p99.toFixed(2)} ms`);
+    for (const [what, all] of Object.entries({ alone, beside }))
+      print(
+        `${what}: p99 of each round ${all.map(({ p99 }) => p99.toFixed(1)).join(", ")} ms; p50 ${best(all).p50.toFixed(2)} ms`,
+      );
     print(
-      `p50 ${percent(after.p50 / before.p50)}, p99 ${percent(after.p99 / before.p99)}; the first ${atOnce} refusals within ${(refusedMs[atOnce - 1] ?? 0).toFixed(0)} ms of the first call`,
+      `best rounds: p50 ${percent(after.p50 / before.p50)}, p99 ${percent(after.p99 / before.p99)}; the first ${atOnce} refusals within ${(refusedMs[atOnce - 1] ?? 0).toFixed(0)} ms of the first call`,
     );
     return [
       ...(after.p99 <= before.p99 * 1.1 || after.p99 <= before.p99 + noiseMs
@@ -101,10 +103,21 @@ function ask({ gateway, key }: Setup, count: number): { readonly sockets: Socket
   return { sockets, refusedMs };
 }
 
-function percentiles(values: readonly number[]) {
+interface Percentiles {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+function percentiles(values: readonly number[]): Percentiles {
   const sorted = values.toSorted((left, right) => left - right);
   const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN;
   return { p50: at(0.5), p99: at(0.99) };
 }
+
+/** What others do on the machine only ever adds. */
+const best = (rounds: readonly Percentiles[]): Percentiles => ({
+  p50: Math.min(...rounds.map(({ p50 }) => p50)),
+  p99: Math.min(...rounds.map(({ p99 }) => p99)),
+});
 
 const percent = (ratio: number): string => `${ratio >= 1 ? "+" : ""}${((ratio - 1) * 100).toFixed(1)} %`;
