@@ -1,8 +1,8 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
-import { leftOut, type ParameterName, type Parameters, withParameters } from "../chat/parameters.ts";
-import type { ChatRequest } from "../chat/request.ts";
+import { leftOut, type ParameterName, type Parameters } from "../chat/parameters.ts";
 import type { Dialect } from "./dialect.ts";
 import { type Edit, type Member, objectMembers, splice } from "./json-text.ts";
+import { type Asking, onlyAt, wordsFor } from "./parameter-words.ts";
 
 /** Where a protocol's requests say each setting: a field, or a field of an object. A setting without a place is not sayable. */
 export interface ParameterPlaces {
@@ -15,16 +15,13 @@ export interface ParameterPlaces {
   /** `topP` and `top_p` are one name (protocol buffers). */
   readonly eitherCase?: true;
 }
-type ParameterPath = readonly [field: string, inner?: string];
+export type ParameterPath = readonly [field: string, inner?: string];
 
-/**
- * A chat request in the client's own bytes, but for what its target's operator drops or sets. `cap`: the client's own on
- * output tokens. Each warning is a sentence.
- */
+/** A chat request in the client's own bytes, but for what its target's operator drops or sets. Each warning is a sentence. */
 export function editParameters(
   source: string,
   { drop, defaults }: Parameters,
-  { dialect, model, cap }: { readonly dialect: Dialect; readonly model: string; readonly cap: number | null },
+  { dialect, model, cap, request }: Asking,
 ): { readonly text: string; readonly warnings: readonly string[] } {
   const { paths } = dialect.parameters;
   const { maxOutputTokens: _, ...settings } = defaults;
@@ -38,8 +35,9 @@ export function editParameters(
   if (missing.length === 0) return { text: kept, warnings };
   const wanted = Object.fromEntries(missing.map((name) => [name, settings[name]]));
   const wantedAt = missing.flatMap((name) => paths[name] ?? []);
-  const said = wordsFor({ drop: [], defaults: wanted }, dialect, model, cap);
-  const text = joined(removed(kept, wantedAt, dialect), onlyAt(wantedAt, said.fields), dialect);
+  const said = wordsFor({ drop: dropped, defaults: wanted }, { dialect, model, cap, request });
+  const room = removed(kept, [...wantedAt, ...said.gone], dialect);
+  const text = joined(room, onlyAt(wantedAt, said.fields), dialect);
   return { text, warnings: [...warnings, ...said.warnings] };
 
   /** A `null` says nothing. */
@@ -48,65 +46,6 @@ export function editParameters(
     return found.some(({ of }) => of.some(({ valueStart, valueEnd }) => body.slice(valueStart, valueEnd) !== "null"));
   }
 }
-
-/** As the protocol's own encoder says them to this model: what a request with them has and one without has not. */
-function wordsFor(parameters: Parameters, dialect: Dialect, model: string, cap: number | null) {
-  const plain = { ...bareRequest, maxOutputTokens: cap };
-  const without = dialect.encodeRequest(plain, model);
-  const having = dialect.encodeRequest(withParameters(plain, parameters).request, model);
-  return {
-    fields: added(without.body, having.body),
-    warnings: having.warnings.filter((warning) => !without.warnings.includes(warning)),
-  };
-}
-
-/** An encoder may say more, in fields that are no setting. */
-const onlyAt = (places: readonly ParameterPath[], fields: JsonObject): JsonObject =>
-  Object.fromEntries(
-    Object.entries(fields).flatMap(([key, value]): readonly [string, Json | undefined][] => {
-      const inner = places.flatMap(([field, name]) => (field === key ? [name] : []));
-      if (inner.length === 0 || inner.includes(undefined) || !isJsonObject(value))
-        return inner.length > 0 ? [[key, value]] : [];
-      return [[key, Object.fromEntries(Object.entries(value).filter(([name]) => inner.includes(name)))]];
-    }),
-  );
-
-function added(before: JsonObject, after: JsonObject): JsonObject {
-  const fields: [string, Json][] = [];
-  for (const [key, value] of Object.entries(after)) {
-    const old = before[key];
-    if (value === undefined || JSON.stringify(old) === JSON.stringify(value)) continue;
-    fields.push([key, isJsonObject(old) && isJsonObject(value) ? added(old, value) : value]);
-  }
-  return Object.fromEntries(fields);
-}
-
-/** One that says nothing but a word. */
-const bareRequest: ChatRequest = {
-  model: "",
-  messages: [{ role: "user", parts: [{ type: "text", text: "." }] }],
-  tools: [],
-  toolChoice: null,
-  parallelToolCalls: null,
-  maxOutputTokens: null,
-  candidates: 1,
-  stream: false,
-  temperature: null,
-  topP: null,
-  topK: null,
-  frequencyPenalty: null,
-  presencePenalty: null,
-  seed: null,
-  stop: [],
-  format: { type: "text" },
-  reasoning: null,
-  logprobs: null,
-  nativeOnly: [],
-  user: null,
-  metadata: {},
-  serviceTier: null,
-  extensions: {},
-};
 
 /** Members of one object that are meant, among all that it has. */
 interface Found {
@@ -155,9 +94,10 @@ function removals(all: readonly Member[], gone: ReadonlySet<Member>): readonly E
 type Listed = NonNullable<ParameterPlaces["listed"]>;
 
 const listIn = (source: string, { field }: Listed) => {
-  const member = objectMembers(source).find(({ key }) => key === field);
+  const all = objectMembers(source);
+  const member = all.find(({ key }) => key === field);
   const list: Json = member ? JSON.parse(source.slice(member.valueStart, member.valueEnd)) : null;
-  return member && isJsonArray(list) ? { member, list } : null;
+  return member && isJsonArray(list) ? { all, member, list } : null;
 };
 
 function isListed(source: string, name: ParameterName, listed: Listed | undefined): boolean {
@@ -169,8 +109,9 @@ function unlisted(source: string, dropped: readonly ParameterName[], listed: Lis
   const words = new Set<Json>(dropped.flatMap((name) => listed.names[name] ?? []));
   const found = words.size > 0 ? listIn(source, listed) : null;
   if (!found || !found.list.some((one) => words.has(one))) return source;
-  const text = JSON.stringify(found.list.filter((one) => !words.has(one)));
-  return splice(source, [{ start: found.member.valueStart, end: found.member.valueEnd, text }]);
+  const left = found.list.filter((one) => !words.has(one));
+  if (left.length === 0) return splice(source, removals(found.all, new Set([found.member])));
+  return splice(source, [{ start: found.member.valueStart, end: found.member.valueEnd, text: JSON.stringify(left) }]);
 }
 
 /** With `fields` in front, those of objects that are there already inside them. What is there stays. */

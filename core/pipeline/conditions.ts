@@ -31,7 +31,7 @@ export function unmetOf(
     const { above = -1, upTo = Infinity } = tokens;
     if (likely <= above || likely > upTo) return "tokens";
   }
-  if (headers && !allMeant(headers, (name) => choice.headers?.get(name) ?? null)) return "headers";
+  if (headers && !allMeant(headers, (name) => valuesIn(choice.headers?.get(name) ?? null))) return "headers";
   if (account && !allMeant(account, (name) => tagOf(name, terms))) return "account";
   if (content) {
     const asked = needs();
@@ -46,17 +46,23 @@ export const routingTags = (
 ): ReadonlySet<string> =>
   new Set(aliases.flatMap(({ targets }) => targets.flatMap(({ when }) => Object.keys(when?.account ?? {}))));
 
+/** Of several values of one name one is enough. */
 const allMeant = (
   wanted: Readonly<Record<string, readonly string[]>>,
-  valueOf: (name: string) => string | null,
+  valuesOf: (name: string) => readonly string[],
 ): boolean =>
-  Object.entries(wanted).every(([name, patterns]) => {
-    const value = valueOf(name);
-    return value !== null && patterns.some((pattern) => meansText(pattern, value));
-  });
+  Object.entries(wanted).every(([name, patterns]) =>
+    valuesOf(name).some((value) => patterns.some((pattern) => meansText(pattern, value))),
+  );
+
+/** A header given more than once comes as one, its values joined by commas (RFC 9110 §5.3), which others have inside. */
+function valuesIn(header: string | null): readonly string[] {
+  if (header === null) return [];
+  return header.includes(",") ? [header, ...header.split(",").map((value) => value.trim())] : [header];
+}
 
 /** The topmost account that has it decides: whoever changes accounts below it does not change where their calls go. */
-function tagOf(name: string, terms: TreeTerms): string | null {
-  for (const { metadata } of terms.toReversed()) if (Object.hasOwn(metadata, name)) return metadata[name] ?? null;
-  return null;
+function tagOf(name: string, terms: TreeTerms): readonly string[] {
+  for (const { metadata } of terms.toReversed()) if (Object.hasOwn(metadata, name)) return [metadata[name] ?? ""];
+  return [];
 }

@@ -69,10 +69,11 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
 }
 
 /** With what the operator drops and sets for the target: settings of a chat, which other operations do not have. */
-function asTold(text: string, { call, asked, target }: Order, parameters: Parameters) {
+function asTold(text: string, { call, asked, target, request }: Order, parameters: Parameters) {
   const { dialect, operation } = call.endpoint;
   if (operation !== "chat") return { text, warnings: nothing };
-  return editParameters(text, parameters, { dialect, model: target.model, cap: asked.envelope.maxOutputTokens });
+  const cap = asked.envelope.maxOutputTokens;
+  return editParameters(text, parameters, { dialect, model: target.model, cap, request });
 }
 
 /** A client that asked for one piece cannot read a stream that its provider sends all the same, nor the other way round. */

@@ -11,7 +11,10 @@ import { editParameters } from "../../core/dialects/parameters.ts";
 function edited(name: DialectName, source: string, change: Partial<Parameters>, model = "m") {
   const dialect = dialects.get(name);
   if (!dialect) throw new Error(`no dialect ${name}`);
-  return editParameters(source, { drop: [], defaults: {}, ...change }, { dialect, model, cap: null });
+  const body: JsonObject = JSON.parse(source);
+  const cap = typeof body["max_tokens"] === "number" ? body["max_tokens"] : null;
+  const request = () => dialect.decodeRequest(body, { model, stream: false });
+  return editParameters(source, { drop: [], defaults: {}, ...change }, { dialect, model, cap, request });
 }
 
 describe("what is dropped goes with its comma, and every other byte stays", () => {
@@ -43,7 +46,13 @@ describe("what is dropped goes with its comma, and every other byte stays", () =
       '{"reasoning":{"effort":"low"},"include": ["a", "reasoning.encrypted_content"],"n":1}',
       '{"include": ["a"],"n":1}',
     ],
-    ["openai-responses", ["logprobs"], '{"include":["message.output_text.logprobs"]}', '{"include":[]}'],
+    ["openai-responses", ["logprobs"], '{"include":["message.output_text.logprobs"]}', "{}"],
+    [
+      "openai-responses",
+      ["reasoning"],
+      '{"input":"x", "include":["reasoning.encrypted_content"],"reasoning":{"effort":"high"},"n":1}',
+      '{"input":"x", "n":1}',
+    ],
     ["openai-responses", ["logprobs"], '{"include": ["a" ],"n":1}', '{"include": ["a" ],"n":1}'],
     [
       "anthropic-messages",
@@ -141,5 +150,63 @@ describe("what is set comes first, where the client says nothing, in the protoco
       generationConfig: { thinkingConfig: { thinkingBudget: expect.any(Number) } },
     });
     expect(said("anthropic-messages", "claude-sonnet-4-5")).toMatchObject({ thinking: { type: "enabled" } });
+  });
+
+  describe("as the model takes it with the rest of the request", () => {
+    const high = { reasoning: { effort: "high" } };
+    const asked = (rest: string) =>
+      `{"model":"c","max_tokens": 8000,"messages":[{"role":"user","content":"x"}]${rest}}`;
+    const tool = ',"tools":[{"name":"f","input_schema":{"type":"object"}}]';
+    const said = (rest: string, defaults: Parameters["defaults"], drop: readonly ParameterName[] = []) =>
+      edited("anthropic-messages", asked(rest), { defaults, drop }, "claude-sonnet-4-5");
+
+    test("a tool that must be called: no thinking", () => {
+      for (const choice of ['{"type":"tool","name":"f"}', '{"type":"any"}']) {
+        const rest = `${tool},"tool_choice":${choice},"temperature":0.2`;
+        expect(said(rest, high)).toEqual({
+          text: asked(rest),
+          warnings: ["anthropic-messages cannot say reasoning together with a forced tool choice; left out"],
+        });
+      }
+    });
+
+    test("a temperature, which is not taken while thinking: it goes, and every other byte stays", () => {
+      const rest = '"top_p": 0.99,"big":12345678901234567890';
+      const thinking = '"thinking":{"type":"enabled","budget_tokens":3904},';
+      expect(said(`,"temperature":0.2, ${rest}`, high)).toEqual({
+        text: asked(`,${rest}`).replace("{", `{${thinking}`),
+        warnings: ["anthropic-messages cannot say a temperature while thinking; left out"],
+      });
+    });
+
+    test("what is dropped is not in its way", () => {
+      expect(said(',"temperature":0.2', high, ["temperature"]).warnings).toEqual([
+        "temperature is left out, as the operator says for this target",
+      ]);
+      expect(said(',"temperature":0.2', high, ["temperature"]).text).toContain('"thinking":{"type":"enabled"');
+    });
+
+    test("a setting for a client that thinks: left out", () => {
+      const rest = ',"thinking":{"type":"enabled","budget_tokens":2000}';
+      expect(said(rest, { temperature: 0.5 })).toEqual({
+        text: asked(rest),
+        warnings: ["anthropic-messages cannot say a temperature while thinking; left out"],
+      });
+    });
+
+    test("a turn that began without thinking is gone on with as it began", () => {
+      const turns =
+        '{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"1"}]}';
+      const source = `{"model":"c","max_tokens":8000,"messages":[${turns}]${tool}}`;
+      const { text, warnings } = edited("anthropic-messages", source, { defaults: high }, "claude-sonnet-4-5");
+      expect(text).toBe(source);
+      expect(warnings).toEqual([expect.stringContaining("amid calls of tools")]);
+    });
+
+    test("a request that we cannot read is its provider's to judge", () => {
+      const source = '{"max_tokens":8000,"messages":[{"role":7}]}';
+      const { text } = edited("anthropic-messages", source, { defaults: high }, "claude-sonnet-4-5");
+      expect(text).toBe(source.replace("{", '{"thinking":{"type":"enabled","budget_tokens":3904},'));
+    });
   });
 });

@@ -30,6 +30,7 @@ const setup = await setUp({
       `      - { target: mock-${name}/told-${name}, drop: [topP], defaults: { temperature: 0.25 } }`,
     ]),
     "  outer: { targets: [{ target: told, drop: [user], defaults: { temperature: 1 } }] }",
+    "  think: { targets: [{ target: mock-anthropic-messages/claude-sonnet-4-5, defaults: { reasoning: { effort: high } } }] }",
     "  sized: [mock/small, mock/large]",
     "  small: [mock/small]",
     "  able: [mock/text, mock/large]",
@@ -105,6 +106,34 @@ describe("what a target is not sent, and what it is sent besides", () => {
     });
     expect(headers.get("x-llm-proxy-warnings")).toContain("seed is left out");
     expect(headers.get("x-llm-proxy-warnings")).toContain("user is left out");
+  });
+
+  test("what its model does not take with the rest of the call is left out, and told, relayed as translated", async () => {
+    const spoken = spokenWhole("anthropic-messages", { text: "Hi", usage: { input: 3, output: 1 } });
+    upstream.on("claude-sonnet-4-5", json(200, spoken));
+    const forced = { type: "tool", name: "f" };
+    const own = { max_tokens: 8_000, temperature: 0.2, tools: [{ name: "f", input_schema: { type: "object" } }] };
+    const tools = [{ type: "function", function: { name: "f", parameters: { type: "object" } } }];
+    const relayed = { ...chat("think"), ...own, tool_choice: forced };
+    const replies = [
+      await call(gateway, key.key, relayed, { path: "/v1/messages" }),
+      await call(gateway, key.key, {
+        ...chat("think", { max_tokens: 8_000, temperature: 0.2, tools }),
+        tool_choice: { type: "function", function: { name: "f" } },
+      }),
+    ];
+    for (const { headers } of replies)
+      expect(headers.get("x-llm-proxy-warnings")).toContain("reasoning together with a forced tool choice; left out");
+    const sent = upstream.requestsFor("claude-sonnet-4-5").map(({ request }) => request.body.toString("utf8"));
+    expect(sent[0]).toBe(JSON.stringify({ ...relayed, model: "claude-sonnet-4-5" }));
+    expect(JSON.parse(sent[1] ?? "")).not.toHaveProperty("thinking");
+    await call(gateway, key.key, { ...chat("think"), ...own }, { path: "/v1/messages" });
+    const { temperature: _, ...left } = own;
+    expect(JSON.parse(lastSent("claude-sonnet-4-5"))).toEqual({
+      ...chat("claude-sonnet-4-5"),
+      ...left,
+      thinking: { type: "enabled", budget_tokens: 3_904 },
+    });
   });
 
   test("the target by its own name is sent what the client says", async () => {
@@ -225,6 +254,9 @@ describe("conditions of an alias", () => {
       "mock/told is for calls with other headers",
     );
     expect(await toldFor(key.key, "by-tag", {}, { "x-team": "searching" })).toBe(refused);
+    // As one that is given twice comes.
+    expect(await toldFor(key.key, "by-tag", {}, { "x-team": "ads, search" })).toBe("told");
+    expect(await toldFor(key.key, "by-tag", {}, { "x-team": "ads,searching" })).toBe(refused);
     expect(await toldFor(key.key, "by-tag")).toBe(refused);
     // A tag that is set holds from the next call on.
     await gateway.admin("PATCH", "/api/accounts/default", { metadata: { tier: "gold" } });
