@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { canaryListener } from "../support/canary.ts";
 import { call, chat } from "../support/clients.ts";
+import { ask as askIn } from "../support/dialect-calls.ts";
 import { audience, discoveryPath, jwksPath, makeIssuer } from "../support/issuer.ts";
 import { answers } from "../support/openai-answers.ts";
 import { type Setup, setUp } from "../support/setup.ts";
@@ -31,6 +33,46 @@ test("a start, calls, the admin API, pages and a stop connect to the upstream al
     rmSync(folder, { recursive: true, force: true });
   }
 }, 60_000);
+
+test("addresses of images, files and audio in a request are the provider's to fetch: nothing here asks for them (103)", async () => {
+  const canary = await canaryListener();
+  const names = ["openai-chat", "openai-responses", "anthropic-messages", "gemini"] as const;
+  const setup = await setUp({ dialects: names });
+  try {
+    setup.upstream.on("m", answers());
+    const image = `http://${canary.address}/image.png`;
+    const parts = {
+      "openai-chat": { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: image } }] }] },
+      "openai-responses": {
+        input: [
+          {
+            role: "user",
+            content: [
+              { type: "input_image", image_url: image },
+              { type: "input_file", file_url: image },
+            ],
+          },
+        ],
+      },
+      "anthropic-messages": {
+        messages: [{ role: "user", content: [{ type: "image", source: { type: "url", url: image } }] }],
+      },
+      gemini: { contents: [{ parts: [{ fileData: { mimeType: "image/png", fileUri: image } }] }] },
+    } as const;
+    const sent = setup.upstream.log.length;
+    for (const from of names)
+      for (const to of names)
+        await askIn(setup.gateway, setup.key.key, from, { model: `mock-${to}/m`, more: parts[from] });
+    expect(setup.upstream.log.length).toBeGreaterThan(sent + 4);
+    expect(
+      setup.upstream.log.filter(({ request }) => request.body.toString().includes(canary.address)).length,
+    ).toBeGreaterThan(4);
+    expect(canary.connections).toBe(0);
+  } finally {
+    await setup.stop();
+    await canary.stop();
+  }
+}, 30_000);
 
 /** The discovery document is an answer: what it names is not what the operator named. */
 test("keys are read where the issuer itself is, and elsewhere only where the guard lets them be", async () => {

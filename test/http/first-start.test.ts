@@ -22,6 +22,34 @@ test("the first start prints a link, a key, the admin token and a curl that work
   expect(allUsage(gateway)).toMatchObject([{ provider: "echo", status: "ok", cost_nano: 0 }]);
 }, 30_000);
 
+test("nothing that anybody could guess opens it (002)", async () => {
+  const guesses = [
+    "Bearer ",
+    "Bearer null",
+    "Bearer undefined",
+    "Basic YWRtaW46YWRtaW4=",
+    "Bearer admin",
+    "Bearer sk-",
+  ];
+  for (const path of ["/api/keys", "/v1/models", "/metrics", "/openapi.json"])
+    for (const authorization of [undefined, ...guesses])
+      expect([path, authorization, (await gateway.get(path, authorization ? { authorization } : {}))?.status]).toEqual([
+        path,
+        authorization,
+        401,
+      ]);
+  for (const fields of [{ email: "admin", password: "admin" }, { token: "admin" }, { token: "" }]) {
+    const login = await fetch(`${gateway.url}/dashboard/login`, {
+      method: "POST",
+      redirect: "manual",
+      headers: { origin: gateway.url },
+      body: new URLSearchParams({ ...fields }),
+    });
+    expect([login.status, login.headers.has("set-cookie")]).toEqual([401, false]);
+  }
+  expect(gateway.sql("SELECT 1 FROM people")).toEqual([]);
+});
+
 test("the second start keeps all and prints no secret", async () => {
   const first = gateway.log();
   const key = /sk-llmp-[0-9A-Za-z]{12}-[0-9A-Za-z]{49}/.exec(first)?.[0] ?? "";
