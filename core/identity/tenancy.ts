@@ -213,7 +213,11 @@ export function within(
       },
       async get(id) {
         const row = await call(id);
-        return row && charged(row);
+        if (row === null) return null;
+        // The call that a paid copy is of may be somebody else's.
+        const { shadowOf, ...notes } = row.notes ?? {};
+        const isTold = shadowOf === undefined || (await call(shadowOf)) !== null;
+        return charged(isTold ? row : { ...row, notes });
       },
       async usage(range) {
         const { data, total } = await calls.usage(await narrowedRange(range));

@@ -38,20 +38,23 @@ export interface Shadows {
   /** Since the start. */
   sent: number;
   readonly dropped: Map<DropReason, number>;
+  /** The account of those that nobody pays for; `null`: none was sent yet. */
+  ownAccount: Promise<string> | null;
 }
 
 export const noShadows = (): Shadows => ({
   inFlight: new Map(),
   sent: 0,
   dropped: new Map(dropReasons.map((reason) => [reason, 0])),
+  ownAccount: null,
 });
 
 /** Records have it for who calls. It is no key's name: those have no brackets. */
 const shadowPrincipal = "(shadow)";
 /** As calls that somebody made to see whether a model answers have it: reports tell them apart. */
 const labels = { made: "shadow" };
-/** Of copies that nobody pays for. */
-const ownAccount = "default";
+/** Of copies that nobody pays for: they tell of calls of all accounts, so people of none see them. */
+const ownAccount = "unpaid-shadows";
 /** A copy keeps the body of its call in memory. */
 const maxBodyLength = 1_048_576;
 
@@ -152,19 +155,32 @@ async function admittedFor(
 ): Promise<Admitted | null> {
   const { shadows, database } = services;
   if (copy.stopped) return null;
-  const accountId = account === null ? ownAccount : await database.accounts.idOf(account);
+  const accountId = account === null ? await own(services) : await database.accounts.idOf(account);
   if (accountId === null) return dropped("account", shadows);
   const principal: Principal = { name: shadowPrincipal, keyId: null, accountId, models: "all", limits: {}, labels };
   copy.principal = principal;
   const route = { targets: [target] } as const;
   if (account === null)
-    return hasPrice(target, services) ? freely(copy, asked, target, services) : dropped("price", shadows);
+    return hasPrice(target, services) ? freely(copy, asked, target, accountId, services) : dropped("price", shadows);
   copy.shadow = copy.shadow && { ...copy.shadow, isFree: false };
   try {
     return await admit(copy, principal, asked, route, services);
   } catch (error) {
     if (error instanceof GatewayError && error.kind !== "internal") return dropped("refused", shadows);
     throw error;
+  }
+}
+
+/** Made when it is needed first, beside all others in the tree. */
+function own({ shadows, database: { accounts }, now }: Services): Promise<string> {
+  return (shadows.ownAccount ??= found().catch((error: unknown) => {
+    shadows.ownAccount = null;
+    throw error;
+  }));
+
+  async function found(): Promise<string> {
+    const row = { id: ownAccount, name: "Unpaid shadows", parentId: null, createdMs: now() };
+    return ((await accounts.get(ownAccount)) ?? (await accounts.create(row))).id;
   }
 }
 
@@ -185,6 +201,7 @@ async function freely(
   copy: Call,
   { envelope }: Asked,
   target: RouteTarget,
+  accountId: string,
   services: Services,
 ): Promise<Admitted | null> {
   const { database, ratios } = services;
@@ -192,7 +209,7 @@ async function freely(
   const result = await database.ledger.admit({
     callId: copy.id,
     startedMs: copy.startedMs,
-    accountId: ownAccount,
+    accountId,
     keyId: null,
     principal: shadowPrincipal,
     labels: labelText(labels),

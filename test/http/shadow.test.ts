@@ -1,4 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { api, joined } from "../audit/people.ts";
 import { call, chat } from "../support/clients.ts";
 import { ask } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
@@ -63,7 +64,7 @@ describe("a copy", () => {
     const [row] = await newCopies(before, 1);
     expect(upstream.requestsFor("copy").at(-1)?.request.body.toString("utf8")).toBe(body.replace("copied", "copy"));
     expect(row).toMatchObject({
-      account_id: "default",
+      account_id: "unpaid-shadows",
       key_id: null,
       model: "mock/copy",
       upstream_model: "copy",
@@ -208,6 +209,31 @@ describe("a copy that an account pays for", () => {
     });
     expect(upstream.requestsFor("copy").length).toBe(before);
   });
+});
+
+test("people of an account see no copy that nobody pays for, and of their own not whose call it is of", async () => {
+  const before = copies();
+  expect(before.some(({ charge_nano }) => charge_nano === 0)).toBe(true);
+  const payer = (await gateway.admin<{ data: { id: string; name: string }[] }>("GET", "/api/accounts")).data.find(
+    ({ name }) => name === "experiments",
+  );
+  const other = await gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name: "other" });
+  const { token } = await joined(gateway, "viewer", "default");
+  for (const path of ["calls", "usage?groupBy=model,label:made", "calls/export?format=csv", "accounts"]) {
+    const { status, text } = await api(gateway, "GET", `/api/${path}`, { token });
+    expect([path, status, /copy|shadow/i.test(text)]).toEqual([path, 200, false]);
+  }
+  expect((await api(gateway, "GET", `/api/calls/${before[0]?.call_id}`, { token })).status).toBe(404);
+  await gateway.admin("PATCH", `/api/accounts/${payer?.id}`, { parentId: "default" });
+  const { key: others } = await gateway.createKey({ accountId: other.id });
+  for (const caller of [others, key.key]) {
+    const known = copies();
+    const { callId } = await call(gateway, caller, chat("paid"));
+    const [row] = await newCopies(known, 1);
+    const seen = await api(gateway, "GET", `/api/calls/${row?.call_id}`, { token });
+    expect([seen.status, seen.body.notes.shadowOf]).toEqual([200, caller === others ? undefined : callId]);
+  }
+  expect((await api(gateway, "DELETE", "/api/accounts/unpaid-shadows")).status).toBe(409);
 });
 
 test("a copy keeps the config that it began with while another one is loaded", async () => {

@@ -18,6 +18,8 @@ import { refsUnder } from "./under.ts";
 
 /** The account every key without another belongs to. */
 export const defaultAccount = "default";
+/** The second is of copies of calls that nobody pays for. */
+const lasting: ReadonlySet<string> = new Set([defaultAccount, "unpaid-shadows"]);
 
 /** Levels of the tree, the root's and the lowest one's included. */
 const maxLevels = 8;
@@ -142,7 +144,7 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
       writer.run((tell) => {
         const row = one(id);
         if (!row) return false;
-        if (id === defaultAccount) refuse("conflict", "the account default cannot be removed");
+        if (lasting.has(id)) refuse("conflict", `the account ${id} cannot be removed`);
         if (row.children > 0) refuse("conflict", "the account has accounts below it");
         if (row.keys > 0) refuse("conflict", "the account has keys that are not revoked");
         if (peopleOf(row.ref)) refuse("conflict", "the account has people");
