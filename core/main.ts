@@ -3,10 +3,15 @@ import manifest from "../package.json" with { type: "json" };
 import { builtins } from "../plugins/index.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
 import { explainFailure } from "./commands/failure.ts";
+import { takeHangups } from "./commands/hangup.ts";
 
 /** Loaded when asked for: the one that serves must be ready soon. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import("./commands/serve.ts")).serve,
+  async serve() {
+    const hangups = takeHangups();
+    const { serve } = await import("./commands/serve.ts");
+    return (input) => serve(input, hangups);
+  },
   check: async () => (await import("./commands/check.ts")).check,
   plan: async () => (await import("./commands/plan.ts")).plan,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,

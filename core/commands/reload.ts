@@ -91,8 +91,8 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     try {
       await lasting.outbox.use(plugins.observer, (text) => wanted.loaded.source.mask(text));
     } catch (error) {
-      // The config is in use all the same; events wait in the database.
-      logger.error({ error }, "receivers get no events until the next reload or restart");
+      // The config is in use all the same.
+      logger.error({ error }, "what is kept for the receivers of events follows the config only with the next reload");
     }
     void retire(old);
     return needingRestart(parts.first, next);

@@ -6,9 +6,10 @@ import { startClient } from "../runtime/egress.ts";
 import { serve as listen } from "../runtime/serve.ts";
 import { transportCap } from "../runtime/transport.ts";
 import { startBackground } from "./background.ts";
-import type { Command } from "./command.ts";
+import type { CommandInput, ExitCode } from "./command.ts";
 import { driftOf } from "./drift.ts";
 import { firstStart } from "./first-start.ts";
+import type { Hangups } from "./hangup.ts";
 import { declareFileKeys, lastingParts } from "./lasting-parts.ts";
 import { processParts } from "./process-parts.ts";
 import { type Reloader, reloaderOf } from "./reload.ts";
@@ -20,7 +21,7 @@ import { reloadOnChange } from "./watch-files.ts";
 import { wantedConfig } from "./wanted.ts";
 
 /** Boot: config → plugins → sweep → listen → serve until a signal. Completely or not at all. */
-export const serve: Command = async (input) => {
+export async function serve(input: CommandInput, hangups: Hangups): Promise<ExitCode> {
   const { env, version } = input;
   const wanted = await wantedConfig(input);
   const { settings } = wanted;
@@ -103,7 +104,10 @@ export const serve: Command = async (input) => {
       "ready",
     );
 
-    reloadOnSignal(current, leaving);
+    // As other daemons do. While the process drains there is nothing to reload for.
+    hangups.whenReady(() => {
+      if (!leaving.value) void current.reload("SIGHUP");
+    });
     const stopWatching = reloadOnChange(current);
     const stop = startBackground(() => current.current.services, outbox);
     const served = untilSignal({ services, listening, leaving, timeouts: parts.live.timeouts });
@@ -127,7 +131,7 @@ export const serve: Command = async (input) => {
     if (reloader === null) throw new Error("there is no config in use yet");
     return reloader;
   }
-};
+}
 
 const stateOf = ({ current, loadedMs, generation, last, left }: Reloader) => ({
   file: current.loaded.file,
@@ -136,13 +140,6 @@ const stateOf = ({ current, loadedMs, generation, last, left }: Reloader) => ({
   lastReload: last,
   callsBefore: left,
 });
-
-/** SIGHUP, as of other daemons. While the process drains it does nothing, and does not end it either. */
-function reloadOnSignal(reloader: Reloader, leaving: { readonly value: boolean }): void {
-  process.on("SIGHUP", () => {
-    if (!leaving.value) void reloader.reload("SIGHUP");
-  });
-}
 
 function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
   const cap = transportCap(env);

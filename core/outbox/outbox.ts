@@ -17,6 +17,12 @@ export interface Outbox extends Pick<OutboxRepository, "receivers" | "alerts" | 
   stop(): Promise<void>;
 }
 
+/** One for the receivers of one config. */
+export interface MadeOutbox extends Outbox {
+  /** What receivers take is kept from when this resolves on. */
+  subscribe(): Promise<void>;
+}
+
 export interface OutboxDependencies {
   readonly observers: readonly Instance<Observer>[];
   readonly outbox: OutboxRepository;
@@ -31,8 +37,7 @@ export interface OutboxDependencies {
 const keptMs = 90 * 24 * 3_600_000;
 const forgetEveryMs = 3_600_000;
 
-/** What receivers take is kept from when this resolves on. */
-export async function outboxOf(dependencies: OutboxDependencies): Promise<Outbox> {
+export function outboxOf(dependencies: OutboxDependencies): MadeOutbox {
   const { observers, outbox, logger, now, newId } = dependencies;
   const abort = new AbortController();
   const couriers: Courier[] = [];
@@ -42,7 +47,6 @@ export async function outboxOf(dependencies: OutboxDependencies): Promise<Outbox
     subscriptions.push({ name, events: slot.receiver.events });
     couriers.push(courier({ ...dependencies, name, receiver: slot.receiver, signal: abort.signal }));
   }
-  await outbox.subscribe(subscriptions);
   const loops = couriers.flatMap((one) => [loopOf(() => one.alerts(), logger), loopOf(() => one.usage(), logger)]);
   if (couriers.length > 0)
     loops.push(
@@ -57,6 +61,9 @@ export async function outboxOf(dependencies: OutboxDependencies): Promise<Outbox
     );
 
   return {
+    async subscribe() {
+      await outbox.subscribe(subscriptions);
+    },
     receivers: () => outbox.receivers(),
     alerts: (query) => outbox.alerts(query),
     deadLetters: (receiver, query) => outbox.deadLetters(receiver, query),

@@ -1,11 +1,14 @@
+import { Database } from "bun:sqlite";
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
-import { configFileOf } from "../support/config-file.ts";
+import { type ConfigState, configFileOf } from "../support/config-file.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers, frames, newUpstreamId } from "../support/openai-answers.ts";
 import { gate, until } from "../support/poll.ts";
+import { freePort, Gateway } from "../support/process.ts";
+import { WebhookReceiver } from "../support/receiver.ts";
 import { json, stalled } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
@@ -257,6 +260,67 @@ describe("the config that comes", () => {
     expect((await file.state()).lastReload).toMatchObject({ ok: true, by: "SIGHUP" });
     expect((await ask("hup")).status).toBe(200);
   });
+});
+
+test("SIGHUP before the process is ready is a reload when it is", async () => {
+  const starting = new Gateway(await freePort(), { config: "observer: { own: { use: ./own.ts } }\n" });
+  const [begun, go] = ["begun", "go"].map((name) => join(starting.directory, name));
+  const code = `
+    import { existsSync, writeFileSync } from "node:fs";
+    import { setTimeout } from "node:timers/promises";
+    import { definePlugin, t } from "llm-proxy/plugin";
+    export default definePlugin({ kind: "observer", name: "own", api: 1, config: t.Object({}), async setup() {
+      writeFileSync(${JSON.stringify(begun)}, "");
+      while (!existsSync(${JSON.stringify(go)})) await setTimeout(5);
+      return { callEnded() {} };
+    } });`;
+  writeFileSync(join(starting.directory, "own.ts"), code);
+  try {
+    starting.spawn();
+    await until("it is setting up", () => existsSync(begun ?? ""));
+    process.kill(starting.pid, "SIGHUP");
+    process.kill(starting.pid, "SIGHUP");
+    writeFileSync(go ?? "", "");
+    const state = await until("the config was reloaded", async () => {
+      if (!starting.running) throw new Error(`it ended:\n${starting.log()}`);
+      const answer = await starting.get("/api/config", { authorization: `Bearer ${starting.adminToken}` });
+      const found: ConfigState | null = answer?.ok ? await answer.json() : null;
+      return found?.lastReload ? found : null;
+    });
+    expect(state).toMatchObject({ generation: 1, lastReload: { ok: true, by: "SIGHUP" } });
+  } finally {
+    await starting.dispose();
+  }
+});
+
+test("a config whose receivers cannot be written down serves, and its receivers get what waits for them", async () => {
+  const receiver = await WebhookReceiver.start();
+  const hook = (name: string) => `${name}: { use: webhook, url: "${receiver.url}", secret: s, events: [usage.call] }`;
+  await file.reloadWith(observers(`${hook("ops")}, ${one("before")}`));
+  const writes = new Database(join(gateway.dataDir, "llm-proxy.db"));
+  const reported = () => receiver.takenOf("usage.call").length;
+  try {
+    writes.run("PRAGMA busy_timeout = 5000");
+    writes.run(
+      "CREATE TRIGGER full BEFORE INSERT ON receivers WHEN NEW.name = 'more' BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    );
+    const { generation } = await file.state();
+    const more = await file.reloadWith(`${observers(`${hook("ops")}, ${hook("more")}`)}\nmodels: { fresh: [mock/ok] }`);
+    expect(more).toMatchObject({ ok: true, generation: generation + 1 });
+    await until("the plugins of before are gone", () => noteLines().includes("dispose before"));
+    expect(gateway.log()).toContain("what is kept for the receivers of events follows the config only");
+    expect((await ask("fresh")).status).toBe(200);
+    await until("the call is told", () => reported() === 1);
+    writes.run("DROP TRIGGER full");
+    await file.reloadWith(observers(hook("ops")));
+    expect((await ask()).status).toBe(200);
+    await until("the next call is told", () => reported() === 2);
+  } finally {
+    writes.run("DROP TRIGGER IF EXISTS full");
+    writes.close();
+    await file.reloadWith(own);
+    await receiver.stop();
+  }
 });
 
 test("nothing was lost or counted twice", () => invariants(setup));

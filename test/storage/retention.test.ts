@@ -194,18 +194,18 @@ test("a serving process deletes what is older than it keeps, gives the space bac
   nowMs = firstDay + 31 * dayMs + 1;
   database = await serve();
   await until("the old calls are gone", async () => (await database.retention()).goneCalls === 3_000, {
-    deadlineMs: 15_000,
+    deadlineMs: 50_000,
   });
   await until(
     "the file has shrunk",
     () => rowsOf<{ n: number }>(path, "SELECT page_count AS n FROM pragma_page_count")[0]!.n * 4_096 < full / 3,
-    { deadlineMs: 15_000 },
+    { deadlineMs: 50_000 },
   );
   expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
   expect(await database.retention()).toMatchObject({ keepMs: 30 * dayMs, oldestMs: firstDay + dayMs, lastMs: nowMs });
   await database.close();
   expect(statSync(path).size).toBeLessThan(full / 3);
-}, 60_000);
+}, 120_000);
 
 test("a file from before can shrink once it was written anew", async () => {
   const path = folder.file();
