@@ -33,8 +33,6 @@ export interface Scope {
 export interface ShortForm {
   /** Where it ended, e.g. `limits`, `budgets`, `targets`. */
   readonly stage: string;
-  /** Path of the admin API with all of it, for those who may see it; absent: nothing is recorded. */
-  readonly more?: string;
   /** Tokens that limits and budgets were asked for. */
   readonly estimate?: {
     readonly expectedInputTokens: number;

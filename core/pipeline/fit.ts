@@ -29,23 +29,32 @@ export interface SkippedTarget {
   readonly because: SkipReason;
 }
 
-/** None of the targets takes the call as it is. */
+/** None of the targets takes the call as it is. Which ones they are is the operator's: the message tells how many, and why. */
 export class NoFitError extends GatewayError {
   readonly skipped: readonly SkippedTarget[];
 
   constructor(skipped: readonly SkippedTarget[]) {
-    const reasons = skipped.slice(0, maxNamed).map(({ target, because }) => `${target} ${wordsOf(because)}`);
-    const more = skipped.length > maxNamed ? `; and ${skipped.length - maxNamed} more` : "";
-    super("invalid-request", `no target of this model takes the call: ${reasons.join("; ")}${more}`, {
-      code: "no_target_fits",
-      param: "model",
-      shouldRetry: false,
-    });
+    const counts = new Map<string, number>();
+    for (const { because } of skipped) {
+      const words = because.why === "canary" ? "is for a share of the callers" : wordsOf(because);
+      counts.set(words, (counts.get(words) ?? 0) + 1);
+    }
+    const reasons = [...counts].map(([words, count]) => `${words} (${count} ${count === 1 ? "target" : "targets"})`);
+    const more = reasons.length > maxReasons ? `; and ${reasons.length - maxReasons} reasons more` : "";
+    super(
+      "invalid-request",
+      `no target of this model takes the call: ${reasons.slice(0, maxReasons).join("; ")}${more}`,
+      {
+        code: "no_target_fits",
+        param: "model",
+        shouldRetry: false,
+      },
+    );
     this.skipped = skipped;
   }
 }
 
-const maxNamed = 8;
+const maxReasons = 8;
 
 export function wordsOf(because: SkipReason): string {
   switch (because.why) {

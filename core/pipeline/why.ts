@@ -52,7 +52,7 @@ const explained: ReadonlySet<number> = new Set([402, 429, 503]);
 /** For the body of the error that the client gets; `undefined`: one of another status tells all in its message. */
 export function shortForm(call: Call, error: GatewayError): ShortForm | undefined {
   if (!explained.has(error.status)) return undefined;
-  const { admitted, attempts, passed, principal, refusedBill: bill } = call;
+  const { admitted, attempts, passed, refusedBill: bill } = call;
   const failed = attempts.map(({ provider, upstreamModel, status, fault = error.kind }) => ({
     target: `${provider}/${upstreamModel}`,
     outcome: "failed" as const,
@@ -63,7 +63,6 @@ export function shortForm(call: Call, error: GatewayError): ShortForm | undefine
   const estimate = admitted ?? bill;
   return {
     stage: stageOf(call, error),
-    ...(principal && { more: `/api/explain/${call.id}` }),
     ...(estimate && {
       estimate: {
         expectedInputTokens: estimate.expectedInputTokens,

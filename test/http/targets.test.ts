@@ -165,7 +165,7 @@ describe("a target that cannot carry a call", () => {
     test(`is not asked for ${what}`, async () => {
       expect(await toldFor("able", {})).toEqual(["text", "1"]);
       expect(await toldFor("able", more)).toEqual(["large", "1"]);
-      const refused = `no target of this model takes the call: mock/text does not take ${what}`;
+      const refused = `no target of this model takes the call: does not take ${what} (1 target)`;
       expect(await toldFor("text", more)).toEqual([400, "no_target_fits", refused]);
       // By its own name it is the client's to choose, and the provider's to refuse.
       expect(await toldFor("mock/text", more)).toEqual(["text", "1"]);
@@ -182,7 +182,7 @@ describe("a target that cannot carry a call", () => {
     expect(await toldFor("small", { max_tokens: 501 })).toEqual([
       400,
       "no_target_fits",
-      "no target of this model takes the call: mock/small writes at most 500 tokens, 501 are asked for",
+      "no target of this model takes the call: writes at most 500 tokens, 501 are asked for (1 target)",
     ]);
   });
 
@@ -248,11 +248,7 @@ describe("conditions of an alias", () => {
     // An account below cannot change where its calls go.
     expect(await toldFor(other, "by-tag")).toBe("large");
     expect(await toldFor(key.key, "by-tag", {}, { "x-team": "search" })).toBe("told");
-    const refused = none(
-      "mock/large is for other accounts",
-      "mock/small is for other accounts",
-      "mock/told is for calls with other headers",
-    );
+    const refused = none("is for other accounts (2 targets)", "is for calls with other headers (1 target)");
     expect(await toldFor(key.key, "by-tag", {}, { "x-team": "searching" })).toBe(refused);
     // As one that is given twice comes.
     expect(await toldFor(key.key, "by-tag", {}, { "x-team": "ads, search" })).toBe("told");
@@ -292,9 +288,9 @@ describe("conditions of an alias", () => {
     expect(await toldFor(key.key, "by-call", tools)).toBe("small");
     expect(await toldFor(key.key, "by-call")).toBe(
       none(
-        "mock/large is for calls of another length",
-        "mock/small is for calls of other content",
-        "mock/told is for other operations",
+        "is for calls of another length (1 target)",
+        "is for calls of other content (1 target)",
+        "is for other operations (1 target)",
       ),
     );
   });

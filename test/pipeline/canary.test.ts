@@ -103,10 +103,13 @@ describe("a canary", () => {
   });
 });
 
-test("who gets a canary alone, and is not in its share, is told so", () => {
+test("who gets a canary alone, and is not in its share, is told so, and neither which target it is nor the share", () => {
   const alias: Alias = {
     strategy: "ordered",
     targets: [{ target: "mock/new", weight: 1, canary: { percent: 0, by: "caller" } }],
   };
   expect(() => routeOf(alias, "k")).toThrow(NoFitError);
+  expect(() => routeOf(alias, "k")).toThrow(
+    /^no target of this model takes the call: is for a share of the callers \(1 target\)$/,
+  );
 });
