@@ -208,7 +208,7 @@ describe("a target that cannot carry a call", () => {
     for (const name of names) {
       const reply = await ask(gateway, key.key, name, { model: "text", more: bodies[name] });
       expect(reply.status).toBe(400);
-      expect(messageOf(name, reply.text)).toContain("mock/text does not take images");
+      expect(messageOf(name, reply.text)).toContain("does not take images (1 target)");
     }
     expect(upstream.log.length).toBe(before);
   });
