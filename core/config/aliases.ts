@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { AliasTarget, Config } from "./config.ts";
 import { didYouMean } from "./nearest.ts";
 import type { Path } from "./problem.ts";
@@ -35,12 +36,14 @@ export function checkAliases(
         at: "key",
         message: `hides models of provider "${owner}": an alias cannot begin with "${owner}/"`,
       });
-    const seen = new Set<string>();
     findings.push(...checkTerms(name, targets, targetsOf(name, written)));
-    targets.forEach(({ target }, index) => {
-      const message = seen.has(target) ? `"${target}" is listed twice` : targetTrouble(target, aliases, providers);
+    targets.forEach((entry, index) => {
+      const { target } = entry;
+      const isTwice = targets.slice(0, index).some((before) => isForTheSame(before, entry));
+      const message = isTwice
+        ? `"${target}" is listed twice${entry.when || entry.canary ? " for the same calls" : ""}`
+        : targetTrouble(target, aliases, providers);
       if (message !== null) findings.push({ path: [...targetsOf(name, written), index], message });
-      seen.add(target);
     });
     const usual = targets.filter(({ canary }) => !canary);
     if (
@@ -52,6 +55,10 @@ export function checkAliases(
   }
   return [...findings, ...checkChains(models)];
 }
+
+/** One target may be there several times, with other settings for other calls. */
+const isForTheSame = (one: AliasTarget, other: AliasTarget): boolean =>
+  one.target === other.target && isDeepStrictEqual(one.when, other.when) && isDeepStrictEqual(one.canary, other.canary);
 
 /** How the conditions and shares of one alias fit together. */
 function checkTerms(name: string, targets: readonly AliasTarget[], at: Path): Finding[] {

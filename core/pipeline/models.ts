@@ -39,6 +39,8 @@ interface AliasShadow extends Pick<Shadow, "maxInFlight" | "account"> {
 interface AliasTarget extends Terms {
   readonly weight: number;
   readonly parameters?: Parameters;
+  /** Entries with the same are one target, whose first that takes a call counts for it. Absent: `target` is it. */
+  readonly sameAs?: string;
 }
 export interface Models {
   /**
@@ -72,6 +74,7 @@ export function modelTable(
   { loads, now }: Pick<StrategyNeeds, "loads" | "now"> = { loads: null, now: Date.now },
 ): Models {
   const claims = claimsOf(providers, biller);
+  const repeating = new Set(Object.keys(aliases).filter((name) => repeats(aliases[name]?.targets ?? [])));
 
   function direct(name: string): RouteTarget | null {
     const slash = name.indexOf("/");
@@ -99,19 +102,22 @@ export function modelTable(
       return fit === null || fit.carries(own) ? [own] : [];
     }
     // A caller that is in the share of a canary has it first, and what others have behind it.
-    const canaries: Candidate<RouteTarget>[] = [];
-    const usual: Candidate<RouteTarget>[] = [];
+    const canaries: Entry[] = [];
+    const usual: Entry[] = [];
     for (const entry of alias.targets) {
       if (fit !== null && !fit.admits(entry, name)) continue;
       const { target, weight, parameters: inner, canary } = entry;
       const joined = parameters && inner ? joinParameters(inner, parameters) : (parameters ?? inner);
       const targets = expand(target, random, choice, fit, joined);
       if (targets.length === 0) continue;
-      (fit !== null && canary ? canaries : usual).push({ name: target, weight, targets });
+      const candidate = { name: target, weight, targets, sameAs: entry.sameAs ?? target };
+      (fit !== null && canary ? canaries : usual).push(candidate);
     }
     const all: RouteTarget[] = [];
-    for (const { targets } of canaries) all.push(...targets);
-    for (const { targets } of byStrategy(alias.strategy, usual, choice, { random, biller, loads, now }))
+    const first = repeating.has(name) ? firstOfEach(canaries) : canaries;
+    const others = repeating.has(name) ? firstOfEach(usual, first) : usual;
+    for (const { targets } of first) all.push(...targets);
+    for (const { targets } of byStrategy(alias.strategy, others, choice, { random, biller, loads, now }))
       all.push(...targets);
     return all;
   }
@@ -218,6 +224,19 @@ export function modelTable(
       return listed;
     },
   };
+}
+
+interface Entry extends Candidate<RouteTarget> {
+  readonly sameAs: string;
+}
+
+const repeats = (targets: Alias["targets"]): boolean =>
+  new Set(targets.map(({ target, sameAs = target }) => sameAs)).size < targets.length;
+
+/** A target that an alias has several times is asked once, with the settings of the first entry that takes the call. */
+function firstOfEach(entries: readonly Entry[], before: readonly Entry[] = []): readonly Entry[] {
+  const seen = new Set(before.map(({ sameAs }) => sameAs));
+  return entries.filter(({ sameAs }) => !seen.has(sameAs) && seen.add(sameAs));
 }
 
 /** Whether a list of names, each perhaps with `*` in it, covers `name`. */

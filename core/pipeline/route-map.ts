@@ -177,7 +177,10 @@ function toldApart(root: NamedAlias, named: ReadonlyMap<string, NamedAlias>): Ap
       const inner = named.get(entry.target) ?? null;
       return { id: own, entry, inner, branches: inner && made < mostBranches ? spread(own, inner) : [] };
     });
-    aliases[id] = { strategy, targets: branches.map(({ id: target, entry }) => ({ ...entry, target })) };
+    aliases[id] = {
+      strategy,
+      targets: branches.map(({ id: target, entry }) => ({ ...entry, target, sameAs: entry.target })),
+    };
     return branches;
   }
   const id = `${root.name}${mark}`;

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import type { JsonObject } from "../../core/chat/json.ts";
 import type { DialectName } from "../../core/dialects/dialect.ts";
 import { api, joined } from "../audit/people.ts";
 import { call, chat, errorOf } from "../support/clients.ts";
@@ -31,6 +32,13 @@ const setup = await setUp({
     ]),
     "  outer: { targets: [{ target: told, drop: [user], defaults: { temperature: 1 } }] }",
     "  think: { targets: [{ target: mock-anthropic-messages/claude-sonnet-4-5, defaults: { reasoning: { effort: high } } }] }",
+    ...["ordered", "weighted"].flatMap((strategy) => [
+      `  twice-${strategy}:`,
+      `    strategy: ${strategy}`,
+      "    targets:",
+      "      - { target: mock/told, when: { headers: { x-mode: deep } }, defaults: { temperature: 1 } }",
+      "      - { target: mock/told, defaults: { temperature: 0 } }",
+    ]),
     "  sized: [mock/small, mock/large]",
     "  small: [mock/small]",
     "  able: [mock/text, mock/large]",
@@ -58,6 +66,9 @@ for (const model of ["told", "small", "large", "text"]) upstream.on(model, answe
 for (const name of names)
   upstream.on(`told-${name}`, json(200, spokenWhole(name, { text: "Hello.", usage: { input: 11, output: 3 } })));
 
+interface Explained {
+  readonly targets: readonly { readonly target: string; readonly state: string }[];
+}
 const lastSent = (model: string): string => upstream.requestsFor(model).at(-1)?.request.body.toString("utf8") ?? "";
 
 describe("what a target is not sent, and what it is sent besides", () => {
@@ -134,6 +145,27 @@ describe("what a target is not sent, and what it is sent besides", () => {
       ...left,
       thinking: { type: "enabled", budget_tokens: 3_904 },
     });
+  });
+
+  test("one target says other things in other calls, and is asked once", async () => {
+    const { length: before } = upstream.requestsFor("told");
+    const sent = async (model: string, headers: Readonly<Record<string, string>>) => {
+      const { callId } = await call(gateway, key.key, chat(model), { headers });
+      const body: JsonObject = JSON.parse(lastSent("told"));
+      const { targets } = await gateway.admin<Explained>("GET", `/api/explain/${callId}`);
+      return [body["temperature"], ...targets.map(({ target, state }) => `${target} ${state}`)];
+    };
+    for (const model of ["twice-ordered", "twice-weighted"]) {
+      for (let at = 0; at < 4; at++) expect(await sent(model, { "x-mode": "deep" })).toEqual([1, "mock/told chosen"]);
+      expect(await sent(model, {})).toEqual([0, "mock/told chosen", "mock/told excluded"]);
+    }
+    expect(upstream.requestsFor("told").length).toBe(before + 10);
+    const { data } = await gateway.admin<{ data: { id: string; targets?: unknown[]; reaches?: string[] }[] }>(
+      "GET",
+      "/api/models",
+    );
+    const line = data.find(({ id }) => id === "twice-ordered");
+    expect([line?.targets?.length, line?.reaches]).toEqual([2, ["mock/told"]]);
   });
 
   test("the target by its own name is sent what the client says", async () => {

@@ -56,6 +56,33 @@ describe("the route of an alias", () => {
     expect(aliasRoute("a/x", sources)).toBeNull();
   });
 
+  test("has a target once for each call, by the first entry that takes it, whatever the strategy", () => {
+    const short = { tokens: { upTo: 1_000 } };
+    const long = { tokens: { above: 1_000 } };
+    for (const strategy of ["ordered", "weighted", "sticky", "least-busy", "lowest-latency", "cheapest"] as const) {
+      const { routeOf, breakers } = pictured({
+        top: {
+          strategy,
+          targets: [
+            entry("a/x", { when: long }),
+            entry("a/x", { when: short }),
+            entry("a/x", { weight: 1_000 }),
+            entry("b/y"),
+          ],
+        },
+        new: { strategy, targets: [entry("a/x"), entry("a/x", { canary: { percent: 100, by: "caller" } })] },
+      });
+      const { entries, refused } = routeOf("top");
+      const [first, second, third, other] = shares(entries);
+      expect([strategy, first, third, refused, (second ?? 0) + (other ?? 0)]).toEqual([strategy, 0, 0, 0, 100]);
+      expect(entries.map(({ unfit }) => unfit?.why)).toEqual(["condition", undefined, undefined, undefined]);
+      if (strategy !== "ordered" && strategy !== "cheapest") expect(second).toBeWithin(25, 75);
+      expect(shares(routeOf("new").entries)).toEqual([0, 100]);
+      breakers.ended(target("a", "x"), false, "failed");
+      expect(shares(routeOf("top").entries)).toEqual([0, 0, 0, 100]);
+    }
+  });
+
   test("goes round what is left alone, and says so when nothing is left", () => {
     const { routeOf, breakers } = pictured({ top: { strategy: "ordered", targets: [entry("a/x"), entry("b/y")] } });
     expect(shares(routeOf("top").entries)).toEqual([100, 0]);
