@@ -31,7 +31,9 @@ export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): Co
     if ((isSecret && text.includes('"')) || loaded.source.mask(text) !== text || hasPassword(value))
       return { text: "***", digest: digest(text) };
     const plain = typeof value === "string" ? value : text;
-    return plain.length <= longest ? { text: plain } : { text: `${plain.slice(0, longest)}…`, digest: digest(text) };
+    const shown = plain.replace(address, withoutPath);
+    if (shown === plain && plain.length <= longest) return { text: plain };
+    return { text: shown.length <= longest ? shown : `${shown.slice(0, longest)}…`, digest: digest(text) };
   }
   function* leaves(
     path: string,
@@ -119,6 +121,17 @@ const isMap = (value: unknown): value is object => typeof value === "object" && 
 
 const hasPassword = (value: unknown): boolean =>
   typeof value === "string" && Boolean(URL.parse(value)?.password || URL.parse(value)?.username);
+
+const address = /\bhttps?:\/\/[^\s"]+/g;
+
+/** The path of an address may be what it opens with: only one that is too short for that stays. */
+function withoutPath(text: string): string {
+  const url = URL.parse(text);
+  if (!url) return "…";
+  const { username, password, pathname, search, hash, origin } = url;
+  const isPlain = username === "" && password === "" && search === "" && hash === "" && pathname.length <= 12;
+  return isPlain ? text : `${origin}/…`;
+}
 
 /** Rows by what they are about; of several about the same, the later ones are numbered. */
 function numbered<Row>(rows: readonly Row[], nameOf: (row: Row) => string): readonly (readonly [string, Row])[] {

@@ -57,7 +57,7 @@ describe("an object of another account (018)", () => {
           wrong.push(`${role} ${method} ${path}: ${comparable(foreign)} for ${comparable(unknown)}`);
       }
     expect(wrong).toEqual([]);
-    expect([...kinds].toSorted()).toEqual(["accounts", "budgets", "calls", "keys", "limits", "people"]);
+    expect([...kinds].toSorted()).toEqual(["accounts", "budgets", "calls", "explain", "keys", "limits", "people"]);
     expect(cells).toBeGreaterThan(80);
     expect(stateOf()).toEqual(before);
     await invariants(setup);
@@ -257,6 +257,8 @@ async function tenant(name: string): Promise<Tenant> {
 /** `null`: ids that nobody has. */
 const named = (path: string, owner: Tenant | null): string =>
   path
+    // Of calls too.
+    .replace("/explain/:id", `/explain/${owner?.calls ?? unknownId}`)
     .replace(/^(\/\w+\/(\w+)\/):id/, (_, start, kind) => start + (owner?.[kind as Kind] ?? unknownId))
     .replace(":session", owner?.sessions ?? unknownId)
     .replace(":token", owner?.tokens ?? unknownId)
@@ -274,6 +276,7 @@ function asked(who: Signed, method: string, path: string): Promise<Answer> {
 
 /** What the route would take of whom it is for. */
 function good(method: string, path: string): object {
+  if (path.endsWith("/issuer-removal")) return { issuer: "https://login.example.com" };
   if (method === "POST") return path.endsWith("/tokens") ? { name: "mine" } : {};
   if (path.startsWith("/api/budgets/")) return { usd: 1 };
   if (path.startsWith("/api/limits/")) return { requestsPerMinute: 7 };
