@@ -29,6 +29,7 @@ interface Words {
  * client's request with them has and the one without has not.
  */
 export function wordsFor(parameters: Parameters, asking: Asking): Words {
+  if (asking.dialect.parameters.independent) return difference(parameters, bareRequest, asking);
   try {
     // What it has of its own protocol would be taken as it is, as that of somebody who knows the model.
     return difference(parameters, { ...asking.request(), extensions: {} }, asking);

@@ -12,6 +12,8 @@ export interface ParameterPlaces {
     readonly field: string;
     readonly names: Readonly<Partial<Record<ParameterName, string>>>;
   };
+  /** Whether one is taken has nothing to do with what else a request says, so that it need not be read for that. */
+  readonly independent?: true;
   /** `topP` and `top_p` are one name (protocol buffers). */
   readonly eitherCase?: true;
 }

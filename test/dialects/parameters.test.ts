@@ -152,6 +152,49 @@ describe("what is set comes first, where the client says nothing, in the protoco
     expect(said("anthropic-messages", "claude-sonnet-4-5")).toMatchObject({ thinking: { type: "enabled" } });
   });
 
+  test("where it has nothing to do with the rest of the request, that is so", () => {
+    const settings = { temperature: 0.3, topP: 0.5, topK: 3, seed: 7, stop: ["e"], ...low, verbosity: "low" };
+    const own = {
+      "openai-chat": { model: "m", messages: [{ role: "user", content: "x" }], reasoning_effort: "high", n: 2 },
+      "openai-responses": {
+        model: "m",
+        input: "x",
+        reasoning: { effort: "high", summary: "auto" },
+        text: { verbosity: "high" },
+      },
+      gemini: { contents: [{ role: "user", parts: [{ text: "x" }] }] },
+    };
+    const more: JsonObject = {
+      temperature: 0.2,
+      top_p: 0.9,
+      tools: [{ type: "function", name: "f", function: { name: "f", parameters: { type: "object" } } }],
+      tool_choice: "required",
+    };
+    const config: JsonObject = { temperature: 0.2, topP: 0.9, thinkingConfig: { thinkingBudget: 100 }, seed: 1 };
+    for (const [name, base] of Object.entries(own)) {
+      const dialect = [...dialects.values()].find((one) => one.name === name);
+      if (!dialect) throw new Error(`no dialect ${name}`);
+      expect(dialect.parameters.independent).toBeTrue();
+      const { independent: _, ...parameters } = dialect.parameters;
+      const said = fc.subarray(Object.entries(settings), { minLength: 1 }).map((some) => Object.fromEntries(some));
+      const given = name === "gemini" ? config : more;
+      const body = fc
+        .subarray(Object.entries(given))
+        .map((some) => Object.fromEntries(some))
+        .map((some): JsonObject => (name === "gemini" ? { ...base, generationConfig: some } : { ...base, ...some }));
+      fc.assert(
+        fc.property(said, body, fc.constantFrom("m", "gemini-2.5-flash", "gemini-3-pro"), (defaults, source, model) => {
+          const asking = { model, cap: null, request: () => dialect.decodeRequest(source, { model, stream: false }) };
+          expect(asking.request).not.toThrow();
+          const text = JSON.stringify(source);
+          expect(editParameters(text, { drop: [], defaults }, { dialect, ...asking })).toEqual(
+            editParameters(text, { drop: [], defaults }, { dialect: { ...dialect, parameters }, ...asking }),
+          );
+        }),
+      );
+    }
+  });
+
   describe("as the model takes it with the rest of the request", () => {
     const high = { reasoning: { effort: "high" } };
     const asked = (rest: string) =>

@@ -3,6 +3,7 @@ import type { ParameterPlaces } from "../parameters.ts";
 const config = "generationConfig";
 
 export const parameters: ParameterPlaces = {
+  independent: true,
   eitherCase: true,
   paths: {
     temperature: [[config, "temperature"]],

@@ -1,6 +1,7 @@
 import type { ParameterPlaces } from "../parameters.ts";
 
 export const parameters: ParameterPlaces = {
+  independent: true,
   paths: {
     temperature: [["temperature"]],
     topP: [["top_p"]],

@@ -2,6 +2,7 @@ import { encryptedName, logprobsName } from "./spelling.ts";
 import type { ParameterPlaces } from "../parameters.ts";
 
 export const parameters: ParameterPlaces = {
+  independent: true,
   listed: {
     field: "include",
     names: { reasoning: encryptedName, logprobs: logprobsName },
