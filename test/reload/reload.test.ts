@@ -277,21 +277,25 @@ test("SIGHUP before the process is ready is a reload when it is", async () => {
   writeFileSync(join(starting.directory, "own.ts"), code);
   try {
     starting.spawn();
-    await until("it is setting up", () => existsSync(begun ?? ""));
+    await until("it is setting up", () => existsSync(begun ?? ""), { deadlineMs: 20_000 });
     process.kill(starting.pid, "SIGHUP");
     process.kill(starting.pid, "SIGHUP");
     writeFileSync(go ?? "", "");
-    const state = await until("the config was reloaded", async () => {
-      if (!starting.running) throw new Error(`it ended:\n${starting.log()}`);
-      const answer = await starting.get("/api/config", { authorization: `Bearer ${starting.adminToken}` });
-      const found: ConfigState | null = answer?.ok ? await answer.json() : null;
-      return found?.lastReload ? found : null;
-    });
+    const state = await until(
+      "the config was reloaded",
+      async () => {
+        if (!starting.running) throw new Error(`it ended:\n${starting.log()}`);
+        const answer = await starting.get("/api/config", { authorization: `Bearer ${starting.adminToken}` });
+        const found: ConfigState | null = answer?.ok ? await answer.json() : null;
+        return found?.lastReload ? found : null;
+      },
+      { deadlineMs: 20_000 },
+    );
     expect(state).toMatchObject({ generation: 1, lastReload: { ok: true, by: "SIGHUP" } });
   } finally {
     await starting.dispose();
   }
-});
+}, 60_000);
 
 test("a config whose receivers cannot be written down serves, and its receivers get what waits for them", async () => {
   const receiver = await WebhookReceiver.start();
