@@ -1,3 +1,4 @@
+import type { AboveLimit } from "./above.ts";
 import type { Json } from "./json.ts";
 import type { LimitScope, LimitUse } from "./limit.ts";
 
@@ -79,6 +80,8 @@ export interface ErrorDetails {
     readonly resetsAt: number | null;
     readonly [more: string]: unknown;
   };
+  /** In the place of `limit`, to whoever is below it. */
+  readonly above?: AboveLimit;
   /** Why a target is left alone for a while, and until when; times are epoch ms. */
   readonly breaker?: {
     readonly provider: string;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { aboveText } from "../chat/above.ts";
 import { GatewayError } from "../chat/error.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
@@ -90,6 +91,13 @@ export function within(
   async function budget(id: string) {
     const row = await budgets.get(id);
     return row && (await inScope(row.scope)) ? row : null;
+  }
+  /** A refusal by what is set above tells only that it was. */
+  async function refusedAbove(row: CallDetail): Promise<CallDetail> {
+    const { refused, ...why } = row.why ?? {};
+    const { limit, ...said } = refused ?? { stage: "admission", code: null };
+    if (!limit || limit.scope.kind === "key" || (await inScope(limit.scope))) return row;
+    return { ...row, notes: { ...row.notes, error: aboveText(limit) }, why: { ...why, refused: said } };
   }
   /** For a change. */
   async function changeable(id: string): Promise<boolean> {
@@ -217,7 +225,7 @@ export function within(
         // The call that a paid copy is of may be somebody else's.
         const { shadowOf, ...notes } = row.notes ?? {};
         const isTold = shadowOf === undefined || (await call(shadowOf)) !== null;
-        return charged(isTold ? row : { ...row, notes });
+        return refusedAbove(charged(isTold ? row : { ...row, notes }));
       },
       async usage(range) {
         const { data, total } = await calls.usage(await narrowedRange(range));

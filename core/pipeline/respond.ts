@@ -1,4 +1,6 @@
+import { toldBelow } from "../chat/above.ts";
 import { type ErrorDetails, GatewayError } from "../chat/error.ts";
+import type { LimitScope } from "../chat/limit.ts";
 import type { ErrorBody } from "../dialects/dialect.ts";
 import type { Framing } from "../dialects/framing.ts";
 import type { Admitted } from "./admit.ts";
@@ -58,7 +60,7 @@ export function respondError(call: Call, error: GatewayError, nowMs: number): Re
   headers["content-type"] = "application/json";
   if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
   if (details.shouldRetry === false) headers["x-should-retry"] = "false";
-  const told = bodyOf(call, error);
+  const told = bodyOf(call, toldBelow(error, isCallers(call)));
   const explain = shortForm(call, error);
   const body = JSON.stringify(
     call.endpoint.dialect.encodeError(explain ? { ...told, details: { ...told.details, explain } } : told),
@@ -67,6 +69,12 @@ export function respondError(call: Call, error: GatewayError, nowMs: number): Re
   call.content?.finish();
   return new Response(body, { status: error.status, headers });
 }
+
+/** What is on the key, and on the account that it is of; what is on all others is of those above. */
+const isCallers =
+  ({ principal }: Call) =>
+  ({ kind, id }: LimitScope): boolean =>
+    kind === "key" || kind === "ip" || (kind === "account" && id === principal?.accountId);
 
 /** A plain object: `Response` copies it once, a `Headers` twice. */
 type HeaderFields = Record<string, string>;

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { aPerson } from "../contract/storage-samples.ts";
+import type { CallNotes } from "../../core/storage/database.ts";
+import { aPerson, aRefusal } from "../contract/storage-samples.ts";
 import { tokenBucket } from "../../plugins/rate-limit/token-bucket.ts";
 import { type Api, apis } from "./server.ts";
 import { askAs, memberOf, newTenant, type Tenant } from "./tenants.ts";
@@ -49,6 +50,37 @@ describe("a dry run by people of an account", () => {
     expect(body.targets).toMatchObject([{ target: "mock/one", state: "chosen", score: null }]);
   });
 
+  test("tells no figure of a budget above that lowers its cap or refuses it; the whole is told all", async () => {
+    const { id } = (
+      await api.admin("POST", "/api/budgets", {
+        scope: { kind: "account", id: above.account },
+        usd: "0.0001",
+        window: "day",
+      })
+    ).body;
+    api.clock.advance(1_000);
+    const request = { keyId: a.key, model: "one", maxOutputTokens: 90_000 };
+    const [whole, seen] = [(await ask(null, request)).body, (await ask("viewer", request)).body];
+    expect(whole.outcome.status).toBe("would-pass");
+    expect(whole.warnings.join()).toMatch(/lowered from 90000 to \d+/);
+    expect(seen.outcome).toEqual(whole.outcome);
+    expect([seen.hold, seen.estimate, seen.budgets]).toEqual([null, null, null]);
+    expect(seen.warnings).toEqual(["the cap on the output is lowered by a budget above"]);
+    expect(seen.unknown).toContainEqual({ field: "hold", because: "lowered by a budget above" });
+    await api.admin("PATCH", `/api/budgets/${id}`, { usd: "0.000007" });
+    const [told, hidden] = [(await ask(null, request)).body, (await ask("viewer", request)).body];
+    expect(told.outcome.message).toContain("7000 are free");
+    expect(hidden.outcome).toEqual({
+      ...told.outcome,
+      limit: null,
+      message: "A budget that is set above your account, on an account above it, does not let this call pass.",
+    });
+    // Whose own it is, is told it.
+    api.holders.set("owner", memberOf("owner", above.account));
+    expect((await askAs(api, "owner", "POST", "/api/explain", request)).body.outcome).toEqual(told.outcome);
+    await api.admin("DELETE", `/api/budgets/${id}`);
+  });
+
   test("of what is another account's is answered as of what does not exist", async () => {
     for (const body of [
       { keyId: other.key },
@@ -64,6 +96,35 @@ describe("a dry run by people of an account", () => {
   test("is not for members, who see their own calls alone", async () => {
     expect((await ask("member", { model: "one" })).status).toBe(403);
   });
+});
+
+test("the record of a call that something above refused has its figures for those above alone", async () => {
+  const limit = { limit: 4_000_000, used: 3_999_990, held: 0, needed: 90, resetsAt: null };
+  const refusedBy = async (id: string) => {
+    const by = { ...limit, scope: { kind: "account", id } } as const;
+    const notes: CallNotes = {
+      error: "it needs 90 nano-USD, 10 are free",
+      why: { refused: { stage: "budgets", code: "insufficient_quota", limit: by } },
+    };
+    const refusal = aRefusal({ accountId: a.account, keyId: a.key, startedMs: api.clock.now(), notes });
+    await api.database.ledger.refuse(refusal);
+    return refusal.callId;
+  };
+  const cookie = `llmp=${await api.sessions.open(
+    (await api.database.people.create(aPerson({ role: "viewer", accountId: a.account }))).id,
+    { address: null, agent: null },
+  )}`;
+  for (const by of [a.account, above.account]) {
+    const id = await refusedBy(by);
+    const paths = [`/api/calls/${id}`, `/api/explain/${id}`];
+    const told = async (role: "viewer" | null) =>
+      (await Promise.all(paths.map(async (path) => (await askAs(api, role, "GET", path)).text))).join();
+    const page = await (await api.send("GET", `/dashboard/calls/${id}`, { headers: { cookie } })).text();
+    const figures = /10 are free|3999990|4000000/;
+    expect([by, figures.test(await told(null))]).toEqual([by, true]);
+    expect([by, figures.test((await told("viewer")) + page)]).toEqual([by, by === a.account]);
+    expect(page).toContain(by === a.account ? "10 are free" : "set above your account");
+  }
 });
 
 test("the page asks the same by a form, shows what is wrong with it, and of an account what is its own", async () => {

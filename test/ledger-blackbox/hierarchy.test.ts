@@ -63,16 +63,21 @@ test.each(nodes)(
     await until("the refusals", () => refused.length === calls - affordable, { deadlineMs: 30_000 });
     // Not one of the refused holds anything anywhere.
     expect(allBudgets(setup.gateway).map(({ held_nano }) => held_nano)).toEqual(nodes.map(() => affordable * costNano));
-    const scope = { kind: kindOf(binding), id: tree[binding] };
+    // Figures of accounts above are not told to the key.
+    const isOwn = binding === "key" || binding === "user";
+    const told = (figures: object) =>
+      isOwn
+        ? { scope: { kind: kindOf(binding), id: tree[binding] }, ...figures }
+        : { scope: { kind: "account" }, above: true };
     for (const reply of refused) {
       expect(reply.status).toBe(429);
-      expect(errorOf(reply.text).details).toMatchObject({ scope, limit: affordable * costNano, needed: costNano });
+      expect(errorOf(reply.text).details).toMatchObject(told({ limit: affordable * costNano, needed: costNano }));
     }
     release.open();
     expect((await Promise.all(pending)).filter(({ status }) => status === 200)).toHaveLength(affordable);
     const late = await send(tree.secret);
     expect(late.status).toBe(402);
-    expect(errorOf(late.text).details).toMatchObject({ scope, used: affordable * costNano, held: 0 });
+    expect(errorOf(late.text).details).toMatchObject(told({ used: affordable * costNano, held: 0 }));
     expect(allBudgets(setup.gateway)).toMatchObject(
       nodes.map(() => ({ spent_nano: affordable * costNano, held_nano: 0 })),
     );

@@ -87,7 +87,11 @@ describe("/api/limits", () => {
     );
     expect(replies.filter(({ status }) => status === 200)).toHaveLength(5);
     for (const { text } of replies.filter(({ status }) => status === 429))
-      expect(JSON.parse(text).error.details).toMatchObject({ scope: { kind: "account", id: org.id }, limit: 5 });
+      expect(JSON.parse(text).error.details).toMatchObject({
+        scope: { kind: "account" },
+        above: true,
+        measure: "requests",
+      });
     await api("DELETE", `/api/limits/${top.id}`);
     expect(await statuses(keys[0]?.key ?? "", 1)).toEqual([200]);
   });

@@ -45,9 +45,9 @@ describe("limits of the file", () => {
     const [passed, refused] = await times(2, await newKey(), "alias");
     expect([passed?.status, refused?.status]).toEqual([200, 429]);
     expect(JSON.parse(refused?.text ?? "").error.details).toMatchObject({
-      scope: { kind: "model", id: "mock/limited" },
-      limit: 3,
-      used: 3,
+      scope: { kind: "model" },
+      above: true,
+      measure: "requests",
     });
     expect(passed?.headers.get("x-ratelimit-limit-requests")).toBe("3");
     expect(passed?.headers.get("x-ratelimit-remaining-requests")).toBe("0");
@@ -75,7 +75,7 @@ describe("limits of the file", () => {
     // 3 and 2 before, and 50 now, on other accounts as well: 5 are left of 60.
     const others = await times(6, await newKey(), "mock/ok");
     expect(others.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
-    expect(JSON.parse(others[5]?.text ?? "").error.details.scope).toEqual({ kind: "global", id: "global" });
+    expect(JSON.parse(others[5]?.text ?? "").error.details).toMatchObject({ scope: { kind: "global" }, above: true });
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { GatewayError, type Hold, type RateLimiter } from "llm-proxy/plugin";
+import type { Scope } from "../../core/chat/error.ts";
 import { handle } from "../../core/gateway.ts";
 import { aBudget, startMs } from "../contract/storage-samples.ts";
 import { type Bench, type BenchOptions, benches, chat, chatRequest, priceOf } from "./bench.ts";
@@ -27,8 +28,9 @@ const answer = async (bench: Bench, body: object = {}) => {
   const response = await handle(chatRequest(body), chat, bench.services);
   return { status: response.status, headers: response.headers, body: await response.json() };
 };
-const budgeted = (bench: Bench, limitNano: number) =>
-  bench.database.budgets.create(aBudget({ limitNano, createdMs: startMs - 1 }));
+const ofCaller = { kind: "account", id: "default" } as const;
+const budgeted = (bench: Bench, limitNano: number, scope: Scope = ofCaller) =>
+  bench.database.budgets.create(aBudget({ scope, limitNano, createdMs: startMs - 1 }));
 const heldNano = async (bench: Bench) => (await bench.database.budgets.list({})).data[0]?.heldNano;
 
 describe("what cannot be recorded is not admitted", () => {
@@ -151,7 +153,6 @@ describe("a budget that is short", () => {
       resetsAt: null,
       explain: {
         stage: "budgets",
-        more: expect.stringMatching(/^\/api\/explain\/[0-9a-f-]{36}$/),
         estimate: {
           expectedInputTokens: expect.any(Number),
           mostInputTokens: expect.any(Number),
@@ -160,6 +161,20 @@ describe("a budget that is short", () => {
       },
     });
     expect(bench.sent).toEqual([]);
+  });
+
+  test("above the caller's account: without the figures, which the record has", async () => {
+    const bench = await world();
+    await budgeted(bench, 1_000, { kind: "global", id: "global" });
+    const { status, headers, body } = await answer(bench, { max_tokens: 10 });
+    expect([status, headers.get("x-should-retry"), body.error.code]).toEqual([402, "false", "insufficient_quota"]);
+    expect(body.error.message).toBe(
+      "A budget that is set above your account, on all calls, does not let this call pass.",
+    );
+    const { explain: _, ...details } = body.error.details;
+    expect(details).toEqual({ scope: { kind: "global" }, above: true });
+    const [row] = (await bench.database.calls.list({}, {})).data;
+    expect((await bench.database.calls.get(row?.callId ?? ""))?.notes?.error).toContain("1000 are free");
   });
 
   test("only held by calls in flight: 429, soon to be tried again", async () => {

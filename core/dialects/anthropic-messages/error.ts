@@ -5,7 +5,7 @@ import { dialectName } from "./kept.ts";
 
 /** `{"type": "error", "error": {type, message, details}, "request_id"}`; `details` tells a 402 or 429 its limit, and why. */
 export function encodeError({ kind, status, message, requestId, details }: ErrorBody): JsonObject {
-  const { limit, type, code, param, vendor, explain } = details;
+  const { limit, above, type, code, param, vendor, explain } = details;
   const why = explain && { explain };
   const own = vendor?.dialect === dialectName && isJsonObject(vendor.details) ? vendor.details : {};
   // What another vendor's error says besides, the protocol has no field for.
@@ -17,7 +17,7 @@ export function encodeError({ kind, status, message, requestId, details }: Error
     ...(code === "not_carried" && param === "thread" ? unthreaded : {}),
   };
   // Limits and the short form are made of JSON values only.
-  const told = { ...(limit ?? more), ...why } as unknown as JsonObject;
+  const told = { ...(limit ?? above ?? more), ...why } as unknown as JsonObject;
   return {
     type: "error",
     error: {

@@ -24,7 +24,7 @@ const isName = (field: Json | undefined): field is string => typeof field === "s
  * say the reason, the call, when to try again, and of a 402 or 429 the limit (https://google.aip.dev/193).
  */
 export function encodeError({ kind, status, message, requestId, details }: ErrorBody): JsonObject {
-  const { code, param, retryAfterSeconds, limit, breaker, explain } = details;
+  const { code, param, retryAfterSeconds, breaker, explain, limit = details.above } = details;
   return {
     error: {
       code: status,
@@ -43,7 +43,9 @@ export function encodeError({ kind, status, message, requestId, details }: Error
         ...(retryAfterSeconds === undefined ? [] : [{ "@type": retryInfo, retryDelay: `${retryAfterSeconds}s` }]),
         ...(breaker === undefined ? [] : [{ "@type": "type.googleapis.com/llm_proxy.Breaker", ...breaker }]),
         // Limits and the short form are made of JSON values only.
-        ...(limit === undefined ? [] : [{ "@type": "type.googleapis.com/llm_proxy.Limit", ...(limit as JsonObject) }]),
+        ...(limit === undefined
+          ? []
+          : [{ "@type": "type.googleapis.com/llm_proxy.Limit", ...(limit as unknown as JsonObject) }]),
         ...(explain === undefined
           ? []
           : [{ "@type": "type.googleapis.com/llm_proxy.Explain", ...(explain as unknown as JsonObject) }]),

@@ -5,8 +5,8 @@ import type { ErrorBody } from "../dialect.ts";
 /** `{"error": {message, type, code, param, request_id, details}}`; `details` tells a 402 or 429 its limit, a 503 its breaker, and why. */
 export function encodeError({ kind, message, requestId, details }: ErrorBody): JsonObject {
   const standard = words[kind];
-  const { limit, breaker, explain } = details;
-  const told = { ...(limit ?? breaker), ...(explain && { explain }) };
+  const { limit, above, breaker, explain } = details;
+  const told = { ...(limit ?? above ?? breaker), ...(explain && { explain }) };
   return {
     error: {
       message,

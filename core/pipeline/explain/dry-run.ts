@@ -1,4 +1,5 @@
 import { GatewayError } from "../../chat/error.ts";
+import { toldBelow } from "../../chat/above.ts";
 import { limitText, remainingOf } from "../../chat/limit.ts";
 import { neededOf, type Principal, type Scope } from "../../plugin/plugin.ts";
 import type { Database } from "../../storage/database.ts";
@@ -69,6 +70,9 @@ export async function explainDryRun(given: HypotheticalCall, dependencies: DryRu
   const mayLimits = limits?.filter(({ scope }) => whole || isOwn(scope, accounts)) ?? null;
   const mayBudgets =
     budgets?.filter((budget) => whole || (budget.scope !== null && isOwn(budget.scope, accounts))) ?? null;
+  const above = budgets?.filter((budget) => !mayBudgets?.includes(budget)) ?? [];
+  // What fits tells what is left up there.
+  const isHidden = went.admitted !== null && above.some((budget) => hasLowered(budget, went.admitted));
   return {
     callId: null,
     kind: "dry-run",
@@ -86,18 +90,21 @@ export async function explainDryRun(given: HypotheticalCall, dependencies: DryRu
       accounts: line.map(({ id, name }) => ({ id, name })),
     },
     outcome: outcomeOf(call, went.refusal, whole ? null : accounts),
-    estimate: estimateOf(call, went.admitted),
+    estimate: isHidden ? null : estimateOf(call, went.admitted),
     limits: mayLimits,
-    budgets: mayBudgets,
+    budgets: isHidden ? null : mayBudgets,
     limitsAbove: (limits?.length ?? 0) - (mayLimits?.length ?? 0),
-    budgetsAbove: (budgets?.length ?? 0) - (mayBudgets?.length ?? 0),
-    hold: went.admitted && holdOf(went.admitted, call, real, whole),
+    budgetsAbove: above.length,
+    hold: isHidden ? null : went.admitted && holdOf(went.admitted, call, real, whole),
     targets: whole ? went.targets : went.targets.flatMap(seenFromBelow),
     plugins: Object.entries(call.timings).map(([plugin, ms]) => ({ plugin, tookUs: Math.round(ms * 1_000) })),
     attempts: [],
-    warnings: call.warnings,
+    warnings: isHidden ? [...given.notes, `the cap on the output is ${loweredAbove}`] : call.warnings,
     settlement: null,
-    unknown: unknownOf(watched, real),
+    unknown: [
+      ...unknownOf(watched, real),
+      ...(isHidden ? ["estimate", "budgets", "hold"].map((field) => ({ field, because: loweredAbove })) : []),
+    ],
   };
 }
 
@@ -109,6 +116,14 @@ async function openScopes(call: Call, { principal, asked }: HypotheticalCall, ro
   } catch {
     return null;
   }
+}
+
+const loweredAbove = "lowered by a budget above";
+
+/** Where a budget has lowered the cap, it has less left than another token costs. What it holds is the price of them all. */
+function hasLowered({ heldNano, leftNano }: ExplainedBudget, admitted: Admitted | null): boolean {
+  const { maxOutputTokens = null, outputBoundTokens = null } = admitted ?? {};
+  return maxOutputTokens !== null && outputBoundTokens !== null && leftNano * outputBoundTokens <= heldNano * 2;
 }
 
 interface Went {
@@ -158,7 +173,7 @@ function outcomeOf(call: Call, refusal: GatewayError | null, accounts: readonly 
     stage: refusal.kind === "unauthenticated" ? "authentication" : stageOf(call, refusal),
     kind: refusal.kind,
     code,
-    message: refusal.message,
+    message: accounts === null ? refusal.message : toldBelow(refusal, (scope) => isOwn(scope, accounts)).message,
     limit: limit && (accounts === null || isOwn(limit.scope, accounts)) ? limit : null,
   };
 }
