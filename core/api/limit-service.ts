@@ -4,7 +4,7 @@ import { type LimitUse, remainingOf } from "../chat/limit.ts";
 import { limitFault } from "../config/limit-fault.ts";
 import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
-import type { LimitBook, LimitRule } from "../pipeline/limit-book.ts";
+import { type LimitBook, type LimitRule, storedRules } from "../pipeline/limit-book.ts";
 import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import {
@@ -53,8 +53,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
     ...dependencies.fixed.map((rule) => entryOf(rule, limiters[0])),
     ...limiters.flatMap(ofInstance),
   ];
-  const adopt = () => book.adopt(database.limits.all().map((row) => ({ ...row, source: "api" })));
-  adopt();
+  const adopt = () => book.adopt(storedRules(database.limits.all()));
   const entryOfRow = ({ createdMs, ...row }: LimitRow): Entry => ({
     ...entryOf({ ...row, source: "api" }, limiters[0]),
     createdMs,

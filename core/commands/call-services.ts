@@ -7,7 +7,7 @@ import type { Call } from "../pipeline/call.ts";
 import { type ContentLog, createContentLog } from "../pipeline/content/log.ts";
 import { createIdempotency } from "../pipeline/idempotency.ts";
 import { InUse } from "../pipeline/in-use.ts";
-import { limitBook } from "../pipeline/limit-book.ts";
+import { limitBook, storedRules } from "../pipeline/limit-book.ts";
 import { targetLoads } from "../pipeline/loads.ts";
 import { goByLoad, modelTable } from "../pipeline/models.ts";
 import { keptRatios, type KeptRatios } from "../pipeline/ratios.ts";
@@ -35,11 +35,14 @@ export interface LastingParts extends Pick<
 /** What calls go through that is the same whatever the config: all that is counted, learned or kept of them. */
 export async function lastingServices({ database, live, keyFor, addressOf, ...given }: LastingParts) {
   const { logger, now } = given;
+  const limits = limitBook();
+  // Here and not with the admin API, which is loaded when calls are served already.
+  limits.adopt(storedRules(database.limits.all()));
   return {
     ...given,
     ...attemptParts(live, now),
     database,
-    limits: limitBook(),
+    limits,
     addressGroupOf(request: Request) {
       const address = addressOf(request);
       return address === null ? null : addressGroup(address);

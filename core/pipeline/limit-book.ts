@@ -93,6 +93,9 @@ export function limitBook(ofFile: readonly LimitRule[] = []): LimitBook {
   };
 }
 
+export const storedRules = (rows: readonly Omit<LimitRule, "source">[]): readonly LimitRule[] =>
+  rows.map((row) => ({ ...row, source: "api" }));
+
 /** Without one for addresses in the file, so many failed authentications a minute get an answer of their own. */
 const usualForAddresses = { requestsPerMinute: 100 };
 
