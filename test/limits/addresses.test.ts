@@ -55,8 +55,12 @@ describe("without a trusted proxy", () => {
   });
 
   test("wrong tokens of the admin API count on the same address, and the right one works", async () => {
-    const wrong = await setup.gateway.get("/api/keys", { authorization: "Bearer wrong" });
-    expect([wrong?.status, wrong?.headers.get("x-should-retry")]).toEqual([429, "false"]);
+    // Meanwhile some came free again: 0.6 s each.
+    await wrongKeys(setup, 60, () => ({}));
+    const tries = await Promise.all(
+      Array.from({ length: 10 }, () => setup.gateway.get("/api/keys", { authorization: "Bearer wrong" })),
+    );
+    expect(tries.map((wrong) => [wrong?.status, wrong?.headers.get("x-should-retry")])).toContainEqual([429, "false"]);
     await setup.gateway.admin("GET", "/api/keys");
   });
 
