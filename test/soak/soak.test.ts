@@ -20,8 +20,8 @@ test("500 streams that are cut: exact where the upstream tells its usage, within
   expect(await cuts({ ...small, count: 500 })).toEqual([]);
 }, 120_000);
 
-test("20 s of upstreams that reset, stall, drip, lie and explode: no call is lost, cut, charged wrongly or told of another", async () => {
-  expect(await faults({ ...small, minutes: 1 / 3, count: 0 })).toEqual([]);
+test("a minute of upstreams that reset, stall, drip, lie and explode: no call is lost, cut, charged wrongly or told of another", async () => {
+  expect(await faults({ ...small, minutes: 1, count: 0 })).toEqual([]);
 }, 120_000);
 
 test("10 reloads and 2 broken ones under 40 calls a second and 40 streams: none fails, none is cut", async () => {
