@@ -17,7 +17,7 @@ export interface TestedCall {
   /** `null`: it could not be written. */
   readonly record: CallDetail | null;
 }
-/** `model`: any name that a client may write. `author`: the call is theirs, and of the account `default`. */
+/** `model`: a name as a client may write it. `author`: the call is theirs, and of the account `default`. */
 export type TestCall = (model: string, author: string) => Promise<TestedCall>;
 type Handle = (request: Request, endpoint: Endpoint, services: Services) => Promise<Response>;
 
