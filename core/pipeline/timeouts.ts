@@ -140,17 +140,22 @@ export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, 
     const reason = () => new GatewayError("upstream-timeout", `the provider sent nothing for ${firstByteMs} ms`);
     return { ms: firstByteMs, reason, isCallers: false };
   }
-  // One that began late had less time than its provider may take, which says nothing of it.
-  const code = attempts.length > 0 ? { code: attemptsOver } : {};
+  const ms = Math.max(totalMs - spentMs, 0);
+  // One that began late had less time than its provider may take, or none, which says nothing of it.
+  const code = attempts.length > 0 || ms === 0 ? { code: attemptsOver } : {};
   const reason = () => new GatewayError("upstream-timeout", `there was no answer within ${totalMs} ms`, code);
-  return { ms: Math.max(totalMs - spentMs, 0), reason, isCallers: false };
+  return { ms, reason, isCallers: false };
 }
 export const attemptsOver = "attempts_timeout";
 
 export async function cutAfter<T>(call: Call, { ms, reason, isCallers }: Cut, run: () => Promise<T>): Promise<T> {
-  const timer = setTimeout(() => (isCallers ? stopCall(call, reason()) : call.abort.abort(reason())), ms);
+  const cut = () => (isCallers ? stopCall(call, reason()) : call.abort.abort(reason()));
+  if (ms === 0) {
+    cut();
+    throw call.abort.signal.reason;
+  }
+  const timer = setTimeout(cut, ms);
   try {
-    if (ms === 0) throw reason();
     return await run();
   } finally {
     clearTimeout(timer);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { handle } from "../../core/gateway.ts";
 import {
   callersTimeouts,
   cutOfAttempt,
@@ -7,7 +8,10 @@ import {
   timeoutBook,
   type Timeouts,
 } from "../../core/pipeline/timeouts.ts";
+import { aPrincipal } from "../contract/samples.ts";
+import { benches, chat, chatRequest } from "./bench.ts";
 
+const newBench = benches();
 const all = { connectMs: 100, firstByteMs: 1_000, idleMs: 500 };
 const target = { provider: "p", model: "m1" };
 
@@ -116,4 +120,25 @@ describe("where an attempt is cut", () => {
       isCallers: false,
     });
   });
+});
+
+describe("a call whose time is over before its provider is asked", () => {
+  const cases = [
+    ["the caller's", { "x-llm-proxy-timeouts": "total=5" }, Infinity, "client_aborted"],
+    ["the operator's", {}, 5, "upstream_error"],
+  ] as const;
+  for (const [whose, headers, totalMs, status] of cases)
+    test(`by ${whose} limit says nothing of the target, which others still get`, async () => {
+      const sent: string[] = [];
+      const world = await newBench({
+        providers: { mock: { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } },
+        auth: [{ name: "slow", slot: { authenticate: () => (world.clock.advance(9), aPrincipal({ keyId: null })) } }],
+        transport: async ({ url }) => (sent.push(url), new Response(null, { status: 500 })),
+        settings: { timeouts: () => ({ ...all, totalMs }) },
+      });
+      const answer = await handle(chatRequest({}, headers), chat, world.services);
+      expect([answer.status, sent.length]).toEqual([504, 0]);
+      expect(world.finishes).toMatchObject([{ status, source: "none", attempts: [] }]);
+      expect(world.services.breakers.list()).toEqual([]);
+    });
 });
