@@ -84,7 +84,8 @@ function isAsAsked(received: UpstreamBody, { operation, framing = "sse" }: Endpo
 
 const unchanged = (emit: Emit): Emit => emit;
 const nothing: readonly string[] = [];
-const defaultCapField = "max_completion_tokens";
+/** What an upstream calls the cap that names no field of its own, in OpenAI's chat completions. */
+export const defaultCapField = "max_completion_tokens";
 
 /** A turn before this one was answered by a target of another dialect, whose signatures this one would refuse. */
 function withoutMarks({ call, asked, target, request }: Order): string {

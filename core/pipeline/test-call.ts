@@ -1,6 +1,7 @@
 import { isJsonObject, type Json } from "../chat/json.ts";
 import { openaiChat } from "../dialects/openai-chat/index.ts";
 import { isUpstream } from "./credentials.ts";
+import { defaultCapField } from "./message.ts";
 import type { CallDetail } from "../storage/database.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Endpoint, Services } from "./services.ts";
@@ -51,7 +52,7 @@ export const testCalls =
       body: JSON.stringify({
         model,
         messages: [{ role: "user", content: prompt }],
-        [capFieldOf(model, services)]: mostOutputTokens,
+        [capFieldOf(model, principal, services)]: mostOutputTokens,
       }),
     });
     const response = await handle(
@@ -78,10 +79,14 @@ export const testCalls =
   };
 
 /** What the target calls the cap, of which a relayed call is sent as it is; of an alias, the first it leads to. */
-function capFieldOf(model: string, { models, providers }: Services): string {
-  const alias = models.aliases().find(({ name }) => name === model);
-  const slot = alias?.reaches[0]?.slot ?? providers.get(model.split("/")[0] ?? "");
-  return (slot && isUpstream(slot) && slot.maxOutputTokensField) || "max_completion_tokens";
+function capFieldOf(model: string, principal: Principal, { models }: Services): string {
+  try {
+    const [{ slot }] = models.resolve(model, principal, () => 0).targets;
+    return (isUpstream(slot) && slot.maxOutputTokensField) || defaultCapField;
+  } catch {
+    // There is none; the call itself is told so.
+    return defaultCapField;
+  }
 }
 
 function parsed(text: string): Json {

@@ -7,10 +7,14 @@ import { hang, json } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
 /** How providers do, as their pages and the API show it, of a process that has calls. */
-const setup = await setUp({ config: "models:\n  fast: [mock/dead2, mock/ok]\n  team/<b>: [fast]\n" });
+const setup = await setUp({
+  mock: "    models: [bare]",
+  config: "models:\n  fast: [mock/dead2, mock/ok]\n  team/<b>: [fast]\n",
+});
 const { gateway, upstream } = setup;
 afterAll(() => setup.stop());
 upstream.on("ok", answers());
+upstream.on("bare", answers());
 upstream.on("dead", json(503, { error: { message: "no", type: "server_error" } }));
 upstream.on("hang", hang);
 upstream.on("dead2", json(503, { error: { message: "no", type: "server_error" } }));
@@ -181,6 +185,8 @@ test("a test call goes through the whole proxy in the name of whoever makes it, 
     cost_nano: good.costNano,
   });
   expect(upstream.log.at(-1)?.json).toMatchObject({ model: "ok", max_tokens: 128 });
+  expect(await tested("bare")).toMatchObject({ httpStatus: 200 });
+  expect(upstream.log.at(-1)?.json).toMatchObject({ model: "bare", max_tokens: 128 });
   const bad = await tested("mock/limited");
   expect(bad).toMatchObject({ httpStatus: 429, status: "upstream_error", text: null, costNano: 0 });
   expect(bad.error).toContain("no");
@@ -188,6 +194,7 @@ test("a test call goes through the whole proxy in the name of whoever makes it, 
   const entries = gateway.sql("SELECT * FROM audit_entries WHERE action = 'model.test' ORDER BY seq");
   expect(entries).toMatchObject([
     { actor_kind: "admin-token", object_id: "fast", after: JSON.stringify({ callId: good.callId, httpStatus: 200 }) },
+    { object_id: "bare" },
     { object_id: "mock/limited" },
     { object_id: "nobody" },
   ]);
