@@ -28,13 +28,14 @@ export function editParameters(
   const { paths } = dialect.parameters;
   const { maxOutputTokens: _, ...settings } = defaults;
   const { listed } = dialect.parameters;
-  const dropped = drop.filter((name) => isGiven(source, name) || isListed(source, name, listed));
+  const body = bodyOf(source);
+  const dropped = drop.filter((name) => isGiven(body, name) || isListed(body, name, listed));
   const places = dropped.flatMap((name) => paths[name] ?? []);
-  const kept = removed(listed ? unlisted(source, dropped, listed) : source, places, dialect);
+  const kept = removed(listed ? unlisted(body, dropped, listed) : body, places, dialect);
   const warnings = dropped.map(leftOut);
   // Their names are those of settings.
   const missing = (Object.keys(settings) as (keyof typeof settings)[]).filter((name) => !isGiven(kept, name));
-  if (missing.length === 0) return { text: kept, warnings };
+  if (missing.length === 0) return { text: kept.text, warnings };
   const wanted = Object.fromEntries(missing.map((name) => [name, settings[name]]));
   const wantedAt = missing.flatMap((name) => paths[name] ?? []);
   const said = wordsFor({ drop: dropped, defaults: wanted }, { dialect, model, cap, request });
@@ -43,11 +44,19 @@ export function editParameters(
   return { text, warnings: [...warnings, ...said.warnings] };
 
   /** A `null` says nothing. */
-  function isGiven(body: string, name: ParameterName): boolean {
-    const found = membersAt(body, paths[name] ?? [], dialect);
-    return found.some(({ of }) => of.some(({ valueStart, valueEnd }) => body.slice(valueStart, valueEnd) !== "null"));
+  function isGiven(within: Body, name: ParameterName): boolean {
+    const found = membersAt(within, paths[name] ?? [], dialect);
+    return found.some(({ of }) => of.some((member) => valueOf(within, member) !== "null"));
   }
 }
+
+/** The text of an object, and its own members: looked for once, because a request may be megabytes long. */
+interface Body {
+  readonly text: string;
+  readonly members: readonly Member[];
+}
+const bodyOf = (text: string): Body => ({ text, members: objectMembers(text) });
+const valueOf = ({ text }: Body, { valueStart, valueEnd }: Member): string => text.slice(valueStart, valueEnd);
 
 /** Members of one object that are meant, among all that it has. */
 interface Found {
@@ -55,15 +64,14 @@ interface Found {
   readonly of: readonly Member[];
 }
 
-function membersAt(source: string, paths: readonly ParameterPath[], dialect: Dialect): readonly Found[] {
+function membersAt({ text, members: all }: Body, paths: readonly ParameterPath[], dialect: Dialect): readonly Found[] {
   if (paths.length === 0) return [];
-  const all = objectMembers(source);
   const isNamed = sameName(dialect);
   const whole = all.filter(({ key }) => paths.some(([field, inner]) => inner === undefined && isNamed(field, key)));
   const inner = all.flatMap((member) => {
     const names = paths.flatMap(([field, name]) => (name !== undefined && isNamed(field, member.key) ? [name] : []));
-    if (names.length === 0 || whole.includes(member) || source[member.valueStart] !== "{") return [];
-    const fields = objectMembers(source, member.valueStart);
+    if (names.length === 0 || whole.includes(member) || text[member.valueStart] !== "{") return [];
+    const fields = objectMembers(text, member.valueStart);
     return [{ all: fields, of: fields.filter(({ key }) => names.some((name) => isNamed(name, key))) }];
   });
   return [{ all, of: whole }, ...inner].filter(({ of }) => of.length > 0);
@@ -74,9 +82,9 @@ const sameName = ({ parameters: { eitherCase } }: Dialect): ((one: string, other
 const folded = (name: string): string => name.replaceAll("_", "").toLowerCase();
 
 /** Without what stands at the paths, and the commas that go with it. */
-function removed(source: string, paths: readonly ParameterPath[], dialect: Dialect): string {
-  const edits = membersAt(source, paths, dialect).flatMap(({ all, of }) => removals(all, new Set(of)));
-  return edits.length === 0 ? source : splice(source, edits);
+function removed(body: Body, paths: readonly ParameterPath[], dialect: Dialect): Body {
+  const edits = membersAt(body, paths, dialect).flatMap(({ all, of }) => removals(all, new Set(of)));
+  return edits.length === 0 ? body : bodyOf(splice(body.text, edits));
 }
 
 function removals(all: readonly Member[], gone: ReadonlySet<Member>): readonly Edit[] {
@@ -95,42 +103,47 @@ function removals(all: readonly Member[], gone: ReadonlySet<Member>): readonly E
 
 type Listed = NonNullable<ParameterPlaces["listed"]>;
 
-const listIn = (source: string, { field }: Listed) => {
-  const all = objectMembers(source);
-  const member = all.find(({ key }) => key === field);
-  const list: Json = member ? JSON.parse(source.slice(member.valueStart, member.valueEnd)) : null;
-  return member && isJsonArray(list) ? { all, member, list } : null;
+const listIn = (body: Body, { field }: Listed) => {
+  const member = body.members.find(({ key }) => key === field);
+  const list: Json = member ? JSON.parse(valueOf(body, member)) : null;
+  return member && isJsonArray(list) ? { member, list } : null;
 };
 
-function isListed(source: string, name: ParameterName, listed: Listed | undefined): boolean {
+function isListed(body: Body, name: ParameterName, listed: Listed | undefined): boolean {
   const word = listed?.names[name];
-  return listed !== undefined && word !== undefined && listIn(source, listed)?.list.includes(word) === true;
+  return listed !== undefined && word !== undefined && listIn(body, listed)?.list.includes(word) === true;
 }
 
-function unlisted(source: string, dropped: readonly ParameterName[], listed: Listed): string {
+function unlisted(body: Body, dropped: readonly ParameterName[], listed: Listed): Body {
   const words = new Set<Json>(dropped.flatMap((name) => listed.names[name] ?? []));
-  const found = words.size > 0 ? listIn(source, listed) : null;
-  if (!found || !found.list.some((one) => words.has(one))) return source;
-  const left = found.list.filter((one) => !words.has(one));
-  if (left.length === 0) return splice(source, removals(found.all, new Set([found.member])));
-  return splice(source, [{ start: found.member.valueStart, end: found.member.valueEnd, text: JSON.stringify(left) }]);
+  const found = words.size > 0 ? listIn(body, listed) : null;
+  if (!found || !found.list.some((one) => words.has(one))) return body;
+  const { member, list } = found;
+  const left = list.filter((one) => !words.has(one));
+  const edits =
+    left.length === 0
+      ? removals(body.members, new Set([member]))
+      : [{ start: member.valueStart, end: member.valueEnd, text: JSON.stringify(left) }];
+  return bodyOf(splice(body.text, edits));
 }
 
 /** With `fields` in front, those of objects that are there already inside them. What is there stays. */
-function joined(source: string, fields: JsonObject, dialect: Dialect): string {
-  const members = objectMembers(source);
+function joined(body: Body, fields: JsonObject, dialect: Dialect): string {
+  const { text: source, members } = body;
   const isNamed = sameName(dialect);
   const edits: Edit[] = [];
   const fresh: string[] = [];
   for (const [key, value] of Object.entries(fields)) {
     const there = members.find((member) => isNamed(key, member.key));
-    if (there === undefined) fresh.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
-    else if (isJsonObject(value) && source[there.valueStart] === "{") {
-      const inner = source.slice(there.valueStart, there.valueEnd);
-      edits.push({ start: there.valueStart, end: there.valueEnd, text: joined(inner, value, dialect) });
-    } else if (source.slice(there.valueStart, there.valueEnd) === "null") {
-      edits.push({ start: there.valueStart, end: there.valueEnd, text: JSON.stringify(value) });
+    if (there === undefined) {
+      fresh.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`);
+      continue;
     }
+    const { valueStart: start, valueEnd: end } = there;
+    const old = valueOf(body, there);
+    if (isJsonObject(value) && old.startsWith("{"))
+      edits.push({ start, end, text: joined(bodyOf(old), value, dialect) });
+    else if (old === "null") edits.push({ start, end, text: JSON.stringify(value) });
   }
   const start = source.indexOf("{") + 1;
   if (fresh.length > 0) edits.push({ start, end: start, text: `${fresh.join(",")}${members.length > 0 ? "," : ""}` });
