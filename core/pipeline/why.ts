@@ -4,6 +4,7 @@ import type { LimitUse, Principal } from "../plugin/plugin.ts";
 import type { CallWhy, CountedBy, Stage, TriedAt } from "../storage/call-why.ts";
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
+import type { Bill } from "./bill.ts";
 import type { Call } from "./call.ts";
 import { NoFitError, type SkippedTarget, wordsOf } from "./fit.ts";
 import type { RouteTarget } from "./models.ts";
@@ -60,18 +61,24 @@ export function shortForm(call: Call, error: GatewayError): ShortForm | undefine
     status,
   }));
   const over = (passed ?? []).map(([target, code]) => ({ target, outcome: "passed-over" as const, code }));
-  const estimate = admitted ?? bill;
+  const estimate = estimateOf(admitted, bill);
   return {
     stage: stageOf(call, error),
-    ...(estimate && {
-      estimate: {
-        expectedInputTokens: estimate.expectedInputTokens,
-        mostInputTokens: estimate.inputBoundTokens,
-        mostOutputTokens: admitted ? admitted.outputBoundTokens : bill?.need.outputTokens || null,
-      },
-    }),
+    ...(estimate && { estimate }),
     ...(admitted && { targets: [...failed, ...over] }),
   };
+}
+
+/** `bill`: of one that was not admitted. `null`: it was refused before anything was reckoned. */
+export function estimateOf(admitted: Admitted | null, bill: Bill | null): NonNullable<ShortForm["estimate"]> | null {
+  const found = admitted ?? bill;
+  return (
+    found && {
+      expectedInputTokens: found.expectedInputTokens,
+      mostInputTokens: found.inputBoundTokens,
+      mostOutputTokens: admitted ? admitted.outputBoundTokens : bill?.need.outputTokens || null,
+    }
+  );
 }
 
 /** Where a call ended, by what it had got to. */

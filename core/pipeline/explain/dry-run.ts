@@ -14,7 +14,7 @@ import { limitsFor, openLine, scopesOf } from "../scopes.ts";
 import type { Endpoint, Services } from "../services.ts";
 import { standing } from "../standing-limits.ts";
 import { addWarnings } from "../warnings.ts";
-import { skippedIn, stageOf } from "../why.ts";
+import { estimateOf, skippedIn, stageOf } from "../why.ts";
 import type {
   Explanation,
   ExplainedBudget,
@@ -23,7 +23,7 @@ import type {
   ExplainedOutcome,
   ExplainedTarget,
 } from "./explanation.ts";
-import { heldFor } from "./held-for.ts";
+import { explainedHold } from "./held-for.ts";
 import { readOnly, type Seen } from "./read-only.ts";
 import { excluded, isOwn } from "./recorded.ts";
 import { plannedTargets } from "./planned-targets.ts";
@@ -90,7 +90,7 @@ export async function explainDryRun(given: HypotheticalCall, dependencies: DryRu
       accounts: line.map(({ id, name }) => ({ id, name })),
     },
     outcome: outcomeOf(call, went.refusal, whole ? null : accounts),
-    estimate: isHidden ? null : estimateOf(call, went.admitted),
+    estimate: isHidden ? null : estimateOf(went.admitted, call.refusedBill),
     limits: mayLimits,
     budgets: isHidden ? null : mayBudgets,
     limitsAbove: (limits?.length ?? 0) - (mayLimits?.length ?? 0),
@@ -178,17 +178,6 @@ function outcomeOf(call: Call, refusal: GatewayError | null, accounts: readonly 
   };
 }
 
-function estimateOf({ refusedBill }: Call, admitted: Admitted | null): Explanation["estimate"] {
-  const found = admitted ?? refusedBill;
-  return (
-    found && {
-      expectedInputTokens: found.expectedInputTokens,
-      mostInputTokens: found.inputBoundTokens,
-      mostOutputTokens: admitted ? admitted.outputBoundTokens : refusedBill?.need.outputTokens || null,
-    }
-  );
-}
-
 /** Each limit with what the call takes of it, and what is left before that. */
 async function limitsOn(
   principal: Principal,
@@ -256,28 +245,15 @@ function holdOf(
   { billing, providers }: Services,
   whole: boolean,
 ): ExplainedHold | null {
-  if (heldNano === 0) return null;
-  const held =
-    billing && whole && outputBoundTokens !== null
-      ? heldFor(
-          {
-            nano: heldNano,
-            mostInputTokens: inputBoundTokens,
-            mostOutputTokens: outputBoundTokens,
-            atMs: call.startedMs,
-            targets: route.targets.map(({ provider, model }) => `${provider}/${model}`),
-            accounts: call.accounts,
-          },
-          billing.slot,
-          providers,
-        )
-      : null;
-  return {
-    heldNano,
-    target: held?.target ?? null,
-    lines: held?.lines ?? null,
-    priceVersion: held?.priceVersion ?? null,
+  const held = {
+    nano: heldNano,
+    mostInputTokens: inputBoundTokens,
+    mostOutputTokens: outputBoundTokens,
+    atMs: call.startedMs,
+    targets: route.targets.map(({ provider, model }) => `${provider}/${model}`),
+    accounts: call.accounts,
   };
+  return explainedHold(held, whole && billing ? billing.slot : null, providers);
 }
 
 function unknownOf({ mute }: Seen, { billing }: Services): Explanation["unknown"] {

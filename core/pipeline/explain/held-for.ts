@@ -1,11 +1,14 @@
 import { noUsage } from "../../chat/usage.ts";
 import type { Biller, Provider, RatingLine } from "../../plugin/plugin.ts";
 import { searchBounds } from "../estimate.ts";
+import type { ExplainedHold } from "./explanation.ts";
 
 interface Held {
+  /** 0: nothing was held. */
   readonly nano: number;
-  readonly mostInputTokens: number;
-  readonly mostOutputTokens: number;
+  /** `null`, as the next: nobody knows. */
+  readonly mostInputTokens: number | null;
+  readonly mostOutputTokens: number | null;
   readonly atMs: number;
   /** `instance/model` of each target that it covers. */
   readonly targets: readonly string[];
@@ -18,12 +21,29 @@ interface HeldFor {
   readonly priceVersion: string;
 }
 
+/** `biller` `null`: there is none, or its prices are not for whoever asks. */
+export function explainedHold(
+  held: Held,
+  biller: Biller | null,
+  providers: ReadonlyMap<string, Provider>,
+): ExplainedHold | null {
+  if (held.nano === 0) return null;
+  const found = biller && heldFor(held, biller, providers);
+  return {
+    heldNano: held.nano,
+    target: found?.target ?? null,
+    lines: found?.lines ?? null,
+    priceVersion: found?.priceVersion ?? null,
+  };
+}
+
 /**
  * Which price lines a hold came of. They are not kept: the most that the call could be is rated again, and told only where
  * that comes to what was held. `null`: it does not, because prices have changed since or targets differ in their input.
  */
-export function heldFor(held: Held, biller: Biller, providers: ReadonlyMap<string, Provider>): HeldFor | null {
+function heldFor(held: Held, biller: Biller, providers: ReadonlyMap<string, Provider>): HeldFor | null {
   const { nano, mostInputTokens: inputTokens, mostOutputTokens: outputTokens, atMs, targets, accounts } = held;
+  if (inputTokens === null || outputTokens === null) return null;
   for (const target of targets) {
     const slash = target.indexOf("/");
     const [instance, model] = [target.slice(0, slash), target.slice(slash + 1)];

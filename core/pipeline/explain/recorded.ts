@@ -10,7 +10,7 @@ import type {
   ExplainedOutcome,
   ExplainedTarget,
 } from "./explanation.ts";
-import { heldFor } from "./held-for.ts";
+import { explainedHold } from "./held-for.ts";
 import { settlementOf } from "./settlement.ts";
 
 export interface RecordedDependencies {
@@ -130,19 +130,13 @@ interface HoldNeeds {
 
 function holdOf(call: CallDetail, { biller, providers, accounts }: HoldNeeds): ExplainedHold | null {
   const { why, heldNano, createdMs: atMs } = call;
-  if (heldNano === 0) return null;
-  const [, mostInputTokens, mostOutputTokens = null] = why?.estimate ?? [];
+  const [, mostInputTokens = null, mostOutputTokens = null] = why?.estimate ?? [];
   const targets = why?.route?.map(([target]) => target) ?? [`${call.provider}/${call.upstreamModel}`];
-  const held =
-    biller && mostInputTokens !== undefined && mostOutputTokens !== null
-      ? heldFor({ nano: heldNano, mostInputTokens, mostOutputTokens, atMs, targets, accounts }, biller, providers)
-      : null;
-  return {
-    heldNano,
-    target: held?.target ?? null,
-    lines: held?.lines ?? null,
-    priceVersion: held?.priceVersion ?? null,
-  };
+  return explainedHold(
+    { nano: heldNano, mostInputTokens, mostOutputTokens, atMs, targets, accounts },
+    biller,
+    providers,
+  );
 }
 
 /** Those of the route in its order, then those that were not for the call. */
