@@ -185,3 +185,30 @@ export interface Reasoning {
   /** Whether the client wants to read it (a summary, the thoughts); `null`: not said. */
   readonly show: boolean | null;
 }
+
+/** A request that says nothing but a word. */
+export const bareRequest: ChatRequest = {
+  model: "",
+  messages: [{ role: "user", parts: [{ type: "text", text: "." }] }],
+  tools: [],
+  toolChoice: null,
+  parallelToolCalls: null,
+  maxOutputTokens: null,
+  candidates: 1,
+  stream: false,
+  temperature: null,
+  topP: null,
+  topK: null,
+  frequencyPenalty: null,
+  presencePenalty: null,
+  seed: null,
+  stop: [],
+  format: { type: "text" },
+  reasoning: null,
+  logprobs: null,
+  nativeOnly: [],
+  user: null,
+  metadata: {},
+  serviceTier: null,
+  extensions: {},
+};

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 import { type Parameters, withParameters } from "../chat/parameters.ts";
-import type { ChatRequest } from "../chat/request.ts";
+import { bareRequest, type ChatRequest } from "../chat/request.ts";
 import type { Dialect } from "./dialect.ts";
 import type { ParameterPath } from "./parameters.ts";
 
@@ -79,30 +79,3 @@ function added(before: JsonObject, after: JsonObject, among?: ReadonlySet<string
   }
   return Object.fromEntries(fields);
 }
-
-/** One that says nothing but a word. */
-const bareRequest: ChatRequest = {
-  model: "",
-  messages: [{ role: "user", parts: [{ type: "text", text: "." }] }],
-  tools: [],
-  toolChoice: null,
-  parallelToolCalls: null,
-  maxOutputTokens: null,
-  candidates: 1,
-  stream: false,
-  temperature: null,
-  topP: null,
-  topK: null,
-  frequencyPenalty: null,
-  presencePenalty: null,
-  seed: null,
-  stop: [],
-  format: { type: "text" },
-  reasoning: null,
-  logprobs: null,
-  nativeOnly: [],
-  user: null,
-  metadata: {},
-  serviceTier: null,
-  extensions: {},
-};

@@ -1,5 +1,6 @@
 import { noUsage } from "llm-proxy/plugin";
 import type { Attempt, CallRecord, ChatRequest, Claim, Message, Principal } from "llm-proxy/plugin";
+import { bareRequest } from "../../core/chat/request.ts";
 
 export const aPrincipal = (changed: Partial<Principal> = {}): Principal => ({
   name: "test",
@@ -24,29 +25,10 @@ export const aClaim = (changed: Partial<Claim> = {}): Claim => ({
 export const aMessage = (role: Message["role"], text: string): Message => ({ role, parts: [{ type: "text", text }] });
 
 export const aChatRequest = (changed: Partial<ChatRequest> = {}): ChatRequest => ({
+  ...bareRequest,
   model: "echo",
   messages: [aMessage("user", "Hello there, world")],
-  tools: [],
-  toolChoice: null,
-  parallelToolCalls: null,
-  maxOutputTokens: null,
-  candidates: 1,
   stream: true,
-  temperature: null,
-  topP: null,
-  topK: null,
-  frequencyPenalty: null,
-  presencePenalty: null,
-  seed: null,
-  stop: [],
-  format: { type: "text" },
-  reasoning: null,
-  logprobs: null,
-  nativeOnly: [],
-  user: null,
-  metadata: {},
-  serviceTier: null,
-  extensions: {},
   ...changed,
 });
 
