@@ -33,7 +33,7 @@ export interface FrontDependencies {
 }
 
 /** The route, counted among those who use the services until its answer begins: what streams after that reads the database. */
-export const counted =
+const counted =
   (inUse: InUse) =>
   <One extends Pick<Route, "handle">>(route: One): One => ({
     ...route,

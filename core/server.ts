@@ -7,7 +7,7 @@ import { selfRoutes } from "./api/self.ts";
 import { errorPage } from "./dashboard/page.ts";
 import type { DashboardDependencies } from "./dashboard/route.ts";
 import { dashboardRoutes } from "./dashboard/routes.ts";
-import { type Answerer, answererOf, counted, frontRoutes, type Route } from "./front.ts";
+import { type Answerer, answererOf, frontRoutes, type Route } from "./front.ts";
 import type { SelfService } from "./identity/self.ts";
 import type { Services } from "./pipeline/services.ts";
 import type { Outbox } from "./outbox/outbox.ts";
@@ -24,7 +24,7 @@ export interface ServerDependencies {
   readonly outbox: Pick<Outbox, "metrics">;
 }
 
-/** Every route of the process. Calls count themselves, to their end. */
+/** Every route of the process. Whoever passes requests on to them counts those that are no calls. */
 export const routesOf = ({
   services,
   api,
@@ -35,20 +35,18 @@ export const routesOf = ({
   outbox,
 }: ServerDependencies): readonly Route[] => [
   ...frontRoutes({ services, troubles }),
-  ...[
-    ...selfRoutes(self, services, api.addressOf),
-    metricsRoute({
-      services,
-      entrance: entranceOf(api),
-      lag,
-      troubles,
-      config: api.config,
-      outbox,
-      version: api.version,
-    }),
-    ...adminRoutes(api),
-    ...dashboardRoutes(dashboard),
-  ].map(counted(services.inUse)),
+  ...selfRoutes(self, services, api.addressOf),
+  metricsRoute({
+    services,
+    entrance: entranceOf(api),
+    lag,
+    troubles,
+    config: api.config,
+    outbox,
+    version: api.version,
+  }),
+  ...adminRoutes(api),
+  ...dashboardRoutes(dashboard),
 ];
 
 /** Answers every request. Never throws; every answer has a body or a reason to have none. */

@@ -95,6 +95,28 @@ describe("plugins", () => {
     expect(noteLines().filter((line) => line === "dispose first")).toHaveLength(1);
   });
 
+  test("a request of the admin API counts once among those of its config", async () => {
+    const end = gate();
+    const body = new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(new TextEncoder().encode("{"));
+        await end.opened;
+        controller.enqueue(new TextEncoder().encode("}"));
+        controller.close();
+      },
+    });
+    const headers = { authorization: `Bearer ${gateway.adminToken}`, "content-type": "application/json" };
+    const answer = fetch(`${gateway.url}/api/limits`, { method: "POST", headers, body });
+    const left = await until("it is of a config of before", async () => {
+      await file.reload();
+      const { callsBefore } = await file.state();
+      return callsBefore.length > 0 && callsBefore;
+    });
+    end.open();
+    expect((await answer).status).toBe(400);
+    expect(left).toEqual([1]);
+  });
+
   test("a changed file of a plugin is loaded again", async () => {
     const path = join(gateway.directory, "own.ts");
     const code = readFileSync(noted, "utf8");
