@@ -2,6 +2,7 @@ import type { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import { type TSchema, Type } from "@sinclair/typebox";
 import type { PlanLine } from "../api/config-service.ts";
+import type { Settings } from "../config/settings.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** A value of a config, as it may be shown. */
@@ -86,9 +87,13 @@ export function planOf(before: ConfigFacts, after: ConfigFacts): readonly PlanLi
   });
 }
 
-/** Made once: a reload cannot change them. */
-const needsRestart = (path: string): boolean =>
-  path.startsWith("storage.") || ["server.host", "server.port", "server.timeouts.clientMs"].includes(path);
+/** Made once, as the storage is: a reload cannot change it. */
+export const ofTheStart: Readonly<Record<string, (settings: Settings) => unknown>> = {
+  "server.host": ({ host }) => host,
+  "server.port": ({ port }) => port,
+  "server.timeouts.clientMs": ({ timeouts }) => timeouts.clientMs,
+};
+const needsRestart = (path: string): boolean => path.startsWith("storage.") || path in ofTheStart;
 
 function changesIn(unit: string, old: Facts, next: Facts): readonly PlanLine[] {
   const paths = [...new Set([...Object.keys(old), ...Object.keys(next)])].toSorted();

@@ -4,7 +4,7 @@ import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.t
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { derivedKey } from "../identity/secret.ts";
 import { keepApplied } from "./plan.ts";
-import { factsOf, planOf } from "./config-facts.ts";
+import { factsOf, ofTheStart, planOf } from "./config-facts.ts";
 import { declareFileKeys } from "./lasting-parts.ts";
 import { keptOf, type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
 import type { Wanted } from "./wanted.ts";
@@ -173,15 +173,12 @@ function problemsOf(error: unknown, { loaded }: Snapshot): readonly string[] {
 
 /** What differs from what the process started with, and is made only once. */
 function needingRestart(first: Wanted, next: Wanted): readonly string[] {
-  const [before, after] = [first.settings, next.settings];
   const storageOf = ({ resolved }: Wanted) =>
     resolved.flatMap(({ kind, name, plugin, options }) =>
       kind === "storage" ? [{ name, plugin: plugin.name, options }] : [],
     );
   return [
     ...(isDeepStrictEqual(storageOf(first), storageOf(next)) ? [] : ["storage"]),
-    ...(before.host === after.host ? [] : ["server.host"]),
-    ...(before.port === after.port ? [] : ["server.port"]),
-    ...(before.timeouts.clientMs === after.timeouts.clientMs ? [] : ["server.timeouts.clientMs"]),
+    ...Object.entries(ofTheStart).flatMap(([path, of]) => (of(first.settings) === of(next.settings) ? [] : [path])),
   ];
 }
