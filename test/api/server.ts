@@ -15,7 +15,7 @@ import type { Route } from "../../core/front.ts";
 import { routesOf, serverOf } from "../../core/server.ts";
 import type { ExportRepository } from "../../core/storage/export.ts";
 import { anId } from "../contract/storage-samples.ts";
-import { type Bench, type BenchOptions, benches } from "../pipeline/bench.ts";
+import { type Bench, type BenchOptions, benches, usualBreaker } from "../pipeline/bench.ts";
 import { surfaceOf } from "../../core/commands/surface.ts";
 
 /** The whole surface over a real database, without a socket. */
@@ -82,15 +82,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       now: clock.now,
       newId: anId,
       random: () => 0,
-      breaker: {
-        enabled: true,
-        consecutive: 10,
-        errorShare: 0.5,
-        minCalls: 20,
-        windowMs: 10_000,
-        probeMs: 1_000,
-        providers: {},
-      },
+      breaker: usualBreaker,
     });
     const prepared = await prepare(
       Object.entries(options.providers ?? {}).map(([name, slot]) => ({

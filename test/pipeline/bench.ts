@@ -1,5 +1,7 @@
 import { afterAll } from "bun:test";
+import { Value } from "@sinclair/typebox/value";
 import { GatewayError, type Biller, type Principal, type Provider, type Usage } from "llm-proxy/plugin";
+import { BreakerSchema } from "../../core/config/attempts-schema.ts";
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { targetBreakers } from "../../core/pipeline/breaker.ts";
 import { providerBulkheads } from "../../core/pipeline/bulkhead.ts";
@@ -59,6 +61,9 @@ export function benches(): (options?: BenchOptions) => Promise<Bench> {
   };
 }
 
+/** As without a config. */
+export const usualBreaker = Value.Decode(BreakerSchema, Value.Default(BreakerSchema, {}));
+
 function benchOver(database: Database, clock: FakeClock, options: BenchOptions): Omit<Bench, "sql"> {
   const logged: string[] = [];
   const log = (level: string) => (fields: object, message?: string) =>
@@ -96,18 +101,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     inUse: new InUse(),
     retries: retryBudget(() => 1, clock.now),
-    breakers: targetBreakers(
-      {
-        enabled: true,
-        consecutive: 10,
-        errorShare: 0.5,
-        minCalls: 20,
-        windowMs: 10_000,
-        probeMs: 1_000,
-        providers: {},
-      },
-      clock.now,
-    ),
+    breakers: targetBreakers(usualBreaker, clock.now),
     loads: null,
     shadows: noShadows(),
     bulkheads: providerBulkheads({ maxWaiting: 1_000, maxQueued: 0, queueMs: 1, providers: {} }, pause),
