@@ -53,7 +53,7 @@ function stateOf({ state, restsUntilMs, refusedWith }: CredentialLine): Html {
     case "disabled":
       return chip("quiet", "disabled");
     case "resting":
-      return html`<span>${chip("warn", "resting")}<span class="sub">answered ${refusedWith}, until ${time(restsUntilMs)}</span></span>`;
+      return html`<span>${chip("warn", "resting")}<span class="sub">${refusedWith === null ? "failed too often" : `answered ${refusedWith}`}, until ${time(restsUntilMs)}</span></span>`;
     case "locked":
       return html`<span>${chip("bad", "locked")}<span class="sub">enter it again: the provider's address has changed, or the master secret</span></span>`;
     case "unused":

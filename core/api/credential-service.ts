@@ -53,7 +53,7 @@ export interface ShownCredential {
   readonly state: "active" | "disabled" | "resting" | "locked" | "unused";
   /** Epoch ms; `null`: it does not rest. */
   readonly restsUntilMs: number | null;
-  /** Status with which it was refused last; `null`: it was not, since it is in use. */
+  /** Status of the answer that sent it to its latest rest; `null`: there was none since it is in use, or it failed too often. */
   readonly refusedWith: number | null;
   /** Since the start of the process, or since it was changed. */
   readonly requests: number;

@@ -18,7 +18,7 @@ export interface CredentialUse {
   /** Such a request is out, and is waited for until then. */
   probedUntilMs: number;
   failures: Failures | null;
-  /** Status of the answer that sent it to rest; `null`: it never was. */
+  /** Status of the answer that sent it to its latest rest; `null`: there was none, or it failed too often. */
   refusedWith: number | null;
 }
 
@@ -77,7 +77,7 @@ export function credentialPool({ slot, uses, now, random, rules, onRest }: PoolD
     use.probedUntilMs = 0;
     use.isDoubted = true;
     use.failures = null;
-    if (status !== null) use.refusedWith = status;
+    use.refusedWith = status;
     isCalm = false;
     onRest(id, status, ms);
   }

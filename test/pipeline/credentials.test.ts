@@ -116,6 +116,20 @@ describe("the keys of a provider", () => {
     expect(rests).toHaveLength(1);
   });
 
+  test("what a refusal was is not told of a later rest for failures", () => {
+    const { pool, clock, ask, refuse } = bench();
+    pool.use([credential("a"), credential("b")]);
+    refuse(429, 1);
+    expect(pool.useOf("a")?.refusedWith).toBe(429);
+    clock.advance(1_000);
+    const probe = ask();
+    expect(probe.url).toBe("http://a");
+    probe.ended("ok");
+    for (let at = 0; at < 6; at++) ask().ended("failed");
+    expect(pool.useOf("a")?.restsUntilMs).toBeGreaterThan(clock.now());
+    expect(pool.useOf("a")?.refusedWith).toBeNull();
+  });
+
   test("that all fail, as of a provider that is down, are all asked still; one alone never rests for it", () => {
     const { pool, ask, rests } = bench();
     pool.use([credential("a"), credential("b")]);
