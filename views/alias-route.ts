@@ -1,5 +1,5 @@
 import { count } from "./format.ts";
-import { html, type Html, type Value, url } from "./html.ts";
+import { html, type Html, segment, type Value, url } from "./html.ts";
 import { providerPath } from "./providers.ts";
 import { testCallForm } from "./test-call.ts";
 import { chip, cut, money, name, time } from "./text.ts";
@@ -126,7 +126,7 @@ const shadowed = (
     ${state(shadow.leadsTo, nowMs)}
   </li></ol>`;
 
-export const aliasPath = (alias: string): string => `/dashboard/models/${encodeURIComponent(alias.toWellFormed())}`;
+export const aliasPath = (alias: string): string => `/dashboard/models/${segment(alias)}`;
 
 const stopName = ({ provider, model }: StopLine): Html =>
   html`<a href="${url(providerPath(provider), { model })}">${name(provider)}<span class="slash">/</span>${name(model, 60)}</a>`;

@@ -58,7 +58,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
   }
 
   const changing = changesOf({
-    pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
+    pathOf: (visit) => pathOf(idOf(visit)),
     again: (visit, error) => showOne(visit, null, error, { status: 422 }),
     version,
   });
