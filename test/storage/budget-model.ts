@@ -85,18 +85,13 @@ export const usedAt = (budget: Budget, atMs: number): Sums =>
 export const inRow = (budget: Budget, rowMs: number): Sums =>
   summed(budget.calls.filter((call) => call.rowMs === rowMs));
 
-/** What the rows hold that begin in the range. */
-export const inRows = (budget: Budget, fromMs: number, toMs: number): Sums =>
-  summed(budget.calls.filter(({ rowMs }) => rowMs >= fromMs && rowMs < toMs));
-
 const summed = (calls: readonly Counted[]): Sums => ({
   spentNano: calls.reduce((sum, { spentNano }) => sum + spentNano, 0),
   heldNano: calls.reduce((sum, { heldNano }) => sum + heldNano, 0),
 });
 
 /** Of a window that rolls; `null`: it does not. */
-export const hoursOf = ({ row }: Budget): number | null =>
-  /^\d/.test(row.window) ? Number.parseInt(row.window, 10) : null;
+const hoursOf = ({ row }: Budget): number | null => (/^\d/.test(row.window) ? Number.parseInt(row.window, 10) : null);
 const lastReset = ({ resets }: Budget, atMs: number): number => resets.findLast((ms) => ms <= atMs) ?? 0;
 const partOf = (hours: number, atMs: number): number => Math.floor(atMs / (hours * 60_000));
 

@@ -1,5 +1,5 @@
 import { Database as BunDatabase } from "bun:sqlite";
-import { afterAll } from "bun:test";
+import { afterAll, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +20,13 @@ export const openAt = (
   now: () => number = () => startMs,
   onBackup: (path: string) => void = () => {},
 ): Promise<Database> => openSqliteDatabase({ path, synchronous: "normal", now, onBackup });
+
+/** The query of `v_budget`, with its `now` made a parameter in ms. */
+export function budgetViewAt(rows: (query: string) => readonly { readonly sql: string }[]): string {
+  const { sql = "" } = rows("SELECT sql FROM sqlite_master WHERE name = 'v_budget'")[0] ?? {};
+  expect(sql.match(/'now'/g)?.length).toBeGreaterThan(3);
+  return sql.slice(sql.indexOf("select")).replaceAll("'now'", "?1 / 1000.0, 'unixepoch'");
+}
 
 /** Rows of a query, read as a BI tool reads them: over a connection of its own. */
 export function rowsOf<Row>(path: string, query: string): Row[] {

@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
-import { hoursOf, inRow, inRows, usedAt } from "./budget-model.ts";
+import { inRow, usedAt } from "./budget-model.ts";
+import { budgetViewAt } from "./folder.ts";
 import { firstParents } from "./ledger-steps.ts";
 import type { Subject } from "./ledger-subject.ts";
 
@@ -33,15 +34,15 @@ export async function checkAll({ store, model, now }: Subject): Promise<void> {
       balance && usedAt(balance, 0).heldNano,
     ]);
   }
-  // The view shows the true now, which a schedule has left after its first moments.
-  for (const row of store.rows<ShownBudget>(shown)) {
+  for (const row of store.rows<BudgetSums>(
+    budgetViewAt((query) => store.rows(query)),
+    now(),
+  )) {
     const budget = model.budgetOf(row.budget_id);
-    const hours = hoursOf(budget);
-    // Of rolling hours the schedule, which is later than the true now, makes rows be forgotten.
-    const isKept = hours === null || row.window_start_ms >= now() - 2 * hours * 3_600_000;
-    if (budget.resets.length > 0 || !isKept) continue;
+    // A reset counts from the next ms on, and is shown at once.
+    const atMs = Math.max(now(), budget.resets.at(-1) ?? 0);
     const { spent_nano: spentNano, held_nano: heldNano } = row;
-    expect({ spentNano, heldNano }).toEqual(inRows(budget, row.window_start_ms, row.until_ms));
+    expect({ spentNano, heldNano }).toEqual(usedAt(budget, atMs));
   }
   const sum = model.charges.reduce((total, { chargeNano }) => total + (chargeNano ?? 0), 0);
   const rows = model.open.length + model.charges.length + model.refused.length;
@@ -64,12 +65,6 @@ interface BudgetSums {
   readonly window_start_ms: number;
   readonly spent_nano: number;
   readonly held_nano: number;
-}
-
-/** In one statement: its `now` is one moment, in whole seconds. */
-const shown = "SELECT *, unixepoch('now') * 1000 + 1000 AS until_ms FROM v_budget";
-interface ShownBudget extends BudgetSums {
-  readonly until_ms: number;
 }
 
 const everyWindow = `SELECT b.id AS budget_id, w.start_ms AS window_start_ms, w.spent_nano, w.held_nano
