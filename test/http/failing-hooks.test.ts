@@ -20,7 +20,6 @@ const setup = await setUp({
   key: { name: "few", limits: { concurrency: places } },
 });
 const { gateway, upstream, key } = setup;
-const { pid } = gateway;
 // The address of the upstream is known once it listens; the file is read again with it.
 const config = join(gateway.directory, "llm-proxy.yaml");
 writeFileSync(
@@ -95,6 +94,4 @@ test("what fails after the answer changes nothing of it, and what fails while it
     expect([name, status]).toEqual([name, name.startsWith("settle") ? 200 : 503]);
   }
   await allFree();
-  expect(gateway.pid).not.toBe(0);
-  expect(pid).not.toBe(gateway.pid);
 });
