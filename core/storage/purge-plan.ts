@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, lte, max, type SQL } from "drizzle-orm";
+import { and, asc, eq, gt, lte, type SQL } from "drizzle-orm";
 import { adjustedMoney } from "./adjusted.ts";
 import { type BlockRow, blockReader, callsPerBlock } from "./call-blocks.ts";
 import type { CountedCall } from "./counting.ts";
@@ -10,7 +10,7 @@ import type { purgedCalls, purgedKeys } from "./schema/sqlite-upkeep.ts";
 import { accounts, calls, keys } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { purgeState } from "./purge-state.ts";
-import { watermarkOf } from "./watermarks.ts";
+import { newestOf, watermarkOf } from "./watermarks.ts";
 
 export type PurgedRow = typeof purgedCalls.$inferSelect;
 
@@ -54,7 +54,7 @@ export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => Pur
     const through = old.at(-1)?.seq;
     if (through === undefined) return null;
     const blockEnd = Math.floor(through / callsPerBlock) * callsPerBlock + callsPerBlock - 1;
-    const newestSeq = newest(database, calls);
+    const newestSeq = newestOf(database, calls);
     const left = new Set(blocksOf({ from: through, through: blockEnd }).map(blockKey));
     return {
       from,
@@ -68,20 +68,13 @@ export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => Pur
           : [],
       ),
       blocks: blocksOf({ from, through }).filter((row) => !left.has(blockKey(row))),
-      adjustmentSeq: newest(database, adjustments),
+      adjustmentSeq: newestOf(database, adjustments),
       newestSeq: newestSeq <= blockEnd ? newestSeq : null,
     };
   };
 }
 
 const blockKey = ({ field, ref, block }: BlockRow): string => `${field} ${ref} ${block}`;
-
-/** 0: there is none. */
-export const newest = (database: SqliteDatabase, table: typeof calls | typeof adjustments): number =>
-  database
-    .select({ seq: max(table.seq) })
-    .from(table)
-    .all()[0]?.seq ?? 0;
 
 type OldCall = ReturnType<typeof callRows>[number];
 

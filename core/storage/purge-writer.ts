@@ -5,13 +5,14 @@ import type { Tell } from "./audit-writer.ts";
 import type { BudgetBook } from "./budget-book.ts";
 import { countersOf } from "./counting.ts";
 import { hotStatement } from "./hot-statement.ts";
-import { newest, type PurgePlan } from "./purge-plan.ts";
+import type { PurgePlan } from "./purge-plan.ts";
 import { purgeState } from "./purge-state.ts";
 import { placeholders } from "./repositories/call-writer.ts";
 import { adjustments } from "./schema/sqlite-book.ts";
 import { purgedCalls, purgedKeys, purgedSpent, purges } from "./schema/sqlite-upkeep.ts";
 import { attempts, callBlocks, calls } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
+import { newestOf } from "./watermarks.ts";
 
 /** Deletes calls that are too old. Inside a transaction. */
 export interface PurgeWriter {
@@ -97,8 +98,8 @@ export function purgeWriter({ client, database, book, tree }: PurgeDependencies)
       const { from, through, beforeMs, newestSeq } = plan;
       const state = purgeState(database);
       if ((state?.throughSeq ?? 0) !== from) return false;
-      if (newest(database, adjustments) !== plan.adjustmentSeq) return false;
-      if (newestSeq !== null && newest(database, calls) !== newestSeq) return false;
+      if (newestOf(database, adjustments) !== plan.adjustmentSeq) return false;
+      if (newestSeq !== null && newestOf(database, calls) !== newestSeq) return false;
       for (const row of plan.sums) addSums.run(row);
       for (const row of spent(plan)) addSpent.run(row);
       for (const row of plan.keys) noteUse.run(row);

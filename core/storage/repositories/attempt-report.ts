@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, lte, sql } from "drizzle-orm";
+import { and, asc, eq, gt, gte, inArray, isNotNull, lte, sql } from "drizzle-orm";
 import { attemptCounts, attemptReader, type AttemptRow, firstByteBuckets, type TimedAttempt } from "../attempt-fold.ts";
 import { attemptOutcomes, type AttemptReports, type AttemptsOver, type AttemptSums } from "../attempts.ts";
 import { blocksOfHours, callsPerBlock } from "../call-blocks.ts";
@@ -7,7 +7,7 @@ import { endlessMs, startOf, sum } from "../rollup-fold.ts";
 import { attemptsHourly } from "../schema/sqlite-attempts.ts";
 import { calls, labels } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { watermarkOf } from "../watermarks.ts";
+import { newestOf, watermarkOf } from "../watermarks.ts";
 import { quantilesOf } from "./latency-report.ts";
 
 const minuteMs = 60_000;
@@ -116,7 +116,7 @@ interface Calls {
 
 /** Read from the calls themselves, the newest of those after a number. */
 function callsAfter(database: SqliteDatabase, after: number, { fromMs, unitMs, providerRef }: Calls) {
-  const through = newestCall(database);
+  const through = newestOf(database, calls);
   const from = Math.max(after, through - mostCalls);
   const timed = database
     .select({
@@ -147,16 +147,6 @@ function callsAfter(database: SqliteDatabase, after: number, { fromMs, unitMs, p
   };
 }
 
-const newestCall = (database: SqliteDatabase): number =>
-  database
-    .select({ seq: calls.seq })
-    .from(calls)
-    // With a bound it is a search.
-    .where(lte(calls.seq, Number.MAX_SAFE_INTEGER))
-    .orderBy(desc(calls.seq))
-    .limit(1)
-    .all()[0]?.seq ?? 0;
-
 const createdAfter = (database: SqliteDatabase, seq: number): number | undefined =>
   database
     .select({ createdMs: calls.createdMs })
@@ -171,8 +161,8 @@ const isOf =
   ({ upstreamModelRef }: Ended): boolean =>
     modelRef === null || upstreamModelRef === modelRef;
 
-/** Folded hours from `fromMs` on, summed by step or by model; by neither they are one. */
-function summed(database: SqliteDatabase, { providerRef, modelRef, fromMs, stepMs }: Asked, by: By | null): Ended[] {
+/** Folded hours from `fromMs` on, summed by step or by model. */
+function summed(database: SqliteDatabase, { providerRef, modelRef, fromMs, stepMs }: Asked, by: By): Ended[] {
   const step = sql.raw(String(stepMs));
   const startMs =
     by === "startMs"

@@ -9,6 +9,7 @@ import { dayMs } from "../range-parts.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, totalsHourly } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { newestOf } from "../watermarks.ts";
 import { auditPage } from "./audit.ts";
 import { entryRows } from "./credits.ts";
 import { walkedRows } from "./ended-calls.ts";
@@ -27,7 +28,7 @@ export function exportRepository(database: SqliteDatabase, size: PartSize = part
   const usage = usageReports(database);
   return {
     calls(filter, { format, after, withoutCost }) {
-      const [before, adjusted] = cursorIn(after) ?? [Number.MAX_SAFE_INTEGER, newestAdjustment(database)];
+      const [before, adjusted] = cursorIn(after) ?? [Number.MAX_SAFE_INTEGER, newestOf(database, adjustments)];
       const rows = walkedRows(database, filter, before, size.rows, moneyUntil(adjusted));
       const last = rows.length === size.rows ? rows.at(-1) : undefined;
       const columns = told(callColumns, withoutCost);
@@ -60,15 +61,6 @@ function cursorIn(after: string | null | undefined): readonly [number, number] |
   if (!numbers) throw new GatewayError("invalid-request", "after: not a cursor of this export", { param: "after" });
   return [Number(numbers[1]), Number(numbers[2])];
 }
-
-const newestAdjustment = (database: SqliteDatabase): number =>
-  database
-    .select({ seq: adjustments.seq })
-    .from(adjustments)
-    .where(lt(adjustments.seq, Number.MAX_SAFE_INTEGER))
-    .orderBy(desc(adjustments.seq))
-    .limit(1)
-    .all()[0]?.seq ?? 0;
 
 interface Slice {
   readonly span: { readonly from: number; readonly to: number };
