@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { treeOf } from "../../core/dashboard/tree.ts";
 import type { UsageGroup } from "../../core/storage/database.ts";
+import { noSums } from "../../core/storage/usage-sums.ts";
 import { seed, callRow } from "./seed.ts";
 import { site, startMs } from "./site.ts";
 import { signedIn, type Visitor } from "./visitor.ts";
@@ -31,7 +32,7 @@ describe("accounts", () => {
       account("b11", "b1"),
     ];
     const usage = ["b", "b11", "a"].map((id, at): UsageGroup => ({
-      ...nothing,
+      ...noSums,
       group: { account: id },
       calls: 1,
       chargeNano: 10 ** at,
@@ -197,18 +198,6 @@ describe("the ledger", () => {
     expect(text(await late.text())).toContain("Expires after: this day is over.");
   });
 });
-
-const nothing = {
-  calls: 0,
-  errors: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  reasoningTokens: 0,
-  costNano: 0,
-  chargeNano: 0,
-};
 
 test("an entry whose call is gone for its age says so", async () => {
   const one = site();

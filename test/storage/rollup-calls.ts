@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { SqliteClient } from "../../core/runtime/sqlite.ts";
-import type { GroupField, UsageSum } from "../../core/storage/database.ts";
+import type { GroupField } from "../../core/storage/database.ts";
+import { noSums, type WholeSum } from "../../core/storage/usage-sums.ts";
 import { startMs } from "../contract/storage-samples.ts";
 
 /** A finished call, as far as the rollups look. References point at what `insertNames` made. */
@@ -102,11 +103,11 @@ interface Range {
 
 /** The report by adding up every call, by its groups. */
 export function addedUp(calls: readonly RolledCall[], { from, to }: Range, groupBy: readonly GroupField[]) {
-  const groups = new Map<string, UsageSum>();
+  const groups = new Map<string, WholeSum>();
   for (const call of calls) {
     if (call.createdMs < from || call.createdMs >= to) continue;
     const group = JSON.stringify(Object.fromEntries(groupBy.map((field) => [field, valueOf(call, field)])));
-    const so = groups.get(group) ?? nothing;
+    const so = groups.get(group) ?? noSums;
     const [input, output, read, write, reasoning] = call.tokens ?? [0, 0, 0, 0, 0];
     groups.set(group, {
       calls: so.calls + 1,
@@ -116,24 +117,12 @@ export function addedUp(calls: readonly RolledCall[], { from, to }: Range, group
       cacheReadTokens: so.cacheReadTokens + read,
       cacheWriteTokens: so.cacheWriteTokens + write,
       reasoningTokens: so.reasoningTokens + reasoning,
-      costNano: (so.costNano ?? 0) + (call.costNano ?? 0),
+      costNano: so.costNano + (call.costNano ?? 0),
       chargeNano: so.chargeNano + (call.chargeNano ?? 0),
     });
   }
   return groups;
 }
-
-const nothing: UsageSum = {
-  calls: 0,
-  errors: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  reasoningTokens: 0,
-  costNano: 0,
-  chargeNano: 0,
-};
 
 function valueOf(call: RolledCall, field: GroupField): string | number | null {
   if (field === "hour") return Math.floor(call.createdMs / hourMs) * hourMs;

@@ -6,8 +6,11 @@ import { added, type WholeSum } from "../usage-sums.ts";
 
 export const isLabel = (field: GroupField): field is LabelField => field.startsWith("label:");
 
-/** Sums as a query finds them. `group`: JSON list of what it is grouped by, with references for what has a name. */
-type Found = WholeSum & { readonly group: string };
+/** Sums as a query finds them. */
+export interface Found extends WholeSum {
+  /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
+  readonly group: string;
+}
 type Value = string | number | null;
 
 /**

@@ -18,7 +18,7 @@ import {
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { added, noSums, type WholeSum } from "../usage-sums.ts";
 import { watermarkOf } from "../watermarks.ts";
-import { isLabel, named } from "./usage-names.ts";
+import { type Found, isLabel, named } from "./usage-names.ts";
 
 /** A part of a report, for whoever cannot hold it whole: only of the owners with a reference in `[from, to)`. */
 export interface OwnerSpan {
@@ -163,11 +163,6 @@ const isCaller = sql` and +${calls.accountRef} = ${sql.placeholder("callerAccoun
   and +${calls.principalRef} = ${sql.placeholder("callerName")} and +${calls.keyRef} is null`;
 const ownersFrom = sql.placeholder("ownersFrom");
 const ownersTo = sql.placeholder("ownersTo");
-
-export interface Found extends WholeSum {
-  /** JSON list of what it is grouped by, in the order asked for; keys, accounts and names as references. */
-  readonly group: string;
-}
 
 type Rolled = (typeof rolled)[keyof typeof rolled];
 
