@@ -10,6 +10,7 @@ import type { Order } from "./order.ts";
 import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
 import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
+import { callersOwn } from "./timeouts.ts";
 import { retryAfterMs, upstreamError } from "./upstream-error.ts";
 
 /** Told as an attempt goes on. */
@@ -24,7 +25,8 @@ interface Progress {
 export async function askUpstream(order: Order, slot: UpstreamProvider, progress: Progress): Promise<Answer> {
   const { call, asked, target, services } = order;
   const { abort, ownTimeouts } = call;
-  const connectMs = Math.min(order.limits.connectMs, ownTimeouts?.connectMs ?? Infinity);
+  const ownConnectMs = ownTimeouts?.connectMs ?? Infinity;
+  const connectMs = Math.min(order.limits.connectMs, ownConnectMs);
   const message = await messageFor(order, slot);
   progress.warn(message.warnings);
   const context = { logger: services.logger, timings: call.timings };
@@ -49,7 +51,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     response = await services.transport(request, abort.signal, connectMs);
   } catch (cause) {
     if (abort.signal.aborted) throw abort.signal.reason;
-    throw unreached(cause);
+    throw unreached(cause, ownConnectMs < order.limits.connectMs);
   }
   progress.status(response.status);
   const secrets = secretsIn(request.headers);
@@ -91,10 +93,15 @@ function byAnotherKey(
   return mayGoOn ? new OtherKeyError(error.kind, error.message, error.details) : error;
 }
 
-function unreached(cause: unknown): GatewayError {
+/** `isHurried`: the caller allows less for a connection than the operator. */
+function unreached(cause: unknown, isHurried: boolean): GatewayError {
   const details = { code: "provider_unreachable" };
   if (cause instanceof ConnectTimeoutError)
-    return new RepeatableError("upstream-timeout", "no connection to the provider", details);
+    return new RepeatableError(
+      "upstream-timeout",
+      "no connection to the provider",
+      isHurried ? { code: callersOwn } : details,
+    );
   if (cause instanceof EgressError)
     return new GatewayError("upstream-invalid", "the provider's address is not one that requests may go to", {
       code: "egress_refused",

@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { Target } from "../plugin/plugin.ts";
 import { counted, type FailureRules, type Failures, noFailures } from "./failures.ts";
 import { ofProvider, type WithOwn } from "./of-provider.ts";
-import { attemptsOver } from "./timeouts.ts";
+import { attemptsOver, callersOwn } from "./timeouts.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 
 export type BreakerSettings = WithOwn<FailureRules>;
@@ -174,10 +174,11 @@ export function verdictOf(reason: unknown): Verdict {
   if (kind !== "upstream-invalid" && kind !== "upstream-timeout") return "unknown";
   return notItsFault.has(details.code ?? "") ? "unknown" : "failed";
 }
-/** A bad key is the operator's to mend; the others are ours. */
+/** A bad key is the operator's to mend; the others are ours, or the caller's. */
 const notItsFault: ReadonlySet<string> = new Set([
   "provider_credential",
   "egress_refused",
   "client_left",
   attemptsOver,
+  callersOwn,
 ]);

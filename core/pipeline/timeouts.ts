@@ -101,8 +101,8 @@ export function callersTimeouts(headers: Headers): OwnTimeouts | null {
   return own;
 }
 
-/** What a call is ended with whose caller waits no longer. */
-const callersOwn = "caller_timeout";
+/** What a call, or an attempt for a connection, is ended with whose caller waits no longer. */
+export const callersOwn = "caller_timeout";
 const callersEnd = (ms: number): GatewayError =>
   new GatewayError("upstream-timeout", `the caller allows no more than ${ms} ms`, { code: callersOwn });
 

@@ -8,10 +8,12 @@ import {
   timeoutBook,
   type Timeouts,
 } from "../../core/pipeline/timeouts.ts";
+import { ConnectTimeoutError } from "../../core/runtime/connect.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { benches, chat, chatRequest } from "./bench.ts";
 
 const newBench = benches();
+const providers = { mock: { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } } as const;
 const all = { connectMs: 100, firstByteMs: 1_000, idleMs: 500 };
 const target = { provider: "p", model: "m1" };
 
@@ -131,7 +133,7 @@ describe("a call whose time is over before its provider is asked", () => {
     test(`by ${whose} limit says nothing of the target, which others still get`, async () => {
       const sent: string[] = [];
       const world = await newBench({
-        providers: { mock: { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } },
+        providers,
         auth: [{ name: "slow", slot: { authenticate: () => (world.clock.advance(9), aPrincipal({ keyId: null })) } }],
         transport: async ({ url }) => (sent.push(url), new Response(null, { status: 500 })),
         settings: { timeouts: () => ({ ...all, totalMs }) },
@@ -140,5 +142,26 @@ describe("a call whose time is over before its provider is asked", () => {
       expect([answer.status, sent.length]).toEqual([504, 0]);
       expect(world.finishes).toMatchObject([{ status, source: "none", attempts: [] }]);
       expect(world.services.breakers.list()).toEqual([]);
+    });
+});
+
+describe("a connection that is not there in time", () => {
+  const cases = [
+    ["the caller's limit says nothing of the target", "connect=5", "caller_timeout", 0],
+    ["the operator's is its target's failure", "connect=5000", "provider_unreachable", 1],
+  ] as const;
+  for (const [what, own, code, failing] of cases)
+    test(`by ${what}`, async () => {
+      const asked: (number | undefined)[] = [];
+      const transport = (_: unknown, __: unknown, ms?: number) => {
+        asked.push(ms);
+        return Promise.reject(new ConnectTimeoutError(`no connection after ${ms} ms`));
+      };
+      const world = await newBench({ providers, transport });
+      const answer = await handle(chatRequest({}, { "x-llm-proxy-timeouts": own }), chat, world.services);
+      expect([answer.status, (await answer.json()).error.code]).toEqual([504, code]);
+      expect(new Set(asked)).toEqual(new Set([failing === 0 ? 5 : 1_000]));
+      expect(world.finishes).toMatchObject([{ status: "upstream_error", source: "none", costNano: 0 }]);
+      expect(world.services.breakers.list()).toHaveLength(failing);
     });
 });
