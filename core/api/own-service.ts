@@ -3,7 +3,7 @@ import type { OwnService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
 import type { Sessions } from "../identity/sessions.ts";
 import { checkPassword, type SignIn } from "../identity/sign-in.ts";
-import { createThrottle } from "../identity/throttle.ts";
+import type { Throttles } from "../identity/throttle.ts";
 import type { SecondFactor } from "../identity/totp.ts";
 import { hashPassword } from "../runtime/password.ts";
 import type { Database } from "../storage/database.ts";
@@ -24,6 +24,7 @@ export interface OwnServiceDependencies {
   readonly sessions: Pick<Sessions, "list" | "end">;
   readonly signIn: Pick<SignIn, "isPassword">;
   readonly secondFactor: Pick<SecondFactor, "begin" | "confirm">;
+  readonly throttles: Throttles;
   readonly now: () => number;
   readonly newId: () => string;
 }
@@ -32,7 +33,7 @@ export function ownService(dependencies: OwnServiceDependencies): OwnService {
   const { sessions, signIn, secondFactor, now, newId } = dependencies;
   const { people } = dependencies.database;
   /** Whoever took over a session must not find out the password by trying. */
-  const throttle = createThrottle(now);
+  const throttle = dependencies.throttles("passwords again");
 
   async function checkAgain(id: string, password: string, param: string) {
     const waitSeconds = throttle.take(id);

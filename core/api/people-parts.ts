@@ -5,6 +5,7 @@ import type { Holder } from "../identity/policy.ts";
 import { type IssuerLogin, issuerLogin, type IssuerLoginDependencies } from "../identity/issuer-login.ts";
 import type { Sessions } from "../identity/sessions.ts";
 import { type SignIn, signInOf } from "../identity/sign-in.ts";
+import { type Throttles, throttlesOf } from "../identity/throttle.ts";
 import { secondFactor } from "../identity/totp.ts";
 import { fetchOf } from "../plugin/fetch.ts";
 import type { Logger } from "../plugin/plugin.ts";
@@ -35,6 +36,8 @@ interface PeopleDependencies {
   readonly keyOf: (purpose: "second-factor" | "sign-in") => Buffer;
   readonly publicUrl: string;
   readonly logger: Logger;
+  /** Absent: what is counted is lost with these parts. */
+  readonly throttles?: Throttles;
   readonly observers: Parameters<typeof linkMail>[0]["observers"];
   readonly now: () => number;
   readonly newId: () => string;
@@ -45,8 +48,9 @@ export function peopleParts(dependencies: PeopleDependencies): PeopleParts {
   const { database, sessions, login, egress, keyOf, publicUrl, now, newId } = dependencies;
   const { people } = database;
   const { passwords } = login;
+  const { throttles = throttlesOf(now) } = dependencies;
   const factor = secondFactor({ people, key: keyOf("second-factor"), now });
-  const signIn = signInOf({ passwords, people, secondFactor: factor, now, newId });
+  const signIn = signInOf({ passwords, people, secondFactor: factor, throttles, now, newId });
   return {
     sessions,
     signIn,
@@ -57,7 +61,7 @@ export function peopleParts(dependencies: PeopleDependencies): PeopleParts {
       key: keyOf("sign-in"),
     }),
     people: personService({ database, sessions, passwords, publicUrl, mail: linkMail(dependencies), now, newId }),
-    own: ownService({ database, sessions, signIn, secondFactor: factor, now, newId }),
+    own: ownService({ database, sessions, signIn, secondFactor: factor, throttles, now, newId }),
     tokenHolder: (token) => tokenHolder(token, people, now()),
   };
 }

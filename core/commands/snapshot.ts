@@ -84,6 +84,7 @@ export async function snapshotOf(
         login: settings.login,
         egress,
         keyOf: keyFor,
+        throttles,
         observers: plugins.observer,
         publicUrl: settings.publicUrl,
         logger,
@@ -148,7 +149,7 @@ export const keptOf = (before: Snapshot, { settings }: Wanted, plugins: Plugins)
   transport: before.settings.timeouts.connectMs === settings.timeouts.connectMs ? before.transport : null,
 });
 
-/** Else whoever signs in would have to begin anew, and wrong tries would be forgotten. */
+/** Else whoever signs in would have to begin anew. */
 const isSamePeople = (before: Snapshot, { login, publicUrl }: Wanted["settings"], { observer }: Plugins): boolean =>
   before.settings.publicUrl === publicUrl &&
   isDeepStrictEqual(before.settings.login, login) &&

@@ -4,7 +4,7 @@ import type { PeopleRepository, PersonRow } from "../storage/people.ts";
 import { passwordQueue } from "./passwords.ts";
 import { asAuthor, currentAsker } from "../storage/audit-author.ts";
 import { digestOf, holderOf } from "./person.ts";
-import { createThrottle } from "./throttle.ts";
+import type { Throttles } from "./throttle.ts";
 import type { SecondFactor } from "./totp.ts";
 
 /** What a sign-in comes to. `code`: the password is right, and the code of the second factor is to be sent with the ticket. */
@@ -41,6 +41,7 @@ export interface SignInDependencies {
   readonly passwords: boolean;
   readonly people: PeopleRepository;
   readonly secondFactor: Pick<SecondFactor, "take">;
+  readonly throttles: Throttles;
   readonly now: () => number;
   readonly newId: () => string;
 }
@@ -51,10 +52,10 @@ const maxTickets = 1_000;
 const wrongCodes = 10;
 const wrongCodesMs = 15 * 60_000;
 
-export function signInOf({ passwords, people, secondFactor, now, newId }: SignInDependencies): SignIn {
+export function signInOf({ passwords, people, secondFactor, throttles, now, newId }: SignInDependencies): SignIn {
   const tickets = new Map<string, { readonly personId: string; readonly untilMs: number; left: number }>();
   const queued = passwordQueue();
-  const throttle = createThrottle(now, wrongCodes, wrongCodesMs);
+  const throttle = throttles("second factors", wrongCodes, wrongCodesMs);
   /** Of a random text: it costs what a true one does, and nothing matches it. */
   let nobody: Promise<string> | null = null;
 

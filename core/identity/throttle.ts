@@ -10,7 +10,7 @@ export interface Throttle {
 }
 
 /** At most `tries` failures in each window. In memory and bounded: it is a brake, not a record. */
-export function createThrottle(now: () => number, tries = 10, windowMs = 60_000): Throttle {
+function createThrottle(now: () => number, tries = 10, windowMs = 60_000): Throttle {
   const windows = new Map<string, { startMs: number; used: number }>();
   return {
     take(of) {

@@ -178,6 +178,27 @@ describe("what outlives a reload", () => {
     await until("no call holds a slot", async () => (await ask()).status === 200);
   });
 
+  test("wrong passwords of somebody who is signed in, also when observers change, through which links are mailed", async () => {
+    const person = { email: "ada@example.com", name: "Ada", role: "viewer" };
+    const { link } = await gateway.admin<{ link: { url: string } }>("POST", "/api/people", person);
+    const token = new URL(link.url).searchParams.get("token") ?? "";
+    const sent = (path: string, fields: Readonly<Record<string, string>>, headers: Record<string, string> = {}) =>
+      fetch(gateway.url + path, { method: "POST", body: new URLSearchParams(fields), redirect: "manual", headers });
+    const signedIn = await sent("/dashboard/login", { token, password: "correct horse battery" });
+    const cookie = /^[^;]+/.exec(signedIn.headers.get("set-cookie") ?? "")?.[0] ?? "";
+    const me = await (await fetch(`${gateway.url}/dashboard/me`, { headers: { cookie } })).text();
+    const csrf = /x-csrf-token&quot;:&quot;(\w+)/.exec(me)?.[1] ?? "";
+    const tried = async () => {
+      const fields = { csrf, current: "staple horse correct", password: "battery correct horse" };
+      const answer = await sent("/dashboard/me/password", fields, { cookie, origin: gateway.url });
+      return /too many wrong passwords|not your password/.exec(await answer.text())?.[0];
+    };
+    expect(await tried()).toBe("not your password");
+    await until("there were too many", async () => (await tried()) === "too many wrong passwords");
+    await file.reloadWith(observers(`${one("kept")}, ${one("more")}`));
+    expect(await tried()).toBe("too many wrong passwords");
+  });
+
   test("wrong tries to sign in, and what metrics say of the reload", async () => {
     const tried = async () => {
       const form = new URLSearchParams({ token: "wrong" });
