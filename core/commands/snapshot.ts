@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigService } from "../api/config-service.ts";
-import { type PeopleParts, peopleParts } from "../api/people-parts.ts";
+import type { PeopleParts, peopleParts } from "../api/people-parts.ts";
 import { dialects } from "../dialects/index.ts";
 import { fileRules } from "../pipeline/limit-book.ts";
 import { namedModels } from "../pipeline/named-models.ts";
@@ -20,7 +20,7 @@ export interface Snapshot extends Wanted {
   readonly answer: Answerer;
   /** Loads what is no call: the pages and the admin API. Until then those who ask for it wait. */
   readonly complete: () => Promise<unknown>;
-  readonly people: PeopleParts;
+  readonly people: () => Promise<PeopleParts>;
   readonly transport: Transport;
   /** Makes what lasts follow this config; in one turn of the event loop. May be called again, to go back to it. */
   readonly adopt: () => void;
@@ -38,7 +38,7 @@ export interface SnapshotParts {
 
 /** What the next snapshot may use as it is; `null`: it makes its own. */
 export interface Kept {
-  readonly people: PeopleParts | null;
+  readonly people: Snapshot["people"] | null;
   readonly transport: Transport | null;
 }
 
@@ -78,7 +78,7 @@ export async function snapshotOf(
     const fileLimits = fileRules(config.limits);
     const people =
       kept.people ??
-      peopleParts({
+      loadedPeople({
         database,
         sessions,
         login: settings.login,
@@ -91,7 +91,7 @@ export async function snapshotOf(
         now,
         newId,
       });
-    const surface: SurfaceParts = {
+    const surface: Omit<SurfaceParts, "people"> = {
       services,
       database,
       keys: parts.keysFor(database.keys),
@@ -101,7 +101,6 @@ export async function snapshotOf(
       config: service,
       outbox,
       requestAudit,
-      people,
       throttles,
       fileLimits,
       enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },
@@ -111,7 +110,10 @@ export async function snapshotOf(
       addressOf,
     };
     const beside = { services, lag: parts.lag, outbox, troubles };
-    const rest = once(async () => (await import("./whole-server.ts")).wholeServer(surface, beside));
+    const rest = once(async () => {
+      const [{ wholeServer }, itsPeople] = await Promise.all([import("./whole-server.ts"), people()]);
+      return wholeServer({ ...surface, people: itsPeople }, beside);
+    });
     return {
       loaded,
       settings,
@@ -122,7 +124,11 @@ export async function snapshotOf(
       people,
       transport,
       answer: frontOf({ services, troubles }, rest),
-      complete: rest,
+      async complete() {
+        await rest();
+        // The first call would have to wait for what the price book loads.
+        services.models.targets();
+      },
       adopt() {
         credentials.adopt();
         // Prices may have been set meanwhile, and were told to the biller of before.
@@ -138,6 +144,10 @@ export async function snapshotOf(
     throw error;
   }
 }
+
+/** No call needs them. Holds nothing but what it is given. */
+const loadedPeople = (dependencies: Parameters<typeof peopleParts>[0]): Snapshot["people"] =>
+  once(async () => (await import("../api/people-parts.ts")).peopleParts(dependencies));
 
 function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let made: Promise<Made> | null = null;

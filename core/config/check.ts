@@ -15,6 +15,8 @@ export interface Fault {
 
 /** All faults, at most one a place; `what` a key is called. `expected` and `expectedName` (of keys) in a schema replace the words of a pattern. */
 export function faultsOf(schema: TSchema, value: unknown, what = "key"): Fault[] {
+  // Most fit, and to look for all faults of one that does takes many times as long.
+  if (Value.Check(schema, value)) return [];
   const faults = new Map<string, Fault>();
   for (const error of Value.Errors(schema, value)) {
     for (const fault of faultsIn(error, what)) if (!faults.has(fault.at)) faults.set(fault.at, fault);
@@ -27,6 +29,7 @@ export function faultsOf(schema: TSchema, value: unknown, what = "key"): Fault[]
  * stays an error. Changes `value` in place.
  */
 export function convertFilled(schema: TSchema, value: object, wasFilled: (at: string) => boolean): void {
+  if (Value.Check(schema, value)) return;
   for (const error of Array.from(Value.Errors(schema, value))) {
     if (typeof error.value !== "string" || !wasFilled(error.path)) continue;
     const converted = convert(error);

@@ -1,9 +1,11 @@
 import { Buffer } from "node:buffer";
-import { Secret, TOTP } from "otpauth";
 import { opened, sealed } from "../runtime/seal.ts";
 import type { PeopleRepository } from "../storage/people.ts";
 import { randomText } from "./key-format.ts";
 import { digestOf } from "./person.ts";
+
+/** Loaded when somebody has a second factor. */
+const library = () => import("otpauth");
 
 const stepMs = 30_000;
 const enrolmentMs = 15 * 60_000;
@@ -20,7 +22,7 @@ export interface Enrolment {
 
 /** The second factor of people: six digits every 30 seconds (RFC 6238), or a recovery code, each taken once. */
 export interface SecondFactor {
-  begin(person: { readonly id: string; readonly email: string }): Enrolment;
+  begin(person: { readonly id: string; readonly email: string }): Promise<Enrolment>;
   /** The recovery codes, shown once; `null`: the code is wrong, or the enrolment is over or another's. */
   confirm(personId: string, enrolment: string, code: string): Promise<readonly string[] | null>;
   take(personId: string, kept: Uint8Array, code: string): Promise<boolean>;
@@ -35,20 +37,21 @@ export interface SecondFactorDependencies {
 
 export function secondFactor({ people, key, now }: SecondFactorDependencies): SecondFactor {
   /** A step before and after the current one, as clocks differ (RFC 6238 §5.2). */
-  function stepOf(secret: Secret, code: string): number | null {
+  async function stepOf(secret: string, code: string): Promise<number | null> {
     if (!/^\d{6}$/.test(code)) return null;
     const timestamp = now();
-    const delta = totpOf(secret).validate({ token: code, timestamp, window: 1 });
+    const delta = (await totpOf(secret)).validate({ token: code, timestamp, window: 1 });
     return delta === null ? null : Math.floor(timestamp / stepMs) + delta;
   }
   return {
-    begin({ id, email }) {
-      const secret = new Secret({ size: 20 });
+    async begin({ id, email }) {
+      const { Secret } = await library();
+      const secret = new Secret({ size: 20 }).base32;
       const untilMs = now() + enrolmentMs;
-      const kept = sealed(key, ["totp-enrolment", id], JSON.stringify({ secret: secret.base32, untilMs }));
+      const kept = sealed(key, ["totp-enrolment", id], JSON.stringify({ secret, untilMs }));
       return {
-        secret: secret.base32,
-        uri: totpOf(secret, email).toString(),
+        secret,
+        uri: (await totpOf(secret, email)).toString(),
         enrolment: kept.toString("base64url"),
       };
     },
@@ -57,7 +60,7 @@ export function secondFactor({ people, key, now }: SecondFactorDependencies): Se
       if (plain === null) return null;
       // Only we could seal it.
       const { secret, untilMs } = JSON.parse(plain.toString()) as { readonly secret: string; readonly untilMs: number };
-      const step = untilMs > now() ? stepOf(Secret.fromBase32(secret), plainCode(code)) : null;
+      const step = untilMs > now() ? await stepOf(secret, plainCode(code)) : null;
       if (step === null || !(await people.takeStep(personId, step))) return null;
       const codes = Array.from({ length: recoveryCodes }, () => `${randomText(5)}-${randomText(5)}`);
       await people.setTotp(personId, {
@@ -72,14 +75,17 @@ export function secondFactor({ people, key, now }: SecondFactorDependencies): Se
         return people.takeRecovery(personId, digestOf(`${personId} ${typed}`));
       const secret = opened(key, ["totp", personId], kept);
       if (secret === null) throw new Error("a second factor was sealed with another master secret");
-      const step = stepOf(Secret.fromBase32(secret.toString()), typed);
+      const step = await stepOf(secret.toString(), typed);
       return step !== null && people.takeStep(personId, step);
     },
   };
 }
 
-const totpOf = (secret: Secret, label = ""): TOTP =>
-  new TOTP({ issuer: "LLM Proxy", label, algorithm: "SHA1", digits: 6, period: stepMs / 1_000, secret });
+/** @param secret Base32. */
+async function totpOf(secret: string, label = "") {
+  const { TOTP } = await library();
+  return new TOTP({ issuer: "LLM Proxy", label, algorithm: "SHA1", digits: 6, period: stepMs / 1_000, secret });
+}
 
 /** Apps show codes with a space in the middle. */
 const plainCode = (code: string): string => code.replace(/\s/g, "");

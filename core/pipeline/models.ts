@@ -73,14 +73,16 @@ export function modelTable(
   biller: Biller | null,
   { loads, now }: Pick<StrategyNeeds, "loads" | "now"> = { loads: null, now: Date.now },
 ): Models {
-  const claims = claimsOf(providers, biller);
+  let claimed: ReadonlyMap<string, readonly string[]> | null = null;
+  // With the first call: it asks the price book for all it knows, which a start does not wait for.
+  const claims = () => (claimed ??= claimsOf(providers, biller));
   const repeating = new Set(Object.keys(aliases).filter((name) => repeats(aliases[name]?.targets ?? [])));
 
   function direct(name: string): RouteTarget | null {
     const slash = name.indexOf("/");
     const instance = slash > 0 ? providers.get(name.slice(0, slash)) : undefined;
     if (instance && slash < name.length - 1) return targetOf(name.slice(0, slash), instance, name.slice(slash + 1));
-    const claimants = claims.get(name);
+    const claimants = claims().get(name);
     const only = claimants?.length === 1 ? claimants[0] : undefined;
     const provider = only === undefined ? undefined : providers.get(only);
     return only !== undefined && provider ? targetOf(only, provider, name) : null;
@@ -124,7 +126,7 @@ export function modelTable(
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
     matches(patterns, `${target.provider}/${target.model}`) ||
-    (claims.get(target.model)?.length === 1 && matches(patterns, target.model));
+    (claims().get(target.model)?.length === 1 && matches(patterns, target.model));
 
   /** Of the targets of `name` those that each of the accounts allows. */
   const within = (terms: TreeTerms, name: string, targets: readonly RouteTarget[]): readonly RouteTarget[] =>
@@ -194,9 +196,9 @@ export function modelTable(
       };
     },
     targets() {
-      const claimed = [...claims].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
+      const owned = [...claims()].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
       const shadows = Object.values(aliases).map(({ shadow }) => (shadow ? direct(shadow.target) : null));
-      const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...shadows, ...claimed];
+      const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...shadows, ...owned];
       return [...new Map(found.flatMap((one) => (one ? [[`${one.provider}/${one.model}`, one]] : []))).values()];
     },
     aliases: () =>
@@ -213,10 +215,10 @@ export function modelTable(
         .sort()
         .filter((id) => may(id))
         .map((id) => ({ id, ownedBy: "llm-proxy" }));
-      for (const id of [...claims.keys()].sort()) {
-        for (const owner of claims.get(id) ?? []) {
+      for (const id of [...claims().keys()].sort()) {
+        for (const owner of claims().get(id) ?? []) {
           const target = direct(`${owner}/${id}`) ?? undefined;
-          if (claims.get(id)?.length === 1 && !Object.hasOwn(aliases, id) && may(id, target))
+          if (claims().get(id)?.length === 1 && !Object.hasOwn(aliases, id) && may(id, target))
             listed.push({ id, ownedBy: owner });
           if (may(`${owner}/${id}`, target)) listed.push({ id: `${owner}/${id}`, ownedBy: owner });
         }

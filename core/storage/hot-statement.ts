@@ -11,10 +11,19 @@ export interface HotStatement {
 }
 
 /**
- * A Drizzle query for the path of every call: built once, bound by position. Drizzle's own `prepare` walks its encoders
- * at each run, which costs more than SQLite's part. Values must be what SQLite takes: numbers, text, booleans, NULL.
+ * A Drizzle query for the path of every call: built once, with its first run, for a start has no time for it, and bound
+ * by position. Drizzle's own `prepare` walks its encoders at each run, which costs more than SQLite's part. Values must
+ * be what SQLite takes: numbers, text, booleans, NULL.
  */
 export function hotStatement(client: SqliteClient, query: { toSQL(): Pick<Query, "sql" | "params"> }): HotStatement {
+  let made: HotStatement | null = null;
+  return {
+    run: (row) => (made ??= bound(client, query)).run(row),
+    value: (row) => (made ??= bound(client, query)).value(row),
+  };
+}
+
+function bound(client: SqliteClient, query: { toSQL(): Pick<Query, "sql" | "params"> }): HotStatement {
   const { sql, params } = query.toSQL();
   const names = params.map(placeholderName);
   const statement = client.prepare(sql);

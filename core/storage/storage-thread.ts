@@ -20,8 +20,8 @@ export interface StorageThread {
 export interface StorageThreadOptions {
   readonly entry: URL;
   readonly work: ThreadWork;
-  /** Answers where threads cannot be started. */
-  readonly instead: Reads;
+  /** What answers where threads cannot be started; asked for only then. */
+  readonly instead: () => Reads;
   readonly firstPauseMs?: number;
   readonly deadlineMs?: number;
   readonly maxWaiting?: number;
@@ -100,7 +100,7 @@ export function storageThread(options: StorageThreadOptions): StorageThread {
         return Promise.reject(unavailable("too many reports are being made"));
       start();
       // Parameters of a union of functions: the name decides which.
-      const instead = () => (options.instead[name] as (...values: readonly unknown[]) => unknown)(...values);
+      const instead = () => (options.instead()[name] as (...values: readonly unknown[]) => unknown)(...values);
       // The thread answers with what `Reads[Name]` returned there.
       if (!thread) return Promise.try(instead) as Promise<Answer<Name>>;
       const id = (lastId += 1);

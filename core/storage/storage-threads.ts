@@ -61,7 +61,8 @@ export function storageThreads(
   flush: () => void,
 ): StorageThreads {
   const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
-  const common = { entry: new URL("thread.ts", import.meta.url), instead: readsOf(client) };
+  let made: Reads | null = null;
+  const common = { entry: new URL("thread.ts", import.meta.url), instead: () => (made ??= readsOf(client)) };
   const upkeep = storageThread({
     ...common,
     work: { path, checkpoints: true },
@@ -80,7 +81,7 @@ export function storageThreads(
   // For one question, and gone with its answer. Where there are no threads the serving one has no time for it.
   const examiner = storageThread({
     ...common,
-    instead: { ...common.instead, intact: () => notExamined },
+    instead: () => ({ ...common.instead(), intact: () => notExamined }),
     work: { path, checkpoints: false },
     deadlineMs: examineDeadlineMs,
     onReady: () => {},

@@ -1,4 +1,5 @@
-import { findProvider, type ModelInfo, type Provider, waitForUpdate } from "@pydantic/genai-prices";
+import type { findProvider, ModelInfo, Provider } from "@pydantic/genai-prices";
+import { createRequire } from "node:module";
 import { periodsOf } from "./bundled-prices.ts";
 import { longestModelName, type Matcher, matcherOf, namesIn } from "./model-match.ts";
 import type { Period } from "./price-period.ts";
@@ -25,8 +26,16 @@ interface Entry {
   readonly names: readonly string[];
 }
 
-/** Their ids. Nothing is fetched: nobody has asked the package to update its data. */
-export const bundledVendors: readonly string[] = ((await waitForUpdate()) ?? []).map(({ id }) => id);
+/** The ids of all vendors of the data, so that it is not loaded for the others; kept equal to it by a test. */
+export const bundledVendors: readonly string[] = `
+  anthropic arcee avian aws azure baseten cerebras cloudflare cohere cursor deepseek doubleword fireworks
+  github-copilot google groq huggingface_cerebras huggingface_fireworks-ai huggingface_groq
+  huggingface_hyperbolic huggingface_nebius huggingface_novita huggingface_nscale huggingface_ovhcloud
+  huggingface_publicai huggingface_sambanova huggingface_together minimax mistral modal moonshotai novita openai
+  openrouter ovhcloud perplexity quicksilverpro together typesafe voyageai x-ai zai zhipuai
+`
+  .trim()
+  .split(/\s+/);
 
 /** At most one for each vendor of the data. */
 const vendors = new Map<string, Vendor>();
@@ -53,8 +62,7 @@ export function bundledNames(vendorId: string): readonly string[] {
 
 /** The entries of a vendor as the data has them. */
 export const bundledModels = (vendorId: string): readonly ModelInfo[] => {
-  const provider = findProvider({ providerId: vendorId });
-  return provider?.id === vendorId ? provider.models : [];
+  return providerOf(vendorId)?.models ?? [];
 };
 
 /** An entry as the data has it; `null`: there is none. */
@@ -79,12 +87,31 @@ function findNamed(vendor: Vendor, name: string): BundledModel | null {
 function vendorOf(id: string): Vendor | null {
   const known = vendors.get(id);
   if (known !== undefined) return known;
-  const provider = findProvider({ providerId: id });
-  // The package also guesses a provider from part of its name: "my-openai-clone" would get OpenAI's prices.
-  if (provider === undefined || provider.id !== id) return null;
+  const provider = providerOf(id);
+  if (provider === null) return null;
   const vendor: Vendor = { entries: entriesOf(provider), fallbacks: provider.fallback_model_providers ?? [] };
   vendors.set(id, vendor);
   return vendor;
+}
+
+type Library = { readonly findProvider: typeof findProvider };
+let library: Library | null = null;
+
+/**
+ * Loads the data when it is needed first: that takes 40 ms, which no start has, and 15 MB. Nothing is fetched: nobody has
+ * asked the package to update its data.
+ */
+function providerOf(id: string): Provider | null {
+  // The package would also guess a provider from part of its name: "my-openai-clone" would get OpenAI's prices.
+  if (!bundledVendors.includes(id)) return null;
+  return (library ??= loaded()).findProvider({ providerId: id }) ?? null;
+}
+
+/** At once, as prices are asked for. The type is that of the package. */
+function loaded(): Library {
+  if (typeof require === "undefined") return createRequire(import.meta.url)("@pydantic/genai-prices") as Library;
+  // eslint-disable-next-line typescript/no-require-imports -- named here, it is part of a program that is built into one file.
+  return require("@pydantic/genai-prices") as Library;
 }
 
 const entriesOf = (provider: Provider): readonly Entry[] =>

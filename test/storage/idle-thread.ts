@@ -6,12 +6,13 @@ import { storageThread } from "../../core/storage/storage-thread.ts";
 /** A process that starts a thread of the storage and then has nothing more to do. */
 const path = process.argv[2] ?? "";
 const database = await openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: () => {} });
+const client = await openSqlite(path);
 const { promise, resolve } = Promise.withResolvers<void>();
 const alive = setInterval(() => {}, 1_000);
 const thread = storageThread({
   entry: new URL("../../core/storage/thread.ts", import.meta.url),
   work: { path, checkpoints: true },
-  instead: readsOf(await openSqlite(path)),
+  instead: () => readsOf(client),
   onReady: resolve,
   onDeath: (error) => process.stdout.write(`${error.message}\n`),
 });

@@ -130,7 +130,7 @@ describe("one thread", () => {
     const thread: StorageThread = storageThread({
       entry: new URL(entry, import.meta.url),
       work: { path, checkpoints: true },
-      instead,
+      instead: () => instead,
       firstPauseMs: 1,
       onReady: () => void ready.push(1),
       onDeath: (error) => void deaths.push(error.message),

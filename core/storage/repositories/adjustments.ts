@@ -41,10 +41,10 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
     database.insert(adjustments).values(placeholders(adjustments, ["seq"])),
   );
   const insertEntry = hotStatement(client, database.insert(ledger).values(placeholders(ledger, ["seq"])));
-  const nextFold = foldReader(database);
 
   /** The rollups then hold every call, so that what is added to them is added once. */
   async function foldAll() {
+    const nextFold = foldReader(database);
     const step = () => {
       const fold = nextFold(foldSize);
       return fold !== null && rollups.add(fold) && fold.more;

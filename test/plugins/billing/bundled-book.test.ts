@@ -3,7 +3,7 @@ import { calcPrice, type Provider, waitForUpdate } from "@pydantic/genai-prices"
 import fc from "fast-check";
 import type { Usage } from "llm-proxy/plugin";
 import packageJson from "../../../package.json";
-import { bundledNames, bundledVersion, findBundled } from "../../../plugins/billing/bundled-book.ts";
+import { bundledNames, bundledVendors, bundledVersion, findBundled } from "../../../plugins/billing/bundled-book.ts";
 import { knownMaxima, maxOutputTokensOf } from "../../../plugins/billing/model-facts.ts";
 import { costOf } from "../../../plugins/billing/rating.ts";
 import { sheetAt } from "../../../plugins/billing/price-period.ts";
@@ -15,6 +15,10 @@ const named = providers.flatMap(({ id }) => bundledNames(id).map((name) => ({ ve
 
 test("the version is that of the data", () => {
   expect(bundledVersion).toBe(`genai-prices@${packageJson.dependencies["@pydantic/genai-prices"]}`);
+});
+
+test("its vendors are those of the data", () => {
+  expect(bundledVendors).toEqual(providers.map(({ id }) => id));
 });
 
 test("the data is there, and all its prices fit the decimals", () => {
