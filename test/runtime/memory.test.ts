@@ -55,6 +55,21 @@ describe("the memory in use", () => {
     expect(processMemory((path) => files[path] ?? null, machine).usedBytes()).toBe(5e9);
   });
 
+  test("is read from the group at each look once half of its limit is used, and else at every fifth", () => {
+    const files: Record<string, string> = {
+      "/proc/self/cgroup": "0::/\n",
+      "/sys/fs/cgroup/memory.max": "7000000000\n",
+      "/sys/fs/cgroup/memory.current": "3000000000\n",
+      "/sys/fs/cgroup/memory.stat": "inactive_file 0\n",
+    };
+    const { usedBytes } = processMemory((path) => files[path] ?? null, machine);
+    const lookAfter = (bytes: number) => {
+      files["/sys/fs/cgroup/memory.current"] = String(bytes);
+      return usedBytes();
+    };
+    expect([1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 5.5e9].map(lookAfter)).toEqual([1e9, 1e9, 1e9, 1e9, 1e9, 6e9, 5.5e9]);
+  });
+
   test("else what is resident", () => {
     const { usedBytes } = processMemory(() => null);
     expect(usedBytes()).toBeGreaterThan(10e6);
