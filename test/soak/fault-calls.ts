@@ -105,9 +105,19 @@ function faultsIn(dialect: DialectName, stream: boolean, id: number, { status, t
   const legible = legibleIn(text);
   const ends = isUnsaid(dialect, legible) ? 1 : endsIn(dialect, legible);
   if (ends !== 1) found.push(`${endsIn(dialect, legible)} ends: …${text.slice(-300)}`);
-  if (isWholeIn(dialect, legible) && text.split(own).length - 1 < words) found.push("a good end without all words");
+  const told = deltasIn(dialect, text).split(own).length - 1;
+  if (isWholeIn(dialect, legible) && told !== words) found.push(`a good end after ${told} words of ${words}`);
   return found;
 }
+
+/** The Responses API tells the text again when it is done with it. */
+const deltasIn = (dialect: DialectName, text: string): string =>
+  dialect === "openai-responses"
+    ? eventsOf(text)
+        .filter(({ data }) => data.includes('"type":"response.output_text.delta"'))
+        .map(({ data }) => data)
+        .join("\n")
+    : text;
 
 /** What the upstream sent amiss passes through a relay; how a stream ends is ours. */
 const legibleIn = (text: string): string =>

@@ -31,6 +31,7 @@ export const hung: Soak = async (size) => {
     await underLoad(setup, 2_000);
     const alone: Percentiles[] = [];
     const beside: Percentiles[] = [];
+    const wrong: string[] = [];
     let refusedMs: number[] = [];
     const rounds = Math.max(Math.round((minutes * 60_000) / (2 * roundMs)), 1);
     for (let round = 0; round < rounds; round++) {
@@ -45,6 +46,8 @@ export const hung: Soak = async (size) => {
       print(
         `round ${round + 1}: ${waiting} wait for the one that hangs, ${refusedMs.length} got 503; ${rssMb(gateway).toFixed(0)} MB`,
       );
+      // Beside a few that wait, nothing would be shown.
+      if (waiting < 0.9 * Math.min(count, most.waiting)) wrong.push(`in round ${round + 1} only ${waiting} waited`);
       for (const socket of crowd.sockets) socket.resetAndDestroy();
       await until("no call open", () => openCalls(gateway) === 0 && upstream.open === 0, { deadlineMs: 60_000 });
     }
@@ -59,6 +62,7 @@ export const hung: Soak = async (size) => {
       `best rounds: p50 ${percent(after.p50 / before.p50)}, p99 ${percent(after.p99 / before.p99)}; the first ${atOnce} refusals within ${(refusedMs[atOnce - 1] ?? 0).toFixed(0)} ms of the first call`,
     );
     return [
+      ...wrong,
       ...(after.p99 <= before.p99 * 1.1 || after.p99 <= before.p99 + noiseMs
         ? []
         : [`calls to the provider that is well are slower: p99 ${percent(after.p99 / before.p99)}`]),
