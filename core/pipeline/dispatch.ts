@@ -43,7 +43,9 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   services.retries.called();
   let decoded: ChatRequest | null = null;
   const request = () => (decoded ??= call.endpoint.dialect.decodeRequest(exactBody(asked), call.endpoint.inPath));
-  const cutOf = (limits: Timeouts) => cutOfAttempt(call, limits, services.settings.attempts.totalMs, services.now());
+  let hasWaited = false;
+  const cutOf = (limits: Timeouts) =>
+    cutOfAttempt(call, limits, services.settings.attempts.totalMs, services.now(), hasWaited);
   let last: unknown;
   for (;;) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
@@ -60,7 +62,11 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     try {
       isProbe = services.breakers.enter(target);
       const place = services.bulkheads.enter(target.provider, call.abort.signal);
-      if (place) await cutAfter(call, cutOf(limits), () => waiting(call, place));
+      if (place) {
+        hasWaited = true;
+        // How long a place is waited for is the bulkhead's; the provider has not been asked yet.
+        await cutAfter(call, cutOf({ ...limits, firstByteMs: Infinity }), () => waiting(call, place));
+      }
       hasPlace = true;
       if (services.loads) beginLoad(call, target, services.loads);
       const beganMs = services.loads ? services.now() : 0;

@@ -127,8 +127,17 @@ export interface Cut {
   readonly isCallers: boolean;
 }
 
-/** `attemptsMs`: what all attempts of a call may take, from its arrival. */
-export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, nowMs: number): Cut {
+/**
+ * `attemptsMs`: what all attempts of a call may take, from its arrival. `hasWaited`: for a place at a provider, this one or
+ * one before.
+ */
+export function cutOfAttempt(
+  call: Timed,
+  limits: Timeouts,
+  attemptsMs: number,
+  nowMs: number,
+  hasWaited = false,
+): Cut {
   const { startedMs, attempts, ownTimeouts: own } = call;
   const { firstByteMs } = limits;
   const spentMs = nowMs - startedMs;
@@ -142,7 +151,7 @@ export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, 
   }
   const ms = Math.max(totalMs - spentMs, 0);
   // One that began late had less time than its provider may take, or none, which says nothing of it.
-  const code = attempts.length > 0 || ms === 0 ? { code: attemptsOver } : {};
+  const code = hasWaited || attempts.length > 0 || ms === 0 ? { code: attemptsOver } : {};
   const reason = () => new GatewayError("upstream-timeout", `there was no answer within ${totalMs} ms`, code);
   return { ms, reason, isCallers: false };
 }

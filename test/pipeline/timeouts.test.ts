@@ -8,6 +8,8 @@ import {
   timeoutBook,
   type Timeouts,
 } from "../../core/pipeline/timeouts.ts";
+import { providerBulkheads } from "../../core/pipeline/bulkhead.ts";
+import { pause } from "../../core/pipeline/pause.ts";
 import { ConnectTimeoutError } from "../../core/runtime/connect.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { benches, chat, chatRequest } from "./bench.ts";
@@ -143,6 +145,38 @@ describe("a call whose time is over before its provider is asked", () => {
       expect(world.finishes).toMatchObject([{ status, source: "none", attempts: [] }]);
       expect(world.services.breakers.list()).toEqual([]);
     });
+});
+
+describe("a call that waits for a place at its provider", () => {
+  const queue = (maxWaiting: number, queueMs: number) =>
+    providerBulkheads({ maxWaiting, maxQueued: 1, queueMs, providers: {} }, pause);
+
+  test("does so as long as the bulkhead says, whatever its provider may take for a first byte", async () => {
+    const world = await newBench({ providers, settings: { timeouts: () => ({ ...all, firstByteMs: 5, totalMs: 9_000 }) } });
+    const answer = await handle(chatRequest(), chat, { ...world.services, bulkheads: queue(0, 30) });
+    expect([answer.status, (await answer.json()).error.code]).toEqual([503, "provider_busy"]);
+    expect(world.finishes).toMatchObject([{ source: "none", attempts: [] }]);
+    expect(world.services.breakers.list()).toEqual([]);
+  });
+
+  test("and has no time left for its answer says nothing of the provider, asked or not", async () => {
+    for (const isAsked of [false, true]) {
+      const world = await newBench({
+        providers,
+        transport: (_, signal) => new Promise((__, reject) => signal.addEventListener("abort", reject)),
+        settings: { timeouts: () => ({ ...all, firstByteMs: 60, totalMs: 40 }) },
+      });
+      const bulkheads = queue(isAsked ? 1 : 0, 9_000);
+      if (isAsked) {
+        bulkheads.enter("mock", new AbortController().signal);
+        setTimeout(() => (world.clock.advance(30), bulkheads.leave("mock")), 5);
+      }
+      const answer = await handle(chatRequest(), chat, { ...world.services, bulkheads });
+      expect([answer.status, (await answer.json()).error.code]).toEqual([504, "attempts_timeout"]);
+      expect(world.finishes[0]?.attempts).toHaveLength(isAsked ? 1 : 0);
+      expect(world.services.breakers.list()).toEqual([]);
+    }
+  });
 });
 
 describe("a connection that is not there in time", () => {
