@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Capability, capabilityWords } from "../chat/capability.ts";
 import { GatewayError } from "../chat/error.ts";
 import type { Biller, Principal } from "../plugin/plugin.ts";
@@ -109,17 +110,17 @@ export class Fit {
   /** Whether an entry of `alias` is there for the call; what it leads to must still carry it. */
   admits({ target, when, canary }: Terms, alias: string): boolean {
     const on = when ? unmetOf(when, this.#choice, this.#accounts, () => this.#asked()) : null;
-    if (on !== null) this.skipped.push({ target, because: { why: "condition", on } });
+    if (on !== null) this.#skip(target, { why: "condition", on });
     if (on !== null || !canary) return on === null;
     const { percent } = canary;
     const isIn = standingOf(alias, target, canary, this.#caller, this.#choice) < percent;
-    if (!isIn) this.skipped.push({ target, because: { why: "canary", percent } });
+    if (!isIn) this.#skip(target, { why: "canary", percent });
     return isIn;
   }
 
   carries(target: RouteTarget): boolean {
     const because = this.#faultOf(target);
-    if (because) this.skipped.push({ target: `${target.provider}/${target.model}`, because });
+    if (because) this.#skip(`${target.provider}/${target.model}`, because);
     return because === null;
   }
 
@@ -134,6 +135,12 @@ export class Fit {
     this.#goesByEstimate = false;
     if (some) this.skipped.length = 0;
     return some;
+  }
+
+  /** A target that is there several times is one target. */
+  #skip(target: string, because: SkipReason): void {
+    const isKnown = this.skipped.some((one) => one.target === target && isDeepStrictEqual(one.because, because));
+    if (!isKnown) this.skipped.push({ target, because });
   }
 
   #faultOf(target: RouteTarget): SkipReason | null {

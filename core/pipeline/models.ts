@@ -78,6 +78,10 @@ export function modelTable(
   const claims = () => (claimed ??= claimsOf(providers, biller));
   const repeating = new Set(Object.keys(aliases).filter((name) => repeats(aliases[name]?.targets ?? [])));
 
+  const nesting = new Set(
+    Object.keys(aliases).filter((name) => aliases[name]?.targets.some(({ target }) => Object.hasOwn(aliases, target))),
+  );
+
   function direct(name: string): RouteTarget | null {
     const slash = name.indexOf("/");
     const instance = slash > 0 ? providers.get(name.slice(0, slash)) : undefined;
@@ -123,6 +127,9 @@ export function modelTable(
       all.push(...targets);
     return all;
   }
+
+  const expandOnce: typeof expand = (name, ...how) =>
+    nesting.has(name) ? askedOnce(expand(name, ...how)) : expand(name, ...how);
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
     matches(patterns, `${target.provider}/${target.model}`) ||
@@ -182,11 +189,11 @@ export function modelTable(
   return {
     resolve(name, principal, random, terms = noTerms, choice) {
       const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, principal, terms, biller) : null;
-      let found = expand(name, random, choice, fit);
-      if (found.length === 0 && fit?.trustNoEstimate()) found = expand(name, random, choice, fit);
+      let found = expandOnce(name, random, choice, fit);
+      if (found.length === 0 && fit?.trustNoEstimate()) found = expandOnce(name, random, choice, fit);
       // Who may not call it at all is told that, and not what it is made of.
       const isUnfit = found.length === 0 && fit !== null;
-      const targets = permitted(isUnfit ? expand(name, random) : found, name, principal, terms, fit?.skipped);
+      const targets = permitted(isUnfit ? expandOnce(name, random) : found, name, principal, terms, fit?.skipped);
       if (isUnfit) throw new NoFitError(fit.skipped);
       const shadow = fit === null ? null : shadowOf(name, principal, random, terms, fit);
       return {
@@ -204,7 +211,7 @@ export function modelTable(
     aliases: () =>
       Object.entries(aliases)
         .toSorted(([left], [right]) => (left < right ? -1 : 1))
-        .map(([name, alias]) => ({ ...alias, name, reaches: expand(name, () => 0) })),
+        .map(([name, alias]) => ({ ...alias, name, reaches: expandOnce(name, () => 0) })),
     list({ models }, terms = noTerms) {
       const mayKey = (id: string, target?: RouteTarget) =>
         models === "all" || matches(models, id) || (target !== undefined && allowedTarget(models, target));
@@ -239,6 +246,15 @@ const repeats = (targets: Alias["targets"]): boolean =>
 function firstOfEach(entries: readonly Entry[], before: readonly Entry[] = []): readonly Entry[] {
   const seen = new Set(before.map(({ sameAs }) => sameAs));
   return entries.filter(({ sameAs }) => !seen.has(sameAs) && seen.add(sameAs));
+}
+
+/** A target that several aliases in an alias lead to is asked once, with the settings of the first way to it. */
+function askedOnce(targets: readonly RouteTarget[]): RouteTarget[] {
+  const seen = new Set<string>();
+  return targets.filter(({ provider, model }) => {
+    const name = `${provider}/${model}`;
+    return !seen.has(name) && seen.add(name);
+  });
 }
 
 /** Whether a list of names, each perhaps with `*` in it, covers `name`. */

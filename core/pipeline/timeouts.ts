@@ -131,13 +131,7 @@ export interface Cut {
  * `attemptsMs`: what all attempts of a call may take, from its arrival. `hasWaited`: for a place at a provider, this one or
  * one before.
  */
-export function cutOfAttempt(
-  call: Timed,
-  limits: Timeouts,
-  attemptsMs: number,
-  nowMs: number,
-  hasWaited = false,
-): Cut {
+export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, nowMs: number, hasWaited = false): Cut {
   const { startedMs, attempts, ownTimeouts: own } = call;
   const { firstByteMs } = limits;
   const spentMs = nowMs - startedMs;

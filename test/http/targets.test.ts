@@ -42,7 +42,7 @@ const setup = await setUp({
     "  sized: [mock/small, mock/large]",
     "  small: [mock/small]",
     "  able: [mock/text, mock/large]",
-    "  text: [mock/text]",
+    "  text: { targets: [{ target: mock/text, when: { tokens: { upTo: 100000 } } }, mock/text] }",
     "  less: { targets: [{ target: mock/text, drop: [reasoning] }] }",
     "  by-tag:",
     "    targets:",
@@ -67,7 +67,7 @@ for (const name of names)
   upstream.on(`told-${name}`, json(200, spokenWhole(name, { text: "Hello.", usage: { input: 11, output: 3 } })));
 
 interface Explained {
-  readonly targets: readonly { readonly target: string; readonly state: string }[];
+  readonly targets: readonly { readonly target: string; readonly state: string; readonly words: string | null }[];
 }
 const lastSent = (model: string): string => upstream.requestsFor(model).at(-1)?.request.body.toString("utf8") ?? "";
 
@@ -153,11 +153,13 @@ describe("what a target is not sent, and what it is sent besides", () => {
       const { callId } = await call(gateway, key.key, chat(model), { headers });
       const body: JsonObject = JSON.parse(lastSent("told"));
       const { targets } = await gateway.admin<Explained>("GET", `/api/explain/${callId}`);
-      return [body["temperature"], ...targets.map(({ target, state }) => `${target} ${state}`)];
+      return [body["temperature"], ...targets.map(({ target, state, words }) => [target, state, words])];
     };
+    const deep = ["mock/told", "chosen", null];
+    const usual = ["mock/told", "chosen", "another entry of it is for calls with other headers"];
     for (const model of ["twice-ordered", "twice-weighted"]) {
-      for (let at = 0; at < 4; at++) expect(await sent(model, { "x-mode": "deep" })).toEqual([1, "mock/told chosen"]);
-      expect(await sent(model, {})).toEqual([0, "mock/told chosen", "mock/told excluded"]);
+      for (let at = 0; at < 4; at++) expect(await sent(model, { "x-mode": "deep" })).toEqual([1, deep]);
+      expect(await sent(model, {})).toEqual([0, usual]);
     }
     expect(upstream.requestsFor("told").length).toBe(before + 10);
     const { data } = await gateway.admin<{ data: { id: string; targets?: unknown[]; reaches?: string[] }[] }>(

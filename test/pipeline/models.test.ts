@@ -34,6 +34,7 @@ const aliases: Readonly<Record<string, Alias>> = {
   fast: alias("ordered", "openai/gpt-5-mini", "groq/llama"),
   best: alias("ordered", "fast", "local/meta/llama-3"),
   mixed: alias("weighted", ["openai/gpt-5", 3], ["groq/llama", 1]),
+  crossed: alias("ordered", "openai/gpt-5-mini", "odd", "best"),
   odd: alias("weighted", ["fast", 1], ["openai/gpt-5", 1]),
   // Named like a model that an instance claims: the alias comes first.
   llama: alias("ordered", "openai/gpt-5"),
@@ -118,6 +119,12 @@ describe("weights", () => {
     expect(routed("odd", "all", 0.5)).toEqual(["openai gpt-5", "openai gpt-5-mini", "groq llama"]);
   });
 
+  test("a target that several aliases in it lead to comes once, where the first of them has it", () => {
+    expect(routed("crossed")).toEqual(["openai gpt-5-mini", "groq llama", "openai gpt-5", "local meta/llama-3"]);
+    const reached = table.aliases().find(({ name }) => name === "crossed")?.reaches;
+    expect(reached?.map(({ model }) => model)).toEqual(["gpt-5-mini", "llama", "gpt-5", "meta/llama-3"]);
+  });
+
   test("over many draws each comes first as often as its weight says", () => {
     let first = 0;
     for (let draw = 0; draw < 1_000; draw++) if (routed("mixed", "all", draw / 1_000)[0] === "openai gpt-5") first += 1;
@@ -174,7 +181,7 @@ describe("what a key may call", () => {
 describe("the list", () => {
   test("aliases first, then bare names with their full names, an ambiguous one only in full", () => {
     expect(table.list(aPrincipal()).map(({ id, ownedBy }) => `${id} (${ownedBy})`)).toEqual([
-      ...["best", "fast", "groq/fixed", "llama", "mixed", "odd"].map((id) => `${id} (llm-proxy)`),
+      ...["best", "crossed", "fast", "groq/fixed", "llama", "mixed", "odd"].map((id) => `${id} (llm-proxy)`),
       "both (local)",
       "local/both (local)",
       "gpt-5 (openai)",

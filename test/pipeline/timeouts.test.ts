@@ -152,7 +152,10 @@ describe("a call that waits for a place at its provider", () => {
     providerBulkheads({ maxWaiting, maxQueued: 1, queueMs, providers: {} }, pause);
 
   test("does so as long as the bulkhead says, whatever its provider may take for a first byte", async () => {
-    const world = await newBench({ providers, settings: { timeouts: () => ({ ...all, firstByteMs: 5, totalMs: 9_000 }) } });
+    const world = await newBench({
+      providers,
+      settings: { timeouts: () => ({ ...all, firstByteMs: 5, totalMs: 9_000 }) },
+    });
     const answer = await handle(chatRequest(), chat, { ...world.services, bulkheads: queue(0, 30) });
     expect([answer.status, (await answer.json()).error.code]).toEqual([503, "provider_busy"]);
     expect(world.finishes).toMatchObject([{ source: "none", attempts: [] }]);

@@ -25,7 +25,7 @@ import type {
 } from "./explanation.ts";
 import { explainedHold } from "./held-for.ts";
 import { readOnly, type Seen } from "./read-only.ts";
-import { excluded, isOwn } from "./recorded.ts";
+import { isOwn, withExcluded } from "./recorded.ts";
 import { plannedTargets } from "./planned-targets.ts";
 
 /** A call that is not made. */
@@ -133,9 +133,9 @@ interface Went {
   readonly targets: readonly ExplainedTarget[];
 }
 
-/** People of an account are told of targets that calls of theirs meet, and not by which figures. */
+/** People of an account are told of targets that calls of theirs meet, and not by which figures or conditions. */
 const seenFromBelow = (target: ExplainedTarget): readonly ExplainedTarget[] =>
-  target.state === "chosen" || target.state === "passed-over" ? [{ ...target, score: null }] : [];
+  target.state === "chosen" || target.state === "passed-over" ? [{ ...target, words: null, score: null }] : [];
 
 /** The stages of `handle` up to the first that would send something, in its order. */
 async function through(call: Call, given: HypotheticalCall, services: Services): Promise<Went> {
@@ -158,7 +158,9 @@ async function through(call: Call, given: HypotheticalCall, services: Services):
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     const skipped = error instanceof NoFitError ? skippedIn(error.skipped) : [];
-    const targets = route ? await plannedTargets(call, given, { route, admitted: null }, services) : excluded(skipped);
+    const targets = route
+      ? await plannedTargets(call, given, { route, admitted: null }, services)
+      : withExcluded([], skipped);
     return { route, admitted: null, refusal: error, targets };
   }
 }

@@ -10,7 +10,7 @@ import { addWarnings } from "../warnings.ts";
 import { skippedIn } from "../why.ts";
 import type { HypotheticalCall } from "./dry-run.ts";
 import type { ExplainedTarget } from "./explanation.ts";
-import { excluded } from "./recorded.ts";
+import { withExcluded } from "./recorded.ts";
 
 /**
  * Which target would be asked first, which after it, and which not, by what is known of them now. What the translation
@@ -33,7 +33,7 @@ export async function plannedTargets(
     const { provider, model, score = null } = target;
     planned.push({ target: `${provider}/${model}`, state, reason, words: null, score });
   }
-  return [...planned, ...excluded(route.skipped && skippedIn(route.skipped))];
+  return withExcluded(planned, route.skipped && skippedIn(route.skipped));
 }
 
 function passedOver(target: RouteTarget, { breakers, bulkheads }: Services): string | null {

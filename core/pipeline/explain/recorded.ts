@@ -159,11 +159,28 @@ function targetsOf(call: CallDetail, whole: boolean): readonly ExplainedTarget[]
     words: null,
     score: whole ? score : null,
   }));
-  return whole ? [...asked, ...excluded(why?.skipped)] : asked.filter(({ state }) => state !== "not-asked");
+  return whole ? withExcluded(asked, why?.skipped) : asked.filter(({ state }) => state !== "not-asked");
 }
 
-export const excluded = (skipped: CallWhy["skipped"] = []): readonly ExplainedTarget[] =>
-  skipped.map(([target, reason, words]) => ({ target, state: "excluded", reason, words, score: null }));
+/** One line a target: where an alias has it several times, the line tells of the entries that are not for the call too. */
+export function withExcluded(
+  route: readonly ExplainedTarget[],
+  skipped: CallWhy["skipped"] = [],
+): readonly ExplainedTarget[] {
+  const byTarget = Map.groupBy(skipped, ([target]) => target);
+  const told = route.map((line): ExplainedTarget => {
+    const others = byTarget.get(line.target);
+    byTarget.delete(line.target);
+    return others && line.reason === null ? { ...line, words: `another entry of it ${wordsOf(others)}` } : line;
+  });
+  const excluded = [...byTarget].map(([target, all]): ExplainedTarget => {
+    return { target, state: "excluded", reason: all[0]?.[1] ?? null, words: wordsOf(all), score: null };
+  });
+  return [...told, ...excluded];
+}
+
+const wordsOf = (skipped: NonNullable<CallWhy["skipped"]>): string =>
+  [...new Set(skipped.map(([, , words]) => words))].join("; ");
 
 function unknownOf(
   { why, status, heldNano }: CallDetail,
