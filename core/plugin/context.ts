@@ -13,7 +13,7 @@ export interface Host {
   readonly now: () => number;
   /** Milliseconds of a clock that never steps, for `rate-limit`. */
   readonly elapsed: () => number;
-  /** One object an instance, for `rate-limit`: what is counted goes on when a reload changes its options. */
+  /** One object an instance, for `rate-limit` and `observer`: what is counted goes on when a reload changes its options. */
   readonly lasting?: (instance: string) => object;
   /** The keys in the database, for `auth`. */
   readonly keys: (database: Database) => KeyLookup;
@@ -59,8 +59,9 @@ export function pluginContext(
   };
   if (kind === "auth")
     return { ...context, keys: host.keys(database), accounts: { find: (word) => database.accounts.idOf(word) } };
-  if (kind === "observer") return { ...context, named: host.named };
-  if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: host.lasting?.(name) ?? {} };
+  const lasting = () => host.lasting?.(`${kind}/${name}`) ?? {};
+  if (kind === "observer") return { ...context, named: host.named, lasting: lasting() };
+  if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: lasting() };
   if (kind === "billing") return { ...context, prices };
   return context;
 }

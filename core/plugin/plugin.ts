@@ -119,8 +119,8 @@ export interface Contexts {
   billing: Context & { readonly prices: readonly PriceRow[] };
   guardrail: Context;
   cache: Context;
-  /** `named` tells the names of models that an operator knows from words that clients made up. */
-  observer: Context & { readonly named: NamedModels };
+  /** `named` tells the names of models that an operator knows from words that clients made up. `lasting` as of `rate-limit`. */
+  observer: Context & { readonly named: NamedModels; readonly lasting: object };
 }
 /** Who names this model of a provider: the operator's file, the provider's own list or the price book; `null`: nobody. */
 export type NamedModels = (provider: string, model: string) => "file" | "book" | null;

@@ -16,8 +16,15 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  setup: (options, { named }) => callMetrics(named, options.public),
+  setup(options, { named, lasting }): Observer {
+    const counting = counted.get(lasting) ?? callMetrics(named);
+    counted.set(lasting, counting);
+    return { ...counting, openMetrics: options.public };
+  },
 });
+
+/** A counter that begins anew looks like a restart of the process to whoever scrapes it. */
+const counted = new WeakMap<object, Observer>();
 
 /** Models of the price book that get series of their own; those of the file always do. */
 const maxBookModels = 1_000;
@@ -31,7 +38,7 @@ interface Count {
   readonly labels: MetricSeries["labels"];
 }
 
-export function callMetrics(named: NamedModels, openMetrics: boolean): Observer {
+export function callMetrics(named: NamedModels): Observer {
   const byProvider = new Map<string, Map<string, ModelCounts>>();
   const all: ModelCounts[] = [];
   let bookModels = 0;
@@ -78,7 +85,6 @@ export function callMetrics(named: NamedModels, openMetrics: boolean): Observer 
   }
 
   return {
-    openMetrics,
     callEnded(record) {
       countHooks(record.timings);
       if (record.principal === null) {

@@ -48,7 +48,7 @@ describe("/metrics", () => {
   });
 
   test("with one has its metrics behind those of the process, and no comment", async () => {
-    const api = await withObserver(callMetrics(() => null, false));
+    const api = await withObserver(callMetrics(() => null));
     const { types, comments } = parseExposition(await (await api.send("GET", "/metrics", asAdmin)).text());
     expect([...types.keys()]).toEqual(expect.arrayContaining(["llm_proxy_ready", "llm_proxy_calls_total"]));
     expect(comments).toEqual([]);

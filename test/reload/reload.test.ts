@@ -217,6 +217,27 @@ describe("what outlives a reload", () => {
     expect(await failed()).toBe("1");
   });
 
+  test("what is counted for metrics, while who may see them changes", async () => {
+    const counted = async () => {
+      const text = await (await gateway.get("/metrics", { authorization: `Bearer ${gateway.adminToken}` }))?.text();
+      return Number(
+        /^llm_proxy_output_tokens_total\{provider="mock",model="other"\} (\d+)$/m.exec(text ?? "")?.[1] ?? 0,
+      );
+    };
+    await file.reloadWith(observers("prometheus: {}"));
+    const stream = await openStream("counted");
+    const { length } = upstream.log;
+    expect((await ask()).status).toBe(200);
+    const before = await counted();
+    expect(before).toBeGreaterThan(0);
+    await file.reloadWith(observers("prometheus: { public: true }"));
+    expect((await gateway.get("/metrics"))?.status).toBe(200);
+    expect(await counted()).toBe(before);
+    await stream.finish();
+    await until("the stream is counted too", async () => (await counted()) === 2 * before);
+    expect(upstream.log.length).toBe(length + 1);
+  });
+
   test("an open breaker, for the target that stays", async () => {
     upstream.on("dead", json(500, { error: { message: "no" } }));
     await ask("mock/dead");

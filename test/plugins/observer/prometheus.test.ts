@@ -15,7 +15,7 @@ const scraped = async (observer: Observer): Promise<Exposition> =>
 
 /** What is counted of these calls. */
 const counted = (records: readonly CallRecord[], named: NamedModels = () => "file"): Promise<Exposition> => {
-  const observer = callMetrics(named, false);
+  const observer = callMetrics(named);
   for (const record of records) void observer.callEnded?.(record);
   return scraped(observer);
 };
@@ -159,14 +159,14 @@ describe("series", () => {
   });
 
   const callMetricsOf = (record: CallRecord) => {
-    const observer = callMetrics(() => "file", false);
+    const observer = callMetrics(() => "file");
     void observer.callEnded?.(record);
     return observer.metrics?.() ?? [];
   };
 });
 
 test("a call and a scrape at the most series cost what is printed", async () => {
-  const observer = callMetrics(() => "book", false);
+  const observer = callMetrics(() => "book");
   const ends = [
     { status: "ok" },
     { status: "client_aborted" },
