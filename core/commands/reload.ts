@@ -6,6 +6,7 @@ import { derivedKey } from "../identity/secret.ts";
 import { keepApplied } from "./plan.ts";
 import { factsOf, ofTheStart, planOf } from "./config-facts.ts";
 import { declareFileKeys } from "./lasting-parts.ts";
+import { type SeenFile, SeenFiles } from "./seen-files.ts";
 import { keptOf, type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -18,6 +19,8 @@ export interface Reloader {
   /** Successful ones, since the start. */
   readonly generation: number;
   readonly loadedMs: number;
+  /** Those that were read last. Where that came to nothing, those of the config in use too. */
+  readonly files: readonly SeenFile[];
   /** Calls and requests that still work with configs of before. */
   readonly left: readonly number[];
   /**
@@ -34,7 +37,7 @@ export interface Reloader {
 export interface ReloaderParts extends SnapshotParts {
   readonly first: Snapshot;
   /** Reads the config file. */
-  readonly read: () => Promise<Wanted>;
+  readonly read: (seen?: SeenFiles) => Promise<Wanted>;
 }
 
 export function reloaderOf(parts: ReloaderParts): Reloader {
@@ -44,6 +47,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
   let last: Reload | null = null;
   let generation = 0;
   let loadedMs = now();
+  let { files } = parts.first;
   const retiring = new Set<Snapshot>();
   let turn: Promise<unknown> = Promise.resolve();
   let isOver = false;
@@ -52,9 +56,10 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
 
   async function attempt(by: string): Promise<ReloadOutcome> {
     const startedMs = performance.now();
+    const seen = new SeenFiles();
     let outcome: ReloadOutcome;
     try {
-      const needsRestart = await replace();
+      const needsRestart = await replace(seen);
       generation += 1;
       loadedMs = now();
       keepApplied(current, digestKey, loadedMs, logger);
@@ -65,14 +70,16 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       outcome = { ok: false, problems: problemsOf(error, current) };
       logger.error({ by, problems: outcome.problems }, "the config was not reloaded; the one of before stays");
     }
+    if (!outcome.ok) for (const { path, sign } of current.files) seen.see(path, sign);
+    files = seen.list();
     last = { atMs: now(), by, ...outcome };
     return outcome;
   }
 
   /** Returns what the file says that only a restart brings. */
-  async function replace(): Promise<readonly string[]> {
+  async function replace(seen: SeenFiles): Promise<readonly string[]> {
     const old = current;
-    const wanted = await read();
+    const wanted = await read(seen);
     const plugins = await setupPlugins(wanted.loaded, wanted.resolved, host, {
       plugins: old.plugins,
       database: lasting.database,
@@ -130,6 +137,9 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     },
     get loadedMs() {
       return loadedMs;
+    },
+    get files() {
+      return files;
     },
     get left() {
       return [...retiring].map(({ services }) => services.inUse.count);

@@ -1,12 +1,24 @@
 import { statSync } from "node:fs";
-import { resolve } from "node:path";
 import type { LoadedConfig } from "../config/config.ts";
-import type { ResolvedPlugin } from "../plugin/load.ts";
+import { pluginSections } from "../config/schema.ts";
+import { pluginFile } from "../plugin/find.ts";
 
 /** A file as it was when it was read. */
 export interface SeenFile {
   readonly path: string;
   readonly sign: string;
+}
+
+/** Files as they are read, each as it was before that: what changes meanwhile must look new afterwards. */
+export class SeenFiles {
+  readonly #signs = new Map<string, string>();
+
+  see(path: string, sign = signOf(path)): void {
+    if (!this.#signs.has(path)) this.#signs.set(path, sign);
+  }
+  list(): readonly SeenFile[] {
+    return [...this.#signs].map(([path, sign]) => ({ path, sign }));
+  }
 }
 
 /**
@@ -22,11 +34,7 @@ export function signOf(path: string): string {
   }
 }
 
-export const pluginFiles = (
-  { config, directory }: LoadedConfig,
-  resolved: readonly ResolvedPlugin[],
-): readonly SeenFile[] =>
-  resolved
-    .filter(({ origin }) => origin === "file")
-    .map(({ kind, name }) => resolve(directory, config[kind][name]?.use ?? name))
-    .map((path) => ({ path, sign: signOf(path) }));
+export const pluginFiles = ({ config, directory }: LoadedConfig): readonly string[] =>
+  pluginSections
+    .flatMap((kind) => Object.entries(config[kind]))
+    .flatMap(([name, { use = name }]) => pluginFile(use, directory) ?? []);

@@ -63,7 +63,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     await found.keep();
     await declareFileKeys(wanted.loaded, lasting);
     first.adopt();
-    const current = (reloader = reloaderOf({ ...snapshotParts, first, read: () => wantedConfig(input) }));
+    const current = (reloader = reloaderOf({ ...snapshotParts, first, read: (seen) => wantedConfig(input, seen) }));
     const stopSweeping = await sweepRegularly({
       ledger: database.ledger,
       policy: () => current.current.plugins.billing?.slot.policy.interrupted ?? "input",

@@ -1,23 +1,24 @@
 import { clearInterval, setInterval } from "node:timers";
 import { type SeenFile, signOf } from "./seen-files.ts";
+import type { Reloader } from "./reload.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 const lookMs = 500;
 
 /**
- * Reloads when the config file, or a plugin's own file, is another one than was read, and has been for two looks: an editor
- * may write in pieces. What could not be used is tried again when it is another one again. Returns what ends it.
+ * Reloads when the config file, a secret file that it names or a plugin's own file is another one than was read, and has
+ * been for two looks: an editor may write in pieces. What could not be used is tried again when it is another one again.
+ * Returns what ends it.
  */
-export function reloadOnChange(reloader: {
-  readonly current: Pick<Snapshot, "settings" | "files">;
-  reload(by: string): Promise<unknown>;
-}): () => void {
+export function reloadOnChange(
+  reloader: Pick<Reloader, "files" | "reload"> & { readonly current: Pick<Snapshot, "settings"> },
+): () => void {
   let before = "";
   let tried = "";
 
   function look() {
-    const { settings, files } = reloader.current;
-    if (!settings.watchConfig) return;
+    const { current, files } = reloader;
+    if (!current.settings.watchConfig) return;
     const now = textOf(files.map(({ path }) => ({ path, sign: signOf(path) })));
     const isSteady = now === before;
     before = now;

@@ -51,7 +51,8 @@ export const ServerSchema = closed(
     }),
     watchConfig: t.Boolean({
       default: false,
-      description: "Reload when this file, or the file of a plugin beside it, changes.",
+      description:
+        "Reload when this file, a file that it names by `${file:…}`, or the file of a plugin beside it, changes.",
     }),
     egress: EgressSchema,
     login: LoginSchema,

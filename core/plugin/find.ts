@@ -36,14 +36,18 @@ export async function findPlugin(wanted: Wanted, builtins: Builtins): Promise<Fo
   return { plugin: choose(pluginsIn(await imported(load)), wanted, origin), origin };
 }
 
+/** `null`: what `use` names is no file. */
+export const pluginFile = (use: string, directory: string): string | null =>
+  /^\.{0,2}\//.test(use) ? resolve(directory, use) : null;
+
 function sourceOf(
   { kind, use, directory }: Wanted,
   builtins: Readonly<Record<string, Loader>>,
 ): { origin: Origin; load: Loader } {
   const builtin = Object.hasOwn(builtins, use) ? builtins[use] : undefined;
   if (builtin !== undefined) return { origin: "built-in", load: builtin };
-  if (/^\.{0,2}\//.test(use)) {
-    const path = resolve(directory, use);
+  const path = pluginFile(use, directory);
+  if (path !== null) {
     if (!existsSync(path)) throw new Error("no such file");
     return { origin: "file", load: () => import(moduleOf(path)) };
   }

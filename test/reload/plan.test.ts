@@ -1,4 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { configFileOf } from "../support/config-file.ts";
 import { runCommand } from "../support/command.ts";
 import { setUp } from "../support/setup.ts";
@@ -107,4 +109,32 @@ test("a change of the file is seen where the file asks for it, and a broken one 
   file.write(changed);
   await until("it is well again", async () => (await file.state()).lastReload?.ok === true);
   expect(gateway.log().match(/the config was not reloaded/g)).toHaveLength(1);
+});
+
+test("a secret file is watched too, through the links that Kubernetes turns, and one that is to come", async () => {
+  const at = (...names: readonly string[]) => join(gateway.directory, ...names);
+  const turnTo = (folder: string, key: string) => {
+    mkdirSync(at(folder));
+    writeFileSync(at(folder, "key"), `${key}\n`);
+    symlinkSync(folder, at("..turned"));
+    renameSync(at("..turned"), at("..data"));
+  };
+  const watched = (path: string) =>
+    changed
+      .replace("server: {", "server: { watchConfig: true,")
+      .replace(`apiKey: "${hidden}-2"`, `apiKey: "\${file:${path}}"`);
+  const keyInUse = async () => {
+    const { data } = await gateway.admin<{ data: { name: string; fileKey: string | null }[] }>("GET", "/api/providers");
+    return data.find(({ name }) => name === "other")?.fileKey;
+  };
+  turnTo("..one", "sk-first-key-of-file-1111");
+  await file.reloadWith(watched("..data/key"));
+  expect(await keyInUse()).toBe("***1111");
+  turnTo("..two", "sk-second-key-of-file-2222");
+  await until("the next key is in use", async () => (await keyInUse()) === "***2222");
+  file.write(watched("later/key"));
+  await until("it was tried", async () => (await file.state()).lastReload?.ok === false);
+  mkdirSync(at("later"));
+  writeFileSync(at("later", "key"), "sk-third-key-of-file-3333");
+  await until("it is in use when it is there", async () => (await keyInUse()) === "***3333");
 });
