@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { ConfigError, describeProblem } from "../config/problem.ts";
+import { ConfigError, describeProblem, reasonOf } from "../config/problem.ts";
 import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { derivedKey } from "../identity/secret.ts";
@@ -30,6 +30,8 @@ export interface Reloader {
    */
   reload(by: string): Promise<ReloadOutcome>;
   plan(): Promise<PlanOutcome>;
+  /** Writes down what is in use, as each reload does: for the start, once the process serves. */
+  keep(): void;
   /** Disposes all plugins, the database at the very end. */
   dispose(): Promise<void>;
 }
@@ -52,7 +54,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
   let turn: Promise<unknown> = Promise.resolve();
   let isOver = false;
   const digestKey = derivedKey(lasting.parts.secret.value, "config-digests");
-  keepApplied(parts.first, digestKey, loadedMs, logger);
+  const keep = () => keepApplied(current, digestKey, loadedMs, logger);
 
   async function attempt(by: string): Promise<ReloadOutcome> {
     const startedMs = performance.now();
@@ -62,7 +64,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       const needsRestart = await replace(seen);
       generation += 1;
       loadedMs = now();
-      keepApplied(current, digestKey, loadedMs, logger);
+      keep();
       outcome = { ok: true, generation, needsRestart };
       const tookMs = Math.round(performance.now() - startedMs);
       logger.info({ by, generation, tookMs, ...(needsRestart.length > 0 && { needsRestart }) }, "config reloaded");
@@ -93,7 +95,10 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     } catch (error) {
       next?.discard();
       await plugins.dispose();
-      throw error;
+      // It may tell secrets that only the config that comes has.
+      throw error instanceof ConfigError
+        ? error
+        : new SetupError(wanted.loaded.source.mask(reasonOf(error)), { cause: error });
     }
     try {
       await lasting.outbox.use(plugins.observer, (text) => wanted.loaded.source.mask(text));
@@ -111,10 +116,19 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       next.adopt();
       current = next;
     } catch (error) {
-      old.adopt();
-      await declareFileKeys(old.loaded, lasting);
+      await goBackTo(old);
       throw error;
     }
+  }
+
+  /** Each part for itself: one that fails must not keep the others from it. */
+  async function goBackTo(old: Snapshot): Promise<void> {
+    for (const part of [old.adopt, () => declareFileKeys(old.loaded, lasting)])
+      try {
+        await part();
+      } catch (error) {
+        logger.error({ reason: problemsOf(error, old) }, "a part of the config of before did not take its place again");
+      }
   }
 
   async function retire(old: Snapshot): Promise<void> {
@@ -157,6 +171,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
         return { ok: false, problems: problemsOf(error, current) };
       }
     },
+    keep,
     async dispose() {
       await turn;
       isOver = true;
@@ -178,7 +193,7 @@ async function probe({ answer, complete, settings }: Snapshot): Promise<void> {
 /** Without secrets. */
 function problemsOf(error: unknown, { loaded }: Snapshot): readonly string[] {
   if (error instanceof ConfigError) return error.problems.map(describeProblem);
-  return [loaded.source.mask(error instanceof Error ? error.message : String(error))];
+  return [loaded.source.mask(reasonOf(error))];
 }
 
 /** What differs from what the process started with, and is made only once. */

@@ -86,6 +86,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     const { models } = first.services;
     const shown = await firstStart({ database, service, models, publicUrl, adminTokenGiven, now });
     ready = true;
+    current.keep();
     void startClient();
     warnOfCap(env, input.printError);
     for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])

@@ -130,9 +130,9 @@ export async function snapshotOf(
         services.models.targets();
       },
       adopt() {
-        credentials.adopt();
-        // Prices may have been set meanwhile, and were told to the biller of before.
+        // Prices may have been set meanwhile, and were told to the biller of before. First, because a plugin may throw.
         if (entries !== database.book.entries()) biller?.adopt?.((entries = database.book.entries()));
+        credentials.adopt();
         services.limits.fix(fileLimits);
         become(parts.live, live);
         parts.follow(settings, named);

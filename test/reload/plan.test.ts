@@ -138,3 +138,15 @@ test("a secret file is watched too, through the links that Kubernetes turns, and
   writeFileSync(at("later", "key"), "sk-third-key-of-file-3333");
   await until("it is in use when it is there", async () => (await keyInUse()) === "***3333");
 });
+
+test("what did not come to serve was never applied", async () => {
+  await file.reloadWith(changed);
+  await gateway.stop();
+  file.write(changed.replace("[mock/b]", "[mock/c]"));
+  const port = new URL(setup.upstream.baseUrl).port;
+  expect(await runCommand(gateway, ["serve"], { PORT: port })).toMatchObject({ code: 1 });
+  const { lines }: Plan = JSON.parse((await runCommand(gateway, ["plan", "--json"])).stdout);
+  expect(lines.map(({ path }) => path)).toEqual(["models.fast.targets"]);
+  await gateway.start();
+  expect((await runCommand(gateway, ["plan"])).stdout).toContain("Nothing changes");
+});
