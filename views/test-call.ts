@@ -46,7 +46,7 @@ export const testCallForm = ({
   tested,
   error,
 }: TestCallModel): Html => html`<section class="panel">
-  <h2>Make a test call <span class="hint">one small call in your name: recorded, limited and billed like any other, to the account default</span></h2>
+  <h2>Make a test call <span class="hint">one small call in your name: recorded, limited and billed like any other, to the account test-calls</span></h2>
   <form method="post" action="/dashboard/test-call" hx-post="/dashboard/test-call" hx-target="#tested" hx-swap="innerHTML" hx-disable="find button" class="filter test-call">
     <input type="hidden" name="csrf" value="${csrf}">
     <label>Model<input name="model" value="${model}" required maxlength="512" list="test-models" autocomplete="off" spellcheck="false" placeholder="an alias, or provider/model"></label>

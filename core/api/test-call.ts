@@ -20,7 +20,7 @@ export const testCallRoutes = (testCall: TestCall): readonly ApiRoute[] => [
     path: "/api/models/test",
     permission: "test-calls.write",
     summary:
-      "Make one small call to a model, in the name of whoever asks, through all that calls go through: it is recorded, limited and billed, to the account `default`. The answer tells how it went, also when it failed.",
+      "Make one small call to a model, in the name of whoever asks, through all that calls go through: it is recorded, limited and billed, to the account `test-calls`, which is made for them. The answer tells how it went, also when it failed.",
     query: null,
     body: TestCallSchema,
     status: 200,

@@ -4,6 +4,7 @@ import { noUsage } from "../chat/usage.ts";
 import { labelText } from "../plugin/labels.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Need } from "../storage/database.ts";
+import { ownAccount, ownAccounts } from "../storage/own-accounts.ts";
 import { admit, type Admitted } from "./admit.ts";
 import { isUnpriced } from "./bill.ts";
 import { type Call, openCall } from "./call.ts";
@@ -53,8 +54,6 @@ export const noShadows = (): Shadows => ({
 const shadowPrincipal = "(shadow)";
 /** As calls that somebody made to see whether a model answers have it: reports tell them apart. */
 const labels = { made: "shadow" };
-/** Of copies that nobody pays for: they tell of calls of all accounts, so people of none see them. */
-const ownAccount = "unpaid-shadows";
 /** A copy keeps the body of its call in memory. */
 const maxBodyLength = 1_048_576;
 
@@ -171,17 +170,12 @@ async function admittedFor(
   }
 }
 
-/** Made when it is needed first, beside all others in the tree. */
+/** Copies tell of calls of all accounts, so people of none see them. */
 function own({ shadows, database: { accounts }, now }: Services): Promise<string> {
-  return (shadows.ownAccount ??= found().catch((error: unknown) => {
+  return (shadows.ownAccount ??= ownAccount(ownAccounts.unpaidShadows, accounts, now).catch((error: unknown) => {
     shadows.ownAccount = null;
     throw error;
   }));
-
-  async function found(): Promise<string> {
-    const row = { id: ownAccount, name: "Unpaid shadows", parentId: null, createdMs: now() };
-    return ((await accounts.get(ownAccount)) ?? (await accounts.create(row))).id;
-  }
 }
 
 /** An unknown price refuses, also where nobody pays: what a copy costs must be known. */

@@ -3,6 +3,7 @@ import { openaiChat } from "../dialects/openai-chat/index.ts";
 import { isUpstream } from "./credentials.ts";
 import { defaultCapField } from "./message.ts";
 import type { CallDetail } from "../storage/database.ts";
+import { ownAccount, ownAccounts } from "../storage/own-accounts.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Endpoint, Services } from "./services.ts";
 
@@ -18,7 +19,10 @@ export interface TestedCall {
   /** `null`: it could not be written. */
   readonly record: CallDetail | null;
 }
-/** `model`: a name as a client may write it. `author`: the call is theirs, and of the account `default`. */
+/**
+ * `model`: a name as a client may write it. `author`: the call is theirs, and of an account of its own: budgets, limits and
+ * terms of others would say something of them, not of the model, and pay for it.
+ */
 export type TestCall = (model: string, author: string) => Promise<TestedCall>;
 type Handle = (request: Request, endpoint: Endpoint, services: Services) => Promise<Response>;
 
@@ -28,12 +32,12 @@ const mostOutputTokens = 128;
 /** Whoever waits sits before a page. */
 const mostMs = 30_000;
 const mostText = 200;
-const accountId = "default";
 
 /** One small call through all that calls go through: it is limited, recorded, billed and told like any other. */
 export const testCalls =
   (services: Services, handle: Handle): TestCall =>
   async (model, author) => {
+    const accountId = await ownAccount(ownAccounts.testCalls, services.database.accounts, services.now);
     const principal: Principal = {
       name: author.slice(0, 255),
       keyId: null,

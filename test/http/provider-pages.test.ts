@@ -176,7 +176,7 @@ test("a test call goes through the whole proxy in the name of whoever makes it, 
   const good = await tested("fast");
   expect(good).toMatchObject({ httpStatus: 200, status: "ok", text: "Hello there.", error: null });
   expect(usageOf(good.callId)).toMatchObject({
-    account_id: "default",
+    account_id: "test-calls",
     key_id: null,
     principal: "admin token",
     model: "fast",
@@ -233,4 +233,21 @@ test("the button shows how its call went, in place or on a page, and nobody else
   });
   expect([refused.status, upstream.log.length]).toEqual([403, before]);
   await invariants(setup);
+});
+
+test("a test call is held by an account of its own, and by nothing of the one that other calls belong to", async () => {
+  const budgetOn = (id: string) =>
+    gateway.admin("POST", "/api/budgets", { scope: { kind: "account", id }, usd: "0.000001", window: "lifetime" });
+  await gateway.admin("PATCH", "/api/accounts/default", { models: ["fast"] });
+  await budgetOn("default");
+  expect((await call(gateway, setup.key.key, chat("mock/ok"))).status).toBe(403);
+  expect((await call(gateway, setup.key.key, chat("fast"))).status).toBe(402);
+  expect(await tested("mock/ok")).toMatchObject({ httpStatus: 200, status: "ok" });
+  await budgetOn("test-calls");
+  expect(await tested("mock/ok")).toMatchObject({ httpStatus: 402, status: "refused" });
+  const removed = await fetch(`${gateway.url}/api/accounts/test-calls`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${gateway.adminToken}` },
+  });
+  expect(removed.status).toBe(409);
 });

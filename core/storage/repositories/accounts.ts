@@ -8,6 +8,7 @@ import type { AccountTree } from "../account-tree.ts";
 import type { DisabledAccounts } from "../disabled-accounts.ts";
 import type { AccountRepository, AccountSummary } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
+import { ownAccounts } from "../own-accounts.ts";
 import { people } from "../schema/sqlite-people.ts";
 import { accounts, budgets, keys } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -18,8 +19,7 @@ import { refsUnder } from "./under.ts";
 
 /** The account every key without another belongs to. */
 export const defaultAccount = "default";
-/** The second is of copies of calls that nobody pays for. */
-const lasting: ReadonlySet<string> = new Set([defaultAccount, "unpaid-shadows"]);
+const lasting: ReadonlySet<string> = new Set([defaultAccount, ...Object.values(ownAccounts).map(({ id }) => id)]);
 
 /** Levels of the tree, the root's and the lowest one's included. */
 const maxLevels = 8;

@@ -1,0 +1,22 @@
+import type { AccountRepository } from "./database.ts";
+
+/** Of calls that the program makes itself. People of no other account see them, and what holds others does not hold them. */
+export const ownAccounts = {
+  unpaidShadows: { id: "unpaid-shadows", name: "Unpaid shadows" },
+  testCalls: { id: "test-calls", name: "Test calls" },
+} as const;
+
+/** Its id. Made when it is needed first, beside all others in the tree; whoever comes second meanwhile finds it. */
+export async function ownAccount(
+  { id, name }: (typeof ownAccounts)[keyof typeof ownAccounts],
+  accounts: Pick<AccountRepository, "get" | "create">,
+  now: () => number,
+): Promise<string> {
+  if (await accounts.get(id)) return id;
+  try {
+    await accounts.create({ id, name, parentId: null, createdMs: now() });
+  } catch (error) {
+    if (!(await accounts.get(id))) throw error;
+  }
+  return id;
+}
