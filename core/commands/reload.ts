@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { ConfigError, describeProblem, reasonOf } from "../config/problem.ts";
 import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
+import type { Awaitable } from "../plugin/plugin.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { derivedKey } from "../identity/secret.ts";
 import { keepApplied } from "./plan.ts";
@@ -123,9 +124,10 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
 
   /** Each part for itself: one that fails must not keep the others from it. */
   async function goBackTo(old: Snapshot): Promise<void> {
-    for (const part of [old.adopt, () => declareFileKeys(old.loaded, lasting)])
+    const steps: readonly (() => Awaitable<void>)[] = [old.adopt, () => declareFileKeys(old.loaded, lasting)];
+    for (const step of steps)
       try {
-        await part();
+        await step();
       } catch (error) {
         logger.error({ reason: problemsOf(error, old) }, "a part of the config of before did not take its place again");
       }

@@ -171,7 +171,7 @@ describe("a call that waits for a place at its provider", () => {
       });
       const bulkheads = queue(isAsked ? 1 : 0, 9_000);
       if (isAsked) {
-        bulkheads.enter("mock", new AbortController().signal);
+        void bulkheads.enter("mock", new AbortController().signal);
         setTimeout(() => (world.clock.advance(30), bulkheads.leave("mock")), 5);
       }
       const answer = await handle(chatRequest(), chat, { ...world.services, bulkheads });
