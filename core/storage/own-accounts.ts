@@ -1,3 +1,4 @@
+import { asAuthor, authorOf } from "./audit-author.ts";
 import type { AccountRepository } from "./database.ts";
 
 /** Of calls that the program makes itself. People of no other account see them, and what holds others does not hold them. */
@@ -14,7 +15,9 @@ export async function ownAccount(
 ): Promise<string> {
   if (await accounts.get(id)) return id;
   try {
-    await accounts.create({ id, name, parentId: null, createdMs: now() });
+    const row = { id, name, parentId: null, createdMs: now() };
+    // Whoever made the call did not ask for it.
+    await asAuthor(authorOf("process", "llm-proxy"), () => accounts.create(row));
   } catch (error) {
     if (!(await accounts.get(id))) throw error;
   }

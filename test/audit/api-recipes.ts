@@ -6,6 +6,7 @@ import {
   anAccount,
   aBudget,
   aLimit,
+  aTestedModel,
   aPrice,
   person,
   aService,
@@ -41,12 +42,10 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "key.rotate",
   }),
   "DELETE /api/keys/:id": async () => ({ path: `/api/keys/${await aKey()}`, action: "key.revoke" }),
-  "POST /api/models/test": () => ({
-    path: "/api/models/test",
-    body: { model: "mock/m" },
-    action: "model.test",
-    object: "mock/m",
-  }),
+  "POST /api/models/test": async () => {
+    const model = await aTestedModel();
+    return { path: "/api/models/test", body: { model }, action: "model.test", object: model };
+  },
   "POST /api/accounts": () => ({
     path: "/api/accounts",
     body: { name: "a", content: "off" },

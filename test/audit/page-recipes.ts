@@ -7,6 +7,7 @@ import {
   anAccount,
   aBudget,
   aLimit,
+  aTestedModel,
   aPrice,
   aCharge,
   person,
@@ -47,12 +48,10 @@ export const pageRecipes: Readonly<Record<string, Recipe>> = {
     of(aKey, (id) => `/dashboard/keys/${id}/state`, { disabled: "true" }, "key.change"),
   "POST /dashboard/keys/:id/rotation": () =>
     of(aKey, (id) => `/dashboard/keys/${id}/rotation`, { graceSeconds: "60" }, "key.rotate"),
-  "POST /dashboard/test-call": () => ({
-    path: "/dashboard/test-call",
-    body: { model: "mock/m" },
-    action: "model.test",
-    object: "mock/m",
-  }),
+  "POST /dashboard/test-call": async () => {
+    const model = await aTestedModel();
+    return { path: "/dashboard/test-call", body: { model }, action: "model.test", object: model };
+  },
   "POST /dashboard/accounts": () => ({
     path: "/dashboard/accounts",
     body: { name: "a" },

@@ -36,6 +36,12 @@ export const admin = async (method: string, path: string, body?: object) => {
 const made = async (path: string, body: object): Promise<string> => (await admin("POST", path, body)).id;
 export const aKey = () => made("/api/keys", { name: "key" });
 export const anAccount = () => made("/api/accounts", { name: "account" });
+/** The account of test calls is made for the first one, by the process. */
+export async function aTestedModel(): Promise<string> {
+  const model = "mock/m";
+  await admin("POST", "/api/models/test", { model });
+  return model;
+}
 export const aBudget = () => made("/api/budgets", { scope: { kind: "global" }, usd: 1_000, window: "day" });
 export const aLimit = () => made("/api/limits", { scope: { kind: "global" }, requestsPerMinute: 60_000 });
 export const aPrice = () =>
