@@ -8,6 +8,7 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly models?: readonly string[];
   readonly dialects: readonly DialectName[];
+  readonly reuseConnections: boolean;
   readonly vendor?: string;
   readonly streamOptions: boolean;
   readonly maxOutputTokensField: "max_tokens" | "max_completion_tokens";
@@ -33,6 +34,11 @@ export const optionsOf = (dialects: readonly DialectName[]) => ({
       description: "Model names that clients may use without the instance's name.",
     }),
   ),
+  reuseConnections: t.Boolean({
+    default: true,
+    description:
+      "Whether a connection is used for further calls; false where the upstream may send more than one answer.",
+  }),
 });
 
 /** Throws, naming the option and never its value, for a base URL or header that could not be sent as written. */
@@ -116,7 +122,7 @@ const always: Readonly<Partial<Record<DialectName, Headers>>> = {
   "anthropic-messages": { "anthropic-version": "2023-06-01" },
 };
 
-function headersOf(dialect: DialectName, { apiKey, headers }: HttpOptions): Headers {
+function headersOf(dialect: DialectName, { apiKey, headers, reuseConnections }: HttpOptions): Headers {
   const [credential, scheme] = credentials[dialect];
   if (apiKey && !sendable.test(apiKey))
     throw new Error("apiKey: contains a line break or another character that no header can carry");
@@ -137,6 +143,8 @@ function headersOf(dialect: DialectName, { apiKey, headers }: HttpOptions): Head
     ...always[dialect],
     ...extra,
     "content-type": "application/json",
+    // RFC 9112 §9.6. fetch obeys it too: it closes the connection after the answer, and what comes later finds no reader.
+    ...(!reuseConnections && { connection: "close" }),
   };
 }
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { call, chat, errorOf, type Reply } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
-import { answers, completion, newUpstreamId } from "../support/openai-answers.ts";
+import { completion, newUpstreamId } from "../support/openai-answers.ts";
 import { freePort } from "../support/process.ts";
 import { usageOf } from "../support/rows.ts";
 import { hang, head, json, reset, whole } from "../support/scripts.ts";
@@ -164,18 +164,7 @@ describe("what the provider refuses", () => {
   }
 });
 
-describe("answers that must not mix with others", () => {
-  test("a second answer nobody asked for goes to nobody", async () => {
-    const poison = JSON.stringify(completion("poison", { text: "POISON" }));
-    await ask(async (exchange) => {
-      const good = JSON.stringify(completion((exchange.upstreamId = newUpstreamId())));
-      const answer = (body: string): string =>
-        head(200, { "content-type": "application/json", "content-length": String(body.length) }) + body;
-      await write(exchange, answer(good) + answer(poison));
-    });
-    for (let next = 0; next < 5; next++) expect((await ask(answers())).text).not.toContain("POISON");
-  });
-
+describe("what comes with an answer", () => {
   test("headers of the upstream's own hops and cookies stay there", async () => {
     const own = {
       "set-cookie": "a=b",

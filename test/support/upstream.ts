@@ -7,6 +7,8 @@ export class Exchange {
   readonly request: HttpMessage;
   /** The model that Gemini's paths name, or else the `model` of the JSON body; empty when there is none. */
   readonly model: string;
+  /** Counts connections; exchanges of one have the same. */
+  readonly connection: number;
   /** The id that the script put into its answer; `null` when it put none. */
   upstreamId: string | null = null;
   bytesSent = 0;
@@ -19,8 +21,9 @@ export class Exchange {
   readonly #socket: Socket;
   readonly #markOver: () => void;
 
-  constructor(request: HttpMessage, socket: Socket) {
+  constructor(request: HttpMessage, socket: Socket, connection: number) {
     this.request = request;
+    this.connection = connection;
     this.model = modelInPath(request) || modelOf(request.body);
     this.#socket = socket;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -88,10 +91,11 @@ export async function startUpstream(): Promise<Upstream> {
   const scripts = new Map<string, Script>();
   const log: Exchange[] = [];
   const sockets = new Set<Socket>();
+  let connections = 0;
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    serve(socket, (exchange) => {
+    serve(socket, ++connections, (exchange) => {
       log.push(exchange);
       return (scripts.get(exchange.model) ?? unknownModel)(exchange);
     });
@@ -119,7 +123,7 @@ const unknownModel = json(404, {
 });
 
 /** Answers the requests of one connection, one after the other. */
-function serve(socket: Socket, answer: (exchange: Exchange) => void | Promise<void>): void {
+function serve(socket: Socket, connection: number, answer: (exchange: Exchange) => void | Promise<void>): void {
   let pending = Buffer.alloc(0);
   let current: Exchange | null = null;
   socket.setNoDelay(true);
@@ -128,7 +132,7 @@ function serve(socket: Socket, answer: (exchange: Exchange) => void | Promise<vo
     const read = readMessage(pending, false, "request");
     if (!read) return;
     pending = Buffer.from(read.rest);
-    const exchange = new Exchange(read.message, socket);
+    const exchange = new Exchange(read.message, socket, connection);
     current = exchange;
     void answered(exchange);
   };

@@ -118,6 +118,12 @@ describe("headers", () => {
     });
   });
 
+  test("a connection is shared with other calls unless the instance says that it is not", async () => {
+    const connection = async (options: object) => (await sent("groq", options, { stream: true })).headers["connection"];
+    expect(await connection({})).toBeUndefined();
+    expect(await connection({ reuseConnections: false })).toBe("close");
+  });
+
   test("a stream asks for events, but for one that comes as a JSON array", async () => {
     const accept = async (attempt: Partial<Attempt>) =>
       (await sent("google", {}, { dialect: "gemini", ...attempt })).headers["accept"];
