@@ -21,6 +21,8 @@ export interface ServerDependencies {
   /** Why the process cannot serve now; empty: it can. */
   readonly troubles: () => readonly string[];
   readonly lag: Pick<LoopLag, "read">;
+  /** Errors that nobody handled, so far. */
+  readonly strays: { readonly count: number };
   readonly outbox: Pick<Outbox, "metrics">;
 }
 
@@ -32,6 +34,7 @@ export const routesOf = ({
   self,
   troubles,
   lag,
+  strays,
   outbox,
 }: ServerDependencies): readonly Route[] => [
   ...frontRoutes({ services, troubles }),
@@ -40,6 +43,7 @@ export const routesOf = ({
     services,
     entrance: entranceOf(api),
     lag,
+    strays,
     troubles,
     config: api.config,
     outbox,

@@ -7,7 +7,7 @@ import type { Entrance } from "./entrance.ts";
 import { exposition, expositionType } from "./exposition.ts";
 import { type ProcessMetricsInput, processMetrics } from "./process-metrics.ts";
 
-export interface MetricsDependencies extends Pick<ProcessMetricsInput, "lag" | "troubles" | "config"> {
+export interface MetricsDependencies extends Pick<ProcessMetricsInput, "lag" | "strays" | "troubles" | "config"> {
   readonly services: ProcessMetricsInput["services"] & Pick<Services, "observers" | "logger">;
   readonly entrance: Entrance;
   readonly outbox: Pick<Outbox, "metrics">;
@@ -18,7 +18,16 @@ export interface MetricsDependencies extends Pick<ProcessMetricsInput, "lag" | "
  * `GET /metrics`: the gauges of the process, then what observers counted. Without an observer that counts it still
  * answers, and says in a comment what is missing.
  */
-export function metricsRoute({ services, entrance, lag, troubles, config, outbox, version }: MetricsDependencies) {
+export function metricsRoute({
+  services,
+  entrance,
+  lag,
+  strays,
+  troubles,
+  config,
+  outbox,
+  version,
+}: MetricsDependencies) {
   const { observers } = services;
   const isOpen = observers.some(({ slot }) => slot.openMetrics === true);
 
@@ -27,7 +36,7 @@ export function metricsRoute({ services, entrance, lag, troubles, config, outbox
   async function answer(known: boolean): Promise<Response> {
     const taken = new Set<string>();
     let text = await exposition(
-      processMetrics({ services, lag, troubles, config, version: known ? version : null }),
+      processMetrics({ services, lag, strays, troubles, config, version: known ? version : null }),
       taken,
     );
     text += await exposition(await outbox.metrics(), taken);

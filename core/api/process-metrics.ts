@@ -22,6 +22,7 @@ export interface ProcessMetricsInput {
     | "shadows"
   >;
   readonly lag: Pick<LoopLag, "read">;
+  readonly strays: { readonly count: number };
   readonly troubles: () => readonly string[];
   readonly config: Pick<ConfigService, "state">;
   /** `null` for a reader who has shown no credential. */
@@ -29,7 +30,14 @@ export interface ProcessMetricsInput {
 }
 
 /** What the process knows of itself without counting anything while it serves: read at the scrape. */
-export function processMetrics({ services, lag, troubles, config, version }: ProcessMetricsInput): readonly Metric[] {
+export function processMetrics({
+  services,
+  lag,
+  strays,
+  troubles,
+  config,
+  version,
+}: ProcessMetricsInput): readonly Metric[] {
   const { database, open, drains, watch, overload, limits, content, breakers, bulkheads, retries, shadows } = services;
   const { commitsWaiting, finalsWaiting, heldNano, goneCalls, sweptCalls, strayCalls } = database.load();
   const { lastMs, maxMs } = lag.read();
@@ -66,6 +74,7 @@ export function processMetrics({ services, lag, troubles, config, version }: Pro
     single("counter", "llm_proxy_content_stored_total", "Calls whose content was kept.", content.counts.stored),
     single("counter", "llm_proxy_content_failed_total", "Contents that could not be written.", content.counts.failed),
     single("counter", "llm_proxy_content_skipped_total", "Those there was no memory for.", content.counts.skipped),
+    single("counter", "llm_proxy_stray_errors_total", "Errors of plugins that nobody handled.", strays.count),
     gauge("llm_proxy_event_loop_lag_seconds", "How late the newest timer ran.", lastMs / 1_000),
     gauge("llm_proxy_event_loop_lag_max_seconds", "How late the latest ran in the last 30 to 60 s.", maxMs / 1_000),
     gauge("llm_proxy_heap_used_bytes", "JavaScript heap in use.", usage.heapUsedBytes),

@@ -13,6 +13,7 @@ import type { KeyRepository } from "../storage/key.ts";
 import { type LiveSettings, liveSettings } from "./live-settings.ts";
 import { processLogger } from "./logger.ts";
 import { watchProcess } from "./process-watch.ts";
+import { surviveStrayErrors } from "./stray-errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -21,6 +22,7 @@ export interface ProcessParts extends ReturnType<typeof watchProcess> {
   readonly env: Environment;
   readonly live: LiveSettings;
   readonly logger: Logger;
+  readonly strays: ReturnType<typeof surviveStrayErrors>;
   readonly now: () => number;
   readonly newId: () => string;
   readonly secret: MasterSecret;
@@ -61,6 +63,7 @@ export async function processParts(env: Environment, first: Settings): Promise<P
     env,
     live,
     logger,
+    strays: surviveStrayErrors(logger),
     now,
     newId: () => uuidv7(now()),
     secret: masterSecret(env, first.dataDir),

@@ -15,7 +15,6 @@ import { processParts } from "./process-parts.ts";
 import { type Reloader, reloaderOf } from "./reload.ts";
 import { untilSignal } from "./shutdown.ts";
 import { snapshotOf } from "./snapshot.ts";
-import { surviveStrayErrors } from "./stray-errors.ts";
 import { sweepRegularly } from "./sweep.ts";
 import { reloadOnChange } from "./watch-files.ts";
 import { wantedConfig } from "./wanted.ts";
@@ -27,7 +26,6 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
   const { settings } = wanted;
   const parts = await processParts(env, settings);
   const { logger, now, newId } = parts;
-  surviveStrayErrors(logger);
 
   let reloader: Reloader | null = null;
   const plugins = await setupPlugins(wanted.loaded, wanted.resolved, parts.host);

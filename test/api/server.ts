@@ -138,6 +138,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       services,
       troubles: () => [],
       outbox: { metrics: async () => [] },
+      strays: { count: 0 },
       lag: { read: () => ({ lastMs: 1, maxMs: 20 }) },
       api: {
         ...surface.api,

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { call, chat } from "../support/clients.ts";
+import { call, chat, errorOf } from "../support/clients.ts";
+import { runCommand } from "../support/command.ts";
 import { invariants } from "../support/invariants.ts";
 import { gate, until } from "../support/poll.ts";
 import { sendRaw } from "../support/raw.ts";
@@ -15,7 +17,7 @@ const setup = await setUp({
   config: [
     `  - { target: hostile/*, input: 1, output: 2 }`,
     `observer: { log: {}, hostile: { use: "${file}" } }`,
-    "server: { disconnect: { drainMs: 200 } }",
+    "server: { disconnect: { drainMs: 200 }, timeouts: { models: { hostile/chat-hangs: { firstByteMs: 200 } } } }",
   ].join("\n"),
 });
 const { gateway, upstream, key } = setup;
@@ -45,6 +47,11 @@ async function besides(work: () => Promise<void>): Promise<void> {
   expect((await beside).text).toEndWith("data: [DONE]\n\n");
 }
 
+async function strayErrors(): Promise<number> {
+  const metrics = await gateway.get("/metrics", { authorization: `Bearer ${gateway.adminToken}` });
+  return Number(/^llm_proxy_stray_errors_total (\d+)$/m.exec((await metrics?.text()) ?? "")?.[1]);
+}
+
 describe("errors that nobody handles", () => {
   for (const where of ["provider", "observer"] as const)
     test(`of a ${where}: in the log, and nothing else`, () =>
@@ -54,6 +61,7 @@ describe("errors that nobody handles", () => {
         await logged(`${where}: a floating rejection`);
         await logged(`${where}: in a timer`);
         await logged(`${where}: in a microtask`);
+        expect(await strayErrors()).toBe(where === "provider" ? 3 : 6);
       }));
 
   for (const model of ["observer-throws", "observer-rejects"])
@@ -88,6 +96,74 @@ describe("errors that nobody handles", () => {
           return rows.length === 5 && rows.every(({ status }) => status === "client_aborted");
         });
       }));
+});
+
+describe("a provider that answers nonsense", () => {
+  for (const model of [
+    ...["chat-throws", "chat-nothing", "chat-promise", "chat-rejects", "chat-hangs", "next-nothing", "next-rejects"],
+    ...["event-null", "event-unknown", "ends-at-once"],
+  ])
+    test(`${model}: an error of ours, a record, and no word of the plugin's`, async () => {
+      for (const stream of [false, true]) {
+        const reply = await ask(model, stream);
+        expect([stream, reply.status]).toEqual([stream, model === "chat-hangs" ? 504 : 502]);
+        expect(errorOf(reply.text).message).not.toMatch(/provider: |undefined|null|Symbol|function/);
+        expect(usageOf(gateway, reply.callId)).toMatchObject({
+          status: "upstream_error",
+          source: "none",
+          cost_nano: 0,
+        });
+      }
+    });
+});
+
+test("an observer that hangs keeps no call, no record and no end of the process waiting", async () => {
+  const startMs = performance.now();
+  const reply = await ask("observer-hangs");
+  expect(reply.text).toEndWith("data: [DONE]\n\n");
+  expect(usageOf(gateway, reply.callId).status).toBe("ok");
+  expect(performance.now() - startMs).toBeLessThan(4_000);
+});
+
+test("no name that a caller or an admin sends makes code load", async () => {
+  const marker = join(gateway.directory, "loaded");
+  const evil = join(gateway.directory, "evil.ts");
+  writeFileSync(
+    evil,
+    `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(marker)}, "x"); export default {};`,
+  );
+  const names = ["./evil.ts", evil, `file://${evil}`, "../evil.ts", "npm:evil", `data:text/javascript,throw 1`];
+  const admin = { authorization: `Bearer ${gateway.adminToken}` };
+  for (const name of names) {
+    for (const model of [name, `${name}/m`, `hostile/${name}`, `use:${name}`]) {
+      const { status } = await call(gateway, key.key, {
+        ...chat(model),
+        use: name,
+        plugin: name,
+        provider: { use: name },
+      });
+      expect([model, status >= 400 || model.startsWith("hostile/")]).toEqual([model, true]);
+    }
+    const bodies = {
+      "/api/keys": { name, use: name, models: [`${name}/*`] },
+      "/api/accounts": { name, use: name },
+      "/api/prices": { target: `${name}/m`, input: 1, output: 1, use: name },
+      "/api/config/check": { provider: { evil: { use: name } } },
+      "/api/config/plan": { provider: { evil: { use: name } } },
+      "/api/config/reload": { provider: { evil: { use: name } } },
+      [`/api/providers/${encodeURIComponent(name)}/credentials`]: { apiKey: "some-key" },
+      [`/api/outbox/${encodeURIComponent(name)}/test`]: {},
+    };
+    for (const [path, body] of Object.entries(bodies)) await call(gateway, null, body, { path, headers: admin });
+    for (const path of ["plugins", "providers", "models"])
+      await gateway.get(`/dashboard/${path}/${encodeURIComponent(name)}?use=${encodeURIComponent(name)}`, admin);
+  }
+  expect(existsSync(marker)).toBe(false);
+  // Only the operator's file does.
+  const file = join(gateway.directory, "names-it.yaml");
+  writeFileSync(file, "provider: { evil: { use: ./evil.ts } }\n");
+  await runCommand(gateway, ["check"], { LLM_PROXY_CONFIG: file });
+  expect(existsSync(marker)).toBe(true);
 });
 
 describe("a plugin that blocks the loop", () => {
