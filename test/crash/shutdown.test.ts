@@ -47,7 +47,9 @@ test("unready first and calls still taken, then open streams end in full, new ca
   expect(late?.status ?? 503).toBe(503);
   release.open();
   for (const text of await Promise.all(texts)) expect(dataOf(text).at(-1)).toBe("[DONE]");
+  const endedMs = performance.now();
   expect(await setup.gateway.exited()).toBe(0);
+  expect(performance.now() - endedMs).toBeLessThan(3_000);
   const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/long");
   expect(rows.map((row) => row.status)).toEqual(Array.from({ length: streams }, () => "ok"));
 }, 30_000);
@@ -61,6 +63,26 @@ test("streams that outlive the drain time end with an error event and a record",
     const last = dataOf(text).at(-1) ?? "";
     expect(last).toContain('"error"');
   }
+  const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/long");
+  expect(rows.map((row) => row.status)).toEqual(Array.from({ length: streams }, () => "shutdown"));
+}, 30_000);
+
+test("a second signal ends them at once, each with an error event and a record", async () => {
+  const texts = await openStreams("server: { timeouts: { drainMs: 60000 } }", new Promise(() => {}));
+  const { pid } = setup.gateway;
+  const firstMs = performance.now();
+  process.kill(pid, "SIGTERM");
+  // Ctrl-C comes twice at once where a shell signals a group: only what comes a second later is a second one.
+  process.kill(pid, "SIGTERM");
+  await until("a second signal counts", () => performance.now() - firstMs > 1_100);
+  expect(allUsage(setup.gateway).filter(({ status }) => status === "open")).toHaveLength(streams);
+  process.kill(pid, "SIGTERM");
+  for (const text of await Promise.all(texts)) {
+    expect(dataOf(text).at(-1)).toContain('"error"');
+    expect(text).not.toContain("[DONE]");
+  }
+  expect(await setup.gateway.exited()).toBe(0);
+  expect(performance.now() - firstMs).toBeLessThan(6_000);
   const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/long");
   expect(rows.map((row) => row.status)).toEqual(Array.from({ length: streams }, () => "shutdown"));
 }, 30_000);

@@ -118,6 +118,7 @@ describe("heads that no provider sends", () => {
   const heads: Record<string, string> = {
     "a header of 1 MB": head(200, { "content-type": "application/json", "x-a": "a".repeat(1_000_000) }),
     "10,000 headers": head(200, Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`x-${at}`, "a"]))),
+    "204 with a body": `HTTP/1.1 204 No Content\r\ncontent-length: ${body.length}\r\n\r\n`,
     "two lengths": `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\ncontent-length: 3\r\n\r\n`,
     "a folded header": `HTTP/1.1 200 OK\r\nx-a: b\r\n c: d\r\ncontent-length: ${body.length}\r\n\r\n`,
     "a NUL in a header": `HTTP/1.1 200 OK\r\nx-a: b\0c\r\ncontent-length: ${body.length}\r\n\r\n`,
@@ -135,7 +136,12 @@ describe("heads that no provider sends", () => {
       }, false);
       expect([200, 502]).toContain(reply.status);
       expect([...reply.headers.keys()].filter((name) => /^x-(?:a|\d+)$|set-cookie/.test(name))).toEqual([]);
-      if (reply.status === 502) errorOf(reply.text);
+      const row = usageOf(gateway, reply.callId);
+      if (reply.status === 200) expect(row.status).toBe("ok");
+      else {
+        errorOf(reply.text);
+        expect(row).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
+      }
     });
 
   test("afterwards a good answer is served", async () => {

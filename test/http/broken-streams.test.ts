@@ -1,13 +1,17 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { call, chat, dataOf, errorOf, type Reply } from "../support/clients.ts";
+import { ask as askIn, endOf, endsIn } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { chunk, completion, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
 import { usageOf } from "../support/rows.ts";
-import { json, openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
+import { head, json, openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
+import { spokenStream } from "../support/spoken.ts";
 import type { Exchange, Script } from "../support/upstream.ts";
 
-const setup = await setUp({ config: "server: { timeouts: { idleMs: 500 } }" });
+const idleMs = 500;
+const relayed = ["openai-responses", "anthropic-messages", "gemini"] as const;
+const setup = await setUp({ dialects: relayed, config: `server: { timeouts: { idleMs: ${idleMs} } }` });
 afterEach(() => invariants(setup));
 afterAll(() => setup.stop());
 
@@ -49,6 +53,12 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
       await exchange.write("zz\r\n");
       exchange.close();
     },
+    "fewer bytes than were announced": (upstreamId) => async (exchange) => {
+      await exchange.write(head(200, { "content-type": "text/event-stream", "content-length": "100000" }));
+      await exchange.write(start(upstreamId));
+      await taken();
+      exchange.close();
+    },
     "an end without a finish": (upstreamId) => sse(start(upstreamId)),
     "an end without a finish, by closing": (upstreamId) => sse(start(upstreamId), { framing: "close" }),
     silence: (upstreamId) => stalled(start(upstreamId), new Promise(() => {}), ""),
@@ -68,7 +78,13 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
       const last: unknown = JSON.parse(events.at(-1) ?? "null");
       expect(last).toMatchObject({ error: { message: expect.any(String) } });
       expect(reply.complete).toBe(true);
-      expect(usageOf(setup.gateway, reply.callId)).toMatchObject(failedFree);
+      const row = usageOf(setup.gateway, reply.callId);
+      expect(row).toMatchObject(failedFree);
+      if (what === "silence") expect(row.duration_ms).toBeWithin(idleMs, idleMs + 1_500);
+      // After the first byte nothing is asked again.
+      expect(setup.gateway.sql("select n, billed from v_attempts where call_id = ?", reply.callId)).toEqual([
+        { n: 1, billed: 0 },
+      ]);
       await reply.exchange?.over;
     });
   }
@@ -102,7 +118,14 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
     expect(usageOf(setup.gateway, reply.callId)).toMatchObject(failedFree);
   });
 
-  const hostile: Record<string, string> = {
+  const hostile: Record<string, string | Uint8Array> = {
+    "bytes that are no UTF-8": Buffer.from([
+      ...Buffer.from('data: {"a":"'),
+      0xff,
+      0xfe,
+      0x80,
+      ...Buffer.from('"}\n\n'),
+    ]),
     "data that is no JSON": "data: {bad\n\n",
     "null and an array": "data: null\n\ndata: []\n\n",
     "a comment": ": ping - 2\n\n",
@@ -114,7 +137,13 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
       const reply = await ask(
         tracked(
           (upstreamId) => (exchange) =>
-            sse(start(upstreamId) + between + frames(upstreamId, { text: "x" }).slice(1).join(""))(exchange),
+            sse(
+              Buffer.concat(
+                [start(upstreamId), between, frames(upstreamId, { text: "x" }).slice(1).join("")].map((part) =>
+                  Buffer.from(part),
+                ),
+              ),
+            )(exchange),
         ),
       );
       expect(reply.status).toBe(200);
@@ -122,6 +151,69 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
       expect(usageOf(setup.gateway, reply.callId).status).toBeOneOf(["ok", "upstream_error"]);
     });
   }
+});
+
+/** The same in the dialects whose streams end by an event of their own, relayed as they came. */
+describe.each(relayed)("%s", (dialect) => {
+  const turn = { text: "first and more of it to the end", usage: { input: 100, output: 30 } };
+  const all = spokenStream(dialect, turn).split(/(?<=\n\r?\n)/);
+  const opening = all.slice(0, all.findIndex((event) => event.includes("first")) + 1).join("");
+  const lineEnd = dialect === "gemini" ? "\r\n" : "\n";
+  const errors = {
+    "openai-responses": { type: "error", sequence_number: 9, code: "server_error", message: "fell over", param: null },
+    "anthropic-messages": { type: "error", error: { type: "overloaded_error", message: "fell over" } },
+    gemini: { error: { code: 503, message: "fell over", status: "UNAVAILABLE" } },
+  };
+  const errorEvent = `${dialect === "gemini" ? "" : `event: error${lineEnd}`}data: ${JSON.stringify(errors[dialect])}${lineEnd}${lineEnd}`;
+
+  const scripts: Record<string, Script> = {
+    "a reset": resetAfter(opening),
+    "a bad chunk size": async (exchange) => {
+      await (await openStream(exchange)).send(opening);
+      await taken();
+      await exchange.write("zz\r\n");
+      exchange.close();
+    },
+    "an end before its end": sse(opening),
+    "an end before its end, by closing": sse(opening, { framing: "close" }),
+    ...(dialect === "anthropic-messages" && { silence: stalled(opening, new Promise(() => {}), "") }),
+    "an error event": sse(opening + errorEvent),
+  };
+  test.each(Object.keys(scripts))("after %s: what came, one error, and a record that says so", async (what) => {
+    const model = `broken-${++models}`;
+    setup.upstream.on(model, scripts[what] ?? sse(""));
+    const reply = await askIn(setup.gateway, setup.key.key, dialect, {
+      model: `mock-${dialect}/${model}`,
+      stream: true,
+    });
+    expect(reply.text).toStartWith(opening);
+    expect([reply.complete, endOf(dialect, reply.text), endsIn(dialect, reply.text)]).toEqual([true, "error", 1]);
+    const row = usageOf(setup.gateway, reply.callId);
+    expect(row).toMatchObject({ status: "upstream_error" });
+    // Anthropic tells the input at the start.
+    if (row.source !== "provider") expect(row).toMatchObject(failedFree);
+    expect(setup.upstream.requestsFor(model)).toHaveLength(1);
+  });
+
+  test.each(Object.entries({ "data that is no JSON": "data: {bad", null: "data: null", "a comment": ": ping - 2" }))(
+    "%s between good events stops nothing but the stream",
+    async (_, line) => {
+      const model = `broken-${++models}`;
+      setup.upstream.on(
+        model,
+        sse(
+          `${opening}${line}${lineEnd}${lineEnd}${all.slice(all.findIndex((event) => event.includes("first")) + 1).join("")}`,
+        ),
+      );
+      const reply = await askIn(setup.gateway, setup.key.key, dialect, {
+        model: `mock-${dialect}/${model}`,
+        stream: true,
+      });
+      const end = endOf(dialect, reply.text);
+      expect(end).toBeOneOf(["whole", "error"]);
+      expect(usageOf(setup.gateway, reply.callId).status).toBe(end === "whole" ? "ok" : "upstream_error");
+    },
+  );
 });
 
 describe("an answer in the other form than was asked for", () => {

@@ -1,18 +1,23 @@
 import { afterAll, afterEach, expect, test } from "bun:test";
+import { form } from "../audit/people.ts";
 import { chat } from "../support/clients.ts";
+import { requestOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers, chunk, frame, frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
 import { eachOf, gate, until } from "../support/poll.ts";
 import { seeded } from "../support/random.ts";
 import { sendRaw } from "../support/raw.ts";
 import { allBudgets, allUsage, openCalls, type UsageRow } from "../support/rows.ts";
-import { hang, openStream, stalled, taken } from "../support/scripts.ts";
+import { hang, json, openStream, sse, stalled, taken } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
+import { spokenStream, spokenWhole } from "../support/spoken.ts";
 import type { Exchange } from "../support/upstream.ts";
 
 /** Clients that vanish: the record stays, the money is what was really used, and the upstream is let go. */
 const drainMs = 700;
+const dialects = ["openai-chat", "openai-responses", "anthropic-messages", "gemini"] as const;
 const setup = await setUp({
+  dialects,
   config: `server: { disconnect: { drainMs: ${drainMs} } }`,
   key: { name: "leaving", budget: { usd: 1000, window: "lifetime" } },
 });
@@ -108,13 +113,63 @@ for (const stream of [true, false]) {
       signal: abort.signal,
     }).catch(() => null);
     await until("the request upstream", () => setup.upstream.requestsFor(model).length === 1);
+    const leftMs = performance.now();
     abort.abort();
     await asked;
     expect((await finalRow(model)).status).toBe("client_aborted");
     await setup.upstream.requestsFor(model)[0]?.over;
     expect(setup.upstream.requestsFor(model)[0]?.abandoned).toBe(true);
+    expect(performance.now() - leftMs).toBeLessThan(drainMs + 1_500);
   });
 }
+
+test("in the middle of an answer of whichever route: the same process, and no error that nobody handles", async () => {
+  const { gateway, upstream, key } = setup;
+  const random = seeded("aborts of all routes");
+  const { pid } = gateway;
+  const { cookie } = await form(gateway, "/dashboard/login", { token: gateway.adminToken });
+  const turn = { text: "a bb ccc dddd eeeee ffffff ggggggg", usage: { input: 20, output: 7 } };
+  for (const dialect of dialects)
+    upstream.on(`any-${dialect}`, async (exchange) => {
+      const isStream = exchange.request.body.includes('"stream":true') || exchange.request.start.includes("stream");
+      await (isStream ? sse(spokenStream(dialect, turn)) : json(200, spokenWhole(dialect, turn)))(exchange);
+    });
+  const asks = dialects.flatMap((dialect) =>
+    [true, false].map((stream) => requestOf(dialect, { model: `mock-${dialect}/any-${dialect}`, stream })),
+  );
+  const gets = {
+    [`Bearer ${key.key}`]: ["/v1/models", "/v1/me", "/v1/me/usage", "/v1/me/calls"],
+    [`Bearer ${gateway.adminToken}`]: [
+      ...["/api/calls", "/api/usage", "/api/keys", "/api/ledger", "/api/audit", "/api/providers/health"],
+      ...["/api/calls/export", "/api/ledger/export", "/api/usage/export", "/metrics", "/openapi.json"],
+    ],
+    "": [
+      ...["/healthz", "/readyz", "/dashboard/login", "/dashboard", "/dashboard/calls", "/dashboard/usage"],
+      ...["/dashboard/keys", "/dashboard/ledger", "/dashboard/audit", "/dashboard/assets/htmx.js", "/nothing"],
+    ],
+  };
+  const requests = [
+    ...asks.map(({ path, body }) => ({ path, body: JSON.stringify(body), authorization: `Bearer ${key.key}` })),
+    ...Object.entries(gets).flatMap(([authorization, paths]) =>
+      paths.map((path) => ({ path, method: "GET", authorization })),
+    ),
+  ];
+  await eachOf(
+    requests.flatMap((request) => Array.from({ length: 8 }, () => ({ ...request, bytes: random.below(3_000) }))),
+    16,
+    async ({ authorization, bytes, ...request }) => {
+      const credential = authorization === "" ? { cookie: cookie ?? "" } : { authorization };
+      await sendRaw(gateway.url, {
+        ...request,
+        headers: { ...credential, "content-type": "application/json" },
+        leaveWhen: (received) => received.length >= bytes,
+      });
+    },
+  );
+  await until("no call open", () => openCalls(gateway) === 0 && upstream.open === 0);
+  expect(gateway.pid).toBe(pid);
+  expect(gateway.log()).not.toContain("that nobody");
+});
 
 test("400 at random moments: a final record each, nothing open, nothing held, the same process", async () => {
   const random = seeded("client aborts");

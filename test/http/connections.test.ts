@@ -4,8 +4,9 @@ import { call, chat, errorOf } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
+import { freePort } from "../support/process.ts";
 import { usageOf } from "../support/rows.ts";
-import { json } from "../support/scripts.ts";
+import { json, sse } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
 /** Providers that no connection comes about with, one that closes its idle ones, and what retries cost them all. */
@@ -30,6 +31,7 @@ const addresses = {
   nowhere: "http://nowhere.invalid/v1",
   garbage: `https://127.0.0.1:${garbage}/v1`,
   mute: `https://127.0.0.1:${mute}/v1`,
+  refused: `http://127.0.0.1:${await freePort()}/v1`,
 };
 const names = Object.keys(addresses);
 const setup = await setUp({
@@ -41,6 +43,7 @@ const setup = await setUp({
     ...names.map((name) => `  - { target: ${name}/*, input: 1, output: 2 }`),
     "models:",
     ...names.map((name) => `  past-${name}: [${name}/any, mock/well]`),
+    "  past-inband: [mock-anthropic-messages/inband, mock/well]",
     "  failing: [mock/bad, mock-openai-chat/bad, mock-anthropic-messages/bad]",
     "server:",
     `  timeouts: { connectMs: ${connectMs} }`,
@@ -71,7 +74,26 @@ describe.each(names)("%s", (name) => {
     const reply = await call(gateway, key.key, chat(`past-${name}`, { stream: true }));
     expect([reply.status, reply.headers.get("x-llm-proxy-provider")]).toEqual([200, "mock"]);
     expect(reply.text).toContain("[DONE]");
+    expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", provider: "mock", source: "provider" });
+    expect(gateway.sql("select provider, billed from v_attempts where call_id = ? order by n", reply.callId)).toEqual([
+      { provider: name, billed: 0 },
+      { provider: "mock", billed: 1 },
+    ]);
   });
+});
+
+test("a provider whose first event is an error is passed by too, and costs nothing", async () => {
+  const overloaded = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } };
+  upstream.on("inband", sse(`event: error\ndata: ${JSON.stringify(overloaded)}\n\n`));
+  const reply = await call(gateway, key.key, chat("past-inband", { stream: true }));
+  expect([reply.status, reply.headers.get("x-llm-proxy-provider")]).toEqual([200, "mock"]);
+  expect(reply.text).toContain("[DONE]");
+  expect(reply.text).not.toContain("verloaded");
+  const attempts = gateway.sql("select provider, billed from v_attempts where call_id = ? order by n", reply.callId);
+  expect(attempts).toEqual([
+    { provider: "mock-anthropic-messages", billed: 0 },
+    { provider: "mock", billed: 1 },
+  ]);
 });
 
 test("a connection that the provider closes while it is idle costs no call, and no call is sent twice", async () => {

@@ -108,6 +108,26 @@ describe("slow clients", () => {
     60_000,
   );
 
+  test.concurrent(
+    "one whose body is long and slow, but goes on, is served",
+    async () => {
+      const request = post(chat("mock/hello", { user: "x".repeat(300_000) }));
+      const connection = new Connection(gateway.url);
+      const startMs = performance.now();
+      let sent = 0;
+      for await (const _ of every(100)) {
+        connection.send(request.slice(sent, sent + 5_000));
+        sent += 5_000;
+        if (sent >= request.length || connection.closedMs !== null) break;
+      }
+      await until("an answer", () => connection.closedMs !== null || connection.statuses().length > 0);
+      expect(connection.statuses()).toEqual([200]);
+      expect(performance.now() - startMs).toBeGreaterThan(clientMs);
+      connection.close();
+    },
+    60_000,
+  );
+
   async function drops(connections: readonly Connection[]): Promise<void> {
     for await (const _ of every(1_000)) {
       if (connections.every(({ closedMs }) => closedMs !== null)) return;

@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
+import { cpuUs } from "../bench/process-stat.ts";
 import { chat, call } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
-import { frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
+import { answers, frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
 import { eachOf, until } from "../support/poll.ts";
 import { seeded } from "../support/random.ts";
 import { sendRaw } from "../support/raw.ts";
@@ -89,4 +90,32 @@ test("what was learned is shown beside what is held and charged, and outlives th
   expect(row?.heldNano).toBeGreaterThan(row?.chargeNano ?? 0);
   await setup.gateway.restart();
   expect(await estimates()).toEqual(before);
+});
+
+test("what a long text of whatever kind costs to admit grows with its length, no more", async () => {
+  const { gateway, upstream, key } = setup;
+  upstream.on("long", answers());
+  const bytes = 4_000_000;
+  const texts = {
+    "one long word": "a".repeat(bytes),
+    emoji: "😀".repeat(bytes / 4),
+    Chinese: "好".repeat(bytes / 3),
+    base64: Buffer.alloc(bytes * 0.75, "some bytes ").toString("base64"),
+    escapes: '\\"\n'.repeat(bytes / 6),
+    "lone surrogates": "\ud83d".repeat(bytes / 6),
+    "many messages": Array.from({ length: 9_000 }, () => ({ role: "user", content: "a b" })),
+    "many parts": [{ role: "user", content: Array.from({ length: 9_000 }, () => ({ type: "text", text: "a" })) }],
+  };
+  for (const [what, text] of Object.entries(texts)) {
+    const messages = typeof text === "string" ? [{ role: "user", content: text }] : text;
+    const body = JSON.stringify(chat("mock/long", { max_completion_tokens: 10, messages }));
+    const before = cpuUs(gateway.pid);
+    const reply = await call(gateway, key.key, body);
+    const ms = (cpuUs(gateway.pid) - before) / 1_000;
+    const megabytes = Buffer.byteLength(body) / 1e6;
+    console.log(`${megabytes.toFixed(1)} MB of ${what}: ${ms.toFixed(0)} ms of CPU`);
+    expect([what, reply.status]).toEqual([what, 200]);
+    expect(ms).toBeLessThan(100 * megabytes + 100);
+  }
+  await invariants(setup);
 });

@@ -9,7 +9,7 @@ import { setUp } from "../support/setup.ts";
 
 /** Hooks that throw, reject, hang or return nonsense: what must be checked is refused, what was taken is given back. */
 
-const places = 4;
+const places = 6;
 const file = join(import.meta.dir, "..", "fixtures", "plugins", "failing.ts");
 const setup = await setUp({
   config: [
@@ -66,8 +66,14 @@ describe("closed", () => {
 
   test("what asks who calls lets nobody in when it fails", async () => {
     const before = allUsage(gateway).length;
-    for (const how of ["throws", "rejects", "text", "number", "list", "object"]) {
+    for (const how of ["throws", "rejects", "text", "number", "list", "object", "true"]) {
       const { status } = await ask("well", { "x-fail": `auth-${how}` });
+      expect([how, [401, 503].includes(status)]).toEqual([how, true]);
+    }
+    // Whoever says nothing has not known the credential: neither does the next one.
+    for (const how of ["nothing", "null"]) {
+      const headers = { "x-fail": `auth-${how}` };
+      const { status } = await call(gateway, "sk-llmp-of-nobody", chat("mock-failing/well"), { headers });
       expect([how, [401, 503].includes(status)]).toEqual([how, true]);
     }
     expect(allUsage(gateway).length).toBe(before);
@@ -75,9 +81,14 @@ describe("closed", () => {
 
   test("one that hangs is let go after 5 s, in each hook", async () => {
     const startMs = performance.now();
-    const hanging = ["acquire-hangs", "authorize-hangs", "request-hangs"].map((name) => ask(name));
-    const replies = await Promise.all([...hanging, ask("well", { "x-fail": "auth-hangs" })]);
-    expect(replies.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+    const hanging = ["acquire-hangs", "authorize-hangs", "request-hangs", "authorize-throws+release-hangs"];
+    const replies = await Promise.all([
+      ...hanging.map((name) => ask(name)),
+      ask("well", { "x-fail": "auth-hangs" }),
+      // The answer is there, and is the client's: only its end is waited for.
+      ask("settle-hangs"),
+    ]);
+    expect(replies.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503, 200]);
     expect(performance.now() - startMs).toBeLessThan(9_000);
     await allFree();
   }, 20_000);

@@ -18,8 +18,14 @@ export function ask(
   { model, stream = false, more = {} }: Ask,
   options: CallOptions = {},
 ): Promise<Reply> {
+  const { path, body } = requestOf(dialect, { model, stream, more });
+  return call(gateway, key, body, { path, ...options });
+}
+
+/** What such a client sends. */
+export function requestOf(dialect: DialectName, { model, stream = false, more = {} }: Ask) {
   const { path, body } = requests[dialect](model, stream);
-  return call(gateway, key, { ...body, ...more }, { path, ...options });
+  return { path, body: { ...body, ...more } };
 }
 
 const requests: Readonly<
