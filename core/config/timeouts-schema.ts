@@ -32,7 +32,8 @@ export const TimeoutsSchema = closed(
         "The four above for an alias or for targets, `*` at the end for any rest: `openai/o3*: { firstByteMs: 900000 }`. A target's go before its provider's; where an alias has the same one, the shorter holds.",
     }),
     clientMs: t.Integer({
-      minimum: 1_000,
+      // Bun's timer goes in steps of 4 s: a single one cuts also those that are not silent.
+      minimum: 5_000,
       maximum: 255_000,
       default: 75_000,
       description:

@@ -139,14 +139,10 @@ test("in the middle of an answer of whichever route: the same process, and no er
   );
   const gets = {
     [`Bearer ${key.key}`]: ["/v1/models", "/v1/me", "/v1/me/usage", "/v1/me/calls"],
-    [`Bearer ${gateway.adminToken}`]: [
-      ...["/api/calls", "/api/usage", "/api/keys", "/api/ledger", "/api/audit", "/api/providers/health"],
-      ...["/api/calls/export", "/api/ledger/export", "/api/usage/export", "/metrics", "/openapi.json"],
-    ],
-    "": [
-      ...["/healthz", "/readyz", "/dashboard/login", "/dashboard", "/dashboard/calls", "/dashboard/usage"],
-      ...["/dashboard/keys", "/dashboard/ledger", "/dashboard/audit", "/dashboard/assets/htmx.js", "/nothing"],
-    ],
+    [`Bearer ${gateway.adminToken}`]: `/api/calls /api/usage /api/keys /api/ledger /api/audit /api/providers/health
+      /api/calls/export /api/ledger/export /api/usage/export /metrics /openapi.json`.split(/\s+/),
+    "": `/healthz /readyz /dashboard/login /dashboard /dashboard/calls /dashboard/usage /dashboard/keys /dashboard/ledger
+      /dashboard/audit /dashboard/assets/htmx.js /nothing`.split(/\s+/),
   };
   const requests = [
     ...asks.map(({ path, body }) => ({ path, body: JSON.stringify(body), authorization: `Bearer ${key.key}` })),

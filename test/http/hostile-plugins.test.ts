@@ -99,10 +99,9 @@ describe("errors that nobody handles", () => {
 });
 
 describe("a provider that answers nonsense", () => {
-  for (const model of [
-    ...["chat-throws", "chat-nothing", "chat-promise", "chat-rejects", "chat-hangs", "next-nothing", "next-rejects"],
-    ...["event-null", "event-unknown", "ends-at-once"],
-  ])
+  const nonsense =
+    "chat-throws chat-nothing chat-promise chat-rejects chat-hangs next-nothing next-rejects event-null event-unknown ends-at-once";
+  for (const model of nonsense.split(" "))
     test(`${model}: an error of ours, a record, and no word of the plugin's`, async () => {
       for (const stream of [false, true]) {
         const reply = await ask(model, stream);
@@ -160,9 +159,9 @@ test("no name that a caller or an admin sends makes code load", async () => {
   }
   expect(existsSync(marker)).toBe(false);
   // Only the operator's file does.
-  const file = join(gateway.directory, "names-it.yaml");
-  writeFileSync(file, "provider: { evil: { use: ./evil.ts } }\n");
-  await runCommand(gateway, ["check"], { LLM_PROXY_CONFIG: file });
+  const naming = join(gateway.directory, "names-it.yaml");
+  writeFileSync(naming, "provider: { evil: { use: ./evil.ts } }\n");
+  await runCommand(gateway, ["check"], { LLM_PROXY_CONFIG: naming });
   expect(existsSync(marker)).toBe(true);
 });
 
