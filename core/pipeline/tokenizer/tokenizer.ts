@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from "node:timers";
-import { startThread, type Thread } from "../../runtime/worker.ts";
+import { startThread, type Thread, threadFile } from "../../runtime/worker.ts";
 import type { Encoding } from "./encoding.ts";
 
 /** Counts tokens in a thread of its own, which starts with the first question and ends when nobody asks any more. */
@@ -43,7 +43,7 @@ export function tokenizerThread(options: TokenizerOptions = {}): Tokenizer {
   const waiting = new Map<number, Waiting>();
 
   function start() {
-    const entry = options.entry ?? new URL("./thread.ts", import.meta.url);
+    const entry = options.entry ?? threadFile("core/pipeline/tokenizer/thread.ts");
     const own = { thread: startThread(entry, null, { onMessage, onEnd }), answered: false, late: false };
     running = own;
     return own;
