@@ -99,6 +99,7 @@ export const reload: Soak = async ({ count, print }) => {
       ...(count < 50 || slowMs <= 1_000 ? [] : [`one in ten reloads took more than ${slowMs.toFixed(0)} ms`]),
       // In use are `kept` and the last `changed`.
       ...(counted("setup") - counted("dispose") === 2 ? [] : ["a plugin was disposed more or less than once"]),
+      ...toldAfterwards(lines),
       ...(isFlat ? [] : ["memory grows with the number of reloads"]),
       ...lost(
         setup,
@@ -111,6 +112,18 @@ export const reload: Soak = async ({ count, print }) => {
     await setup.stop();
   }
 };
+
+/** Plugins that were told of a call when they were disposed already. Of `kept` there are some that never came into use. */
+function toldAfterwards(notes: readonly string[]): readonly string[] {
+  const disposed = new Set<string>();
+  const late = new Set<string>();
+  for (const note of notes) {
+    const [what, label = ""] = note.split(" ");
+    if (what === "dispose" && label !== "kept") disposed.add(label);
+    if (what === "call" && disposed.has(label)) late.add(label);
+  }
+  return late.size === 0 ? [] : [`${late.size} plugins were disposed before their last call, e.g. ${[...late][0]}`];
+}
 
 const broken: readonly ((text: string) => string)[] = [
   (text) => `${text}providr: {}\n`,
