@@ -4,7 +4,7 @@ import { attempts, calls } from "./schema/sqlite.ts";
 import type { attemptsHourly } from "./schema/sqlite-attempts.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
-export type AttemptRow = typeof attemptsHourly.$inferSelect;
+export type AttemptSumRow = typeof attemptsHourly.$inferSelect;
 
 /** The buckets of the time to the first byte, by their bounds in ms. */
 export const firstByteBuckets = [
@@ -48,7 +48,7 @@ interface SeqSpan {
  */
 export function attemptReader(database: SqliteDatabase, unitMs: number, provider: number | null = null) {
   const { single, several } = queriesOf(database, unitMs, provider);
-  return (span: SeqSpan, timed: readonly TimedAttempt[]): AttemptRow[] => {
+  return (span: SeqSpan, timed: readonly TimedAttempt[]): AttemptSumRow[] => {
     const found = new Map<string, Tally>();
     for (const [startMs, providerRef, upstreamModelRef, ttftMs] of timed) {
       const row = rowOf(found, startMs, providerRef, upstreamModelRef);
@@ -118,7 +118,7 @@ function queriesOf(database: SqliteDatabase, unitMs: number, provider: number | 
 /** The first columns, by their places. */
 const places = (columns: number): SQL[] => Array.from({ length: columns }, (_, at) => sql.raw(String(at + 1)));
 
-type Tally = { -readonly [Field in keyof AttemptRow]: AttemptRow[Field] };
+type Tally = { -readonly [Field in keyof AttemptSumRow]: AttemptSumRow[Field] };
 
 function rowOf(found: Map<string, Tally>, startMs: number, providerRef: number, upstreamModelRef: number): Tally {
   const key = `${startMs} ${providerRef} ${upstreamModelRef}`;

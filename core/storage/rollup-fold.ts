@@ -1,6 +1,6 @@
 import { and, asc, gt, lte, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import { type BlockRow, blockReader } from "./call-blocks.ts";
-import { type AttemptRow, attemptReader, type TimedAttempt } from "./attempt-fold.ts";
+import { type AttemptSumRow, attemptReader, type TimedAttempt } from "./attempt-fold.ts";
 import { hourMs } from "./range-parts.ts";
 import { calls, type latencyHourly, type usageHourly } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
@@ -16,7 +16,7 @@ export interface Fold {
   /** By hour; the days and the totals are sums of these. */
   readonly usage: readonly UsageSumRow[];
   readonly latency: readonly LatencyRow[];
-  readonly attempts: readonly AttemptRow[];
+  readonly attempts: readonly AttemptSumRow[];
   readonly blocks: readonly BlockRow[];
   /** There were calls beyond `through`. */
   readonly more: boolean;

@@ -1,5 +1,11 @@
 import { and, asc, eq, gt, gte, inArray, isNotNull, lte, sql } from "drizzle-orm";
-import { attemptCounts, attemptReader, type AttemptRow, firstByteBuckets, type TimedAttempt } from "../attempt-fold.ts";
+import {
+  attemptCounts,
+  attemptReader,
+  type AttemptSumRow,
+  firstByteBuckets,
+  type TimedAttempt,
+} from "../attempt-fold.ts";
 import { attemptOutcomes, type AttemptReports, type AttemptsOver, type AttemptSums } from "../attempts.ts";
 import { blocksOfHours, callsPerBlock } from "../call-blocks.ts";
 import { hourMs } from "../range-parts.ts";
@@ -20,8 +26,8 @@ const shapes: Readonly<Record<AttemptsOver, { readonly stepMs: number; readonly 
 const mostCalls = 10_000;
 const mostModels = 200;
 
-type Ended = Omit<AttemptRow, "providerRef">;
-type Counted = Pick<AttemptRow, (typeof attemptCounts)[number]>;
+type Ended = Omit<AttemptSumRow, "providerRef">;
+type Counted = Pick<AttemptSumRow, (typeof attemptCounts)[number]>;
 interface Asked {
   readonly providerRef: number;
   readonly modelRef: number | null;
