@@ -171,7 +171,7 @@ export interface Attempt {
 }
 export interface UpstreamRequest {
   readonly url: string;
-  /** Credentials included; core adds nothing and never logs them. */
+  /** Credentials included; core adds nothing and never logs them. `connection: close`: a connection of its own. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }

@@ -36,6 +36,8 @@ export type SendOptions = RequestInit & {
   readonly timeout?: false;
   /** Bun's: the body as it came. */
   readonly decompress?: false;
+  /** Deno's: with what. */
+  readonly client?: object;
   /** Bun's: whose certificate is expected. */
   readonly tls?: { readonly serverName: string };
 };

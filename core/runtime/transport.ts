@@ -26,6 +26,7 @@ export interface TransportOptions {
  */
 export function fetchTransport({ egress, connectTimeoutMs, now, env }: TransportOptions): Transport {
   const guard = connectGuard(now, env);
+  const unpooled = "Bun" in globalThis ? null : unpooledClient();
   return async ({ url, headers, body, guarded }, signal, connectMs = connectTimeoutMs) => {
     const pinned = guarded && (await egress.pin(url));
     const place = pinned ? pinned.url : url;
@@ -41,12 +42,22 @@ export function fetchTransport({ egress, connectTimeoutMs, now, env }: Transport
       timeout: false,
       // Asks for no compression; what comes compressed all the same is decoded below, within bounds.
       decompress: false,
+      ...(unpooled && headers["connection"] === "close" && { client: unpooled }),
     };
     const response = await egress.send(url, options, pinned);
     guard.answered(place);
     // Deno knows no `decompress` and has decoded already.
     return response.headers.has("content-encoding") && "Bun" in globalThis ? decoded(response) : response;
   };
+}
+
+/** Bun's fetch closes a connection after a request that says `connection: close`; Deno's says so and uses it again. */
+function unpooledClient(): object {
+  // Only reached when there is no Bun; the global is Deno's then.
+  const { Deno } = globalThis as unknown as {
+    readonly Deno: { createHttpClient(options: { readonly poolMaxIdlePerHost: number }): object };
+  };
+  return Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 }
 
 /** How many requests may be in flight at once on this runtime; `null`: no cap that we know of. */
