@@ -11,7 +11,10 @@ import type { Exchange, Script } from "../support/upstream.ts";
 
 const idleMs = 500;
 const relayed = ["openai-responses", "anthropic-messages", "gemini"] as const;
-const setup = await setUp({ dialects: relayed, config: `server: { timeouts: { idleMs: ${idleMs} } }` });
+const setup = await setUp({
+  dialects: relayed,
+  config: `server: { attempts: { backoffMs: 5 }, timeouts: { idleMs: ${idleMs} } }`,
+});
 afterEach(() => invariants(setup));
 afterAll(() => setup.stop());
 

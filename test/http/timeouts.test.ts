@@ -118,7 +118,7 @@ test("a stream that falls silent, or does not end, ends with an error; what was 
     const reply = await ask(model, timeouts, stream);
     expect(reply.text).toContain(words);
     expect(reply.text).not.toContain("[DONE]");
-    expect(reply.tookMs).toBeGreaterThanOrEqual(995);
+    expect(reply.tookMs).toBeWithin(995, 3_000);
     await last(model.slice(5))?.over;
     const row = rowOf(reply);
     expect(row).toMatchObject(record);
