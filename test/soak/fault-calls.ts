@@ -74,8 +74,9 @@ export async function ask(
   if (seen.left.has(id)) return false;
   let isGood = false;
   try {
-    isGood = reply.status === 200 && (!stream || isWholeIn(dialect, legibleIn(reply.text)));
-    for (const fault of faultsIn(dialect, stream, id, reply)) seen.wrong(`call ${id} (${reply.callId}): ${fault}`);
+    const legible = stream && reply.status === 200 ? legibleIn(reply.text) : null;
+    isGood = reply.status === 200 && (legible === null || isWholeIn(dialect, legible));
+    for (const fault of faultsIn(dialect, legible, id, reply)) seen.wrong(`call ${id} (${reply.callId}): ${fault}`);
   } catch (error) {
     seen.wrong(`call ${id} (${reply.callId}): ${String(error)}: …${reply.text.slice(-300)}`);
   }
@@ -84,8 +85,13 @@ export async function ask(
   return isGood;
 }
 
-/** What no client may see, whatever happened upstream. */
-function faultsIn(dialect: DialectName, stream: boolean, id: number, { status, text, complete }: Reply): string[] {
+/** What no client may see, whatever happened upstream. `legible`: of a stream. */
+function faultsIn(
+  dialect: DialectName,
+  legible: string | null,
+  id: number,
+  { status, text, complete }: Reply,
+): string[] {
   const found: string[] = [];
   const own = `~${nameOf(id)}`;
   if (!complete) found.push("the answer was cut");
@@ -98,11 +104,10 @@ function faultsIn(dialect: DialectName, stream: boolean, id: number, { status, t
     messageOf(dialect, text);
     return found;
   }
-  if (!stream) {
+  if (legible === null) {
     const told = text.split(own).length - 1;
     return told === words ? found : [...found, `${told} words of ${words}: ${text.slice(0, 500)}`];
   }
-  const legible = legibleIn(text);
   const ends = isUnsaid(dialect, legible) ? 1 : endsIn(dialect, legible);
   if (ends !== 1) found.push(`${endsIn(dialect, legible)} ends: …${text.slice(-300)}`);
   const told = deltasIn(dialect, text).split(own).length - 1;

@@ -1,15 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { DialectName } from "../../core/dialects/dialect.ts";
 import { invariants } from "../support/invariants.ts";
 import { until } from "../support/poll.ts";
 import type { CreatedKey } from "../support/process.ts";
-import { randomOf, seeded } from "../support/random.ts";
+import { seeded } from "../support/random.ts";
 import { allBudgets, allUsage, openCalls } from "../support/rows.ts";
-import { json } from "../support/scripts.ts";
 import { setUp, type Setup } from "../support/setup.ts";
-import type { Exchange } from "../support/upstream.ts";
-import { ask, Seen, spoken, textOf } from "./fault-calls.ts";
-import { act, isWhole, planOf } from "./fault-scripts.ts";
+import { answering } from "./fault-answers.ts";
+import { ask, Seen, spoken } from "./fault-calls.ts";
+import { isWhole } from "./fault-scripts.ts";
 import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
 
 const lanes = 24;
@@ -66,21 +64,12 @@ async function under(setup: Setup, { seed, minutes, print }: Round): Promise<rea
   const keys = [rich, few, rich, tight, rich];
   const keyOf = (id: number): CreatedKey => keys[id % keys.length] ?? rich;
   let isOver = false;
-  const answer = async (exchange: Exchange) => {
-    if (isCount(exchange)) return count(exchange, randomOf(seed + seen.counted++).below(4));
-    const id = Number.parseInt(/~([0-9a-z]{4})/.exec(exchange.request.body.toString("utf8"))?.[1] ?? "", 36);
-    const attempt = (seen.requests[id] = (seen.requests[id] ?? 0) + 1) - 1;
-    const plan = isOver
-      ? { kind: "good" as const, at: 0, ms: 0, pick: 0 }
-      : planOf(seed, id, attempt, keyOf(id) !== tight);
-    seen.kinds.set(plan.kind, (seen.kinds.get(plan.kind) ?? 0) + 1);
-    const turn = { text: textOf(id), usage: { input: 100, cached: 40, output: 30 } };
-    const upstreamId = `up-${id}-${attempt}`;
-    const answered = { dialect: dialectOf(exchange), stream: isStream(exchange), turn, id: upstreamId };
-    const isSent = await act(exchange, plan, answered);
-    if (isSent !== "no") seen.whole.add(id);
-    if (isSent === "yes") seen.sent.set(exchange, { id, upstreamId });
-  };
+  const answer = answering(seen, {
+    seed,
+    mayFail: () => !isOver,
+    mayLie: (id) => keyOf(id) !== tight,
+    onWhole: (exchange, sent) => void seen.sent.set(exchange, sent),
+  });
   for (const model of "abcdefghijkl") upstream.on(model, answer);
 
   print(`at the start ${rssMb(gateway).toFixed(0)} MB`);
@@ -165,18 +154,3 @@ function tell(
     `records: ${list([...Map.groupBy(rows, ({ status }) => status)].map(([status, all]) => [status, all.length]))}`,
   );
 }
-
-function dialectOf({ request: { start } }: Exchange): DialectName {
-  if (start.includes("/models/")) return "gemini";
-  if (start.includes("/messages")) return "anthropic-messages";
-  return start.includes("/responses") ? "openai-responses" : "openai-chat";
-}
-const isCount = ({ request: { start } }: Exchange): boolean => /count_?tokens|input_tokens/i.test(start);
-const count = (exchange: Exchange, pick: number): void | Promise<void> => {
-  if (pick === 0) return exchange.reset();
-  if (pick === 1) return exchange.over;
-  const tokens = { input_tokens: 60, totalTokens: 60, object: "response.input_tokens" };
-  return json(pick === 2 ? 200 : 500, tokens)(exchange);
-};
-const isStream = (exchange: Exchange): boolean =>
-  exchange.request.start.includes(":streamGenerateContent") || exchange.json["stream"] === true;

@@ -1,6 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
-import { call, chat } from "../support/clients.ts";
+import { chat } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
@@ -8,8 +7,8 @@ import { openCalls } from "../support/rows.ts";
 import { hang } from "../support/scripts.ts";
 import { setUp, type Setup } from "../support/setup.ts";
 import { neverShed, rssMb, type Soak, tooFewFiles, unhandled } from "./soak.ts";
+import { best, percent, type Percentiles, percentiles, steady } from "./steady.ts";
 
-const everyMs = 10;
 const roundMs = 3_000;
 const most = { waiting: 2_000, queued: 500 };
 /** Slower than this by more than a tenth is too slow; less is what a machine does by itself. */
@@ -28,20 +27,20 @@ export const hung: Soak = async (size) => {
     const { gateway, upstream } = setup;
     upstream.on("well", answers());
     upstream.on("hung", hang);
-    await underLoad(setup, 2_000);
+    await steady(setup, "mock/well", 2_000);
     const alone: Percentiles[] = [];
     const beside: Percentiles[] = [];
     const wrong: string[] = [];
     let refusedMs: number[] = [];
     const rounds = Math.max(Math.round((minutes * 60_000) / (2 * roundMs)), 1);
     for (let round = 0; round < rounds; round++) {
-      alone.push(percentiles(await underLoad(setup, roundMs)));
+      alone.push(percentiles(await steady(setup, "mock/well", roundMs)));
       const crowd = ask(setup, count);
       await until("all but those that wait are refused", () => crowd.refusedMs.length >= count - most.waiting, {
         deadlineMs: 60_000,
       });
       refusedMs = crowd.refusedMs;
-      beside.push(percentiles(await underLoad(setup, roundMs)));
+      beside.push(percentiles(await steady(setup, "mock/well", roundMs)));
       const waiting = upstream.requestsFor("hung").filter(({ abandoned }) => !abandoned).length;
       print(
         `round ${round + 1}: ${waiting} wait for the one that hangs, ${refusedMs.length} got 503; ${rssMb(gateway).toFixed(0)} MB`,
@@ -73,23 +72,6 @@ export const hung: Soak = async (size) => {
   }
 };
 
-/** How long each call took, begun every so often, whatever becomes of those before it. */
-async function underLoad({ gateway, key }: Setup, forMs: number): Promise<readonly number[]> {
-  const took: Promise<number>[] = [];
-  const startMs = performance.now();
-  for (let at = 0; at * everyMs < forMs; at++) {
-    await pause(Math.max(startMs + at * everyMs - performance.now(), 0));
-    const beganMs = performance.now();
-    took.push(
-      call(gateway, key.key, chat("mock/well")).then(({ status, text }) => {
-        if (status !== 200) throw new Error(`${status}: ${text}`);
-        return performance.now() - beganMs;
-      }),
-    );
-  }
-  return Promise.all(took);
-}
-
 /** So many calls at once that nobody will answer, each on a connection of its own, because `fetch` has a cap. */
 function ask({ gateway, key }: Setup, count: number): { readonly sockets: Socket[]; readonly refusedMs: number[] } {
   const { hostname, port, host } = new URL(gateway.url);
@@ -106,22 +88,3 @@ function ask({ gateway, key }: Setup, count: number): { readonly sockets: Socket
   });
   return { sockets, refusedMs };
 }
-
-interface Percentiles {
-  readonly p50: number;
-  readonly p99: number;
-}
-
-function percentiles(values: readonly number[]): Percentiles {
-  const sorted = values.toSorted((left, right) => left - right);
-  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99) };
-}
-
-/** What others do on the machine only ever adds. */
-const best = (rounds: readonly Percentiles[]): Percentiles => ({
-  p50: Math.min(...rounds.map(({ p50 }) => p50)),
-  p99: Math.min(...rounds.map(({ p99 }) => p99)),
-});
-
-const percent = (ratio: number): string => `${ratio >= 1 ? "+" : ""}${((ratio - 1) * 100).toFixed(1)} %`;

@@ -10,6 +10,7 @@ import { idle } from "./idle.ts";
 import { keys } from "./keys.ts";
 import { kill9 } from "./kill9.ts";
 import { memory } from "./memory.ts";
+import { mixed } from "./mixed.ts";
 import { reload } from "./reload.ts";
 import { retention } from "./retention.ts";
 import { diskFull, locked } from "./storage-faults.ts";
@@ -24,6 +25,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["cuts", { soak: cuts, count: 10_000 }],
   ["hung", { soak: hung, count: 3_000 }],
   ["faults", { soak: faults, count: 0 }],
+  ["mixed", { soak: mixed, count: 300 }],
   ["keys", { soak: keys, count: 100_000 }],
   ["kill9", { soak: kill9, count: 100 }],
   ["memory", { soak: memory, count: 1_000_000 }],
