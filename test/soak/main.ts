@@ -16,6 +16,7 @@ import { retention } from "./retention.ts";
 import { diskFull, locked } from "./storage-faults.ts";
 import type { Soak } from "./soak.ts";
 import { stalled } from "./stalled.ts";
+import { upgrade } from "./upgrade.ts";
 
 /** `bun run soak NAME [--count N] [--minutes N]`: prints its figures, and exits with 1 when something that must hold does not. */
 const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }> = new Map([
@@ -31,6 +32,7 @@ const soaks: ReadonlyMap<string, { readonly soak: Soak; readonly count: number }
   ["memory", { soak: memory, count: 1_000_000 }],
   ["drain", { soak: drain, count: 500 }],
   ["reload", { soak: reload, count: 100 }],
+  ["upgrade", { soak: upgrade, count: 1 }],
   ["backup", { soak: backup, count: 60 }],
   ["retention", { soak: retention, count: 100_000 }],
   ["disk-full", { soak: diskFull, count: 5 }],

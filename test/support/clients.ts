@@ -24,7 +24,7 @@ export interface CallOptions {
 
 /** Sends `body` (an object is serialised, a text goes as it is) and reads the answer to its end. */
 export async function call(
-  gateway: Gateway,
+  gateway: Pick<Gateway, "url">,
   key: string | null,
   body: unknown,
   options: CallOptions = {},
