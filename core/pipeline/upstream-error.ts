@@ -7,6 +7,8 @@ import { ElsewhereError, RepeatableError } from "./repeatable.ts";
 
 /** Longest error body that is read; more says nothing more. */
 const maxErrorBytes = 64 * 1_024;
+/** How long its body is waited for: what the status says is known, and another target may be asked. */
+const maxErrorMs = 5_000;
 const maxMessageLength = 2_000;
 /** A vendor may ask for any wait; nobody is told to wait longer than this. */
 const maxRetryAfterSeconds = 3_600;
@@ -131,6 +133,8 @@ async function readText(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
+  // A read that waits ends with it.
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), maxErrorMs);
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       bytes += next.value.byteLength;
@@ -140,6 +144,7 @@ async function readText(response: Response): Promise<string> {
   } catch {
     // What came before the connection broke is all there is.
   } finally {
+    clearTimeout(timer);
     void reader.cancel().catch(() => {});
   }
   return text;

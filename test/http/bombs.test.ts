@@ -91,6 +91,7 @@ describe("a stream of odd pieces", () => {
     expect(reply.text).toContain('"error"');
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error" });
     expect(reply.moreMb).toBeLessThan(100);
+    expect(reply.cpuSeconds).toBeLessThan(2);
   });
 
   test("a megabyte in chunks of one byte comes whole", async () => {
@@ -107,6 +108,7 @@ describe("a stream of odd pieces", () => {
       await stream.end();
     }, true);
     report(`${(sent.length / 1e6).toFixed(1)} MB in chunks of one byte`, reply);
+    expect(reply.cpuSeconds).toBeLessThan(2);
     expect(reply.text).toEndWith("data: [DONE]\n\n");
     expect(reply.text.match(/"content":"word "/g)).toHaveLength(7_000);
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", input_tokens: 3, output_tokens: 5 });

@@ -89,6 +89,15 @@ describe("before the first byte", () => {
       await exchange.write(head(200, { "content-type": "application/json", "content-length": "500" }));
       await exchange.over;
     },
+    "an error whose body never comes": async (exchange) => {
+      await exchange.write(head(501, { "content-type": "application/json", "content-length": "500" }));
+      await exchange.over;
+    },
+    "an error whose body never ends": async (exchange) => {
+      await exchange.write(head(501, { "content-type": "application/json", "transfer-encoding": "chunked" }));
+      for (let at = 0; at < 1_000 && !exchange.abandoned; at++)
+        await exchange.write(`10000\r\n${"x".repeat(65_536)}\r\n`);
+    },
     "500": json(500, { error: { message: "boom at /srv/app.py", type: "server_error" } }),
     "503 in HTML": (exchange) => whole(exchange, 503, "<html>nginx</html>", { "content-type": "text/html" }),
     "529": json(529, { error: { message: "overloaded" } }),
@@ -102,6 +111,10 @@ describe("before the first byte", () => {
         if (what === "a head and then nothing") {
           expect(reply.status).toBe(504);
           expect(reply.tookMs).toBeWithin(firstByteMs * 0.9, firstByteMs * 2 + 500);
+        }
+        if (what === "an error whose body never ends") {
+          await reply.exchange?.over;
+          expect(reply.exchange?.abandoned).toBe(true);
         }
         expect(reply.text).not.toMatch(/html|nginx|app\.py/);
         errorOf(reply.text);
