@@ -145,6 +145,11 @@ export interface RequestEdit {
 export interface StreamMeter {
   /** Looks at one complete frame. `false`: the client must not see it (the usage chunk that we asked for, not the client). */
   frame(frame: SseFrame): boolean;
+  /**
+   * Takes in, without an object for each, the frames that stand whole in `bytes` from `from` on, as long as each is like
+   * those before it and is shown; tells where they end. Absent: none ever is.
+   */
+  run?(bytes: Uint8Array, from: number): number;
   result(): Metered;
   /**
    * The event that ends each stream and tells no more of the answer, where it has not come; else nothing. `isCut`: the

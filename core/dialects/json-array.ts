@@ -1,5 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
-import type { SseFrame } from "./dialect.ts";
+import type { SseFrame, StreamMeter } from "./dialect.ts";
 import { type Fields, ReceivedFrame } from "./received-frame.ts";
 
 /*
@@ -43,8 +43,11 @@ export class JsonArraySplitter {
     return this.#stage;
   }
 
-  /** The frames that `chunk` completes. Throws `upstream-invalid` when one is too large, or no array of objects comes. */
-  push(chunk: Uint8Array): ReceivedFrame[] {
+  /**
+   * The frames that `chunk` completes. Throws `upstream-invalid` when one is too large, or no array of objects comes.
+   * `meter` looks at each.
+   */
+  push(chunk: Uint8Array, meter?: StreamMeter): ReceivedFrame[] {
     const buffered = this.#length > 0;
     if (buffered) this.#append(chunk);
     const bytes = buffered ? this.#buffer.subarray(0, this.#length) : chunk;
@@ -58,6 +61,7 @@ export class JsonArraySplitter {
       start = end;
     }
     this.#keep(bytes, start, buffered);
+    if (meter) for (const frame of frames) frame.isShown = meter.frame(frame);
     return frames;
   }
 

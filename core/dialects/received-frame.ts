@@ -3,6 +3,8 @@ import type { RawText, SseFrame } from "./dialect.ts";
 
 /** Stands for bytes of a chunk, and decodes them when they are asked for: a frame that is only passed on costs nothing. */
 export class ReceivedFrame implements SseFrame {
+  /** Whether the client may see it, as the meter has said that looked at it. */
+  isShown = true;
   readonly #read: (bytes: Uint8Array) => Fields;
   readonly #source: Uint8Array;
   readonly #start: number;

@@ -1,8 +1,9 @@
 import { GatewayError } from "../chat/error.ts";
-import type { SseFrame } from "./dialect.ts";
+import type { SseFrame, StreamMeter } from "./dialect.ts";
 import { type Fields, latin1, ReceivedFrame } from "./received-frame.ts";
 
 const defaultMaxFrameBytes = 4 * 1024 * 1024;
+const nothing = new Uint8Array(0);
 
 /**
  * Cuts a byte stream into SSE frames by the WHATWG rules, wherever the chunks end. The frames' bytes, then those of
@@ -11,7 +12,7 @@ const defaultMaxFrameBytes = 4 * 1024 * 1024;
 export class SseSplitter {
   readonly #maxFrameBytes: number;
   /** Holds the bytes of the frame that is not complete yet: the first `#length` of it. */
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array = nothing;
   #length = 0;
   /** Offsets in that frame: the next byte to look at, and where its line starts. */
   #at = 0;
@@ -29,25 +30,39 @@ export class SseSplitter {
     return this.#length === 0;
   }
 
-  /** The frames that `chunk` completes. Throws `upstream-invalid` when one is too large. */
-  push(chunk: Uint8Array): ReceivedFrame[] {
+  /**
+   * The frames that `chunk` completes. Throws `upstream-invalid` when one is too large. `meter`: looks at each as it is
+   * found, and takes some in a row as one.
+   */
+  push(chunk: Uint8Array, meter?: StreamMeter): ReceivedFrame[] {
     const buffered = this.#length > 0;
     if (buffered) this.#append(chunk);
     const bytes = buffered ? this.#buffer.subarray(0, this.#length) : chunk;
 
     const frames: ReceivedFrame[] = [];
     let start = 0;
+    let triesForRun = meter?.run ? maxTriesForRun : 0;
     // Searched for once, not once a frame: most streams have no CR at all.
     let nextCr = bytes.indexOf(CR, this.#at);
     for (;;) {
-      // From a boundary on, the usual chunk has whole frames with LF ends only.
-      if (nextCr < 0 && this.#previous === none && this.#at === start && start < bytes.length) {
-        start = this.#takeWhole(bytes, start, frames);
+      const atBoundary = this.#previous === none && this.#at === start && start < bytes.length;
+      if (atBoundary && triesForRun > 0) {
+        const end = meter?.run?.(bytes, start) ?? start;
+        triesForRun = end > start ? maxTriesForRun : triesForRun - 1;
+        if (end > start) {
+          frames.push(new ReceivedFrame(readFields, bytes, start, end));
+          start = end;
+          this.#at = end;
+          this.#lineStart = end;
+        }
+      } else if (atBoundary && nextCr < 0) {
+        // From a boundary on, the usual chunk has whole frames with LF ends only.
+        start = this.#takeWhole(bytes, start, frames, meter);
         break;
       }
       const end = this.#endOfFrame(bytes, nextCr);
       if (end < 0) break;
-      frames.push(this.#frame(bytes, start, end));
+      frames.push(this.#frame(bytes, start, end, null, meter));
       start = end;
       this.#at = end;
       this.#lineStart = end;
@@ -71,13 +86,13 @@ export class SseSplitter {
   }
 
   /** Takes the frames from `from` on, a boundary with no CR behind it, and returns where the unfinished one starts. */
-  #takeWhole(bytes: Uint8Array, from: number, frames: ReceivedFrame[]): number {
+  #takeWhole(bytes: Uint8Array, from: number, frames: ReceivedFrame[], meter: StreamMeter | undefined): number {
     const text = latin1(bytes);
     let start = from;
     while (start < text.length) {
       const end = endOfWhole(text, start);
       if (end < 0) break;
-      frames.push(this.#frame(bytes, start, end, text));
+      frames.push(this.#frame(bytes, start, end, text, meter));
       start = end;
     }
     this.#at = text.length;
@@ -126,9 +141,17 @@ export class SseSplitter {
     }
   }
 
-  #frame(bytes: Uint8Array, start: number, end: number, text: string | null = null): ReceivedFrame {
+  #frame(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    text: string | null = null,
+    meter?: StreamMeter,
+  ): ReceivedFrame {
     if (end - start > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
-    return new ReceivedFrame(readFields, bytes, start, end, text);
+    const frame = new ReceivedFrame(readFields, bytes, start, end, text);
+    frame.isShown = meter?.frame(frame) ?? true;
+    return frame;
   }
 
   #append(chunk: Uint8Array): void {
@@ -147,13 +170,15 @@ export class SseSplitter {
     const left = bytes.length - start;
     if (left > this.#maxFrameBytes) throw tooLarge(this.#maxFrameBytes);
     if (buffered && start === 0) return;
-    this.#buffer = bytes.slice(start);
+    this.#buffer = left === 0 ? nothing : bytes.slice(start);
     this.#length = left;
     this.#at -= start;
     this.#lineStart -= start;
   }
 }
 
+/** Frames that stand alone, one after the other, until all that follow are taken for such: then a text of them all is cheaper. */
+const maxTriesForRun = 4;
 const LF = 0x0a;
 const CR = 0x0d;
 const none = 0;

@@ -20,7 +20,7 @@ export function utf8Bytes(data: string, from: number, to: number): number {
 const letterU = 0x75;
 
 /** Of one UTF-16 unit: half of a pair is 2 of its 4 bytes. */
-function utf8Length(unit: number): number {
+export function utf8Length(unit: number): number {
   if (unit < 0x80) return 1;
   if (unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff)) return 2;
   return 3;

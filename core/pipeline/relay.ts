@@ -90,8 +90,8 @@ function relaySource(
    */
   function passed(value: Uint8Array): Uint8Array {
     const carried = !splitter.atBoundary;
-    const frames = splitter.push(value);
-    const shown = frames.filter((frame) => meter.frame(frame));
+    const frames = splitter.push(value, meter);
+    const shown = frames.filter(({ isShown }) => isShown);
     const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
     return redacted(asReceived ? value : joined(piecesOf(shown)), secrets);
   }

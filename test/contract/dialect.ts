@@ -232,7 +232,7 @@ export function meterSse(dialect: Dialect, chunks: readonly Uint8Array[], option
   const splitter = new SseSplitter();
   const meter = dialect.relay.meterStream(options);
   let hidden = 0;
-  for (const chunk of chunks) for (const frame of splitter.push(chunk)) if (!meter.frame(frame)) hidden++;
+  for (const chunk of chunks) hidden += splitter.push(chunk, meter).filter(({ isShown }) => !isShown).length;
   const rest = splitter.rest();
   if (rest !== null && !meter.frame(rest)) hidden++;
   const metered: Metered = meter.result();

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
-import type { Metered, RawText, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { FrameTemplate } from "./frame-template.ts";
 import { editRequest } from "./edit-request.ts";
 import { decodeError } from "../vendor-error.ts";
@@ -29,6 +29,7 @@ class ChunkMeter implements StreamMeter {
   readonly #hideUsage: boolean;
   readonly #scan: FrameScan = { contentBytes: 0, notable: false, valueStart: -1, valueEnd: -1 };
   readonly #template = new FrameTemplate();
+  readonly #fitting = { contentBytes: 0 };
   /** Where the last chunk had its `"delta":`: most chunks of a stream open with the same bytes. */
   #deltaAt = -1;
   /** Chunks that are parsed for the sake of the id; some vendors never send one. */
@@ -48,13 +49,17 @@ class ChunkMeter implements StreamMeter {
     this.#hideUsage = hideUsage;
   }
 
+  run(bytes: Uint8Array, from: number): number {
+    this.#fitting.contentBytes = 0;
+    const end = this.#template.endOfFitting(bytes, from, this.#fitting);
+    this.#contentBytes += this.#fitting.contentBytes;
+    return end;
+  }
+
   frame(frame: SseFrame): boolean {
-    const { raw } = frame;
-    const fitting = this.#template.contentBytes(raw);
-    if (fitting >= 0) {
-      this.#contentBytes += fitting;
-      return true;
-    }
+    const { bytes } = frame;
+    // One that came in pieces was in no run.
+    if (this.run(bytes, 0) === bytes.length) return true;
     const { data } = frame;
     if (data === null || data === "") return true;
     if (data.startsWith("[DONE]")) {
@@ -63,7 +68,7 @@ class ChunkMeter implements StreamMeter {
       return true;
     }
     if (frame.event !== "error") {
-      const worthParsing = this.#scanChunk(data, raw);
+      const worthParsing = this.#scanChunk(data, frame);
       if (!worthParsing && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
     }
     const chunk = parsed(data);
@@ -90,7 +95,7 @@ class ChunkMeter implements StreamMeter {
   }
 
   /** Counts the content; whether the chunk is worth parsing. */
-  #scanChunk(data: string, raw: RawText): boolean {
+  #scanChunk(data: string, frame: SseFrame): boolean {
     if (this.#deltaAt < 0 || !data.startsWith(delta, this.#deltaAt)) this.#deltaAt = data.indexOf(delta);
     if (this.#deltaAt < 0) return true;
     scanDelta(data, this.#deltaAt + delta.length, this.#scan);
@@ -98,7 +103,7 @@ class ChunkMeter implements StreamMeter {
     this.#contentBytes += bytes;
     // Some vendors put these ahead of the delta, where the scan does not look.
     if (notable || notableFields.some((field) => tells(data, data.lastIndexOf(field, this.#deltaAt)))) return true;
-    if (valueStart >= 0 && this.#upstreamId !== null) this.#template.learn(data, valueStart, valueEnd, raw);
+    if (valueStart >= 0 && this.#upstreamId !== null) this.#template.learn(data, valueStart, valueEnd, frame);
     return false;
   }
 

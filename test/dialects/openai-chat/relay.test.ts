@@ -198,6 +198,35 @@ describe("meterStream", () => {
     expect(meter(same + longer + same).metered.contentBytes).toBe(12);
   });
 
+  test("chunks that are alike are metered the same however their bytes come", () => {
+    const inAscii = (json: string) =>
+      json.replaceAll(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    const texts = fc.array(fc.string({ unit: "binary", maxLength: 12 }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(texts, fc.boolean(), fc.boolean(), fc.integer({ min: 1, max: 700 }), (said, ascii, padded, size) => {
+        const sse = said
+          .map((content) => chunk([delta({ content })], padded ? { obfuscation: "x".repeat(content.length) } : {}))
+          .join(": a comment\n\n")
+          .replaceAll(": a comment\n\n", (comment, at: number) => (at % 3 === 0 ? comment : ""));
+        const bytes = bytesOf(
+          `${ascii ? inAscii(sse) : sse}${chunk([delta({}, "stop")])}${chunk([], { usage: usage(5, 2) })}`,
+        );
+        const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+          bytes.subarray(at * size, (at + 1) * size),
+        );
+        const { metered, hidden } = meterSse(openaiChat, pieces, { hideUsage: true });
+        const contentBytes = said.reduce((sum, content) => sum + bytesOf(content).length, 0);
+        expect(metered).toMatchObject({
+          contentBytes,
+          finish: "stop",
+          complete: true,
+          usage: { usage: { inputTokens: 5 } },
+        });
+        expect(hidden).toBe(1);
+      }),
+    );
+  });
+
   test("keeps the first finish of the first candidate, and the id of the first chunk that has one", () => {
     const text =
       chunk([delta({}, "length", 1)], { id: "" }) +
