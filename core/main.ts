@@ -1,14 +1,16 @@
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
-import { builtins } from "../plugins/index.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
 import { explainFailure } from "./commands/failure.ts";
 import { takeHangups } from "./commands/hangup.ts";
 
-/** Loaded when asked for: the one that serves must be ready soon. */
+/** Loaded when asked for, and beside each other: the one that serves must be ready soon. */
+const plugins = async () => (await import("../plugins/index.ts")).builtins;
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   async serve() {
     const hangups = takeHangups();
+    // Half of all that a start loads. Whoever has another one loads it for nothing; what fails here fails there again.
+    void plugins().then(({ storage }) => storage["sqlite"]?.().catch(() => {}));
     const { serve } = await import("./commands/serve.ts");
     return (input) => serve(input, hangups);
   },
@@ -66,7 +68,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     return 2;
   }
   try {
-    const command = await load();
+    const [command, builtins] = await Promise.all([load(), plugins()]);
     return await command({
       flags: parsed.values,
       words,

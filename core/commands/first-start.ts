@@ -6,7 +6,7 @@ import type { Database } from "../storage/database.ts";
 
 export interface FirstStart {
   readonly database: Database;
-  readonly service: KeyService;
+  readonly service: () => Promise<KeyService>;
   readonly models: Models;
   readonly publicUrl: string;
   /** `LLM_PROXY_ADMIN_TOKEN` is set: nothing to make or show. */
@@ -34,7 +34,7 @@ export async function firstStart({
     const made = {
       token: adminTokenGiven || (await hasAdminToken(settings)) ? null : await newAdminToken(settings),
       link: await newLoginLink(settings),
-      ...(await service.create({ name: "first key" })),
+      ...(await (await service()).create({ name: "first key" })),
     };
     await settings.set(doneSetting, String(now()));
     return made;

@@ -1,5 +1,4 @@
 import type { ConfigService } from "../api/config-service.ts";
-import { keyService } from "../api/key-service.ts";
 import { rootSecret } from "../identity/root-secret.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import { startClient } from "../runtime/egress.ts";
@@ -80,7 +79,14 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);
     const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);
     const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
-    const service = keyService({ database, keys: parts.keysFor(database.keys), now, newId, enforces });
+    const service = async () =>
+      (await import("../api/key-service.ts")).keyService({
+        database,
+        keys: parts.keysFor(database.keys),
+        now,
+        newId,
+        enforces,
+      });
     const { models } = first.services;
     const shown = await firstStart({ database, service, models, publicUrl, adminTokenGiven, now });
     ready = true;

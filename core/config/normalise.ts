@@ -66,7 +66,9 @@ const keyOf = (
 });
 
 function serverOf(file: ConfigFile): Config["server"] {
-  return Value.Decode(ServerSchema, Value.Default(ServerSchema, { ...file.server }));
+  const server = Value.Default(ServerSchema, { ...file.server });
+  Value.Assert(ServerSchema, server);
+  return server;
 }
 
 function instancesOf(file: ConfigFile, section: (typeof pluginSections)[number]): Instances {

@@ -91,7 +91,8 @@ function checked(value: Readonly<Record<string, unknown>>, source: ConfigSource,
     const message = path.length === 1 && fault.unknownKey ? unknownSection(String(path[0])) : fault.message;
     problems.push(source.problem(path, message, fault.unknownKey ? "key" : "value"));
   }
-  return Value.Decode(ConfigSchema, sections);
+  Value.Assert(ConfigSchema, sections);
+  return sections;
 }
 
 function unknownSection(name: string): string {

@@ -56,10 +56,10 @@ export function settingsFrom({
   }
   if (problems.length > 0) throw new ConfigError(problems);
 
-  const settings = Value.Decode(ServerSchema, server);
+  Value.Assert(ServerSchema, server);
   return {
-    ...settings,
-    publicUrl: (settings.publicUrl ?? `http://localhost:${settings.port}`).replace(/\/+$/, ""),
+    ...server,
+    publicUrl: (server.publicUrl ?? `http://localhost:${server.port}`).replace(/\/+$/, ""),
     dataDir: resolve(flags.data ?? setIn(env, "LLM_PROXY_DATA") ?? "./data"),
   };
 }

@@ -1,8 +1,8 @@
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { Proof, ProofCode } from "./condition.ts";
 import { verifyChain } from "./audit-chain.ts";
+import { intactness, proof } from "./intactness.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
-import { hints } from "./repair-hints.ts";
 
 /**
  * The equalities that must hold at any moment between two commits, each by sums over all rows. Reads only, so it can
@@ -109,24 +109,6 @@ function auditProof(client: SqliteClient): Proof {
   const detail =
     broken === null ? `${through.seq} entries, head ${through.hash}` : `entry ${broken.seq}: ${broken.why}`;
   return proof("audit-broken", "the audit log is one chain from its first entry to its head", broken === null, detail);
-}
-
-/**
- * SQLite stops at a page that it cannot make sense of, and says so by a throw. `quick`: without comparing indexes with
- * their tables; of one table only.
- */
-export function intactness(
-  client: SqliteClient,
-  pragma: "integrity_check(5)" | `quick_check(${string})` = "integrity_check(5)",
-): Proof {
-  const name = "the file is intact";
-  try {
-    const found = client.prepare(`PRAGMA ${pragma}`).values().flat().map(String);
-    const ok = found.length === 1 && found[0] === "ok";
-    return proof("file-damaged", name, ok, ok ? "" : found.join("; ").slice(0, 500));
-  } catch (error) {
-    return proof("file-damaged", name, false, error instanceof Error ? error.message : "it cannot be read");
-  }
 }
 
 /** What is kept of calls that are gone for their age. */
@@ -239,14 +221,6 @@ SELECT ${rolledUp
     (SELECT ${rolledSums.map((sum) => `coalesce(sum(${sum}), 0) AS ${sum}`).join(", ")} FROM ${table}) r)`,
   )
   .join(" + ")}`;
-
-const proof = (code: ProofCode, name: string, ok: boolean, detail: string): Proof => ({
-  code,
-  name,
-  ok,
-  detail,
-  hint: ok ? null : hints[code],
-});
 
 const equal = (code: ProofCode, name: string, left: number, right: number, unit = "nano-USD"): Proof =>
   proof(code, name, left === right, left === right ? `${left} ${unit}` : `${left} and ${right} ${unit}`);

@@ -1,7 +1,8 @@
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { EntryFilter } from "./credit.ts";
-import type { CallFilter, PageQuery } from "./database.ts";
-import { intactness, prove } from "./prove.ts";
+import type { PageQuery } from "./database.ts";
+import { intactness } from "./intactness.ts";
+import { prove } from "./prove.ts";
 import { attemptReports } from "./repositories/attempt-report.ts";
 import { auditReads } from "./repositories/audit.ts";
 import { callRepository } from "./repositories/calls.ts";
@@ -49,10 +50,3 @@ export function readsOf(client: SqliteClient) {
 export type Reads = ReturnType<typeof readsOf>;
 export type ReadName = keyof Reads;
 export type Answer<Name extends ReadName> = Awaited<ReturnType<Reads[Name]>>;
-
-/** One index leads to every row of these lists; any other may look at many rows that do not fit before one that does. */
-export const isQuickList = ({ from, to, caller, ...filter }: CallFilter): boolean =>
-  from === undefined &&
-  to === undefined &&
-  caller === undefined &&
-  Object.values(filter).filter((value) => value !== undefined).length <= 1;

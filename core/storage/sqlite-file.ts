@@ -1,14 +1,15 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
+import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
-import { intactness } from "./prove.ts";
+import { intactness } from "./intactness.ts";
 import { defaultAccount } from "./repositories/accounts.ts";
 import type { SqliteOptions } from "./sqlite.ts";
 
-export const latestSchemaVersion = sqliteMigrations.length;
+/** Counted where none need be loaded: a start seldom has one to do. */
+export const latestSchemaVersion = journal.entries.length;
 
 /** How long the boot waits for another process. */
 const busyTimeoutMs = 250;
@@ -47,10 +48,13 @@ export async function openFile({
     if (from === 0) client.exec("PRAGMA auto_vacuum = INCREMENTAL");
     for (const table of from > 0 ? checkedAtStart : []) mustBeIntact(client, table);
     if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
-    const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
-    if (backup) {
-      chmodSync(backup, 0o600);
-      onBackup(backup);
+    if (from !== latestSchemaVersion) {
+      const { sqliteMigrations } = await import("../../migrations/sqlite/index.ts");
+      const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
+      if (backup) {
+        chmodSync(backup, 0o600);
+        onBackup(backup);
+      }
     }
     client.exec("PRAGMA journal_mode = WAL");
     client.exec(`PRAGMA synchronous = ${synchronous.toUpperCase()}`);

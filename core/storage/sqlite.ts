@@ -15,19 +15,15 @@ import { type GroupCommit, groupCommit } from "./group-commit.ts";
 import { purgeLoop } from "./purge-loop.ts";
 import { oldestCall, purgeState } from "./purge-state.ts";
 import { purgeWriter } from "./purge-writer.ts";
-import { prove } from "./prove.ts";
 import { accountTermsRepository } from "./repositories/account-terms.ts";
 import { accountRepository } from "./repositories/accounts.ts";
 import { adjustmentRepository } from "./repositories/adjustments.ts";
 import { answerRepository } from "./repositories/answers.ts";
-import { attemptReports } from "./repositories/attempt-report.ts";
 import { auditRepository } from "./repositories/audit.ts";
 import { bookRepository } from "./repositories/book.ts";
 import { budgetRepository } from "./repositories/budgets.ts";
-import { callRepository } from "./repositories/calls.ts";
 import { contentRepository } from "./repositories/content.ts";
 import { creditRepository } from "./repositories/credits.ts";
-import { exportRepository } from "./repositories/exports.ts";
 import { keyRepository } from "./repositories/keys.ts";
 import { labelsOf } from "./repositories/labels.ts";
 import { ledgerRepository } from "./repositories/ledger.ts";
@@ -38,7 +34,6 @@ import { peopleRepository } from "./repositories/people.ts";
 import { outboxRepository } from "./repositories/outbox.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
-import { usageEvents } from "./repositories/usage-events.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { rollupWriter } from "./rollup-writer.ts";
 import { lockFolder, openFile } from "./sqlite-file.ts";
@@ -127,6 +122,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       },
       () => writer.flush(),
     );
+  const reads = threads ?? (await import("./own-reads.ts")).ownReads(client, database);
   const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
   const stopStarts = keepStarts(writer, database, options.now);
   const { keepMs } = options;
@@ -185,8 +181,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       }),
       ...threads?.credits,
     },
-    calls: { ...callRepository(database), ...threads?.calls },
-    attempts: threads?.attempts ?? attemptReports(database),
+    calls: reads.calls,
+    attempts: reads.attempts,
     adjustments: adjustmentRepository({
       client,
       database,
@@ -201,14 +197,14 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     content,
     limits,
     credentials,
-    exports: threads?.exports ?? exportRepository(database),
+    exports: reads.exports,
     people: peopleRepository(database, audited),
     outbox: outboxRepository({
       database,
       writer,
       audited,
       alertWriter: alerts,
-      usageAfter: threads?.usageAfter ?? usageEvents(database),
+      usageAfter: reads.usageAfter,
     }),
     sessions: sessionRepository(database, audited),
     answers: answerRepository(database, writer, room),
@@ -240,7 +236,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       client.exec("VACUUM");
       return (before - pages()) * Number(client.prepare("PRAGMA page_size").values()[0]?.[0] ?? 0);
     },
-    prove: () => (threads ? threads.prove() : prove(client)),
+    prove: () => reads.prove(),
     async close() {
       stopStarts();
       folding?.stop();

@@ -21,7 +21,7 @@ export interface StorageThreadOptions {
   readonly entry: URL;
   readonly work: ThreadWork;
   /** What answers where threads cannot be started; asked for only then. */
-  readonly instead: () => Reads;
+  readonly instead: () => Reads | Promise<Reads>;
   readonly firstPauseMs?: number;
   readonly deadlineMs?: number;
   readonly maxWaiting?: number;
@@ -100,7 +100,8 @@ export function storageThread(options: StorageThreadOptions): StorageThread {
         return Promise.reject(unavailable("too many reports are being made"));
       start();
       // Parameters of a union of functions: the name decides which.
-      const instead = () => (options.instead()[name] as (...values: readonly unknown[]) => unknown)(...values);
+      const instead = async () =>
+        ((await options.instead())[name] as (...values: readonly unknown[]) => unknown)(...values);
       // The thread answers with what `Reads[Name]` returned there.
       if (!thread) return Promise.try(instead) as Promise<Answer<Name>>;
       const id = (lastId += 1);

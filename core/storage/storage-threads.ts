@@ -8,7 +8,8 @@ import type { Proof } from "./condition.ts";
 import type { CallRepository, Database } from "./database.ts";
 import type { KeyRepository } from "./key.ts";
 import type { ExportRepository } from "./export.ts";
-import { type Answer, isQuickList, type ReadName, type Reads, readsOf } from "./reads.ts";
+import { isQuickList } from "./quick-list.ts";
+import type { Answer, ReadName, Reads } from "./reads.ts";
 import type { PurgePlan, PurgeSize } from "./purge-plan.ts";
 import type { Fold, FoldSize } from "./rollup-fold.ts";
 import { type StorageThread, storageThread } from "./storage-thread.ts";
@@ -62,8 +63,11 @@ export function storageThreads(
   flush: () => void,
 ): StorageThreads {
   const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
-  let made: Reads | null = null;
-  const common = { entry: threadFile("core/storage/thread.ts"), instead: () => (made ??= readsOf(client)) };
+  let made: Promise<Reads> | null = null;
+  const common = {
+    entry: threadFile("core/storage/thread.ts"),
+    instead: () => (made ??= import("./reads.ts").then(({ readsOf }) => readsOf(client))),
+  };
   const upkeep = storageThread({
     ...common,
     work: { path, checkpoints: true },
@@ -82,7 +86,7 @@ export function storageThreads(
   // For one question, and gone with its answer. Where there are no threads the serving one has no time for it.
   const examiner = storageThread({
     ...common,
-    instead: () => ({ ...common.instead(), intact: () => notExamined }),
+    instead: async () => ({ ...(await common.instead()), intact: () => notExamined }),
     work: { path, checkpoints: false },
     deadlineMs: examineDeadlineMs,
     onReady: () => {},

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
 import { migrate } from "../../core/storage/migrate.ts";
+import { latestSchemaVersion } from "../../core/storage/sqlite-file.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { startMs } from "../contract/storage-samples.ts";
@@ -19,6 +20,10 @@ const versions = readdirSync(fixtures)
 
 test("there is a dump of every version that has landed", () => {
   expect(versions).toEqual(Array.from({ length: current }, (_, at) => at + 1));
+});
+
+test("the list is as long as the journal, by which a start knows whether there is one to do", () => {
+  expect(latestSchemaVersion).toBe(current);
 });
 
 describe.each(versions)("version %d", (version) => {
