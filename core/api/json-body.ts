@@ -9,7 +9,9 @@ const maxBodyBytes = 1024 * 1024;
 export async function jsonOf(request: Request): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
     throw new GatewayError("unsupported-media-type", "content-type must be application/json");
-  const bytes = await readBody(request, maxBodyBytes);
+  const bytes = await readBody(request, maxBodyBytes).catch((cause: unknown) => {
+    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
+  });
   if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
   return parseJsonBody(textOf(bytes));
 }

@@ -2,6 +2,7 @@ import { afterAll, afterEach, expect, test } from "bun:test";
 import { form } from "../audit/people.ts";
 import { chat } from "../support/clients.ts";
 import { requestOf } from "../support/dialect-calls.ts";
+import { Connection } from "../support/connection.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers, chunk, frame, frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
 import { eachOf, gate, until } from "../support/poll.ts";
@@ -165,6 +166,35 @@ test("in the middle of an answer of whichever route: the same process, and no er
   await until("no call open", () => openCalls(gateway) === 0 && upstream.open === 0);
   expect(gateway.pid).toBe(pid);
   expect(gateway.log()).not.toContain("that nobody");
+});
+
+test("in the middle of a body, of whichever route: the client's fault, and no error of ours in the log", async () => {
+  const { gateway, key } = setup;
+  const jsonType = "application/json";
+  const routes = [
+    ...dialects
+      .map((dialect) => requestOf(dialect, { model: "mock/any" }).path)
+      .map((path) => [path, jsonType, key.key]),
+    ...["/api/keys", "/api/accounts", "/api/prices", "/api/config/check"].map((path) => [
+      path,
+      jsonType,
+      gateway.adminToken,
+    ]),
+    ["/dashboard/login", "application/x-www-form-urlencoded", "nobody"],
+  ] as const;
+  const connections = routes.flatMap(([path, type, credential]) =>
+    ["content-length: 1000", "transfer-encoding: chunked"].map((framing) => {
+      const connection = new Connection(gateway.url);
+      connection.send(
+        `POST ${path} HTTP/1.1\r\nhost: ${new URL(gateway.url).host}\r\norigin: ${gateway.url}\r\nauthorization: Bearer ${credential}\r\ncontent-type: ${type}\r\n${framing}\r\n\r\n2\r\n{"`,
+      );
+      connection.socket.end();
+      return connection;
+    }),
+  );
+  await until("all are closed", () => connections.every(({ closedMs }) => closedMs !== null));
+  expect((await gateway.get("/readyz"))?.status).toBe(200);
+  expect(gateway.log()).not.toMatch(/"level":"error"/);
 });
 
 test("400 at random moments: a final record each, nothing open, nothing held, the same process", async () => {
