@@ -11,7 +11,7 @@ import { apiOnly, type ConfigFile, ConfigSchema, ServerSchema } from "./schema.t
 import { findingsOf } from "./semantics.ts";
 import { configSource, fillReferences } from "./source.ts";
 import { importConfig } from "./typescript.ts";
-import { parseYaml } from "./yaml.ts";
+import type { YamlText } from "./yaml.ts";
 
 export interface ReadOptions {
   /** As the operator named it, so messages do too. `null`: no file, the built-in default. */
@@ -50,7 +50,7 @@ export async function readConfig({ path, env, text, readFile = readTextFile }: R
 
 interface RawConfig {
   readonly value: unknown;
-  readonly places: ReturnType<typeof parseYaml>["places"];
+  readonly places: YamlText["places"];
   /** Faults that leave the rest readable, such as a duplicate key. */
   readonly problems: readonly Problem[];
 }
@@ -60,6 +60,8 @@ async function rawOf(file: string, name: string, text: string | undefined, readF
   const whole = (message: string): Problem => ({ file: name, position: null, path: "", message });
   try {
     if (text === undefined && /\.[mc]?[tj]s$/.test(file)) return { ...emptyFile, value: await importConfig(file) };
+    // Not for those who have no file: the parser is a tenth of what a start loads.
+    const { parseYaml } = await import("./yaml.ts");
     const { value, places, problems } = parseYaml(text ?? readFile(file));
     const inFile = problems.map((problem) => ({ file: name, ...problem }));
     if (value === undefined && inFile.length > 0) throw new ConfigError(inFile);

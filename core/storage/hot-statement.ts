@@ -5,6 +5,8 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface HotStatement {
+  /** Builds it now. */
+  prepare(): void;
   run(row: Row): void;
   /** The first column of the first row; `undefined` when there is none. */
   value(row: Row): unknown;
@@ -16,14 +18,18 @@ export interface HotStatement {
  * be what SQLite takes: numbers, text, booleans, NULL.
  */
 export function hotStatement(client: SqliteClient, query: { toSQL(): Pick<Query, "sql" | "params"> }): HotStatement {
-  let made: HotStatement | null = null;
+  let made: ReturnType<typeof bound> | null = null;
   return {
+    prepare: () => void (made ??= bound(client, query)),
     run: (row) => (made ??= bound(client, query)).run(row),
     value: (row) => (made ??= bound(client, query)).value(row),
   };
 }
 
-function bound(client: SqliteClient, query: { toSQL(): Pick<Query, "sql" | "params"> }): HotStatement {
+function bound(
+  client: SqliteClient,
+  query: { toSQL(): Pick<Query, "sql" | "params"> },
+): Pick<HotStatement, "run" | "value"> {
   const { sql, params } = query.toSQL();
   const names = params.map(placeholderName);
   const statement = client.prepare(sql);

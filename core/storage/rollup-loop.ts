@@ -49,7 +49,9 @@ export function rollupLoop({
     if (!stopped) timer = setTimeout(turn, inMs).unref();
   }
 
+  let prepared: Promise<void> | null = null;
   async function step(): Promise<boolean> {
+    await (prepared ??= rollups.prepare());
     const now = changes();
     if (now === seen) return false;
     const fold = await next({ ...foldSize, calls });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { and, eq, lt, sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../runtime/sqlite.ts";
@@ -21,6 +22,8 @@ import { type Mark, watermarkOf } from "./watermarks.ts";
 
 /** Adds folds to the rollups and the blocks. Inside a transaction. */
 export interface RollupWriter {
+  /** Builds the statements, a few ms in a turn of the event loop; else the first fold does, all at once. */
+  prepare(): Promise<void>;
   /** `false`: the rollups have moved on since, and nothing was done. */
   add(fold: Fold): boolean;
   /** Adds sums by hour to those of calls that are folded already. */
@@ -29,7 +32,7 @@ export interface RollupWriter {
 
 export function rollupWriter(client: SqliteClient, database: SqliteDatabase): RollupWriter {
   let made: ReturnType<typeof statementsOf> | null = null;
-  // Not at the start, which they would make a tenth longer: with the first fold.
+  // Not at the start, which they would make a tenth longer.
   const statements = () => (made ??= statementsOf(client, database));
   const marks: readonly Mark[] = ["rollups", "blocks"];
 
@@ -53,6 +56,12 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
   }
 
   return {
+    async prepare() {
+      for (const statement of Object.values(statements())) {
+        statement.prepare();
+        await setImmediate();
+      }
+    },
     adjust: (sums) => addUsage(merged(sums, usageKey)),
     add(fold) {
       if (watermarkOf(database, "rollups") !== fold.from) return false;
