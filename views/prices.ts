@@ -24,6 +24,7 @@ export interface PriceLine {
   readonly prices: PriceItems | null;
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
+  readonly most?: Readonly<Partial<Record<Item, number>>>;
   readonly author: string | null;
 }
 type Items = Readonly<Partial<Record<Item, string>>>;
@@ -43,7 +44,10 @@ type Item =
   | "inputImage"
   | "outputImage"
   | "request"
-  | "webSearch";
+  | "webSearch"
+  | "image"
+  | "second"
+  | "character";
 
 /** The pages about prices, above each of them. */
 export const priceTabs = (current: "prices" | "models" | "unpriced" | "charges" | "estimates"): Html =>
@@ -111,10 +115,11 @@ const toneOf = (source: string) => (source in sourceTones ? sourceTones[source a
 
 const price = (text: string | undefined): Html => (text === undefined ? name(null) : html`<bdi>${cut(text, 24)}</bdi>`);
 
-const size = ({ contextWindow, maxOutputTokens }: PriceLine): Html | false => {
+const size = ({ contextWindow, maxOutputTokens, most = {} }: PriceLine): Html | false => {
   const parts = [
     contextWindow !== null && `context ${count(contextWindow)}`,
     maxOutputTokens !== null && `output ${count(maxOutputTokens)}`,
+    ...Object.entries(most).map(([unit, quantity]) => `${unit}s ${count(quantity)}`),
   ].filter((part) => part !== false);
   return parts.length > 0 && html`<span class="sub">${parts.join(" · ")}</span>`;
 };
@@ -146,6 +151,9 @@ const rarer: readonly (readonly [Item, string])[] = [
   ["outputImage", "image out"],
   ["request", "USD a call:"],
   ["webSearch", "USD a search:"],
+  ["image", "USD an image:"],
+  ["second", "USD a second:"],
+  ["character", "a million characters"],
 ];
 
 function effect({ effectiveMs, daily, author }: PriceLine, nowMs: number): Html {

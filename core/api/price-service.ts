@@ -12,7 +12,8 @@ import { newestFirst, pageOfRows, pageOfSorted } from "./keyset.ts";
 import { modelLines, type ModelsQuery } from "./model-lines.ts";
 import { NewPriceSchema, NewTermsSchema } from "./price-schemas.ts";
 import { checked } from "./route.ts";
-import { decimalText, faultOfTiers } from "./price-input.ts";
+import { priceFault } from "../config/price-fault.ts";
+import { decimalText } from "./price-input.ts";
 
 export interface PriceServiceDependencies {
   readonly database: Pick<Database, "book"> & { readonly accounts: Pick<Database["accounts"], "get"> };
@@ -120,8 +121,8 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
       if (withdraw !== true && !priced)
         throw bad(inputPrice === undefined ? "input" : "output", "missing: prices need both input and output");
       const prices = priced ? pricesOf({ ...others, input: inputPrice, output }) : null;
-      const fault = prices && faultOfTiers(prices);
-      if (fault) throw bad(fault.param, fault.message);
+      const fault = prices && priceFault(prices);
+      if (fault) throw bad(fault.at.join("."), fault.message);
       return add({ id: newId(), kind: "price", target, prices, effectiveMs: effectiveFrom ?? null, author });
     },
 
@@ -223,8 +224,8 @@ function listed({
   author,
   createdMs,
 }: BookEntry & BookEntryRow & { kind: "price" }): ListedPrice {
-  const { contextWindow = null, maxOutputTokens = null, lacks, ...set } = prices ?? {};
-  const size = { contextWindow, maxOutputTokens, ...(lacks && { lacks }) };
+  const { contextWindow = null, maxOutputTokens = null, lacks, most, ...set } = prices ?? {};
+  const size = { contextWindow, maxOutputTokens, ...(lacks && { lacks }), ...(most && { most }) };
   const shared = { id, target, effectiveMs, author, createdMs, ...size, names: [] };
   return { ...shared, source: "database", version: `database:${id}`, prices: prices && { ...set } };
 }

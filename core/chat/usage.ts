@@ -1,5 +1,5 @@
 /**
- * What one call used, in tokens. Every field is an integer ≥ 0; an absent one is 0.
+ * What one call used: tokens, and what is billed by other units. Every field is an integer ≥ 0; an absent one is 0.
  * A part is always contained in its total, whatever the vendor reports, so totals are never the sum of all fields.
  */
 export interface Usage {
@@ -23,6 +23,12 @@ export interface Usage {
   readonly outputImageTokens?: number;
   /** Searches of the web that the provider ran for the call and bills by the piece; no tokens. */
   readonly webSearches?: number;
+  /** Images that the call made, where they are billed by the piece. */
+  readonly images?: number;
+  /** Of audio or video that was heard or made, where it is billed by its length; a second that has begun is a whole one. */
+  readonly seconds?: number;
+  /** Of text that was read aloud, say, where it is billed by its characters. */
+  readonly characters?: number;
 }
 
 export const noUsage: Usage = {

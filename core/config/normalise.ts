@@ -81,7 +81,7 @@ export function limitOf({ scope, enforce = true, ...limits }: NonNullable<Config
 }
 
 type PriceEntry = Omit<NonNullable<ConfigFile["prices"]>[number], "target">;
-type SetEntry = Omit<PriceEntry, "serviceTiers" | "contextWindow" | "maxOutputTokens" | "lacks">;
+type SetEntry = Omit<PriceEntry, "serviceTiers" | "contextWindow" | "maxOutputTokens" | "lacks" | "most">;
 
 function priceOf({ target, ...entry }: NonNullable<ConfigFile["prices"]>[number]): PriceRow {
   return { target, ...pricesOf(entry) };
@@ -93,6 +93,7 @@ export function pricesOf({
   contextWindow,
   maxOutputTokens,
   lacks,
+  most,
   ...set
 }: PriceEntry): Omit<PriceRow, "target"> {
   return {
@@ -103,6 +104,7 @@ export function pricesOf({
     ...(contextWindow === undefined ? {} : { contextWindow }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(lacks === undefined ? {} : { lacks }),
+    ...(most === undefined ? {} : { most }),
   };
 }
 

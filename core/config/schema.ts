@@ -186,6 +186,9 @@ const items = {
   outputImage: t.Optional(decimal("Images in the output.")),
   request: t.Optional(decimal("USD per call.")),
   webSearch: t.Optional(decimal("USD per search of the web that the provider runs.")),
+  image: t.Optional(decimal("USD per image that the call makes.")),
+  second: t.Optional(decimal("USD per second of audio or video.")),
+  character: t.Optional(decimal("USD per million characters.")),
 };
 const contextTiers = t.Optional(
   t.Array(
@@ -226,6 +229,20 @@ export const priceFields = {
       description:
         "What the model cannot do: aliases do not send it calls that ask for that. What is not said is not known.",
     }),
+  ),
+  most: t.Optional(
+    t.Partial(
+      t.Object({
+        image: tokens("Images that one call can make."),
+        second: tokens("Seconds that one call can take."),
+        character: tokens("Characters that one call can take."),
+      }),
+      {
+        additionalProperties: false,
+        description:
+          "The most of each that one call can use. Needed for each that has a price: budgets hold that much, as no text bounds it.",
+      },
+    ),
   ),
 };
 

@@ -2,6 +2,7 @@ import { checkAliases, type Finding } from "./aliases.ts";
 import type { Config } from "./config.ts";
 import { limitFault } from "./limit-fault.ts";
 import { egressEntry } from "./egress-schema.ts";
+import { priceFault } from "./price-fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { isCidr, isHostName, isNetwork } from "./network.ts";
 import { checkLogin } from "./login-check.ts";
@@ -82,11 +83,13 @@ function checkPrices({ prices, provider }: Config): Finding[] {
   const findings: Finding[] = [];
   const rows = new Map<string, number>();
   const providers = Object.keys(provider);
-  prices.forEach(({ target }, index) => {
+  prices.forEach(({ target, ...row }, index) => {
     const instance = target.slice(0, target.indexOf("/"));
     const path = ["prices", index, "target"];
     if (!providers.includes(instance))
       findings.push({ path, message: `no provider instance "${instance}"${didYouMean(instance, providers)}` });
+    const fault = priceFault(row);
+    if (fault) findings.push({ path: ["prices", index, ...fault.at], message: fault.message });
     const first = rows.get(target);
     if (first !== undefined) findings.push({ path, message: `"${target}" has a price already, in prices[${first}]` });
     rows.set(target, first ?? index);

@@ -254,9 +254,9 @@ function notesOf(
 /** What a rating needs beside the columns of a call, so that it can be repeated. */
 function ratedBesides(usage: Usage, serviceTier: string | undefined): Pick<CallNotes, "serviceTier" | "counts"> {
   const { inputAudioTokens, cacheReadAudioTokens, outputAudioTokens } = usage;
-  const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0 } = usage;
-  const sum =
-    inputAudioTokens + cacheReadAudioTokens + outputAudioTokens + inputImageTokens + outputImageTokens + webSearches;
+  const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0, images, seconds, characters } = usage;
+  const tokens = inputAudioTokens + cacheReadAudioTokens + outputAudioTokens + inputImageTokens + outputImageTokens;
+  const sum = tokens + webSearches + (images ?? 0) + (seconds ?? 0) + (characters ?? 0);
   return {
     ...(serviceTier !== undefined && !standardTiers.has(serviceTier) && { serviceTier }),
     ...(sum > 0 && {
@@ -267,6 +267,9 @@ function ratedBesides(usage: Usage, serviceTier: string | undefined): Pick<CallN
         inputImageTokens,
         outputImageTokens,
         webSearches,
+        ...(images !== undefined && { images }),
+        ...(seconds !== undefined && { seconds }),
+        ...(characters !== undefined && { characters }),
       },
     }),
   };

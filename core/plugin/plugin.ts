@@ -43,18 +43,7 @@ export { limitOptions } from "./limit-options.ts";
 export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type RateLimiter } from "./limits.ts";
 export { neededOf } from "./limits.ts";
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
-export type {
-  BookEntry,
-  Capability,
-  ChargeRow,
-  ChargeTerms,
-  ItemPrices,
-  ModelFacts,
-  PriceListing,
-  PriceRow,
-  PriceSet,
-  RatedTerms,
-} from "./prices.ts";
+export type * from "./prices.ts";
 
 /** The builder of option schemas: TypeBox, which is JSON Schema. */
 export const t = Type;

@@ -20,6 +20,12 @@ export interface ItemPrices {
   readonly request?: string;
   /** USD per search of the web. */
   readonly webSearch?: string;
+  /** USD per image that the call makes. */
+  readonly image?: string;
+  /** USD per second of audio or video. */
+  readonly second?: string;
+  /** USD per million characters. */
+  readonly character?: string;
 }
 export interface PriceSet extends ItemPrices {
   /** In effect for the whole call when its input has more than `above` tokens; an item that is left out keeps its price. */
@@ -33,6 +39,13 @@ export interface PriceRow extends PriceSet {
   readonly contextWindow?: number;
   readonly maxOutputTokens?: number;
   readonly lacks?: readonly Capability[];
+  readonly most?: MostUnits;
+}
+/** The most of each that one call can use: no text bounds it, so whoever prices it says it, and holds of budgets count it. */
+export interface MostUnits {
+  readonly image?: number;
+  readonly second?: number;
+  readonly character?: number;
 }
 
 /** What we charge for what a provider bills: cost × (1 + margin) × (1 − discount) + fee. */
@@ -91,6 +104,7 @@ export interface PriceListing {
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
   readonly lacks?: readonly Capability[];
+  readonly most?: MostUnits;
   /** Other names of the same model, without the instance's. */
   readonly names: readonly string[];
 }

@@ -24,6 +24,9 @@ export interface CallNotes {
     | "inputImageTokens"
     | "outputImageTokens"
     | "webSearches"
+    | "images"
+    | "seconds"
+    | "characters"
   >;
   /** Message the client got. */
   readonly error?: string;

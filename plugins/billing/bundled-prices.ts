@@ -2,7 +2,7 @@ import type { ConditionalPrice, ModelInfo, ModelPrice } from "@pydantic/genai-pr
 import type { PriceSet } from "llm-proxy/plugin";
 import { decimalOf, formatDecimal } from "./decimal.ts";
 import type { Period } from "./price-period.ts";
-import { completeSheet, isPiece, type Item, type PriceSheet, priceOf, type Tariff } from "./price-sheet.ts";
+import { completeSheet, isPricedEach, type Item, type PriceSheet, priceOf, type Tariff } from "./price-sheet.ts";
 
 /** Token classes by the keys of the price data, which are USD per million tokens. */
 const tokenKeys: Readonly<Record<string, Item>> = {
@@ -55,7 +55,7 @@ export function textsOf(prices: ModelPrice): (Omit<PriceSet, "input" | "output">
 
 /** Of what is paid by the piece the data has the price of a thousand. */
 function textOf(item: Item, value: number): string {
-  if (isPiece(item)) return formatDecimal(decimalOf(value) / 1_000n);
+  if (isPricedEach(item)) return formatDecimal(decimalOf(value) / 1_000n);
   const text = String(value);
   return text.includes("e") ? formatDecimal(decimalOf(value)) : text;
 }

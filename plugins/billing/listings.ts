@@ -7,11 +7,11 @@ import { maxOutputTokensOf } from "./model-facts.ts";
 import type { ChangedEntry } from "./price-data.ts";
 import type { Period } from "./price-period.ts";
 import type { OwnPrices } from "./price-rows.ts";
-import { type Item, isPiece, type PriceSheet } from "./price-sheet.ts";
+import { type Item, isPricedEach, type PriceSheet } from "./price-sheet.ts";
 
 /** The rows of the file, in its order. */
 export const configListings = (rows: readonly PriceRow[], own: OwnPrices): readonly PriceListing[] =>
-  rows.map(({ target, contextWindow, maxOutputTokens, lacks, ...prices }) => ({
+  rows.map(({ target, contextWindow, maxOutputTokens, lacks, most, ...prices }) => ({
     target,
     source: "config",
     version: own.exactly(target)?.version ?? "",
@@ -20,6 +20,7 @@ export const configListings = (rows: readonly PriceRow[], own: OwnPrices): reado
     contextWindow: contextWindow ?? null,
     maxOutputTokens: maxOutputTokens ?? null,
     ...(lacks && { lacks }),
+    ...(most && { most }),
     names: [],
   }));
 
@@ -102,7 +103,7 @@ function givenIn({ given }: PriceSheet): PriceListing["prices"] {
   for (const item of Object.keys(given) as Item[]) {
     const tariff = given[item];
     if (tariff === undefined) continue;
-    const each = (value: bigint) => formatDecimal(isPiece(item) ? value / 1_000_000n : value);
+    const each = (value: bigint) => formatDecimal(isPricedEach(item) ? value / 1_000_000n : value);
     prices[item] = each(tariff.base.value);
     for (const { above, price } of tariff.tiers) tiers.set(above, { ...tiers.get(above), [item]: each(price.value) });
   }

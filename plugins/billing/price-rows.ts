@@ -4,11 +4,12 @@ import { type Decimal, parseDecimal } from "./decimal.ts";
 import {
   completeSheet,
   type Item,
-  isPiece,
+  isPricedEach,
   priceOf,
   type PriceSheet,
   type Tariff,
   type Tariffs,
+  units,
 } from "./price-sheet.ts";
 
 /** A row of the operator's own prices, ready to use. */
@@ -40,6 +41,9 @@ const pricedItems = [
   "outputImage",
   "request",
   "webSearch",
+  "image",
+  "second",
+  "character",
 ] as const satisfies readonly (keyof ItemPrices)[];
 /** Throws `Error` with the place of the first bad price, e.g. `prices[2].cacheRead: …`. */
 export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
@@ -63,7 +67,15 @@ export function ownPriceOf(row: PriceRow, place: string, source: "config" | "dat
     ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`)] as const,
   );
   const tariffs = tariffsOf(row, place);
-  const sheet = completeSheet(tariffs, new Map(tiers));
+  const { most = {} } = row;
+  for (const [at, its] of [
+    [place, tariffs] as const,
+    ...tiers.map(([name, set]) => [`${place}.serviceTiers.${name}`, set] as const),
+  ])
+    for (const item of units)
+      if (its[item] !== undefined && most[item] === undefined)
+        throw new Error(`${at}.${item}: has a price, and most.${item} does not say how many a call can use`);
+  const sheet = completeSheet(tariffs, new Map(tiers), most);
   if (sheet === null) throw new Error(`${place}: neither input nor output has a price`);
   return {
     version: `${source}:${digest([row.target, textsOf(tariffs), ...tiers.map(([name, its]) => [name, textsOf(its)])])}`,
@@ -95,7 +107,7 @@ function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string): T
 }
 
 /** By the piece a price is USD for one, all others are USD per million. */
-const unit = (item: Item): bigint => (isPiece(item) ? 1_000_000n : 1n);
+const unit = (item: Item): bigint => (isPricedEach(item) ? 1_000_000n : 1n);
 
 function readPrice(text: string, place: string): Decimal {
   try {
@@ -107,12 +119,14 @@ function readPrice(text: string, place: string): Decimal {
 
 /** The values, not their spelling: `0.50` and `0.5` are one price. */
 const textsOf = (tariffs: Tariffs) =>
-  pricedItems.map((item) => {
+  pricedItems.flatMap((item): unknown[] => {
     const tariff = tariffs[item];
-    if (tariff === undefined) return null;
-    return tariff.tiers.length === 0
-      ? tariff.base.text
-      : [tariff.base.text, ...tariff.tiers.map(({ above, price }) => [above, price.text])];
+    // Units came later: rows without them keep their digest.
+    const isUnit = units.some((one) => one === item);
+    if (tariff === undefined) return isUnit ? [] : [null];
+    const tiers = tariff.tiers.map(({ above, price }) => [above, price.text]);
+    if (isUnit) return [[item, tariff.base.text, ...tiers]];
+    return [tiers.length === 0 ? tariff.base.text : [tariff.base.text, ...tiers]];
   });
 
 const digest = (values: unknown): string =>

@@ -1,3 +1,4 @@
+import type { MostUnits } from "llm-proxy/plugin";
 import { type Decimal, decimals, formatDecimal } from "./decimal.ts";
 
 /** The classes that every token of a call falls into, each into exactly one. */
@@ -12,9 +13,14 @@ export const inputClasses = [
 ] as const;
 export const outputClasses = ["output", "reasoning", "outputAudio", "outputImage"] as const;
 export type TokenClass = (typeof inputClasses)[number] | (typeof outputClasses)[number];
-/** What is paid by the piece: the call itself, and searches that the provider ran for it. */
-export type Piece = "request" | "webSearch";
-export const isPiece = (item: Item): item is Piece => item === "request" || item === "webSearch";
+/** What is no token and bounded by nothing in the request. */
+export const units = ["image", "second", "character"] as const;
+/** What is paid beside tokens: the call itself, searches that the provider ran for it, and other units. */
+export const pieces = ["request", "webSearch", ...units] as const;
+export type Piece = (typeof pieces)[number];
+/** Given in USD for one; all others are for a million. */
+export const isPricedEach = (item: Item): boolean =>
+  item === "request" || item === "webSearch" || item === "image" || item === "second";
 /** What can have a price. */
 export type Item = TokenClass | Piece;
 
@@ -51,10 +57,8 @@ export interface PriceSheet {
   readonly tariffs: Readonly<Record<TokenClass, Tariff | null>>;
   /** Whether reasoning is priced apart; otherwise it is output like any other. */
   readonly reasoningApart: boolean;
-  /** Per call; `null`: none. */
-  readonly request: Tariff | null;
-  /** Per search; `null`: none. */
-  readonly webSearch: Tariff | null;
+  /** Those that have a price. */
+  readonly pieces: readonly (readonly [Piece, Tariff])[];
   /** Sheets of the service tiers that have prices of their own, which have no tiers themselves. */
   readonly serviceTiers: ReadonlyMap<string, PriceSheet>;
   readonly dearest: Dearest;
@@ -65,15 +69,27 @@ export interface Dearest {
   /** Where nothing is written to a cache that is kept for an hour, the dearest class that there is. */
   readonly shortInput: Price | null;
   readonly output: Price | null;
-  readonly request: Price | null;
   readonly webSearch: Price | null;
+  /** The call itself, and the most of each unit that it can use. */
+  readonly fixed: readonly Most[];
+  /** All of `fixed` together, for one call. */
+  readonly fixedTotal: Price;
+}
+export interface Most {
+  readonly item: Piece;
+  readonly quantity: number;
+  readonly price: Price;
 }
 
 /**
  * Fills the classes without a price of their own from the general one. A service tier leaves what is paid by the piece to
- * the standard sheet. `null`: tokens have no price at all.
+ * the standard sheet. `most`: what one call can use of each unit with a price. `null`: tokens have no price at all.
  */
-export function completeSheet(given: Tariffs, tiers: ReadonlyMap<string, Tariffs> = noTiers): PriceSheet | null {
+export function completeSheet(
+  given: Tariffs,
+  tiers: ReadonlyMap<string, Tariffs> = noTiers,
+  most: MostUnits = {},
+): PriceSheet | null {
   const input = given.input ?? null;
   const output = given.output ?? null;
   const cacheWrite = given.cacheWrite ?? input;
@@ -90,23 +106,35 @@ export function completeSheet(given: Tariffs, tiers: ReadonlyMap<string, Tariffs
     outputAudio: given.outputAudio ?? output,
     outputImage: given.outputImage ?? output,
   };
-  const { request = null, webSearch = null } = given;
+  const priced = pieces.flatMap((item) => (given[item] ? [[item, given[item]] as const] : []));
   const serviceTiers = new Map<string, PriceSheet>();
   for (const [name, its] of tiers) {
-    const sheet = completeSheet({ ...(request && { request }), ...(webSearch && { webSearch }), ...its });
+    const sheet = completeSheet({ ...Object.fromEntries(priced), ...its }, noTiers, most);
     if (sheet !== null) serviceTiers.set(name, sheet);
   }
   let dearest: Dearest = {
     input: dearestOf(inputClasses.map((name) => tariffs[name])),
     shortInput: dearestOf(inputClasses.flatMap((name) => (name === "cacheWrite1h" ? [] : [tariffs[name]]))),
     output: dearestOf(outputClasses.map((name) => tariffs[name])),
-    request: dearestOf([request]),
-    webSearch: dearestOf([webSearch]),
+    webSearch: dearestOf([given.webSearch ?? null]),
+    ...together(priced.flatMap(([item, tariff]) => mostOf(item, tariff, most))),
   };
   for (const sheet of serviceTiers.values()) dearest = dearerSides(dearest, sheet.dearest);
   if (dearest.input === null && dearest.output === null) return null;
-  return { given, tariffs, reasoningApart: given.reasoning !== undefined, request, webSearch, serviceTiers, dearest };
+  return { given, tariffs, reasoningApart: given.reasoning !== undefined, pieces: priced, serviceTiers, dearest };
 }
+
+/** Searches are bounded by what the request asks for. */
+function mostOf(item: Piece, tariff: Tariff, most: MostUnits): readonly Most[] {
+  const price = dearestOf([tariff]);
+  const quantity = item === "request" ? 1 : item === "webSearch" ? 0 : (most[item] ?? 0);
+  return price === null || quantity === 0 ? [] : [{ item, quantity, price }];
+}
+
+const together = (fixed: readonly Most[]): Pick<Dearest, "fixed" | "fixedTotal"> => ({
+  fixed,
+  fixedTotal: priceOf(fixed.reduce((sum, { quantity, price }) => sum + BigInt(quantity) * price.value, 0n)),
+});
 
 const noTiers: ReadonlyMap<string, Tariffs> = new Map();
 
@@ -120,9 +148,22 @@ export const dearerSides = (left: Dearest, right: Dearest): Dearest => ({
   input: dearer(left.input, right.input),
   shortInput: dearer(left.shortInput, right.shortInput),
   output: dearer(left.output, right.output),
-  request: dearer(left.request, right.request),
   webSearch: dearer(left.webSearch, right.webSearch),
+  ...together(dearerOfEach([...left.fixed, ...right.fixed])),
 });
+
+function dearerOfEach(all: readonly Most[]): readonly Most[] {
+  const found = new Map<Piece, Most>();
+  for (const each of all) {
+    const known = found.get(each.item);
+    found.set(each.item, {
+      item: each.item,
+      quantity: Math.max(each.quantity, known?.quantity ?? 0),
+      price: dearer(known?.price ?? null, each.price) ?? each.price,
+    });
+  }
+  return [...found.values()];
+}
 
 function dearer(left: Price | null, right: Price | null): Price | null {
   if (left === null) return right;

@@ -6,6 +6,7 @@ import {
   inputClasses,
   type Item,
   outputClasses,
+  type Piece,
   type Price,
   priceAt,
   type PriceSheet,
@@ -40,13 +41,18 @@ export function costOf(
     if (tokens[item] > 0)
       charges.push({ item, quantity: tokens[item], price: tariff && priceAt(tariff, usage.inputTokens) });
   }
-  if (sheet.request !== null)
-    charges.push({ item: "request", quantity: 1, price: priceAt(sheet.request, usage.inputTokens) });
-  const { webSearches = 0 } = usage;
-  // Without a price: most vendors count searches that cost nothing by themselves.
-  if (webSearches > 0 && sheet.webSearch !== null)
-    charges.push({ item: "webSearch", quantity: webSearches, price: priceAt(sheet.webSearch, usage.inputTokens) });
+  // Those without a price cost nothing: vendors count searches and images that they bill in tokens.
+  for (const [item, tariff] of sheet.pieces) {
+    const quantity = countOf(item, usage);
+    if (quantity > 0) charges.push({ item, quantity, price: priceAt(tariff, usage.inputTokens) });
+  }
   return sum(charges, tier, terms);
+}
+
+function countOf(item: Piece, { webSearches, images, seconds, characters }: Usage): number {
+  if (item === "request") return 1;
+  if (item === "webSearch") return webSearches ?? 0;
+  return Math.ceil((item === "image" ? images : item === "second" ? seconds : characters) ?? 0);
 }
 
 /**
@@ -59,33 +65,33 @@ export function dearestCostOf(
   terms: Terms | null = null,
   shortCache = false,
 ): Cost | null {
-  const { output, request, webSearch } = dearest;
+  const { output, webSearch, fixedTotal } = dearest;
   const input = shortCache ? dearest.shortInput : dearest.input;
   if ((inputTokens > 0 && input === null) || (outputTokens > 0 && output === null)) return null;
   const nano =
     (input ? inputTokens * input.nano : 0) +
     (output ? outputTokens * output.nano : 0) +
-    (request?.nano ?? 0) +
+    fixedTotal.nano +
     (webSearches > 0 ? webSearches * (webSearch?.nano ?? 0) : 0);
   if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), []);
   const total =
     BigInt(inputTokens) * (input?.value ?? 0n) +
     BigInt(outputTokens) * (output?.value ?? 0n) +
-    (request?.value ?? 0n) +
+    fixedTotal.value +
     BigInt(webSearches) * (webSearch?.value ?? 0n);
   return charged(total, terms, []);
 }
 
 export function dearestLines(
   { inputTokens, outputTokens, webSearches = 0 }: Usage,
-  { output, request, webSearch, ...dearest }: Dearest,
+  { output, webSearch, fixed, ...dearest }: Dearest,
   shortCache = false,
 ): readonly RatingLine[] {
   const input = shortCache ? dearest.shortInput : dearest.input;
   const charges = [
     { item: "input", quantity: inputTokens, price: input },
     { item: "output", quantity: outputTokens, price: output },
-    { item: "request", quantity: 1, price: request },
+    ...fixed,
     { item: "webSearch", quantity: webSearches, price: webSearch },
   ];
   return charges.flatMap(({ item, quantity, price }) =>

@@ -62,8 +62,8 @@ export function endFields(ended: JsonObject, own: JsonObject): JsonObject {
 /** The usage as the vendor wrote it, with the fields we do not know, as long as it says the same. */
 export function usageField(usage: ReportedUsage | null, raw: Json | undefined): Json {
   if (usage === null) return null;
-  // The field does not say how many searches there were.
-  const { webSearches: _, ...tokens } = usage.usage;
+  // The field does not say how many searches and images there were.
+  const { webSearches: _, images: __, ...tokens } = usage.usage;
   const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, tokens);
   return isSame ? raw : encodeUsage(usage);
 }

@@ -33,6 +33,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
   const inputAudioTokens = read.clamp(read.largest(inputDetails["audio_tokens"]), inputTokens);
   const tier = usage["service_tier"] ?? serviceTier;
   const webSearches = searchesIn(output);
+  const images = imagesIn(output);
   return {
     usage: {
       inputTokens,
@@ -45,6 +46,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
       cacheReadAudioTokens: 0,
       outputAudioTokens: read.clamp(read.largest(outputDetails["audio_tokens"]), outputTokens),
       ...(webSearches > 0 && { webSearches }),
+      ...(images > 0 && { images }),
     },
     anomalous: read.anomalous,
     ...(typeof tier === "string" ? { serviceTier: tier } : {}),
@@ -60,6 +62,20 @@ function searchesIn(output: Json | undefined): number {
     return !isJsonObject(action) || action["type"] === undefined || action["type"] === "search";
   }).length;
 }
+
+/**
+ * What the tool for images made, which may be billed by the piece
+ * (https://platform.openai.com/docs/guides/tools-image-generation). A whole answer may still call one `generating`.
+ */
+const imagesIn = (output: Json | undefined): number =>
+  isJsonArray(output)
+    ? output.filter(
+        (item: Json) =>
+          isJsonObject(item) &&
+          item["type"] === "image_generation_call" &&
+          (item["status"] === "completed" || typeof item["result"] === "string"),
+      ).length
+    : 0;
 
 export const encodeUsage = ({ usage }: ReportedUsage): JsonObject => ({
   input_tokens: usage.inputTokens,

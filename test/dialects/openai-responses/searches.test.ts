@@ -2,12 +2,20 @@ import { expect, test } from "bun:test";
 import type { Json } from "../../../core/chat/json.ts";
 import { decodeUsage } from "../../../core/dialects/openai-responses/usage.ts";
 
-const searched = (output: Json) =>
-  decodeUsage({ input_tokens: 5, output_tokens: 5, total_tokens: 10 }, null, output)?.usage.webSearches;
+const usageWith = (output: Json) =>
+  decodeUsage({ input_tokens: 5, output_tokens: 5, total_tokens: 10 }, null, output)?.usage;
+const searched = (output: Json) => usageWith(output)?.webSearches;
 
 test("searches are counted in the output, and pages that were opened are none", () => {
   const call = (action?: Json) => ({ type: "web_search_call", id: "ws_1", ...(action !== undefined && { action }) });
   expect(searched([call({ type: "search" }), call({ type: "open_page" }), call({ type: "find_in_page" })])).toBe(1);
   expect(searched([call(), call({ query: "x" }), { type: "message" }])).toBe(2);
   for (const none of [[], null, "x", [null, 5, "web_search_call"]]) expect(searched(none)).toBeUndefined();
+});
+
+test("images that were made are counted, and those that failed are none", () => {
+  const call = (status: string, result: Json = null) => ({ type: "image_generation_call", id: "ig_1", status, result });
+  const output = [call("completed"), call("generating", "iVBORw0KGgo="), call("failed"), { type: "message" }];
+  expect(usageWith(output)?.images).toBe(2);
+  expect(usageWith([call("failed")])?.images).toBeUndefined();
 });

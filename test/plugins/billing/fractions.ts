@@ -22,7 +22,7 @@ function exactNano(used: Usage, price: UnitPrice, reasoningApart: boolean): bigi
     if (quantity === 0) continue;
     const unit = price(item);
     if (unit === null) {
-      if (item === "request" || item === "webSearch") continue;
+      if (isPiece(item)) continue;
       return null;
     }
     total = {
@@ -59,6 +59,9 @@ function counted(used: Usage, reasoningApart: boolean) {
     outputImage: outputImageTokens,
     request: 1,
     webSearch: webSearches,
+    image: used.images ?? 0,
+    second: used.seconds ?? 0,
+    character: used.characters ?? 0,
   };
   const bad = Object.entries(counts).find(([, count]) => count < 0);
   if (bad) throw new Error(`${bad[0]} is ${bad[1]} in ${JSON.stringify(used)}`);
@@ -97,6 +100,9 @@ export function bundledNano(vendor: string, model: string, used: Usage, atMs: nu
     outputImage: named("output_image_mtok", million) ?? output,
     request: named("requests_kcount", 1_000n),
     webSearch: named("web_searches_kcount", 1_000n),
+    image: null,
+    second: null,
+    character: null,
   };
   return exactNano(used, (item) => prices[item], raw["output_reasoning_mtok"] !== undefined);
 }
@@ -109,7 +115,7 @@ export function rowNano(row: PriceRow, used: Usage, tier?: string): bigint | nul
   const named = (item: keyof ItemPrices): Fraction | null => {
     const long = tiers.toSorted((a, b) => a.above - b.above).findLast((one) => one[item] !== undefined)?.[item];
     const text = long ?? set[item];
-    return text === undefined ? null : fraction(text, item === "request" || item === "webSearch" ? 1n : 1_000_000n);
+    return text === undefined ? null : fraction(text, isPiece(item) && item !== "character" ? 1n : 1_000_000n);
   };
   const fallback: Readonly<Partial<Record<keyof Counted, readonly (keyof ItemPrices)[]>>> = {
     cacheRead: ["cacheRead", "input"],
@@ -129,10 +135,10 @@ export function rowNano(row: PriceRow, used: Usage, tier?: string): bigint | nul
   return exactNano(used, price, set.reasoning !== undefined);
 }
 
-const piecesOf = ({ request, webSearch }: PriceRow) => ({
-  ...(request !== undefined && { request }),
-  ...(webSearch !== undefined && { webSearch }),
-});
+const pieces = ["request", "webSearch", "image", "second", "character"] as const;
+const isPiece = (item: string): boolean => pieces.some((piece) => piece === item);
+const piecesOf = (row: PriceRow): Partial<ItemPrices> =>
+  Object.fromEntries(pieces.flatMap((piece) => (row[piece] === undefined ? [] : [[piece, row[piece]]])));
 
 /** A decimal, plain or with an exponent, for `per` of the item. */
 function fraction(text: string, per: bigint): Fraction {

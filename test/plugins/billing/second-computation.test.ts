@@ -29,6 +29,10 @@ const full: PriceRow = {
   outputImage: "29.9100000000003",
   request: "0.00123456789012",
   webSearch: "0.0101000000003",
+  image: "0.0421000000007",
+  second: "0.000100000000003",
+  character: "15.0300000000001",
+  most: { image: 9, second: 9, character: 9_000 },
   contextTiers: [
     { above: 5_000, input: "1.9", output: "15.3" },
     { above: 1_000, input: "1.5", cacheRead: "0.19" },
@@ -162,26 +166,33 @@ function modelIn({ request, body, sse }: Recording): string {
 const standardOr = (serviceTier: string | undefined): string | undefined =>
   serviceTier === "flex" ? "batch" : serviceTier;
 
+const made = { images: fc.nat(9), seconds: fc.nat(9), characters: fc.nat(9_000) };
+
 /** Parts within their totals. */
 function usages(): fc.Arbitrary<Usage> {
   const some = fc.oneof(fc.constant(0), fc.nat(50), fc.nat(9_000), fc.nat(400_000));
   return fc
     .record({ text: some, audio: some, image: some, read: some, readAudio: some, write: some, hour: some })
     .chain((input) =>
-      fc.record({ text: some, reasoning: some, audio: some, image: some, searches: fc.nat(9) }).map((output) => ({
-        inputTokens: Object.values(input).reduce((sum, part) => sum + part, 0),
-        outputTokens: output.text + output.reasoning + output.audio + output.image,
-        cacheReadTokens: input.read + input.readAudio,
-        cacheReadAudioTokens: input.readAudio,
-        cacheWriteTokens: input.write + input.hour,
-        cacheWrite1hTokens: input.hour,
-        inputAudioTokens: input.audio + input.readAudio,
-        inputImageTokens: input.image,
-        reasoningTokens: output.reasoning,
-        outputAudioTokens: output.audio,
-        outputImageTokens: output.image,
-        webSearches: output.searches,
-      })),
+      fc
+        .record({ text: some, reasoning: some, audio: some, image: some, searches: fc.nat(9), ...made })
+        .map((output) => ({
+          inputTokens: Object.values(input).reduce((sum, part) => sum + part, 0),
+          outputTokens: output.text + output.reasoning + output.audio + output.image,
+          cacheReadTokens: input.read + input.readAudio,
+          cacheReadAudioTokens: input.readAudio,
+          cacheWriteTokens: input.write + input.hour,
+          cacheWrite1hTokens: input.hour,
+          inputAudioTokens: input.audio + input.readAudio,
+          inputImageTokens: input.image,
+          reasoningTokens: output.reasoning,
+          outputAudioTokens: output.audio,
+          outputImageTokens: output.image,
+          webSearches: output.searches,
+          images: output.images,
+          seconds: output.seconds,
+          characters: output.characters,
+        })),
     );
 }
 
@@ -201,6 +212,9 @@ function rows(): fc.Arbitrary<PriceRow> {
       outputImage: price,
       request: price,
       webSearch: price,
+      image: price,
+      second: price,
+      character: price,
     },
     { requiredKeys: [] },
   );
@@ -214,5 +228,5 @@ function rows(): fc.Arbitrary<PriceRow> {
     .map(({ others: more, ...general }) => ({ ...general, ...more }));
   return fc
     .record({ set, serviceTiers: fc.record({ batch: set, priority: set }, { requiredKeys: [] }) })
-    .map(({ set: standard, serviceTiers }) => ({ target: "lab/*", ...standard, serviceTiers }));
+    .map(({ set: standard, serviceTiers }) => ({ target: "lab/*", ...standard, serviceTiers, most: { ...full.most } }));
 }

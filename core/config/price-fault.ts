@@ -1,0 +1,37 @@
+import type { ItemPrices, MostUnits, PriceRow, PriceSet } from "../plugin/prices.ts";
+
+interface Fault {
+  readonly at: readonly (string | number)[];
+  readonly message: string;
+}
+/** Where a set stands in its row, and the set. */
+type Placed = readonly [place: readonly string[], set: PriceSet];
+
+/** What no schema says of prices, whether they stand in the file or in a body of the API; `null`: nothing is wrong. */
+export function priceFault(row: Omit<PriceRow, "target">): Fault | null {
+  const sets: readonly Placed[] = [
+    [[], row],
+    ...Object.entries(row.serviceTiers ?? {}).map(([name, set]): Placed => [["serviceTiers", name], set]),
+  ];
+  return faultOfTiers(sets) ?? faultOfMost(sets, row.most ?? {});
+}
+
+/** A price for long inputs needs one for the others: else those would have none, or the general one, unseen. */
+function faultOfTiers(sets: readonly Placed[]): Fault | null {
+  for (const [place, set] of sets)
+    for (const [index, { above: _, ...items }] of (set.contextTiers ?? []).entries()) {
+      // Its keys are items, since `above` is out.
+      const item = (Object.keys(items) as (keyof ItemPrices)[]).find((name) => set[name] === undefined);
+      if (item) return { at: [...place, "contextTiers", index, item], message: "has no price for shorter inputs" };
+    }
+  return null;
+}
+
+/** A budget could not hold for it. */
+function faultOfMost(sets: readonly Placed[], most: MostUnits): Fault | null {
+  for (const [place, set] of sets)
+    for (const item of ["image", "second", "character"] as const)
+      if (set[item] !== undefined && most[item] === undefined)
+        return { at: [...place, item], message: `has a price, and most.${item} does not say how many a call can use` };
+  return null;
+}

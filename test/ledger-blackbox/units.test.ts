@@ -1,0 +1,78 @@
+import { afterAll, afterEach, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { call, chat, errorOf } from "../support/clients.ts";
+import { configFileOf } from "../support/config-file.ts";
+import { runCommand } from "../support/command.ts";
+import { invariants } from "../support/invariants.ts";
+import { allBudgets, usageOf } from "../support/rows.ts";
+import { setUp } from "../support/setup.ts";
+
+/** Images, seconds and characters: what no text of the request bounds, and a provider bills all the same. */
+
+const file = join(import.meta.dir, "..", "fixtures", "plugins", "studio.ts");
+const prices = "input: 0, output: 0, image: 0.04, second: 0.001, character: 15";
+const setup = await setUp({
+  providers: `  studio: { use: "${file}" }`,
+  config: `  - { target: studio/*, ${prices}, most: { image: 4, second: 10, character: 1000 } }`,
+  key: { budget: { usd: 1, window: "lifetime" } },
+});
+const { gateway, key } = setup;
+afterEach(() => invariants(setup));
+afterAll(setup.stop);
+
+/** USD 4 × 0.04 + 10 × 0.001 + 1,000 × 15 ÷ 10⁶. */
+const mostNano = 185_000_000;
+
+test.each([
+  ["i2-s3-c500", 80_000_000 + 3_000_000 + 7_500_000],
+  // A second that has begun is a whole one.
+  ["s2.25", 3_000_000],
+  ["c1", 15_000],
+  ["nothing", 0],
+])("%s is charged by the unit, after a hold for the most of them", async (model, costNano) => {
+  const reply = await call(gateway, key.key, chat(`studio/${model}`));
+  expect(reply.status).toBe(200);
+  expect(usageOf(gateway, reply.callId)).toMatchObject({ cost_nano: costNano, charge_nano: costNano, status: "ok" });
+  const told = await gateway.admin<{ hold: { heldNano: number; lines: object[] }; settlement: { lines: object[] } }>(
+    "GET",
+    `/api/explain/${reply.callId}`,
+  );
+  expect(told.hold.heldNano).toBe(mostNano);
+  expect(told.hold.lines).toContainEqual({ item: "image", quantity: 4, price: "40000" });
+});
+
+test("what a call used is kept, so that it can be rated again", async () => {
+  const { callId } = await call(gateway, key.key, chat("studio/i2-s3-c500"));
+  const before = usageOf(gateway, callId);
+  const { notes } = await gateway.admin<{ notes: object }>("GET", `/api/calls/${callId}`);
+  expect(notes).toMatchObject({ counts: { images: 2, seconds: 3, characters: 500 } });
+  const config = configFileOf(gateway);
+  await config.reloadWith(config.first.replace("image: 0.04", "image: 0.05"));
+  const order = { from: 0, model: "studio/i2-s3-c500", reason: "dearer images" };
+  await gateway.admin("POST", "/api/ledger/reprice", order);
+  await config.reloadWith(config.first);
+  expect(before.cost_nano).toBe(90_500_000);
+  const entries = gateway.sql("select kind, delta_nano from v_ledger where call_id = ? order by seq", callId);
+  expect(entries).toEqual([
+    { kind: "charge", delta_nano: -90_500_000 },
+    { kind: "adjustment", delta_nano: -20_000_000 },
+  ]);
+});
+
+test("a budget that the most of a call does not fit into refuses it", async () => {
+  const { key: poor } = await gateway.createKey({ budget: { usd: "0.1", window: "lifetime" } });
+  const reply = await call(gateway, poor, chat("studio/i1"));
+  expect([reply.status, errorOf(reply.text).code]).toEqual([402, "insufficient_quota"]);
+  expect(allBudgets(gateway).every(({ held_nano }) => held_nano === 0)).toBe(true);
+});
+
+test("a price whose most is not said is refused, by the API and by the file", async () => {
+  const unsaid = { target: "studio/x", input: 0, output: 0, second: 1 };
+  await expect(gateway.admin("POST", "/api/prices", unsaid)).rejects.toThrow("most.second does not say");
+  const config = join(gateway.directory, "no-most.yaml");
+  writeFileSync(config, `provider: { echo: {} }\nprices: [{ target: echo/*, ${prices} }]\n`);
+  const { code, stderr, stdout } = await runCommand(gateway, ["check", "--config", config]);
+  expect(code).toBe(1);
+  expect(stderr + stdout).toContain("prices[0].image: has a price, and most.image does not say");
+});
