@@ -91,6 +91,8 @@ export function billOf(
   }
   const likely = { ...usage, outputTokens: Math.min(likelyOutputTokens * envelope.candidates, outputTokens) };
   const likelyCost = counted === "expected" ? rated(services, likely, first, now, budgeted, { accounts }) : null;
+  // What no tokens say: the fee of a call, and the most of what it may make.
+  const fixedCost = likelyCost && rated(services, noUsage, first, now, budgeted, most);
   return {
     ...bill,
     dearest,
@@ -100,7 +102,7 @@ export function billOf(
       outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
       outputTokens,
       leastOutputTokens: Math.min(leastCapOf(envelope, capTokens) * envelope.candidates, outputTokens),
-      ...(likelyCost && { expectedNano: likelyCost.chargeNano }),
+      ...(likelyCost && { expectedNano: Math.max(likelyCost.chargeNano, fixedCost?.chargeNano ?? 0) }),
     },
   };
 }

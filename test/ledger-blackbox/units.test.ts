@@ -61,9 +61,13 @@ test("what a call used is kept, so that it can be rated again", async () => {
 });
 
 test("a budget that the most of a call does not fit into refuses it", async () => {
-  const { key: poor } = await gateway.createKey({ budget: { usd: "0.1", window: "lifetime" } });
-  const reply = await call(gateway, poor, chat("studio/i1"));
-  expect([reply.status, errorOf(reply.text).code]).toEqual([402, "insufficient_quota"]);
+  for (const admission of ["bound", "expected"]) {
+    const { id, key: poor } = await gateway.createKey();
+    const scope = { kind: "key", id };
+    await gateway.admin("POST", "/api/budgets", { scope, usd: "0.1", window: "lifetime", admission });
+    const reply = await call(gateway, poor, chat("studio/i1"));
+    expect([reply.status, errorOf(reply.text).code]).toEqual([402, "insufficient_quota"]);
+  }
   expect(allBudgets(gateway).every(({ held_nano }) => held_nano === 0)).toBe(true);
 });
 
