@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { WireCodec } from "../dialects/codec.ts";
-import type { Dialect, SseFrame, StreamMeter } from "../dialects/dialect.ts";
+import type { Dialect, ErrorBody, Metered, SseFrame, StreamMeter } from "../dialects/dialect.ts";
 import { splitterOf } from "../dialects/framing.ts";
 import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf } from "../dialects/received-frame.ts";
@@ -24,7 +24,13 @@ interface RelayOptions {
 /** The upstream's own bytes, metered as they pass. */
 export function relay(body: UpstreamBody, dialect: Dialect, { codec, hideUsage, secrets }: RelayOptions): Answer {
   if (body.kind === "whole") return wholeAnswer(body.bytes, codec, secrets);
-  return { kind: "stream", framing: body.framing, source: relaySource(body, dialect, hideUsage, secrets) };
+  const splitter = splitterOf(body.framing);
+  const meter = dialect.relay.meterStream({ hideUsage });
+  const source =
+    splitter instanceof JsonArraySplitter
+      ? new RelayedArray(body, splitter, meter, { dialect, secrets })
+      : new RelaySource(body, splitter, meter, secrets);
+  return { kind: "stream", framing: body.framing, source };
 }
 
 function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): WholeAnswer | FailedAnswer {
@@ -51,56 +57,80 @@ export function parseAnswer(bytes: Uint8Array, parse: (text: string) => unknown 
   return body;
 }
 
-function relaySource(
-  { framing, read }: UpstreamEvents,
-  dialect: Dialect,
-  hideUsage: boolean,
-  secrets: Needles,
-): Source {
-  const splitter = splitterOf(framing);
-  const meter = dialect.relay.meterStream({ hideUsage });
-  let ended = false;
-  const source: Source = {
-    metered: () => meter.result(),
-    async next() {
-      if (ended) return null;
-      let rest: SseFrame | null = null;
-      let isCut = false;
-      try {
-        const { value } = await read();
-        if (value !== undefined) return passed(value);
-        rest = splitter.rest();
-      } catch (error) {
-        // It broke when all of the answer was there: only its formal end is missing.
-        const { complete, usage, fault } = meter.result();
-        if (!complete || usage === null || fault !== null) throw error;
-        isCut = true;
-      }
-      ended = true;
-      const last = lastFrame(rest, splitter, meter);
-      isCut ||= rest !== null && last.byteLength === 0;
-      const end = meter.result().complete ? (meter.missingEnd?.(isCut) ?? "") : "";
-      return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), secrets) : null;
-    },
-  };
+type Splitter = SseSplitter | JsonArraySplitter;
+
+/** One object, as `Streaming` is. */
+class RelaySource implements Source {
+  readonly #read: UpstreamEvents["read"];
+  readonly #splitter: Splitter;
+  readonly #meter: StreamMeter;
+  readonly #secrets: Needles;
+  #ended = false;
+
+  constructor({ read }: UpstreamEvents, splitter: Splitter, meter: StreamMeter, secrets: Needles) {
+    this.#read = read;
+    this.#splitter = splitter;
+    this.#meter = meter;
+    this.#secrets = secrets;
+  }
+
+  metered(): Metered {
+    return this.#meter.result();
+  }
+
+  async next(): Promise<Uint8Array | null> {
+    if (this.#ended) return null;
+    let rest: SseFrame | null = null;
+    let isCut = false;
+    try {
+      const { value } = await this.#read();
+      if (value !== undefined) return this.#passed(value);
+      rest = this.#splitter.rest();
+    } catch (error) {
+      // It broke when all of the answer was there: only its formal end is missing.
+      const { complete, usage, fault } = this.#meter.result();
+      if (!complete || usage === null || fault !== null) throw error;
+      isCut = true;
+    }
+    this.#ended = true;
+    const last = lastFrame(rest, this.#splitter, this.#meter);
+    isCut ||= rest !== null && last.byteLength === 0;
+    const end = this.#meter.result().complete ? (this.#meter.missingEnd?.(isCut) ?? "") : "";
+    return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), this.#secrets) : null;
+  }
 
   /**
    * Whole frames only: a comment or an error of ours always finds a place between two events, and a secret, which has no
    * line end, is never cut in two.
    */
-  function passed(value: Uint8Array): Uint8Array {
+  #passed(value: Uint8Array): Uint8Array {
+    const splitter = this.#splitter;
     const carried = !splitter.atBoundary;
-    const frames = splitter.push(value, meter);
+    const frames = splitter.push(value, this.#meter);
     const shown = frames.filter(({ isShown }) => isShown);
     const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
-    return redacted(asReceived ? value : joined(piecesOf(shown)), secrets);
+    return redacted(asReceived ? value : joined(piecesOf(shown)), this.#secrets);
+  }
+}
+
+class RelayedArray extends RelaySource {
+  readonly #splitter: JsonArraySplitter;
+  readonly #dialect: Dialect;
+
+  constructor(body: UpstreamEvents, splitter: JsonArraySplitter, meter: StreamMeter, parties: Parties) {
+    super(body, splitter, meter, parties.secrets);
+    this.#splitter = splitter;
+    this.#dialect = parties.dialect;
   }
 
-  if (!(splitter instanceof JsonArraySplitter)) return source;
-  return {
-    ...source,
-    fail: (error) => arrayEnd(splitter, meter.result().fault === null ? dialect.encodeStreamError(error) : ""),
-  };
+  fail(error: ErrorBody): string {
+    return arrayEnd(this.#splitter, this.metered().fault === null ? this.#dialect.encodeStreamError(error) : "");
+  }
+}
+
+interface Parties {
+  readonly dialect: Dialect;
+  readonly secrets: Needles;
 }
 
 /** An array must be closed, whatever became of the answer. */
@@ -110,7 +140,7 @@ function arrayEnd({ stage }: JsonArraySplitter, error: string): string {
 }
 
 /** A last frame without its blank line: SDKs read it, so it counts, unless it was cut off in the middle. */
-function lastFrame(rest: SseFrame | null, splitter: SseSplitter | JsonArraySplitter, meter: StreamMeter): Uint8Array {
+function lastFrame(rest: SseFrame | null, splitter: Splitter, meter: StreamMeter): Uint8Array {
   const shown = rest !== null && meter.frame(rest);
   const { complete, fault } = meter.result();
   if (splitter instanceof JsonArraySplitter) {

@@ -165,23 +165,30 @@ export async function cutAfter<T>(call: Call, { ms, reason, isCallers }: Cut, ru
   }
 }
 
-/** Of a stream that has begun: its limits, and what ends it there. */
-export function cutsOfStream(call: Call, limits: Timeouts) {
-  const own = call.ownTimeouts;
-  const ownIdleMs = own?.idleMs ?? Infinity;
-  const ownTotalMs = own?.totalMs ?? Infinity;
-  const totalMs = Math.min(ownTotalMs, limits.totalMs);
-  return {
-    idleMs: Math.min(ownIdleMs, limits.idleMs),
-    /** Epoch ms. */
-    endMs: call.startedMs + totalMs,
-    onIdle() {
-      if (ownIdleMs < limits.idleMs) stopCall(call, callersEnd(ownIdleMs));
-      else call.abort.abort(new GatewayError("upstream-timeout", `the provider sent nothing for ${limits.idleMs} ms`));
-    },
-    onEnd() {
-      const reason = new GatewayError("upstream-timeout", `the answer did not end within ${totalMs} ms`);
-      stopCall(call, ownTotalMs < limits.totalMs ? callersEnd(ownTotalMs) : reason);
-    },
-  };
+/** Of a stream that has begun. */
+export interface StreamLimits {
+  /** The shorter of the provider's silence that is borne and that of the caller. */
+  readonly idleMs: number;
+  /** When it must have ended, in epoch ms. */
+  readonly endMs: number;
+  readonly limits: Timeouts;
+}
+
+export const limitsOfStream = ({ startedMs, ownTimeouts: own }: Timed, limits: Timeouts): StreamLimits => ({
+  idleMs: Math.min(own?.idleMs ?? Infinity, limits.idleMs),
+  endMs: startedMs + Math.min(own?.totalMs ?? Infinity, limits.totalMs),
+  limits,
+});
+
+/** What ends it for its silence. */
+export function idleEnd(call: Call, { idleMs, limits }: StreamLimits): void {
+  if (idleMs < limits.idleMs) stopCall(call, callersEnd(idleMs));
+  else call.abort.abort(new GatewayError("upstream-timeout", `the provider sent nothing for ${idleMs} ms`));
+}
+
+/** What ends it when its time is over. */
+export function totalEnd(call: Call, { endMs, limits }: StreamLimits): void {
+  const totalMs = endMs - call.startedMs;
+  const reason = new GatewayError("upstream-timeout", `the answer did not end within ${totalMs} ms`);
+  stopCall(call, totalMs < limits.totalMs ? callersEnd(totalMs) : reason);
 }

@@ -26,21 +26,28 @@ export async function upstreamBody(response: Response, stream: boolean): Promise
 
   const reader = response.body.getReader();
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-  if (isStream) return { kind: "events", framing: "sse", read: () => reader.read() };
+  if (isStream) return { kind: "events", framing: "sse", read: readsOf(reader) };
 
   // Some vendors stream under another type, or none: then the first bytes tell.
   const first = await reader.read();
-  let unread: typeof first | null = first;
-  const read = () => {
-    const next = unread ? Promise.resolve(unread) : reader.read();
-    unread = null;
-    return next;
-  };
+  const read = readsOf(reader, first);
   if (stream && !first.done) {
     if (startsLikeSse(first.value)) return { kind: "events", framing: "sse", read };
     if (startsLikeArray(first.value)) return { kind: "events", framing: "json-array", read };
   }
   return whole(await readWhole(read, () => void reader.cancel().catch(() => {})));
+}
+
+type Reads = ReadableStreamDefaultReader<Uint8Array>;
+
+/** `first`: is read already. Apart: a function made where the response is at hand would keep it as long as the stream. */
+function readsOf(reader: Reads, first: Awaited<ReturnType<Reads["read"]>> | null = null): Read {
+  let unread = first;
+  return () => {
+    const next = unread ? Promise.resolve(unread) : reader.read();
+    unread = null;
+    return next;
+  };
 }
 
 /** Whether bytes that came under another type are server-sent events. */

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import type { SseFrame } from "../dialect.ts";
 import { utf8Length } from "../text-bytes.ts";
 
@@ -8,12 +7,14 @@ import { utf8Length } from "../text-bytes.ts";
  * of them, or an object for each chunk, would cost more than the comparison.
  */
 export class FrameTemplate {
-  /** Up to the content; `null`: nothing is learned yet. */
-  #head: Part | null = null;
-  /** From behind the content up to the padding's value, or to the end. */
-  #tail: Part | null = null;
-  /** What follows the padding's value; `null` when the tail has no padding. */
-  #close: Part | null = null;
+  /** Head, tail and close, one after the other; `null`: nothing is learned yet. */
+  #parts: DataView | null = null;
+  /** Of what stands before the content. */
+  #headLength = 0;
+  /** Of what stands from behind the content up to the padding's value, or to the end. */
+  #tailLength = 0;
+  /** Of what follows the padding's value; 0 when there is no padding. */
+  #closeLength = 0;
   /** Chunks in a row that did not fit: a stream whose chunks all differ is not worth learning. */
   #misfits = 0;
 
@@ -25,21 +26,25 @@ export class FrameTemplate {
     const tail = `${data.slice(valueEnd)}\n\n`;
     // Not so with other characters than ASCII around the content, or with the field written otherwise.
     if (!raw.text.startsWith(head, raw.start) || !raw.text.endsWith(tail, raw.end)) return;
-    const [, before, after] = /^([^]*"(?:obfuscation|p)":\s*")[^"\\]*("\s*\}\n\n)$/.exec(tail) ?? [];
-    this.#head = new Part(head);
-    this.#tail = new Part(before ?? tail);
-    this.#close = after === undefined ? null : new Part(after);
+    const [, before = tail, close = ""] = /^([^]*"(?:obfuscation|p)":\s*")[^"\\]*("\s*\}\n\n)$/.exec(tail) ?? [];
+    this.#parts = viewOf(new TextEncoder().encode(head + before + close));
+    this.#headLength = head.length;
+    this.#tailLength = before.length;
+    this.#closeLength = close.length;
   }
 
   /** Where the chunks end that stand in `bytes` from `from` on and fit; `from` when there is none. */
   endOfFitting(bytes: Uint8Array, from: number, into: { contentBytes: number }): number {
-    const [head, tail, close] = [this.#head, this.#tail, this.#close];
-    if (head === null || tail === null) return from;
+    const parts = this.#parts;
+    if (parts === null) return from;
+    const headLength = this.#headLength;
+    const tailLength = this.#tailLength;
+    const closeLength = this.#closeLength;
     const view = viewOf(bytes);
     let end = from;
     for (;;) {
-      const valueStart = end + head.length;
-      if (!head.isAt(view, end)) break;
+      if (!isAt(view, end, parts, 0, headLength)) break;
+      const valueStart = end + headLength;
       // Escapes stand for fewer bytes than their own.
       let spared = 0;
       let at = valueStart;
@@ -55,15 +60,15 @@ export class FrameTemplate {
         }
       }
       const valueEnd = at;
-      if (!tail.isAt(view, at)) break;
-      at += tail.length;
-      if (close !== null) {
+      if (!isAt(view, at, parts, headLength, tailLength)) break;
+      at += tailLength;
+      if (closeLength > 0) {
         for (let byte = bytes[at]; byte !== quote; byte = bytes[at]) {
           if (byte === undefined || byte < space || byte === backslash) return this.#taken(from, end);
           at += 1;
         }
-        if (!close.isAt(view, at)) break;
-        at += close.length;
+        if (!isAt(view, at, parts, headLength + tailLength, closeLength)) break;
+        at += closeLength;
       }
       into.contentBytes += valueEnd - valueStart - spared;
       end = at;
@@ -87,30 +92,13 @@ const letterA = 0x61;
 /** Of a letter, the bit that makes it a small one. */
 const lowerCase = 0x20;
 
-/** Bytes to compare with, four at a time as far as that goes. */
-class Part {
-  readonly length: number;
-  readonly #bytes: Uint8Array;
-  readonly #words: Uint32Array;
-
-  constructor(text: string) {
-    this.#bytes = Buffer.from(text, "latin1");
-    this.length = this.#bytes.length;
-    const view = viewOf(this.#bytes);
-    this.#words = Uint32Array.from({ length: this.length >> 2 }, (_, at) => view.getUint32(4 * at));
-  }
-
-  isAt(view: DataView, start: number): boolean {
-    const { length } = this;
-    const words = this.#words;
-    const bytes = this.#bytes;
-    if (start + length > view.byteLength) return false;
-    let at = 0;
-    for (let word = 0; word < words.length; word++, at += 4)
-      if (view.getUint32(start + at) !== words[word]) return false;
-    for (; at < length; at++) if (view.getUint8(start + at) !== bytes[at]) return false;
-    return true;
-  }
+/** Whether at `start` stand the `length` bytes that stand in `parts` at `from`. Compares four at a time as far as that goes. */
+function isAt(view: DataView, start: number, parts: DataView, from: number, length: number): boolean {
+  if (start + length > view.byteLength) return false;
+  let at = 0;
+  for (; at + 4 <= length; at += 4) if (view.getUint32(start + at) !== parts.getUint32(from + at)) return false;
+  for (; at < length; at++) if (view.getUint8(start + at) !== parts.getUint8(from + at)) return false;
+  return true;
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
