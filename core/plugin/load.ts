@@ -25,17 +25,14 @@ export interface ResolvedPlugin {
  * with all that is wrong.
  */
 export async function resolvePlugins(loaded: LoadedConfig, builtins: Builtins): Promise<readonly ResolvedPlugin[]> {
-  const resolved: ResolvedPlugin[] = [];
-  const problems: Problem[] = [];
-  for (const kind of pluginSections) {
-    for (const [name, instance] of Object.entries(loaded.config[kind])) {
-      const result = await resolveInstance({ kind, name, instance }, loaded, builtins);
-      if ("problems" in result) problems.push(...result.problems);
-      else resolved.push(result);
-    }
-  }
+  const instances = pluginSections.flatMap((kind) =>
+    Object.entries(loaded.config[kind]).map(([name, instance]) => ({ kind, name, instance })),
+  );
+  // Beside each other: to load them is mostly to wait.
+  const results = await Promise.all(instances.map((named) => resolveInstance(named, loaded, builtins)));
+  const problems = results.flatMap((result) => ("problems" in result ? result.problems : []));
   if (problems.length > 0) throw new ConfigError(problems);
-  return resolved;
+  return results.flatMap((result) => ("problems" in result ? [] : [result]));
 }
 
 interface Named {
