@@ -8,7 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 export class Counts {
   anomalous = false;
 
-  count(value: Json | undefined): number {
+  count(value: unknown): number {
     if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
     this.anomalous = true;
     const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;

@@ -5,6 +5,7 @@ import type { ChatRequest } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
 import { framed, type Framing } from "../dialects/framing.ts";
 import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
+import { toldUsage } from "./told-usage.ts";
 import { hookOpened } from "./watchdog.ts";
 
 interface EventsOptions {
@@ -76,8 +77,10 @@ async function* abortable(
         done = true;
         return;
       }
-      see(next.value);
-      yield next.value;
+      const event =
+        next.value.type === "response-end" ? { ...next.value, usage: toldUsage(next.value.usage) } : next.value;
+      see(event);
+      yield event;
     }
   } finally {
     hookEnded();

@@ -8,12 +8,13 @@ import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
 import { leaveLists } from "./disconnect.ts";
-import { expectedInput, expectedOutput } from "./estimate.ts";
+import { expectedInput, expectedOutput, searchBound } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
+import { believed, hasCredibleUnits } from "./told-usage.ts";
 import { blockedMs, hookBlocked } from "./watchdog.ts";
 import { whyOf, whyRefused } from "./why.ts";
 
@@ -44,7 +45,7 @@ export async function settle(
   if (call.ended || !admitted) return { chargeNano: null };
   call.ended = true;
   leaveLists(call, services);
-  const { usage, source } = usedBy(call, outcome, admitted, services.ratios);
+  const { usage, source } = usedBy(call, outcome, admitted, services);
   const finishedMs = endOf(call, services);
   const rated = ratingOf(call, usage, outcome, finishedMs, services);
   const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
@@ -151,11 +152,11 @@ function usedBy(
   call: Call,
   { status, metered, drained, target }: Outcome,
   admitted: Admitted,
-  ratios: Ratios,
+  { ratios, billing }: Pick<Services, "ratios" | "billing">,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
   if (metered.usage && isCredible(metered.usage))
-    return { usage: metered.usage.usage, source: drained ? "drained" : "provider" };
-  const begun = metered.begun && isCredible(metered.begun) ? metered.begun.usage : null;
+    return { usage: counted(metered.usage.usage, call, target, billing), source: drained ? "drained" : "provider" };
+  const begun = metered.begun && isCredible(metered.begun) ? counted(metered.begun.usage, call, target, billing) : null;
   const failed = status === "upstream_error" && call.stopped === null;
   if (failed && begun) return { usage: begun, source: "provider" };
   const isCut = call.stopped !== null && call.isSent;
@@ -177,6 +178,12 @@ function usedBy(
   return { usage: { ...noUsage, inputTokens, outputTokens }, source: "estimated" };
 }
 
+/** Usage without counts that cannot be true. */
+function counted(usage: Usage, { envelope }: Call, target: RouteTarget, billing: Services["billing"]): Usage {
+  if (hasCredibleUnits(usage)) return usage;
+  return believed(usage, billing?.slot.facts?.(target)?.most ?? {}, envelope ? searchBound(envelope.input) : 0);
+}
+
 /** The machine's clock may have stepped back meanwhile: a call does not end before it began. */
 const endOf = ({ startedMs }: Call, { now }: Pick<Services, "now">): number => Math.max(now(), startedMs);
 
@@ -191,8 +198,11 @@ function learn({ envelope }: Call, outcome: Outcome, { heldNano }: Admitted, fin
 /** No call uses this many tokens: such a report says nothing, and charging for it would only overflow. */
 const maxCredibleTokens = 1_000_000_000;
 /** A 0 that was said counts; one that stands for what could not be read does not make a call free. */
-const isCredible = ({ usage: { inputTokens, outputTokens }, anomalous }: ReportedUsage): boolean =>
-  Math.max(inputTokens, outputTokens) <= maxCredibleTokens && !(anomalous && inputTokens + outputTokens === 0);
+const isCredible = ({ usage, anomalous }: ReportedUsage): boolean => {
+  const { inputTokens, outputTokens, images = 0, seconds = 0, characters = 0 } = usage;
+  const sum = inputTokens + outputTokens + images + seconds + characters;
+  return Math.max(inputTokens, outputTokens) <= maxCredibleTokens && !(anomalous && sum === 0);
+};
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 type Rated = Pick<Rating, "costNano" | "chargeNano" | "lines" | "terms"> & { readonly priceVersion: string | null };

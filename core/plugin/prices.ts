@@ -115,4 +115,6 @@ export interface ModelFacts {
   readonly maxOutputTokens: number | null;
   /** What it cannot do, as far as is known. Absent: nothing is known. */
   readonly lacks?: readonly Capability[];
+  /** What holds count, where other units than tokens have a price. */
+  readonly most?: MostUnits;
 }

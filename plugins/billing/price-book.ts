@@ -69,6 +69,7 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
     const latest = entries.findLast(({ ready }) => ready !== null)?.ready ?? null;
     const lacks =
       latest?.lacks ?? row?.lacks ?? (bundled === null ? [] : lackedBy(bundled.vendor, target.model, bundled.id));
+    const most = (latest ?? row)?.most ?? null;
     const facts: ModelFacts = {
       model: target.model,
       contextWindow:
@@ -78,6 +79,7 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
         row?.maxOutputTokens ??
         (bundled === null ? null : maxOutputTokensOf(bundled.vendor, target.model, bundled.id)),
       ...(lacks.length > 0 && { lacks }),
+      ...(most && { most }),
     };
     const below =
       row !== null

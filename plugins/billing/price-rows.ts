@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Capability, ItemPrices, PriceRow, PriceSet } from "llm-proxy/plugin";
+import type { Capability, ItemPrices, MostUnits, PriceRow, PriceSet } from "llm-proxy/plugin";
 import { type Decimal, parseDecimal } from "./decimal.ts";
 import {
   completeSheet,
@@ -20,6 +20,7 @@ export interface OwnPrice {
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
   readonly lacks: readonly Capability[] | null;
+  readonly most: MostUnits | null;
 }
 export interface OwnPrices {
   /** By `instance/model`: the exact row, else the one with the longest prefix; of equals, the first in the file. */
@@ -83,6 +84,7 @@ export function ownPriceOf(row: PriceRow, place: string, source: "config" | "dat
     contextWindow: row.contextWindow ?? null,
     maxOutputTokens: row.maxOutputTokens ?? null,
     lacks: row.lacks ?? null,
+    most: row.most ?? null,
   };
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { call, chat, errorOf } from "../support/clients.ts";
@@ -11,11 +11,15 @@ import { setUp } from "../support/setup.ts";
 /** Images, seconds and characters: what no text of the request bounds, and a provider bills all the same. */
 
 const file = join(import.meta.dir, "..", "fixtures", "plugins", "studio.ts");
+const hostile = join(import.meta.dir, "..", "fixtures", "plugins", "hostile.ts");
 const prices = "input: 0, output: 0, image: 0.04, second: 0.001, character: 15";
 const setup = await setUp({
-  providers: `  studio: { use: "${file}" }`,
-  config: `  - { target: studio/*, ${prices}, most: { image: 4, second: 10, character: 1000 } }`,
-  key: { budget: { usd: 1, window: "lifetime" } },
+  providers: `  studio: { use: "${file}" }\n  hostile: { use: "${hostile}" }`,
+  config: [
+    `  - { target: studio/*, ${prices}, most: { image: 4, second: 10, character: 1000 } }`,
+    "  - { target: hostile/*, input: 1, output: 2, image: 0.04, webSearch: 0.01, most: { image: 4 } }",
+  ].join("\n"),
+  key: { budget: { usd: 10, window: "lifetime" } },
 });
 const { gateway, key } = setup;
 afterEach(() => invariants(setup));
@@ -40,6 +44,48 @@ test.each([
   );
   expect(told.hold.heldNano).toBe(mostNano);
   expect(told.hold.lines).toContainEqual({ item: "image", quantity: 4, price: "40000" });
+});
+
+/** USD 4 × 0.04, and nothing more. */
+const mostImagesNano = 160_000_000;
+
+describe("a usage that cannot be true, of a plugin in plain JavaScript", () => {
+  test.each<[string, number | "estimated"]>([
+    ["nothing", "estimated"],
+    ["number", "estimated"],
+    ["empty", "estimated"],
+    ["without-parts", 14_000],
+    ["units-alone", 80_000_000],
+    ["digits", 40_014_000],
+    ["fractions", 40_014_000],
+    ["part-nan", 14_000],
+    ["part-huge", 14_000],
+    ["negative", 4_000],
+    ["unit-nan", mostImagesNano],
+    ["unit-negative", mostImagesNano],
+    ["unit-infinite", mostImagesNano],
+    ["unit-huge", mostImagesNano],
+    ["unit-text", mostImagesNano],
+    ["unit-bigint", mostImagesNano],
+    ["unit-object", mostImagesNano],
+    ["unit-unpriced", 14_000],
+    ["searches-huge", 14_000],
+  ])("%s: charged for, and never for nothing", async (name, charged) => {
+    for (const stream of [false, true]) {
+      const reply = await call(gateway, key.key, chat(`hostile/usage-${name}`, { stream }));
+      expect([stream, reply.status]).toEqual([stream, 200]);
+      const row = usageOf(gateway, reply.callId);
+      if (charged === "estimated") {
+        expect(row).toMatchObject({ status: "ok", source: "estimated" });
+        expect(row.charge_nano).toBeGreaterThan(0);
+      } else expect(row).toMatchObject({ status: "ok", source: "provider", charge_nano: charged });
+    }
+  });
+
+  test("all of it can be rated again", async () => {
+    const order = { from: 0, reason: "to see", dryRun: true };
+    expect(await gateway.admin("POST", "/api/ledger/reprice", order)).toMatchObject({ changed: 0, unpriced: 0 });
+  });
 });
 
 test("what a call used is kept, so that it can be rated again", async () => {
