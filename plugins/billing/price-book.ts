@@ -46,9 +46,24 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
   /** The last list that was asked for. */
   let listed: { readonly instances: Instances; readonly rows: readonly PriceListing[] } | null = null;
   const remembered = new Map<string, Listing | null>();
+  /** A call asks several times about a target that core keeps: no name need be put together for that. */
+  let ofTarget = new WeakMap<Target, Listing | null>();
+  function forget() {
+    remembered.clear();
+    ofTarget = new WeakMap();
+    modelsOf.clear();
+  }
   const modelsOf = new Map<string, readonly ModelFacts[]>();
 
   function find(target: Target): Listing | null {
+    const found = ofTarget.get(target);
+    if (found !== undefined) return found;
+    const listing = named(target);
+    ofTarget.set(target, listing);
+    return listing;
+  }
+
+  function named(target: Target): Listing | null {
     const key = `${target.provider}\n${target.vendor}\n${target.model}`;
     const known = remembered.get(key);
     if (known !== undefined) return known;
@@ -115,15 +130,13 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
           ? [{ ...entry, ready: entry.prices && readyOf(entry.target, entry.prices, entry.id) }]
           : [],
       );
-      remembered.clear();
-      modelsOf.clear();
+      forget();
     },
     refresh(snapshots) {
       news = snapshots.flatMap(({ fromMs, version, entries }) =>
         entries.map((entry) => ({ ...entry, fromMs, version, periods: periodsIn(entry.prices) })),
       );
-      remembered.clear();
-      modelsOf.clear();
+      forget();
       listed = null;
     },
     listings(instances) {

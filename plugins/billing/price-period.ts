@@ -15,6 +15,8 @@ export interface Period {
 }
 
 export function sheetAt(periods: readonly Period[], atMs: number): PriceSheet | null {
+  const [only] = periods;
+  if (only !== undefined && periods.length === 1) return only.sheet;
   const period = periods.findLast(({ when }) => fits(when, atMs)) ?? periods[0];
   return period === undefined ? null : period.sheet;
 }
@@ -24,6 +26,8 @@ export function sheetAt(periods: readonly Period[], atMs: number): PriceSheet | 
  * `null`: no price.
  */
 export function dearestAt(periods: readonly Period[], atMs: number): Dearest | null {
+  const [only] = periods;
+  if (only !== undefined && periods.length === 1) return only.sheet?.dearest ?? null;
   const standing = Math.max(
     0,
     periods.findLastIndex(({ when }) => when.type !== "daily" && fits(when, atMs)),
