@@ -65,8 +65,8 @@ export async function warmUp(subjects: readonly Subject[], calls: number): Promi
 const warmUps = [
   ["json", 0.5, 64],
   ["json", 0.5, 256],
-  ["burst", 0.02, 64],
-  ["translated", 0.02, 64],
+  ["burst", 0.1, 64],
+  ["translated", 0.1, 64],
   ["paced", 0, 64],
 ] as const;
 
