@@ -41,8 +41,12 @@ export const idle: Soak = async (size) => {
     upstream.on("brisk", answers());
     const alone: Percentiles[] = [];
     const beside: Percentiles[] = [];
-    const measure = async (rounds: Percentiles[]) =>
-      void rounds.push(percentiles(await steady(setup, "mock/brisk", roundMs)));
+    let slowestMs = 0;
+    const measure = async (rounds: Percentiles[]) => {
+      const took = await steady(setup, "mock/brisk", roundMs);
+      slowestMs = Math.max(slowestMs, ...took);
+      rounds.push(percentiles(took));
+    };
     const aloneRounds = minutes > 0 ? 4 : 0;
     for (let at = 0; at < aloneRounds; at++) await measure(alone);
     print(`${count} streams; at the start ${rssMb(gateway).toFixed(0)} MB`);
@@ -90,7 +94,9 @@ export const idle: Soak = async (size) => {
     const median = percentiles(beside.map(({ p99 }) => p99)).p50;
     const slower = after.p99 - before.p99;
     print(`${ok} of ${count} whole, ${early} cut early, ${Math.min(...pings)} to ${Math.max(...pings)} pings each`);
-    print(`longest silence ${(silentMs / 1_000).toFixed(1)} s`);
+    print(
+      `longest silence ${(silentMs / 1_000).toFixed(1)} s; slowest call beside them ${(slowestMs / 1_000).toFixed(1)} s`,
+    );
     if (minutes > 0)
       print(
         `calls beside them, best of ${beside.length} rounds: p50 ${before.p50.toFixed(1)} ms alone, ${after.p50.toFixed(1)} beside; p99 ${before.p99.toFixed(1)} alone, ${after.p99.toFixed(1)} beside (median ${median.toFixed(1)})`,
@@ -99,7 +105,10 @@ export const idle: Soak = async (size) => {
     return [
       ...(early > 0 ? [`${early} streams were cut while they were silent`] : []),
       ...(ok === count ? [] : [`${count - ok} streams are not whole, e.g. ${JSON.stringify(first?.text ?? null)}`]),
-      ...(silentMs <= longestSilenceMs ? [] : [`a stream was silent for ${(silentMs / 1_000).toFixed(1)} s`]),
+      // Where others use the machine too, a ping waits for its turn as a call does.
+      ...(silentMs <= longestSilenceMs + slowestMs
+        ? []
+        : [`a stream was silent for ${(silentMs / 1_000).toFixed(1)} s`]),
       ...(minutes === 0 || slower <= besideMs ? [] : [`calls beside them take ${slower.toFixed(1)} ms longer at p99`]),
       ...(most <= mostMb ? [] : [`${most.toFixed(0)} MB are more than ${mostMb}`]),
       ...unhandled(gateway),
