@@ -143,12 +143,10 @@ function steadyIn(figures: readonly Minute[], print: (line: string) => void): re
   ];
 }
 
-/** Of the line through values in even steps, by least squares. */
+/** Of a line through values in even steps: the middle one of all between two of them, which a few that stand out do not move. */
 function slopeOf(values: readonly number[]): number {
-  const mean = (all: readonly number[]) => all.reduce((sum, value) => sum + value, 0) / all.length;
-  const [middle, height] = [(values.length - 1) / 2, mean(values)];
-  const rise = values.reduce((sum, value, at) => sum + (at - middle) * (value - height), 0);
-  return rise / values.reduce((sum, _, at) => sum + (at - middle) ** 2, 0);
+  const between = values.flatMap((value, at) => values.slice(at + 1).map((later, gap) => (later - value) / (gap + 1)));
+  return percentiles(between).p50;
 }
 
 const filesOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
