@@ -4,6 +4,7 @@ import { counted, type FailureRules, type Failures, noFailures } from "./failure
 import { ofProvider, type WithOwn } from "./of-provider.ts";
 import { attemptsOver, callersOwn } from "./timeouts.ts";
 import { isNotCarried } from "./translate/native-only.ts";
+import { targetName } from "./target-name.ts";
 
 export type BreakerSettings = WithOwn<FailureRules>;
 
@@ -76,7 +77,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       nextProbeMs: 0,
       ...noFailures(nowMs),
     };
-    breakers.set(keyOf({ provider, model }), breaker);
+    breakers.set(targetName(breaker), breaker);
     return breaker;
   }
 
@@ -85,7 +86,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
   function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
     const rules = rulesOf(breaker.provider);
     const found = counted(breaker, verdict === "failed", rules, nowMs);
-    if (found === "none") breakers.delete(keyOf(breaker));
+    if (found === "none") breakers.delete(targetName(breaker));
     if (found !== "too many") return;
     breakersTold.opened += 1;
     breaker.state = "open";
@@ -98,7 +99,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
     opened: 0,
     enter(target: Target): boolean {
       if (breakers.size === 0) return false;
-      const breaker = breakers.get(keyOf(target));
+      const breaker = breakers.get(targetName(target));
       if (!breaker || breaker.state === "closed") return false;
       const nowMs = now();
       if (isAlone(breaker, nowMs)) {
@@ -110,7 +111,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       return true;
     },
     leavesAlone(target: Target): boolean {
-      const breaker = breakers.get(keyOf(target));
+      const breaker = breakers.get(targetName(target));
       return breaker !== undefined && isAlone(breaker, now());
     },
     ended(target: Target, isProbe: boolean, verdict: Verdict, reason = "") {
@@ -118,7 +119,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       const rules = rulesOf(target.provider);
       if (!rules.enabled) return;
       const nowMs = now();
-      const breaker = breakers.get(keyOf(target)) ?? (verdict === "failed" ? made(target, nowMs) : null);
+      const breaker = breakers.get(targetName(target)) ?? (verdict === "failed" ? made(target, nowMs) : null);
       if (!breaker) return;
       if (verdict === "failed") breaker.reason = reason;
       if (breaker.state === "closed") {
@@ -127,7 +128,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       }
       // Calls that were under way when it opened tell of the time before.
       if (!isProbe) return;
-      if (verdict === "ok") breakers.delete(keyOf(target));
+      if (verdict === "ok") breakers.delete(targetName(target));
       else {
         breaker.state = "open";
         breaker.nextProbeMs = nowMs + rules.probeMs;
@@ -149,8 +150,6 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
 }
 
 const isAlone = ({ state, nextProbeMs }: Breaker, nowMs: number): boolean => state !== "closed" && nowMs < nextProbeMs;
-
-const keyOf = ({ provider, model }: Pick<Target, "provider" | "model">): string => `${provider}/${model}`;
 
 function isOpen({ provider, model, reason, sinceMs, nextProbeMs }: Breaker, nowMs: number): GatewayError {
   return new GatewayError("unavailable", "the model's provider fails, and is not asked for a moment", {

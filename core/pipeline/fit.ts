@@ -9,6 +9,7 @@ import { likelyInput } from "./estimate.ts";
 import type { RouteTarget } from "./models.ts";
 import { needsOf } from "./needs.ts";
 import type { Choice } from "./strategy.ts";
+import { targetName } from "./target-name.ts";
 
 /** Why a call of an alias is not sent to one of its targets. */
 export type SkipReason =
@@ -120,7 +121,7 @@ export class Fit {
 
   carries(target: RouteTarget): boolean {
     const because = this.#faultOf(target);
-    if (because) this.#skip(`${target.provider}/${target.model}`, because);
+    if (because) this.#skip(targetName(target), because);
     return because === null;
   }
 

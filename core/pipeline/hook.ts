@@ -69,9 +69,22 @@ function returned(context: HookContext, kind: Kind, name: string, startedMs: num
 }
 
 function count({ timings }: HookContext, kind: Kind, name: string, tookMs: number): void {
-  const label = `${kind}/${name}`;
+  const label = labelOf(kind, name);
   timings[label] = (timings[label] ?? 0) + tookMs;
 }
+
+/** Put together once for each plugin: a text that is new each time costs more than what it counts. */
+function labelOf(kind: Kind, name: string): string {
+  const ofKind = labels.get(kind) ?? new Map<string, string>();
+  labels.set(kind, ofKind);
+  const known = ofKind.get(name);
+  if (known !== undefined) return known;
+  const label = `${kind}/${name}`;
+  ofKind.set(name, label);
+  return label;
+}
+
+const labels = new Map<Kind, Map<string, string>>();
 
 function closed(logger: Logger, kind: Kind, name: string, error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;

@@ -1,4 +1,5 @@
 import type { Target } from "../plugin/plugin.ts";
+import { targetName } from "./target-name.ts";
 
 /** How busy and how fast targets are, as the calls of this process see it. */
 export interface Loads {
@@ -28,10 +29,9 @@ const mostLoads = 10_000;
 
 export function targetLoads(now: () => number): Loads {
   const loads = new Map<string, Load>();
-  const keyOf = ({ provider, model }: Target) => `${provider}/${model}`;
 
   function loadOf(target: Target): Load {
-    const key = keyOf(target);
+    const key = targetName(target);
     let load = loads.get(key);
     if (load) return load;
     if (loads.size >= mostLoads) {
@@ -54,12 +54,12 @@ export function targetLoads(now: () => number): Loads {
       load.atMs = nowMs;
     },
     ended(target) {
-      const load = loads.get(keyOf(target));
+      const load = loads.get(targetName(target));
       if (load) load.busy = Math.max(load.busy - 1, 0);
     },
-    busy: (target) => loads.get(keyOf(target))?.busy ?? 0,
+    busy: (target) => loads.get(targetName(target))?.busy ?? 0,
     cost(target) {
-      const load = loads.get(keyOf(target));
+      const load = loads.get(targetName(target));
       if (!load) return 0;
       return load.latencyMs * Math.exp((load.atMs - now()) / memoryMs) * (load.busy + 1);
     },

@@ -6,6 +6,7 @@ import { Fit, NoFitError, type SkippedTarget, type Terms } from "./fit.ts";
 import { meansText } from "./glob.ts";
 import type { Shadow } from "./shadow.ts";
 import { byStrategy, type Candidate, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
+import { targetName } from "./target-name.ts";
 
 /** A target with the provider that serves it. */
 export interface RouteTarget extends Target {
@@ -67,6 +68,9 @@ export interface ListedModel {
   readonly ownedBy: string;
 }
 
+/** A bound, because names come from clients. */
+const mostMade = 1_000;
+
 export function modelTable(
   aliases: Readonly<Record<string, Alias>>,
   providers: ReadonlyMap<string, Provider>,
@@ -76,13 +80,25 @@ export function modelTable(
   let claimed: ReadonlyMap<string, readonly string[]> | null = null;
   // With the first call: it asks the price book for all it knows, which a start does not wait for.
   const claims = () => (claimed ??= claimsOf(providers, biller));
+  const made = new Map<string, RouteTarget>();
   const repeating = new Set(Object.keys(aliases).filter((name) => repeats(aliases[name]?.targets ?? [])));
 
   const nesting = new Set(
     Object.keys(aliases).filter((name) => aliases[name]?.targets.some(({ target }) => Object.hasOwn(aliases, target))),
   );
 
+  /** The same target for the same name: what is known of a target is found by it. */
   function direct(name: string): RouteTarget | null {
+    const known = made.get(name);
+    if (known !== undefined) return known;
+    const target = targetNamed(name);
+    if (target === null) return null;
+    if (made.size >= mostMade) made.clear();
+    made.set(name, target);
+    return target;
+  }
+
+  function targetNamed(name: string): RouteTarget | null {
     const slash = name.indexOf("/");
     const instance = slash > 0 ? providers.get(name.slice(0, slash)) : undefined;
     if (instance && slash < name.length - 1) return targetOf(name.slice(0, slash), instance, name.slice(slash + 1));
@@ -132,7 +148,7 @@ export function modelTable(
     nesting.has(name) ? askedOnce(expand(name, ...how)) : expand(name, ...how);
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
-    matches(patterns, `${target.provider}/${target.model}`) ||
+    matches(patterns, targetName(target)) ||
     (claims().get(target.model)?.length === 1 && matches(patterns, target.model));
 
   /** Of the targets of `name` those that each of the accounts allows. */
@@ -206,7 +222,7 @@ export function modelTable(
       const owned = [...claims()].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
       const shadows = Object.values(aliases).map(({ shadow }) => (shadow ? direct(shadow.target) : null));
       const found = [...Object.keys(aliases).flatMap((alias) => expand(alias, () => 0)), ...shadows, ...owned];
-      return [...new Map(found.flatMap((one) => (one ? [[`${one.provider}/${one.model}`, one]] : []))).values()];
+      return [...new Map(found.flatMap((one) => (one ? [[targetName(one), one]] : []))).values()];
     },
     aliases: () =>
       Object.entries(aliases)
@@ -251,8 +267,8 @@ function firstOfEach(entries: readonly Entry[], before: readonly Entry[] = []): 
 /** A target that several aliases in an alias lead to is asked once, with the settings of the first way to it. */
 function askedOnce(targets: readonly RouteTarget[]): RouteTarget[] {
   const seen = new Set<string>();
-  return targets.filter(({ provider, model }) => {
-    const name = `${provider}/${model}`;
+  return targets.filter((target) => {
+    const name = targetName(target);
     return !seen.has(name) && seen.add(name);
   });
 }
@@ -267,7 +283,7 @@ const notAllowedAmong = (
   by: "key" | "account",
 ): readonly SkippedTarget[] =>
   all.flatMap((one) =>
-    allowed.includes(one) ? [] : [{ target: `${one.provider}/${one.model}`, because: { why: "not-allowed", by } }],
+    allowed.includes(one) ? [] : [{ target: targetName(one), because: { why: "not-allowed", by } }],
   );
 const notAllowed = (who: string) =>
   new GatewayError("forbidden", `${who} may not use the model`, { code: "model_not_allowed" });

@@ -2,6 +2,7 @@ import { type Json, isJsonArray, isJsonObject } from "../chat/json.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { InputMeasure } from "../dialects/dialect.ts";
 import type { Logger, Namespace, Target as PricedTarget } from "../plugin/plugin.ts";
+import { targetName } from "./target-name.ts";
 
 /**
  * How many bytes of text a token of each model is, learned from calls whose provider told the tokens: languages, code,
@@ -78,11 +79,11 @@ export function learnedRatios(kept: Json = null): Ratios & { readonly toJson: ()
   const models = new Map<string, Learned>();
   for (const row of isJsonArray(kept) ? kept : []) {
     const known = revived(row);
-    if (known) models.set(placeOf(known), known);
+    if (known) models.set(targetName(known), known);
   }
 
   function opened(target: Target): Learned {
-    const place = placeOf(target);
+    const place = targetName(target);
     const known = models.get(place);
     if (known) return known;
     const { provider, model } = target;
@@ -97,7 +98,7 @@ export function learnedRatios(kept: Json = null): Ratios & { readonly toJson: ()
 
   return {
     of(target) {
-      const known = models.get(placeOf(target));
+      const known = models.get(targetName(target));
       return known ? ratioOf(known) : usual;
     },
     learn(target, { input, usage, contentBytes, heldNano, chargeNano }) {
@@ -160,7 +161,6 @@ export async function keptRatios({ storage, logger }: RatioKeeperOptions): Promi
 
 const place = "bytes per token";
 
-const placeOf = ({ provider, model }: Target): string => `${provider}/${model}`;
 const nothing = (): Seen => ({ bytes: 0, tokens: 0 });
 
 function see(seen: Seen, bytes: number, tokens: number): void {

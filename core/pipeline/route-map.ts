@@ -11,6 +11,7 @@ import { NoFitError, type SkipReason } from "./fit.ts";
 import { type Alias, type Models, modelTable, type NamedAlias } from "./models.ts";
 import type { Services } from "./services.ts";
 import type { Choice, Strategy } from "./strategy.ts";
+import { targetName } from "./target-name.ts";
 
 /** Where calls of an alias go as things are, down to the targets. */
 export interface RouteMap {
@@ -72,7 +73,7 @@ export function aliasRoute(name: string, sources: RouteMapSources): AliasRoute |
   if (!root) return null;
   const nowMs = sources.now();
   const biller = sources.billing?.slot ?? null;
-  const breakers = new Map(sources.breakers.list().map((one) => [nameOf(one), one]));
+  const breakers = new Map(sources.breakers.list().map((one) => [targetName(one), one]));
   const apart = toldApart(root, aliases);
   const { shares, unfit, refused } = sampled(apart, sources, (target) => isLeftAlone(breakers.get(target)));
 
@@ -128,8 +129,6 @@ export function aliasRoute(name: string, sources: RouteMapSources): AliasRoute |
   }
   return { ...mapOf(root.strategy, apart.branches, name), shadow: shadowOf(root), refused };
 }
-
-const nameOf = ({ provider, model }: Pick<Target, "provider" | "model">): string => `${provider}/${model}`;
 
 /** One call at a time is let through to see, which is no share. */
 const isLeftAlone = (breaker: BreakerState | undefined): boolean => breaker !== undefined && breaker.state !== "closed";
@@ -220,7 +219,7 @@ function sampled({ id, aliases }: Apart, sources: RouteMapSources, isOff: (targe
     try {
       const { targets, skipped = [] } = models.resolve(id, callerOf(at), random, noTerms, choiceOf(at));
       for (const { target, because } of skipped) if (because.why !== "canary") unfit.set(target, because);
-      return targets.map(nameOf).find((target) => !isOff(unmarked(target)));
+      return targets.map(targetName).find((target) => !isOff(unmarked(target)));
     } catch (error) {
       if (!(error instanceof NoFitError)) throw error;
       for (const { target, because } of error.skipped) unfit.set(target, because);

@@ -7,6 +7,7 @@ import { callerScope, eachOf, type LimitBook } from "./limit-book.ts";
 import { isUnlimited, limitsOn } from "../plugin/limit-rules.ts";
 import type { Route } from "./models.ts";
 import type { Services } from "./services.ts";
+import { targetName } from "./target-name.ts";
 
 /**
  * Every scope whose budgets count this call. A provider's and a model's for each target it may end at: an alias is no way
@@ -17,10 +18,10 @@ export function scopesOf({ accounts }: Call, principal: Principal, asked: Asked,
   if (principal.keyId !== null) scopes.push({ kind: "key", id: principal.keyId });
   for (const id of accounts) scopes.push({ kind: "account", id });
   add(scopes, "model", asked.envelope.model);
-  for (const { provider, model } of route.targets) {
-    add(scopes, "model", `${provider}/${model}`);
-    add(scopes, "model", model);
-    add(scopes, "provider", provider);
+  for (const target of route.targets) {
+    add(scopes, "model", targetName(target));
+    add(scopes, "model", target.model);
+    add(scopes, "provider", target.provider);
   }
   scopes.push({ kind: "global", id: "global" });
   return scopes;

@@ -18,6 +18,7 @@ import type { RouteTarget } from "./models.ts";
 import { respond } from "./respond.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Services } from "./services.ts";
+import { targetName } from "./target-name.ts";
 
 /** A second target that gets a copy of a call, when the client has its answer. */
 export interface Shadow {
@@ -94,7 +95,7 @@ function registered({ of, target, maxInFlight }: Shadow, call: Call, asked: Aske
   }
   shadows.inFlight.set(of, inFlight + 1);
   const copy = openCall(null, call.endpoint, services);
-  copy.envelope = { ...asked.envelope, model: `${target.provider}/${target.model}` };
+  copy.envelope = { ...asked.envelope, model: targetName(target) };
   copy.shadow = { callId: call.id, isFree: true, clientHeaders: protocolHeaders(call) };
   open.add(copy);
   services.inUse.enter();

@@ -1,4 +1,5 @@
 import type { Target } from "../plugin/plugin.ts";
+import { targetName } from "./target-name.ts";
 
 /**
  * How much a model usually writes: what limits in tokens reserve for a call that sets no cap on its output. Corrected at
@@ -19,11 +20,10 @@ const maxModels = 1_000;
 
 export function usualOutput(): UsualOutput {
   const means = new Map<string, number>();
-  const placeOf = ({ provider, model }: Pick<Target, "provider" | "model">) => `${provider}/${model}`;
   return {
-    of: (target) => means.get(placeOf(target)) ?? usualTokens,
+    of: (target) => means.get(targetName(target)) ?? usualTokens,
     learn(target, tokens) {
-      const place = placeOf(target);
+      const place = targetName(target);
       const mean = means.get(place);
       if (mean === undefined && means.size >= maxModels) means.delete(means.keys().next().value ?? place);
       means.set(place, (mean ?? usualTokens) * (1 - weight) + tokens * weight);

@@ -8,6 +8,7 @@ import type { Bill } from "./bill.ts";
 import type { Call } from "./call.ts";
 import { NoFitError, type SkippedTarget, wordsOf } from "./fit.ts";
 import type { RouteTarget } from "./models.ts";
+import { targetName } from "./target-name.ts";
 
 /**
  * What is recorded of an admitted call, beside its row, for `explain`. From memory alone, and without an object more than
@@ -96,13 +97,11 @@ export const skippedIn = (skipped: readonly SkippedTarget[]): NonNullable<CallWh
   skipped.map(({ target, because }) => [target, because.why, wordsOf(because)]);
 
 /** To three decimals. What cannot be written is infinite: a target without a price, say. */
-function scored({ score, ...target }: RouteTarget): readonly [string, (number | null)?] {
-  if (score === undefined) return [nameOf(target)];
-  return [nameOf(target), Number.isFinite(score) ? Math.round(score * 1_000) / 1_000 : null];
+function scored(target: RouteTarget): readonly [string, (number | null)?] {
+  const { score } = target;
+  if (score === undefined) return [targetName(target)];
+  return [targetName(target), Number.isFinite(score) ? Math.round(score * 1_000) / 1_000 : null];
 }
-
-const nameOf = ({ provider, model }: { readonly provider: string; readonly model: string }): string =>
-  `${provider}/${model}`;
 
 function inMicroseconds(timings: Call["timings"]): Readonly<Record<string, number>> {
   const us: Record<string, number> = {};
