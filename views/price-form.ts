@@ -40,7 +40,7 @@ export const priceForm = (
       <label>In effect from (UTC)<input type="datetime-local" name="from" value="${values.from}"></label>
       <label>Instead of prices<select name="withdraw"><option value="">set them</option><option value="yes"${values.withdraw !== "" && html` selected`}>end what was set here</option></select></label>
     </div>
-    <p class="hint">USD per million tokens. Without a time it holds from now on; calls that have ended keep their price.</p>
+    <p class="hint">USD per million tokens. Without a time it holds from now on; calls that have ended keep their price. It replaces all prices of the target: those that only the API takes, such as tiers and images, end with it.</p>
     <button class="primary">Set price</button>
   </form>
 </details>`;

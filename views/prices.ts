@@ -119,7 +119,7 @@ const size = ({ contextWindow, maxOutputTokens, most = {} }: PriceLine): Html | 
   const parts = [
     contextWindow !== null && `context ${count(contextWindow)}`,
     maxOutputTokens !== null && `output ${count(maxOutputTokens)}`,
-    ...Object.entries(most).map(([unit, quantity]) => `${unit}s ${count(quantity)}`),
+    ...Object.entries(most).map(([unit, quantity]) => `at most ${count(quantity)} ${unit}${quantity === 1 ? "" : "s"}`),
   ].filter((part) => part !== false);
   return parts.length > 0 && html`<span class="sub">${parts.join(" · ")}</span>`;
 };
@@ -128,7 +128,7 @@ const size = ({ contextWindow, maxOutputTokens, most = {} }: PriceLine): Html | 
 function besides(prices: PriceItems | null): Html {
   if (prices === null) return chip("warn", "ends what was set before");
   const lines: readonly Value[] = [
-    ...rarer.flatMap(([item, label]) => (prices[item] === undefined ? [] : [`${label} ${prices[item]}`])),
+    ...rarerOf(prices),
     ...(prices.contextTiers ?? []).map(({ above, ...items }) => `over ${count(above)} tokens: ${inShort(items)}`),
     ...Object.entries(prices.serviceTiers ?? {}).map(([tier, items]) => `${tier}: ${inShort(items)}`),
   ];
@@ -138,9 +138,16 @@ function besides(prices: PriceItems | null): Html {
 }
 
 const inShort = (items: Items): string =>
-  [items.input !== undefined && `in ${items.input}`, items.output !== undefined && `out ${items.output}`]
+  [
+    items.input !== undefined && `in ${items.input}`,
+    items.output !== undefined && `out ${items.output}`,
+    ...rarerOf(items),
+  ]
     .filter((part) => part !== false)
     .join(", ");
+
+const rarerOf = (items: Items): readonly string[] =>
+  rarer.flatMap(([item, label]) => (items[item] === undefined ? [] : [`${label} ${items[item]}`]));
 
 const rarer: readonly (readonly [Item, string])[] = [
   ["cacheWrite1h", "to cache for 1 h"],
@@ -153,7 +160,7 @@ const rarer: readonly (readonly [Item, string])[] = [
   ["webSearch", "USD a search:"],
   ["image", "USD an image:"],
   ["second", "USD a second:"],
-  ["character", "a million characters"],
+  ["character", "USD a million characters:"],
 ];
 
 function effect({ effectiveMs, daily, author }: PriceLine, nowMs: number): Html {

@@ -31,6 +31,13 @@ describe("prices", () => {
     expect(text(await read(browser, "/dashboard/prices?search=nothing-like-it"))).toContain("No price fits.");
   });
 
+  test("say what is priced by the unit, how many of them a call can use, and which of it tiers change", async () => {
+    const { browser } = await visit();
+    expect(rowOf(await read(browser, "/dashboard/prices?source=config"), "openai/draw")).toContain(
+      "at most 1 image · at most 4,000 characters the file 0 0 – – USD an image: 0.04 USD a million characters: 15 over 1,000 tokens: USD an image: 0.08 always",
+    );
+  });
+
   test("are listed on pages that lead to each other and keep the search", async () => {
     const { browser } = await visit();
     const seen: string[] = [];

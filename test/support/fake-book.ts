@@ -35,7 +35,18 @@ export function fakePrices(
   unpriced: readonly UnpricedRow[] = [],
   accounts: Parameters<typeof priceService>[0]["database"]["accounts"] = { get: () => null },
 ): PriceService {
-  const slot = makeLedger([{ target: "lab/*", input: "0.5", output: "1", contextWindow: 8_192 }]);
+  const slot = makeLedger([
+    { target: "lab/*", input: "0.5", output: "1", contextWindow: 8_192 },
+    {
+      target: "openai/draw",
+      input: "0",
+      output: "0",
+      image: "0.04",
+      character: "15",
+      most: { image: 1, character: 4_000 },
+      contextTiers: [{ above: 1_000, image: "0.08" }],
+    },
+  ]);
   const provider: Provider = {
     chat: () => {
       throw new Error("no calls in these tests");
