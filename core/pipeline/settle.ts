@@ -8,13 +8,13 @@ import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
 import { leaveLists } from "./disconnect.ts";
-import { expectedInput, expectedOutput, searchBound } from "./estimate.ts";
+import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
-import { believed, hasCredibleUnits } from "./told-usage.ts";
+import { counted, unitsUntold } from "./told-usage.ts";
 import { blockedMs, hookBlocked } from "./watchdog.ts";
 import { whyOf, whyRefused } from "./why.ts";
 
@@ -175,13 +175,10 @@ function usedBy(
   const inputTokens = call.envelope
     ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
     : admitted.expectedInputTokens;
-  return { usage: { ...noUsage, inputTokens, outputTokens }, source: "estimated" };
-}
-
-/** Usage without counts that cannot be true. */
-function counted(usage: Usage, { envelope }: Call, target: RouteTarget, billing: Services["billing"]): Usage {
-  if (hasCredibleUnits(usage)) return usage;
-  return believed(usage, billing?.slot.facts?.(target)?.most ?? {}, envelope ? searchBound(envelope.input) : 0);
+  return {
+    usage: { ...noUsage, inputTokens, outputTokens, ...unitsUntold(call, target, billing) },
+    source: "estimated",
+  };
 }
 
 /** The machine's clock may have stepped back meanwhile: a call does not end before it began. */

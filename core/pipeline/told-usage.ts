@@ -1,6 +1,11 @@
 import type { ReportedUsage, Usage } from "../chat/usage.ts";
 import { Counts } from "../dialects/counts.ts";
 import type { MostUnits } from "../plugin/prices.ts";
+import type { Call } from "./call.ts";
+import { isUpstream } from "./credentials.ts";
+import { searchBound } from "./estimate.ts";
+import type { RouteTarget } from "./models.ts";
+import type { Services } from "./services.ts";
 
 /** No call uses more of them: such a report says nothing, and a charge for it could not be written. */
 const credible = { webSearches: 1_000_000, images: 1_000_000, seconds: 10_000_000, characters: 1_000_000_000 };
@@ -8,7 +13,7 @@ const unreadable = Number.MAX_SAFE_INTEGER;
 
 /**
  * What a provider of the model form said that it used, as `Usage` promises it: a plugin may be plain JavaScript, and what is
- * no number would be charged nothing. A count that cannot be read is more than any call uses; `believed` takes it from
+ * no number would be charged nothing. A count that cannot be read is more than any call uses; `counted` takes it from
  * there. `null`: it said nothing.
  */
 export function toldUsage(reported: unknown): ReportedUsage | null {
@@ -67,7 +72,27 @@ const isThere = (value: unknown): boolean => value !== undefined && value !== nu
 const fieldsOf = (value: unknown): Partial<Record<string, unknown>> =>
   typeof value === "object" && value !== null ? { ...value } : {};
 
-export const hasCredibleUnits = ({ webSearches = 0, images = 0, seconds = 0, characters = 0 }: Usage): boolean =>
+/** Usage without counts that cannot be true. */
+export function counted(usage: Usage, { envelope }: Call, target: RouteTarget, billing: Services["billing"]): Usage {
+  if (hasCredibleUnits(usage)) return usage;
+  return believed(usage, billing?.slot.facts?.(target)?.most ?? {}, envelope ? searchBound(envelope.input) : 0);
+}
+
+/**
+ * Nobody told how many were made, and no byte that was delivered says: as many as a hold counts. A provider that is asked in
+ * one of the dialects makes them with tools of its own alone.
+ */
+export function unitsUntold({ envelope }: Call, target: RouteTarget, billing: Services["billing"]) {
+  if (isUpstream(target.slot) && envelope?.input.unbounded !== true) return {};
+  const { image, second, character } = billing?.slot.facts?.(target)?.most ?? {};
+  return {
+    ...(image !== undefined && { images: image }),
+    ...(second !== undefined && { seconds: second }),
+    ...(character !== undefined && { characters: character }),
+  };
+}
+
+const hasCredibleUnits = ({ webSearches = 0, images = 0, seconds = 0, characters = 0 }: Usage): boolean =>
   webSearches <= credible.webSearches &&
   images <= credible.images &&
   seconds <= credible.seconds &&
@@ -77,7 +102,7 @@ export const hasCredibleUnits = ({ webSearches = 0, images = 0, seconds = 0, cha
  * Units that no call uses are charged as many as were held: what cannot be read makes nothing free, and nothing dearer than
  * the call could be.
  */
-export function believed(usage: Usage, { image, second, character }: MostUnits, searches: number): Usage {
+function believed(usage: Usage, { image, second, character }: MostUnits, searches: number): Usage {
   const held = { webSearches: searches, images: image, seconds: second, characters: character };
   const sound: { -readonly [Field in keyof Usage]: Usage[Field] } = { ...usage };
   for (const unit of units) if ((usage[unit] ?? 0) > credible[unit]) sound[unit] = held[unit] ?? 0;

@@ -5,7 +5,9 @@ import { call, chat, errorOf } from "../support/clients.ts";
 import { configFileOf } from "../support/config-file.ts";
 import { runCommand } from "../support/command.ts";
 import { invariants } from "../support/invariants.ts";
-import { allBudgets, usageOf } from "../support/rows.ts";
+import { sendRaw } from "../support/raw.ts";
+import { until } from "../support/poll.ts";
+import { allBudgets, allUsage, usageOf } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
 
 /** Images, seconds and characters: what no text of the request bounds, and a provider bills all the same. */
@@ -18,6 +20,7 @@ const setup = await setUp({
   config: [
     `  - { target: studio/*, ${prices}, most: { image: 4, second: 10, character: 1000 } }`,
     "  - { target: hostile/*, input: 1, output: 2, image: 0.04, webSearch: 0.01, most: { image: 4 } }",
+    "server: { disconnect: { drainMs: 100 } }",
   ].join("\n"),
   key: { budget: { usd: 10, window: "lifetime" } },
 });
@@ -44,6 +47,19 @@ test.each([
   );
   expect(told.hold.heldNano).toBe(mostNano);
   expect(told.hold.lines).toContainEqual({ item: "image", quantity: 4, price: "40000" });
+});
+
+test("of a call that was cut, and whose provider did not tell: as many as were held", async () => {
+  await sendRaw(gateway.url, {
+    path: "/v1/chat/completions",
+    headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json" },
+    body: JSON.stringify(chat("studio/hangs", { stream: true })),
+    leaveWhen: (received) => received.includes("done"),
+  });
+  const row = await until("its record", () =>
+    allUsage(gateway).find(({ model, status }) => model === "studio/hangs" && status !== "open"),
+  );
+  expect(row).toMatchObject({ status: "client_aborted", source: "estimated", charge_nano: mostNano });
 });
 
 /** USD 4 × 0.04, and nothing more. */
