@@ -91,8 +91,9 @@ export function billOf(
   }
   const likely = { ...usage, outputTokens: Math.min(likelyOutputTokens * envelope.candidates, outputTokens) };
   const likelyCost = counted === "expected" ? rated(services, likely, first, now, budgeted, { accounts }) : null;
-  // What no tokens say: the fee of a call, and the most of what it may make.
-  const fixedCost = likelyCost && rated(services, noUsage, first, now, budgeted, most);
+  // What no tokens say: the most of what it may make. The fee of a call is in the likely cost.
+  const fixedNano = likelyCost && rated(services, noUsage, first, now, budgeted, most)?.chargeNano;
+  const feeNano = likelyCost && rated(services, noUsage, first, now, budgeted, { accounts })?.chargeNano;
   return {
     ...bill,
     dearest,
@@ -102,7 +103,7 @@ export function billOf(
       outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
       outputTokens,
       leastOutputTokens: Math.min(leastCapOf(envelope, capTokens) * envelope.candidates, outputTokens),
-      ...(likelyCost && { expectedNano: Math.max(likelyCost.chargeNano, fixedCost?.chargeNano ?? 0) }),
+      ...(likelyCost && { expectedNano: likelyCost.chargeNano + Math.max((fixedNano ?? 0) - (feeNano ?? 0), 0) }),
     },
   };
 }

@@ -133,6 +133,17 @@ test("a budget that the most of a call does not fit into refuses it", async () =
   expect(allBudgets(gateway).every(({ held_nano }) => held_nano === 0)).toBe(true);
 });
 
+test("a budget that holds what is expected holds the units and the tokens that are likely", async () => {
+  const { id, key: other } = await gateway.createKey();
+  const scope = { kind: "key", id };
+  await gateway.admin("POST", "/api/budgets", { scope, usd: "1", window: "lifetime", admission: "expected" });
+  const { callId } = await call(gateway, other, { ...chat("hostile/usage-digits"), max_tokens: 1_000 });
+  const { hold } = await gateway.admin<{ hold: { heldNano: number } }>("GET", `/api/explain/${callId}`);
+  // 4 × USD 0.04, 1,000 tokens of output, and a few of input.
+  expect(hold.heldNano).toBeGreaterThan(160_000_000 + 2_000_000);
+  expect(hold.heldNano).toBeLessThan(160_000_000 + 2_000_000 + 100_000);
+});
+
 test("a price whose most is not said is refused, by the API and by the file", async () => {
   const unsaid = { target: "studio/x", input: 0, output: 0, second: 1 };
   await expect(gateway.admin("POST", "/api/prices", unsaid)).rejects.toThrow("most.second does not say");
