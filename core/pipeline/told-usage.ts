@@ -75,21 +75,30 @@ const fieldsOf = (value: unknown): Partial<Record<string, unknown>> =>
 /** Usage without counts that cannot be true. */
 export function counted(usage: Usage, { envelope }: Call, target: RouteTarget, billing: Services["billing"]): Usage {
   if (hasCredibleUnits(usage)) return usage;
-  return believed(usage, billing?.slot.facts?.(target)?.most ?? {}, envelope ? searchBound(envelope.input) : 0);
+  return believed(usage, mostAt(target, billing), envelope ? searchBound(envelope.input) : 0);
 }
 
 /**
  * Nobody told how many were made, and no byte that was delivered says: as many as a hold counts. A provider that is asked in
  * one of the dialects makes them with tools of its own alone.
  */
-export function unitsUntold({ envelope }: Call, target: RouteTarget, billing: Services["billing"]) {
+export function unitsUntold({ envelope }: Pick<Call, "envelope">, target: RouteTarget, billing: Services["billing"]) {
   if (isUpstream(target.slot) && envelope?.input.unbounded !== true) return {};
-  const { image, second, character } = billing?.slot.facts?.(target)?.most ?? {};
+  const { image, second, character } = mostAt(target, billing);
   return {
     ...(image !== undefined && { images: image }),
     ...(second !== undefined && { seconds: second }),
     ...(character !== undefined && { characters: character }),
   };
+}
+
+/** A billing plugin that fails here must not keep a hold from its end. */
+function mostAt(target: RouteTarget, billing: Services["billing"]): MostUnits {
+  try {
+    return billing?.slot.facts?.(target)?.most ?? {};
+  } catch {
+    return {};
+  }
 }
 
 const hasCredibleUnits = ({ webSearches = 0, images = 0, seconds = 0, characters = 0 }: Usage): boolean =>

@@ -1,0 +1,27 @@
+import { expect, test } from "bun:test";
+import { unitsUntold } from "../../core/pipeline/told-usage.ts";
+import type { Provider } from "../../core/plugin/plugin.ts";
+import { makeLedger } from "../plugins/billing/ledger-fixture.ts";
+
+const ledger = makeLedger([{ target: "lab/*", input: "1", output: "2", image: "0.04", most: { image: 4 } }]);
+const model: Provider = {
+  chat: () => {
+    throw new Error("no calls in this test");
+  },
+};
+const upstream: Provider = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) };
+const target = (slot: Provider) => ({ provider: "lab", vendor: "lab", model: "m", slot });
+
+test("nobody told the units: the most of a plugin's call, none of an upstream that has no tools for them", () => {
+  const billing = { name: "ledger", slot: ledger };
+  expect(unitsUntold({ envelope: null }, target(model), billing)).toEqual({ images: 4 });
+  expect(unitsUntold({ envelope: null }, target(upstream), billing)).toEqual({});
+  expect(unitsUntold({ envelope: null }, target(model), null)).toEqual({});
+});
+
+test("a billing plugin that fails when it is asked for them keeps no call from its end", () => {
+  const facts = () => {
+    throw new Error("no facts");
+  };
+  expect(unitsUntold({ envelope: null }, target(model), { name: "ledger", slot: { ...ledger, facts } })).toEqual({});
+});
