@@ -31,7 +31,25 @@ function faultOfTiers(sets: readonly Placed[]): Fault | null {
 function faultOfMost(sets: readonly Placed[], most: MostUnits): Fault | null {
   for (const [place, set] of sets)
     for (const item of ["image", "second", "character"] as const)
-      if (set[item] !== undefined && most[item] === undefined)
-        return { at: [...place, item], message: `has a price, and most.${item} does not say how many a call can use` };
+      for (const [at, text] of pricesOf(item, set)) {
+        const quantity = most[item];
+        if (quantity === undefined)
+          return {
+            at: [...place, ...at],
+            message: `has a price, and most.${item} does not say how many a call can use`,
+          };
+        if (Number(text) * (item === "character" ? quantity / 1_000_000 : quantity) > mostUsd)
+          return { at: [...place, ...at], message: `times most.${item} is more than ${mostUsd} USD for one call` };
+      }
   return null;
+}
+
+/** A slip: no budget could hold it, and its nano-USD would not be a safe integer. */
+const mostUsd = 1_000_000;
+
+/** With those of long inputs. */
+function* pricesOf(item: keyof MostUnits, set: PriceSet): Generator<readonly [at: Fault["at"], text: string]> {
+  if (set[item] !== undefined) yield [[item], set[item]];
+  for (const [index, tier] of (set.contextTiers ?? []).entries())
+    if (tier[item] !== undefined) yield [["contextTiers", index, item], tier[item]];
 }

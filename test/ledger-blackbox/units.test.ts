@@ -147,6 +147,8 @@ test("a budget that holds what is expected holds the units and the tokens that a
 test("a price whose most is not said is refused, by the API and by the file", async () => {
   const unsaid = { target: "studio/x", input: 0, output: 0, second: 1 };
   await expect(gateway.admin("POST", "/api/prices", unsaid)).rejects.toThrow("most.second does not say");
+  const absurd = { target: "studio/x", input: 0, output: 0, image: 1_000, most: { image: 1_001 } };
+  await expect(gateway.admin("POST", "/api/prices", absurd)).rejects.toThrow("more than 1000000 USD for one call");
   const config = join(gateway.directory, "no-most.yaml");
   writeFileSync(config, `provider: { echo: {} }\nprices: [{ target: echo/*, ${prices} }]\n`);
   const { code, stderr, stdout } = await runCommand(gateway, ["check", "--config", config]);
