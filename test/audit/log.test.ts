@@ -160,6 +160,8 @@ test("nobody changes or removes an entry by the way, and whoever does by force i
   const kept = `${head.seq}-${head.hash}`;
   expect(await verify(`?after=${kept}`)).toMatchObject({ ok: true });
   const client = new Client(join(gateway.dataDir, "llm-proxy.db"));
+  // The process that serves writes too, now and then.
+  client.exec("PRAGMA busy_timeout = 5000");
   const refused = [
     "UPDATE audit_entries SET actor_name = 'x' WHERE seq = 3",
     "DELETE FROM audit_entries WHERE seq = 3",

@@ -80,7 +80,7 @@ export function endOf(dialect: DialectName, text: string): "whole" | "error" | n
   const last = events.at(-1);
   if (last === undefined) return null;
   if (last.data === "[DONE]") return dialect === "openai-chat" ? "whole" : null;
-  const data = object(JSON.parse(last.data));
+  const data = readable(last.data);
   switch (dialect) {
     case "openai-chat":
       return data["error"] === undefined ? null : "error";
@@ -93,6 +93,15 @@ export function endOf(dialect: DialectName, text: string): "whole" | "error" | n
     case "gemini":
       if (data["error"] !== undefined) return "error";
       return JSON.stringify(data).includes('"finishReason"') ? "whole" : null;
+  }
+}
+
+/** An event that a provider broke is none that ends a stream. */
+function readable(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return object(JSON.parse(text));
+  } catch {
+    return {};
   }
 }
 
