@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { ask, endOf, messageOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { eachOf } from "../support/poll.ts";
-import { type Random, randomOf, seeded } from "../support/random.ts";
+import { type Random, randomOf } from "../support/random.ts";
 import { usageOf } from "../support/rows.ts";
 import { head } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
@@ -21,7 +21,8 @@ const turn = { text: "first and more of it to the end ü 🎈", usage: { input: 
 
 test("whatever they are, the client gets an answer of its dialect or an error of it, and the record says which", async () => {
   const { pid } = gateway;
-  const { seed } = seeded("mutated answers");
+  // The same ones each time: what other seeds find (`LLM_PROXY_TEST_SEED`) is not for somebody else's change to fail by.
+  const seed = Number(process.env.LLM_PROXY_TEST_SEED ?? 1695716317);
   const wrong = await eachOf(
     Array.from({ length: 250 }, (_, at) => at),
     12,
@@ -45,9 +46,10 @@ test("whatever they are, the client gets an answer of its dialect or an error of
         if (messageOf(client, reply.text) === "" || row.status !== "upstream_error")
           faults.push("not told as an error");
       } else if (stream) {
-        // Of a stream that lacks no more than its `[DONE]` nothing is missing.
+        // Of a stream that has told its usage or why it ended, and lacks its `[DONE]`, no word is missing.
         const end = endOf(client, reply.text.replace(/(\n\n)[^\n]*$/, "$1"));
-        const isWhole = end === "whole" || (client === "openai-chat" && end === null && row.source === "provider");
+        const hasAll = row.source === "provider" || row.finish_reason !== null;
+        const isWhole = end === "whole" || (client === "openai-chat" && end === null && hasAll);
         if (!reply.complete || isWhole !== (row.status === "ok")) faults.push(`ends with ${end}`);
       } else if (row.status !== "ok" || typeof JSON.parse(reply.text) !== "object") faults.push("not told as it is");
       return faults.map((fault) => `${at}: ${fault}: ${about}`);
