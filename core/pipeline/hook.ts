@@ -76,11 +76,10 @@ function count({ timings }: HookContext, kind: Kind, name: string, tookMs: numbe
 /** Put together once for each plugin: a text that is new each time costs more than what it counts. */
 function labelOf(kind: Kind, name: string): string {
   const ofKind = labels.get(kind) ?? new Map<string, string>();
-  labels.set(kind, ofKind);
   const known = ofKind.get(name);
   if (known !== undefined) return known;
   const label = `${kind}/${name}`;
-  ofKind.set(name, label);
+  labels.set(kind, ofKind.set(name, label));
   return label;
 }
 
