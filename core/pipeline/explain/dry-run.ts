@@ -12,6 +12,7 @@ import type { Route } from "../models.ts";
 import { permit } from "../permit.ts";
 import { limitsFor, openLine, scopesOf } from "../scopes.ts";
 import type { Endpoint, Services } from "../services.ts";
+import { targetName } from "../target-name.ts";
 import { standing } from "../standing-limits.ts";
 import { addWarnings } from "../warnings.ts";
 import { estimateOf, skippedIn, stageOf } from "../why.ts";
@@ -252,7 +253,7 @@ function holdOf(
     mostInputTokens: inputBoundTokens,
     mostOutputTokens: outputBoundTokens,
     atMs: call.startedMs,
-    targets: route.targets.map(({ provider, model }) => `${provider}/${model}`),
+    targets: route.targets.map(targetName),
     accounts: call.accounts,
   };
   return explainedHold(held, whole && billing ? billing.slot : null, providers);

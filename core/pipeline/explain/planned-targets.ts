@@ -7,6 +7,7 @@ import type { Services } from "../services.ts";
 import { isNotCarried, refuseNativeOnly } from "../translate/native-only.ts";
 import { offers } from "../translate/operation.ts";
 import { addWarnings } from "../warnings.ts";
+import { targetName } from "../target-name.ts";
 import { skippedIn } from "../why.ts";
 import type { HypotheticalCall } from "./dry-run.ts";
 import type { ExplainedTarget } from "./explanation.ts";
@@ -30,8 +31,8 @@ export async function plannedTargets(
       (admitted && first ? await misfit(target, { call, given, admitted }, services) : null);
     const state = reason !== null ? "passed-over" : !admitted ? "not-asked" : first ? "chosen" : "next";
     if (state === "chosen") first = false;
-    const { provider, model, score = null } = target;
-    planned.push({ target: `${provider}/${model}`, state, reason, words: null, score });
+    const { score = null } = target;
+    planned.push({ target: targetName(target), state, reason, words: null, score });
   }
   return withExcluded(planned, route.skipped && skippedIn(route.skipped));
 }
