@@ -64,18 +64,11 @@ export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
 
 /** `place`: where the row stands, for the message of a bad price. */
 export function ownPriceOf(row: PriceRow, place: string, source: "config" | "database"): OwnPrice {
-  const tiers = Object.entries(row.serviceTiers ?? {}).map(
-    ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`)] as const,
-  );
-  const tariffs = tariffsOf(row, place);
   const { most = {} } = row;
-  for (const [at, its] of [
-    [place, tariffs] as const,
-    ...tiers.map(([name, set]) => [`${place}.serviceTiers.${name}`, set] as const),
-  ])
-    for (const item of units)
-      if (its[item] !== undefined && most[item] === undefined)
-        throw new Error(`${at}.${item}: has a price, and most.${item} does not say how many a call can use`);
+  const tiers = Object.entries(row.serviceTiers ?? {}).map(
+    ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`, most)] as const,
+  );
+  const tariffs = tariffsOf(row, place, most);
   const sheet = completeSheet(tariffs, new Map(tiers), most);
   if (sheet === null) throw new Error(`${place}: neither input nor output has a price`);
   return {
@@ -88,7 +81,7 @@ export function ownPriceOf(row: PriceRow, place: string, source: "config" | "dat
   };
 }
 
-function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string): Tariffs {
+function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string, most: MostUnits): Tariffs {
   const tariffs: Partial<Record<Item, Tariff>> = {};
   const ascending = contextTiers
     .map((tier, index) => ({ tier, place: `${place}.contextTiers[${index}]` }))
@@ -105,6 +98,9 @@ function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string): T
     else if (tiers.length > 0)
       throw new Error(`${place}.contextTiers: ${item} has a price there, and none for shorter inputs`);
   }
+  for (const item of units)
+    if (tariffs[item] !== undefined && most[item] === undefined)
+      throw new Error(`${place}.${item}: has a price, and most.${item} does not say how many a call can use`);
   return tariffs;
 }
 

@@ -32,10 +32,11 @@ export interface Price {
   /** The same, for people. */
   readonly text: string;
 }
-export const priceOf = (value: Decimal): Price => ({
+export const priceOf = (value: Decimal): Price => ({ ...amountOf(value), text: formatDecimal(value) });
+
+const amountOf = (value: Decimal): Pick<Price, "value" | "nano"> => ({
   value,
   nano: value % perNano === 0n ? Number(value / perNano) : Number.NaN,
-  text: formatDecimal(value),
 });
 const perNano = 10n ** BigInt(decimals - 9);
 
@@ -73,7 +74,7 @@ export interface Dearest {
   /** The call itself, and the most of each unit that it can use. */
   readonly fixed: readonly Most[];
   /** All of `fixed` together, for one call. */
-  readonly fixedTotal: Price;
+  readonly fixedTotal: Pick<Price, "value" | "nano">;
 }
 export interface Most {
   readonly item: Piece;
@@ -133,7 +134,7 @@ function mostOf(item: Piece, tariff: Tariff, most: MostUnits): readonly Most[] {
 
 const together = (fixed: readonly Most[]): Pick<Dearest, "fixed" | "fixedTotal"> => ({
   fixed,
-  fixedTotal: priceOf(fixed.reduce((sum, { quantity, price }) => sum + BigInt(quantity) * price.value, 0n)),
+  fixedTotal: amountOf(fixed.reduce((sum, { quantity, price }) => sum + BigInt(quantity) * price.value, 0n)),
 });
 
 const noTiers: ReadonlyMap<string, Tariffs> = new Map();

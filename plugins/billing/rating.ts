@@ -52,7 +52,7 @@ export function costOf(
 function countOf(item: Piece, { webSearches, images, seconds, characters }: Usage): number {
   if (item === "request") return 1;
   if (item === "webSearch") return webSearches ?? 0;
-  return Math.ceil((item === "image" ? images : item === "second" ? seconds : characters) ?? 0);
+  return (item === "image" ? images : item === "second" ? seconds : characters) ?? 0;
 }
 
 /**
