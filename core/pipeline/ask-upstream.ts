@@ -11,7 +11,7 @@ import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
 import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import { callersOwn } from "./timeouts.ts";
-import { retryAfterMs, upstreamError } from "./upstream-error.ts";
+import { brokenOff, retryAfterMs, upstreamError } from "./upstream-error.ts";
 
 /** Told as an attempt goes on. */
 interface Progress {
@@ -64,12 +64,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     return await message.read(response, secrets);
   } catch (error) {
     if (abort.signal.aborted) throw abort.signal.reason;
-    throw error instanceof GatewayError
-      ? error
-      : new GatewayError("upstream-invalid", "the provider's answer broke off", {
-          code: "provider_broke_off",
-          cause: error,
-        });
+    throw error instanceof GatewayError ? error : brokenOff(error);
   }
 }
 

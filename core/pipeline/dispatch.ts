@@ -22,7 +22,7 @@ import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { cutAfter, cutOfAttempt, type Timeouts } from "./timeouts.ts";
 import { Tries } from "./tries.ts";
-import { faultBefore } from "./upstream-error.ts";
+import { brokenOff, faultBefore } from "./upstream-error.ts";
 import { addWarnings } from "./warnings.ts";
 
 /** An answer has begun, its first bytes in hand, from the target that is to be billed. */
@@ -210,8 +210,7 @@ async function beginStream(call: Call, answer: BegunAnswer & { kind: "stream" },
   try {
     const first = await firstBytes(() => source.next());
     const { fault, contentBytes, complete } = source.metered();
-    if (first === null && !complete)
-      throw new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" });
+    if (first === null && !complete) throw brokenOff();
     const failed = fault && contentBytes === 0 ? faultBefore(fault) : null;
     if (failed && attempt.tries.after(failed)) throw failed;
     return { answer, first };

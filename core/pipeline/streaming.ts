@@ -9,7 +9,7 @@ import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 import { type Outcome, settle } from "./settle.ts";
 import { idleEnd, limitsOfStream, stoppedStatus, type StreamLimits, totalEnd } from "./timeouts.ts";
-import { faultOf } from "./upstream-error.ts";
+import { brokenOff, faultOf } from "./upstream-error.ts";
 import type { Watched } from "./watch.ts";
 
 const ping = new TextEncoder().encode(": ping\n\n");
@@ -159,10 +159,7 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     this.#unwatch();
     const metered = this.#source.metered();
     if (!metered.complete && !metered.fault) {
-      await this.#endBroken(
-        new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" }),
-        controller,
-      );
+      await this.#endBroken(brokenOff(), controller);
       return;
     }
     const fault = metered.fault ? faultOf(metered.fault) : null;
@@ -226,14 +223,10 @@ export async function drain(
   call.content?.finish();
 }
 
-const reasonOf = (call: Call, thrown: unknown): GatewayError => {
+function reasonOf(call: Call, thrown: unknown): GatewayError {
   const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : thrown;
-  if (reason instanceof GatewayError) return reason;
-  return new GatewayError("upstream-invalid", "the provider's answer broke off", {
-    code: "provider_broke_off",
-    cause: thrown,
-  });
-};
+  return reason instanceof GatewayError ? reason : brokenOff(thrown);
+}
 
 function close(controller: ReadableStreamDefaultController<Uint8Array>) {
   try {

@@ -69,6 +69,10 @@ export const mayFallBack = (error: unknown): boolean =>
     error.kind === "unavailable" ||
     (error.kind === "upstream-refused" && error.details.status === 429));
 
+/** A 200 answer that stopped in the middle. */
+export const brokenOff = (cause?: unknown): GatewayError =>
+  new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off", cause });
+
 /** An error inside a 200 answer, in the words of the vendor. */
 export const faultOf = (vendor: VendorError, secrets: Needles = []): GatewayError =>
   new GatewayError("upstream-invalid", clean(vendor, secrets).message, { code: "provider_error" });

@@ -5,7 +5,7 @@ import type { Dialect, ErrorBody, Metered, SseFrame, StreamEncoder } from "../..
 import { type Framing, splitterOf } from "../../dialects/framing.ts";
 import type { Source } from "../answer.ts";
 import { type Needles, redacted } from "../redact.ts";
-import { faultOf } from "../upstream-error.ts";
+import { brokenOff, faultOf } from "../upstream-error.ts";
 import type { UpstreamEvents } from "../upstream-body.ts";
 
 export type Emit = (event: ChatEvent) => void;
@@ -154,6 +154,3 @@ const utf8 = new TextEncoder();
 
 /** Of one answer; models have dozens. Each is looked for among those before it, so that many more would hold up everybody. */
 const maxParts = 4_096;
-
-const brokenOff = () =>
-  new GatewayError("upstream-invalid", "the provider's answer broke off", { code: "provider_broke_off" });
