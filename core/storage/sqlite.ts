@@ -35,9 +35,9 @@ import { outboxRepository } from "./repositories/outbox.ts";
 import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
-import { rollupWriter } from "./rollup-writer.ts";
+import { type RollupWriter, rollupWriter } from "./rollup-writer.ts";
 import { lockFolder, openFile } from "./sqlite-file.ts";
-import { type SqliteDatabase, sqliteDatabase } from "./sqlite-database.ts";
+import { sqliteDatabase } from "./sqlite-database.ts";
 import { keepStarts } from "./window-starts.ts";
 import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
@@ -123,7 +123,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       () => writer.flush(),
     );
   const reads = threads ?? (await import("./own-reads.ts")).ownReads(client, database);
-  const folding = threads && startFolding(client, database, writer, threads.nextFold, options.threads?.foldEveryMs);
+  const rollups = rollupWriter(client, database);
+  const folding = threads && startFolding(client, rollups, writer, threads.nextFold, options.threads?.foldEveryMs);
   const stopStarts = keepStarts(writer, database, options.now);
   const { keepMs } = options;
   const purging =
@@ -190,7 +191,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       book,
       tree,
       labels,
-      rollups: rollupWriter(client, database),
+      rollups,
       now: options.now,
     }),
     book: prices,
@@ -270,7 +271,7 @@ function giveLeaseBack(client: SqliteClient, processId: string) {
 
 function startFolding(
   client: SqliteClient,
-  database: SqliteDatabase,
+  rollups: RollupWriter,
   writer: GroupCommit,
   next: StorageThreads["nextFold"],
   everyMs?: number,
@@ -278,7 +279,7 @@ function startFolding(
   const changed = client.prepare("SELECT total_changes()");
   return rollupLoop({
     writer,
-    rollups: rollupWriter(client, database),
+    rollups,
     next,
     changes: () => changed.values()[0]?.[0],
     ...(everyMs !== undefined && { everyMs }),
