@@ -86,7 +86,7 @@ export function storageThread(options: StorageThreadOptions): StorageThread {
     waiting.clear();
     for (const { resolve, reject, instead } of lost)
       if (everReady) reject(unavailable("the report was lost"));
-      else resolve(Promise.try(instead));
+      else resolve(instead());
     if (stopped) return stopped();
     options.onDeath(error ?? new Error("it ended by itself"));
     again = setTimeout(start, pauseMs).unref();
@@ -103,7 +103,7 @@ export function storageThread(options: StorageThreadOptions): StorageThread {
       const instead = async () =>
         ((await options.instead())[name] as (...values: readonly unknown[]) => unknown)(...values);
       // The thread answers with what `Reads[Name]` returned there.
-      if (!thread) return Promise.try(instead) as Promise<Answer<Name>>;
+      if (!thread) return instead() as Promise<Answer<Name>>;
       const id = (lastId += 1);
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
       waiting.set(id, { resolve, reject, instead });
