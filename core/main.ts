@@ -10,7 +10,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   async serve() {
     const hangups = takeHangups();
     // Half of all that a start loads. Whoever has another one loads it for nothing; what fails here fails there again.
-    void plugins().then(({ storage }) => storage["sqlite"]?.().catch(() => {}));
+    void plugins()
+      .then(({ storage }) => storage["sqlite"]?.())
+      .catch(() => {});
     const { serve } = await import("./commands/serve.ts");
     return (input) => serve(input, hangups);
   },
