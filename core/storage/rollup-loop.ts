@@ -32,6 +32,7 @@ export function rollupLoop({
   everyMs: pauseMs = everyMs,
 }: RollupLoopOptions): RollupLoop {
   let stopped = false;
+  let isPrepared = false;
   let seen: unknown;
   /** Calls to ask for: as many as make no more groups than may be written, by the last folds. */
   let calls = fewestCalls;
@@ -49,9 +50,9 @@ export function rollupLoop({
     if (!stopped) timer = setTimeout(turn, inMs).unref();
   }
 
-  let prepared: Promise<void> | null = null;
   async function step(): Promise<boolean> {
-    await (prepared ??= rollups.prepare());
+    if (!isPrepared) await rollups.prepare();
+    isPrepared = true;
     const now = changes();
     if (now === seen) return false;
     const fold = await next({ ...foldSize, calls });

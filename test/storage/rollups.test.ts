@@ -4,10 +4,13 @@ import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import type { GroupField } from "../../core/storage/database.ts";
 import { prove } from "../../core/storage/prove.ts";
 import { type Reads, readsOf } from "../../core/storage/reads.ts";
+import { groupCommit } from "../../core/storage/group-commit.ts";
 import { foldReader } from "../../core/storage/rollup-fold.ts";
+import { rollupLoop } from "../../core/storage/rollup-loop.ts";
 import { rollupWriter } from "../../core/storage/rollup-writer.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
+import { watermarkOf } from "../../core/storage/watermarks.ts";
 import { aFinal, anAdmission, aRefusal, startMs } from "../contract/storage-samples.ts";
 import { until } from "../support/poll.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
@@ -152,6 +155,32 @@ describe("rollups", () => {
     });
     expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
     await database.close();
+  });
+
+  test("statements that could not be built once are built again: the rollups do not stay behind for ever", async () => {
+    const subject = await started();
+    for (const call of fc.sample(rolledCall, { numRuns: 8, seed: 4 })) insertCall(subject.client, call);
+    const nextFold = foldReader(subject.database);
+    let tries = 0;
+    const loop = rollupLoop({
+      writer: groupCommit(subject.client, { beforeCommit() {}, afterRollback() {} }),
+      rollups: {
+        ...subject.writer,
+        async prepare() {
+          tries += 1;
+          if (tries === 1) throw new Error("disk I/O error");
+          await subject.writer.prepare();
+        },
+      },
+      next: async (size) => nextFold(size),
+      changes: () => tries,
+      everyMs: 1,
+    });
+    await until("all is folded", () => watermarkOf(subject.database, "rollups") === 8);
+    loop.stop();
+    expect(tries).toBe(2);
+    subject.provesClean();
+    subject.client.close();
   });
 });
 
