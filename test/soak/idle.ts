@@ -78,8 +78,9 @@ export const idle: Soak = async (size) => {
       while (!isOver && minutes > 0) await measure(beside);
     })();
     const most = Math.max(rssMb(gateway), await watchMemory(gateway, size));
-    // How fast 9,000 ends come is another question.
-    const [early, silentMs] = [ended, silenceMs];
+    // How fast 9,000 ends come is another question. One that no ping came to is silent until now.
+    const overMs = performance.now();
+    const [early, silentMs] = [ended, seenMs.reduce((most, ms) => Math.max(most, overMs - ms), silenceMs)];
     isOver = true;
     await calls;
     release.open();
