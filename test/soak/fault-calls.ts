@@ -148,6 +148,13 @@ function isObject(data: string): boolean {
 }
 
 const expected: ReadonlySet<number> = new Set([200, 400, 402, 404, 413, 422, 429, 502, 503, 504]);
+/** Of the config, what the calls ask for beside targets. */
+export const aliases = [
+  "models:",
+  "  falls: [mock-anthropic-messages/a, mock-gemini/b, mock-openai-chat/c]",
+  "  turns: { strategy: weighted, targets: [mock-openai-responses/d, mock-openai-chat/e] }",
+  "  quick: { strategy: lowest-latency, targets: [mock-gemini/f, mock-anthropic-messages/g] }",
+];
 const models = [
   "falls",
   "turns",

@@ -6,7 +6,7 @@ import { seeded } from "../support/random.ts";
 import { allBudgets, allUsage, openCalls } from "../support/rows.ts";
 import { setUp, type Setup } from "../support/setup.ts";
 import { answering } from "./fault-answers.ts";
-import { ask, Seen, spoken } from "./fault-calls.ts";
+import { aliases, ask, Seen, spoken } from "./fault-calls.ts";
 import { isWhole } from "./fault-scripts.ts";
 import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
 
@@ -34,10 +34,7 @@ async function round({ seed, minutes, print }: Round): Promise<readonly string[]
   const setup = await setUp({
     dialects: spoken,
     config: [
-      "models:",
-      "  falls: [mock-anthropic-messages/a, mock-gemini/b, mock-openai-chat/c]",
-      "  turns: { strategy: weighted, targets: [mock-openai-responses/d, mock-openai-chat/e] }",
-      "  quick: { strategy: lowest-latency, targets: [mock-gemini/f, mock-anthropic-messages/g] }",
+      ...aliases,
       "server:",
       `  ${neverShed}`,
       `  attempts: { max: ${maxAttempts}, backoffMs: 20, maxWaitMs: 200 }`,
