@@ -80,7 +80,7 @@ export const idle: Soak = async (size) => {
     const most = Math.max(rssMb(gateway), await watchMemory(gateway, size));
     // How fast 9,000 ends come is another question. One that no ping came to is silent until now.
     const overMs = performance.now();
-    const [early, silentMs] = [ended, seenMs.reduce((most, ms) => Math.max(most, overMs - ms), silenceMs)];
+    const [early, silentMs] = [ended, seenMs.reduce((longest, ms) => Math.max(longest, overMs - ms), silenceMs)];
     isOver = true;
     await calls;
     release.open();
