@@ -11,7 +11,6 @@ import { setUp, type Setup } from "../support/setup.ts";
 import { doctor, neverShed, rssMb, type Soak, unhandled } from "./soak.ts";
 
 const width = 64;
-const drainMs = 500;
 /** Longer than any answer: the latest abort comes after the end. */
 const mostBytes = 2_600;
 /** Around what the slow upstream waits before it answers. */
@@ -21,7 +20,7 @@ const mostWaitMs = 20;
 export const aborts: Soak = async ({ count, print }) => {
   const random = seeded("aborts");
   const setup = await setUp({
-    config: `server: { ${neverShed}, disconnect: { drainMs: ${drainMs} } }`,
+    config: `server: { ${neverShed}, disconnect: { drainMs: 500 } }`,
     key: { name: "leaving", budget: { usd: 1_000_000, window: "lifetime" } },
   });
   try {
