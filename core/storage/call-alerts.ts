@@ -39,9 +39,11 @@ export function callAlerts(database: SqliteDatabase, writer: AlertWriter, now: (
   }
 
   return (callId, heldNano, { notes, provider, upstreamModel, chargeNano }) => {
+    // Nearly every call ends as it should.
+    if (!notes?.overHold && !notes?.anomalous) return;
     const target = `${provider}/${upstreamModel}`;
     const shown = printable(target, 200);
-    if (notes?.overHold && writer.takes("call.over_hold")) {
+    if (notes.overHold && writer.takes("call.over_hold")) {
       const untold = untoldBefore(`over_hold ${target}`);
       const charge = chargeNano ?? 0;
       if (untold !== null)
@@ -51,7 +53,7 @@ export function callAlerts(database: SqliteDatabase, writer: AlertWriter, now: (
           data: { callId, provider, upstreamModel, heldNano, chargeNano: charge, untoldBefore: untold },
         });
     }
-    if (notes?.anomalous && writer.takes("call.anomalous")) {
+    if (notes.anomalous && writer.takes("call.anomalous")) {
       const untold = untoldBefore(`anomalous ${target}`);
       if (untold !== null)
         writer.put({

@@ -33,8 +33,9 @@ function bound(
   const { sql, params } = query.toSQL();
   const names = params.map(placeholderName);
   const statement = client.prepare(sql);
+  // One for all runs: a driver is done with it when it returns. Constants stay where they are.
+  const values: unknown[] = [...params];
   const bind = (row: Row) => {
-    const values: unknown[] = Array.from(params);
     for (let at = 0; at < names.length; at++) {
       const name = names[at];
       if (name !== null && name !== undefined) values[at] = row[name];
