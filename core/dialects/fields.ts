@@ -41,10 +41,11 @@ export function readObjects(value: Json | undefined, path: string, most: number)
   if (value === undefined || value === null) return null;
   if (!isJsonArray(value)) throw invalid(path, "must be an array");
   if (value.length > most) throw invalid(path, `must have at most ${most} entries`);
-  // The places are put into words only for one that is wrong: there may be thousands.
-  return value.map((item: Json, i) =>
-    isJsonObject(item) ? item : (readObject(item, `${path}[${i}]`) ?? missing(`${path}[${i}]`)),
-  );
+  if (value.every(isJsonObject)) return value;
+  // The place is put into words only for the one that is wrong: there may be thousands.
+  const at = value.findIndex((item) => !isJsonObject(item));
+  readObject(value[at], `${path}[${at}]`);
+  return missing(`${path}[${at}]`);
 }
 
 export const invalid = (path: string, rule: string): GatewayError =>

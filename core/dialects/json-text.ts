@@ -44,20 +44,31 @@ export function parseJsonBody(text: string): JsonObject {
     throw new GatewayError("invalid-request", `The body is nested deeper than ${maxJsonDepth} levels.`);
   const body = parsed(text);
   if (!isJsonObject(body)) throw new GatewayError("invalid-request", "The body must be a JSON object.");
-  refuseRepeated(members, (key) => uniqueKeys.has(key));
+  refuseRepeated(members, uniqueKeys);
   for (const { key, valueStart } of members)
-    if (uniqueWithin.has(key) && text[valueStart] === "{") refuseRepeated(objectMembers(text, valueStart), () => true);
+    if (uniqueWithin.has(key) && text[valueStart] === "{") refuseRepeated(objectMembers(text, valueStart), null);
   return body;
 }
 
-function refuseRepeated(members: readonly Member[], mustBeUnique: (key: string) => boolean): void {
-  const seen = new Set<string>();
-  for (const { key } of members) {
-    if (seen.has(key) && mustBeUnique(key)) {
+/** `unique`: `null`: every name is. */
+function refuseRepeated(members: readonly Member[], unique: ReadonlySet<string> | null): void {
+  const seen = members.length > fewMembers ? new Set<string>() : null;
+  for (let at = 0; at < members.length; at++) {
+    const key = members[at]?.key ?? "";
+    const isRepeated = seen === null ? isAmongFirst(members, at, key) : seen.has(key);
+    if (isRepeated && (unique === null || unique.has(key))) {
       throw new GatewayError("invalid-request", `The body has '${key.slice(0, 64)}' more than once.`, { param: key });
     }
-    seen.add(key);
+    seen?.add(key);
   }
+}
+
+/** Up to so many are looked through faster than they are put into a set; beyond it that would take quadratic time. */
+const fewMembers = 16;
+
+function isAmongFirst(members: readonly Member[], count: number, key: string): boolean {
+  for (let at = 0; at < count; at++) if (members[at]?.key === key) return true;
+  return false;
 }
 
 /** Where one member of an object stands in its text, in UTF-16 offsets; `end`s are exclusive. */
@@ -117,7 +128,9 @@ export function splice(source: string, edits: readonly Edit[]): string {
 function scan(text: string, at: number, maxDepth: number): { depth: number; members: Member[] } {
   const members: Member[] = [];
   let depth = 0;
-  let key: { text: string; start: number } | null = null;
+  let key = "";
+  /** -1: no key has come. */
+  let keyStart = -1;
   let valueStart = -1;
   let afterColon = false;
 
@@ -129,15 +142,17 @@ function scan(text: string, at: number, maxDepth: number): { depth: number; memb
       continue;
     }
     if (depth === 1 && (c === comma || c === closeBrace || c === closeBracket)) {
-      if (key !== null && valueStart >= 0)
-        members.push({ key: key.text, keyStart: key.start, valueStart, valueEnd: endOfToken(text, i) });
-      key = null;
+      if (keyStart >= 0 && valueStart >= 0) members.push({ key, keyStart, valueStart, valueEnd: endOfToken(text, i) });
+      keyStart = -1;
       valueStart = -1;
       afterColon = false;
     } else if (depth === 1 && afterColon && valueStart < 0) valueStart = i;
     if (c === quote) {
       const end = endOfString(text, i + 1);
-      if (depth === 1 && !afterColon) key = { text: decodedKey(text.slice(i, end + 1)), start: i };
+      if (depth === 1 && !afterColon) {
+        key = decodedKey(text, i, end);
+        keyStart = i;
+      }
       i = end;
     } else if (c === openBrace || c === openBracket) {
       depth++;
@@ -180,12 +195,14 @@ function endOfToken(text: string, delimiter: number): number {
   return end;
 }
 
-function decodedKey(literal: string): string {
-  if (!literal.includes("\\")) return literal.slice(1, -1);
+/** Of the string that stands from the quote at `start` to the one at `end`. */
+function decodedKey(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end);
+  if (!raw.includes("\\")) return raw;
   try {
-    return String(JSON.parse(literal));
+    return String(JSON.parse(text.slice(start, end + 1)));
   } catch {
-    return literal; // Not JSON; the parse of the whole body refuses it.
+    return raw; // Not JSON; the parse of the whole body refuses it.
   }
 }
 

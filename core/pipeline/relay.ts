@@ -7,7 +7,7 @@ import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import { type Answer, type FailedAnswer, nothingMetered, type Source, type WholeAnswer } from "./answer.ts";
+import { type Answer, type FailedAnswer, type Source, type WholeAnswer } from "./answer.ts";
 import { type Needles, redacted } from "./redact.ts";
 import { faultOf } from "./upstream-error.ts";
 import type { UpstreamBody, UpstreamEvents } from "./upstream-body.ts";
@@ -35,7 +35,7 @@ export function relay(body: UpstreamBody, dialect: Dialect, { codec, hideUsage, 
 
 function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): WholeAnswer | FailedAnswer {
   const body = redacted(bytes, secrets);
-  const metered = { ...nothingMetered, ...codec.meterResponse(parseAnswer(body)) };
+  const metered = codec.meterResponse(parseAnswer(body));
   const { fault, usage, upstreamId, contentBytes } = metered;
   // An error under a status that says there is none: clients would take it for an answer.
   if (fault !== null && usage === null && upstreamId === null && contentBytes === 0)

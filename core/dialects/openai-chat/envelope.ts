@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
 
@@ -83,21 +83,18 @@ const textParts: ReadonlySet<Json | undefined> = new Set(["text", "refusal", "th
 
 function measure(body: JsonObject, bytes: number): InputMeasure {
   const found = { textBytes: bytes, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
-  for (const tool of objects(body["tools"])) {
+  for (const tool of objectsIn(body["tools"])) {
     if (isPlainTool(tool)) found.functionTools++;
     else found.unbounded = true;
   }
-  found.functionTools += objects(body["functions"]).length;
+  found.functionTools += objectsIn(body["functions"]).length;
   if (unboundedFields.some((field) => isGiven(body[field]))) found.unbounded = true;
-  for (const message of objects(body["messages"])) {
+  for (const message of objectsIn(body["messages"])) {
     if (isJsonObject(message["audio"])) found.unbounded = true; // An earlier answer's audio, by id.
-    for (const part of objects(message["content"])) measurePart(part, found);
+    for (const part of objectsIn(message["content"])) measurePart(part, found);
   }
   return found;
 }
-
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  isJsonArray(value) ? value.filter(isJsonObject) : [];
 
 /** One that the client runs. */
 export const isPlainTool = (tool: JsonObject) =>

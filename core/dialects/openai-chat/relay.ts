@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonArray, isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { FrameTemplate } from "./frame-template.ts";
@@ -12,13 +12,15 @@ import { decodeUsage, isInterimUsage } from "./usage.ts";
 export const relay: Relay = { editRequest, meterResponse, meterStream: ({ hideUsage }) => new ChunkMeter(hideUsage) };
 
 function meterResponse(body: JsonObject): Metered {
-  const choices = objects(body["choices"]);
+  const choices = objectsIn(body["choices"]);
   const fault = faultOf(body, choices);
+  let contentBytes = 0;
+  for (const choice of choices) contentBytes += messageBytes(choice["message"] ?? null);
   return {
     usage: decodeUsage(readUsage(body) ?? undefined, body["service_tier"]),
     finish: text(choices[0]?.["finish_reason"]),
     upstreamId: text(body["id"]),
-    contentBytes: choices.reduce((sum, choice) => sum + messageBytes(choice["message"] ?? null), 0),
+    contentBytes,
     complete: fault === null,
     fault,
   };
@@ -108,7 +110,7 @@ class ChunkMeter implements StreamMeter {
   }
 
   #read(chunk: JsonObject): boolean {
-    const choices = objects(chunk["choices"]);
+    const choices = objectsIn(chunk["choices"]);
     const usage = readUsage(chunk);
     this.#upstreamId ??= text(chunk["id"]);
     this.#serviceTier = chunk["service_tier"] ?? this.#serviceTier;
@@ -143,23 +145,21 @@ function parsed(data: string): Json | undefined {
 
 function faultOf(body: JsonObject, choices: readonly JsonObject[]): VendorError | null {
   if (isGiven(body["error"])) return decodeError(body);
-  const failed = choices.find((choice) => choice["finish_reason"] === "error");
+  const failed = choices.find(hasFailed);
   if (failed === undefined) return null;
   return isGiven(failed["error"]) ? decodeError(failed) : { ...decodeError(null), code: "error" };
 }
+
+const hasFailed = (choice: JsonObject): boolean => choice["finish_reason"] === "error";
 
 /** UTF-8 bytes of the texts a message is made of. */
 function messageBytes(message: Json): number {
   if (!isJsonObject(message)) return 0;
   const reasoning = Math.max(textBytes(message["reasoning_content"]), textBytes(message["reasoning"]));
   const { function_call: legacy } = message;
-  const calls = [...objects(message["tool_calls"]), ...(isJsonObject(legacy) ? [{ function: legacy }] : [])];
-  return (
-    textBytes(message["content"]) +
-    textBytes(message["refusal"]) +
-    reasoning +
-    calls.reduce((sum, call) => sum + callBytes(call), 0)
-  );
+  let bytes = textBytes(message["content"]) + textBytes(message["refusal"]) + reasoning;
+  for (const call of objectsIn(message["tool_calls"])) bytes += callBytes(call);
+  return isJsonObject(legacy) ? bytes + callBytes({ function: legacy }) : bytes;
 }
 
 function callBytes(call: JsonObject): number {
@@ -172,9 +172,7 @@ function callBytes(call: JsonObject): number {
 function textBytes(value: Json | undefined): number {
   if (typeof value === "string") return Buffer.byteLength(value);
   if (!isJsonArray(value)) return 0;
-  return objects(value).reduce((sum, part) => sum + textBytes(part["text"]) + textBytes(part["thinking"]), 0);
+  return objectsIn(value).reduce((sum, part) => sum + textBytes(part["text"]) + textBytes(part["thinking"]), 0);
 }
 
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  isJsonArray(value) ? value.filter(isJsonObject) : [];
 const text = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);

@@ -11,7 +11,7 @@ import { Counts } from "../counts.ts";
  */
 export function decodeUsage(usage: Json | undefined, serviceTier?: Json): ReportedUsage | null {
   if (!isJsonObject(usage)) return null;
-  if (totalFields.every((field) => usage[field] === undefined)) return null;
+  if (!namesCount(usage)) return null;
   const read = new Counts();
 
   const total = usage["total_tokens"] === undefined ? null : read.count(usage["total_tokens"]);
@@ -50,7 +50,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
     usage["num_search_queries"], // Perplexity
   );
   const cachedDetails = read.details(promptDetails["cached_tokens_details"]);
-  const counted: Usage = {
+  const counted: { -readonly [Field in keyof Usage]: Usage[Field] } = {
     inputTokens,
     outputTokens,
     cacheReadTokens,
@@ -63,12 +63,13 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
       Math.min(cacheReadTokens, inputAudioTokens),
     ),
     outputAudioTokens: read.clamp(read.largest(completionDetails["audio_tokens"]), outputTokens),
-    ...(inputImageTokens > 0 && { inputImageTokens }),
-    ...(outputImageTokens > 0 && { outputImageTokens }),
-    ...(webSearches > 0 && { webSearches }),
   };
+  if (inputImageTokens > 0) counted.inputImageTokens = inputImageTokens;
+  if (outputImageTokens > 0) counted.outputImageTokens = outputImageTokens;
+  if (webSearches > 0) counted.webSearches = webSearches;
+  const { anomalous } = read;
   const tier = usage["service_tier"] ?? serviceTier;
-  return { usage: counted, anomalous: read.anomalous, ...(typeof tier === "string" ? { serviceTier: tier } : {}) };
+  return typeof tier === "string" ? { usage: counted, anomalous, serviceTier: tier } : { usage: counted, anomalous };
 }
 
 /** A report in the middle of a stream that does not know the output yet (Databricks): useless if the stream is cut. */
@@ -93,7 +94,10 @@ export const encodeUsage = ({ usage }: ReportedUsage): JsonObject => ({
   },
 });
 
-const totalFields = ["prompt_tokens", "completion_tokens", "total_tokens"];
+const namesCount = (usage: JsonObject): boolean =>
+  usage["prompt_tokens"] !== undefined ||
+  usage["completion_tokens"] !== undefined ||
+  usage["total_tokens"] !== undefined;
 
 /** A total that the vendor left out follows from the others: embeddings have no `completion_tokens`. */
 function totals(read: Counts, prompt: Json | undefined, completion: Json | undefined, total: number | null) {

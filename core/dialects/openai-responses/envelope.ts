@@ -1,4 +1,4 @@
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
 import { outputCapField } from "./edit-request.ts";
@@ -66,12 +66,12 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
   const { reasoning } = body;
   const mode = isJsonObject(reasoning) ? (reasoning["mode"] ?? "standard") : "standard";
   if (mode !== "standard") found.unbounded = true; // Thinks in several runs, each of which reads the input.
-  for (const item of objects(body["input"])) measureItem(item, found);
+  for (const item of objectsIn(body["input"])) measureItem(item, found);
   return found;
 }
 
 function measureTools(tools: Json | undefined, found: Found): void {
-  for (const tool of objects(tools)) {
+  for (const tool of objectsIn(tools)) {
     if (isPlainTool(tool)) found.functionTools++;
     else if (tool["type"] === "namespace") measureTools(tool["tools"], found);
     else found.unbounded = true;
@@ -84,14 +84,14 @@ export const isPlainTool = ({ type }: JsonObject) => type === "function" || type
 function measureItem(item: JsonObject, found: Found): void {
   switch (item["type"] ?? "message") {
     case "message":
-      for (const part of objects(item["content"])) measurePart(part, found);
+      for (const part of objectsIn(item["content"])) measurePart(part, found);
       break;
     case "function_call":
     case "custom_tool_call":
       break;
     case "function_call_output":
     case "custom_tool_call_output":
-      for (const part of objects(item["output"])) measurePart(part, found);
+      for (const part of objectsIn(item["output"])) measurePart(part, found);
       break;
     case "reasoning":
       // Without its encrypted content it stands for what the provider has stored under its id.
@@ -127,6 +127,4 @@ function measurePart(part: JsonObject, found: Found): void {
 /** Content parts that are text: their bytes bound their tokens. */
 const textParts: ReadonlySet<string> = new Set(["input_text", "output_text", "text", "refusal", "reasoning_text"]);
 
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  isJsonArray(value) ? value.filter(isJsonObject) : [];
 const isGiven = (value: Json | undefined) => value !== undefined && value !== null;

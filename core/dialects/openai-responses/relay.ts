@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { decodeError } from "../vendor-error.ts";
@@ -102,7 +102,7 @@ function faultOf(body: JsonObject): VendorError | null {
 
 /** UTF-8 bytes of what the model said: texts, refusals, reasoning and the input of tools. */
 function outputBytes(output: Json | undefined): number {
-  return objects(output).reduce((sum, item) => sum + itemBytes(item), 0);
+  return objectsIn(output).reduce((sum, item) => sum + itemBytes(item), 0);
 }
 
 function itemBytes(item: JsonObject): number {
@@ -112,7 +112,7 @@ function itemBytes(item: JsonObject): number {
       return summary > 0 ? summary : joinedBytes(item["content"]);
     }
     case "message":
-      return objects(item["content"]).reduce(
+      return objectsIn(item["content"]).reduce(
         (sum, part) => sum + textBytes(part["text"]) + textBytes(part["refusal"]),
         0,
       );
@@ -122,11 +122,9 @@ function itemBytes(item: JsonObject): number {
 }
 
 function joinedBytes(list: Json | undefined): number {
-  const sizes = objects(list).map((part) => textBytes(part["text"]));
+  const sizes = objectsIn(list).map((part) => textBytes(part["text"]));
   return sizes.reduce((sum, size) => sum + size, 0) + separator.length * Math.max(sizes.length - 1, 0);
 }
 
 const textBytes = (value: Json | undefined): number => (typeof value === "string" ? Buffer.byteLength(value) : 0);
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  isJsonArray(value) ? value.filter(isJsonObject) : [];
 const word = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);
