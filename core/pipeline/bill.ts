@@ -55,23 +55,35 @@ export function billOf(
   const budgeted = counted !== "none";
   const biller = services.billing?.slot ?? null;
   const now = services.now();
-  const bounds = route.targets.map((target, at) =>
-    Math.min(inputBound(envelope.input, contextWindowOf(biller, target)), told[at] ?? Number.POSITIVE_INFINITY),
-  );
-  const inputBoundTokens = Math.max(...bounds);
+  const bounds: number[] = [];
+  let inputBoundTokens = 0;
+  for (const target of route.targets) {
+    const bound = Math.min(
+      inputBound(envelope.input, contextWindowOf(biller, target)),
+      told[bounds.length] ?? Number.POSITIVE_INFINITY,
+    );
+    bounds.push(bound);
+    if (bound > inputBoundTokens) inputBoundTokens = bound;
+  }
   const [first] = route.targets;
   const expectedInputTokens = expectedInput(envelope.input, services.ratios.of(first).input, inputBoundTokens);
-  const usage = { ...noUsage, inputTokens: expectedInputTokens };
+  const usual = { accounts };
+  const input = usageOf(expectedInputTokens, 0, 0);
   // Each is rated, so that a target without a price is met now and not after a fallback.
-  const [expected = null] = route.targets.map((target) => rated(services, usage, target, now, budgeted, { accounts }));
-  const bill = {
-    budgeted,
-    inputBoundTokens,
-    expectedInputTokens,
-    ifInterrupted: expected && interruption(expected, expectedInputTokens),
-  };
+  const expected = rated(services, input, first, now, budgeted, usual);
+  for (const target of route.targets) if (target !== first) rated(services, input, target, now, budgeted, usual);
+  const ifInterrupted = expected && interruption(expected, expectedInputTokens);
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
-  if (!budgeted && !biller?.authorize) return { ...bill, dearest: null, capTokens: null, need: noNeed };
+  if (!budgeted && !biller?.authorize)
+    return {
+      budgeted,
+      need: noNeed,
+      dearest: null,
+      ifInterrupted,
+      capTokens: null,
+      inputBoundTokens,
+      expectedInputTokens,
+    };
 
   const capTokens = Math.min(
     envelope.maxOutputTokens ?? uncapped(route, biller, uncappedOutput(accounts, services.database)),
@@ -81,32 +93,47 @@ export function billOf(
   let dearest: Rating | null = null;
   let inputNano = 0;
   const most = { dearest: true, accounts, shortCache: !mayCacheLong(text) };
-  const webSearches = searchBound(envelope.input);
-  for (const [at, target] of route.targets.entries()) {
+  const searches = searchBound(envelope.input);
+  for (let at = 0; at < bounds.length; at++) {
+    const target = route.targets[at] ?? first;
     const inputTokens = bounds[at] ?? inputBoundTokens;
-    const input = rated(services, { ...noUsage, inputTokens, webSearches }, target, now, budgeted, most);
-    const whole = rated(services, { ...noUsage, inputTokens, outputTokens, webSearches }, target, now, budgeted, most);
-    inputNano = Math.max(inputNano, input?.chargeNano ?? 0);
+    const onlyInput = rated(services, usageOf(inputTokens, 0, searches), target, now, budgeted, most);
+    const whole = rated(services, usageOf(inputTokens, outputTokens, searches), target, now, budgeted, most);
+    inputNano = Math.max(inputNano, onlyInput?.chargeNano ?? 0);
     if (whole && (!dearest || whole.chargeNano > dearest.chargeNano)) dearest = whole;
   }
-  const likely = { ...usage, outputTokens: Math.min(likelyOutputTokens * envelope.candidates, outputTokens) };
-  const likelyCost = counted === "expected" ? rated(services, likely, first, now, budgeted, { accounts }) : null;
-  // What no tokens say: the most of what it may make. The fee of a call is in the likely cost.
-  const fixedNano = likelyCost && rated(services, noUsage, first, now, budgeted, most)?.chargeNano;
-  const feeNano = likelyCost && rated(services, noUsage, first, now, budgeted, { accounts })?.chargeNano;
-  return {
-    ...bill,
-    dearest,
-    capTokens,
-    need: {
-      inputNano,
-      outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
-      outputTokens,
-      leastOutputTokens: Math.min(leastCapOf(envelope, capTokens) * envelope.candidates, outputTokens),
-      ...(likelyCost && { expectedNano: likelyCost.chargeNano + Math.max((fixedNano ?? 0) - (feeNano ?? 0), 0) }),
-    },
+  const need: Writable<Need> = {
+    inputNano,
+    outputNano: Math.max((dearest?.chargeNano ?? 0) - inputNano, 0),
+    outputTokens,
+    leastOutputTokens: Math.min(leastCapOf(envelope, capTokens) * envelope.candidates, outputTokens),
   };
+  if (counted === "expected") {
+    const likelyTokens = Math.min(likelyOutputTokens * envelope.candidates, outputTokens);
+    const likely = rated(services, usageOf(expectedInputTokens, likelyTokens, 0), first, now, budgeted, usual);
+    // What no tokens say: the most of what it may make. The fee of a call is in the likely cost.
+    const fixed = rated(services, noUsage, first, now, budgeted, most);
+    const fee = rated(services, noUsage, first, now, budgeted, usual);
+    if (likely) need.expectedNano = likely.chargeNano + Math.max((fixed?.chargeNano ?? 0) - (fee?.chargeNano ?? 0), 0);
+  }
+  return { budgeted, need, dearest, ifInterrupted, capTokens, inputBoundTokens, expectedInputTokens };
 }
+
+type Writable<Whole> = { -readonly [Field in keyof Whole]: Whole[Field] };
+
+/** Written out: a copy of `noUsage` with changes costs a call some times as much. */
+const usageOf = (inputTokens: number, outputTokens: number, webSearches: number): Usage => ({
+  inputTokens,
+  outputTokens,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  cacheWrite1hTokens: 0,
+  reasoningTokens: 0,
+  inputAudioTokens: 0,
+  cacheReadAudioTokens: 0,
+  outputAudioTokens: 0,
+  webSearches,
+});
 
 const contextWindowOf = (biller: Biller | null, target: RouteTarget) => biller?.facts?.(target)?.contextWindow ?? null;
 

@@ -242,43 +242,49 @@ function notesOf(
   usage: Usage | null,
   rating: Rated | "unpriced",
 ): CallNotes {
-  const charge = rating === "unpriced" ? 0 : rating.chargeNano;
-  const overHold = admitted.heldNano > 0 && charge > admitted.heldNano;
-  const notes: CallNotes = {
-    ...(call.warnings.length > 0 && { warnings: call.warnings }),
-    ...(outcome.error && { error: outcome.error.message }),
-    ...(outcome.metered.usage?.anomalous && { anomalous: true }),
-    ...(overHold && { overHold: true }),
-    ...(usage && rating !== "unpriced" && rating.lines.length > 0 && { lines: rating.lines }),
-    ...(rating !== "unpriced" && rating.terms && { terms: rating.terms }),
-    ...(usage && ratedBesides(usage, outcome.metered.usage?.serviceTier)),
-    ...(call.shadow && { shadowOf: call.shadow.callId, ...(call.shadow.isFree && { isFree: true }) }),
-    why: whyOf(call, admitted),
-  };
+  const { warnings, shadow } = call;
+  const { error, metered } = outcome;
+  // One part after the other, without objects that are only copied into it: it is on the path of every call.
+  const notes: { -readonly [Field in keyof CallNotes]: CallNotes[Field] } = {};
+  if (warnings.length > 0) notes.warnings = warnings;
+  if (error) notes.error = error.message;
+  if (metered.usage?.anomalous) notes.anomalous = true;
+  if (rating !== "unpriced") {
+    if (admitted.heldNano > 0 && rating.chargeNano > admitted.heldNano) notes.overHold = true;
+    if (usage && rating.lines.length > 0) notes.lines = rating.lines;
+    if (rating.terms) notes.terms = rating.terms;
+  }
+  if (usage) {
+    const tier = metered.usage?.serviceTier;
+    if (tier !== undefined && !standardTiers.has(tier)) notes.serviceTier = tier;
+    const counts = countsOf(usage);
+    if (counts) notes.counts = counts;
+  }
+  if (shadow) {
+    notes.shadowOf = shadow.callId;
+    if (shadow.isFree) notes.isFree = true;
+  }
+  notes.why = whyOf(call, admitted);
   return notes;
 }
 
-/** What a rating needs beside the columns of a call, so that it can be repeated. */
-function ratedBesides(usage: Usage, serviceTier: string | undefined): Pick<CallNotes, "serviceTier" | "counts"> {
+/** What a rating needs beside the columns of a call, so that it can be repeated; `null`: nothing. */
+function countsOf(usage: Usage): NonNullable<CallNotes["counts"]> | null {
   const { inputAudioTokens, cacheReadAudioTokens, outputAudioTokens } = usage;
   const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0, images, seconds, characters } = usage;
   const tokens = inputAudioTokens + cacheReadAudioTokens + outputAudioTokens + inputImageTokens + outputImageTokens;
   const sum = tokens + webSearches + (images ?? 0) + (seconds ?? 0) + (characters ?? 0);
+  if (sum === 0) return null;
   return {
-    ...(serviceTier !== undefined && !standardTiers.has(serviceTier) && { serviceTier }),
-    ...(sum > 0 && {
-      counts: {
-        inputAudioTokens,
-        cacheReadAudioTokens,
-        outputAudioTokens,
-        inputImageTokens,
-        outputImageTokens,
-        webSearches,
-        ...(images !== undefined && { images }),
-        ...(seconds !== undefined && { seconds }),
-        ...(characters !== undefined && { characters }),
-      },
-    }),
+    inputAudioTokens,
+    cacheReadAudioTokens,
+    outputAudioTokens,
+    inputImageTokens,
+    outputImageTokens,
+    webSearches,
+    ...(images !== undefined && { images }),
+    ...(seconds !== undefined && { seconds }),
+    ...(characters !== undefined && { characters }),
   };
 }
 
