@@ -9,6 +9,7 @@ import { Recording, type RecordingRoom } from "./recording.ts";
 
 /** The first call with an `Idempotency-Key`: what it answers is kept for those that come with the same one. */
 export interface Keeping {
+  /** `headers`: names in lower case, here and below. */
   whole(headers: Readonly<Record<string, string>>, body: Uint8Array | string): void;
   /** The same answer; what passes is recorded, also while it is drained because the client has left. */
   recorded(headers: Readonly<Record<string, string>>, first: Uint8Array | null, answer: StreamedAnswer): StreamedAnswer;
@@ -89,7 +90,11 @@ export function keepingOf(options: KeepingOptions): Keeping {
 
 /** What limits had left then is not what they have left later. */
 function lasting(headers: Readonly<Record<string, string>>, call: Call): Readonly<Record<string, string>> {
-  const passing = new Set((call.admitted?.holds ?? []).flatMap(({ hold }) => Object.keys(hold.headers ?? {})));
+  const passing = new Set(
+    (call.admitted?.holds ?? []).flatMap(({ hold }) =>
+      Object.keys(hold.headers ?? {}).map((name) => name.toLowerCase()),
+    ),
+  );
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => !passing.has(name) && !name.includes("-ratelimit-")),
   );

@@ -1,13 +1,15 @@
 import { toldBelow } from "../chat/above.ts";
 import type { GatewayError } from "../chat/error.ts";
 import type { LimitScope } from "../chat/limit.ts";
-import type { Framing } from "../dialects/framing.ts";
+import type { LimitUse } from "../plugin/plugin.ts";
 import type { Admitted } from "./admit.ts";
+import type { StreamedAnswer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Dispatched } from "./dispatch.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { bodyOf } from "./error-body.ts";
 import { addLimitHeaders } from "./limit-headers.ts";
+import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 import { settle } from "./settle.ts";
 import { drain, streamOf } from "./streaming.ts";
@@ -17,18 +19,15 @@ import { shortForm } from "./why.ts";
 /** The only stage that makes a `Response` of an answer. A whole one is settled first; a stream settles as it closes. */
 export async function respond(call: Call, dispatched: Dispatched, services: Services): Promise<Response> {
   const { answer, target } = dispatched;
-  call.firstByteMs = Math.max(services.now() - call.startedMs, 0);
-  const headers = headersOf(call, dispatched, services.now());
-  if (answer.kind === "stream") {
-    const fields = streamed(headers, answer.framing);
-    const passed = call.keeping?.recorded(fields, dispatched.first, answer) ?? answer;
-    if (!call.clientGone) return new Response(streamOf(call, dispatched, passed, services), { headers: fields });
-    await drain(call, { target, isEmpty: dispatched.first === null, hasAll: false }, passed.source, services);
-    return new Response(null, { headers });
-  }
+  const nowMs = services.now();
+  call.firstByteMs = Math.max(nowMs - call.startedMs, 0);
+  if (answer.kind === "stream") return respondStream(call, dispatched, answer, services);
   const fault = answer.metered.fault ? faultOf(answer.metered.fault) : null;
-  headers["content-type"] = answer.contentType;
-  call.keeping?.whole(headers, answer.body);
+  // The two types of a body that `Response` takes as they are.
+  const response = new Response(answer.body as string | Uint8Array<ArrayBuffer>, usual.json);
+  const { headers } = response;
+  addHeaders(headers, call, target, nowMs);
+  call.keeping?.whole(Object.fromEntries(headers), answer.body);
   const { chargeNano } = await settle(
     call,
     {
@@ -42,21 +41,35 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
     services,
   );
   // What it costs the caller: what the provider bills is the operator's to see.
-  if (chargeNano !== null) headers["x-llm-proxy-cost-usd"] = usd(chargeNano);
+  if (chargeNano !== null) headers.set("x-llm-proxy-cost-usd", usd(chargeNano));
   if (!call.clientGone) call.content?.whole(answer.body);
   call.content?.finish();
-  // The two types of a body that `Response` takes as they are.
-  return new Response(answer.body as string | Uint8Array<ArrayBuffer>, { headers });
+  return response;
+}
+
+async function respondStream(
+  call: Call,
+  dispatched: Dispatched,
+  answer: StreamedAnswer,
+  services: Services,
+): Promise<Response> {
+  const { target, first } = dispatched;
+  const headers = new Headers(usual[answer.framing ?? "sse"].headers);
+  addHeaders(headers, call, target, services.now());
+  const passed = call.keeping?.recorded(Object.fromEntries(headers), first, answer) ?? answer;
+  if (!call.clientGone) return new Response(streamOf(call, dispatched, passed, services), { headers });
+  await drain(call, { target, isEmpty: first === null, hasAll: false }, passed.source, services);
+  return new Response(null, { headers });
 }
 
 /** An error that became an answer, in the caller's dialect. */
 export function respondError(call: Call, error: GatewayError, nowMs: number): Response {
   const { details } = error;
-  const headers = headersOf(call, null, nowMs);
-  if (details.use) addLimitHeaders(headers, details.use, call.endpoint.dialect.name, nowMs);
-  headers["content-type"] = "application/json";
-  if (details.retryAfterSeconds !== undefined) headers["retry-after"] = String(details.retryAfterSeconds);
-  if (details.shouldRetry === false) headers["x-should-retry"] = "false";
+  const headers = new Headers(usual.json.headers);
+  addHeaders(headers, call, null, nowMs);
+  if (details.use) addLimits(headers, details.use, call, nowMs);
+  if (details.retryAfterSeconds !== undefined) headers.set("retry-after", String(details.retryAfterSeconds));
+  if (details.shouldRetry === false) headers.set("x-should-retry", "false");
   const told = bodyOf(call, toldBelow(error, isCallers(call)));
   const explain = shortForm(call, error);
   const body = JSON.stringify(
@@ -73,38 +86,51 @@ const isCallers =
   ({ kind, id }: LimitScope): boolean =>
     kind === "key" || kind === "ip" || (kind === "account" && id === principal?.accountId);
 
-/** A plain object: `Response` copies it once, a `Headers` twice. */
-type HeaderFields = Record<string, string>;
-
-function headersOf(call: Call, dispatched: Dispatched | null, nowMs: number): HeaderFields {
-  const headers: HeaderFields = {
-    "x-request-id": call.id,
-    ...answerHeaders,
-  };
-  const { requestIdHeader } = call.endpoint.dialect.traits;
-  if (requestIdHeader !== undefined) headers[requestIdHeader] = call.id;
-  if (call.admitted && call.admitted.holds.length > 0) addHoldHeaders(headers, call, call.admitted.holds, nowMs);
-  if (call.attempts.length > 0) headers["x-llm-proxy-attempts"] = String(call.attempts.length);
-  if (dispatched) {
-    headers["x-llm-proxy-provider"] = dispatched.target.provider;
-    headers["x-llm-proxy-model"] = headerText(dispatched.target.model);
-  }
-  if (call.warnings.length > 0) headers["x-llm-proxy-warnings"] = headerText(call.warnings.join("; "));
-  return headers;
-}
-
-function addHoldHeaders(headers: HeaderFields, call: Call, holds: Admitted["holds"], nowMs: number) {
-  const use = holds.flatMap(({ hold }) => hold.use ?? []);
-  addLimitHeaders(headers, use, call.endpoint.dialect.name, nowMs);
-  for (const { hold } of holds) Object.assign(headers, hold.headers);
-}
-
-const streamed = (headers: HeaderFields, framing: Framing = "sse"): HeaderFields => ({
-  ...headers,
-  "content-type": framing === "sse" ? "text/event-stream; charset=utf-8" : "application/json; charset=UTF-8",
+/** What all answers have in common: the runtime copies it as it is, which costs half as much as to name each field. */
+const usual = {
+  json: answered({ "content-type": "application/json" }),
   // Proxies in front must not hold events back.
-  "x-accel-buffering": "no",
-});
+  sse: answered({ "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" }),
+  "json-array": answered({ "content-type": "application/json; charset=UTF-8", "x-accel-buffering": "no" }),
+} as const;
+
+function answered(headers: Readonly<Record<string, string>>): Response {
+  return new Response(null, { headers: { ...answerHeaders, ...headers } });
+}
+
+/** `target`: who has answered; `null`: nobody. */
+function addHeaders(headers: Headers, call: Call, target: RouteTarget | null, nowMs: number): void {
+  headers.set("x-request-id", call.id);
+  const { requestIdHeader } = call.endpoint.dialect.traits;
+  if (requestIdHeader !== undefined) headers.set(requestIdHeader, call.id);
+  if (call.admitted && call.admitted.holds.length > 0) addHoldHeaders(headers, call, call.admitted.holds, nowMs);
+  if (call.attempts.length > 0) headers.set("x-llm-proxy-attempts", String(call.attempts.length));
+  if (target) {
+    headers.set("x-llm-proxy-provider", target.provider);
+    headers.set("x-llm-proxy-model", headerText(target.model));
+  }
+  if (call.warnings.length > 0) headers.set("x-llm-proxy-warnings", headerText(call.warnings.join("; ")));
+}
+
+function addHoldHeaders(headers: Headers, call: Call, holds: Admitted["holds"], nowMs: number): void {
+  const use = holds.flatMap(({ hold }) => hold.use ?? []);
+  addLimits(headers, use, call, nowMs);
+  for (const { hold } of holds) {
+    for (const [name, value] of Object.entries(hold.headers ?? {})) {
+      try {
+        headers.set(name, value);
+      } catch {
+        // What no header can carry is left out: the answer is there, and must be settled and sent.
+      }
+    }
+  }
+}
+
+function addLimits(headers: Headers, use: readonly LimitUse[], call: Call, nowMs: number): void {
+  const fields: Record<string, string> = {};
+  addLimitHeaders(fields, use, call.endpoint.dialect.name, nowMs);
+  for (const [name, value] of Object.entries(fields)) headers.set(name, value);
+}
 
 /** Exact decimal: nano-USD are nine places. */
 const usd = (nano: number): string => {
