@@ -66,14 +66,15 @@ function levelOf({ status, errorKind }: CallRecord): "info" | "warn" | "error" {
 /** Ends that are no sign of trouble here or upstream. */
 const expected = new Set(["ok", "refused", "client_aborted"]);
 
+/** `undefined` is left out. */
 const lineOf = (record: CallRecord): object => ({
   level: levelOf(record),
-  time: new Date(record.startedMs + record.durationMs).toISOString(),
+  time: instant(record.startedMs + record.durationMs),
   callId: short(record.callId),
   principal: clean(record.principal),
   keyId: short(record.keyId),
   accountId: short(record.accountId),
-  ...(record.labels && { labels: cleanLabels(record.labels) }),
+  labels: record.labels === null ? undefined : cleanLabels(record.labels),
   dialect: short(record.dialect),
   operation: short(record.operation),
   model: clean(record.model),
@@ -97,7 +98,7 @@ const lineOf = (record: CallRecord): object => ({
   firstByteMs: record.firstByteMs,
   durationMs: record.durationMs,
   warnings: record.warnings.length > 0 ? record.warnings.slice(0, maxWarnings).map(clean) : record.warnings,
-  ...(record.warnings.length > maxWarnings && { moreWarnings: record.warnings.length - maxWarnings }),
+  moreWarnings: record.warnings.length > maxWarnings ? record.warnings.length - maxWarnings : undefined,
   // eslint-disable-next-line id-denylist -- pino names it so, in the lines beside these.
   msg: "call",
 });
@@ -127,3 +128,16 @@ const cleanLabels = (labels: NonNullable<CallRecord["labels"]>): object =>
 /** The same few models, providers and keys stand in all lines: masking them anew costs more than the rest of a line. */
 const cleaned = new Map<string, string>();
 const maxCleaned = 1_000;
+
+/** ISO 8601, as `Date` writes it; most lines are of the same second as the one before. */
+function instant(ms: number): string {
+  const second = Math.floor(ms / 1_000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastText = new Date(second * 1_000).toISOString().slice(0, -"000Z".length);
+  }
+  return `${lastText}${String(ms - second * 1_000).padStart(3, "0")}Z`;
+}
+
+let lastSecond = Number.NaN;
+let lastText = "";
