@@ -121,7 +121,7 @@ export function billOf(
 
 type Writable<Whole> = { -readonly [Field in keyof Whole]: Whole[Field] };
 
-/** Written out: a copy of `noUsage` with changes costs a call some times as much. */
+/** Written out: a copy of `noUsage` with changes takes twice the time and memory, three times a call. */
 const usageOf = (inputTokens: number, outputTokens: number, webSearches: number): Usage => ({
   inputTokens,
   outputTokens,

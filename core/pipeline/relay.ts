@@ -7,7 +7,7 @@ import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import { type Answer, type FailedAnswer, type Source, type WholeAnswer } from "./answer.ts";
+import type { Answer, FailedAnswer, Source, WholeAnswer } from "./answer.ts";
 import { type Needles, redacted } from "./redact.ts";
 import { faultOf } from "./upstream-error.ts";
 import type { UpstreamBody, UpstreamEvents } from "./upstream-body.ts";
