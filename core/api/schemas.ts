@@ -46,7 +46,7 @@ const admission = t.Optional(
   t.Union([t.Literal("bound"), t.Literal("expected")], {
     expected: "bound or expected",
     description:
-      "What a call holds: the most it may cost (default), which is never passed, or what it will probably cost, which may be passed by the rest.",
+      "What a call holds: the most it may cost (default), which is never passed, or what it will probably cost at its dearest target, which may be passed by the rest.",
   }),
 );
 const alertPercents = t.Optional(

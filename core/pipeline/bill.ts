@@ -41,8 +41,9 @@ const mayCacheLong = (text: string): boolean =>
   text.includes('"1h"') || text.includes("\\u0031") || text.includes("\\u0068");
 
 /**
- * The worst case over the route's targets, at the dearest tier of each. Throws `unpriced_model` by the operator's policy.
- * `told`: the most input by the count of each target's provider, where it was asked.
+ * The worst case over the route's targets, at the dearest tier of each, and the most that one of them will probably cost.
+ * Throws `unpriced_model` by the operator's policy. `told`: the most input by the count of each target's provider,
+ * where it was asked.
  */
 export function billOf(
   { envelope, text }: Asked,
@@ -110,11 +111,16 @@ export function billOf(
   };
   if (counted === "expected") {
     const likelyTokens = Math.min(likelyOutputTokens * envelope.candidates, outputTokens);
-    const likely = rated(services, usageOf(expectedInputTokens, likelyTokens, 0), first, now, budgeted, usual);
-    // What no tokens say: the most of what it may make. The fee of a call is in the likely cost.
-    const fixed = rated(services, noUsage, first, now, budgeted, most);
-    const fee = rated(services, noUsage, first, now, budgeted, usual);
-    if (likely) need.expectedNano = likely.chargeNano + Math.max((fixed?.chargeNano ?? 0) - (fee?.chargeNano ?? 0), 0);
+    need.expectedNano = 0;
+    for (let at = 0; at < bounds.length; at++) {
+      const target = route.targets[at] ?? first;
+      const tokens = expectedInput(envelope.input, services.ratios.of(target).input, bounds[at] ?? inputBoundTokens);
+      const likely = rated(services, usageOf(tokens, likelyTokens, 0), target, now, budgeted, usual);
+      // What no tokens say: the most of what it may make. The fee of a call is in the likely cost.
+      const fixed = rated(services, noUsage, target, now, budgeted, most)?.chargeNano ?? 0;
+      const fee = rated(services, noUsage, target, now, budgeted, usual)?.chargeNano ?? 0;
+      need.expectedNano = Math.max(need.expectedNano, (likely?.chargeNano ?? 0) + Math.max(fixed - fee, 0));
+    }
   }
   return { budgeted, need, dearest, ifInterrupted, capTokens, inputBoundTokens, expectedInputTokens };
 }

@@ -5,6 +5,8 @@ import { call, chat, errorOf } from "../support/clients.ts";
 import { configFileOf } from "../support/config-file.ts";
 import { runCommand } from "../support/command.ts";
 import { invariants } from "../support/invariants.ts";
+import { answers } from "../support/openai-answers.ts";
+import { json } from "../support/scripts.ts";
 import { sendRaw } from "../support/raw.ts";
 import { until } from "../support/poll.ts";
 import { allBudgets, allUsage, usageOf } from "../support/rows.ts";
@@ -20,6 +22,7 @@ const setup = await setUp({
   config: [
     `  - { target: studio/*, ${prices}, most: { image: 4, second: 10, character: 1000 } }`,
     "  - { target: hostile/*, input: 1, output: 2, image: 0.04, webSearch: 0.01, most: { image: 4 } }",
+    "models: { plain-first: [mock/down, studio/i4-s10-c1000], dear-first: [studio/i1, mock/plain] }",
     "server: { disconnect: { drainMs: 100 } }",
   ].join("\n"),
   key: { budget: { usd: 10, window: "lifetime" } },
@@ -142,6 +145,29 @@ test("a budget that holds what is expected holds the units and the tokens that a
   // 4 × USD 0.04, 1,000 tokens of output, and a few of input.
   expect(hold.heldNano).toBeGreaterThan(160_000_000 + 2_000_000);
   expect(hold.heldNano).toBeLessThan(160_000_000 + 2_000_000 + 100_000);
+});
+
+test("a budget that holds what is expected holds it for the dearest target of the alias, wherever it stands", async () => {
+  setup.upstream.on("down", json(503, { error: { message: "down" } }));
+  setup.upstream.on("plain", answers({ completionTokens: 10 }));
+  for (const alias of ["plain-first", "dear-first"]) {
+    const { id, key: other } = await gateway.createKey();
+    const scope = { kind: "key", id };
+    const { id: budget } = await gateway.admin<{ id: string }>("POST", "/api/budgets", {
+      scope,
+      usd: "0.18",
+      window: "lifetime",
+      admission: "expected",
+    });
+    const poor = await call(gateway, other, chat(alias));
+    expect([alias, poor.status, errorOf(poor.text).code]).toEqual([alias, 402, "insufficient_quota"]);
+    await gateway.admin("PATCH", `/api/budgets/${budget}`, { usd: "0.185" });
+    const { callId, status } = await call(gateway, other, chat(alias));
+    expect([alias, status]).toEqual([alias, 200]);
+    const { hold } = await gateway.admin<{ hold: { heldNano: number } }>("GET", `/api/explain/${callId}`);
+    expect([alias, hold.heldNano]).toEqual([alias, mostNano]);
+    expect(allBudgets(gateway).find((row) => row.budget_id === budget)).toMatchObject({ held_nano: 0 });
+  }
 });
 
 test("a price whose most is not said is refused, by the API and by the file", async () => {
