@@ -12,7 +12,7 @@ import { newestFirst, pageOfRows, pageOfSorted } from "./keyset.ts";
 import { modelLines, type ModelsQuery } from "./model-lines.ts";
 import { NewPriceSchema, NewTermsSchema } from "./price-schemas.ts";
 import { checked } from "./route.ts";
-import { priceFault } from "../config/price-fault.ts";
+import { priceFault } from "../plugin/price-fault.ts";
 import { decimalText } from "./price-input.ts";
 
 export interface PriceServiceDependencies {

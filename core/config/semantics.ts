@@ -2,7 +2,7 @@ import { checkAliases, type Finding } from "./aliases.ts";
 import type { Config } from "./config.ts";
 import { limitFault } from "./limit-fault.ts";
 import { egressEntry } from "./egress-schema.ts";
-import { priceFault } from "./price-fault.ts";
+import { priceFault } from "../plugin/price-fault.ts";
 import { didYouMean } from "./nearest.ts";
 import { isCidr, isHostName, isNetwork } from "./network.ts";
 import { checkLogin } from "./login-check.ts";

@@ -44,6 +44,7 @@ export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type Ra
 export { neededOf } from "./limits.ts";
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
 export type * from "./prices.ts";
+export { priceFault } from "./price-fault.ts";
 
 /** The builder of option schemas: TypeBox, which is JSON Schema. */
 export const t = Type;

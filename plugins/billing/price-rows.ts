@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import type { Capability, ItemPrices, MostUnits, PriceRow, PriceSet } from "llm-proxy/plugin";
+import {
+  type Capability,
+  type ItemPrices,
+  type MostUnits,
+  priceFault,
+  type PriceRow,
+  type PriceSet,
+} from "llm-proxy/plugin";
 import { type Decimal, parseDecimal } from "./decimal.ts";
 import {
   completeSheet,
@@ -64,12 +71,13 @@ export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
 
 /** `place`: where the row stands, for the message of a bad price. */
 export function ownPriceOf(row: PriceRow, place: string, source: "config" | "database"): OwnPrice {
-  const { most = {} } = row;
+  const fault = priceFault(row);
+  if (fault) throw new Error(`${place}${fault.at.map(stepOf).join("")}: ${fault.message}`);
   const tiers = Object.entries(row.serviceTiers ?? {}).map(
-    ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`, most)] as const,
+    ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`)] as const,
   );
-  const tariffs = tariffsOf(row, place, most);
-  const sheet = completeSheet(tariffs, new Map(tiers), most);
+  const tariffs = tariffsOf(row, place);
+  const sheet = completeSheet(tariffs, new Map(tiers), row.most);
   if (sheet === null) throw new Error(`${place}: neither input nor output has a price`);
   return {
     version: `${source}:${digest([row.target, textsOf(tariffs), ...tiers.map(([name, its]) => [name, textsOf(its)])])}`,
@@ -81,7 +89,9 @@ export function ownPriceOf(row: PriceRow, place: string, source: "config" | "dat
   };
 }
 
-function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string, most: MostUnits): Tariffs {
+const stepOf = (step: string | number): string => (typeof step === "number" ? `[${step}]` : `.${step}`);
+
+function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string): Tariffs {
   const tariffs: Partial<Record<Item, Tariff>> = {};
   const ascending = contextTiers
     .map((tier, index) => ({ tier, place: `${place}.contextTiers[${index}]` }))
@@ -95,12 +105,7 @@ function tariffsOf({ contextTiers = [], ...prices }: PriceSet, place: string, mo
         : [{ above: tier.above, price: priceOf(readPrice(text, `${at}.${item}`) * unit(item)) }];
     });
     if (base !== undefined) tariffs[item] = { base: priceOf(readPrice(base, `${place}.${item}`) * unit(item)), tiers };
-    else if (tiers.length > 0)
-      throw new Error(`${place}.contextTiers: ${item} has a price there, and none for shorter inputs`);
   }
-  for (const item of units)
-    if (tariffs[item] !== undefined && most[item] === undefined)
-      throw new Error(`${place}.${item}: has a price, and most.${item} does not say how many a call can use`);
   return tariffs;
 }
 

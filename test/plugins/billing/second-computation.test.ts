@@ -147,7 +147,7 @@ describe("service tiers", () => {
   test("a price for long inputs alone is refused, by its place", () => {
     const row = { ...full, contextTiers: [{ above: 9, reasoning: "1" }], reasoning: undefined };
     const { reasoning: _, ...rest } = row;
-    expect(() => makeLedger([rest])).toThrow("prices[0].contextTiers: reasoning has a price there");
+    expect(() => makeLedger([rest])).toThrow("prices[0].contextTiers[0].reasoning: has no price for shorter inputs");
   });
 });
 

@@ -1,4 +1,4 @@
-import type { ItemPrices, MostUnits, PriceRow, PriceSet } from "../plugin/prices.ts";
+import type { ItemPrices, MostUnits, PriceRow, PriceSet } from "./prices.ts";
 
 interface Fault {
   readonly at: readonly (string | number)[];
@@ -7,7 +7,10 @@ interface Fault {
 /** Where a set stands in its row, and the set. */
 type Placed = readonly [place: readonly string[], set: PriceSet];
 
-/** What no schema says of prices, whether they stand in the file or in a body of the API; `null`: nothing is wrong. */
+/**
+ * What no schema says of prices, whether they stand in the file or in a body of the API: the first fault, with its place in
+ * the row; `null`: nothing is wrong.
+ */
 export function priceFault(row: Omit<PriceRow, "target">): Fault | null {
   const sets: readonly Placed[] = [
     [[], row],
