@@ -20,7 +20,7 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     path: "/api/ledger/reprice",
     permission: "ledger.write",
     summary:
-      "Rate calls again by the prices that the book has now for the time they ended, and write what differs as adjustments. `next` not null: time was up, send it as `after`.",
+      "Rate calls again by the prices that the book has now for the time they ended, and write what differs as adjustments. Calls that cannot be rated stay as they are: `failed` of them, the first 20 in `failures`. `next` not null: time was up, send it as `after`.",
     query: null,
     body: RepriceSchema,
     status: 200,

@@ -1,6 +1,6 @@
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
-import { reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
+import { mostFailures, reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import type { Logger } from "../plugin/plugin.ts";
@@ -129,6 +129,8 @@ async function inSteps(order: Order, step: Step): Promise<Repriced> {
     examined: 0,
     changed: 0,
     unpriced: 0,
+    failed: 0,
+    failures: [],
     costDeltaNano: 0,
     chargeDeltaNano: 0,
     goneBeforeMs: null,
@@ -140,6 +142,8 @@ async function inSteps(order: Order, step: Step): Promise<Repriced> {
       examined: sum.examined + part.examined,
       changed: sum.changed + part.changed,
       unpriced: sum.unpriced + part.unpriced,
+      failed: sum.failed + part.failed,
+      failures: [...sum.failures, ...part.failures].slice(0, mostFailures),
       costDeltaNano: sum.costDeltaNano + part.costDeltaNano,
       chargeDeltaNano: sum.chargeDeltaNano + part.chargeDeltaNano,
       goneBeforeMs: part.goneBeforeMs,
@@ -151,9 +155,10 @@ async function inSteps(order: Order, step: Step): Promise<Repriced> {
 }
 
 function report({ flags, print }: CommandInput, { dryRun }: Order, { next: _, ...sum }: Repriced): ExitCode {
+  const ok = sum.failed === 0;
   if (flags.json) {
-    print(JSON.stringify({ ok: true, dryRun, ...sum }));
-    return 0;
+    print(JSON.stringify({ ok, dryRun, ...sum }));
+    return ok ? 0 : 1;
   }
   print(
     `${sum.examined} calls rated again: ${sum.changed} ${dryRun ? "would change" : "changed"}, ` +
@@ -164,5 +169,9 @@ function report({ flags, print }: CommandInput, { dryRun }: Order, { next: _, ..
     print(
       `Calls admitted before ${new Date(sum.goneBeforeMs).toISOString().slice(0, 10)} may be gone for their age: those keep their cost and charge.`,
     );
-  return 0;
+  if (ok) return 0;
+  print(`${sum.failed} could not be rated and stay as they are:`);
+  for (const { callId, error } of sum.failures) print(`  ${callId}: ${error}`);
+  if (sum.failed > sum.failures.length) print(`  and ${sum.failed - sum.failures.length} more`);
+  return 1;
 }

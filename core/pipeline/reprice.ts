@@ -24,6 +24,10 @@ export interface Repriced {
   readonly changed: number;
   /** Of those, how many the book has no price for; they stay as they are. */
   readonly unpriced: number;
+  /** Of those, how many could not be rated, because the cost is too large or the plugin fails; they stay as they are. */
+  readonly failed: number;
+  /** The first of them. */
+  readonly failures: readonly Failure[];
   readonly costDeltaNano: number;
   readonly chargeDeltaNano: number;
   /** Calls of the range from before this may be gone for their age, and keep their rating; `null`: none is gone. */
@@ -32,12 +36,20 @@ export interface Repriced {
   readonly next: string | null;
 }
 
+interface Failure {
+  readonly callId: string;
+  readonly error: string;
+}
+
 type Needed = Pick<Services, "billing" | "providers" | "now"> & {
   readonly database: Pick<Services["database"], "adjustments" | "accounts" | "audit">;
 };
 
 /** Calls of one transaction, which holds up the process for some milliseconds. */
 const callsAtOnce = 100;
+/** Of the calls that could not be rated: all of them are counted, and what fails one mostly fails its likes. */
+export const mostFailures = 20;
+const longestError = 200;
 /** Below the time after which a client, or what is in between, gives an answer up. */
 const maxMs = 20_000;
 
@@ -57,7 +69,8 @@ const startOf = ({ from, to, model, reason, author }: RepriceOrder): Change => (
 export async function reprice(order: RepriceOrder, services: Needed): Promise<Repriced> {
   const { database, now } = services;
   const startMs = now();
-  const sum = { examined: 0, changed: 0, unpriced: 0, costDeltaNano: 0, chargeDeltaNano: 0 };
+  const sum = { examined: 0, changed: 0, unpriced: 0, failed: 0, costDeltaNano: 0, chargeDeltaNano: 0 };
+  const failures: Failure[] = [];
   let { after } = order;
   if (!order.dryRun && after === undefined) await database.audit.add(startOf(order));
   for (;;) {
@@ -73,8 +86,13 @@ export async function reprice(order: RepriceOrder, services: Needed): Promise<Re
     for (const call of calls) {
       sum.examined += 1;
       const rating = await rated(call, services);
-      if (rating === null) {
+      if (rating === "unpriced") {
         sum.unpriced += 1;
+        continue;
+      }
+      if ("error" in rating) {
+        sum.failed += 1;
+        if (failures.length < mostFailures) failures.push(rating);
         continue;
       }
       if (rating.costNano === call.costNano && rating.chargeNano === call.chargeNano) continue;
@@ -85,28 +103,35 @@ export async function reprice(order: RepriceOrder, services: Needed): Promise<Re
     sum.changed += changed.length;
     if (changed.length > 0 && !order.dryRun)
       await database.adjustments.write(changed, { reason: order.reason, author: order.author });
-    if (next === null || now() - startMs > maxMs) return { ...sum, goneBeforeMs, next };
+    if (next === null || now() - startMs > maxMs) return { ...sum, failures, goneBeforeMs, next };
     after = next;
     // What reads from memory gives nobody else a turn.
     await nextTurn();
   }
 }
 
-/** `null`: the book has no price. */
-async function rated(call: RatedCall, { billing, providers, database }: Needed): Promise<Reprice | null> {
+/** One call that cannot be rated keeps no other from it. */
+async function rated(
+  call: RatedCall,
+  { billing, providers, database }: Needed,
+): Promise<Reprice | "unpriced" | Failure> {
   const { provider, upstreamModel, serviceTier } = call;
   const target: Target = { provider, vendor: providers.get(provider)?.vendor ?? provider, model: upstreamModel };
   const accounts = (await database.accounts.lineage(call.accountId, call.createdMs)).map(({ id }) => id);
+  if (!billing) return "unpriced";
   try {
-    const rating = billing?.slot.rate(call.usage, target, call.finishedMs, {
+    const { costNano, chargeNano, priceVersion } = billing.slot.rate(call.usage, target, call.finishedMs, {
       accounts,
       ...(serviceTier !== null && { serviceTier }),
     });
-    if (!rating) return null;
-    const { costNano, chargeNano, priceVersion } = rating;
+    if (!isAmount(costNano) || !isAmount(chargeNano)) return failure(call, "the rating is no amount in nano-USD");
     return { seq: call.seq, costNano, chargeNano: call.isFree ? 0 : chargeNano, priceVersion };
   } catch (error) {
-    if (isUnpriced(error)) return null;
-    throw error;
+    if (isUnpriced(error)) return "unpriced";
+    return failure(call, error instanceof Error ? error.message : String(error));
   }
 }
+
+const isAmount = (nano: number): boolean => Number.isSafeInteger(nano) && nano >= 0;
+
+const failure = ({ callId }: RatedCall, error: string): Failure => ({ callId, error: error.slice(0, longestError) });

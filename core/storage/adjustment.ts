@@ -4,6 +4,7 @@ import type { Awaitable } from "../plugin/plugin.ts";
 /** What re-rating must know of a call that used something. */
 export interface RatedCall {
   readonly seq: number;
+  readonly callId: string;
   readonly createdMs: number;
   readonly finishedMs: number;
   readonly accountId: string;

@@ -78,6 +78,29 @@ describe("reprice", () => {
     expect(allBudgets(gateway)).toMatchObject([{ spent_nano: 1_200_000 }]);
   });
 
+  test("leaves a call as it is whose new rating is too large, names it, and rates the others", async () => {
+    const other = await gateway.createKey();
+    upstream.on("huge", answers({ promptTokens: 900_000_000, completionTokens: 0 }));
+    const huge = await call(gateway, other.key, chat("mock/huge"));
+    const plain = await call(gateway, other.key, chat("mock/m"));
+    await until("the records", () => openCalls(gateway) === 0);
+    const before = usageOf(gateway, huge.callId);
+    expect(before.charge_nano).toBe(900_000_000_000);
+    const { config } = await corrected(1, 3, "  - { target: mock/huge, input: 1000000, output: 0 }\n");
+    expect(config).toContain("mock/huge");
+    await gateway.admin("POST", "/api/config/reload");
+
+    const failures = [{ callId: huge.callId, error: expect.stringContaining("too large") }];
+    const report = { code: 1, ok: false, examined: 3, changed: 2, failed: 1, failures, chargeDeltaNano: 200_000 };
+    expect(await reprice("--dry-run")).toMatchObject(report);
+    const { code, stdout } = await runCommand(gateway, ["reprice", "--from", "0", "--to", "4102444800000"]);
+    expect([code, stdout]).toEqual([1, expect.stringContaining("2 changed, cost by 200000 ")]);
+    expect(stdout).toContain(`1 could not be rated and stay as they are:\n  ${huge.callId}: `);
+    expect(usageOf(gateway, huge.callId)).toEqual(before);
+    expect(usageOf(gateway, plain.callId).charge_nano).toBe(1_300_000);
+    expect(await doctor()).toBe(true);
+  });
+
   test("says what it lacks", async () => {
     expect((await runCommand(gateway, ["reprice"])).code).toBe(2);
     expect((await runCommand(gateway, ["reprice", "--from", "yesterday", "--to", "0"])).code).toBe(2);
@@ -90,13 +113,15 @@ describe("reprice", () => {
   });
 });
 
-/** The config file with other prices of `mock/*`, as an operator corrects a mistake. */
-async function corrected(input: number, output: number): Promise<{ readonly config: string }> {
+/** The config file with other prices of `mock/*`, and those of `mock/huge`, as an operator corrects a mistake. */
+async function corrected(input: number, output: number, huge = ""): Promise<{ readonly config: string }> {
   const path = `${gateway.directory}/llm-proxy.yaml`;
-  const config = (await Bun.file(path).text()).replace(
-    /mock\/\*, input: [\d.]+, output: [\d.]+/,
-    `mock/*, input: ${input}, output: ${output}`,
-  );
+  const config = (await Bun.file(path).text())
+    .replace(/ *- \{ target: mock\/huge.*\n/, "")
+    .replace(
+      /( *- \{ target: mock\/\*), input: [\d.]+, output: [\d.]+/,
+      `${huge}$1, input: ${input}, output: ${output}`,
+    );
   await Bun.write(path, config);
   return { config };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type BookEntry, noUsage, type Usage } from "llm-proxy/plugin";
+import { type Biller, type BookEntry, noUsage, type Usage } from "llm-proxy/plugin";
 import { reprice, type Repriced } from "../../core/pipeline/reprice.ts";
 import type { Scope } from "../../core/chat/error.ts";
 import type { Database } from "../../core/storage/database.ts";
@@ -231,5 +231,37 @@ test("one call tells what was changed, by whom and why; what has no price stays 
     { database, billing: { name: "ledger", slot: none }, providers: new Map(), now: () => startMs },
   );
   expect(unpriced).toMatchObject({ changed: 0, unpriced: unpriced.examined });
+  await database.close();
+});
+
+test("calls that the plugin fails at, or rates in no amount, stay as they are and are named; others go through", async () => {
+  const { database, path, clock, biller, run } = await world(200);
+  await run();
+  biller.adopt?.([entry("one/*", "9", startMs), entry("two/*", "9", startMs)]);
+  const all = await run({ dryRun: true });
+  const failing: Biller = {
+    ...biller,
+    rate(usage, target, atMs, options) {
+      const rating = biller.rate(usage, target, atMs, options);
+      if (target.provider !== "two") return rating;
+      if (target.model === "a") throw new Error("no such thing");
+      return { ...rating, chargeNano: Number.NaN };
+    },
+  };
+  const done = await reprice(
+    { from: 0, to: clock.now() + 1, dryRun: false, reason: "x", author: "x" },
+    { database, billing: { name: "ledger", slot: failing }, providers: new Map(), now: clock.now },
+  );
+  const others = (await run({ dryRun: true })).changed;
+  expect(done).toMatchObject({ examined: all.examined, changed: all.changed - others, unpriced: 0 });
+  expect(done.failed).toBeGreaterThan(20);
+  expect(done.failed).toBe(
+    sumOf(path, "SELECT count(*) AS n FROM v_usage WHERE provider = 'two' AND source <> 'none'"),
+  );
+  expect(done.failures).toHaveLength(20);
+  expect(new Set(done.failures.map(({ error }) => error))).toEqual(
+    new Set(["no such thing", "the rating is no amount in nano-USD"]),
+  );
+  expect(await proofs(database)).toEqual([]);
   await database.close();
 });

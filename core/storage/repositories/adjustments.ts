@@ -130,6 +130,7 @@ function storedCalls(database: SqliteDatabase, where: SQL | undefined, limit: nu
   return database
     .select({
       seq: calls.seq,
+      callId: calls.id,
       createdMs: calls.createdMs,
       finishedMs: calls.finishedMs,
       accountRef: calls.accountRef,
@@ -219,6 +220,7 @@ function ratedCall(row: StoredCall): RatedCall {
   const notes: CallNotes = row.notes === null ? {} : JSON.parse(row.notes);
   return {
     seq: row.seq,
+    callId: row.callId,
     createdMs: row.createdMs,
     finishedMs: row.finishedMs,
     accountId: row.accountId,
