@@ -236,7 +236,7 @@ export interface Biller {
 export interface BillingPolicy {
   /** A target without a price: refuse the call, or let it pass with a cost of NULL. */
   readonly unpriced: "refuse" | "allow";
-  /** A call whose process died: charge its expected input, its whole hold, or nothing. */
+  /** A call whose process died: charge its expected input and none of what it may have made, its whole hold, or nothing. */
   readonly interrupted: "input" | "full" | "release";
   /** The cap on output tokens of a call that a budget holds for and that set none itself; it is sent upstream. */
   readonly uncappedOutputTokens: number;

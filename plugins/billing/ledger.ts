@@ -41,7 +41,8 @@ export default definePlugin({
       }),
       interrupted: t.Union([t.Literal("input"), t.Literal("full"), t.Literal("release")], {
         default: "input",
-        description: "What a call is charged whose process died: its expected input, its whole hold, or nothing.",
+        description:
+          "What a call is charged whose process died: its expected input (no output, no images, seconds or characters), its whole hold, or nothing.",
       }),
       uncappedOutputTokens: t.Integer({
         minimum: 1,

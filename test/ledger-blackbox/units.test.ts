@@ -21,6 +21,7 @@ const setup = await setUp({
   providers: `  studio: { use: "${file}" }\n  hostile: { use: "${hostile}" }`,
   config: [
     `  - { target: studio/*, ${prices}, most: { image: 4, second: 10, character: 1000 } }`,
+    "  - { target: studio/hangs-reading, input: 1, output: 2, request: 0.001, image: 0.04, most: { image: 4 } }",
     "  - { target: hostile/*, input: 1, output: 2, image: 0.04, webSearch: 0.01, most: { image: 4 } }",
     "models: { plain-first: [mock/down, studio/i4-s10-c1000], dear-first: [studio/i1, mock/plain] }",
     "server: { disconnect: { drainMs: 100 } }",
@@ -180,4 +181,29 @@ test("a price whose most is not said is refused, by the API and by the file", as
   const { code, stderr, stdout } = await runCommand(gateway, ["check", "--config", config]);
   expect(code).toBe(1);
   expect(stderr + stdout).toContain("prices[0].image: has a price, and most.image does not say");
+});
+
+test("a call whose process died is charged its input, and none of the units that nobody knows it made", async () => {
+  const answering = fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json" },
+    body: JSON.stringify(chat("studio/hangs-reading", { stream: true })),
+  })
+    .then((response) => response.text())
+    .catch(() => "");
+  const open = await until("the open call", () => allUsage(gateway).find(({ status }) => status === "open"));
+  expect(allBudgets(gateway).reduce((sum, { held_nano }) => sum + held_nano, 0)).toBeGreaterThan(mostImagesNano);
+  await gateway.kill();
+  await answering;
+  await gateway.start();
+  const row = await until("its record", () => allUsage(gateway).find(({ call_id }) => call_id === open.call_id));
+  const tokens = Number(row.input_tokens);
+  expect(tokens).toBeGreaterThan(0);
+  // The input and the fee of a call.
+  const charge_nano = tokens * 1_000 + 1_000_000;
+  expect(row).toMatchObject({ status: "interrupted", source: "estimated", output_tokens: 0, charge_nano });
+  expect(allBudgets(gateway).every(({ held_nano }) => held_nano === 0)).toBe(true);
+  const order = { from: 0, model: "studio/hangs-reading", reason: "to see", dryRun: true };
+  expect(await gateway.admin("POST", "/api/ledger/reprice", order)).toMatchObject({ examined: 1, changed: 0 });
+  expect((await runCommand(gateway, ["doctor", "--json"])).code).toBe(0);
 });
