@@ -4,6 +4,7 @@ import { termsInWords } from "./charges.ts";
 import { costIsHidden, count, duration } from "./format.ts";
 import { html, type Html, type Value } from "./html.ts";
 import { chip, cut, money, name, time } from "./text.ts";
+import { unitPrice } from "./unit-price.ts";
 
 /** The parts of the page of one call, below its figures. */
 export const callPanels = (call: CallModel): Html => html`
@@ -70,8 +71,8 @@ function tokens(call: CallModel): Html {
 
 const cost = (call: CallModel): Html => html`${
   call.lines.length > 0 &&
-  html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD per million</th></tr></thead>
-      <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)} ${line.tier !== undefined && chip("quiet", cut(line.tier, 20))}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
+  html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD</th></tr></thead>
+      <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)} ${line.tier !== undefined && chip("quiet", cut(line.tier, 20))}</td><td class="num">${count(line.quantity)}</td><td class="num">${unitPrice(line.item, line.price)}</td></tr>`)}</tbody></table></div>`
 }
   ${facts([
     ...(costIsHidden(call) ? [] : [["Cost", money(call.costNano)] as const]),

@@ -2,6 +2,7 @@ import { target as targetName } from "./call-table.ts";
 import { count } from "./format.ts";
 import { html, type Html, segment, url, type Value } from "./html.ts";
 import { chip, cut, money, name } from "./text.ts";
+import { unitPrice } from "./unit-price.ts";
 
 /** Why a call went as it did, or would go. `null`: not known; `unknown` says why. */
 export interface ExplainModel {
@@ -122,8 +123,8 @@ function targetOf(full: string): Html {
 const estimate = ({ estimate: guess, hold }: ExplainModel): Html => html`
   ${
     hold?.lines &&
-    html`<div class="scroll"><table><thead><tr><th scope="col">At most</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD per million</th></tr></thead>
-      <tbody>${hold.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num"><bdi>${cut(line.price, 40)}</bdi></td></tr>`)}</tbody></table></div>`
+    html`<div class="scroll"><table><thead><tr><th scope="col">At most</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD</th></tr></thead>
+      <tbody>${hold.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num">${unitPrice(line.item, line.price)}</td></tr>`)}</tbody></table></div>`
   }
   <dl>
     ${

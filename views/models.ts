@@ -1,7 +1,7 @@
 import { aliasPath } from "./alias-route.ts";
 import { count } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
-import { type PriceItems, priceTabs, sourceChip } from "./prices.ts";
+import { type PriceItems, priceTabs, sourceChip, unitPrices } from "./prices.ts";
 import { cut, name } from "./text.ts";
 
 export interface ModelsModel {
@@ -51,7 +51,7 @@ export const modelsPage = ({ models, search, next }: ModelsModel): Html => html`
   <thead><tr><th scope="col">Name</th><th scope="col">Leads to</th><th scope="col" class="num">Context</th><th scope="col" class="num">Most output</th><th scope="col" class="num">Input</th><th scope="col" class="num">Output</th><th scope="col">Price from</th></tr></thead>
   <tbody>${models.map(row)}</tbody></table></div></div>`
   }
-  <nav class="pager" aria-label="Paging"><span class="hint">Aliases of the file, then what it, a provider or the price data names; prices in force, USD per million tokens</span>${next !== null && html`<a rel="next" href="${url("/dashboard/prices/models", { search, after: next })}">More →</a>`}</nav>`;
+  <nav class="pager" aria-label="Paging"><span class="hint">Aliases of the file, then what it, a provider or the price data names; prices in force, USD per million tokens where no other unit is named</span>${next !== null && html`<a rel="next" href="${url("/dashboard/prices/models", { search, after: next })}">More →</a>`}</nav>`;
 
 /** The page of the alias draws them all. */
 const mostTargets = 8;
@@ -70,7 +70,7 @@ const row = (line: ModelLine): Html =>
   <td data-label="Most output" class="num">${known(line.maxOutputTokens)}</td>
   <td data-label="Input" class="num">${name(line.prices?.input ?? null, 24)}</td>
   <td data-label="Output" class="num">${name(line.prices?.output ?? null, 24)}</td>
-  <td data-label="Price from">${priceFrom(line)}</td>
+  <td data-label="Price from"><span>${priceFrom(line)}${unitPrices(line.prices ?? {}).map((text) => html`<span class="sub">${text}</span>`)}</span></td>
 </tr>`;
 
 /** Names alone: what they say in full is in the file. */

@@ -5,21 +5,58 @@ export interface PriceFormModel {
   readonly values: Readonly<Record<PriceField, string>>;
   readonly error: string | null;
 }
-export const priceFields = [
+export type PriceField = "target" | "from" | "withdraw" | Field[0];
+type Field = (typeof tokens | typeof media | typeof units | typeof long | typeof sizes)[number];
+
+/** Each with its label and what holds where it is left out. */
+const tokens = [
+  ["input", "Input", ""],
+  ["output", "Output", ""],
+  ["cacheRead", "Read from cache", "as input"],
+  ["cacheWrite", "Written to cache", "as input"],
+  ["cacheWrite1h", "Written for 1 hour", "as for 5 minutes"],
+  ["reasoning", "Reasoning", "as output"],
+] as const;
+const media = [
+  ["inputAudio", "Audio in", "as input"],
+  ["outputAudio", "Audio out", "as output"],
+  ["inputImage", "Images in", "as input"],
+  ["outputImage", "Images out", "as output"],
+] as const;
+/** What is bounded by no text has a field for the most of it behind its price. */
+const units = [
+  ["request", "USD per call", "none"],
+  ["webSearch", "USD per search", "none"],
+  ["image", "USD per image", "none"],
+  ["most.image", "Most images a call", "with a price"],
+  ["second", "USD per second", "none"],
+  ["most.second", "Most seconds a call", "with a price"],
+  ["character", "USD per million characters", "none"],
+  ["most.character", "Most characters a call", "with a price"],
+] as const;
+const long = [
+  ["long.above", "Longer than, tokens", "no other prices"],
+  ["long.input", "Input", "as for shorter"],
+  ["long.output", "Output", "as for shorter"],
+  ["long.cacheRead", "Read from cache", "as for shorter"],
+  ["long.cacheWrite", "Written to cache", "as for shorter"],
+  ["long.cacheWrite1h", "Written for 1 hour", "as for shorter"],
+  ["long.reasoning", "Reasoning", "as for shorter"],
+] as const;
+const sizes = [
+  ["contextWindow", "Context window, tokens", "as the price data says"],
+  ["maxOutputTokens", "Most output, tokens", "as the price data says"],
+] as const;
+
+/** In the order of the form. A point in a name: what is before it holds what is behind it. */
+export const priceFields: readonly PriceField[] = [
   "target",
-  "input",
-  "output",
-  "cacheRead",
-  "cacheWrite",
-  "cacheWrite1h",
-  "reasoning",
-  "request",
+  ...[...tokens, ...media, ...units, ...long, ...sizes].map(([field]) => field),
   "from",
   "withdraw",
-] as const;
-export type PriceField = (typeof priceFields)[number];
+];
 
-/** Works as a plain form; htmx only spares the reload. Tiers and the rarer classes are set through the API. */
+/** Works as a plain form; htmx only spares the reload. Service tiers and the rarest are set through the API. */
 export const priceForm = (
   { values, error }: PriceFormModel,
   csrf: string,
@@ -30,20 +67,24 @@ export const priceForm = (
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Target<input name="target" value="${values.target}" required maxlength="300" autocomplete="off" spellcheck="false" placeholder="openai/gpt-5, lab/*"></label>
-      <label>Input${amount("input", values)}</label>
-      <label>Output${amount("output", values)}</label>
-      <label>Read from cache${amount("cacheRead", values, "as input")}</label>
-      <label>Written to cache${amount("cacheWrite", values, "as input")}</label>
-      <label>Written for 1 hour${amount("cacheWrite1h", values, "as for 5 minutes")}</label>
-      <label>Reasoning${amount("reasoning", values, "as output")}</label>
-      <label>USD a call${amount("request", values, "none")}</label>
       <label>In effect from (UTC)<input type="datetime-local" name="from" value="${values.from}"></label>
       <label>Instead of prices<select name="withdraw"><option value="">set them</option><option value="yes"${values.withdraw !== "" && html` selected`}>end what was set here</option></select></label>
     </div>
-    <p class="hint">USD per million tokens. Without a time it holds from now on; calls that have ended keep their price. It replaces all prices of the target: those that only the API takes, such as tiers and images, end with it.</p>
+    <p class="hint">USD per million tokens</p>
+    <div class="fields">${tokens.map((field) => amount(field, values))}</div>
+    ${group("Tokens of audio and images", media, values)}
+    ${group("Calls, searches, images, seconds, characters", units, values)}
+    ${group("Other prices for long inputs", long, values)}
+    ${group("Sizes of the model", sizes, values)}
+    <p class="hint">Without a time it holds from now on; calls that have ended keep their price. It replaces all prices of the target: those that only the API takes, such as service tiers, end with it.</p>
     <button class="primary">Set price</button>
   </form>
 </details>`;
 
-const amount = (field: PriceField, values: PriceFormModel["values"], placeholder = ""): Html =>
-  html`<input name="${field}" value="${values[field]}" inputmode="decimal" autocomplete="off" placeholder="${placeholder}">`;
+/** Open where something was typed. */
+const group = (title: string, fields: readonly Field[], values: PriceFormModel["values"]): Html =>
+  html`<details class="group"${fields.some(([field]) => values[field] !== "") && html` open`}><summary>${title}</summary>
+    <div class="fields">${fields.map((field) => amount(field, values))}</div></details>`;
+
+const amount = ([field, label, placeholder]: Field, values: PriceFormModel["values"]): Html =>
+  html`<label>${label}<input name="${field}" value="${values[field]}" inputmode="decimal" autocomplete="off" placeholder="${placeholder}"></label>`;

@@ -2,6 +2,7 @@ import { count } from "./format.ts";
 import { html, segment, url, type Html, type Value } from "./html.ts";
 import { priceForm, type PriceFormModel } from "./price-form.ts";
 import { chip, cut, moment, name } from "./text.ts";
+import { unitWords } from "./unit-price.ts";
 
 export interface PriceListModel {
   readonly prices: readonly PriceLine[];
@@ -67,7 +68,7 @@ export const pricesPage = (model: PriceListModel): Html => html`<div id="prices"
   ${priceForm(model.form, model.csrf)}
   ${filterForm(model.filter)}
   ${model.prices.length === 0 ? html`<p class="panel empty">No price fits. <a href="/dashboard/prices">Show all prices</a></p>` : table(model)}
-  <nav class="pager" aria-label="Paging"><span class="hint">USD per million tokens; set here first, then the file's, then the bundled ones</span>${model.next !== null && html`<a rel="next" href="${url("/dashboard/prices", { ...model.filter, after: model.next })}">More →</a>`}</nav>
+  <nav class="pager" aria-label="Paging"><span class="hint">USD, per million tokens where no other unit is named; set here first, then the file's, then the bundled ones</span>${model.next !== null && html`<a rel="next" href="${url("/dashboard/prices", { ...model.filter, after: model.next })}">More →</a>`}</nav>
 </div>`;
 
 const filterForm = ({
@@ -146,8 +147,14 @@ const inShort = (items: Items): string =>
     .filter((part) => part !== false)
     .join(", ");
 
-const rarerOf = (items: Items): readonly string[] =>
-  rarer.flatMap(([item, label]) => (items[item] === undefined ? [] : [`${label} ${items[item]}`]));
+const rarerOf = (items: Items): readonly string[] => [
+  ...rarer.flatMap(([item, label]) => (items[item] === undefined ? [] : [`${label} ${items[item]}`])),
+  ...unitPrices(items),
+];
+
+/** `0.04 per image`. */
+export const unitPrices = (items: Items): readonly string[] =>
+  units.flatMap(([item, words]) => (items[item] === undefined ? [] : [`${items[item]} ${words}`]));
 
 const rarer: readonly (readonly [Item, string])[] = [
   ["cacheWrite1h", "to cache for 1 h"],
@@ -156,12 +163,8 @@ const rarer: readonly (readonly [Item, string])[] = [
   ["outputAudio", "audio out"],
   ["inputImage", "image in"],
   ["outputImage", "image out"],
-  ["request", "USD a call:"],
-  ["webSearch", "USD a search:"],
-  ["image", "USD an image:"],
-  ["second", "USD a second:"],
-  ["character", "USD a million characters:"],
 ];
+const units = (Object.keys(unitWords) as (keyof typeof unitWords)[]).map((item) => [item, unitWords[item]] as const);
 
 function effect({ effectiveMs, daily, author }: PriceLine, nowMs: number): Html {
   const by = author !== null && html`<span class="sub">by ${cut(author, 40)}</span>`;

@@ -46,7 +46,7 @@ export function priceRoutes(dependencies: PageDependencies): readonly PageRoute[
           return show(visit, emptyForm, values.target.replace(/\*$/, ""), 201);
         } catch (error) {
           if (!(error instanceof GatewayError) || error.status >= 500) throw error;
-          return show(visit, { values, error: error.message }, "", 422);
+          return show(visit, { values, error: error.message.replace(/^contextTiers\.0\./, "long inputs, ") }, "", 422);
         }
       },
     },
@@ -107,12 +107,27 @@ function typed(form: URLSearchParams): Values {
 const emptyForm: PriceFormModel = { values: typed(new URLSearchParams()), error: null };
 
 /** As the API takes it; what the amounts may be is for the service. Throws `invalid-request` with a message for the form. */
-function inputOf({ target, from, withdraw, ...amounts }: Values): object {
-  const given = Object.entries(amounts).filter(([, text]) => text !== "");
+function inputOf({ target, from, withdraw, ...fields }: Values): object {
+  const amounts: Record<string, number | string> = {};
+  const most: Record<string, number | string> = {};
+  const long: Record<string, number | string> = {};
+  for (const [field, text] of Object.entries(fields)) {
+    if (text === "") continue;
+    const [group, item] = field.split(".");
+    const held = group === "most" ? most : group === "long" ? long : amounts;
+    held[item ?? field] = group === "most" || counts.has(item ?? field) ? countOf(text) : text;
+  }
   return {
     target,
-    ...Object.fromEntries(given),
+    ...amounts,
+    ...(Object.keys(most).length > 0 && { most }),
+    ...(Object.keys(long).length > 0 && { contextTiers: [long] }),
     ...(from !== "" && { effectiveFrom: effectiveFrom(from) }),
     ...(withdraw !== "" && { withdraw: true }),
   };
 }
+
+const counts: ReadonlySet<string> = new Set(["above", "contextWindow", "maxOutputTokens"]);
+
+/** What is no whole number stays as it was typed, for the service to say so. */
+const countOf = (text: string): number | string => (/^\d{1,15}$/.test(text) ? Number(text) : text);

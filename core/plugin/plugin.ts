@@ -271,10 +271,10 @@ export interface Rating {
   readonly terms?: RatedTerms;
 }
 export interface RatingLine {
-  /** Token class, e.g. `input`, `cacheRead`, `output`. */
+  /** What has a price, by its name in `ItemPrices`: `input`, `cacheRead`, `output`, `image`. */
   readonly item: string;
   readonly quantity: number;
-  /** USD per million, a decimal. */
+  /** USD per million of the item, whatever it is: a decimal. */
   readonly price: string;
   /** The service tier whose own price this is; absent: the standard price. */
   readonly tier?: string;

@@ -34,7 +34,7 @@ describe("prices", () => {
   test("say what is priced by the unit, how many of them a call can use, and which of it tiers change", async () => {
     const { browser } = await visit();
     expect(rowOf(await read(browser, "/dashboard/prices?source=config"), "openai/draw")).toContain(
-      "at most 1 image · at most 4,000 characters the file 0 0 – – USD an image: 0.04 USD a million characters: 15 over 1,000 tokens: USD an image: 0.08 always",
+      "at most 1 image · at most 4,000 characters the file 0 0 – – 0.04 per image 15 per million characters over 1,000 tokens: 0.08 per image always",
     );
   });
 
@@ -75,7 +75,38 @@ describe("prices", () => {
     expect(now).not.toContain("Take back");
   });
 
+  test("by other units, with the most of them, and those of long inputs are set by the same form", async () => {
+    const { browser } = await visit();
+    const fields = {
+      target: "openai/draw",
+      input: "1",
+      output: "2",
+      webSearch: "0.01",
+      inputImage: "3",
+      image: "0.04",
+      "most.image": "10",
+      second: "0.0005",
+      "most.second": "3600",
+      character: "15",
+      "most.character": "100000",
+      "long.above": "200000",
+      "long.output": "4",
+      contextWindow: "400000",
+    };
+    const page = await (await browser.post("/dashboard/prices", fields)).text();
+    expect(rowOf(page, "set here")).toContain(
+      "openai/draw context 400,000 · at most 10 images · at most 3,600 seconds · at most 100,000 characters set here 1 2 – – image in 3 0.01 per search 0.04 per image 0.0005 per second 15 per million characters over 200,000 tokens: out 4 ",
+    );
+    expect(text(await read(browser, "/dashboard/prices?source=bundled"))).toContain("where no other unit is named");
+  });
+
   test.each([
+    [
+      { target: "openai/gpt-5", input: "1", output: "1", image: "1" },
+      "image: has a price, and most.image does not say",
+    ],
+    [{ target: "openai/gpt-5", input: "1", output: "1", second: "1", "most.second": "a few" }, "most.second: "],
+    [{ target: "openai/gpt-5", input: "1", output: "1", "long.input": "2" }, "long inputs, above: missing"],
     [{ target: "openai/gpt-5", input: "1" }, "output: missing"],
     [{ target: "openai/gpt-5", input: "much", output: "1" }, "input: expected a decimal ≥ 0"],
     [{ target: "nobody/x", input: "1", output: "1" }, "no provider instance"],
@@ -86,7 +117,7 @@ describe("prices", () => {
     expect(answer.status).toBe(422);
     const page = await answer.text();
     expect(text(page)).toContain(message);
-    expect(page).toContain(`value="${fields.target}"`);
+    for (const value of Object.values(fields)) expect(page).toContain(`value="${value}"`);
   });
 
   test("models without one are listed, those that were asked for first", async () => {
@@ -108,6 +139,10 @@ test("models are listed with their facts and the price in force, and found by a 
   expect(rowOf(page, "openai/gpt-5-mini")).toMatch(/openai\/gpt-5-mini itself [\d,]+ [\d,]+ 0\.25 2 bundled/);
   expect(rowOf(await read(browser, "/dashboard/prices/models?search=left-out"), "nowhere/left-out")).toMatch(/none/);
   expect(text(await read(browser, "/dashboard/prices/models?search=nothing-like-it"))).toContain("No model has such");
+  const drawing = { target: "openai/gpt-5-mini", input: "1", output: "3", image: "0.04", "most.image": "4" };
+  await browser.post("/dashboard/prices", drawing);
+  const after = await read(browser, "/dashboard/prices/models?search=GPT-5-mini");
+  expect(rowOf(after, "openai/gpt-5-mini")).toMatch(/ 1 3 set here 0\.04 per image/);
 });
 
 describe("charges", () => {
@@ -175,7 +210,14 @@ test("one call shows its terms, the tier of its prices and what was adjusted sin
     costNano: 3_000_000_000,
     chargeNano: 4_000_000_000,
     notes: {
-      lines: [{ item: "input", quantity: 5, price: "2.5", tier: "priority" }],
+      lines: [
+        { item: "input", quantity: 5, price: "2.5", tier: "priority" },
+        { item: "image", quantity: 3, price: "40000" },
+        { item: "second", quantity: 2_000, price: "1234567.8901" },
+        { item: "webSearch", quantity: 1, price: "0.000001" },
+        { item: "request", quantity: 1, price: "7000000" },
+        { item: "character", quantity: 900, price: "15" },
+      ],
       terms: { version: "config:1", margin: "20", fee: "0.01" },
       serviceTier: "priority",
     },
@@ -192,7 +234,10 @@ test("one call shows its terms, the tier of its prices and what was adjusted sin
   });
   const { browser } = await visit({ calls: [call] });
   const page = text(await read(browser, `/dashboard/calls/${call.callId}`));
-  expect(page).toMatch(/input priority 5 2\.5/);
+  expect(page).toContain(
+    "input priority 5 2.5 per million tokens image 3 0.04 per image second 2,000 1.2345678901 per second webSearch 1 0.000000000001 per search request 1 7 per call character 900 15 per million characters",
+  );
+  expect(page).not.toContain("USD per million");
   expect(page).toMatch(/Terms cost \+ 20 % \+ 0\.01 USD config:1/);
   expect(page).toMatch(/Adjustments .* wrong list by ada −\$0\.00 5 −\$0\.00 6 database:7/);
 });

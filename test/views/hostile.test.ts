@@ -10,6 +10,7 @@ import { budgetsPage } from "../../views/budgets.ts";
 import { callPage } from "../../views/call.ts";
 import { chargesPage } from "../../views/charges.ts";
 import { modelsPage } from "../../views/models.ts";
+import { type PriceField, priceFields } from "../../views/price-form.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { estimatesPage } from "../../views/estimates.ts";
 import { testCallPage, testedCall } from "../../views/test-call.ts";
@@ -284,18 +285,8 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       next: text,
       csrf: "c",
       form: {
-        values: {
-          target: text,
-          input: text,
-          output: text,
-          cacheRead: text,
-          cacheWrite: text,
-          cacheWrite1h: text,
-          reasoning: text,
-          request: text,
-          from: text,
-          withdraw: text,
-        },
+        // Every field is named once.
+        values: Object.fromEntries(priceFields.map((field) => [field, text])) as Record<PriceField, string>,
         error: text,
       },
       nowMs: 5,
