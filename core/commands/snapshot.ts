@@ -5,7 +5,7 @@ import { dialects } from "../dialects/index.ts";
 import { fileRules } from "../pipeline/limit-book.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { hasSeveralIssuers, type Plugins, SetupError } from "../plugin/setup.ts";
-import { fetchTransport, type Transport } from "../runtime/transport.ts";
+import { transportOf, type Transport } from "../runtime/transport.ts";
 import { type Answerer, frontOf } from "../front.ts";
 import { type CallServices, callServices } from "./call-services.ts";
 import type { LastingParts } from "./lasting-parts.ts";
@@ -61,7 +61,13 @@ export async function snapshotOf(
   const credentials = await lasting.credentials.prepare(plugins.upstreams);
   try {
     const transport =
-      kept.transport ?? fetchTransport({ egress, connectTimeoutMs: settings.timeouts.connectMs, now, env: parts.env });
+      kept.transport ??
+      transportOf(settings.transport, {
+        egress,
+        connectTimeoutMs: settings.timeouts.connectMs,
+        now,
+        env: parts.env,
+      });
     const services = callServices(lasting.services, {
       plugins,
       config,
@@ -156,7 +162,11 @@ function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
 
 export const keptOf = (before: Snapshot, { settings }: Wanted, plugins: Plugins): Kept => ({
   people: isSamePeople(before, settings, plugins) ? before.people : null,
-  transport: before.settings.timeouts.connectMs === settings.timeouts.connectMs ? before.transport : null,
+  transport:
+    before.settings.timeouts.connectMs === settings.timeouts.connectMs &&
+    before.settings.transport === settings.transport
+      ? before.transport
+      : null,
 });
 
 /** Else whoever signs in would have to begin anew. */

@@ -50,6 +50,7 @@ const environment: readonly (readonly [string, string])[] = [
   ["HOST", "Overrides `server.host`."],
   ["PORT", "Overrides `server.port`."],
   ["LOG_LEVEL", "Overrides `server.logLevel`."],
+  ["LLM_PROXY_TRANSPORT", "Overrides `server.transport`."],
 ];
 
 const required = "required";

@@ -55,6 +55,11 @@ export const ServerSchema = closed(
         "Reload when this file, a file that it names by `${file:…}`, or the file of a plugin beside it, changes.",
     }),
     egress: EgressSchema,
+    transport: t.Union([t.Literal("fetch"), t.Literal("sockets")], {
+      default: "fetch",
+      description:
+        "What asks the providers: `fetch` is the runtime's own client, `sockets` one of ours over HTTP/1.1, which costs less; not for a forward proxy (`HTTPS_PROXY` and the like) and not on Deno, where it is `fetch` all the same.",
+    }),
     login: LoginSchema,
     logLevel: t.Union(
       logLevels.map((level) => t.Literal(level)),

@@ -30,6 +30,7 @@ const overrides = [
   { property: "port", flag: "port", variable: "PORT" },
   { property: "logLevel", flag: "log-level", variable: "LOG_LEVEL" },
   { property: "publicUrl", flag: "public-url", variable: null },
+  { property: "transport", flag: null, variable: "LLM_PROXY_TRANSPORT" },
 ] as const;
 
 /** Throws `ConfigError` that names each flag or variable with a bad value. */
@@ -45,10 +46,11 @@ export function settingsFrom({
   const server: Record<string, unknown> = { ...config.server };
   const problems: Problem[] = [];
   for (const { property, flag, variable } of overrides) {
-    const text = flags[flag] ?? (variable === null ? undefined : setIn(env, variable));
+    const flagged = flag === null ? undefined : flags[flag];
+    const text = flagged ?? (variable === null ? undefined : setIn(env, variable));
     if (text === undefined) continue;
     server[property] = property === "port" && /^\d+$/.test(text) ? Number(text) : text;
-    const file = flags[flag] === undefined ? `environment variable ${variable}` : `--${flag}`;
+    const file = flagged === undefined ? `environment variable ${variable}` : `--${flag}`;
     const faults = faultsOf(ServerSchema.properties[property], server[property]);
     if (property === "publicUrl" && faults.length === 0 && !URL.canParse(text))
       problems.push({ file, position: null, path: "", message: "expected a URL with a valid host and port" });

@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { Awaitable, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
 import { EgressError } from "../runtime/egress.ts";
+import type { UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Answer } from "./answer.ts";
 import { KeyedRequest } from "./credentials.ts";
 import { closedHook } from "./hook.ts";
@@ -46,7 +47,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   );
   const keyed = request instanceof KeyedRequest ? request : null;
   progress.sent(keyed);
-  let response: Response;
+  let response: UpstreamResponse;
   try {
     response = await services.transport(request, abort.signal, connectMs);
   } catch (cause) {
@@ -80,7 +81,7 @@ function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamReq
 /** What a stored key was refused for may be done at once with another one. */
 function byAnotherKey(
   request: KeyedRequest,
-  { status, headers }: Response,
+  { status, headers }: UpstreamResponse,
   error: GatewayError,
   nowMs: number,
 ): GatewayError {

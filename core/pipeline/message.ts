@@ -5,6 +5,7 @@ import type { Framing } from "../dialects/framing.ts";
 import { dialects } from "../dialects/index.ts";
 import { editParameters } from "../dialects/parameters.ts";
 import type { Awaitable, UpstreamProvider } from "../plugin/plugin.ts";
+import type { UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { capOf, type Order } from "./order.ts";
@@ -26,7 +27,7 @@ export interface Message {
   readonly framing: Framing;
   readonly clientHeaders: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
-  read(response: Response, secrets: Needles): Promise<Answer>;
+  read(response: UpstreamResponse, secrets: Needles): Promise<Answer>;
 }
 
 /** The client's own bytes where the target speaks its dialect; else a translation into the first one that serves. */

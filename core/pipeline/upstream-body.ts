@@ -2,13 +2,14 @@ import { GatewayError } from "../chat/error.ts";
 import type { Framing } from "../dialects/framing.ts";
 import { startsLikeArray } from "../dialects/json-array.ts";
 import { joined } from "../runtime/read-body.ts";
+import type { Piece, Pieces, ResponseHeaders, UpstreamResponse } from "../runtime/upstream-response.ts";
 
 /** A whole answer larger than this is no answer of a language model. */
 const maxAnswerBytes = 128 * 1024 * 1024;
 /** One that does not say its length may be a decompression bomb, and lies in memory in pieces until its end. */
 const maxUntoldBytes = 64 * 1024 * 1024;
 
-type Read = () => Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+type Read = () => Promise<Piece>;
 
 /** The body of a 200 answer: in one piece, or to be read as a stream of events. */
 export type UpstreamBody = { readonly kind: "whole"; readonly bytes: Uint8Array } | UpstreamEvents;
@@ -19,32 +20,30 @@ export interface UpstreamEvents {
 }
 
 /** `stream`: the call asked for a stream. What comes decides: vendors stream unasked, and answer streams with one piece. */
-export async function upstreamBody(response: Response, stream: boolean): Promise<UpstreamBody> {
+export async function upstreamBody(response: UpstreamResponse, stream: boolean): Promise<UpstreamBody> {
   // Before anything asks for `body`, which makes a stream of it.
   if (!stream && isSmall(response.headers)) return whole(await response.bytes());
-  if (!response.body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
+  const body = response.body();
+  if (!body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
 
-  const reader = response.body.getReader();
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-  if (isStream) return { kind: "events", framing: "sse", read: readsOf(reader) };
+  if (isStream) return { kind: "events", framing: "sse", read: readsOf(body) };
 
   // Some vendors stream under another type, or none: then the first bytes tell.
-  const first = await reader.read();
-  const read = readsOf(reader, first);
-  if (stream && !first.done) {
+  const first = await body.read();
+  const read = readsOf(body, first);
+  if (stream && first.value !== undefined) {
     if (startsLikeSse(first.value)) return { kind: "events", framing: "sse", read };
     if (startsLikeArray(first.value)) return { kind: "events", framing: "json-array", read };
   }
-  return whole(await readWhole(read, () => void reader.cancel().catch(() => {})));
+  return whole(await readWhole(read, () => void body.cancel().catch(() => {})));
 }
 
-type Reads = ReadableStreamDefaultReader<Uint8Array>;
-
 /** `first`: is read already. Apart: a function made where the response is at hand would keep it as long as the stream. */
-function readsOf(reader: Reads, first: Awaited<ReturnType<Reads["read"]>> | null = null): Read {
+function readsOf(body: Pieces, first: Piece | null = null): Read {
   let unread = first;
   return () => {
-    const next = unread ? Promise.resolve(unread) : reader.read();
+    const next = unread ? Promise.resolve(unread) : body.read();
     unread = null;
     return next;
   };
@@ -57,7 +56,7 @@ export const startsLikeSse = (bytes: Uint8Array): boolean =>
 const decoder = new TextDecoder();
 
 /** Of a length that is known and bounded, so that it can be read in one piece, which is the cheapest way. */
-const isSmall = (headers: Headers): boolean =>
+const isSmall = (headers: ResponseHeaders): boolean =>
   headers.get("content-encoding") === null && Number(headers.get("content-length") ?? Infinity) <= maxAnswerBytes;
 
 function whole(bytes: Uint8Array): UpstreamBody {

@@ -2,6 +2,7 @@ import { type ErrorDetails, type ErrorKind, GatewayError } from "../chat/error.t
 import { isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import type { Dialect, VendorError } from "../dialects/dialect.ts";
+import type { ResponseHeaders, UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Needles } from "./redact.ts";
 import { ElsewhereError, RepeatableError } from "./repeatable.ts";
 
@@ -18,7 +19,7 @@ const refusals = new Set([400, 404, 409, 413, 422, 429]);
 
 /** What a provider's non-200 answer means for our client. `secrets` never appear in it, even if the provider echoes them. */
 export async function upstreamError(
-  response: Response,
+  response: UpstreamResponse,
   dialect: Dialect,
   secrets: Needles,
   nowMs: number,
@@ -100,7 +101,7 @@ const isLasting = ({ type, code }: VendorError): boolean =>
   [type, code].some((word) => word !== null && /insufficient_quota|billing/i.test(word));
 
 /** `undefined`: it is not JSON. */
-async function jsonBody(response: Response): Promise<Json | undefined> {
+async function jsonBody(response: UpstreamResponse): Promise<Json | undefined> {
   const text = await readText(response);
   try {
     // JSON.parse returns JSON.
@@ -131,25 +132,25 @@ function ownDetails(body: Json | undefined, { name }: Dialect, secrets: Needles)
   }
 }
 
-async function readText(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  if (!reader) return "";
+async function readText(response: UpstreamResponse): Promise<string> {
+  const body = response.body();
+  if (!body) return "";
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
   // A read that waits ends with it.
-  const timer = setTimeout(() => void reader.cancel().catch(() => {}), maxErrorMs);
+  const timer = setTimeout(() => void body.cancel().catch(() => {}), maxErrorMs);
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      bytes += next.value.byteLength;
-      text += decoder.decode(next.value, { stream: true });
+    for (let { value } = await body.read(); value !== undefined; { value } = await body.read()) {
+      bytes += value.byteLength;
+      text += decoder.decode(value, { stream: true });
       if (bytes > maxErrorBytes) break;
     }
   } catch {
     // What came before the connection broke is all there is.
   } finally {
     clearTimeout(timer);
-    void reader.cancel().catch(() => {});
+    void body.cancel().catch(() => {});
   }
   return text;
 }
@@ -178,7 +179,7 @@ const refusal = ({ type, code, param }: VendorError): ErrorDetails => ({
  * RFC 9110 §10.2.3: seconds, or a date; and OpenAI's `retry-after-ms`. `null`: another form is no advice, nor is a time
  * in the past.
  */
-export function retryAfterMs(headers: Headers, nowMs: number): number | null {
+export function retryAfterMs(headers: ResponseHeaders, nowMs: number): number | null {
   const exact = headers.get("retry-after-ms")?.trim() ?? "";
   if (/^\d{1,9}(\.\d{1,9})?$/.test(exact)) return Number(exact);
   const header = headers.get("retry-after")?.trim() ?? "";

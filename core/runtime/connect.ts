@@ -6,6 +6,10 @@ export class ConnectTimeoutError extends Error {
   override readonly name = "ConnectTimeoutError";
 }
 
+/** Whether requests go through a forward proxy, where the one who asks knows of such things at all. */
+export const isProxied = (env: Readonly<Record<string, string | undefined>>): boolean =>
+  ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].some((name) => env[name] || env[name.toLowerCase()]);
+
 /** After an answer, an address is taken to be there for so long. */
 const trustedMs = 60_000;
 const maxTrusted = 1_000;
@@ -16,7 +20,7 @@ const maxTrusted = 1_000;
  * (`HTTPS_PROXY` and the like) nothing is asked: the connection would not go where the call goes.
  */
 export function connectGuard(now: () => number, env: Readonly<Record<string, string | undefined>>) {
-  const proxied = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].some((name) => env[name] || env[name.toLowerCase()]);
+  const proxied = isProxied(env);
   const trustedUntilMs = new Map<string, number>();
   return {
     /** `null`: it is taken to be there. Rejects with `ConnectTimeoutError`; other failures are left for fetch to meet and name. */

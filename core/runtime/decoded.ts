@@ -1,3 +1,5 @@
+import type { Pieces, ResponseHeaders, UpstreamResponse } from "./upstream-response.ts";
+
 /** The names of `content-encoding` and of `DecompressionStream`. */
 const formats: Readonly<Record<string, string>> = {
   gzip: "gzip",
@@ -11,14 +13,50 @@ const formats: Readonly<Record<string, string>> = {
  * The answer without its compression, piece by piece as it is read. The runtime's own way decodes whatever has come at
  * once: half a megabyte can become half a gigabyte before anyone has asked for a byte. An unknown coding stays as it is.
  */
-export function decoded(response: Response): Response {
+export function decoded(response: UpstreamResponse): UpstreamResponse {
   const format = formats[response.headers.get("content-encoding")?.trim().toLowerCase() ?? ""];
-  // `Response` takes no other status; such an answer is refused for its status, unread.
-  if (format === undefined || response.status > 599 || !response.body) return response;
-  const headers = new Headers(response.headers);
-  headers.delete("content-encoding");
-  headers.delete("content-length");
-  // The types of the runtime know fewer formats than it does.
-  const decoder = new DecompressionStream(format as CompressionFormat);
-  return new Response(response.body.pipeThrough<Uint8Array>(decoder), { status: response.status, headers });
+  return format === undefined ? response : new DecodedResponse(response, format);
 }
+
+class DecodedResponse implements UpstreamResponse {
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+  readonly #response: UpstreamResponse;
+  readonly #format: string;
+
+  constructor(response: UpstreamResponse, format: string) {
+    this.status = response.status;
+    this.headers = { get: (name) => (ofCoded.has(name) ? null : response.headers.get(name)) };
+    this.#response = response;
+    this.#format = format;
+  }
+
+  bytes(): Promise<Uint8Array> {
+    return new Response(this.#stream()).bytes();
+  }
+  body(): Pieces | null {
+    return this.#stream()?.getReader() ?? null;
+  }
+
+  #stream(): ReadableStream<Uint8Array> | null {
+    const pieces = this.#response.body();
+    if (!pieces) return null;
+    const coded = new ReadableStream<Uint8Array<ArrayBuffer>>(
+      {
+        async pull(controller) {
+          const { value } = await pieces.read();
+          if (value === undefined) controller.close();
+          // Bodies are never in memory that threads share.
+          else controller.enqueue(value as Uint8Array<ArrayBuffer>);
+        },
+        cancel: () => pieces.cancel(),
+      },
+      { highWaterMark: 0 },
+    );
+    // The types of the runtime know fewer formats than it does.
+    return coded.pipeThrough(new DecompressionStream(this.#format as CompressionFormat));
+  }
+}
+
+/** What they say is of the body as it came. */
+const ofCoded: ReadonlySet<string> = new Set(["content-encoding", "content-length"]);

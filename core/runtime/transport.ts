@@ -1,9 +1,15 @@
-import { connectGuard } from "./connect.ts";
+import { connectGuard, isProxied } from "./connect.ts";
 import { decoded } from "./decoded.ts";
 import type { Egress, SendOptions } from "./egress.ts";
+import { socketTransport } from "./http1/transport.ts";
+import { FetchedResponse, type UpstreamResponse } from "./upstream-response.ts";
 
 /** Sends one request upstream. `connectMs`: the wait for a connection; absent: that of all. */
-export type Transport = (request: OutboundRequest, signal: AbortSignal, connectMs?: number) => Promise<Response>;
+export type Transport = (
+  request: OutboundRequest,
+  signal: AbortSignal,
+  connectMs?: number,
+) => Promise<UpstreamResponse>;
 
 export interface OutboundRequest {
   readonly url: string;
@@ -19,6 +25,12 @@ export interface TransportOptions {
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
+
+/** `sockets`: our own client, where it can be. */
+export const transportOf = (kind: "fetch" | "sockets", options: TransportOptions): Transport =>
+  kind === "sockets" && "Bun" in globalThis && !isProxied(options.env)
+    ? socketTransport(options)
+    : fetchTransport(options);
 
 /**
  * `signal` is always passed, because without it a client that leaves before the headers leaves the upstream call running.
@@ -44,10 +56,10 @@ export function fetchTransport({ egress, connectTimeoutMs, now, env }: Transport
       decompress: false,
       ...(unpooled && headers["connection"] === "close" && { client: unpooled }),
     };
-    const response = await egress.send(url, options, pinned);
+    const response = new FetchedResponse(await egress.send(url, options, pinned));
     guard.answered(place);
     // Deno knows no `decompress` and has decoded already.
-    return response.headers.has("content-encoding") && "Bun" in globalThis ? decoded(response) : response;
+    return "Bun" in globalThis && response.headers.get("content-encoding") !== null ? decoded(response) : response;
   };
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { tokenBucket } from "../../plugins/rate-limit/token-bucket.ts";
 import { seeded } from "../support/random.ts";
 import { type Api, apis } from "./server.ts";
+import { FetchedResponse } from "../../core/runtime/upstream-response.ts";
 
 const newApi = apis();
 const rounds = 120;
@@ -24,7 +25,7 @@ test("whatever a call then meets, the dry run before it has said so, with the sa
     transport: async () => {
       const usage = { prompt_tokens: 1 + random.below(900), completion_tokens: random.below(900), total_tokens: 0 };
       const choices = [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }];
-      return Response.json({ id: "chatcmpl-1", object: "chat.completion", choices, usage });
+      return new FetchedResponse(Response.json({ id: "chatcmpl-1", object: "chat.completion", choices, usage }));
     },
   });
   const keys = [];

@@ -33,6 +33,7 @@ describe("defaults", () => {
         trustedProxies: [],
         watchConfig: false,
         egress: { allow: [] },
+        transport: "fetch",
         login: { passwords: true, oidc: {} },
         logLevel: "info",
         timeouts: {

@@ -4,6 +4,7 @@ import type { Scope } from "../../core/chat/error.ts";
 import { handle } from "../../core/gateway.ts";
 import { aBudget, startMs } from "../contract/storage-samples.ts";
 import { type Bench, type BenchOptions, benches, chat, chatRequest, priceOf } from "./bench.ts";
+import { FetchedResponse } from "../../core/runtime/upstream-response.ts";
 
 const newBench = benches();
 
@@ -18,7 +19,7 @@ async function world(options: BenchOptions = {}): Promise<Bench & { readonly sen
       sent.push(JSON.parse(body));
       const usage = { prompt_tokens: 10, completion_tokens: 20, total_tokens: 30 };
       const choices = [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }];
-      return Response.json({ id: "chatcmpl-1", object: "chat.completion", choices, usage });
+      return new FetchedResponse(Response.json({ id: "chatcmpl-1", object: "chat.completion", choices, usage }));
     },
     ...options,
   });
@@ -178,7 +179,7 @@ describe("a budget that is short", () => {
   });
 
   test("only held by calls in flight: 429, soon to be tried again", async () => {
-    const gate = Promise.withResolvers<Response>();
+    const gate = Promise.withResolvers<FetchedResponse>();
     const bench = await world({ transport: () => gate.promise });
     await budgeted(bench, 2_000);
     const first = answer(bench, { max_tokens: 10 });
@@ -186,7 +187,7 @@ describe("a budget that is short", () => {
       expect([status, headers.get("retry-after"), body.error.code]).toEqual([429, "1", "budget_held"]);
       expect(body.error.details.held).toBeGreaterThan(0);
     });
-    gate.resolve(new Response("no", { status: 501 }));
+    gate.resolve(new FetchedResponse(new Response("no", { status: 501 })));
     expect((await first).status).toBe(502);
     expect(await heldNano(bench)).toBe(0);
   });

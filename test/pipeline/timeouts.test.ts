@@ -13,6 +13,7 @@ import { pause } from "../../core/pipeline/pause.ts";
 import { ConnectTimeoutError } from "../../core/runtime/connect.ts";
 import { aPrincipal } from "../contract/samples.ts";
 import { benches, chat, chatRequest } from "./bench.ts";
+import { FetchedResponse } from "../../core/runtime/upstream-response.ts";
 
 const newBench = benches();
 const providers = { mock: { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } } as const;
@@ -137,7 +138,7 @@ describe("a call whose time is over before its provider is asked", () => {
       const world = await newBench({
         providers,
         auth: [{ name: "slow", slot: { authenticate: () => (world.clock.advance(9), aPrincipal({ keyId: null })) } }],
-        transport: async ({ url }) => (sent.push(url), new Response(null, { status: 500 })),
+        transport: async ({ url }) => (sent.push(url), new FetchedResponse(new Response(null, { status: 500 }))),
         settings: { timeouts: () => ({ ...all, totalMs }) },
       });
       const answer = await handle(chatRequest({}, headers), chat, world.services);

@@ -259,7 +259,7 @@ describe("a pinned request", () => {
       });
       const order = { url, headers: { "x-own": "1" }, body: "text", guarded: true } as const;
       const { signal } = new AbortController();
-      expect(await (await transport(order, signal)).json()).toEqual(expected);
+      expect(JSON.parse(new TextDecoder().decode(await (await transport(order, signal)).bytes()))).toEqual(expected);
       const moved = `http://api.example.com:${plain.port}/moved`;
       expect((await transport({ ...order, url: moved }, signal)).status).toBe(307);
       const strict = fetchTransport({

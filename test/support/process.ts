@@ -70,6 +70,8 @@ export class Gateway {
       PATH: process.env.PATH,
       HOME: this.directory,
       BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
+      // The whole suite, and each soak, can be run over either.
+      LLM_PROXY_TRANSPORT: process.env.LLM_PROXY_TRANSPORT,
       HOST: "127.0.0.1",
       PORT: String(this.#port),
       LLM_PROXY_DATA: this.dataDir,

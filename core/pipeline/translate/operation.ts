@@ -4,6 +4,7 @@ import { codecOf } from "../../dialects/codec.ts";
 import type { Dialect, Operation, OperationCodec } from "../../dialects/dialect.ts";
 import { dialects } from "../../dialects/index.ts";
 import type { Provider } from "../../plugin/plugin.ts";
+import type { UpstreamResponse } from "../../runtime/upstream-response.ts";
 import { type Answer, nothingMetered, type WholeAnswer } from "../answer.ts";
 import type { Message } from "../message.ts";
 import type { Order } from "../order.ts";
@@ -73,7 +74,7 @@ function between<Asked, Answered>(
 }
 
 async function answerOf<Asked, Answered>(
-  response: Response,
+  response: UpstreamResponse,
   secrets: Needles,
   spoken: OperationCodec<Asked, Answered>,
   encode: (answered: Answered) => JsonObject,

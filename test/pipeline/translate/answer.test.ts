@@ -9,6 +9,7 @@ import { translatedAnswer } from "../../../core/pipeline/translate/answer.ts";
 import { upstreamBody } from "../../../core/pipeline/upstream-body.ts";
 import { dataOf } from "../../support/clients.ts";
 import { chunk, completion, frame, frames } from "../../support/openai-answers.ts";
+import { FetchedResponse } from "../../../core/runtime/upstream-response.ts";
 
 /** Answers of an `openai-chat` target, whole and broken, as the client of each dialect gets them. */
 
@@ -34,7 +35,7 @@ function responseOf(body: Body, contentType: string): Response {
 const events = (body: Body) => responseOf(body, "text/event-stream");
 
 const ask = async (client: Dialect, response: Response, stream = true, framing: Framing = "sse"): Promise<Answer> =>
-  translatedAnswer(await upstreamBody(response, stream), stream, {
+  translatedAnswer(await upstreamBody(new FetchedResponse(response), stream), stream, {
     client,
     target: openaiChat,
     asked: openaiChat.decodeRequest({ model: "m", stream, messages: [{ role: "user", content: "hi" }] }),

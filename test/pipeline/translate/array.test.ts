@@ -7,11 +7,12 @@ import { relay } from "../../../core/pipeline/relay.ts";
 import { translatedAnswer } from "../../../core/pipeline/translate/answer.ts";
 import { type UpstreamBody, upstreamBody } from "../../../core/pipeline/upstream-body.ts";
 import { chunk, completion, frames } from "../../support/openai-answers.ts";
+import { FetchedResponse } from "../../../core/runtime/upstream-response.ts";
 
 /** Streams framed as one JSON array, as Gemini's clients ask for them; the events in it are any dialect's. */
 
 const bodyOf = (text: string, contentType: string): Promise<UpstreamBody> =>
-  upstreamBody(new Response(text, { headers: { "content-type": contentType } }), true);
+  upstreamBody(new FetchedResponse(new Response(text, { headers: { "content-type": contentType } })), true);
 
 /** Without `[DONE]`, which is no JSON. */
 const client: Dialect = {

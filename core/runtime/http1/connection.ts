@@ -1,0 +1,193 @@
+import { ConnectTimeoutError } from "../connect.ts";
+import type { Exchange, Line } from "./exchange.ts";
+import { asError, HttpFault } from "./fault.ts";
+import type { Place } from "./place.ts";
+
+/** What `connect` of the runtime gives: as much of `Bun.Socket` as is used. */
+interface Socket {
+  write(data: string | Uint8Array): number;
+  pause(): void;
+  resume(): void;
+  terminate(): void;
+  /** Keeps the process alive, as it does at first. */
+  ref(): void;
+  unref(): void;
+}
+
+export interface ConnectionEvents {
+  /** It has nothing to do, and may be given another exchange. */
+  idle(connection: Connection): void;
+  closed(connection: Connection): void;
+  /**
+   * It had carried others, and was closed before any of this one's answer: the peer may have let go of it before the
+   * request came. Takes the exchange elsewhere, or returns false.
+   */
+  stale(connection: Connection, exchange: Exchange): boolean;
+}
+
+/** A connection that carries one exchange after another. */
+export class Connection implements Line {
+  readonly place: Place;
+  /** When it last had nothing to do, in ms of the clock of whoever keeps it. */
+  idleSinceMs = 0;
+  /** When it was last given an exchange. */
+  sentMs = 0;
+  readonly #events: ConnectionEvents;
+  #socket: Socket | null = null;
+  #exchange: Exchange | null = null;
+  /** Of the request: what the socket has not taken yet. */
+  #unsent: Uint8Array | null = null;
+  #isReused = false;
+  #isPaused = false;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** `undefined`: it is open, or will be. */
+  #ended: Error | null | undefined = undefined;
+
+  /** Begins to connect, with the exchange that waits for it. */
+  constructor(place: Place, exchange: Exchange, events: ConnectionEvents) {
+    this.place = place;
+    this.#exchange = exchange;
+    this.#events = events;
+    exchange.begin(this);
+    const { connectMs } = exchange;
+    this.#timer = setTimeout(
+      () => this.#end(new ConnectTimeoutError(`no connection after ${connectMs} ms`)),
+      Math.min(connectMs, maxTimerMs),
+    );
+    const { host: hostname, port, isSecure, serverName } = place;
+    const tls = isSecure ? { tls: serverName === null ? {} : { serverName } } : {};
+    // What fails here is told by `connectError` too, and by nothing else when it fails before it begins.
+    Bun.connect<Connection>({ hostname, port, ...tls, data: this, socket: handler }).catch((error: unknown) =>
+      this.#end(asError(error)),
+    );
+  }
+
+  get isOpen(): boolean {
+    return this.#ended === undefined;
+  }
+
+  /** The next exchange, on one that is idle. */
+  carry(exchange: Exchange): void {
+    this.#isReused = true;
+    this.#exchange = exchange;
+    exchange.begin(this);
+    this.#socket?.ref();
+    this.#send(exchange);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket?.pause();
+  }
+  resume(): void {
+    this.#isPaused = false;
+    this.#socket?.resume();
+  }
+  cut(): void {
+    this.#exchange = null;
+    this.#end(null);
+  }
+
+  // ── from the socket ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  opened(socket: Socket): void {
+    this.#socket = socket;
+    if (this.#ended !== undefined) socket.terminate();
+    else if (!this.place.isSecure) this.#ready();
+  }
+
+  /** `fault`: why the peer is not who it should be, or there is no TLS with it. */
+  shaken(isTrusted: boolean, fault: Error | null): void {
+    if (this.#ended !== undefined) return;
+    if (isTrusted && fault === null) this.#ready();
+    else this.#end(fault ?? new HttpFault("the provider's certificate is not trusted", "UNTRUSTED"));
+  }
+
+  received(bytes: Uint8Array): void {
+    const exchange = this.#exchange;
+    if (!exchange) {
+      // Nobody asked: it could only be taken for the answer to what is asked next.
+      this.#end(null);
+      return;
+    }
+    try {
+      exchange.received(bytes);
+    } catch (error) {
+      exchange.fail(asError(error));
+      this.cut();
+      return;
+    }
+    if (exchange.isOver && this.#exchange === exchange) this.#finished(exchange);
+  }
+
+  drained(): void {
+    const unsent = this.#unsent;
+    if (unsent) this.#write(unsent, unsent.byteLength);
+  }
+
+  closed(error: Error | null): void {
+    this.#end(error);
+  }
+
+  // ── its own ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #ready(): void {
+    this.#stopTimer();
+    if (this.#exchange) this.#send(this.#exchange);
+  }
+
+  #send({ outgoing }: Exchange): void {
+    if (outgoing) this.#write(outgoing.data, outgoing.byteLength);
+  }
+
+  #write(data: string | Uint8Array, byteLength: number): void {
+    const written = Math.max(this.#socket?.write(data) ?? 0, 0);
+    if (written >= byteLength) this.#unsent = null;
+    else this.#unsent = (typeof data === "string" ? utf8.encode(data) : data).subarray(written);
+  }
+
+  #finished(exchange: Exchange): void {
+    this.#exchange = null;
+    // An answer that came before all of its request: the rest would be taken for the next one.
+    if (!exchange.keepsOpen || this.#unsent) {
+      this.#end(null);
+      return;
+    }
+    if (this.#isPaused) this.resume();
+    this.#socket?.unref();
+    this.#events.idle(this);
+  }
+
+  #end(error: Error | null): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#stopTimer();
+    this.#socket?.terminate();
+    this.#unsent = null;
+    this.#events.closed(this);
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    if (!exchange || exchange.isOver) return;
+    if (this.#isReused && exchange.outgoing && this.#events.stale(this, exchange)) return;
+    exchange.closed(error);
+  }
+
+  #stopTimer(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
+
+/** One for all connections: each event names its own. */
+const handler: Bun.SocketHandler<Connection> = {
+  open: (socket) => socket.data.opened(socket),
+  handshake: (socket, isTrusted, fault) => socket.data.shaken(isTrusted, fault),
+  data: (socket, bytes) => socket.data.received(bytes),
+  drain: (socket) => socket.data.drained(),
+  close: (socket, error) => socket.data.closed(error ?? null),
+  error: (socket, error) => socket.data.closed(error),
+  connectError: (socket, error) => socket.data.closed(error),
+};
+
+const maxTimerMs = 2 ** 31 - 1;
+const utf8 = new TextEncoder();

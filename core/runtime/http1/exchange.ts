@@ -1,0 +1,251 @@
+import { Buffer } from "node:buffer";
+import { joined } from "../read-body.ts";
+import type { Piece, Pieces, ResponseHeaders, UpstreamResponse } from "../upstream-response.ts";
+import { ChunkedBody } from "./chunked.ts";
+import { asError, brokeOff, HttpFault } from "./fault.ts";
+import { maxHeadBytes, parseHead } from "./response-head.ts";
+
+/** What lies unread before the connection is told to wait: a slow reader must not fill memory. */
+const maxUnreadBytes = 256 * 1_024;
+
+/** Head and body of a request, and how many bytes they are; text goes out as UTF-8. */
+export interface Outgoing {
+  readonly data: string | Uint8Array;
+  readonly byteLength: number;
+}
+
+/** The connection that an exchange has to itself. */
+export interface Line {
+  pause(): void;
+  resume(): void;
+  /** Nothing of the exchange is wanted any more. */
+  cut(): void;
+}
+
+/**
+ * One request and its answer, read as it comes. One object, which is also the answer and its body: thousands of them
+ * wait at once.
+ */
+export class Exchange implements UpstreamResponse, Pieces {
+  /** `null`: something of the answer has come. */
+  outgoing: Outgoing | null;
+  /** How long a new connection for it is waited for. */
+  readonly connectMs: number;
+  /** Resolves with the head of the answer. */
+  readonly answered: Promise<UpstreamResponse>;
+  status = 0;
+  headers: ResponseHeaders = none;
+  /** The answer allows another request on the connection. */
+  keepsOpen = false;
+  /** The answer is whole, or there will be no more of it. */
+  isOver = false;
+  readonly #signal: AbortSignal;
+  #line: Line | null = null;
+  #answer!: (response: UpstreamResponse) => void;
+  #refuse!: (error: Error) => void;
+  /** Of a head that has not ended. */
+  #head: Uint8Array | null = null;
+  /** Of the body; `null`: until the connection ends. */
+  #leftBytes: number | null = 0;
+  #chunked: ChunkedBody | null = null;
+  #unread: Uint8Array[] = [];
+  #unreadBytes = 0;
+  #isPaused = false;
+  /** All of the body is wanted at once. */
+  #isGathered = false;
+  #failure: Error | null = null;
+  #reader: ((piece: Piece) => void) | null = null;
+  #failReader: ((error: Error) => void) | null = null;
+
+  constructor(outgoing: Outgoing, connectMs: number, signal: AbortSignal) {
+    this.outgoing = outgoing;
+    this.connectMs = connectMs;
+    this.#signal = signal;
+    this.answered = new Promise((resolve, reject) => {
+      this.#answer = resolve;
+      this.#refuse = reject;
+    });
+    signal.addEventListener("abort", this);
+    if (signal.aborted) this.handleEvent();
+  }
+
+  // ── by the connection ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** It was given a connection: the first, or another one because that had been closed. */
+  begin(line: Line): void {
+    this.#line = line;
+  }
+
+  /** `bytes` are the exchange's from here on. Throws `HttpFault`. */
+  received(bytes: Uint8Array): void {
+    this.outgoing = null;
+    let body = bytes;
+    if (this.status === 0) {
+      const rest = this.#readHead(bytes);
+      if (rest === null) return;
+      body = rest;
+      this.#answer(this);
+    }
+    this.#readBody(body);
+  }
+
+  /** The connection has ended; `error`: not as it should. */
+  closed(error: Error | null): void {
+    if (this.isOver) return;
+    if (error === null && this.status !== 0 && this.#leftBytes === null) this.#end();
+    else this.fail(error ?? brokeOff());
+  }
+
+  /** There will be no answer, or no more of it. */
+  fail(error: Error): void {
+    if (this.isOver) return;
+    this.#failure = error;
+    this.#end();
+    this.#refuse(error);
+  }
+
+  // ── by the reader ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async bytes(): Promise<Uint8Array> {
+    this.#isGathered = true;
+    if (!this.isOver) await this.#awaited();
+    if (this.#failure) throw this.#failure;
+    return joined(this.#unread);
+  }
+
+  body(): Pieces {
+    return this;
+  }
+
+  read(): Promise<Piece> {
+    const value = this.#unread.shift();
+    if (value !== undefined) {
+      this.#unreadBytes -= value.byteLength;
+      if (this.#isPaused && this.#unreadBytes < maxUnreadBytes / 2) {
+        this.#isPaused = false;
+        this.#line?.resume();
+      }
+      return Promise.resolve({ done: false, value });
+    }
+    if (this.isOver) return this.#failure ? Promise.reject(this.#failure) : over;
+    return this.#awaited();
+  }
+
+  cancel(): Promise<void> {
+    if (!this.isOver) {
+      const line = this.#line;
+      this.#end();
+      line?.cut();
+    }
+    this.#unread = [];
+    return Promise.resolve();
+  }
+
+  /** Of its signal. */
+  handleEvent(): void {
+    if (this.isOver) return;
+    const line = this.#line;
+    this.fail(asError(this.#signal.reason));
+    this.#unread = [];
+    line?.cut();
+  }
+
+  // ── of an answer ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What comes after it; `null`: it has not ended. */
+  #readHead(bytes: Uint8Array): Uint8Array | null {
+    let left = this.#head === null ? bytes : joined([this.#head, bytes]);
+    for (;;) {
+      const end = headEnd(left);
+      if (end === -1) {
+        if (left.byteLength > maxHeadBytes) throw new HttpFault("the head of the answer is too long");
+        this.#head = left;
+        return null;
+      }
+      const { status, headers, length, keepsOpen } = parseHead(latin1(left.subarray(0, end)).trimEnd());
+      left = left.subarray(end + 1);
+      if (status === 101) throw new HttpFault("the answer changes to a protocol that was not asked for");
+      // Said on the way, and not the answer (RFC 9110 §15.2).
+      if (status < 200) continue;
+      this.#head = null;
+      this.status = status;
+      this.headers = headers;
+      this.keepsOpen = keepsOpen;
+      this.#leftBytes = typeof length === "number" ? length : null;
+      if (length === "chunked") this.#chunked = new ChunkedBody();
+      return left;
+    }
+  }
+
+  #readBody(bytes: Uint8Array): void {
+    const chunked = this.#chunked;
+    if (chunked) {
+      const piece = chunked.push(bytes);
+      if (piece.byteLength > 0) this.#pass(piece);
+      if (!chunked.isDone) return;
+      // What nobody asked for is the answer to nothing that follows.
+      if (chunked.goesOn) this.keepsOpen = false;
+      this.#end();
+      return;
+    }
+    const left = this.#leftBytes;
+    if (left === null) {
+      if (bytes.byteLength > 0) this.#pass(bytes);
+      return;
+    }
+    if (bytes.byteLength > left) this.keepsOpen = false;
+    const piece = bytes.byteLength > left ? bytes.subarray(0, left) : bytes;
+    this.#leftBytes = left - piece.byteLength;
+    if (piece.byteLength > 0) this.#pass(piece);
+    if (this.#leftBytes === 0) this.#end();
+  }
+
+  #pass(value: Uint8Array): void {
+    const reader = this.#reader;
+    if (reader && !this.#isGathered) {
+      this.#reader = null;
+      this.#failReader = null;
+      reader({ done: false, value });
+      return;
+    }
+    this.#unread.push(value);
+    this.#unreadBytes += value.byteLength;
+    if (this.#unreadBytes <= maxUnreadBytes || this.#isGathered || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#line?.pause();
+  }
+
+  #end(): void {
+    this.isOver = true;
+    this.#line = null;
+    this.#signal.removeEventListener("abort", this);
+    if (this.#failure) this.#failReader?.(this.#failure);
+    else this.#reader?.(end);
+    this.#reader = null;
+    this.#failReader = null;
+  }
+
+  #awaited(): Promise<Piece> {
+    return new Promise((resolve, reject) => {
+      this.#reader = resolve;
+      this.#failReader = reject;
+    });
+  }
+}
+
+const end: Piece = { done: true };
+const over: Promise<Piece> = Promise.resolve(end);
+const none: ResponseHeaders = { get: () => null };
+
+/** Where the empty line after the head ends; -1: it is not there yet. */
+function headEnd(bytes: Uint8Array): number {
+  for (let at = bytes.indexOf(0x0a); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {
+    if (bytes[at + 1] === 0x0a) return at + 1;
+    if (bytes[at + 1] === 0x0d && bytes[at + 2] === 0x0a) return at + 2;
+  }
+  return -1;
+}
+
+/** `TextDecoder` means another one by this name. */
+const latin1 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
