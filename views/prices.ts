@@ -26,6 +26,8 @@ export interface PriceLine {
   readonly contextWindow: number | null;
   readonly maxOutputTokens: number | null;
   readonly most?: Readonly<Partial<Record<Item, number>>>;
+  /** What the model is known not to take. */
+  readonly lacks?: readonly string[];
   readonly author: string | null;
 }
 type Items = Readonly<Partial<Record<Item, string>>>;
@@ -116,11 +118,12 @@ const toneOf = (source: string) => (source in sourceTones ? sourceTones[source a
 
 const price = (text: string | undefined): Html => (text === undefined ? name(null) : html`<bdi>${cut(text, 24)}</bdi>`);
 
-const size = ({ contextWindow, maxOutputTokens, most = {} }: PriceLine): Html | false => {
+const size = ({ contextWindow, maxOutputTokens, most = {}, lacks = [] }: PriceLine): Html | false => {
   const parts = [
     contextWindow !== null && `context ${count(contextWindow)}`,
     maxOutputTokens !== null && `output ${count(maxOutputTokens)}`,
     ...Object.entries(most).map(([unit, quantity]) => `at most ${count(quantity)} ${unit}${quantity === 1 ? "" : "s"}`),
+    lacks.length > 0 && `without ${lacks.join(", ")}`,
   ].filter((part) => part !== false);
   return parts.length > 0 && html`<span class="sub">${parts.join(" · ")}</span>`;
 };
@@ -142,6 +145,8 @@ const inShort = (items: Items): string =>
   [
     items.input !== undefined && `in ${items.input}`,
     items.output !== undefined && `out ${items.output}`,
+    items.cacheRead !== undefined && `from cache ${items.cacheRead}`,
+    items.cacheWrite !== undefined && `to cache ${items.cacheWrite}`,
     ...rarerOf(items),
   ]
     .filter((part) => part !== false)

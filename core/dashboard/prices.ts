@@ -109,19 +109,21 @@ const emptyForm: PriceFormModel = { values: typed(new URLSearchParams()), error:
 /** As the API takes it; what the amounts may be is for the service. Throws `invalid-request` with a message for the form. */
 function inputOf({ target, from, withdraw, ...fields }: Values): object {
   const amounts: Record<string, number | string> = {};
-  const most: Record<string, number | string> = {};
-  const long: Record<string, number | string> = {};
+  const groups: Record<string, Record<string, number | string>> = {};
   for (const [field, text] of Object.entries(fields)) {
     if (text === "") continue;
-    const [group, item] = field.split(".");
-    const held = group === "most" ? most : group === "long" ? long : amounts;
-    held[item ?? field] = group === "most" || counts.has(item ?? field) ? countOf(text) : text;
+    const [name = "", item] = field.split(".");
+    const held = item === undefined ? amounts : (groups[name] ??= {});
+    held[item ?? name] = name === "most" || counts.has(item ?? name) ? countOf(text) : text;
   }
+  const { most, long, lacks, ...serviceTiers } = groups;
   return {
     target,
     ...amounts,
-    ...(Object.keys(most).length > 0 && { most }),
-    ...(Object.keys(long).length > 0 && { contextTiers: [long] }),
+    ...(most && { most }),
+    ...(long && { contextTiers: [long] }),
+    ...(lacks && { lacks: Object.keys(lacks) }),
+    ...(Object.keys(serviceTiers).length > 0 && { serviceTiers }),
     ...(from !== "" && { effectiveFrom: effectiveFrom(from) }),
     ...(withdraw !== "" && { withdraw: true }),
   };

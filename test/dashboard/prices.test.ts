@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { capabilities } from "../../core/chat/capability.ts";
 import { callRow } from "./seed.ts";
 import { type Site, site, startMs } from "./site.ts";
 import { signedIn, type Visitor } from "./visitor.ts";
@@ -20,7 +21,7 @@ describe("prices", () => {
     const { browser } = await visit();
     const page = await read(browser, "/dashboard/prices?search=GEMINI-2.5-pro");
     expect(rowOf(page, "google/gemini-2.5-pro")).toMatch(
-      /google\/gemini-2\.5-pro output 65,536 bundled 1\.25 10 0\.125 – over 200,000 tokens: in 2\.5, out 15 always/,
+      /google\/gemini-2\.5-pro output 65,536 bundled 1\.25 10 0\.125 – over 200,000 tokens: in 2\.5, out 15, from cache 0\.25 always/,
     );
     expect(rowOf(await read(browser, "/dashboard/prices?source=config"), "lab/*")).toMatch(
       /context 8,192 the file 0\.5 1 – – – always/,
@@ -91,13 +92,21 @@ describe("prices", () => {
       "most.character": "100000",
       "long.above": "200000",
       "long.output": "4",
+      "batch.input": "0.5",
+      "batch.output": "1",
+      "priority.input": "2",
+      "priority.output": "5",
+      "priority.cacheRead": "0.2",
       contextWindow: "400000",
+      "lacks.audio": "yes",
+      "lacks.tools": "yes",
     };
     const page = await (await browser.post("/dashboard/prices", fields)).text();
     expect(rowOf(page, "set here")).toContain(
-      "openai/draw context 400,000 · at most 10 images · at most 3,600 seconds · at most 100,000 characters set here 1 2 – – image in 3 0.01 per search 0.04 per image 0.0005 per second 15 per million characters over 200,000 tokens: out 4 ",
+      "openai/draw context 400,000 · at most 10 images · at most 3,600 seconds · at most 100,000 characters · without audio, tools set here 1 2 – – image in 3 0.01 per search 0.04 per image 0.0005 per second 15 per million characters over 200,000 tokens: out 4 batch: in 0.5, out 1 priority: in 2, out 5, from cache 0.2 ",
     );
     expect(text(await read(browser, "/dashboard/prices?source=bundled"))).toContain("where no other unit is named");
+    for (const name of capabilities) expect(page).toContain(`name="lacks.${name}"`);
   });
 
   test.each([
@@ -107,6 +116,7 @@ describe("prices", () => {
     ],
     [{ target: "openai/gpt-5", input: "1", output: "1", second: "1", "most.second": "a few" }, "most.second: "],
     [{ target: "openai/gpt-5", input: "1", output: "1", "long.input": "2" }, "long inputs, above: missing"],
+    [{ target: "openai/gpt-5", input: "1", output: "1", "batch.input": "0.25" }, "serviceTiers.batch.output: missing"],
     [{ target: "openai/gpt-5", input: "1" }, "output: missing"],
     [{ target: "openai/gpt-5", input: "much", output: "1" }, "input: expected a decimal ≥ 0"],
     [{ target: "nobody/x", input: "1", output: "1" }, "no provider instance"],
