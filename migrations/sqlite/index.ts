@@ -19,6 +19,7 @@ import credentials from "./0017_credentials.sql" with { type: "text" };
 import personLogins from "./0018_person_logins.sql" with { type: "text" };
 import callLabels from "./0019_call_labels.sql" with { type: "text" };
 import attempts from "./0020_attempts.sql" with { type: "text" };
+import openSlots from "./0021_open_slots.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -43,4 +44,5 @@ export const sqliteMigrations: readonly string[] = [
   personLogins,
   callLabels,
   attempts,
+  openSlots,
 ];

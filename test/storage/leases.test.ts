@@ -108,3 +108,52 @@ test("a process that serves renews its lease, sweeps again and again, and says w
   expect(leases.length).toBeGreaterThan(3);
   expect(leases.toSorted((one, other) => one - other)).toEqual(leases);
 });
+
+test("a call takes the place of one that has ended, and none that another one has after work that failed beside it", async () => {
+  const path = folder.file();
+  let database = await openAt(path);
+  const slots = () => rowsOf<{ id: string; slot: number }>(path, "SELECT id, slot FROM open_calls ORDER BY slot");
+  const [first, second, third, ...later] = Array.from({ length: 7 }, () => anAdmission());
+  if (!first || !second || !third) throw new Error("there are seven");
+  for (const admission of [first, second, third]) await database.ledger.admit(admission);
+  await database.ledger.finish(aFinal(first.callId));
+  const [fourth, fifth, sixth, seventh] = later;
+  if (!fourth || !fifth || !sixth || !seventh) throw new Error("there are seven");
+  await database.ledger.admit(fourth);
+  expect(slots()).toEqual([
+    { id: fourth.callId, slot: 1 },
+    { id: second.callId, slot: 2 },
+    { id: third.callId, slot: 3 },
+  ]);
+  // One transaction, which fails as a whole: then each works alone.
+  const outcomes = await Promise.allSettled([
+    database.ledger.finish(aFinal(second.callId)),
+    database.accounts.create({ id: "orphan", parentId: "nobody", name: "Orphan", createdMs: startMs }),
+    database.ledger.admit(fifth),
+    database.ledger.admit(sixth),
+    database.ledger.finish(aFinal(third.callId)),
+  ]);
+  expect(outcomes.map(({ status }) => status)).toEqual([
+    "fulfilled",
+    "rejected",
+    "fulfilled",
+    "fulfilled",
+    "fulfilled",
+  ]);
+  const open = [fourth, fifth, sixth].map(({ callId }) => callId);
+  expect(
+    slots()
+      .map(({ id }) => id)
+      .toSorted(),
+  ).toEqual(open.toSorted());
+  // Another process: the rows of the last one keep their places until they are swept.
+  await database.close();
+  database = await openAt(path);
+  await database.ledger.admit(seventh);
+  expect(slots().map(({ id }) => id)).toContain(seventh.callId);
+  expect(slots()).toHaveLength(4);
+  expect(await database.ledger.sweep("input", startMs + 1_000)).toBe(3);
+  expect(slots().map(({ id }) => id)).toEqual([seventh.callId]);
+  expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+  await database.close();
+});

@@ -10,6 +10,7 @@ import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository
 import { fit, type Fitted } from "../fit.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
+import { openSlots } from "../open-slots.ts";
 import { retried } from "../retried.ts";
 import { processes } from "../schema/sqlite-upkeep.ts";
 import { openCalls, refusalCounts } from "../schema/sqlite.ts";
@@ -65,7 +66,11 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   const refs = ownerRefs(database);
   const finishes = retried(writer);
   const insertOpen = hotStatement(client, database.insert(openCalls).values(placeholders(openCalls)));
-  const deleteOpen = hotStatement(client, database.delete(openCalls).where(eq(openCalls.id, sql.placeholder("id"))));
+  const deleteOpen = hotStatement(
+    client,
+    database.delete(openCalls).where(eq(openCalls.slot, sql.placeholder("slot"))),
+  );
+  const slots = openSlots(database);
   const countRefusal = preparedRefusalCount(database);
   /** Open calls of this process, as committed. */
   const open = new Map<string, Opened>();
@@ -116,6 +121,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       heldNano = Math.max(heldNano, nano);
     }
     const row: OpenCall = {
+      slot: slots.take(),
       id: admission.callId,
       createdMs: startedMs,
       accountRef: refs.account(admission.accountId),
@@ -151,7 +157,8 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   }
 
   function close({ row, holds }: Opened, final: Omit<Final, "callId">) {
-    deleteOpen.run({ id: row.id });
+    deleteOpen.run(row);
+    slots.give(row.slot);
     // In the window the call was admitted in, whenever it ends.
     for (const [ref, rowMs, nano] of holds) {
       const budget = book.byRef(ref);
@@ -183,7 +190,10 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     trouble: () => finishes.trouble(),
     finalsWaiting: () => finishes.waiting(),
     swept: () => ({ sweptCalls, strayCalls }),
-    reload: () => write.reload(),
+    reload() {
+      write.reload();
+      slots.reload();
+    },
     preview(admission) {
       const weighed = weigh(admission, (balance) => balance);
       if ("refused" in weighed) return weighed.refused;

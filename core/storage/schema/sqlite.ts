@@ -159,9 +159,14 @@ export const labels = sqliteTable(
   (table) => [uniqueIndex("labels_text").on(table.text)],
 );
 
-/** Calls in flight: a row from admission to the final record. Small, so that a crash is swept quickly. */
+/**
+ * Calls in flight: a row from admission to the final record. Small, so that a crash is swept quickly. A row takes the
+ * place that another has left, so that the same few pages are written again and again, and none is made or given back.
+ */
 export const openCalls = sqliteTable("open_calls", {
-  id: text("id").primaryKey(),
+  slot: integer("slot").primaryKey(),
+  /** No index: whoever looks for one reads all, which are few. */
+  id: text("id").notNull(),
   createdMs: integer("created_ms").notNull(),
   accountRef: integer("account_ref").notNull(),
   keyRef: integer("key_ref"),
