@@ -114,12 +114,14 @@ export interface Edit {
 export function splice(source: string, edits: readonly Edit[]): string {
   let result = "";
   let from = 0;
-  for (const edit of edits.toSorted((a, b) => a.start - b.start)) {
+  for (const edit of edits.length > 1 ? edits.toSorted(byStart) : edits) {
     result += source.slice(from, edit.start) + edit.text;
     from = edit.end;
   }
   return result + source.slice(from);
 }
+
+const byStart = (left: Edit, right: Edit): number => left.start - right.start;
 
 /**
  * One pass over the value at `at`, up to its end or to a depth above `maxDepth`. It checks nothing: on text that is not

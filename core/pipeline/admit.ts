@@ -3,7 +3,7 @@ import type { Envelope } from "../dialects/dialect.ts";
 import { labelText } from "../plugin/labels.ts";
 import type { Awaitable, Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
 import type { HeldOn } from "../storage/call-why.ts";
-import type { AdmitResult } from "../storage/database.ts";
+import type { Admission, AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
@@ -47,16 +47,30 @@ export async function admit(
   if (asked.envelope.stream) services.overload.admitStream();
   if (services.database.trouble() !== null) throw unavailable("usage cannot be recorded now");
 
-  call.accounts = await openLine(call, principal, services);
-  const scopes = scopesOf(call, principal, asked, route);
+  const line = openLine(call, principal, services);
+  // Most know at once: an `await` for what is there takes a turn of its own.
+  call.accounts = line instanceof Promise ? await line : line;
+  let scopes = scopesOf(call, principal, asked, route);
   const limits = limitsOf(principal, scopes, services);
   const first = billFor(call, asked, route, scopes, services);
+  const applicant = { call, principal, asked, route };
   const holds: Taken[] = [];
   try {
-    if (limits || services.billing?.slot.authorize)
-      await takeBeforeLedger({ call, principal, asked, route, scopes, first }, limits, holds, services);
-    const { bill, result } = await admitInLedger({ call, principal, asked, route, scopes, first }, services);
-    return { ...granted(call, asked, bill, result), route, holds };
+    if (limits || services.billing?.slot.authorize) await takeBeforeLedger(applicant, first, limits, holds, services);
+    let bill = first;
+    let told: readonly (number | null)[] | undefined;
+    for (;;) {
+      const isCountable = told === undefined && mayCount(call, asked, bill, route);
+      const need = isCountable ? asWhole(bill.need) : bill.need;
+      const result = await services.database.ledger.admit(admissionOf(applicant, scopes, bill, need));
+      if (result.admitted) return granted(call, asked, bill, result, route, holds);
+      if (result.outdated) {
+        call.accounts = await openLine(call, principal, services);
+        scopes = scopesOf(call, principal, asked, route);
+      } else if (isCountable) told = isHopeless(bill, result) ? [] : await countedInputs(call, asked, route, services);
+      else throw shortBudget(result, asked.envelope.candidates, services.now());
+      bill = billFor(call, asked, route, scopes, services, told);
+    }
   } catch (error) {
     call.refusedBill = first;
     await giveBack(holds, call, services);
@@ -68,7 +82,8 @@ type Taken = Admitted["holds"][number];
 
 /** What plugins keep. Apart, because most calls have none of it. */
 async function takeBeforeLedger(
-  { call, principal, asked, route, first }: Applicant,
+  { call, principal, asked, route }: Applicant,
+  first: Bill,
   limits: readonly (readonly Limit[])[] | null,
   holds: Taken[],
   services: Services,
@@ -158,42 +173,31 @@ interface Applicant {
   readonly principal: Principal;
   readonly asked: Asked;
   readonly route: Route;
-  readonly scopes: readonly Scope[];
-  readonly first: Bill;
 }
 
-async function admitInLedger({ call, principal, asked, route, ...first }: Applicant, services: Services) {
-  let { scopes, first: bill } = first;
-  let told: readonly (number | null)[] | undefined;
-  for (;;) {
-    const isCountable = told === undefined && mayCount(call, asked, bill, route);
-    const result = await services.database.ledger.admit({
-      callId: call.id,
-      startedMs: call.startedMs,
-      accountId: principal.accountId,
-      keyId: principal.keyId,
-      principal: principal.name,
-      labels: labelText(principal.labels),
-      dialect: call.endpoint.dialect.name,
-      operation: call.endpoint.operation,
-      model: asked.envelope.model,
-      stream: asked.envelope.stream,
-      provider: route.targets[0].provider,
-      upstreamModel: route.targets[0].model,
-      scopes,
-      need: isCountable ? asWhole(bill.need) : bill.need,
-      budgeted: bill.budgeted,
-      ifInterrupted: bill.ifInterrupted,
-    });
-    if (result.admitted) return { bill, result };
-    if (result.outdated) {
-      call.accounts = await openLine(call, principal, services);
-      scopes = scopesOf(call, principal, asked, route);
-    } else if (isCountable) told = isHopeless(bill, result) ? [] : await countedInputs(call, asked, route, services);
-    else throw shortBudget(result, asked.envelope.candidates, services.now());
-    bill = billFor(call, asked, route, scopes, services, told);
-  }
-}
+const admissionOf = (
+  { call, principal, asked, route }: Applicant,
+  scopes: readonly Scope[],
+  { budgeted, ifInterrupted }: Bill,
+  need: Bill["need"],
+): Admission => ({
+  callId: call.id,
+  startedMs: call.startedMs,
+  accountId: principal.accountId,
+  keyId: principal.keyId,
+  principal: principal.name,
+  labels: labelText(principal.labels),
+  dialect: call.endpoint.dialect.name,
+  operation: call.endpoint.operation,
+  model: asked.envelope.model,
+  stream: asked.envelope.stream,
+  provider: route.targets[0].provider,
+  upstreamModel: route.targets[0].model,
+  scopes,
+  need,
+  budgeted,
+  ifInterrupted,
+});
 
 const hookOf = (call: Call, services: Services): HookContext => ({ logger: services.logger, timings: call.timings });
 
@@ -204,7 +208,9 @@ function granted(
   { envelope }: Asked,
   bill: Bill,
   result: Extract<AdmitResult, { admitted: true }>,
-): Omit<Admitted, "route" | "holds"> {
+  route: Route,
+  holds: readonly Taken[],
+): Admitted {
   const perCandidate =
     bill.capTokens === null || !bill.budgeted ? null : Math.floor(result.outputTokens / envelope.candidates);
   const lowered = perCandidate !== null && perCandidate < (envelope.maxOutputTokens ?? Number.POSITIVE_INFINITY);
@@ -215,6 +221,8 @@ function granted(
         : `max output tokens lowered from ${envelope.maxOutputTokens} to ${perCandidate} to fit the budget`,
     );
   return {
+    route,
+    holds,
     held: result.holds,
     heldNano: result.heldNano,
     maxOutputTokens: lowered ? perCandidate : null,

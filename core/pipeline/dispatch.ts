@@ -2,10 +2,10 @@ import { GatewayError } from "../chat/error.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import { mayLose, parseBody } from "../dialects/exact-json.ts";
-import type { ModelProvider } from "../plugin/plugin.ts";
+import type { Awaitable, ModelProvider } from "../plugin/plugin.ts";
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
-import type { Answer, BegunAnswer } from "./answer.ts";
+import type { Answer, BegunAnswer, FailedAnswer, Source, StreamedAnswer, WholeAnswer } from "./answer.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { isPassedOver, verdictOf } from "./breaker.ts";
 import type { Call } from "./call.ts";
@@ -20,7 +20,7 @@ import type { Services } from "./services.ts";
 import { asTold } from "./translate/chat.ts";
 import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
-import { cutAfter, cutOfAttempt, type Timeouts } from "./timeouts.ts";
+import { cutLater, cutOfAttempt } from "./timeouts.ts";
 import { Tries } from "./tries.ts";
 import { brokenOff, faultBefore } from "./upstream-error.ts";
 import { addWarnings } from "./warnings.ts";
@@ -41,11 +41,9 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   const { targets } = admitted.route;
   const tries = new Tries(call, admitted.route, services);
   services.retries.called();
-  let decoded: ChatRequest | null = null;
-  const request = () => (decoded ??= call.endpoint.dialect.decodeRequest(exactBody(asked), call.endpoint.inPath));
+  const request = decodedOnce(call, asked);
+  const { totalMs } = services.settings.attempts;
   let hasWaited = false;
-  const cutOf = (limits: Timeouts) =>
-    cutOfAttempt(call, limits, services.settings.attempts.totalMs, services.now(), hasWaited);
   let last: unknown;
   for (;;) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
@@ -59,26 +57,33 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     let waitMs = 0;
     let isProbe = false;
     let hasPlace = false;
+    let timer: NodeJS.Timeout | undefined;
     try {
       isProbe = services.breakers.enter(target);
       const place = services.bulkheads.enter(target.provider, call.abort.signal);
       if (place) {
         hasWaited = true;
         // How long a place is waited for is the bulkhead's; the provider has not been asked yet.
-        await cutAfter(call, cutOf({ ...limits, firstByteMs: Infinity }), () => waiting(call, place));
+        const untilPlace = { ...limits, firstByteMs: Infinity };
+        timer = cutLater(call, cutOfAttempt(call, untilPlace, totalMs, services.now(), hasWaited));
+        await waiting(call, place);
+        clearTimeout(timer);
       }
       hasPlace = true;
       if (services.loads) beginLoad(call, target, services.loads);
       const beganMs = services.loads ? services.now() : 0;
-      const { answer, first } = await cutAfter(call, cutOf(limits), () =>
-        begin({ call, asked, admitted, target, limits, services, request }, attempt),
-      );
+      timer = cutLater(call, cutOfAttempt(call, limits, totalMs, services.now(), hasWaited));
+      const answer = await ask({ call, asked, admitted, target, limits, services, request }, attempt);
+      const begun: Dispatched =
+        answer.kind === "stream"
+          ? { target, answer, first: await firstOf(answer, call, attempt) }
+          : { target, answer: wholeOf(answer, call, attempt), first: null };
       attempt.began();
       addWarnings(call.warnings, attempt.warnings);
       services.breakers.ended(target, isProbe, "ok");
       attempt.key?.ended("ok");
       services.loads?.answered(target, services.now() - beganMs, false);
-      return { target, answer, first };
+      return begun;
     } catch (error) {
       const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;
       // Why a target was passed over matters less than what one said that was asked.
@@ -97,6 +102,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       tries.take(step);
       waitMs = step.waitMs;
     } finally {
+      clearTimeout(timer);
       if (hasPlace) services.bulkheads.leave(target.provider);
     }
     if (waitMs > 0) {
@@ -123,6 +129,12 @@ async function waiting(call: Call, until: Promise<void>): Promise<void> {
 }
 
 const wordsOf = (reason: unknown): string => (reason instanceof GatewayError ? reason.message : "");
+
+/** The chat request in canonical form, when it is asked for. Apart: what it closes over is kept as long as the call. */
+function decodedOnce(call: Call, asked: Asked): () => ChatRequest {
+  let decoded: ChatRequest | null = null;
+  return () => (decoded ??= call.endpoint.dialect.decodeRequest(exactBody(asked), call.endpoint.inPath));
+}
 
 /** The body was parsed to be read; what a translation passes on must not lose a digit. */
 function exactBody({ text, body }: Asked): JsonObject {
@@ -184,36 +196,37 @@ class Attempt {
 const codeOf = (reason: unknown): string =>
   reason instanceof GatewayError ? (reason.details.code ?? reason.kind).slice(0, 64) : "internal";
 
-async function begin(order: Order, attempt: Attempt): Promise<Pick<Dispatched, "answer" | "first">> {
-  const { call, target } = order;
-  const { slot } = target;
-  if (!offers(slot, call.endpoint.operation)) {
-    attempt.warn([countIsEstimated]);
-    return { answer: unasked(order), first: null };
-  }
-  const answer = "chat" in slot ? await askModel(order, slot, attempt) : await askUpstream(order, slot, attempt);
-  if (answer.kind === "stream") return beginStream(call, answer, attempt);
-  attempt.answered(answer.metered.upstreamId);
-  const { fault, usage } = answer.metered;
+function ask(order: Order, attempt: Attempt): Awaitable<Answer> {
+  const { slot } = order.target;
+  if (offers(slot, order.call.endpoint.operation))
+    return "chat" in slot ? askModel(order, slot, attempt) : askUpstream(order, slot, attempt);
+  attempt.warn([countIsEstimated]);
+  return unasked(order);
+}
+
+/** Throws where it holds an error instead, and another target may be asked, or where it is no answer at all. */
+function wholeOf(answer: WholeAnswer | FailedAnswer, call: Call, attempt: Attempt): WholeAnswer {
+  const { fault, usage, upstreamId } = answer.metered;
+  attempt.answered(upstreamId);
   const failed = fault && usage === null ? faultBefore(fault) : null;
   if (failed && attempt.tries.after(failed)) {
     call.spoilt = answer.metered;
     throw failed;
   }
-  if (answer.kind === "whole") return { answer, first: null };
+  if (answer.kind === "whole") return answer;
   call.spoilt = answer.metered;
   throw answer.error;
 }
 
-async function beginStream(call: Call, answer: BegunAnswer & { kind: "stream" }, attempt: Attempt) {
-  const { source } = answer;
+/** The first bytes; `null`: there is none. */
+async function firstOf({ source }: StreamedAnswer, call: Call, attempt: Attempt): Promise<Uint8Array | null> {
   try {
-    const first = await firstBytes(() => source.next());
+    const first = await firstBytes(source);
     const { fault, contentBytes, complete } = source.metered();
     if (first === null && !complete) throw brokenOff();
     const failed = fault && contentBytes === 0 ? faultBefore(fault) : null;
     if (failed && attempt.tries.after(failed)) throw failed;
-    return { answer, first };
+    return first;
   } catch (error) {
     call.spoilt = source.metered();
     throw error;
@@ -250,10 +263,10 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
 }
 
 /** Skips what is hidden or empty: the first byte is one that the client will see. */
-async function firstBytes(next: () => Promise<Uint8Array | null>): Promise<Uint8Array | null> {
+async function firstBytes(source: Source): Promise<Uint8Array | null> {
   try {
     for (;;) {
-      const bytes = await next();
+      const bytes = await source.next();
       if (bytes === null || bytes.byteLength > 0) return bytes;
     }
   } catch (error) {

@@ -139,9 +139,13 @@ const usd = (nano: number): string => {
 };
 
 /** Header values are latin-1 without control characters; anything else is percent-encoded. */
-const headerText = (text: string): string =>
-  text
-    .slice(0, 1_000)
-    .replace(/[^\x20-\x7e]/gu, (character) =>
-      character.length === 1 && character >= "\ud800" && character <= "\udfff" ? "?" : encodeURIComponent(character),
-    );
+function headerText(text: string): string {
+  const cut = text.length > 1_000 ? text.slice(0, 1_000) : text;
+  return sendable.test(cut) ? cut : cut.replace(unsendable, encoded);
+}
+
+const sendable = /^[\x20-\x7e]*$/;
+const unsendable = /[^\x20-\x7e]/gu;
+/** Half of a pair has no UTF-8. */
+const encoded = (character: string): string =>
+  character.length === 1 && character >= "\ud800" && character <= "\udfff" ? "?" : encodeURIComponent(character);

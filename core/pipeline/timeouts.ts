@@ -117,14 +117,16 @@ export const stoppedStatus = ({ kind, details }: GatewayError): "client_aborted"
 
 type Timed = Pick<Call, "startedMs" | "attempts" | "ownTimeouts">;
 
-/** Which limit an attempt would meet first. */
+/** Which limit an attempt would meet first. Its reason is made when it is met, which is rare: an error gathers its stack. */
 export interface Cut {
   /** From now on; 0: there is no time left. */
   readonly ms: number;
-  /** Made when it is met, which is rare: an error gathers its stack, and that costs more than the timer. */
-  readonly reason: () => GatewayError;
-  /** It ends the call; otherwise another target may be asked. */
-  readonly isCallers: boolean;
+  /** The caller's ends the call; otherwise another target may be asked. */
+  readonly by: "caller" | "first-byte" | "attempts";
+  /** The whole of that limit. */
+  readonly limitMs: number;
+  /** It began late, and has less time than its provider may take: that says nothing of the provider. */
+  readonly isLate: boolean;
 }
 
 /**
@@ -138,31 +140,32 @@ export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, 
   const totalMs = Math.min(limits.totalMs, attemptsMs);
   const ownMs = Math.min(own?.firstByteMs ?? Infinity, (own?.totalMs ?? Infinity) - spentMs);
   if (ownMs < Math.min(firstByteMs, totalMs - spentMs))
-    return { ms: Math.max(ownMs, 0), reason: () => callersEnd(Math.round(ownMs + spentMs)), isCallers: true };
-  if (firstByteMs <= totalMs - spentMs) {
-    const reason = () => new GatewayError("upstream-timeout", `the provider sent nothing for ${firstByteMs} ms`);
-    return { ms: firstByteMs, reason, isCallers: false };
-  }
+    return { ms: Math.max(ownMs, 0), by: "caller", limitMs: Math.round(ownMs + spentMs), isLate: false };
+  if (firstByteMs <= totalMs - spentMs)
+    return { ms: firstByteMs, by: "first-byte", limitMs: firstByteMs, isLate: false };
   const ms = Math.max(totalMs - spentMs, 0);
-  // One that began late had less time than its provider may take, or none, which says nothing of it.
-  const code = hasWaited || attempts.length > 0 || ms === 0 ? { code: attemptsOver } : {};
-  const reason = () => new GatewayError("upstream-timeout", `there was no answer within ${totalMs} ms`, code);
-  return { ms, reason, isCallers: false };
+  return { ms, by: "attempts", limitMs: totalMs, isLate: hasWaited || attempts.length > 0 || ms === 0 };
 }
 export const attemptsOver = "attempts_timeout";
 
-export async function cutAfter<T>(call: Call, { ms, reason, isCallers }: Cut, run: () => Promise<T>): Promise<T> {
-  const cut = () => (isCallers ? stopCall(call, reason()) : call.abort.abort(reason()));
-  if (ms === 0) {
-    cut();
-    throw call.abort.signal.reason;
-  }
-  const timer = setTimeout(cut, ms);
-  try {
-    return await run();
-  } finally {
-    clearTimeout(timer);
-  }
+export function cutReason({ by, limitMs, isLate }: Cut): GatewayError {
+  if (by === "caller") return callersEnd(limitMs);
+  if (by === "first-byte") return new GatewayError("upstream-timeout", `the provider sent nothing for ${limitMs} ms`);
+  const details = isLate ? { code: attemptsOver } : {};
+  return new GatewayError("upstream-timeout", `there was no answer within ${limitMs} ms`, details);
+}
+
+/** Cuts the attempt in flight when its time is over, unless the timer is cleared before. Throws when there is no time left. */
+export function cutLater(call: Call, cut: Cut): NodeJS.Timeout {
+  if (cut.ms > 0) return setTimeout(cutNow, cut.ms, call, cut);
+  cutNow(call, cut);
+  throw call.abort.signal.reason;
+}
+
+function cutNow(call: Call, cut: Cut): void {
+  const reason = cutReason(cut);
+  if (cut.by === "caller") stopCall(call, reason);
+  else call.abort.abort(reason);
 }
 
 /** Of a stream that has begun. */

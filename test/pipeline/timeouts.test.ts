@@ -4,6 +4,7 @@ import { handle } from "../../core/gateway.ts";
 import {
   callersTimeouts,
   cutOfAttempt,
+  cutReason,
   type OwnTimeouts,
   timeoutBook,
   type Timeouts,
@@ -97,13 +98,13 @@ describe("what a caller asks for", () => {
 describe("where an attempt is cut", () => {
   const limits: Timeouts = { ...all, totalMs: Infinity };
   const cut = (own: OwnTimeouts | null, spentMs: number, change: Partial<Timeouts> = {}, attemptsMs = 5_000) => {
-    const { reason, ...rest } = cutOfAttempt(
+    const found = cutOfAttempt(
       { startedMs: 1_000, attempts: spentMs > 0 ? [{} as never] : [], ownTimeouts: own },
       { ...limits, ...change },
       attemptsMs,
       1_000 + spentMs,
     );
-    return { ...rest, reason: reason() };
+    return { ms: found.ms, isCallers: found.by === "caller", reason: cutReason(found) };
   };
 
   test("by the first byte that does not come, as long as the call has time", () => {

@@ -5,7 +5,7 @@ import { outputCapFields } from "./envelope.ts";
 /** Splices the edit into the client's text; `source` is a JSON object with a `model`. */
 export function editRequest(source: string, edit: RequestEdit): string {
   const members = objectMembers(source);
-  const model = members.find(({ key }) => key === "model");
+  const model = members.find(isModel);
   if (model === undefined) throw new Error("editRequest needs a body that readEnvelope accepted");
   const added: string[] = [];
   const edits: Edit[] = [];
@@ -47,13 +47,16 @@ function cap(
   edits: Edit[],
   added: string[],
 ): void {
-  const names: readonly string[] = [field, ...outputCapFields];
-  const caps = members.filter(({ key }) => names.includes(key));
-  const set = caps.filter((member) => valueOf(source, member) !== "null");
-  const empty = caps.filter(({ key }) => key === field);
-  for (const member of set.length > 0 ? set : empty) edits.push(replace(member, String(tokens)));
-  if (set.length === 0 && empty.length === 0) added.push(`${JSON.stringify(field)}:${tokens}`);
+  const before = edits.length;
+  for (const member of members) {
+    const isCap = member.key === field || outputCapFields.some((name) => name === member.key);
+    if (isCap && valueOf(source, member) !== "null") edits.push(replace(member, String(tokens)));
+  }
+  if (edits.length > before) return;
+  for (const member of members) if (member.key === field) edits.push(replace(member, String(tokens)));
+  if (edits.length === before) added.push(`${JSON.stringify(field)}:${tokens}`);
 }
 
+const isModel = ({ key }: Member): boolean => key === "model";
 const valueOf = (source: string, { valueStart, valueEnd }: Member) => source.slice(valueStart, valueEnd);
 const replace = ({ valueStart, valueEnd }: Member, text: string): Edit => ({ start: valueStart, end: valueEnd, text });
