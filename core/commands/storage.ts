@@ -45,7 +45,7 @@ export const backup: Command = async (input) => {
 
 /**
  * Brings the schema up to date without serving; `serve` does the same at its start. `--compact` also writes the file anew,
- * without what is free in it, and so that it can shrink from then on.
+ * without what is free in it and without names that only deleted calls had, and so that it can shrink from then on.
  */
 export const migrate: Command = async (input) => {
   const { path } = await databaseOf(input);

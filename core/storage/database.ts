@@ -59,7 +59,10 @@ export interface Database {
   load(): DatabaseLoad;
   /** How long calls are kept, and which are gone for their age. */
   retention(): Awaitable<Retention>;
-  /** Writes the file anew, so that it can give back what it does not need; returns how many bytes it did now. Blocks. */
+  /**
+   * Writes the file anew, so that it can give back what it does not need, without names that only deleted calls had; returns
+   * how many bytes it gave back now. Blocks: not while it serves.
+   */
   compact(): Awaitable<number>;
   /** The equalities of the ledger, proved by sums over all rows; for `doctor`. Slow on purpose. */
   prove(): Awaitable<readonly Proof[]>;

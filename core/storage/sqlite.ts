@@ -38,6 +38,7 @@ import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { type RollupWriter, rollupWriter } from "./rollup-writer.ts";
 import { lockFolder, openFile } from "./sqlite-file.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
+import { deleteUnnamedLabels } from "./unnamed-labels.ts";
 import { keepStarts } from "./window-starts.ts";
 import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
@@ -233,6 +234,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     compact() {
       const pages = () => Number(client.prepare("PRAGMA page_count").values()[0]?.[0] ?? 0);
       const before = pages();
+      if (purgeState(database) !== null) deleteUnnamedLabels(database);
+      labels.reload();
       client.exec("PRAGMA auto_vacuum = INCREMENTAL");
       client.exec("VACUUM");
       return (before - pages()) * Number(client.prepare("PRAGMA page_size").values()[0]?.[0] ?? 0);

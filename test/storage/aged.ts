@@ -65,6 +65,8 @@ export async function call(database: Database, callers: Callers, random: Random,
     startedMs: atMs,
     accountId,
     keyId,
+    principal: `caller ${random.below(50)}`,
+    labels: keyId === null && random.below(2) === 0 ? `{"team":"team ${random.below(5)}"}` : null,
     provider,
     upstreamModel,
     scopes: [

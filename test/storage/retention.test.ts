@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
+import { getTableName } from "drizzle-orm";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import { migrate } from "../../core/storage/migrate.ts";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import type { Database } from "../../core/storage/database.ts";
+import { labelColumns } from "../../core/storage/unnamed-labels.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { aFinal, anAdmission, startMs } from "../contract/storage-samples.ts";
 import { until } from "../support/poll.ts";
@@ -46,11 +48,27 @@ test("whatever is deleted, and whenever, sums, budgets, balances and the ledger 
       expect(await everything(database, path)).toEqual(seen);
       expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
       expect(database.load().goneCalls).toBe(gone);
+      if (random.below(2) === 0) {
+        const kept = rowsOf(path, "SELECT * FROM v_usage");
+        await database.compact();
+        expect(rowsOf(path, "SELECT * FROM v_usage")).toEqual(kept);
+        expect(rowsOf(path, unnamedCallers)).toEqual([]);
+        expect(await everything(database, path)).toEqual(seen);
+        expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+      }
     }
+    const left = rowsOf(path, unnamedCallers);
     await database.close();
     const deleter = await purger(path);
     gone += await deleter.removeBefore(firstDay + 5 * dayMs, 64);
     deleter.close();
+    expect(rowsOf(path, unnamedCallers).length).toBeGreaterThan(left.length);
+    database = await open();
+    const sums = await everything(database, path);
+    await database.compact();
+    expect(await everything(database, path)).toEqual(sums);
+    await database.close();
+    expect(rowsOf(path, "SELECT text FROM labels WHERE text LIKE 'caller %'")).toEqual([]);
     expect(
       rowsOf(
         path,
@@ -227,9 +245,25 @@ test("a file from before can shrink once it was written anew", async () => {
   await anew.close();
 });
 
+test("what names a label is known, so that none is deleted that is named", async () => {
+  const path = folder.file();
+  await (await openAt(path, () => firstDay)).close();
+  const columns = rowsOf<{ name: string }>(
+    path,
+    "SELECT t.name || '.' || c.name AS name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' AND c.name LIKE '%\\_ref' ESCAPE '\\'",
+  );
+  const others = /\.(account|ancestor|parent|key|budget|person)_ref$/;
+  const known = labelColumns.map((column) => `${getTableName(column.table)}.${column.name}`);
+  expect(new Set(columns.map(({ name }) => name).filter((name) => !others.test(name)))).toEqual(new Set(known));
+});
+
+/** Callers that no call has any more. */
+const unnamedCallers =
+  "SELECT text FROM labels WHERE text LIKE 'caller %' AND ref NOT IN (SELECT principal_ref FROM calls)";
+
 /** All that a deletion must leave as it is, by whole days. */
 async function everything(database: Database, path: string) {
-  const fields = ["key", "account", "model", "provider", "status", "day"] as const;
+  const fields = ["key", "account", "model", "provider", "status", "day", "label:team"] as const;
   const from = firstDay;
   return {
     usage: await Promise.all(
