@@ -9,6 +9,7 @@ import { alertWriter } from "./alert-writer.ts";
 import { budgetAlerts } from "./budget-alerts.ts";
 import { budgetBook } from "./budget-book.ts";
 import { callAlerts } from "./call-alerts.ts";
+import { chargesOf } from "./charges.ts";
 import type { Database } from "./database.ts";
 import { creditBook } from "./credit-book.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
@@ -81,6 +82,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const disabled = disabledAccounts(database);
   const balances = creditBook(database, book);
   const labels = labelsOf(database);
+  const charges = chargesOf(client);
   const room = answerRoom(database);
   const newId = () => uuidv7(options.now());
   const alerts = alertWriter(database, options.now, newId);
@@ -89,6 +91,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     beforeCommit() {
       thresholds.check(book.touched());
       book.write();
+      charges.write();
     },
     afterRollback() {
       book.reload();
@@ -98,6 +101,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       balances.forget();
       room.forget();
       labels.reload();
+      charges.forget();
       ledger.reload();
       prices.reload();
       content.reload();
@@ -154,6 +158,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     tree,
     creditBook: balances,
     labels,
+    charges,
     tell: callAlerts(database, alerts, options.now),
     processId,
   });

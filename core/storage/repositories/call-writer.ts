@@ -2,8 +2,9 @@ import { getTableColumns, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { Final, Refusal } from "../database.ts";
+import type { Charges } from "../charges.ts";
 import { hotStatement } from "../hot-statement.ts";
-import { attempts, calls, ledger, type openCalls } from "../schema/sqlite.ts";
+import { attempts, calls, type openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import type { Labels } from "./labels.ts";
 
@@ -18,10 +19,14 @@ export interface CallWriter {
   reload(): void;
 }
 
-export function callWriter(client: SqliteClient, database: SqliteDatabase, labels: Labels): CallWriter {
+export function callWriter(
+  client: SqliteClient,
+  database: SqliteDatabase,
+  labels: Labels,
+  charges: Charges,
+): CallWriter {
   const insertCall = hotStatement(client, database.insert(calls).values(placeholders(calls)));
   const insertAttempt = hotStatement(client, database.insert(attempts).values(placeholders(attempts)));
-  const insertCharge = hotStatement(client, database.insert(ledger).values(placeholders(ledger, ["seq"])));
   // Also when every call has been deleted for its age: a number is never given twice.
   const lastSeq = () =>
     Number(
@@ -90,14 +95,7 @@ export function callWriter(client: SqliteClient, database: SqliteDatabase, label
             billed: attempt.billed,
           }),
         );
-      if (final.chargeNano)
-        insertCharge.run({
-          accountRef: open.accountRef,
-          callSeq,
-          kind: "charge",
-          deltaNano: -final.chargeNano,
-          createdMs: final.finishedMs,
-        });
+      if (final.chargeNano) charges.add(open.accountRef, callSeq, final.chargeNano, final.finishedMs);
     },
     refused(refusal, keyRef, accountRef) {
       insert({

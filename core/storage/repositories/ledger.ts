@@ -4,6 +4,7 @@ import type { AccountTree } from "../account-tree.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { HeldOn } from "../call-why.ts";
 import type { CallAlerts } from "../call-alerts.ts";
+import type { Charges } from "../charges.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository } from "../database.ts";
@@ -30,6 +31,8 @@ export interface LedgerDependencies {
   readonly tree: AccountTree;
   readonly creditBook: CreditBook;
   readonly labels: Labels;
+  /** Written by whoever commits. */
+  readonly charges: Charges;
   /** Of a call that ended oddly. */
   readonly tell: CallAlerts;
   /** Tells this process's open calls from those of one that died. */
@@ -61,8 +64,8 @@ interface Opened {
 }
 
 export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
-  const { client, database, writer, book, tree, creditBook, labels, tell, processId } = dependencies;
-  const write = callWriter(client, database, labels);
+  const { client, database, writer, book, tree, creditBook, labels, charges, tell, processId } = dependencies;
+  const write = callWriter(client, database, labels, charges);
   const refs = ownerRefs(database);
   const finishes = retried(writer);
   const insertOpen = hotStatement(client, database.insert(openCalls).values(placeholders(openCalls)));
