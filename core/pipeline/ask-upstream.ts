@@ -49,9 +49,9 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   progress.sent(keyed);
   let response: UpstreamResponse;
   try {
-    response = await services.transport(request, abort.signal, connectMs);
+    response = await services.transport(request, abort, connectMs);
   } catch (cause) {
-    if (abort.signal.aborted) throw abort.signal.reason;
+    if (abort.aborted) throw abort.reason;
     throw unreached(cause, ownConnectMs < order.limits.connectMs);
   }
   progress.status(response.status);
@@ -64,7 +64,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   try {
     return await message.read(response, secrets);
   } catch (error) {
-    if (abort.signal.aborted) throw abort.signal.reason;
+    if (abort.aborted) throw abort.reason;
     throw error instanceof GatewayError ? error : brokenOff(error);
   }
 }

@@ -1,4 +1,5 @@
 import { GatewayError } from "../chat/error.ts";
+import type { Interrupt } from "../runtime/abort.ts";
 import { ofProvider, type WithOwn } from "./of-provider.ts";
 import type { Pause } from "./pause.ts";
 
@@ -14,8 +15,8 @@ interface BulkheadRules {
 }
 
 export interface Bulkheads {
-  /** `null`: there is a place, and it is taken. Throws, or rejects after a while, with `unavailable`; or as `signal`. */
-  enter(provider: string, signal: AbortSignal): Promise<void> | null;
+  /** `null`: there is a place, and it is taken. Throws, or rejects after a while, with `unavailable`; or as `abort`. */
+  enter(provider: string, abort: Interrupt): Promise<void> | null;
   /** Whether that would throw at once. Changes nothing. */
   isFull(provider: string): boolean;
   /** Gives the place back. */
@@ -35,7 +36,7 @@ interface Bulkhead {
 export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bulkheads {
   const bulkheads = new Map<string, Bulkhead>();
 
-  async function queue(bulkhead: Bulkhead, { queueMs }: BulkheadRules, signal: AbortSignal): Promise<void> {
+  async function queue(bulkhead: Bulkhead, { queueMs }: BulkheadRules, abort: Interrupt): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const end = new AbortController();
     const give = (granted: boolean) => {
@@ -45,13 +46,13 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
     };
     const giveUp = () => give(false);
     bulkhead.queue.add(give);
-    signal.addEventListener("abort", giveUp, { once: true });
+    abort.addEventListener("abort", giveUp);
     void pause(queueMs, end.signal).then(giveUp);
     const granted = await promise;
-    signal.removeEventListener("abort", giveUp);
+    abort.removeEventListener("abort", giveUp);
     if (granted) return;
     // The reason of every abort of ours is a GatewayError.
-    throw signal.aborted ? (signal.reason as GatewayError) : busy(queueMs);
+    throw abort.aborted ? (abort.reason as GatewayError) : busy(queueMs);
   }
 
   function busy(queueMs: number): GatewayError {
@@ -64,7 +65,7 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
 
   const told = {
     refused: 0,
-    enter(provider: string, signal: AbortSignal): Promise<void> | null {
+    enter(provider: string, abort: Interrupt): Promise<void> | null {
       let bulkhead = bulkheads.get(provider);
       if (!bulkhead) bulkheads.set(provider, (bulkhead = { waiting: 0, queue: new Set() }));
       const rules = ofProvider(settings, provider);
@@ -73,7 +74,7 @@ export function providerBulkheads(settings: BulkheadSettings, pause: Pause): Bul
         return null;
       }
       if (isCrowded(bulkhead, rules)) throw busy(rules.queueMs);
-      return queue(bulkhead, rules, signal);
+      return queue(bulkhead, rules, abort);
     },
     isFull(provider: string): boolean {
       const bulkhead = bulkheads.get(provider);

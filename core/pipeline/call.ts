@@ -1,6 +1,7 @@
 import type { GatewayError } from "../chat/error.ts";
 import type { Envelope, Metered } from "../dialects/dialect.ts";
 import type { Principal } from "../plugin/plugin.ts";
+import { Abort } from "../runtime/abort.ts";
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
 import type { Bill } from "./bill.ts";
@@ -17,7 +18,7 @@ export interface Call {
   readonly endpoint: Endpoint;
   readonly startedMs: number;
   /** Aborts the attempt in flight; each attempt has its own. The reason is a GatewayError. */
-  abort: AbortController;
+  abort: Abort;
   /** Why no further attempt may be made: the client's drain is over, or the process stops. */
   stopped: GatewayError | null;
   principal: Principal | null;
@@ -81,7 +82,7 @@ export const openCall = (
     id: services.newId(),
     endpoint,
     startedMs,
-    abort: new AbortController(),
+    abort: new Abort(),
     stopped: null,
     principal: null,
     accounts: [],

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import { mayLose, parseBody } from "../dialects/exact-json.ts";
 import type { Awaitable, ModelProvider } from "../plugin/plugin.ts";
+import { Abort } from "../runtime/abort.ts";
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer, BegunAnswer, FailedAnswer, Source, StreamedAnswer, WholeAnswer } from "./answer.ts";
@@ -49,7 +50,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     // The client may have left while the call was admitted: what was never sent costs nothing.
     if (call.client?.aborted === true) leaveUnsent(call);
     if (call.stopped) throw call.stopped;
-    if (call.abort.signal.aborted) call.abort = new AbortController();
+    if (call.abort.aborted) call.abort = new Abort();
     call.spoilt = null;
     const target = targets[tries.at] ?? targets[0];
     const attempt = new Attempt(target, call, tries, services.now);
@@ -60,7 +61,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     let timer: NodeJS.Timeout | undefined;
     try {
       isProbe = services.breakers.enter(target);
-      const place = services.bulkheads.enter(target.provider, call.abort.signal);
+      const place = services.bulkheads.enter(target.provider, call.abort);
       if (place) {
         hasWaited = true;
         // How long a place is waited for is the bulkhead's; the provider has not been asked yet.
@@ -85,7 +86,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       services.loads?.answered(target, services.now() - beganMs, false);
       return begun;
     } catch (error) {
-      const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : error;
+      const reason: unknown = call.abort.aborted ? call.abort.reason : error;
       // Why a target was passed over matters less than what one said that was asked.
       if (last === undefined || !isPassedOver(reason)) last = reason;
       if (!call.stopped) call.isSent = false;
@@ -107,7 +108,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
     }
     if (waitMs > 0) {
       // Nothing is upstream meanwhile: a client that leaves, or the end of the process, ends it at once.
-      call.abort = new AbortController();
+      call.abort = new Abort();
       await waiting(call, services.pause(waitMs, call.abort.signal));
     }
   }

@@ -307,34 +307,36 @@ type RecordedEnd = Pick<
   "status" | "httpStatus" | "errorKind" | "source" | "provider" | "upstreamModel" | "usage" | "costNano" | "chargeNano"
 > & { readonly finishedMs: number };
 
-const recordOf = (call: Call, end: RecordedEnd): CallRecord => ({
-  callId: call.id,
-  principal: call.principal?.name ?? null,
-  keyId: call.principal?.keyId ?? null,
-  accountId: call.principal?.accountId ?? null,
-  labels: call.principal?.labels ?? null,
-  dialect: call.endpoint.dialect.name,
-  operation: call.endpoint.operation,
-  model: call.envelope?.model ?? "",
-  provider: end.provider,
-  upstreamModel: end.upstreamModel,
-  status: end.status,
-  httpStatus: end.httpStatus,
-  errorKind: end.errorKind,
-  usage: end.usage,
-  source: end.source,
-  costNano: end.costNano,
-  chargeNano: end.chargeNano,
-  attempts: call.attempts.length,
-  tries: call.attempts,
-  stream: call.envelope?.stream ?? false,
-  startedMs: call.startedMs,
-  firstByteMs: call.firstByteMs,
-  durationMs: end.finishedMs - call.startedMs,
-  warnings: call.warnings,
-  timings: call.timings,
-  ...(call.shadow && { shadowOf: call.shadow.callId }),
-});
+function recordOf(call: Call, end: RecordedEnd): CallRecord {
+  const record: CallRecord = {
+    callId: call.id,
+    principal: call.principal?.name ?? null,
+    keyId: call.principal?.keyId ?? null,
+    accountId: call.principal?.accountId ?? null,
+    labels: call.principal?.labels ?? null,
+    dialect: call.endpoint.dialect.name,
+    operation: call.endpoint.operation,
+    model: call.envelope?.model ?? "",
+    provider: end.provider,
+    upstreamModel: end.upstreamModel,
+    status: end.status,
+    httpStatus: end.httpStatus,
+    errorKind: end.errorKind,
+    usage: end.usage,
+    source: end.source,
+    costNano: end.costNano,
+    chargeNano: end.chargeNano,
+    attempts: call.attempts.length,
+    tries: call.attempts,
+    stream: call.envelope?.stream ?? false,
+    startedMs: call.startedMs,
+    firstByteMs: call.firstByteMs,
+    durationMs: end.finishedMs - call.startedMs,
+    warnings: call.warnings,
+    timings: call.timings,
+  };
+  return call.shadow ? { ...record, shadowOf: call.shadow.callId } : record;
+}
 
 /** Observers fail open: what they throw, or that they hang, is logged and changes nothing. The last that a call does. */
 function tellObservers(record: CallRecord, services: Services) {

@@ -224,7 +224,7 @@ export async function drain(
 }
 
 function reasonOf(call: Call, thrown: unknown): GatewayError {
-  const reason: unknown = call.abort.signal.aborted ? call.abort.signal.reason : thrown;
+  const reason: unknown = call.abort.aborted ? call.abort.reason : thrown;
   return reason instanceof GatewayError ? reason : brokenOff(thrown);
 }
 

@@ -159,7 +159,7 @@ export function cutReason({ by, limitMs, isLate }: Cut): GatewayError {
 export function cutLater(call: Call, cut: Cut): NodeJS.Timeout {
   if (cut.ms > 0) return setTimeout(cutNow, cut.ms, call, cut);
   cutNow(call, cut);
-  throw call.abort.signal.reason;
+  throw call.abort.reason;
 }
 
 function cutNow(call: Call, cut: Cut): void {

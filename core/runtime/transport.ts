@@ -1,3 +1,4 @@
+import { Abort } from "./abort.ts";
 import { connectGuard, isProxied } from "./connect.ts";
 import { decoded } from "./decoded.ts";
 import type { Egress, SendOptions } from "./egress.ts";
@@ -7,7 +8,7 @@ import { FetchedResponse, type UpstreamResponse } from "./upstream-response.ts";
 /** Sends one request upstream. `connectMs`: the wait for a connection; absent: that of all. */
 export type Transport = (
   request: OutboundRequest,
-  signal: AbortSignal,
+  signal: AbortSignal | Abort,
   connectMs?: number,
 ) => Promise<UpstreamResponse>;
 
@@ -39,7 +40,8 @@ export const transportOf = (kind: "fetch" | "sockets", options: TransportOptions
 export function fetchTransport({ egress, connectTimeoutMs, now, env }: TransportOptions): Transport {
   const guard = connectGuard(now, env);
   const unpooled = "Bun" in globalThis ? null : unpooledClient();
-  return async ({ url, headers, body, guarded }, signal, connectMs = connectTimeoutMs) => {
+  return async ({ url, headers, body, guarded }, abort, connectMs = connectTimeoutMs) => {
+    const signal = abort instanceof Abort ? abort.signal : abort;
     const pinned = guarded && (await egress.pin(url));
     const place = pinned ? pinned.url : url;
     const reached = guard.reach(place, signal, connectMs);

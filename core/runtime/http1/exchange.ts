@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { Interrupt } from "../abort.ts";
 import { joined } from "../read-body.ts";
 import type { Piece, Pieces, ResponseHeaders, UpstreamResponse } from "../upstream-response.ts";
 import { ChunkedBody } from "./chunked.ts";
@@ -39,7 +40,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   keepsOpen = false;
   /** The answer is whole, or there will be no more of it. */
   isOver = false;
-  readonly #signal: AbortSignal;
+  readonly #signal: Interrupt;
   #line: Line | null = null;
   #answer!: (response: UpstreamResponse) => void;
   #refuse!: (error: Error) => void;
@@ -57,7 +58,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   #reader: ((piece: Piece) => void) | null = null;
   #failReader: ((error: Error) => void) | null = null;
 
-  constructor(outgoing: Outgoing, connectMs: number, signal: AbortSignal) {
+  constructor(outgoing: Outgoing, connectMs: number, signal: Interrupt) {
     this.outgoing = outgoing;
     this.connectMs = connectMs;
     this.#signal = signal;
