@@ -36,12 +36,12 @@ const units = [
 ] as const;
 const long = [
   ["long.above", "Longer than, tokens", "no other prices"],
-  ["long.input", "Input", "as for shorter"],
-  ["long.output", "Output", "as for shorter"],
-  ["long.cacheRead", "Read from cache", "as for shorter"],
-  ["long.cacheWrite", "Written to cache", "as for shorter"],
-  ["long.cacheWrite1h", "Written for 1 hour", "as for shorter"],
-  ["long.reasoning", "Reasoning", "as for shorter"],
+  ["long.input", "Long, input", "as for shorter"],
+  ["long.output", "Long, output", "as for shorter"],
+  ["long.cacheRead", "Long, read from cache", "as for shorter"],
+  ["long.cacheWrite", "Long, written to cache", "as for shorter"],
+  ["long.cacheWrite1h", "Long, written for 1 hour", "as for shorter"],
+  ["long.reasoning", "Long, reasoning", "as for shorter"],
 ] as const;
 /** The names that vendors use. */
 const tiers = [

@@ -240,13 +240,17 @@ function inBrowser(path: string): void {
         await page.getByRole("link", { name: "Prices" }).click();
         await page.getByText("New price").click();
         await page.getByLabel("Target").fill("openai/gpt-5");
-        await page.getByLabel("Input").fill("1.5");
-        await page.getByLabel("Output").fill("12");
+        await page.getByLabel("Input", { exact: true }).fill("1.5");
+        await page.getByLabel("Output", { exact: true }).fill("12");
+        await page.getByText("Calls, searches, images, seconds, characters").click();
+        await page.getByLabel("USD per image").fill("0.04");
+        await page.getByLabel("Most images a call").fill("4");
         await page.getByLabel("In effect from (UTC)").fill("2099-01-01T12:00");
         await page.getByRole("button", { name: "Set price" }).click();
         const row = page.getByRole("row", { name: "set here" });
         await row.waitFor();
         expect(await row.innerText()).toContain("later");
+        expect(await row.innerText()).toContain("0.04 per image");
         page.once("dialog", (dialog) => void dialog.accept());
         await row.getByRole("button", { name: "Take back" }).click();
         await page.getByRole("row", { name: "lab/*" }).waitFor();
@@ -273,6 +277,7 @@ function inBrowser(path: string): void {
         const row = page.getByRole("row", { name: `lab/${script}` });
         await row.waitFor();
         expect(await row.innerText()).toContain("later");
+        expect(await row.innerText()).toContain("0.04 per image");
         page.once("dialog", (dialog) => void dialog.accept());
         await row.getByRole("button", { name: "Take back" }).click();
         await row.waitFor({ state: "detached" });
