@@ -116,6 +116,8 @@ const neverConnected: ReadonlySet<string> = new Set([
   "EAI_AGAIN",
   "EHOSTUNREACH",
   "ENETUNREACH",
+  // Ours, over sockets: it ended before the request was sent.
+  "ENOTCONN",
 ]);
 
 const codeOf = (cause: unknown): string =>

@@ -7,6 +7,8 @@ const maxLineBytes = 16 * 1_024;
 export class ChunkedBody {
   /** All of it was there, its end included. */
   isDone = false;
+  /** What is wrong with it; nothing after that is read. */
+  fault: HttpFault | null = null;
   /** Something came after that. */
   goesOn = false;
   #stage: "size" | "data" | "data-end" | "trailers" = "size";
@@ -18,13 +20,13 @@ export class ChunkedBody {
 
   /**
    * What of `bytes` is body. It is put together in `bytes` itself, so that a piece with hundreds of chunks costs no
-   * array for each. Throws `HttpFault`.
+   * array for each.
    */
   push(bytes: Uint8Array): Uint8Array {
     let from = -1;
     let to = 0;
     let at = 0;
-    while (at < bytes.byteLength && !this.isDone) {
+    while (at < bytes.byteLength && !this.isDone && !this.fault) {
       if (this.#stage === "data") {
         const end = Math.min(at + this.#left, bytes.byteLength);
         if (from === -1) [from, to] = [at, end];
@@ -46,7 +48,8 @@ export class ChunkedBody {
     const end = bytes.indexOf(0x0a, at);
     const stop = end === -1 ? bytes.byteLength : end;
     if (this.#line.length + stop - at > maxLineBytes)
-      throw new HttpFault("a chunk of the answer has no end of its size");
+      this.fault = new HttpFault("a chunk of the answer has no end of its size");
+    if (this.fault) return bytes.byteLength;
     let line = this.#line;
     for (let index = at; index < stop; index += 1) line += String.fromCharCode(bytes[index] ?? 0);
     if (end === -1) {
@@ -60,16 +63,16 @@ export class ChunkedBody {
 
   #ended(line: string): void {
     if (this.#stage === "data-end") {
-      if (line !== "") throw new HttpFault("a chunk of the answer is longer than it says");
+      if (line !== "") this.fault = new HttpFault("a chunk of the answer is longer than it says");
       this.#stage = "size";
     } else if (this.#stage === "trailers") {
       this.#trailerBytes += line.length;
-      if (this.#trailerBytes > maxLineBytes) throw new HttpFault("the answer's trailers are too long");
+      if (this.#trailerBytes > maxLineBytes) this.fault = new HttpFault("the answer's trailers are too long");
       if (line === "") this.isDone = true;
     } else {
       const size = /^([0-9A-Fa-f]{1,12})[ \t]*(?:;|$)/.exec(line)?.[1];
-      if (size === undefined) throw new HttpFault("a chunk of the answer does not say its size");
-      this.#left = Number.parseInt(size, 16);
+      if (size === undefined) this.fault = new HttpFault("a chunk of the answer does not say its size");
+      this.#left = Number.parseInt(size ?? "0", 16);
       this.#stage = this.#left === 0 ? "trailers" : "data";
     }
   }

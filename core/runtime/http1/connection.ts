@@ -1,6 +1,6 @@
 import { ConnectTimeoutError } from "../connect.ts";
 import type { Exchange, Line } from "./exchange.ts";
-import { asError, HttpFault } from "./fault.ts";
+import { asError, codeOf, HttpFault, unconnected } from "./fault.ts";
 import type { Place } from "./place.ts";
 
 /** What `connect` of the runtime gives: as much of `Bun.Socket` as is used. */
@@ -19,8 +19,8 @@ export interface ConnectionEvents {
   idle(connection: Connection): void;
   closed(connection: Connection): void;
   /**
-   * It had carried others, and was closed before any of this one's answer: the peer may have let go of it before the
-   * request came. Takes the exchange elsewhere, or returns false.
+   * It had carried others, and the peer ended it, without a reset, before any of this one's answer: it may have let go
+   * of it before the request came. Takes the exchange elsewhere, or returns false.
    */
   stale(connection: Connection, exchange: Exchange): boolean;
 }
@@ -32,12 +32,18 @@ export class Connection implements Line {
   idleSinceMs = 0;
   /** When it was last given an exchange. */
   sentMs = 0;
+  /** How long it took to be made, by the clock of `performance`: at least a round trip to the peer. */
+  madeInMs = 0;
   readonly #events: ConnectionEvents;
+  /** Made for one exchange, and closed after it. */
+  readonly #isAlone: boolean;
   #socket: Socket | null = null;
   #exchange: Exchange | null = null;
   /** Of the request: what the socket has not taken yet. */
   #unsent: Uint8Array | null = null;
   #isReused = false;
+  /** Requests may go out: it is connected, and over TLS the peer is who it should be. */
+  #isReady = false;
   #isPaused = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
   /** `undefined`: it is open, or will be. */
@@ -48,6 +54,8 @@ export class Connection implements Line {
     this.place = place;
     this.#exchange = exchange;
     this.#events = events;
+    this.#isAlone = exchange.outgoing?.isAlone === true;
+    this.madeInMs = performance.now();
     exchange.begin(this);
     const { connectMs } = exchange;
     this.#timer = setTimeout(
@@ -55,7 +63,8 @@ export class Connection implements Line {
       Math.min(connectMs, maxTimerMs),
     );
     const { host: hostname, port, isSecure, serverName } = place;
-    const tls = isSecure ? { tls: serverName === null ? {} : { serverName } } : {};
+    // An empty object would mean none. Without a name, that of `hostname` is expected, also where it is an address.
+    const tls = isSecure ? { tls: { rejectUnauthorized: true, ...(serverName !== null && { serverName }) } } : {};
     // What fails here is told by `connectError` too, and by nothing else when it fails before it begins.
     Bun.connect<Connection>({ hostname, port, ...tls, data: this, socket: handler }).catch((error: unknown) =>
       this.#end(asError(error)),
@@ -133,6 +142,8 @@ export class Connection implements Line {
 
   #ready(): void {
     this.#stopTimer();
+    this.#isReady = true;
+    this.madeInMs = performance.now() - this.madeInMs;
     if (this.#exchange) this.#send(this.#exchange);
   }
 
@@ -149,7 +160,7 @@ export class Connection implements Line {
   #finished(exchange: Exchange): void {
     this.#exchange = null;
     // An answer that came before all of its request: the rest would be taken for the next one.
-    if (!exchange.keepsOpen || this.#unsent) {
+    if (!exchange.keepsOpen || this.#unsent || this.#isAlone) {
       this.#end(null);
       return;
     }
@@ -168,8 +179,9 @@ export class Connection implements Line {
     const exchange = this.#exchange;
     this.#exchange = null;
     if (!exchange || exchange.isOver) return;
-    if (this.#isReused && exchange.outgoing && this.#events.stale(this, exchange)) return;
-    exchange.closed(error);
+    const isEnded = error === null || codeOf(error) === "EPIPE";
+    if (this.#isReused && isEnded && exchange.outgoing && this.#events.stale(this, exchange)) return;
+    exchange.closed(this.#isReady ? error : unconnected(error));
   }
 
   #stopTimer(): void {

@@ -13,6 +13,8 @@ const maxUnreadBytes = 256 * 1_024;
 export interface Outgoing {
   readonly data: string | Uint8Array;
   readonly byteLength: number;
+  /** It says that nothing follows it on its connection: it gets one of its own, whatever the answer says. */
+  readonly isAlone?: boolean;
 }
 
 /** The connection that an exchange has to itself. */
@@ -93,7 +95,8 @@ export class Exchange implements UpstreamResponse, Pieces {
   /** The connection has ended; `error`: not as it should. */
   closed(error: Error | null): void {
     if (this.isOver) return;
-    if (error === null && this.status !== 0 && this.#leftBytes === null) this.#end();
+    const endsSo = this.status !== 0 && this.#leftBytes === null && this.#chunked === null;
+    if (error === null && endsSo) this.#end();
     else this.fail(error ?? brokeOff());
   }
 
@@ -109,6 +112,7 @@ export class Exchange implements UpstreamResponse, Pieces {
 
   async bytes(): Promise<Uint8Array> {
     this.#isGathered = true;
+    this.#goOn();
     if (!this.isOver) await this.#awaited();
     if (this.#failure) throw this.#failure;
     return joined(this.#unread);
@@ -122,10 +126,7 @@ export class Exchange implements UpstreamResponse, Pieces {
     const value = this.#unread.shift();
     if (value !== undefined) {
       this.#unreadBytes -= value.byteLength;
-      if (this.#isPaused && this.#unreadBytes < maxUnreadBytes / 2) {
-        this.#isPaused = false;
-        this.#line?.resume();
-      }
+      if (this.#unreadBytes < maxUnreadBytes / 2) this.#goOn();
       return Promise.resolve({ done: false, value });
     }
     if (this.isOver) return this.#failure ? Promise.reject(this.#failure) : over;
@@ -183,6 +184,7 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (chunked) {
       const piece = chunked.push(bytes);
       if (piece.byteLength > 0) this.#pass(piece);
+      if (chunked.fault) throw chunked.fault;
       if (!chunked.isDone) return;
       // What nobody asked for is the answer to nothing that follows.
       if (chunked.goesOn) this.keepsOpen = false;
@@ -214,6 +216,12 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (this.#unreadBytes <= maxUnreadBytes || this.#isGathered || this.#isPaused) return;
     this.#isPaused = true;
     this.#line?.pause();
+  }
+
+  #goOn(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#line?.resume();
   }
 
   #end(): void {

@@ -8,8 +8,12 @@ const maxIdle = 512;
 const maxIdleMs = 50_000;
 const sweepMs = 10_000;
 
-/** A connection that the peer has closed answers so within a round trip; who waits longer may have been heard. */
-const staleMs = 1_000;
+/**
+ * What says that the peer had ended the connection before the request came is on its way already, and is here within a
+ * round trip; what comes later may come from one who has read it. At least so much, because our own loop may be late.
+ */
+const minStaleMs = 20;
+const maxStaleMs = 1_000;
 
 export interface Pool {
   /** Sends it on a connection that is idle, or else on a new one. */
@@ -40,6 +44,7 @@ export function connectionPool(now: () => number): Pool {
       if (at !== -1) line?.splice(at, 1);
     },
     stale(connection, exchange) {
+      const staleMs = Math.min(Math.max(connection.madeInMs, minStaleMs), maxStaleMs);
       if (now() - connection.sentMs > staleMs) return false;
       void new Connection(connection.place, exchange, events);
       return true;
@@ -58,8 +63,11 @@ export function connectionPool(now: () => number): Pool {
 
   return {
     send(place, exchange) {
-      const known = idle.get(place.key)?.pop();
-      if (!known) {
+      const known = exchange.outgoing?.isAlone ? undefined : idle.get(place.key)?.pop();
+      // The sweep may be late: of a process that was stopped for a while, or a machine that slept.
+      const isOld = known !== undefined && now() - known.idleSinceMs >= maxIdleMs;
+      if (isOld) known.cut();
+      if (known === undefined || isOld) {
         void new Connection(place, exchange, events);
         return;
       }

@@ -8,7 +8,7 @@ export function requestHead(place: Place, headers: Readonly<Record<string, strin
   let head = `POST ${place.target} HTTP/1.1\r\nhost: ${place.authority}\r\n`;
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined || ownNames.has(name)) continue;
+    if (value === undefined || ownNames.has(name.toLowerCase())) continue;
     if (!token.test(name) || !sendable.test(value)) throw new TypeError(`the header ${printable(name)} cannot be sent`);
     head += `${name}: ${value}\r\n`;
   }
@@ -16,13 +16,7 @@ export function requestHead(place: Place, headers: Readonly<Record<string, strin
 }
 
 /** Only the sender knows them. */
-const ownNames: ReadonlySet<string> = new Set([
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "Host",
-  "Content-Length",
-]);
+const ownNames: ReadonlySet<string> = new Set(["host", "content-length", "transfer-encoding"]);
 
 /** RFC 9110 §5.6.2. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

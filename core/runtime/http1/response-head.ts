@@ -24,11 +24,13 @@ export function parseHead(text: string): ResponseHead {
   const headers = new FieldLines(firstEnd === -1 ? "" : lines.slice(firstEnd));
   const coding = headers.get("transfer-encoding")?.toLowerCase() ?? null;
   const connection = headers.get("connection")?.toLowerCase() ?? "";
-  const length = bodyLength(status, coding, headers.get("content-length"));
+  const stated = headers.get("content-length");
+  const length = bodyLength(status, coding, stated);
   const asksToClose = connection !== "" && /(?:^|,)\s*close\s*(?:,|$)/.test(connection);
   const asksToKeep = !isOld || /(?:^|,)\s*keep-alive\s*(?:,|$)/.test(connection);
-  // With both a length and a coding, whoever is between may take it otherwise than we do (RFC 9112 §6.3).
-  const isPlain = length !== "to-close" && (coding === null || headers.get("content-length") === null);
+  // Where it says two things of its length, whoever is between may take it otherwise than we do (RFC 9112 §6.1, §6.3).
+  const isTwofold = coding !== null && (isOld || stated !== null || length === 0);
+  const isPlain = length !== "to-close" && !isTwofold && (stated === null || length === Number(stated));
   return { status, headers, length, keepsOpen: isPlain && !asksToClose && asksToKeep };
 }
 
@@ -50,6 +52,9 @@ function bodyLength(status: number, coding: string | null, stated: string | null
   throw new HttpFault("the answer's length is not a number");
 }
 
+/** A return that ends no line, and NUL. */
+const lineBreaking = /\r(?!\n|$)|\0/;
+
 /** Looked up in the text itself: few of them are ever asked for. */
 class FieldLines implements ResponseHeaders {
   readonly #text: string;
@@ -61,7 +66,10 @@ class FieldLines implements ResponseHeaders {
       const colon = text.indexOf(":", at);
       const next = text.indexOf("\n", at + 1);
       if (colon <= at + 1 || (next !== -1 && colon > next)) throw new HttpFault("a header of the answer has no name");
+      if (text.charCodeAt(colon - 1) <= 0x20) throw new HttpFault("a header of the answer ends its name with a space");
     }
+    // RFC 9112 §2.2, RFC 9110 §5.5: whoever is next could take them for the end of a line.
+    if (lineBreaking.test(text)) throw new HttpFault("a header of the answer has a character that none can carry");
     this.#text = text;
     this.#lower = text.toLowerCase();
   }
