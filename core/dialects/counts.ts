@@ -26,7 +26,7 @@ export class Counts {
   details(value: Json | undefined): JsonObject {
     if (isJsonObject(value)) return value;
     if (value !== undefined && value !== null) this.anomalous = true;
-    return {};
+    return noDetails;
   }
 
   clamp(value: number, most: number): number {
@@ -35,3 +35,5 @@ export class Counts {
     return most;
   }
 }
+
+const noDetails: JsonObject = {};

@@ -104,10 +104,12 @@ function limitsOf(principal: Principal, scopes: readonly Scope[], services: Serv
       throw unavailable("limits count the call, and nothing is configured that keeps them");
     return null;
   }
-  const limits = services.rateLimit.map(({ slot }, at) =>
-    limitsFor(slot.own, at === 0, principal, scopes, services.limits),
-  );
-  return limits.some(({ length }) => length > 0) ? limits : null;
+  let limits: (readonly Limit[])[] | null = null;
+  for (const [at, { slot }] of services.rateLimit.entries()) {
+    const own = limitsFor(slot.own, at === 0, principal, scopes, services.limits);
+    if (own.length > 0) (limits ??= services.rateLimit.map(() => none))[at] = own;
+  }
+  return limits;
 }
 
 async function takeLimits(

@@ -144,8 +144,10 @@ export function modelTable(
     return all;
   }
 
-  const expandOnce: typeof expand = (name, ...how) =>
-    nesting.has(name) ? askedOnce(expand(name, ...how)) : expand(name, ...how);
+  function expandOnce(name: string, random: () => number, choice: Choice | null = null, fit: Fit | null = null) {
+    const found = expand(name, random, choice, fit);
+    return nesting.has(name) ? askedOnce(found) : found;
+  }
 
   const allowedTarget = (patterns: readonly string[], target: RouteTarget): boolean =>
     matches(patterns, targetName(target)) ||
@@ -168,18 +170,17 @@ export function modelTable(
     name: string,
     { models }: Principal,
     terms: TreeTerms,
-    skipped: SkippedTarget[] = [],
+    skipped: SkippedTarget[],
   ): Route["targets"] {
     if (found.length === 0) throw notFound();
     const ofKey =
       models === "all" || matches(models, name) ? found : found.filter((target) => allowedTarget(models, target));
     if (ofKey.length === 0) throw notAllowed("this key");
     const ofAccount = terms.length === 0 ? ofKey : within(terms, name, ofKey);
-    const [first, ...rest] = ofAccount;
-    if (!first) throw notAllowed("the account");
+    if (!isFilled(ofAccount)) throw notAllowed("the account");
     if (ofAccount.length < found.length)
       skipped.push(...notAllowedAmong(found, ofKey, "key"), ...notAllowedAmong(ofKey, ofAccount, "account"));
-    return [first, ...rest];
+    return ofAccount;
   }
 
   /** Drawn anew for each call. A caller's data goes nowhere that its key and accounts do not let it go. */
@@ -205,18 +206,17 @@ export function modelTable(
   return {
     resolve(name, principal, random, terms = noTerms, choice) {
       const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, principal, terms, biller) : null;
-      let found = expandOnce(name, random, choice, fit);
-      if (found.length === 0 && fit?.trustNoEstimate()) found = expandOnce(name, random, choice, fit);
+      let found = expandOnce(name, random, choice ?? null, fit);
+      if (found.length === 0 && fit?.trustNoEstimate()) found = expandOnce(name, random, choice ?? null, fit);
       // Who may not call it at all is told that, and not what it is made of.
       const isUnfit = found.length === 0 && fit !== null;
-      const targets = permitted(isUnfit ? expandOnce(name, random) : found, name, principal, terms, fit?.skipped);
-      if (isUnfit) throw new NoFitError(fit.skipped);
-      const shadow = fit === null ? null : shadowOf(name, principal, random, terms, fit);
-      return {
-        targets,
-        ...(fit && fit.skipped.length > 0 && { skipped: fit.skipped }),
-        ...(shadow && { shadow }),
-      };
+      const skipped = fit?.skipped ?? [];
+      const targets = permitted(isUnfit ? expandOnce(name, random) : found, name, principal, terms, skipped);
+      if (isUnfit) throw new NoFitError(skipped);
+      // Of no alias: nothing was left out, and nobody gets a copy.
+      if (fit === null) return { targets };
+      const shadow = shadowOf(name, principal, random, terms, fit);
+      return { targets, ...(skipped.length > 0 && { skipped }), ...(shadow && { shadow }) };
     },
     targets() {
       const owned = [...claims()].flatMap(([model, owners]) => owners.map((owner) => direct(`${owner}/${model}`)));
@@ -250,6 +250,8 @@ export function modelTable(
     },
   };
 }
+
+const isFilled = (targets: readonly RouteTarget[]): targets is Route["targets"] => targets.length > 0;
 
 interface Entry extends Candidate<RouteTarget> {
   readonly sameAs: string;

@@ -66,13 +66,17 @@ export function limitsFor(
   scopes: readonly Scope[],
   book: LimitBook,
 ): readonly Limit[] {
-  const found: Limit[] = [];
-  if (isFirst) found.push(...keyLimitsOf(principal), ...book.of(scopes, principal));
-  if (own && !isUnlimited(own.limits))
-    for (const scope of eachOf(scopes, principal))
-      if (scope.kind === own.scope) found.push(...limitsOn(scope, own.limits, own.enforce));
+  const others = isFirst ? joined(keyLimitsOf(principal), book.of(scopes, principal)) : none;
+  if (!own || isUnlimited(own.limits)) return others;
+  const found = [...others];
+  for (const scope of eachOf(scopes, principal))
+    if (scope.kind === own.scope) found.push(...limitsOn(scope, own.limits, own.enforce));
   return found;
 }
+
+const none: readonly Limit[] = [];
+const joined = (left: readonly Limit[], right: readonly Limit[]): readonly Limit[] =>
+  right.length === 0 ? left : [...left, ...right];
 
 /** A key's principal is the same object at every call, and so are its limits. */
 const ofKeys = new WeakMap<Principal, readonly Limit[]>();

@@ -225,10 +225,8 @@ function ratingOf(
   if (!usage) return free;
   const serviceTier = metered.usage?.serviceTier;
   try {
-    return biller.rate(usage, target, finishedMs, {
-      accounts: call.accounts,
-      ...(serviceTier !== undefined && { serviceTier }),
-    });
+    const { accounts } = call;
+    return biller.rate(usage, target, finishedMs, serviceTier === undefined ? { accounts } : { accounts, serviceTier });
   } catch (error) {
     if (!isUnpriced(error)) services.logger.error({ error }, "a call could not be rated; its cost is unknown");
     return "unpriced";

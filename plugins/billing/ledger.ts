@@ -140,9 +140,10 @@ function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: numb
   const { version, periods } = valueAt(listing.prices, atMs);
   const standard = sheetAt(periods, atMs);
   if (standard === null) throw unpriced(target.model);
-  const { sheet, tier } = sheetOfTier(standard, options.serviceTier);
+  const ofTier = standard.serviceTiers.size === 0 ? null : sheetOfTier(standard, options.serviceTier);
   const standing = terms === null ? null : valueAt(terms, atMs);
-  const { costNano, chargeNano, lines } = costOf(usage, sheet, tier, standing) ?? refuse(target);
+  const { costNano, chargeNano, lines } =
+    costOf(usage, ofTier?.sheet ?? standard, ofTier?.tier ?? null, standing) ?? refuse(target);
   const rating = { costNano, chargeNano, priceVersion: version, lines };
   return standing === null ? rating : { ...rating, terms: standing.shown };
 }

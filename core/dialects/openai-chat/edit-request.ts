@@ -9,8 +9,11 @@ export function editRequest(source: string, edit: RequestEdit): string {
   if (model === undefined) throw new Error("editRequest needs a body that readEnvelope accepted");
   const added: string[] = [];
   const edits: Edit[] = [];
+  const written = valueOf(source, model);
+  const wanted = JSON.stringify(edit.model);
   // The same name is left as the client wrote it, escapes and all.
-  if (JSON.parse(valueOf(source, model)) !== edit.model) edits.push(replace(model, JSON.stringify(edit.model)));
+  if (written !== wanted && !(written.includes("\\") && JSON.parse(written) === edit.model))
+    edits.push(replace(model, wanted));
   if (edit.includeUsage) askForUsage(source, members, edits, added);
   if (edit.maxOutputTokens !== null)
     cap(source, members, edit.maxOutputTokens, edit.maxOutputTokensField, edits, added);
@@ -49,7 +52,7 @@ function cap(
 ): void {
   const before = edits.length;
   for (const member of members) {
-    const isCap = member.key === field || outputCapFields.some((name) => name === member.key);
+    const isCap = member.key === field || capFields.has(member.key);
     if (isCap && valueOf(source, member) !== "null") edits.push(replace(member, String(tokens)));
   }
   if (edits.length > before) return;
@@ -57,6 +60,7 @@ function cap(
   if (edits.length === before) added.push(`${JSON.stringify(field)}:${tokens}`);
 }
 
+const capFields: ReadonlySet<string> = new Set(outputCapFields);
 const isModel = ({ key }: Member): boolean => key === "model";
 const valueOf = (source: string, { valueStart, valueEnd }: Member) => source.slice(valueStart, valueEnd);
 const replace = ({ valueStart, valueEnd }: Member, text: string): Edit => ({ start: valueStart, end: valueEnd, text });

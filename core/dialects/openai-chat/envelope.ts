@@ -53,18 +53,25 @@ export const readCandidates = (value: Json | undefined, path: string): number =>
 function checkCounts(body: JsonObject): void {
   const messages = readObjects(body["messages"], "messages", maxMessages) ?? missing("messages");
   if (messages.length === 0) throw invalid("messages", "must not be empty");
-  for (const list of ["tools", "functions"]) {
-    readObjects(body[list], list, maxTools)?.forEach((tool, i) => {
-      const { name } = isJsonObject(tool["function"]) ? tool["function"] : tool;
-      if (typeof name === "string" && name.length > maxToolNameLength) {
-        throw invalid(`${list}[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
-      }
-    });
-  }
-  for (const field of ["stop", "metadata", "logit_bias"]) {
+  checkTools(body["tools"], "tools");
+  checkTools(body["functions"], "functions");
+  for (const field of boundedFields) {
     const value = body[field];
     if (typeof value !== "object" || value === null) continue;
     if (Object.keys(value).length > maxEntries) throw invalid(field, `must have at most ${maxEntries} entries`);
+  }
+}
+
+const boundedFields = ["stop", "metadata", "logit_bias"];
+
+function checkTools(value: Json | undefined, path: string): void {
+  const tools = readObjects(value, path, maxTools);
+  if (tools === null) return;
+  for (const [i, tool] of tools.entries()) {
+    const { name } = isJsonObject(tool["function"]) ? tool["function"] : tool;
+    if (typeof name === "string" && name.length > maxToolNameLength) {
+      throw invalid(`${path}[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
+    }
   }
 }
 
@@ -88,7 +95,7 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
     else found.unbounded = true;
   }
   found.functionTools += objectsIn(body["functions"]).length;
-  if (unboundedFields.some((field) => isGiven(body[field]))) found.unbounded = true;
+  for (const field of unboundedFields) if (isGiven(body[field])) found.unbounded = true;
   for (const message of objectsIn(body["messages"])) {
     if (isJsonObject(message["audio"])) found.unbounded = true; // An earlier answer's audio, by id.
     for (const part of objectsIn(message["content"])) measurePart(part, found);
