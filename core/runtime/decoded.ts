@@ -21,6 +21,7 @@ export function decoded(response: UpstreamResponse): UpstreamResponse {
 class DecodedResponse implements UpstreamResponse {
   readonly status: number;
   readonly headers: ResponseHeaders;
+  readonly length = null;
   readonly #response: UpstreamResponse;
   readonly #format: string;
 

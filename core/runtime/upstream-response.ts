@@ -2,7 +2,9 @@
 export interface UpstreamResponse {
   readonly status: number;
   readonly headers: ResponseHeaders;
-  /** All of the body; for one of a length that is known to be small. Rejects where it breaks off. */
+  /** How many bytes the body is, where that is said and they come as they are; `null`: not known before its end. */
+  readonly length: number | null;
+  /** All of the body; for one of a `length` that is small. Rejects where it breaks off. */
   bytes(): Promise<Uint8Array>;
   /** The body piece by piece; `null`: it has none. May be asked for once, and not beside `bytes`. */
   body(): Pieces | null;
@@ -35,6 +37,11 @@ export class FetchedResponse implements UpstreamResponse {
   }
   get headers(): ResponseHeaders {
     return this.#response.headers;
+  }
+  get length(): number | null {
+    const { headers } = this.#response;
+    const length = headers.get("content-encoding") === null ? headers.get("content-length") : null;
+    return length === null ? null : Number(length);
   }
   bytes(): Promise<Uint8Array> {
     return this.#response.bytes();

@@ -1,6 +1,6 @@
 import { ConnectTimeoutError } from "../connect.ts";
 import type { Exchange, Line } from "./exchange.ts";
-import { asError, codeOf, HttpFault, unconnected } from "./fault.ts";
+import { asError, HttpFault, unconnected } from "./fault.ts";
 import type { Place } from "./place.ts";
 
 /** What `connect` of the runtime gives: as much of `Bun.Socket` as is used. */
@@ -18,11 +18,6 @@ export interface ConnectionEvents {
   /** It has nothing to do, and may be given another exchange. */
   idle(connection: Connection): void;
   closed(connection: Connection): void;
-  /**
-   * It had carried others, and the peer ended it, without a reset, before any of this one's answer: it may have let go
-   * of it before the request came. Takes the exchange elsewhere, or returns false.
-   */
-  stale(connection: Connection, exchange: Exchange): boolean;
 }
 
 /** A connection that carries one exchange after another. */
@@ -30,10 +25,8 @@ export class Connection implements Line {
   readonly place: Place;
   /** When it last had nothing to do, in ms of the clock of whoever keeps it. */
   idleSinceMs = 0;
-  /** When it was last given an exchange. */
-  sentMs = 0;
-  /** How long it took to be made, by the clock of `performance`: at least a round trip to the peer. */
-  madeInMs = 0;
+  /** How long the peer says that it keeps it without a request, in ms. */
+  keptMs = Infinity;
   readonly #events: ConnectionEvents;
   /** Made for one exchange, and closed after it. */
   readonly #isAlone: boolean;
@@ -41,7 +34,6 @@ export class Connection implements Line {
   #exchange: Exchange | null = null;
   /** Of the request: what the socket has not taken yet. */
   #unsent: Uint8Array | null = null;
-  #isReused = false;
   /** Requests may go out: it is connected, and over TLS the peer is who it should be. */
   #isReady = false;
   #isPaused = false;
@@ -55,7 +47,6 @@ export class Connection implements Line {
     this.#exchange = exchange;
     this.#events = events;
     this.#isAlone = exchange.outgoing?.isAlone === true;
-    this.madeInMs = performance.now();
     exchange.begin(this);
     const { connectMs } = exchange;
     this.#timer = setTimeout(
@@ -77,7 +68,6 @@ export class Connection implements Line {
 
   /** The next exchange, on one that is idle. */
   carry(exchange: Exchange): void {
-    this.#isReused = true;
     this.#exchange = exchange;
     exchange.begin(this);
     this.#socket?.ref();
@@ -143,11 +133,13 @@ export class Connection implements Line {
   #ready(): void {
     this.#stopTimer();
     this.#isReady = true;
-    this.madeInMs = performance.now() - this.madeInMs;
     if (this.#exchange) this.#send(this.#exchange);
   }
 
-  #send({ outgoing }: Exchange): void {
+  #send(exchange: Exchange): void {
+    const { outgoing } = exchange;
+    // Not kept as long as its answer takes.
+    exchange.outgoing = null;
     if (outgoing) this.#write(outgoing.data, outgoing.byteLength);
   }
 
@@ -166,6 +158,7 @@ export class Connection implements Line {
     }
     if (this.#isPaused) this.resume();
     this.#socket?.unref();
+    this.keptMs = exchange.keptMs;
     this.#events.idle(this);
   }
 
@@ -178,10 +171,7 @@ export class Connection implements Line {
     this.#events.closed(this);
     const exchange = this.#exchange;
     this.#exchange = null;
-    if (!exchange || exchange.isOver) return;
-    const isEnded = error === null || codeOf(error) === "EPIPE";
-    if (this.#isReused && isEnded && exchange.outgoing && this.#events.stale(this, exchange)) return;
-    exchange.closed(this.#isReady ? error : unconnected(error));
+    exchange?.closed(this.#isReady ? error : unconnected(error));
   }
 
   #stopTimer(): void {

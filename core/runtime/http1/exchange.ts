@@ -1,10 +1,10 @@
-import { Buffer } from "node:buffer";
 import type { Interrupt } from "../abort.ts";
+import { decoded } from "../decoded.ts";
 import { joined } from "../read-body.ts";
 import type { Piece, Pieces, ResponseHeaders, UpstreamResponse } from "../upstream-response.ts";
 import { ChunkedBody } from "./chunked.ts";
 import { asError, brokeOff, HttpFault } from "./fault.ts";
-import { maxHeadBytes, parseHead } from "./response-head.ts";
+import { parseHead } from "./response-head.ts";
 
 /** What lies unread before the connection is told to wait: a slow reader must not fill memory. */
 const maxUnreadBytes = 256 * 1_024;
@@ -30,7 +30,7 @@ export interface Line {
  * wait at once.
  */
 export class Exchange implements UpstreamResponse, Pieces {
-  /** `null`: something of the answer has come. */
+  /** `null`: it is on its way. */
   outgoing: Outgoing | null;
   /** How long a new connection for it is waited for. */
   readonly connectMs: number;
@@ -38,10 +38,13 @@ export class Exchange implements UpstreamResponse, Pieces {
   readonly answered: Promise<UpstreamResponse>;
   status = 0;
   headers: ResponseHeaders = none;
+  length: number | null = null;
   /** The answer allows another request on the connection. */
   keepsOpen = false;
   /** The answer is whole, or there will be no more of it. */
   isOver = false;
+  /** How long the connection is kept for it, as the peer says. */
+  keptMs = Infinity;
   readonly #signal: Interrupt;
   #line: Line | null = null;
   #answer!: (response: UpstreamResponse) => void;
@@ -51,6 +54,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   /** Of the body; `null`: until the connection ends. */
   #leftBytes: number | null = 0;
   #chunked: ChunkedBody | null = null;
+  #isCoded = false;
   #unread: Uint8Array[] = [];
   #unreadBytes = 0;
   #isPaused = false;
@@ -74,20 +78,19 @@ export class Exchange implements UpstreamResponse, Pieces {
 
   // ── by the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** It was given a connection: the first, or another one because that had been closed. */
+  /** It was given a connection. */
   begin(line: Line): void {
     this.#line = line;
   }
 
   /** `bytes` are the exchange's from here on. Throws `HttpFault`. */
   received(bytes: Uint8Array): void {
-    this.outgoing = null;
     let body = bytes;
     if (this.status === 0) {
       const rest = this.#readHead(bytes);
       if (rest === null) return;
       body = rest;
-      this.#answer(this);
+      this.#answer(this.#isCoded ? decoded(this) : this);
     }
     this.#readBody(body);
   }
@@ -158,23 +161,24 @@ export class Exchange implements UpstreamResponse, Pieces {
   #readHead(bytes: Uint8Array): Uint8Array | null {
     let left = this.#head === null ? bytes : joined([this.#head, bytes]);
     for (;;) {
-      const end = headEnd(left);
-      if (end === -1) {
-        if (left.byteLength > maxHeadBytes) throw new HttpFault("the head of the answer is too long");
+      const head = parseHead(left);
+      if (head === null) {
         this.#head = left;
         return null;
       }
-      const { status, headers, length, keepsOpen } = parseHead(latin1(left.subarray(0, end)).trimEnd());
-      left = left.subarray(end + 1);
-      if (status === 101) throw new HttpFault("the answer changes to a protocol that was not asked for");
+      left = left.subarray(head.endsAt);
+      if (head.status === 101) throw new HttpFault("the answer changes to a protocol that was not asked for");
       // Said on the way, and not the answer (RFC 9110 §15.2).
-      if (status < 200) continue;
+      if (head.status < 200) continue;
       this.#head = null;
-      this.status = status;
-      this.headers = headers;
-      this.keepsOpen = keepsOpen;
-      this.#leftBytes = typeof length === "number" ? length : null;
-      if (length === "chunked") this.#chunked = new ChunkedBody();
+      this.status = head.status;
+      this.headers = head.headers;
+      this.keepsOpen = head.keepsOpen;
+      this.keptMs = head.keptMs;
+      this.#isCoded = head.isCoded;
+      this.#leftBytes = typeof head.length === "number" ? head.length : null;
+      this.length = this.#leftBytes;
+      if (head.length === "chunked") this.#chunked = new ChunkedBody();
       return left;
     }
   }
@@ -245,16 +249,3 @@ export class Exchange implements UpstreamResponse, Pieces {
 const end: Piece = { done: true };
 const over: Promise<Piece> = Promise.resolve(end);
 const none: ResponseHeaders = { get: () => null };
-
-/** Where the empty line after the head ends; -1: it is not there yet. */
-function headEnd(bytes: Uint8Array): number {
-  for (let at = bytes.indexOf(0x0a); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {
-    if (bytes[at + 1] === 0x0a) return at + 1;
-    if (bytes[at + 1] === 0x0d && bytes[at + 2] === 0x0a) return at + 2;
-  }
-  return -1;
-}
-
-/** `TextDecoder` means another one by this name. */
-const latin1 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
-  Buffer.from(buffer, byteOffset, byteLength).toString("latin1");

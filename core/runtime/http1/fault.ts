@@ -18,7 +18,7 @@ export const brokeOff = (): HttpFault =>
 
 export const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
-export const codeOf = (error: Error): unknown => ("code" in error ? error.code : null);
+const codeOf = (error: Error): unknown => ("code" in error ? error.code : null);
 
 /** Why there was no connection, so that nothing was sent, told apart from one that broke afterwards. */
 export function unconnected(error: Error | null): Error {

@@ -4,78 +4,85 @@ import type { Place } from "./place.ts";
 
 /** Of one place. More at once are opened, and closed when they have nothing to do. */
 const maxIdle = 512;
-/** Load balancers close what is silent for 60 s, and a request that meets that is lost or sent twice. */
+/** Load balancers close what is silent for 60 s, and a request that meets that is lost. */
 const maxIdleMs = 50_000;
+/** Of what the peer says it keeps: a request takes its time to get there. */
+const marginMs = 1_000;
+/** One that was silent for longer is looked at before it is used: its end may have come and not been read yet. */
+const freshMs = 500;
 const sweepMs = 10_000;
-
-/**
- * What says that the peer had ended the connection before the request came is on its way already, and is here within a
- * round trip; what comes later may come from one who has read it. At least so much, because our own loop may be late.
- */
-const minStaleMs = 20;
-const maxStaleMs = 1_000;
 
 export interface Pool {
   /** Sends it on a connection that is idle, or else on a new one. */
   send(place: Place, exchange: Exchange): void;
 }
 
+/** Nothing is sent twice: of a connection that ends after a request was sent, nobody knows whether the peer had read it. */
 export function connectionPool(now: () => number): Pool {
   /** By place; the one that was used last is the last. */
   const idle = new Map<string, Connection[]>();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
   const events: ConnectionEvents = {
-    idle(connection) {
-      const { key } = connection.place;
-      let line = idle.get(key);
-      if (!line) idle.set(key, (line = []));
-      if (line.length >= maxIdle) {
-        connection.cut();
-        return;
-      }
-      connection.idleSinceMs = now();
-      line.push(connection);
-      timer ??= unheld(setTimeout(sweep, sweepMs));
-    },
+    idle: keep,
     closed(connection) {
       const line = idle.get(connection.place.key);
       const at = line?.lastIndexOf(connection) ?? -1;
       if (at !== -1) line?.splice(at, 1);
     },
-    stale(connection, exchange) {
-      const staleMs = Math.min(Math.max(connection.madeInMs, minStaleMs), maxStaleMs);
-      if (now() - connection.sentMs > staleMs) return false;
-      void new Connection(connection.place, exchange, events);
-      return true;
-    },
   };
+
+  function keep(connection: Connection) {
+    const { key } = connection.place;
+    let line = idle.get(key);
+    if (!line) idle.set(key, (line = []));
+    if (line.length >= maxIdle) {
+      connection.cut();
+      return;
+    }
+    connection.idleSinceMs = now();
+    line.push(connection);
+    timer ??= unheld(setTimeout(sweep, sweepMs));
+  }
 
   function sweep() {
     timer = null;
-    const oldestMs = now() - maxIdleMs;
+    const nowMs = now();
     for (const [key, line] of idle) {
-      for (const connection of line.filter(({ idleSinceMs }) => idleSinceMs <= oldestMs)) connection.cut();
+      for (const connection of line.filter((one) => isOver(one, nowMs))) connection.cut();
       if (line.length === 0) idle.delete(key);
     }
     if (idle.size > 0) timer = unheld(setTimeout(sweep, sweepMs));
   }
 
-  return {
-    send(place, exchange) {
-      const known = exchange.outgoing?.isAlone ? undefined : idle.get(place.key)?.pop();
-      // The sweep may be late: of a process that was stopped for a while, or a machine that slept.
-      const isOld = known !== undefined && now() - known.idleSinceMs >= maxIdleMs;
-      if (isOld) known.cut();
-      if (known === undefined || isOld) {
-        void new Connection(place, exchange, events);
-        return;
-      }
-      known.sentMs = now();
-      known.carry(exchange);
-    },
-  };
+  function send(place: Place, exchange: Exchange): void {
+    const known = exchange.outgoing?.isAlone ? undefined : idle.get(place.key)?.pop();
+    if (!known) {
+      void new Connection(place, exchange, events);
+      return;
+    }
+    const nowMs = now();
+    // The sweep may be late: of a process that was stopped for a while, or a machine that slept.
+    if (isOver(known, nowMs)) {
+      known.cut();
+      send(place, exchange);
+    } else if (nowMs - known.idleSinceMs <= freshMs) known.carry(exchange);
+    // Between the two the runtime reads what has come.
+    else setImmediate(() => setImmediate(() => sendLooked(known, exchange)));
+  }
+
+  function sendLooked(known: Connection, exchange: Exchange) {
+    if (!known.isOpen) {
+      if (!exchange.isOver) send(known.place, exchange);
+    } else if (exchange.isOver) keep(known);
+    else known.carry(exchange);
+  }
+
+  return { send };
 }
+
+const isOver = ({ idleSinceMs, keptMs }: Connection, nowMs: number): boolean =>
+  nowMs - idleSinceMs >= Math.min(maxIdleMs, keptMs - marginMs);
 
 /** It does not keep the process alive. */
 function unheld(timer: ReturnType<typeof setTimeout>): ReturnType<typeof setTimeout> {

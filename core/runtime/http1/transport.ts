@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
-import { decoded } from "../decoded.ts";
+import type { Interrupt } from "../abort.ts";
 import type { OutboundRequest, Transport, TransportOptions } from "../transport.ts";
+import type { UpstreamResponse } from "../upstream-response.ts";
 import { Exchange, type Outgoing } from "./exchange.ts";
+import { asError } from "./fault.ts";
 import { type Place, placeBook, placeOf } from "./place.ts";
 import { connectionPool } from "./pool.ts";
 import { requestHead } from "./request-head.ts";
@@ -13,13 +15,19 @@ import { requestHead } from "./request-head.ts";
 export function socketTransport({ egress, connectTimeoutMs, now }: TransportOptions): Transport {
   const pool = connectionPool(now);
   const known = placeBook();
-  return async (request, signal, connectMs = connectTimeoutMs) => {
-    const place = request.guarded ? placeOf(request.url, await egress.pin(request.url)) : known(request.url);
-    const exchange = new Exchange(outgoing(request, place), connectMs, signal);
-    if (!exchange.isOver) pool.send(place, exchange);
-    const response = await exchange.answered;
-    return response.headers.get("content-encoding") === null ? response : decoded(response);
-  };
+  function send(request: OutboundRequest, place: Place, signal: Interrupt, connectMs: number) {
+    try {
+      const exchange = new Exchange(outgoing(request, place), connectMs, signal);
+      if (!exchange.isOver) pool.send(place, exchange);
+      return exchange.answered;
+    } catch (error) {
+      return Promise.reject<UpstreamResponse>(asError(error));
+    }
+  }
+  return (request, signal, connectMs = connectTimeoutMs) =>
+    request.guarded
+      ? egress.pin(request.url).then((pinned) => send(request, placeOf(request.url, pinned), signal, connectMs))
+      : send(request, known(request.url), signal, connectMs);
 }
 
 function outgoing({ headers, body }: OutboundRequest, place: Place): Outgoing {
