@@ -114,12 +114,20 @@ export interface Edit {
 export function splice(source: string, edits: readonly Edit[]): string {
   let result = "";
   let from = 0;
-  for (const edit of edits.length > 1 ? edits.toSorted(byStart) : edits) {
+  for (const edit of areInOrder(edits) ? edits : edits.toSorted(byStart)) {
     result += source.slice(from, edit.start) + edit.text;
     from = edit.end;
   }
   return result + source.slice(from);
 }
+
+/** Most are: a copy need not be made for each call. */
+function areInOrder(edits: readonly Edit[]): boolean {
+  for (let at = 1; at < edits.length; at++)
+    if (byStart(edits[at - 1] ?? atStart, edits[at] ?? atStart) > 0) return false;
+  return true;
+}
+const atStart: Edit = { start: 0, end: 0, text: "" };
 
 const byStart = (left: Edit, right: Edit): number => left.start - right.start;
 

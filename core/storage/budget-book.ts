@@ -66,7 +66,7 @@ export interface Counters {
 }
 
 export function budgetBook(client: SqliteClient, database: SqliteDatabase): BudgetBook {
-  let byScope = new Map<Scope["kind"], Map<string, readonly Budget[]>>();
+  let byScope = noScopes();
   let byRef = new Map<number, Budget>();
   const balances = new Set<Budget>();
   let touched = new Set<Counters>();
@@ -134,7 +134,7 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
   function reload() {
     // Read first: if that throws, the budgets must not be forgotten.
     const found = live();
-    byScope = new Map();
+    byScope = noScopes();
     byRef = new Map();
     balances.clear();
     touched = new Set();
@@ -154,13 +154,15 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     put(budget.scope, [...inScope(budget.scope), budget]);
   }
 
-  const inScope = ({ kind, id }: Scope): readonly Budget[] => byScope.get(kind)?.get(id) ?? none;
+  /** Asked ten times a call, mostly of kinds of scope that have no budget at all. */
+  function inScope({ kind, id }: Scope): readonly Budget[] {
+    const ofKind = byScope[kind];
+    return ofKind.size === 0 ? none : (ofKind.get(id) ?? none);
+  }
 
   function put({ kind, id }: Scope, found: readonly Budget[]) {
-    let ofKind = byScope.get(kind);
-    if (!ofKind) byScope.set(kind, (ofKind = new Map<string, readonly Budget[]>()));
-    if (found.length > 0) ofKind.set(id, found);
-    else ofKind.delete(id);
+    if (found.length > 0) byScope[kind].set(id, found);
+    else byScope[kind].delete(id);
   }
   reload();
 
@@ -332,3 +334,10 @@ function prune(budget: Budget | undefined): number | null {
 }
 
 const none: readonly Budget[] = [];
+const noScopes = (): Readonly<Record<Scope["kind"], Map<string, readonly Budget[]>>> => ({
+  key: new Map(),
+  account: new Map(),
+  model: new Map(),
+  provider: new Map(),
+  global: new Map(),
+});

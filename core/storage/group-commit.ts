@@ -63,7 +63,8 @@ export function groupCommit(
     if (stale) reread();
     begin.run();
     try {
-      const values = jobs.map((job) => job.work());
+      const values: unknown[] = [];
+      for (const job of jobs) values.push(job.work());
       hooks.beforeCommit();
       commit.run();
       return values;
@@ -94,7 +95,7 @@ export function groupCommit(
       trouble = null;
       lockedSinceMs = null;
       // `resolve` belongs to the promise of this very job, whose type `run` fixed.
-      jobs.forEach((job, at) => job.resolve(values[at] as never));
+      for (let at = 0; at < jobs.length; at++) jobs[at]?.resolve(values[at] as never);
     } catch (error) {
       if (isLocked(error) && mayWait()) {
         // Nothing else can have come to wait since `flush`, but what was put back before, which is earlier in line.

@@ -148,7 +148,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const limits = limitRepository(database, audited);
   const accountTerms = accountTermsRepository(database);
   const credentials = credentialRepository(database, audited);
-  const processId = crypto.randomUUID();
+  // Stands in the row of every open call: short, and random enough that no two processes ever have the same.
+  const processId = crypto.randomUUID().slice(-12);
   const content = contentRepository(database, writer, audited);
   const ledger = ledgerRepository({
     client,

@@ -17,7 +17,8 @@ export function editRequest(source: string, edit: RequestEdit): string {
   if (edit.includeUsage) askForUsage(source, members, edits, added);
   if (edit.maxOutputTokens !== null)
     cap(source, members, edit.maxOutputTokens, edit.maxOutputTokensField, edits, added);
-  if (added.length > 0) edits.push({ start: model.keyStart, end: model.keyStart, text: `${added.join(",")},` });
+  // Before the model's own edit, and mostly before all others, which saves putting them in order.
+  if (added.length > 0) edits.unshift({ start: model.keyStart, end: model.keyStart, text: `${added.join(",")},` });
   return splice(source, edits);
 }
 

@@ -113,6 +113,8 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     const holds: StoredHold[] = [];
     const told: HeldOn[] = [];
     let heldNano = 0;
+    // Whole numbers read in JSON as they do in a text.
+    let stored = "";
     for (const budget of budgets) {
       const nano = asked(budget, fitted);
       const rowMs = book.rowAt(budget, startedMs);
@@ -120,6 +122,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       counters.heldNano += nano;
       book.touch(counters);
       holds.push([budget.ref, rowMs, nano]);
+      stored += `${stored === "" ? "" : ","}[${budget.ref},${rowMs},${nano}]`;
       told.push(heldOn(budget, nano, book.freeNano(budget, startedMs)));
       heldNano = Math.max(heldNano, nano);
     }
@@ -136,7 +139,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       providerRef: labels.ref(admission.provider),
       upstreamModelRef: labels.ref(admission.upstreamModel),
       stream: admission.stream,
-      holds: JSON.stringify(holds),
+      holds: `[${stored}]`,
       heldNano,
       expectedTokens: admission.ifInterrupted?.inputTokens ?? null,
       expectedCostNano: admission.ifInterrupted?.costNano ?? null,
