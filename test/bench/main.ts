@@ -81,6 +81,8 @@ async function bench(): Promise<void> {
   const dataDir = join(scratch, "proxy");
   await addProxy({ ...shared, name: "proxy", billing: true, dataDir });
   await addProxy({ ...shared, name: "no billing", billing: false, dataDir: join(scratch, "free") });
+  const sockets = { name: "sockets", billing: true, transport: "sockets", dataDir: join(scratch, "sockets") } as const;
+  await addProxy({ ...shared, ...sockets });
   if (stored.calls + stored.keys > 0) await addSeeded(shared);
   const afterStart = memoryNow();
 

@@ -9,6 +9,8 @@ export interface ProxyOptions {
   readonly name: string;
   readonly upstreamPort: number;
   readonly billing: boolean;
+  /** `server.transport`; default: fetch. */
+  readonly transport?: "sockets";
   readonly keys: number;
   /** A data folder with a database in it; default: a new one, removed afterwards. */
   readonly dataDir?: string;
@@ -22,7 +24,14 @@ export interface Proxy extends Subject {
 
 export const adminToken = "bench-admin-token-of-this-run";
 
-export async function startProxy({ name, upstreamPort, billing, keys, dataDir }: ProxyOptions): Promise<Proxy> {
+export async function startProxy({
+  name,
+  upstreamPort,
+  billing,
+  transport,
+  keys,
+  dataDir,
+}: ProxyOptions): Promise<Proxy> {
   const directory = mkdtempSync(join(tmpdir(), "llm-proxy-bench-"));
   const data = dataDir ?? join(directory, "data");
   mkdirSync(data, { recursive: true });
@@ -41,6 +50,7 @@ ${billing ? "" : "billing: {}\n"}prices: [{ target: mock/*, input: 1, output: 2 
     {
       LLM_PROXY_ADMIN_TOKEN: adminToken,
       BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
+      ...(transport && { LLM_PROXY_TRANSPORT: transport }),
     },
     log,
   );
