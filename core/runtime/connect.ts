@@ -1,5 +1,6 @@
 import { connect, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
+import type { Interrupt } from "./abort.ts";
 
 /** Nothing accepted a connection in time: the address drops packets, or the host is gone. */
 export class ConnectTimeoutError extends Error {
@@ -34,13 +35,23 @@ export function connectGuard(now: () => number, env: Readonly<Record<string, str
 }
 
 /** With TLS the handshake is part of it: one that never ends is no connection either. Whose certificate it is, fetch asks. */
-const reachable = ({ hostname, port, protocol }: URL, timeoutMs: number, signal: AbortSignal): Promise<void> =>
+function reachable({ hostname, port, protocol }: URL, timeoutMs: number, signal: Interrupt): Promise<void> {
+  const isSecure = protocol === "https:";
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return connectable({ host, port: Number(port || (isSecure ? 443 : 80)) }, isSecure, timeoutMs, signal);
+}
+
+/** Rejects with `ConnectTimeoutError` alone. */
+export const connectable = (
+  place: { readonly host: string; readonly port: number },
+  isSecure: boolean,
+  timeoutMs: number,
+  signal: Interrupt,
+): Promise<void> =>
   new Promise((resolve, reject) => {
-    const host = hostname.replace(/^\[|\]$/g, "");
-    const isSecure = protocol === "https:";
-    const place = { host, port: Number(port || (isSecure ? 443 : 80)) };
+    const { host, port } = place;
     const name = isIP(host) > 0 ? {} : { servername: host };
-    const socket = isSecure ? connectTls({ ...place, ...name, rejectUnauthorized: false }) : connect(place);
+    const socket = isSecure ? connectTls({ host, port, ...name, rejectUnauthorized: false }) : connect({ host, port });
     const timer = setTimeout(() => end(new ConnectTimeoutError(`no connection after ${timeoutMs} ms`)), timeoutMs);
     const onAbort = () => end(null);
     function end(error: Error | null) {

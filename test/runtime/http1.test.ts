@@ -64,7 +64,7 @@ const bodyText = fc.string({
   maxLength: 300,
 });
 const fieldName = fc.stringMatching(/^x-[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,10}$/);
-const fieldValue = fc.stringMatching(/^[\x21-\x7e\xa1-\xff]([\t\x20-\x7e\x80-\xff]{0,30}[\x21-\x7e\xa1-\xff])?$/);
+const fieldValue = fc.stringMatching(/^[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]{0,30}[\x21-\x7e\x80-\xff])?$/);
 const lineEnd = fc.constantFrom("\r\n", "\n");
 
 interface Wire {

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { type Peer, startPeers } from "../support/peer.ts";
 import { gate, until } from "../support/poll.ts";
 import {
@@ -53,6 +55,37 @@ describe.each(kinds)("%s", (kind) => {
       expect(code).toBe(isFetch ? "ECONNRESET" : "ENOTCONN");
     }
   });
+
+  test.if(existsSync("/proc/self/fd"))(
+    "where packets get lost, calls hold no file descriptors once they are given up (sockets: but for the first)",
+    async () => {
+      const script = `const server = require("node:net").createServer().listen({ port: 0, host: "127.0.0.1" }, () => {
+        console.log(server.address().port);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20_000);
+      });`;
+      // It accepts nothing, and what is beyond its backlog of 512 gets no answer.
+      const deaf = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
+      const fillers: Socket[] = [];
+      try {
+        const { value } = await deaf.stdout.getReader().read();
+        const port = Number(new TextDecoder().decode(value));
+        const url = `http://127.0.0.1:${port}/v1`;
+        const opened = () => readdirSync("/proc/self/fd").length;
+        for (let at = 0; at < 540; at++) fillers.push(connect({ host: "127.0.0.1", port }).on("error", () => {}));
+        let before = -1;
+        const unchanged = () => before === (before = fillers.filter(({ connecting }) => connecting).length);
+        await until("only the last are left out", () => unchanged() && before > 0 && before < 100, { everyMs: 30 });
+        expect(await failure(ask({ url }, { connectMs: 30 }))).toBe("ConnectTimeoutError");
+        const openedBefore = opened();
+        const codes = await Promise.all(Array.from({ length: 20 }, () => failure(ask({ url }, { connectMs: 30 }))));
+        expect(new Set(codes)).toEqual(new Set(["ConnectTimeoutError"]));
+        await until("they are closed", () => opened() <= openedBefore + 2);
+      } finally {
+        deaf.kill("SIGKILL");
+        for (const socket of fillers) socket.destroy();
+      }
+    },
+  );
 
   // ── leaving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,6 +18,9 @@ export interface ConnectionEvents {
   /** It has nothing to do, and may be given another exchange. */
   idle(connection: Connection): void;
   closed(connection: Connection): void;
+  /** It was given up before anything had answered, or refused, to connect. */
+  unanswered(place: Place): void;
+  connected(place: Place): void;
 }
 
 /** A connection that carries one exchange after another. */
@@ -133,6 +136,7 @@ export class Connection implements Line {
   #ready(): void {
     this.#stopTimer();
     this.#isReady = true;
+    this.#events.connected(this.place);
     if (this.#exchange) this.#send(this.#exchange);
   }
 
@@ -169,6 +173,8 @@ export class Connection implements Line {
     this.#socket?.terminate();
     this.#unsent = null;
     this.#events.closed(this);
+    const isGivenUp = error === null || error instanceof ConnectTimeoutError;
+    if (isGivenUp && !this.#socket) this.#events.unanswered(this.place);
     const exchange = this.#exchange;
     this.#exchange = null;
     exchange?.closed(this.#isReady ? error : unconnected(error));

@@ -45,7 +45,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   isOver = false;
   /** How long the connection is kept for it, as the peer says. */
   keptMs = Infinity;
-  readonly #signal: Interrupt;
+  readonly signal: Interrupt;
   #line: Line | null = null;
   #answer!: (response: UpstreamResponse) => void;
   #refuse!: (error: Error) => void;
@@ -67,7 +67,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   constructor(outgoing: Outgoing, connectMs: number, signal: Interrupt) {
     this.outgoing = outgoing;
     this.connectMs = connectMs;
-    this.#signal = signal;
+    this.signal = signal;
     this.answered = new Promise((resolve, reject) => {
       this.#answer = resolve;
       this.#refuse = reject;
@@ -150,7 +150,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   handleEvent(): void {
     if (this.isOver) return;
     const line = this.#line;
-    this.fail(asError(this.#signal.reason));
+    this.fail(asError(this.signal.reason));
     this.#unread = [];
     line?.cut();
   }
@@ -231,7 +231,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   #end(): void {
     this.isOver = true;
     this.#line = null;
-    this.#signal.removeEventListener("abort", this);
+    this.signal.removeEventListener("abort", this);
     if (this.#failure) this.#failReader?.(this.#failure);
     else this.#reader?.(end);
     this.#reader = null;

@@ -1,5 +1,7 @@
 import { Connection, type ConnectionEvents } from "./connection.ts";
+import { connectable } from "../connect.ts";
 import type { Exchange } from "./exchange.ts";
+import { asError } from "./fault.ts";
 import type { Place } from "./place.ts";
 
 /** Of one place. More at once are opened, and closed when they have nothing to do. */
@@ -11,6 +13,7 @@ const marginMs = 1_000;
 /** One that was silent for longer is looked at before it is used: its end may have come and not been read yet. */
 const freshMs = 500;
 const sweepMs = 10_000;
+const maxUnanswered = 1_000;
 
 export interface Pool {
   /** Sends it on a connection that is idle, or else on a new one. */
@@ -22,6 +25,8 @@ export function connectionPool(now: () => number): Pool {
   /** By place; the one that was used last is the last. */
   const idle = new Map<string, Connection[]>();
   let timer: ReturnType<typeof setTimeout> | null = null;
+  /** Places that nothing answered at, the last time. */
+  const unanswered = new Set<string>();
 
   const events: ConnectionEvents = {
     idle: keep,
@@ -30,6 +35,11 @@ export function connectionPool(now: () => number): Pool {
       const at = line?.lastIndexOf(connection) ?? -1;
       if (at !== -1) line?.splice(at, 1);
     },
+    unanswered({ key }) {
+      if (unanswered.size >= maxUnanswered) unanswered.clear();
+      unanswered.add(key);
+    },
+    connected: ({ key }) => void (unanswered.size > 0 && unanswered.delete(key)),
   };
 
   function keep(connection: Connection) {
@@ -58,7 +68,8 @@ export function connectionPool(now: () => number): Pool {
   function send(place: Place, exchange: Exchange): void {
     const known = exchange.outgoing?.isAlone ? undefined : idle.get(place.key)?.pop();
     if (!known) {
-      void new Connection(place, exchange, events);
+      if (unanswered.has(place.key)) void connectWarily(place, exchange);
+      else void new Connection(place, exchange, events);
       return;
     }
     const nowMs = now();
@@ -69,6 +80,19 @@ export function connectionPool(now: () => number): Pool {
     } else if (nowMs - known.idleSinceMs <= freshMs) known.carry(exchange);
     // Between the two the runtime reads what has come.
     else setImmediate(() => setImmediate(() => sendLooked(known, exchange)));
+  }
+
+  /**
+   * Bun has no way to close a socket that is still connecting: where packets get lost, each call would hold a file
+   * descriptor for minutes. One of `node:net` can be closed, and goes ahead.
+   */
+  async function connectWarily(place: Place, exchange: Exchange) {
+    try {
+      await connectable(place, false, exchange.connectMs, exchange.signal);
+      if (!exchange.isOver) void new Connection(place, exchange, events);
+    } catch (error) {
+      exchange.fail(asError(error));
+    }
   }
 
   function sendLooked(known: Connection, exchange: Exchange) {

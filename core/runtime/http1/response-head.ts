@@ -166,6 +166,9 @@ const joinedTo = (before: string | null, value: string): string => (before === n
 
 const hasWord = (list: string, word: string): boolean => list.split(",").some((one) => one.trim() === word);
 
+/** And no more of what `trim` takes: in latin-1, that would be a byte of a letter. */
+const blanks = /^[\t ]+|[\t\r ]+$/g;
+
 /** Looked up in the text itself: few of them are ever asked for. */
 class Fields implements ResponseHeaders {
   readonly #bytes: Uint8Array;
@@ -185,7 +188,7 @@ class Fields implements ResponseHeaders {
     let found: string | null = null;
     for (let at = this.#lower.indexOf(sought); at !== -1; at = this.#lower.indexOf(sought, at + sought.length)) {
       const end = this.#text.indexOf("\n", at + 1);
-      found = joinedTo(found, this.#text.slice(at + sought.length, end === -1 ? undefined : end).trim());
+      found = joinedTo(found, this.#text.slice(at + sought.length, end === -1 ? undefined : end).replace(blanks, ""));
     }
     return found;
   }
