@@ -4,7 +4,7 @@ import type { WireCodec } from "../dialects/codec.ts";
 import type { Dialect, ErrorBody, Metered, SseFrame, StreamMeter } from "../dialects/dialect.ts";
 import { splitterOf } from "../dialects/framing.ts";
 import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
-import { piecesOf } from "../dialects/received-frame.ts";
+import { piecesOf, type ReceivedFrame } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
 import type { Answer, FailedAnswer, Source, WholeAnswer } from "./answer.ts";
@@ -107,11 +107,12 @@ class RelaySource implements Source {
     const splitter = this.#splitter;
     const carried = !splitter.atBoundary;
     const frames = splitter.push(value, this.#meter);
-    const shown = frames.filter(({ isShown }) => isShown);
-    const asReceived = !carried && splitter.atBoundary && shown.length === frames.length;
-    return redacted(asReceived ? value : joined(piecesOf(shown)), this.#secrets);
+    const asReceived = !carried && splitter.atBoundary && frames.every(isShown);
+    return redacted(asReceived ? value : joined(piecesOf(frames.filter(isShown))), this.#secrets);
   }
 }
+
+const isShown = (frame: ReceivedFrame): boolean => frame.isShown;
 
 class RelayedArray extends RelaySource {
   readonly #splitter: JsonArraySplitter;
