@@ -59,8 +59,8 @@ export interface Call {
   shadow: ShadowOf | null;
   /** Whose connection it came on; `null`: not over HTTP. */
   readonly request: Request | null;
-  /** Tells whether the client has left; `null` once the answer is on its way. */
-  client: AbortSignal | null;
+  /** Whose client may leave before the answer is on its way; `null`: it is, or there is none. */
+  client: Request | null;
   /** Ends the reading of an answer nobody waits for. */
   drainTimer: ReturnType<typeof setTimeout> | null;
 }
@@ -106,7 +106,7 @@ export const openCall = (
     ended: false,
     shadow: null,
     request,
-    client: request?.signal ?? null,
+    client: request,
     drainTimer: null,
   };
 };
