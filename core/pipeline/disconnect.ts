@@ -69,6 +69,8 @@ export function startDrain(call: Call, services: Services): void {
 /** Takes the call off every list it is on. */
 export function leaveLists(call: Call, services: Services): void {
   if (call.drainTimer !== null) clearTimeout(call.drainTimer);
+  // An answer that was not read to its end, because what follows could not be understood, would keep its connection.
+  if (call.abort.isHeard) call.abort.abort(new Error("the call is over"));
   services.drains.delete(call);
   services.open.delete(call);
   endLoad(call, services.loads);

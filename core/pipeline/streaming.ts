@@ -97,8 +97,11 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     } catch (error) {
       if (call.clientGone) return;
       const { complete, usage } = this.#source.metered();
-      if (complete && usage) await this.#endWhole(controller);
-      else await this.#endBroken(error, controller);
+      if (complete && usage) {
+        // What comes after the end is not read: the upstream's connection must not stay open for it.
+        call.abort.abort(error);
+        await this.#endWhole(controller);
+      } else await this.#endBroken(error, controller);
       return;
     } finally {
       this.#isWaiting = false;
@@ -211,8 +214,10 @@ export async function drain(
   startDrain(call, services);
   try {
     if (!isEmpty) while ((await source.next()) !== null);
-  } catch {
-    // Cut by the end of the drain, or by the upstream: what was metered until then counts.
+  } catch (error) {
+    // Cut by the end of the drain, or by the upstream: what was metered until then counts. Or it could not be read any
+    // further, and the upstream's connection must not stay open for the rest.
+    call.abort.abort(error);
   }
   const metered = source.metered();
   const drained = before.usage === null && metered.usage !== null;

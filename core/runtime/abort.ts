@@ -26,6 +26,11 @@ export class Abort implements Interrupt {
     return this.#native.signal;
   }
 
+  /** Somebody of ours waits for it. */
+  get isHeard(): boolean {
+    return this.#listeners !== null && this.#listeners.length > 0;
+  }
+
   /** The first one counts. */
   abort(reason: unknown): void {
     if (this.aborted) return;

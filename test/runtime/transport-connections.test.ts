@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, jest, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { type Peer, startPeers } from "../support/peer.ts";
 import { gate, until } from "../support/poll.ts";
 import {
@@ -265,6 +266,21 @@ describe.each(kinds)("%s", (kind) => {
     ]);
   });
 
+  test("sockets only (fetch keeps them for 300 s): what nobody uses is closed after 50 s", async () => {
+    if (isFetch) return;
+    const peers = await peersThat(sends(whole("first")));
+    jest.useFakeTimers();
+    try {
+      await askerOf(kind).text(peers);
+      clock.atMs += 50_000;
+      jest.advanceTimersByTime(10_000);
+    } finally {
+      jest.useRealTimers();
+    }
+    await until("it is closed", () => peers.asked[0]?.isClosed);
+    expect(peers.asked).toHaveLength(1);
+  });
+
   test("an answer that came before all of the request ends the connection", async () => {
     const early = await peersThat(
       () => {},
@@ -292,3 +308,19 @@ describe.each(kinds)("%s", (kind) => {
     }
   });
 });
+
+test.if(existsSync("/proc/self/fd"))(
+  "a process without file descriptors says so, and not that the peer refused",
+  async () => {
+    const peers = await peersThat(() => {});
+    const script = join(import.meta.dir, "asking-process.ts");
+    const child = Bun.spawn(["sh", "-c", `ulimit -n 64; exec "$0" "$1" "$2"`, process.execPath, script, peers.url], {
+      env: { ...process.env, TAKE_DESCRIPTORS: "1" },
+      stdout: "pipe",
+      stderr: "ignore",
+      timeout: 10_000,
+    });
+    expect((await new Response(child.stdout).text()).trim().split("\n")).toEqual([`["EMFILE"]`, `["EMFILE"]`]);
+    expect(peers.all).toHaveLength(0);
+  },
+);

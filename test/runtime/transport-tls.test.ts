@@ -67,7 +67,7 @@ test.if(Bun.which("openssl") !== null)(
     const all = [...urls, [`https://127.0.0.1:${plain.port}/`, "EPROTO"] as const];
 
     const ask = (env: Readonly<Record<string, string>>, some: readonly (readonly [string, unknown])[]) => {
-      const script = join(import.meta.dir, "ask-over-tls.ts");
+      const script = join(import.meta.dir, "asking-process.ts");
       return Bun.spawn([process.execPath, script, ...some.map(([url]) => url)], {
         env: { ...process.env, ...env },
         stdout: "pipe",

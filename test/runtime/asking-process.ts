@@ -1,11 +1,14 @@
+import { openSync } from "node:fs";
+import { devNull } from "node:os";
 import { setImmediate } from "node:timers/promises";
-import { createEgress } from "../../core/runtime/egress.ts";
+import { createEgress, startClient } from "../../core/runtime/egress.ts";
 import { socketTransport } from "../../core/runtime/http1/transport.ts";
 import { fetchTransport, type TransportOptions } from "../../core/runtime/transport.ts";
 
 /**
  * A process of its own, because the authorities that are trusted are read when one begins: asks each URL of its
  * arguments in both ways, and writes what came of it as JSON. It ends by itself, though its connections stay open.
+ * `TAKE_DESCRIPTORS`: with no file descriptor left.
  */
 const options: TransportOptions = {
   egress: createEgress({ allow: ["127.0.0.1"], now: Date.now, resolve: () => Promise.resolve(["127.0.0.1"]) }),
@@ -14,6 +17,14 @@ const options: TransportOptions = {
   env: {},
 };
 const { signal } = new AbortController();
+if (process.env.TAKE_DESCRIPTORS) {
+  await startClient();
+  try {
+    for (;;) openSync(devNull, "r");
+  } catch {
+    // That was the last one.
+  }
+}
 const body = "x".repeat(4_000_000);
 for (const transport of [fetchTransport(options), socketTransport(options)]) {
   const told: (string | number)[] = [];
