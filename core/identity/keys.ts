@@ -3,6 +3,7 @@ import { createHmac, hash } from "node:crypto";
 import { GatewayError } from "../chat/error.ts";
 import type { KeyLookup, Principal } from "../plugin/plugin.ts";
 import { networkList } from "../runtime/addresses.ts";
+import { sha256 } from "../runtime/digest.ts";
 import type { FoundKey, KeyRepository, KeyRow } from "../storage/key.ts";
 import { inspectKey } from "./key-format.ts";
 
@@ -46,7 +47,7 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
   let changes = 0;
   const digest = (key: string) => createHmac("sha256", pepper).update(key).digest("hex");
   // Apart from the digests of whole keys: knowing a hash must not make it a key.
-  const digestOfHash = (sha256: string) => digest(`sha256:${sha256}`);
+  const digestOfHash = (hex: string) => digest(`sha256:${hex}`);
 
   function remember(place: string, known: Known): Known {
     if (cache.size >= maxCached) {
@@ -79,7 +80,7 @@ export function keysOf({ repository, pepper, now, addressOf }: KeysDependencies)
       return { secret, principal: principalOf(secret.row) };
     },
     find(credential, request) {
-      const place = hash("sha256", credential, "base64");
+      const place = sha256(credential);
       const known = cache.get(place);
       // No promise for a key that is known: this is on the path of every call.
       if (known) return admitted(known, request);
