@@ -4,7 +4,7 @@ import { joined } from "../read-body.ts";
 import type { Piece, Pieces, ResponseHeaders, UpstreamResponse } from "../upstream-response.ts";
 import { ChunkedBody } from "./chunked.ts";
 import { asError, brokeOff, HttpFault } from "./fault.ts";
-import { parseHead } from "./response-head.ts";
+import { mayEndHead, parseHead } from "./response-head.ts";
 
 /** What lies unread before the connection is told to wait: a slow reader must not fill memory. */
 const maxUnreadBytes = 256 * 1_024;
@@ -159,7 +159,13 @@ export class Exchange implements UpstreamResponse, Pieces {
 
   /** What comes after it; `null`: it has not ended. */
   #readHead(bytes: Uint8Array): Uint8Array | null {
-    let left = this.#head === null ? bytes : joined([this.#head, bytes]);
+    const before = this.#head;
+    let left = before === null ? bytes : joined([before, bytes]);
+    // Not read anew with each byte of one that drips.
+    if (before !== null && !mayEndHead(left, before.byteLength)) {
+      this.#head = left;
+      return null;
+    }
     for (;;) {
       const head = parseHead(left);
       if (head === null) {

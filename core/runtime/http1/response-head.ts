@@ -55,6 +55,15 @@ export function parseHead(bytes: Uint8Array): ResponseHead | null {
   return null;
 }
 
+/** Whether what came from `from` on ends the head, or makes it too long. */
+export function mayEndHead(bytes: Uint8Array, from: number): boolean {
+  for (let at = bytes.indexOf(lineFeed, from); at !== -1; at = bytes.indexOf(lineFeed, at + 1)) {
+    const last = bytes[at - 1] === carriageReturn ? at - 2 : at - 1;
+    if (last < 0 || bytes[last] === lineFeed) return true;
+  }
+  return bytes.byteLength > maxHeadBytes;
+}
+
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
