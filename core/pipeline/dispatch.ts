@@ -6,7 +6,7 @@ import type { Awaitable, ModelProvider } from "../plugin/plugin.ts";
 import { Abort } from "../runtime/abort.ts";
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
-import type { Answer, BegunAnswer, FailedAnswer, Source, StreamedAnswer, WholeAnswer } from "./answer.ts";
+import type { Answer, BegunAnswer, FailedAnswer, StreamedAnswer, WholeAnswer } from "./answer.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { isPassedOver, verdictOf } from "./breaker.ts";
 import type { Call } from "./call.ts";
@@ -222,7 +222,9 @@ function wholeOf(answer: WholeAnswer | FailedAnswer, call: Call, attempt: Attemp
 /** The first bytes; `null`: there is none. */
 async function firstOf({ source }: StreamedAnswer, call: Call, attempt: Attempt): Promise<Uint8Array | null> {
   try {
-    const first = await firstBytes(source);
+    let first = await source.next();
+    // What is hidden or empty is skipped: the first byte is one that the client will see.
+    while (first !== null && first.byteLength === 0) first = await source.next();
     const { fault, contentBytes, complete } = source.metered();
     if (first === null && !complete) throw brokenOff();
     const failed = fault && contentBytes === 0 ? faultBefore(fault) : null;
@@ -230,7 +232,7 @@ async function firstOf({ source }: StreamedAnswer, call: Call, attempt: Attempt)
     return first;
   } catch (error) {
     call.spoilt = source.metered();
-    throw error;
+    throw error instanceof GatewayError ? error : modelFault(error);
   } finally {
     attempt.answered(source.metered().upstreamId);
   }
@@ -260,17 +262,5 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
     });
   } catch (error) {
     throw modelFault(error);
-  }
-}
-
-/** Skips what is hidden or empty: the first byte is one that the client will see. */
-async function firstBytes(source: Source): Promise<Uint8Array | null> {
-  try {
-    for (;;) {
-      const bytes = await source.next();
-      if (bytes === null || bytes.byteLength > 0) return bytes;
-    }
-  } catch (error) {
-    throw error instanceof GatewayError ? error : modelFault(error);
   }
 }

@@ -1,7 +1,7 @@
 import { toldBelow } from "../chat/above.ts";
 import type { GatewayError } from "../chat/error.ts";
 import type { LimitScope } from "../chat/limit.ts";
-import type { LimitUse } from "../plugin/plugin.ts";
+import type { Awaitable, LimitUse } from "../plugin/plugin.ts";
 import type { Admitted } from "./admit.ts";
 import type { StreamedAnswer } from "./answer.ts";
 import type { Call } from "./call.ts";
@@ -47,19 +47,19 @@ export async function respond(call: Call, dispatched: Dispatched, services: Serv
   return response;
 }
 
-async function respondStream(
+function respondStream(
   call: Call,
   dispatched: Dispatched,
   answer: StreamedAnswer,
   services: Services,
-): Promise<Response> {
+): Awaitable<Response> {
   const { target, first } = dispatched;
   const headers = new Headers(usual[answer.framing ?? "sse"].headers);
   addHeaders(headers, call, target, services.now());
   const passed = call.keeping?.recorded(Object.fromEntries(headers), first, answer) ?? answer;
   if (!call.clientGone) return new Response(streamOf(call, dispatched, passed, services), { headers });
-  await drain(call, { target, isEmpty: first === null, hasAll: false }, passed.source, services);
-  return new Response(null, { headers });
+  const left = { target, isEmpty: first === null, hasAll: false };
+  return drain(call, left, passed.source, services).then(() => new Response(null, { headers }));
 }
 
 /** An error that became an answer, in the caller's dialect. */
