@@ -21,18 +21,7 @@ export function watchClients(services: () => Services): () => void {
 }
 
 function lookForLeavers(services: Services): void {
-  const nowMs = services.now();
-  for (const call of services.open) if (hasLeft(call, nowMs)) clientLeft(call, services);
-}
-
-/**
- * Whether the client of a call that runs for a while has left. The runtime makes a request's signal when it is first asked
- * for, and knows then of one who left before: a call that is quick needs none.
- */
-export function hasLeft({ client, startedMs }: Call, nowMs: number): boolean {
-  const ageMs = nowMs - startedMs;
-  // Below 0: the machine's clock has stepped back.
-  return client !== null && (ageMs >= lookMs || ageMs < 0) && client.signal.aborted;
+  for (const call of services.open) if (call.client?.signal.aborted === true) clientLeft(call, services);
 }
 
 /** From here on the answer is on its way, or has been refused. */

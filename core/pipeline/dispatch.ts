@@ -13,7 +13,7 @@ import type { Call } from "./call.ts";
 import type { KeyedRequest } from "./credentials.ts";
 import type { Asked } from "./decode.ts";
 import { fromEvents, modelFault } from "./events.ts";
-import { endLoad, hasLeft, leaveUnsent } from "./disconnect.ts";
+import { endLoad, leaveUnsent } from "./disconnect.ts";
 import type { Loads } from "./loads.ts";
 import type { RouteTarget } from "./models.ts";
 import { capOf, type Order } from "./order.ts";
@@ -48,7 +48,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   let last: unknown;
   for (;;) {
     // The client may have left while the call was admitted: what was never sent costs nothing.
-    if (hasLeft(call, services.now())) leaveUnsent(call);
+    if (call.client?.signal.aborted === true) leaveUnsent(call);
     if (call.stopped) throw call.stopped;
     if (call.abort.aborted) call.abort = new Abort();
     call.spoilt = null;
