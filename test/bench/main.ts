@@ -16,7 +16,7 @@ import { startBare, startNginx, startUpstream } from "./subjects.ts";
 import { tables, tableText } from "./tables.ts";
 
 /**
- * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--seed CALLS] [--keys N] [--pages | --storage]`: what a call costs, beside a
+ * `bun run bench [--calls N] [--rounds N] [--quick] [--only "JSON c64"]… [--processes N] [--seed CALLS] [--keys N] [--pages | --storage]`: what a call costs, beside a
  * bare relay and nginx in the same run. Only ratios of one run mean anything: the machine is shared. Never asserts; the
  * targets stand beside the figures.
  */
@@ -28,12 +28,14 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     seed: { type: "string", default: "0" },
     keys: { type: "string", default: "0" },
+    processes: { type: "string", default: "1" },
     // Instead: what the pages and reports take over the seeded database.
     pages: { type: "boolean", default: false },
     // Instead: what the storage alone takes of a call.
     storage: { type: "boolean", default: false },
   },
 });
+const processes = Number(values.processes);
 const rounds = Number(values.rounds ?? 3);
 const idleMs = values.quick ? 3_000 : 20_000;
 const stored = { calls: Number(values.seed), keys: Number(values.keys) };
@@ -78,11 +80,12 @@ async function bench(): Promise<void> {
   if (nginx) subjects.push(nginx);
   else print("nginx: skipped, not installed");
   const shared = { upstreamPort: upstream.port, keys: 10 };
-  const dataDir = join(scratch, "proxy");
-  await addProxy({ ...shared, name: "proxy", billing: true, dataDir });
-  await addProxy({ ...shared, name: "no billing", billing: false, dataDir: join(scratch, "free") });
-  const sockets = { name: "sockets", billing: true, transport: "sockets", dataDir: join(scratch, "sockets") } as const;
-  await addProxy({ ...shared, ...sockets });
+  for (let at = 0; at < processes; at++) {
+    const own = (name: string) => ({ ...shared, name, dataDir: join(scratch, `${name} ${at}`) });
+    await addProxy({ ...own("proxy"), billing: true });
+    await addProxy({ ...own("no billing"), billing: false });
+    await addProxy({ ...own("sockets"), billing: true, transport: "sockets" });
+  }
   if (stored.calls + stored.keys > 0) await addSeeded(shared);
   const afterStart = memoryNow();
 
@@ -103,7 +106,9 @@ async function bench(): Promise<void> {
       { afterStartMb, afterLoadMb: afterLoad.get(name) ?? 0, afterIdleMb: afterIdle.get(name) ?? 0 },
     ]),
   );
-  print(`\n${reportText(measured, { memory, holdToActual: holdToActual(dataDir), seededCalls: stored.calls })}`);
+  print(
+    `\n${reportText(measured, { memory, holdToActual: holdToActual(join(scratch, "proxy 0")), seededCalls: stored.calls })}`,
+  );
 }
 
 /** The proxy again, with everything on, in front of a database that has had a life. */
