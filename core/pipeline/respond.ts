@@ -117,6 +117,7 @@ function addHoldHeaders(headers: Headers, call: Call, holds: Admitted["holds"], 
   addLimits(headers, use, call, nowMs);
   for (const { hold } of holds) {
     for (const [name, value] of Object.entries(hold.headers ?? {})) {
+      if (ofBody.has(name.toLowerCase())) continue;
       try {
         headers.set(name, value);
       } catch {
@@ -125,6 +126,15 @@ function addHoldHeaders(headers: Headers, call: Call, holds: Admitted["holds"], 
     }
   }
 }
+
+/** They say what the body is, which no plugin knows. */
+const ofBody: ReadonlySet<string> = new Set([
+  "content-type",
+  "content-length",
+  "content-encoding",
+  "transfer-encoding",
+  "x-accel-buffering",
+]);
 
 function addLimits(headers: Headers, use: readonly LimitUse[], call: Call, nowMs: number): void {
   const fields: Record<string, string> = {};

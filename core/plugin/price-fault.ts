@@ -3,6 +3,8 @@ import type { ItemPrices, MostUnits, PriceRow, PriceSet } from "./prices.ts";
 interface Fault {
   readonly at: readonly (string | number)[];
   readonly message: string;
+  /** Of a price that could not be set any more; one that is stored stays in use. */
+  readonly isBound?: true;
 }
 /** Where a set stands in its row, and the set. */
 type Placed = readonly [place: readonly string[], set: PriceSet];
@@ -42,7 +44,11 @@ function faultOfMost(sets: readonly Placed[], most: MostUnits): Fault | null {
             message: `has a price, and most.${item} does not say how many a call can use`,
           };
         if (Number(text) * (item === "character" ? quantity / 1_000_000 : quantity) > mostUsd)
-          return { at: [...place, ...at], message: `times most.${item} is more than ${mostUsd} USD for one call` };
+          return {
+            at: [...place, ...at],
+            message: `times most.${item} is more than ${mostUsd} USD for one call`,
+            isBound: true,
+          };
       }
   return null;
 }

@@ -72,7 +72,8 @@ export function readPriceRows(rows: readonly PriceRow[]): OwnPrices {
 /** `place`: where the row stands, for the message of a bad price. */
 export function ownPriceOf(row: PriceRow, place: string, source: "config" | "database"): OwnPrice {
   const fault = priceFault(row);
-  if (fault) throw new Error(`${place}${fault.at.map(stepOf).join("")}: ${fault.message}`);
+  if (fault && !(fault.isBound && source === "database"))
+    throw new Error(`${place}${fault.at.map(stepOf).join("")}: ${fault.message}`);
   const tiers = Object.entries(row.serviceTiers ?? {}).map(
     ([name, set]) => [name, tariffsOf(set, `${place}.serviceTiers.${name}`)] as const,
   );

@@ -204,3 +204,19 @@ test("noise is a fault, and none of it is passed on", async () => {
     { numRuns: 500 },
   );
 });
+
+test("who reads beside another gets what comes after, and both see the end", async () => {
+  const exchange = newExchange();
+  exchange.received(Uint8Array.from(latin1("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")));
+  const reads = [exchange.read(), exchange.read(), exchange.read(), exchange.read()];
+  exchange.received(Uint8Array.from(latin1("one")));
+  exchange.received(Uint8Array.from(latin1("two")));
+  const seen = (await Promise.all(reads)).map(({ value }) => value && Buffer.from(value).toString());
+  expect(seen).toEqual(["one", "two", undefined, undefined]);
+
+  const broken = newExchange();
+  broken.received(Uint8Array.from(latin1("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")));
+  const both = Promise.allSettled([broken.read(), broken.read()]);
+  broken.closed(null);
+  expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+});

@@ -63,6 +63,8 @@ export class Exchange implements UpstreamResponse, Pieces {
   #failure: Error | null = null;
   #reader: ((piece: Piece) => void) | null = null;
   #failReader: ((error: Error) => void) | null = null;
+  /** What the one who reads waits for. */
+  #awaited: Promise<Piece> | null = null;
 
   constructor(outgoing: Outgoing, connectMs: number, signal: Interrupt) {
     this.outgoing = outgoing;
@@ -116,7 +118,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   async bytes(): Promise<Uint8Array> {
     this.#isGathered = true;
     this.#goOn();
-    if (!this.isOver) await this.#awaited();
+    if (!this.isOver) await this.#wait();
     if (this.#failure) throw this.#failure;
     return joined(this.#unread);
   }
@@ -133,7 +135,7 @@ export class Exchange implements UpstreamResponse, Pieces {
       return Promise.resolve({ done: false, value });
     }
     if (this.isOver) return this.#failure ? Promise.reject(this.#failure) : over;
-    return this.#awaited();
+    return this.#wait();
   }
 
   cancel(): Promise<void> {
@@ -218,6 +220,7 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (reader && !this.#isGathered) {
       this.#reader = null;
       this.#failReader = null;
+      this.#awaited = null;
       reader({ done: false, value });
       return;
     }
@@ -242,13 +245,20 @@ export class Exchange implements UpstreamResponse, Pieces {
     else this.#reader?.(end);
     this.#reader = null;
     this.#failReader = null;
+    this.#awaited = null;
   }
 
-  #awaited(): Promise<Piece> {
-    return new Promise((resolve, reject) => {
+  /** One who reads beside another, as a drain does beside the stream that its client left, gets what comes after. */
+  #wait(): Promise<Piece> {
+    if (this.#reader && this.#awaited) {
+      const next = () => this.read();
+      return this.#awaited.then(next, next);
+    }
+    this.#awaited = new Promise((resolve, reject) => {
       this.#reader = resolve;
       this.#failReader = reject;
     });
+    return this.#awaited;
   }
 }
 

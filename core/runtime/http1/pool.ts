@@ -29,7 +29,10 @@ export function connectionPool(now: () => number): Pool {
   const unanswered = new Set<string>();
 
   const events: ConnectionEvents = {
-    idle: keep,
+    idle(connection) {
+      connection.idleSinceMs = now();
+      keep(connection);
+    },
     closed(connection) {
       const line = idle.get(connection.place.key);
       const at = line?.lastIndexOf(connection) ?? -1;
@@ -50,7 +53,6 @@ export function connectionPool(now: () => number): Pool {
       connection.cut();
       return;
     }
-    connection.idleSinceMs = now();
     line.push(connection);
     timer ??= unheld(setTimeout(sweep, sweepMs));
   }

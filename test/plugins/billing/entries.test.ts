@@ -28,6 +28,13 @@ describe("prices that were set", () => {
   const costAt = (ledger: ReturnType<typeof biller>, model: string, time: number) =>
     usd(ledger.rate(million, target("openai", model), time).costNano);
 
+  test("one that could not be set any more stays in use, and stops no start", () => {
+    const ledger = biller();
+    const prices = { input: "9", output: "0", image: "2", most: { image: 1_000_000 } };
+    ledger.adopt?.([{ id: "dear", kind: "price", target: "openai/gpt-5", effectiveMs: atMs, prices }]);
+    expect(costAt(ledger, "gpt-5", atMs)).toBe(9);
+  });
+
   test("hold from their time on, before the file and the book, and not before it", () => {
     const ledger = biller();
     ledger.adopt?.([price("openai/gpt-5", "9", atMs + 5), price("openai/gpt-4o", "8", atMs + 5)]);
