@@ -5,6 +5,7 @@ import { aiLoops } from "../support/ai-loops.ts";
 import { converses, toolAnswer, turns } from "../support/conversation.ts";
 import { invariants } from "../support/invariants.ts";
 import { type Loop, runnerLoops } from "../support/loops.ts";
+import { until } from "../support/poll.ts";
 import { allUsage } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
 import { toldIn } from "../support/told.ts";
@@ -54,7 +55,10 @@ async function converse(loop: Loop, target: DialectName): Promise<void> {
   if (target !== "openai-chat")
     expect(signatures).toEqual(turns.flatMap(({ thinking }) => (thinking ? [thinking.signature] : [])));
 
-  const rows = allUsage(setup.gateway).filter((row) => row.model === model && row.status === "ok");
+  const ofModel = () => allUsage(setup.gateway).filter((row) => row.model === model);
+  // The SDKs are done with the last event of a stream, which the client has just before the record is written.
+  await until("all are recorded", () => ofModel().every(({ status }) => status !== "open"));
+  const rows = ofModel().filter(({ status }) => status === "ok");
   expect(rows.map((row) => [row.dialect, row.provider, row.source])).toEqual(
     rows.map(() => [loop.dialect, `mock-${target}`, "provider"]),
   );
