@@ -80,14 +80,8 @@ export function errorAnswer(thrown: unknown, requestId: string, dialect: Dialect
 }
 
 /** RFC 9112 §3.2: one Host, a name or address with perhaps a port, nothing else. */
-export function isWellFormedHost(host: string | null): boolean {
-  if (host === null || host === lastHost) return true;
-  const isGood =
-    /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(host) && portOf(host) <= 65_535;
-  if (isGood) lastHost = host;
-  return isGood;
-}
+export const isWellFormedHost = (host: string | null): boolean =>
+  host === null ||
+  (/^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(host) && portOf(host) <= 65_535);
 
-/** The last one that was well formed: nearly all requests have the same. */
-let lastHost = "localhost";
 const portOf = (host: string): number => Number(/:(\d{1,5})$/.exec(host)?.[1] ?? 0);

@@ -92,7 +92,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     ready = true;
     current.keep();
     void startClient();
-    warnOfCap(env, input.printError);
+    warnOfCap(transportCap(settings.transport, env), input.printError);
     for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])
       input.printError(line);
     logger.info(
@@ -146,8 +146,7 @@ const stateOf = ({ current, loadedMs, generation, last, left }: Reloader) => ({
   callsBefore: left,
 });
 
-function warnOfCap(env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
-  const cap = transportCap(env);
+function warnOfCap(cap: number | null, print: (line: string) => void) {
   if (cap !== null && cap < 1_000)
     print(
       `Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`,

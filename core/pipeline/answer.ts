@@ -9,8 +9,8 @@ export type BegunAnswer = WholeAnswer | StreamedAnswer;
 
 export interface WholeAnswer {
   readonly kind: "whole";
+  /** JSON. */
   readonly body: Uint8Array | string;
-  readonly contentType: string;
   readonly metered: Metered;
 }
 export interface StreamedAnswer {

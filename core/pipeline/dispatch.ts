@@ -64,8 +64,9 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       const place = services.bulkheads.enter(target.provider, call.abort);
       if (place) {
         hasWaited = true;
-        // Nobody waits for it where the time is over already. How long it is waited for is the bulkhead's; the provider has not been asked yet.
+        // Nobody waits for it where the time is over already.
         place.catch(() => {});
+        // How long it is waited for is the bulkhead's; the provider has not been asked yet.
         const untilPlace = { ...limits, firstByteMs: Infinity };
         timer = cutLater(call, cutOfAttempt(call, untilPlace, totalMs, services.now(), hasWaited));
         await waiting(call, place);

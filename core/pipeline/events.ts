@@ -34,7 +34,6 @@ export async function fromEvents(
   return {
     kind: "whole",
     body: JSON.stringify(dialect.encodeResponse(response, asked)),
-    contentType: "application/json",
     metered: meter.result(),
   };
 }

@@ -40,7 +40,7 @@ function wholeAnswer(bytes: Uint8Array, codec: WireCodec, secrets: Needles): Who
   // An error under a status that says there is none: clients would take it for an answer.
   if (fault !== null && usage === null && upstreamId === null && contentBytes === 0)
     return { kind: "failed", error: faultOf(fault, secrets), metered };
-  return { kind: "whole", body, contentType: "application/json", metered };
+  return { kind: "whole", body, metered };
 }
 
 const decoder = new TextDecoder();

@@ -24,14 +24,18 @@ export interface TransportOptions {
   readonly egress: Egress;
   readonly connectTimeoutMs: number;
   readonly now: () => number;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
 }
 
+type Kind = "fetch" | "sockets";
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** `sockets`: our own client, where it can be. */
-export const transportOf = (kind: "fetch" | "sockets", options: TransportOptions): Transport =>
-  kind === "sockets" && "Bun" in globalThis && !isProxied(options.env)
-    ? socketTransport(options)
-    : fetchTransport(options);
+export const transportOf = (kind: Kind, options: TransportOptions): Transport =>
+  usesSockets(kind, options.env) ? socketTransport(options) : fetchTransport(options);
+
+const usesSockets = (kind: Kind, env: Environment): boolean =>
+  kind === "sockets" && "Bun" in globalThis && !isProxied(env);
 
 /**
  * `signal` is always passed, because without it a client that leaves before the headers leaves the upstream call running.
@@ -74,8 +78,8 @@ function unpooledClient(): object {
   return Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 }
 
-/** How many requests may be in flight at once on this runtime; `null`: no cap that we know of. */
-export function transportCap(env: Readonly<Record<string, string | undefined>>): number | null {
-  if (!("Bun" in globalThis)) return null;
+/** How many requests may be in flight at once; `null`: no cap that we know of. */
+export function transportCap(kind: Kind, env: Environment): number | null {
+  if (!("Bun" in globalThis) || usesSockets(kind, env)) return null;
   return Number(env.BUN_CONFIG_MAX_HTTP_REQUESTS ?? 256);
 }

@@ -109,7 +109,7 @@ function onceRead(bytes: Uint8Array): UpstreamEvents {
 
 function wholeAnswer({ metered }: Decoded, body: unknown, secrets: Needles): Answer {
   const bytes = redacted(utf8.encode(JSON.stringify(body)), secrets);
-  return { kind: "whole", body: bytes, contentType: "application/json", metered };
+  return { kind: "whole", body: bytes, metered };
 }
 
 /** A stream of an answer that came in one piece. */

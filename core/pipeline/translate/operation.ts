@@ -93,5 +93,4 @@ const wholeJson = (body: Json, secrets: Needles) =>
   ({
     kind: "whole",
     body: redacted(utf8.encode(JSON.stringify(body)), secrets),
-    contentType: "application/json",
   }) as const;
