@@ -37,8 +37,11 @@ interface Job {
 
 /** While nothing can be written, how often that is tried, so that trouble ends without a call that dares. */
 const probePauseMs = 500;
-/** How long works wait for a lock that somebody else holds, and how often it is tried meanwhile. */
-const maxLockWaitMs = 250;
+/**
+ * How long works wait for a lock that somebody else holds, and how often it is tried meanwhile. A checkpoint that starts
+ * the log anew holds it for two syncs, which a slow disk makes long: to wait for it is better than to be refused.
+ */
+const maxLockWaitMs = 2_000;
 const lockPauseMs = 1;
 
 /** `clock`: monotonic, in ms. */
@@ -118,7 +121,7 @@ export function groupCommit(
     }
   }
 
-  /** A checkpoint holds the lock for some milliseconds; SQLite's own way to wait would hold up the event loop meanwhile. */
+  /** SQLite's own way to wait would hold up the event loop meanwhile. */
   function mayWait(): boolean {
     lockedSinceMs ??= clock();
     return clock() - lockedSinceMs < maxLockWaitMs;

@@ -102,9 +102,9 @@ describe("group commit", () => {
 
 describe("a database that cannot be written", () => {
   test("all that wait are refused after one wait, and trouble is told until a write succeeds", async () => {
-    const { writer, path, insert, ran } = await bench();
-    const release = lockedBySomebody(path);
     let turns = 0;
+    const { writer, path, insert, ran } = await bench(() => turns * 250);
+    const release = lockedBySomebody(path);
     const loop = setInterval(() => (turns += 1), 1);
     const results = await Promise.allSettled(Array.from({ length: 20 }, (_, at) => writer.run(() => insert(at))));
     clearInterval(loop);
@@ -117,6 +117,18 @@ describe("a database that cannot be written", () => {
     release();
     await writer.run(() => insert(1));
     expect(writer.trouble()).toBeNull();
+  });
+
+  test("a lock that is held for as long as a slow disk takes to sync twice is waited for", async () => {
+    let nowMs = 0;
+    const { writer, path, insert, values } = await bench(() => nowMs);
+    const release = lockedBySomebody(path);
+    const written = writer.run(() => insert(1));
+    for (nowMs = 0; nowMs < 1_900; nowMs += 100) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(writer.trouble()).toBeNull();
+    release();
+    await written;
+    expect(values()).toEqual([1]);
   });
 
   test("a lock that is held for a moment is waited for, in order and without trouble", async () => {
@@ -171,7 +183,8 @@ describe("a database that cannot be written", () => {
   });
 
   test("trouble ends by itself when the database can be written again, without a call that dares", async () => {
-    const { writer, path, insert } = await bench();
+    let nowMs = 0;
+    const { writer, path, insert } = await bench(() => (nowMs += 500));
     const release = lockedBySomebody(path);
     await Promise.allSettled([writer.run(() => insert(1))]);
     expect(writer.trouble()).not.toBeNull();
