@@ -220,3 +220,24 @@ test("who reads beside another gets what comes after, and both see the end", asy
   broken.closed(null);
   expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
 });
+
+test("the size of a chunk may be filled up with zeros, and says no more than twelve digits do", async () => {
+  const sized = (size: string) =>
+    read(fed([latin1(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${size}\r\nhello\r\n000\r\n\r\n`)]));
+  const whole = { status: 200, body: "hello", isWhole: true };
+  expect(await sized(`${"0".repeat(40)}5`)).toEqual(whole);
+  expect(await sized(`1${"0".repeat(12)}`)).toEqual({ status: 200, body: "", isWhole: false });
+  expect(await sized(`5${"0".repeat(20_000)}`)).toMatchObject({ isWhole: false });
+  expect(await sized(`${"0".repeat(20_000)}5`)).toMatchObject({ isWhole: false });
+});
+
+test("a head of more than 64 KB is none, in one piece or in many", async () => {
+  const headOf = (bytes: number) => {
+    const start = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: ";
+    return latin1(`${start}${"y".repeat(bytes - start.length - 4)}\r\n\r\nhello`);
+  };
+  for (const pieces of [[], [500], [100, 200, 999]]) {
+    expect(await read(fed(cut(headOf(64 * 1_024), pieces)))).toMatchObject({ body: "hello", isWhole: true });
+    expect(await read(fed(cut(headOf(64 * 1_024 + 1), pieces)))).toMatchObject({ status: 0, isWhole: false });
+  }
+});

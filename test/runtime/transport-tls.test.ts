@@ -17,11 +17,15 @@ const newKey = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 const answerBytes = 6_000_000;
 
 /** A server of that name, and how many whole requests it has read. */
-function serverOf(name: string, names: string, signer: "ca" | null) {
+function serverOf(name: string, names: string, signer: "ca" | null, days = 2) {
   const by = signer === null ? "" : ` -CA ${signer}.crt -CAkey ${signer}.key`;
-  openssl(
-    `req -x509 ${newKey} -days 2 -subj /CN=${name} -addext subjectAltName=${names} -keyout ${name}.key -out ${name}.crt${by}`,
-  );
+  const of = `-subj /CN=${name} -addext subjectAltName=${names} -keyout ${name}.key`;
+  if (days > 0) openssl(`req -x509 ${newKey} -days ${days} ${of} -out ${name}.crt${by}`);
+  else {
+    // Only in two steps does it make one that is over.
+    openssl(`req ${newKey} ${of} -out ${name}.csr`);
+    openssl(`x509 -req -in ${name}.csr -days ${days} -copy_extensions copy -out ${name}.crt${by}`);
+  }
   const file = (end: string) => readFileSync(join(folder, `${name}.${end}`), "utf8");
   const read: { port: number; count: number; hosts: Set<string | null> } = { port: 0, count: 0, hosts: new Set() };
   const server = Bun.serve({
@@ -46,6 +50,7 @@ test.if(Bun.which("openssl") !== null)(
     const named = serverOf("named", "DNS:localhost,DNS:api.example.com", "ca");
     const numbered = serverOf("numbered", "IP:127.0.0.1", "ca");
     const other = serverOf("other", "DNS:other.example", "ca");
+    const expired = serverOf("expired", "DNS:localhost", "ca", -1);
     const own = serverOf("own", "DNS:localhost,IP:127.0.0.1", null);
     const urls: readonly (readonly [string, string | number])[] = [
       [`https://localhost:${named.port}/`, answerBytes],
@@ -59,6 +64,7 @@ test.if(Bun.which("openssl") !== null)(
       [`https://localhost:${numbered.port}/`, "ERR_TLS_CERT_ALTNAME_INVALID"],
       [`https://localhost:${other.port}/`, "ERR_TLS_CERT_ALTNAME_INVALID"],
       [`https://127.0.0.1:${other.port}/`, "ERR_TLS_CERT_ALTNAME_INVALID"],
+      [`https://localhost:${expired.port}/`, "CERT_HAS_EXPIRED"],
       [`https://localhost:${own.port}/`, "DEPTH_ZERO_SELF_SIGNED_CERT"],
       [`https://127.0.0.1:${own.port}/`, "DEPTH_ZERO_SELF_SIGNED_CERT"],
     ];
@@ -82,7 +88,7 @@ test.if(Bun.which("openssl") !== null)(
     const expected = all.map(([, told]) => told);
     expect(JSON.parse(byFetch)).toEqual(expected);
     expect(JSON.parse(bySockets)).toEqual(expected);
-    expect([named.count, numbered.count, other.count, own.count]).toEqual([6, 2, 0, 0]);
+    expect([named.count, numbered.count, other.count, expired.count, own.count]).toEqual([6, 2, 0, 0, 0]);
     expect(named.hosts).toEqual(new Set([`localhost:${named.port}`, `api.example.com:${named.port}`]));
 
     // Nobody has said to trust that authority.

@@ -3,6 +3,9 @@ import { HttpFault } from "./fault.ts";
 /** Of a line with a chunk's size, extensions included, or of all trailers. */
 const maxLineBytes = 16 * 1_024;
 
+/** Of a chunk: what twelve digits can say. */
+const maxSize = 2 ** 48 - 1;
+
 /** Takes the chunked coding off a body (RFC 9112 §7.1), whatever pieces it comes in. Extensions and trailers are dropped. */
 export class ChunkedBody {
   /** All of it was there, its end included. */
@@ -71,8 +74,9 @@ export class ChunkedBody {
     const digit = hexadecimal(byte);
     if (digit !== -1) {
       this.#digits += 1;
-      if (this.#digits > 12) this.fault = noSize();
       this.#left = this.#left * 16 + digit;
+      // Zeros before it count for nothing: some servers fill its line up with them.
+      if (this.#left > maxSize) this.fault = noSize();
     } else if (this.#digits > 0 && (byte === 0x3b || byte === 0x20 || byte === 0x09)) this.#stage = "extension";
     else this.fault = noSize();
   }

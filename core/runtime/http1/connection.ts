@@ -21,6 +21,8 @@ export interface ConnectionEvents {
   /** It was given up before anything had answered, or refused, to connect. */
   unanswered(place: Place): void;
   connected(place: Place): void;
+  /** The peer ended it where the answer to a further request should have begun. */
+  lost(connection: Connection): void;
 }
 
 /** A connection that carries one exchange after another. */
@@ -28,6 +30,8 @@ export class Connection implements Line {
   readonly place: Place;
   /** When it last had nothing to do, in ms of the clock of whoever keeps it. */
   idleSinceMs = 0;
+  /** How long that was, before what it carries now; `null`: it carries its first. */
+  idleForMs: number | null = null;
   /** How long the peer says that it keeps it without a request, in ms. */
   keptMs = Infinity;
   readonly #events: ConnectionEvents;
@@ -177,6 +181,7 @@ export class Connection implements Line {
     if (isGivenUp && !this.#socket) this.#events.unanswered(this.place);
     const exchange = this.#exchange;
     this.#exchange = null;
+    if (exchange && this.idleForMs !== null && !exchange.hasBegun) this.#events.lost(this);
     exchange?.closed(this.#isReady ? error : unconnected(error));
   }
 

@@ -78,6 +78,11 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (signal.aborted) this.handleEvent();
   }
 
+  /** Something of an answer has come. */
+  get hasBegun(): boolean {
+    return this.status !== 0 || this.#head !== null;
+  }
+
   // ── by the connection ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** It was given a connection. */

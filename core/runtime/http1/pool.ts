@@ -2,6 +2,7 @@ import { Connection, type ConnectionEvents } from "./connection.ts";
 import { connectable } from "../connect.ts";
 import type { Exchange } from "./exchange.ts";
 import { asError } from "./fault.ts";
+import { hastyPeers } from "./hasty-peers.ts";
 import type { Place } from "./place.ts";
 
 /** Of one place. More at once are opened, and closed when they have nothing to do. */
@@ -27,11 +28,13 @@ export function connectionPool(now: () => number): Pool {
   let timer: ReturnType<typeof setTimeout> | null = null;
   /** Places that nothing answered at, the last time. */
   const unanswered = new Set<string>();
+  const hasty = hastyPeers();
 
   const events: ConnectionEvents = {
     idle(connection) {
-      connection.idleSinceMs = now();
-      keep(connection);
+      const nowMs = (connection.idleSinceMs = now());
+      if (hasty.isNone || hasty.allows(connection, nowMs)) keep(connection);
+      else connection.cut();
     },
     closed(connection) {
       const line = idle.get(connection.place.key);
@@ -43,6 +46,7 @@ export function connectionPool(now: () => number): Pool {
       unanswered.add(key);
     },
     connected: ({ key }) => void (unanswered.size > 0 && unanswered.delete(key)),
+    lost: (connection) => hasty.lost(connection, now()),
   };
 
   function keep(connection: Connection) {
@@ -79,7 +83,7 @@ export function connectionPool(now: () => number): Pool {
     if (isOver(known, nowMs)) {
       known.cut();
       send(place, exchange);
-    } else if (nowMs - known.idleSinceMs <= freshMs) known.carry(exchange);
+    } else if (nowMs - known.idleSinceMs <= freshMs) carry(known, exchange, nowMs);
     // Between the two the runtime reads what has come.
     else setImmediate(() => setImmediate(() => sendLooked(known, exchange)));
   }
@@ -101,10 +105,15 @@ export function connectionPool(now: () => number): Pool {
     if (!known.isOpen) {
       if (!exchange.isOver) send(known.place, exchange);
     } else if (exchange.isOver) keep(known);
-    else known.carry(exchange);
+    else carry(known, exchange, now());
   }
 
   return { send };
+}
+
+function carry(known: Connection, exchange: Exchange, nowMs: number) {
+  known.idleForMs = nowMs - known.idleSinceMs;
+  known.carry(exchange);
 }
 
 const isOver = ({ idleSinceMs, keptMs }: Connection, nowMs: number): boolean =>

@@ -42,6 +42,7 @@ export function parseHead(bytes: Uint8Array): ResponseHead | null {
       status = statusOf(bytes, end);
       isOld = bytes[7] === 0x30;
     } else if (end === from) {
+      if (at >= maxHeadBytes) break;
       const length = framing.lengthOf(status);
       const keepsOpen = length !== "to-close" && framing.isPlain(length, isOld) && framing.keepsOpen(isOld);
       const headers = new Fields(bytes.subarray(0, at));
@@ -51,6 +52,7 @@ export function parseHead(bytes: Uint8Array): ResponseHead | null {
     from = at + 1;
     colon = -1;
   }
+  // However it was cut into pieces on its way.
   if (bytes.byteLength > maxHeadBytes) throw new HttpFault("the head of the answer is too long");
   return null;
 }
