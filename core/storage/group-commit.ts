@@ -1,6 +1,7 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { GatewayError } from "../chat/error.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import { type WriteGate, writeGate } from "./write-gate.ts";
 
 /**
  * The one writer. Work asked for during one turn of the event loop shares one transaction, because a commit costs more
@@ -37,18 +38,26 @@ interface Job {
 
 /** While nothing can be written, how often that is tried, so that trouble ends without a call that dares. */
 const probePauseMs = 500;
-/**
- * How long works wait for a lock that somebody else holds, and how often it is tried meanwhile. A checkpoint that starts
- * the log anew holds it for two syncs, which a slow disk makes long: to wait for it is better than to be refused.
- */
+/** How long works wait for a lock that another program holds, and how often it is tried meanwhile. */
 const maxLockWaitMs = 2_000;
 const lockPauseMs = 1;
+/**
+ * How long they wait for the log to start anew, which takes three syncs, whatever the disk makes of them: a call that waits
+ * is better than one refused.
+ */
+const maxGateWaitMs = 8_000;
 
-/** `clock`: monotonic, in ms. */
+export interface GroupCommitOptions {
+  /** Closed while the log starts anew. */
+  readonly gate?: WriteGate;
+  /** Monotonic, in ms. */
+  readonly clock?: () => number;
+}
+
 export function groupCommit(
   client: SqliteClient,
   hooks: GroupCommitHooks,
-  clock: () => number = () => performance.now(),
+  { gate = writeGate(), clock = () => performance.now() }: GroupCommitOptions = {},
 ): GroupCommit {
   const begin = client.prepare("BEGIN IMMEDIATE");
   const commit = client.prepare("COMMIT");
@@ -93,6 +102,10 @@ export function groupCommit(
   }
 
   function settle(jobs: readonly Job[]) {
+    if (gate.isClosed() && mayWait()) {
+      putBack(jobs);
+      return;
+    }
     try {
       const values = transact(jobs);
       trouble = null;
@@ -101,9 +114,7 @@ export function groupCommit(
       for (let at = 0; at < jobs.length; at++) jobs[at]?.resolve(values[at] as never);
     } catch (error) {
       if (isLocked(error) && mayWait()) {
-        // Nothing else can have come to wait since `flush`, but what was put back before, which is earlier in line.
-        waiting.push(...jobs);
-        again ??= setTimeout(tryLock, lockPauseMs);
+        putBack(jobs);
         return;
       }
       // While it is held past that time, who comes next is refused at once; the end of the lock ends that.
@@ -124,7 +135,13 @@ export function groupCommit(
   /** SQLite's own way to wait would hold up the event loop meanwhile. */
   function mayWait(): boolean {
     lockedSinceMs ??= clock();
-    return clock() - lockedSinceMs < maxLockWaitMs;
+    return clock() - lockedSinceMs < (gate.isClosed() ? maxGateWaitMs : maxLockWaitMs);
+  }
+
+  /** Nothing else can have come to wait since `flush`, but what was put back before, which is earlier in line. */
+  function putBack(jobs: readonly Job[]) {
+    waiting.push(...jobs);
+    again ??= setTimeout(tryLock, lockPauseMs);
   }
 
   function tryLock() {
@@ -142,6 +159,8 @@ export function groupCommit(
   function tryAgain() {
     probe = undefined;
     if (trouble !== null) settle([]);
+    // It waits for a lock: without works to wait for, nobody would come back to it.
+    if (trouble !== null) probe ??= setTimeout(tryAgain, probePauseMs).unref();
   }
 
   function flush() {
@@ -153,7 +172,7 @@ export function groupCommit(
   return {
     flush,
     close() {
-      client.exec(`PRAGMA busy_timeout = ${maxLockWaitMs}`);
+      client.exec(`PRAGMA busy_timeout = ${maxGateWaitMs}`);
       lockedSinceMs = Number.NEGATIVE_INFINITY;
       flush();
       clearTimeout(probe);

@@ -41,6 +41,7 @@ import { lockFolder, openFile } from "./sqlite-file.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 import { deleteUnnamedLabels } from "./unnamed-labels.ts";
 import { keepStarts } from "./window-starts.ts";
+import { writeGate } from "./write-gate.ts";
 import { type StorageThreads, storageThreads, type ThreadOptions } from "./storage-threads.ts";
 
 export interface SqliteOptions {
@@ -87,7 +88,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const newId = () => uuidv7(options.now());
   const alerts = alertWriter(database, options.now, newId);
   const thresholds = budgetAlerts(database, book, alerts, options.now);
-  const writer = groupCommit(client, {
+  const gate = writeGate();
+  const hooks = {
     beforeCommit() {
       thresholds.check(book.touched());
       book.write();
@@ -109,7 +111,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       accountTerms.reload();
       credentials.reload();
     },
-  });
+  };
+  const writer = groupCommit(client, hooks, { gate });
   const audited = auditedWriter(client, database, writer, options.now);
   if (upgraded !== null) await audited.run((tell) => tell(upgradeOf(upgraded)));
   let damage: string | null = null;
@@ -125,7 +128,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
           options.threads?.onDamage?.(detail);
         },
       },
-      () => writer.flush(),
+      { gate, flush: () => writer.flush() },
     );
   const reads = threads ?? (await import("./own-reads.ts")).ownReads(client, database);
   const rollups = rollupWriter(client, database);

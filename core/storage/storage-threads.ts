@@ -13,6 +13,7 @@ import type { Answer, ReadName, Reads } from "./reads.ts";
 import type { PurgePlan, PurgeSize } from "./purge-plan.ts";
 import type { Fold, FoldSize } from "./rollup-fold.ts";
 import { type StorageThread, storageThread } from "./storage-thread.ts";
+import type { WriteGate } from "./write-gate.ts";
 
 export interface ThreadOptions {
   /** A thread died or could not be started; another one is on its way. */
@@ -46,6 +47,8 @@ export interface StorageThreads {
 
 /** SQLite's own default, in pages: the writer copies its log itself while no thread does. */
 const autoCheckpointPages = 1_000;
+/** While a thread that will do it is about to start, not before the log is as long as that one lets it become. */
+const autoCheckpointPagesAtStart = 16_000;
 const threadsAfterMs = 1_000;
 const examineAfterMs = 10_000;
 /** The file may have a hundred gigabytes. */
@@ -54,15 +57,16 @@ const notExamined: Proof = { code: "file-damaged", name: "", ok: true, detail: "
 
 /**
  * Two threads. `upkeep` copies the log, makes the reports and walks far; `pages` has the quick reads, which must not wait
- * for those, and is started by the first of them. `flush` commits what was asked for: a read sees it.
+ * for those, and is started by the first of them. `flush` commits what was asked for: a read sees it. `gate`: the writer's.
  */
 export function storageThreads(
   client: SqliteClient,
   path: string,
   options: ThreadOptions,
-  flush: () => void,
+  { gate, flush }: { readonly gate: WriteGate; readonly flush: () => void },
 ): StorageThreads {
   const autoCheckpoint = (pages: number) => client.exec(`PRAGMA wal_autocheckpoint = ${pages}`);
+  autoCheckpoint(autoCheckpointPagesAtStart);
   let made: Promise<Reads> | null = null;
   const common = {
     entry: threadFile("core/storage/thread.ts"),
@@ -70,16 +74,17 @@ export function storageThreads(
   };
   const upkeep = storageThread({
     ...common,
-    work: { path, checkpoints: true },
+    work: { path, gate: gate.memory },
     onReady: () => autoCheckpoint(0),
     onDeath(error) {
+      gate.open();
       autoCheckpoint(autoCheckpointPages);
       options.onDeath(error);
     },
   });
   const pages = storageThread({
     ...common,
-    work: { path, checkpoints: false },
+    work: { path, gate: null },
     onReady: () => {},
     onDeath: options.onDeath,
   });
@@ -87,7 +92,7 @@ export function storageThreads(
   const examiner = storageThread({
     ...common,
     instead: async () => ({ ...(await common.instead()), intact: () => notExamined }),
-    work: { path, checkpoints: false },
+    work: { path, gate: null },
     deadlineMs: examineDeadlineMs,
     onReady: () => {},
     onDeath: options.onDeath,

@@ -5,8 +5,8 @@ import type { ReadName } from "./reads.ts";
 export interface ThreadWork {
   /** The database file. */
   readonly path: string;
-  /** Whether it copies the write-ahead log as well. */
-  readonly checkpoints: boolean;
+  /** Of the thread that copies the write-ahead log as well: the memory of the writer's gate. `null`: it copies nothing. */
+  readonly gate: SharedArrayBuffer | null;
 }
 
 export type ThreadOrder =

@@ -3,6 +3,7 @@ import { openSqlite } from "../runtime/sqlite.ts";
 import { stayBehind, threadPort } from "../runtime/worker.ts";
 import { checkpointEveryMs, checkpointsOf } from "./checkpoints.ts";
 import type { Reads } from "./reads.ts";
+import { type WriteGate, writeGate } from "./write-gate.ts";
 import { sentError, type ThreadAnswer, type ThreadOrder, type ThreadWork } from "./thread-messages.ts";
 
 /** What a thread of the storage runs: it answers questions and copies the log, until it is told to stop. */
@@ -15,7 +16,7 @@ const post = (message: ThreadAnswer) => port.post(message);
 /** Failures in a row (a full disk, say) until the thread gives up, for its end to be logged and another to try. */
 const maxFailures = 25;
 
-const checkpoints = work.checkpoints ? await startCheckpoints() : null;
+const checkpoints = work.gate ? await startCheckpoints(writeGate(work.gate)) : null;
 let reader: Awaited<ReturnType<typeof openReader>> | null = null;
 let last = Promise.resolve();
 
@@ -27,8 +28,10 @@ port.onMessage((message) => {
 });
 post({ ready: true });
 
-async function startCheckpoints() {
-  const open = await checkpointsOf(work.path);
+async function startCheckpoints(gate: WriteGate) {
+  // Closed still, should the thread before this one have ended meanwhile.
+  gate.open();
+  const open = await checkpointsOf(work.path, { gate });
   let failures = 0;
   const timer = setInterval(() => {
     try {

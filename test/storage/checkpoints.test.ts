@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
 import { checkpointsOf } from "../../core/storage/checkpoints.ts";
+import { writeGate } from "../../core/storage/write-gate.ts";
 import { rowsOf, temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
+/** It has a new salt with each start. */
+const headOfLog = (path: string) => readFileSync(`${path}-wal`).toString("hex", 0, 32);
 const logBytes = (path: string) => statSync(`${path}-wal`).size;
 
 /** A file in WAL mode that copies nothing by itself, and what fills its log. */
@@ -56,7 +59,7 @@ describe("checkpoints", () => {
   test("a large log is emptied, but not before a reader that holds it has gone", async () => {
     const { path, client, write } = await written();
     const maxBytes = 200_000;
-    const checkpoints = await checkpointsOf(path, maxBytes);
+    const checkpoints = await checkpointsOf(path, { maxBytes });
     const reader = await openSqlite(path, { readonly: true });
     write(1);
     checkpoints.tick();
@@ -75,6 +78,23 @@ describe("checkpoints", () => {
     checkpoints.tick();
     expect(copiedRows(path)).toBe(202);
     for (const open of [checkpoints, reader, client]) open.close();
+  });
+
+  test("the first page of a log that starts anew is written here, so that no writer waits for the disk", async () => {
+    const { path, client, write } = await written();
+    const gate = writeGate();
+    const checkpoints = await checkpointsOf(path, { maxBytes: 200_000, gate });
+    write(200);
+    checkpoints.tick();
+    const before = headOfLog(path);
+    checkpoints.tick();
+    const anew = headOfLog(path);
+    expect(anew).not.toEqual(before);
+    expect(gate.isClosed()).toBe(false);
+    write(1);
+    expect(headOfLog(path)).toEqual(anew);
+    expect(client.prepare("SELECT count(*) FROM things").values()).toEqual([[201]]);
+    for (const open of [checkpoints, client]) open.close();
   });
 
   test("without a log there is nothing to do", async () => {

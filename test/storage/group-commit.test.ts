@@ -2,6 +2,7 @@ import { Database as Client } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import { type GroupCommit, groupCommit } from "../../core/storage/group-commit.ts";
+import { writeGate } from "../../core/storage/write-gate.ts";
 import { until } from "../support/poll.ts";
 import { temporaryFolder } from "./folder.ts";
 
@@ -119,16 +120,48 @@ describe("a database that cannot be written", () => {
     expect(writer.trouble()).toBeNull();
   });
 
-  test("a lock that is held for as long as a slow disk takes to sync twice is waited for", async () => {
+  test("a gate that is closed for as long as a slow disk takes to sync three times is waited for, without a look at the lock", async () => {
     let nowMs = 0;
-    const { writer, path, insert, values } = await bench(() => nowMs);
-    const release = lockedBySomebody(path);
-    const written = writer.run(() => insert(1));
-    for (nowMs = 0; nowMs < 1_900; nowMs += 100) await new Promise((resolve) => setTimeout(resolve, 1));
+    const gate = writeGate();
+    const { writer, insert, values, ran } = await bench(() => nowMs, gate);
+    writeGate(gate.memory).close();
+    const works = [writer.run(() => insert(1))];
+    for (nowMs = 0; nowMs < 7_900; nowMs += 100) await new Promise((resolve) => setTimeout(resolve, 1));
+    works.push(writer.run(() => insert(2)));
+    expect(ran.begun).toBe(0);
     expect(writer.trouble()).toBeNull();
-    release();
-    await written;
+    gate.open();
+    await Promise.all(works);
+    expect(values()).toEqual([1, 2]);
+  });
+
+  test("a gate that nobody opens is passed in the end; a lock behind it is not waited for once more", async () => {
+    let nowMs = 0;
+    const gate = writeGate();
+    const { writer, path, insert, values } = await bench(() => (nowMs += 500), gate);
+    gate.close();
+    await writer.run(() => insert(1));
+    expect(nowMs).toBeGreaterThan(8_000);
     expect(values()).toEqual([1]);
+    const release = lockedBySomebody(path);
+    expect(await writer.run(() => insert(2)).catch(String)).toContain("cannot be written");
+    release();
+    await until("no trouble", () => writer.trouble() === null);
+  });
+
+  test("trouble that ends while the lock is held ends by itself", async () => {
+    const { writer, path, hooks, insert, ran } = await bench();
+    hooks.beforeCommit = () => {
+      throw Object.assign(new Error("database or disk is full"), { code: "SQLITE_FULL" });
+    };
+    await writer.run(() => insert(1)).catch(String);
+    expect(writer.trouble()).not.toBeNull();
+    hooks.beforeCommit = () => {};
+    const release = lockedBySomebody(path);
+    const before = ran.begun;
+    await until("a try that met the lock", () => ran.begun > before);
+    release();
+    await until("no trouble", () => writer.trouble() === null);
   });
 
   test("a lock that is held for a moment is waited for, in order and without trouble", async () => {
@@ -203,7 +236,7 @@ interface Bench {
   readonly values: () => unknown[];
 }
 
-async function bench(clock = () => performance.now()): Promise<Bench> {
+async function bench(clock = () => performance.now(), gate = writeGate()): Promise<Bench> {
   const path = folder.file();
   const client = await openSqlite(path);
   client.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = WAL; CREATE TABLE things (id integer PRIMARY KEY);");
@@ -213,7 +246,7 @@ async function bench(clock = () => performance.now()): Promise<Bench> {
   const writer = groupCommit(
     counting(client, ran),
     { beforeCommit: () => hooks.beforeCommit(), afterRollback: () => hooks.afterRollback() },
-    clock,
+    { clock, gate },
   );
   const statement = client.prepare("INSERT INTO things VALUES (?)");
   cleanups.push(() => client.close());

@@ -4,6 +4,7 @@ import { openSqlite } from "../../core/runtime/sqlite.ts";
 import type { Database } from "../../core/storage/database.ts";
 import { type Reads, readsOf } from "../../core/storage/reads.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
+import { writeGate } from "../../core/storage/write-gate.ts";
 import { type StorageThread, storageThread } from "../../core/storage/storage-thread.ts";
 import { aBudget, aFinal, aKey, anAdmission, aRefusal, startMs } from "../contract/storage-samples.ts";
 import { until } from "../support/poll.ts";
@@ -129,7 +130,7 @@ describe("one thread", () => {
     const ready: number[] = [];
     const thread: StorageThread = storageThread({
       entry: new URL(entry, import.meta.url),
-      work: { path, checkpoints: true },
+      work: { path, gate: writeGate().memory },
       instead: () => instead,
       firstPauseMs: 1,
       onReady: () => void ready.push(1),
