@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { type Peer, startPeers } from "../support/peer.ts";
@@ -87,6 +87,21 @@ describe.each(kinds)("%s", (kind) => {
       }
     },
   );
+
+  test.if(existsSync("/proc/net/tcp"))("a peer that is silent is probed within a minute, by the system", async () => {
+    const peers = await peersThat(() => {});
+    const left = new AbortController();
+    const asked = failure(ask(peers, { signal: left.signal }));
+    await until("the request is there", () => peers.asked.length === 1);
+    // Columns of proc(5): to whom, the state (01: established), and the timer (02: a probe) with the 1/100 s to go.
+    const to = `0100007F:${peers.port.toString(16).toUpperCase().padStart(4, "0")}`;
+    const own = new RegExp(`: \\S+ ${to} 01 \\S+ (\\w+):(\\w+) `);
+    const [, timer, restHundredths = ""] = own.exec(readFileSync("/proc/net/tcp", "latin1")) ?? [];
+    expect(timer).toBe("02");
+    expect(Number.parseInt(restHundredths, 16)).toBeLessThanOrEqual(6_000);
+    left.abort();
+    await asked;
+  });
 
   // ── leaving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

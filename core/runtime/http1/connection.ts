@@ -9,6 +9,8 @@ interface Socket {
   pause(): void;
   resume(): void;
   terminate(): void;
+  /** Asks a silent peer from time to time whether it is there; first after `initialDelayMs`. */
+  setKeepAlive(isWanted: boolean, initialDelayMs: number): boolean;
   /** Keeps the process alive, as it does at first. */
   ref(): void;
   unref(): void;
@@ -98,8 +100,12 @@ export class Connection implements Line {
 
   opened(socket: Socket): void {
     this.#socket = socket;
-    if (this.#ended !== undefined) socket.terminate();
-    else if (!this.place.isSecure) this.#ready();
+    if (this.#ended !== undefined) {
+      socket.terminate();
+      return;
+    }
+    socket.setKeepAlive(true, probedMs);
+    if (!this.place.isSecure) this.#ready();
   }
 
   /** `fault`: why the peer is not who it should be, or there is no TLS with it. */
@@ -202,5 +208,7 @@ const handler: Bun.SocketHandler<Connection> = {
   connectError: (socket, error) => socket.data.closed(error),
 };
 
+/** While a model thinks nothing is sent, and what is between forgets a silent connection: after 240 s in Azure, 350 s in AWS. */
+const probedMs = 60_000;
 const maxTimerMs = 2 ** 31 - 1;
 const utf8 = new TextEncoder();
