@@ -92,6 +92,8 @@ export interface CredentialServiceDependencies {
   readonly ring: KeyRing;
   readonly logger: Logger;
   readonly now: () => number;
+  /** In ms; never steps: rests are by it. */
+  readonly elapsed: () => number;
   readonly newId: () => string;
   readonly random: () => number;
   readonly breaker: BreakerSettings;
@@ -124,7 +126,7 @@ interface InUse {
 }
 
 export function credentialParts(dependencies: CredentialServiceDependencies): CredentialParts {
-  const { repository, ring, logger, now, newId, random, breaker } = dependencies;
+  const { repository, ring, logger, now, elapsed, newId, random, breaker } = dependencies;
   let inUse: InUse = { accounts: [], pools: new Map(), opened: new Map() };
   const accountOf = (provider: string) => inUse.accounts.find(({ name }) => name === provider);
   const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
@@ -187,7 +189,7 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
       );
     return credentialPool({
       slot,
-      now,
+      now: elapsed,
       random,
       rules: () => ofProvider(breaker, name),
       onRest,
@@ -223,7 +225,8 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
     const { pools, opened } = inUse;
     const pool = pools.get(row.provider);
     const done = pool?.useOf(id) ?? null;
-    const rests = done !== null && done.restsUntilMs > now();
+    const restMs = (done?.restsUntilMs ?? 0) - elapsed();
+    const rests = restMs > 0;
     const state = !pool ? "unused" : !opened.has(id) ? "locked" : !enabled ? "disabled" : rests ? "resting" : "active";
     return {
       id,
@@ -232,7 +235,7 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
       weight,
       enabled,
       state,
-      restsUntilMs: rests ? done.restsUntilMs : null,
+      restsUntilMs: rests ? Math.round(now() + restMs) : null,
       refusedWith: done?.refusedWith ?? null,
       requests: done?.requests ?? 0,
       createdMs,

@@ -9,10 +9,10 @@ import { timeoutBook } from "../pipeline/timeouts.ts";
 /** What decides whether a target is asked, now or again. It lasts as long as the process, and reads its settings each time. */
 export const attemptParts = (
   { attempts, breaker, bulkhead }: Pick<Settings, "attempts" | "breaker" | "bulkhead">,
-  now: () => number,
+  clocks: { readonly now: () => number; readonly elapsed: () => number },
 ): Pick<Services, "retries" | "breakers" | "bulkheads" | "pause"> => ({
-  retries: retryBudget(() => attempts.retryShare, now),
-  breakers: targetBreakers(breaker, now),
+  retries: retryBudget(() => attempts.retryShare, clocks.elapsed),
+  breakers: targetBreakers(breaker, clocks.elapsed, clocks.now),
   bulkheads: providerBulkheads(bulkhead, pause),
   pause,
 });

@@ -27,20 +27,22 @@ export interface LastingParts extends Pick<
 > {
   readonly database: Database;
   readonly live: LiveSettings;
+  /** A clock in ms that never steps. */
+  readonly elapsed: () => number;
   /** A key of its own for each purpose. */
   readonly keyFor: (purpose: Parameters<typeof derivedKey>[1]) => Buffer;
   readonly addressOf: (request: Request) => string | null;
 }
 
 /** What calls go through that is the same whatever the config: all that is counted, learned or kept of them. */
-export async function lastingServices({ database, live, keyFor, addressOf, ...given }: LastingParts) {
+export async function lastingServices({ database, live, elapsed, keyFor, addressOf, ...given }: LastingParts) {
   const { logger, now } = given;
   const limits = limitBook();
   // Here and not with the admin API, which is loaded when calls are served already.
   limits.adopt(storedRules(database.limits.all()));
   return {
     ...given,
-    ...attemptParts(live, now),
+    ...attemptParts(live, { now, elapsed }),
     database,
     limits,
     addressGroupOf(request: Request) {
@@ -65,7 +67,7 @@ export async function lastingServices({ database, live, keyFor, addressOf, ...gi
       now,
     }),
     ratios: await keptRatios({ storage: database.namespace("core/ratios"), logger }),
-    loads: targetLoads(now),
+    loads: targetLoads(elapsed),
     shadows: noShadows(),
     random: Math.random,
     draining: { value: false },

@@ -7,7 +7,7 @@ import { keyRing } from "../runtime/seal.ts";
 export const storedCredentials = (
   database: Database,
   { value, previous }: MasterSecret,
-  process: Pick<CredentialServiceDependencies, "logger" | "now" | "newId" | "breaker">,
+  process: Pick<CredentialServiceDependencies, "logger" | "now" | "elapsed" | "newId" | "breaker">,
 ) =>
   credentialParts({
     ...process,

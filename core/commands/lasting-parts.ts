@@ -52,7 +52,7 @@ export async function lastingParts(
     }),
     requestAudit: createRequestAudit(database.audit, { logger, now }),
     sessions: createSessions(database.sessions, now),
-    throttles: throttlesOf(now),
+    throttles: throttlesOf(parts.elapsed),
     admin: adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN),
   };
 }

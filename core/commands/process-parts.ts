@@ -24,6 +24,8 @@ export interface ProcessParts extends ReturnType<typeof watchProcess> {
   readonly logger: Logger;
   readonly strays: ReturnType<typeof surviveStrayErrors>;
   readonly now: () => number;
+  /** A clock in ms that never steps, whatever the operator or NTP does to `now`; only differences mean something. */
+  readonly elapsed: () => number;
   readonly newId: () => string;
   readonly secret: MasterSecret;
   /** Known once the database has shown that the master secret is its own. */
@@ -42,11 +44,12 @@ export interface ProcessParts extends ReturnType<typeof watchProcess> {
 
 export async function processParts(env: Environment, first: Settings): Promise<ProcessParts> {
   const now = Date.now;
+  const elapsed = () => performance.now();
   const logger = processLogger(first.logLevel, now);
   const live = await liveSettings(first);
   let clients = clientAddresses(first.trustedProxies);
   let allowed = first.egress;
-  let out = createEgress({ ...allowed, now });
+  let out = createEgress({ ...allowed, now: elapsed });
   let named: NamedModels = () => null;
   const egress: Egress = {
     send: (target, options, pinned) => out.send(target, options, pinned),
@@ -59,12 +62,13 @@ export async function processParts(env: Environment, first: Settings): Promise<P
   const lasting = onceEach(() => ({}));
   const loggers = onceEach((plugin) => logger.child({ plugin }));
   const parts: ProcessParts = {
-    ...watchProcess(live.overload, logger, now),
+    ...watchProcess(live.overload, logger, elapsed),
     env,
     live,
     logger,
     strays: surviveStrayErrors(logger),
     now,
+    elapsed,
     newId: () => uuidv7(now()),
     secret: masterSecret(env, first.dataDir),
     root: null,
@@ -81,7 +85,7 @@ export async function processParts(env: Environment, first: Settings): Promise<P
       logger: ({ kind, name }) => loggers(`${kind}/${name}`),
       egress,
       now,
-      elapsed: () => performance.now(),
+      elapsed,
       lasting,
       keys: ({ keys }) => ({ find: (credential, request) => keysFor(keys).find(credential, request) }),
       named: (provider, model) => named(provider, model),
@@ -94,7 +98,7 @@ export async function processParts(env: Environment, first: Settings): Promise<P
       // Another one would have to ask for all addresses again.
       if (isDeepStrictEqual(allowed, settings.egress)) return;
       allowed = settings.egress;
-      out = createEgress({ ...allowed, now });
+      out = createEgress({ ...allowed, now: elapsed });
     },
   };
   return parts;

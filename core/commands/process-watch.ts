@@ -10,9 +10,9 @@ import { collectGarbage, processMemory } from "../runtime/memory.ts";
 export function watchProcess(
   limits: Settings["overload"],
   logger: Logger,
-  now: () => number,
+  elapsed: () => number,
 ): { readonly watch: Watch; readonly overload: Overload; readonly lag: LoopLag } {
-  const watch = watchStreams(now);
+  const watch = watchStreams(elapsed);
   const overload = watchOverload({
     limits,
     memory: processMemory(),
@@ -25,7 +25,7 @@ export function watchProcess(
   });
   const watchdog = loopWatchdog(logger);
   const lag = watchLoop({
-    clock: () => performance.now(),
+    clock: elapsed,
     onSample: (lagMs) => {
       watchdog(lagMs);
       overload.sample(lagMs);

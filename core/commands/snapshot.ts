@@ -65,7 +65,7 @@ export async function snapshotOf(
       transportOf(settings.transport, {
         egress,
         connectTimeoutMs: settings.timeouts.connectMs,
-        now,
+        now: parts.elapsed,
         env: parts.env,
       });
     const services = callServices(lasting.services, {

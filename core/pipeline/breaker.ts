@@ -59,8 +59,10 @@ const breakerOpen = "breaker_open";
  * Nothing is kept of a target that does not fail, so one that never did costs a look into an empty map.
  *
  * @param settings read each time, because a reload changes them in place.
+ * @param now in ms; one that never steps, or a breaker could stay open for as long as the clock was set back.
+ * @param epochNow what is told is by this one.
  */
-export function targetBreakers(settings: BreakerSettings, now: () => number): Breakers {
+export function targetBreakers(settings: BreakerSettings, now: () => number, epochNow = now): Breakers {
   const breakers = new Map<string, Breaker>();
 
   function made({ provider, model }: Target, nowMs: number): Breaker {
@@ -81,6 +83,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
     return breaker;
   }
 
+  const epochOf = (ms: number): number => Math.round(ms - now() + epochNow());
   const rulesOf = (provider: string): FailureRules => ofProvider(settings, provider);
 
   function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
@@ -104,7 +107,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
       const nowMs = now();
       if (isAlone(breaker, nowMs)) {
         breakersTold.skipped += 1;
-        throw isOpen(breaker, nowMs);
+        throw isOpen(breaker, nowMs, epochOf);
       }
       breaker.state = "half-open";
       breaker.nextProbeMs = nowMs + patience * rulesOf(target.provider).probeMs;
@@ -142,8 +145,8 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
         state,
         reason,
         consecutiveFailures: inRow,
-        sinceMs,
-        nextProbeMs: state === "closed" ? null : nextProbeMs,
+        sinceMs: epochOf(sinceMs),
+        nextProbeMs: state === "closed" ? null : epochOf(nextProbeMs),
       })),
   };
   return breakersTold;
@@ -151,11 +154,15 @@ export function targetBreakers(settings: BreakerSettings, now: () => number): Br
 
 const isAlone = ({ state, nextProbeMs }: Breaker, nowMs: number): boolean => state !== "closed" && nowMs < nextProbeMs;
 
-function isOpen({ provider, model, reason, sinceMs, nextProbeMs }: Breaker, nowMs: number): GatewayError {
+function isOpen(
+  { provider, model, reason, sinceMs, nextProbeMs }: Breaker,
+  nowMs: number,
+  epochOf: (ms: number) => number,
+): GatewayError {
   return new GatewayError("unavailable", "the model's provider fails, and is not asked for a moment", {
     code: breakerOpen,
     retryAfterSeconds: Math.max(1, Math.ceil((nextProbeMs - nowMs) / 1_000)),
-    breaker: { provider, model, reason, openSince: sinceMs, nextProbe: nextProbeMs },
+    breaker: { provider, model, reason, openSince: epochOf(sinceMs), nextProbe: epochOf(nextProbeMs) },
   });
 }
 

@@ -41,6 +41,7 @@ interface Parts {
 /** One object, where functions with what they close over would take some times the memory: thousands of streams are silent at once. */
 class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
   lastMs: number;
+  readonly endMs: number;
   readonly #call: Call;
   readonly #target: RouteTarget;
   readonly #source: Source;
@@ -63,7 +64,8 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     this.#isEmpty = first === null;
     this.#pending = first;
     this.#limits = limitsOfStream(call, services.settings.timeouts(call.envelope?.model ?? "", target));
-    this.lastMs = services.now();
+    this.lastMs = services.watch.now();
+    this.endMs = this.lastMs + this.#limits.endMs - services.now();
     this.#unwatch = services.watch.add(this);
   }
 
@@ -86,7 +88,7 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     try {
       for (;;) {
         const bytes = this.#isEmpty ? null : await this.#source.next();
-        this.lastMs = this.#services.now();
+        this.lastMs = this.#services.watch.now();
         if (call.clientGone) return;
         if (bytes === null) break;
         if (bytes.byteLength === 0) continue;
@@ -120,9 +122,6 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
   }
   get idleTimeoutMs(): number {
     return this.#limits.idleMs;
-  }
-  get endMs(): number {
-    return this.#limits.endMs;
   }
   get stallTimeoutMs(): number {
     return this.#services.settings.stallTimeoutMs;

@@ -1,5 +1,7 @@
 /** Looks after all open streams with one timer, because a timer for each chunk costs more than the chunk. */
 export interface Watch {
+  /** The clock that its streams are watched by, in ms. Never steps: one that is set forward must not end them all. */
+  now(): number;
   add(stream: Watched): () => void;
   /** Streams open now. */
   size(): number;
@@ -8,11 +10,11 @@ export interface Watch {
   stop(): void;
 }
 export interface Watched {
-  /** When bytes last moved, in epoch ms. */
+  /** When bytes last moved, by the watch's clock. */
   lastMs: number;
   /** Silence allowed to the provider. */
   readonly idleTimeoutMs: number;
-  /** When it must have ended, in epoch ms; `Infinity`: never. */
+  /** When it must have ended, by the watch's clock; `Infinity`: never. */
   readonly endMs: number;
   /** How long the client may take nothing. */
   readonly stallTimeoutMs: number;
@@ -33,7 +35,7 @@ const tickMs = 1_000;
 /** A client that took nothing for so long is not merely slow by a turn. */
 const heldAfterMs = 1_000;
 
-/** What the watch itself has seen of a stream, in epoch ms. */
+/** What the watch itself has seen of a stream, by its clock. */
 interface Seen {
   pingedMs: number;
   /** The provider's silence counts from when its client last had something to take: it was not asked before. */
@@ -84,6 +86,7 @@ export function watchStreams(now: () => number): Watch {
     held = 0;
   }
   return {
+    now,
     stop,
     size: () => streams.size,
     held: () => held,

@@ -80,6 +80,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       ring: keyRing(Buffer.alloc(32, 3), []),
       logger: services.logger,
       now: clock.now,
+      elapsed: clock.now,
       newId: anId,
       random: () => 0,
       breaker: usualBreaker,

@@ -6,12 +6,13 @@ import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
 import { answers } from "../support/openai-answers.ts";
 import { gate, until } from "../support/poll.ts";
+import { json, openStream } from "../support/scripts.ts";
 import { allUsage } from "../support/rows.ts";
 import { type Setup, setUp } from "../support/setup.ts";
 
 /** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
 const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
-if (library === null) console.log("skipped: 2 tests of a clock that steps (no faketime here)");
+if (library === null) console.log("skipped: 4 tests of a clock that steps (no faketime here)");
 else withClock(library);
 
 function withClock(path: string): void {
@@ -24,6 +25,7 @@ function withClock(path: string): void {
   beforeAll(async () => {
     step(hour);
     setup = await setUp({
+      config: "server: { timeouts: { drainMs: 300 } }",
       env: {
         LD_PRELOAD: path,
         FAKETIME_TIMESTAMP_FILE: file,
@@ -108,6 +110,60 @@ function withClock(path: string): void {
     // Not `invariants`: for it, what a later window counts is of the one that is now.
     expect((await runCommand(gateway, ["doctor"])).code).toBe(0);
   }, 60_000);
+
+  test("a step ends no stream, and leaves no target alone for longer than it would be", async () => {
+    const { gateway, upstream, key } = setup;
+    step(0);
+    const held = gate();
+    upstream.on("slow", async (exchange) => {
+      const stream = await openStream(exchange);
+      await stream.send("data: {}\n\n");
+      await held.opened;
+      await stream.send("data: [DONE]\n\n");
+      await stream.end();
+    });
+    let begun = "";
+    const stream = (headers: Readonly<Record<string, string>>) =>
+      call(gateway, key.key, chat("mock/slow", { stream: true }), { headers, onPiece: (soFar) => (begun += soFar) });
+    const long = stream({ "x-llm-proxy-timeouts": "total=3600000" });
+    await until("it has begun", () => begun !== "");
+    step(26 * hour);
+    // All streams are looked at by then.
+    expect((await stream({ "x-llm-proxy-timeouts": "idle=1000" })).text).toContain("caller_timeout");
+    held.open();
+    expect((await long).text).toContain("[DONE]");
+
+    upstream.on("failing", json(500, "{}"));
+    const isLeftAlone = async () => (await call(gateway, key.key, chat("mock/failing"))).text.includes("breaker_open");
+    await until("it is left alone", isLeftAlone);
+    upstream.on("failing", answers());
+    step(0);
+    // What is told is by the clock as it is now.
+    type Health = { data: { name: string; breakers: { since: number }[] }[] };
+    const { data } = await gateway.admin<Health>("GET", "/api/providers/health");
+    const [breaker] = data.find(({ name }) => name === "mock")?.breakers ?? [];
+    expect(Math.abs(Date.now() - (breaker?.since ?? 0))).toBeLessThan(60_000);
+    await until("it is asked again", async () => (await call(gateway, key.key, chat("mock/failing"))).status === 200);
+  }, 60_000);
+
+  test("a process that ends while the clock is set back waits no longer for its calls", async () => {
+    const { gateway, upstream, key } = setup;
+    step(0);
+    upstream.on("endless", async (exchange) => {
+      await (await openStream(exchange)).send("data: {}\n\n");
+      await exchange.over;
+    });
+    let begun = "";
+    const endless = call(gateway, key.key, chat("mock/endless", { stream: true }), {
+      onPiece: (soFar) => (begun = soFar),
+    });
+    await until("it has begun", () => begun !== "");
+    const ended = gateway.stop();
+    await until("it drains", async () => !(await fetch(`${gateway.url}/readyz`).catch(() => null))?.ok);
+    step(-hour);
+    expect(await ended).toBe(0);
+    expect((await endless).text).toContain("shutting down");
+  }, 20_000);
 }
 
 function libraryIn(folder: string): string | null {

@@ -87,6 +87,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
     observers: options.observers ?? [],
     transport: options.transport ?? (() => Promise.reject(new Error("no network in tests"))),
     watch: {
+      now: clock.now,
       add: (stream) => (watched.add(stream), () => void watched.delete(stream)),
       size: () => watched.size,
       held: () => 0,
