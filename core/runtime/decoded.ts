@@ -15,7 +15,8 @@ const formats: Readonly<Record<string, string>> = {
  */
 export function decoded(response: UpstreamResponse): UpstreamResponse {
   const format = formats[response.headers.get("content-encoding")?.trim().toLowerCase() ?? ""];
-  return format === undefined ? response : new DecodedResponse(response, format);
+  // Where there is no body, none has an end to miss.
+  return format === undefined || response.length === 0 ? response : new DecodedResponse(response, format);
 }
 
 class DecodedResponse implements UpstreamResponse {

@@ -37,6 +37,8 @@ describe.each(kinds)("%s", (kind) => {
     ],
     ["with no body", [whole("")], "200 "],
     ["204", ["HTTP/1.1 204 No Content\r\n\r\n"], "204 "],
+    ["304 that says how long it would be", ["HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"], "304 "],
+    ["204 of compressed nothing", ["HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n"], "204 "],
     ["of another status", [whole("no", "", "599 Whatever")], "599 no"],
     ["with no reason", ["HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok"], "200 ok"],
     ["the same length twice", [whole("hello", "Content-Length: 5\r\n")], "200 hello"],
