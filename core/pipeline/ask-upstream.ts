@@ -52,6 +52,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     response = await services.transport(request, abort, connectMs);
   } catch (cause) {
     if (abort.aborted) throw abort.reason;
+    services.logger.warn({ callId: call.id, provider: target.provider, error: cause }, "a provider was not reached");
     throw unreached(cause, ownConnectMs < order.limits.connectMs);
   }
   progress.status(response.status);
@@ -65,7 +66,9 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     return await message.read(response, secrets);
   } catch (error) {
     if (abort.aborted) throw abort.reason;
-    throw error instanceof GatewayError ? error : brokenOff(error);
+    if (error instanceof GatewayError) throw error;
+    services.logger.warn({ callId: call.id, provider: target.provider, error }, "a provider's answer broke off");
+    throw brokenOff(error);
   }
 }
 

@@ -175,6 +175,12 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     const call = this.#call;
     const source = this.#source;
     const error = reasonOf(call, thrown);
+    // What the client is told is the same for all of them.
+    if (error.cause !== undefined && !call.abort.aborted)
+      this.#services.logger.warn(
+        { callId: call.id, provider: this.#target.provider, error: error.cause },
+        "a provider's answer broke off",
+      );
     // Whoever broke it off, nothing more is read: the upstream's connection must not stay open for it.
     call.abort.abort(error);
     if (!call.stopped) this.#services.breakers.ended(this.#target, false, "failed", error.message);

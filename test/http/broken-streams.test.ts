@@ -3,6 +3,7 @@ import { call, chat, dataOf, errorOf, type Reply } from "../support/clients.ts";
 import { ask as askIn, endOf, endsIn } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { chunk, completion, frame, frames, newUpstreamId } from "../support/openai-answers.ts";
+import { until } from "../support/poll.ts";
 import { usageOf } from "../support/rows.ts";
 import { head, json, openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
@@ -89,6 +90,9 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
         { n: 1, billed: 0 },
       ]);
       await reply.exchange?.over;
+      // Why the connection ended is told to the operator only.
+      const why = new RegExp(`"callId":"${reply.callId}".*"code":.*a provider's answer broke off`);
+      if (/reset|chunk|bytes/.test(what)) await until("the line of the log", () => why.test(setup.gateway.log()));
     });
   }
 

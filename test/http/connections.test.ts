@@ -34,6 +34,12 @@ const addresses = {
   refused: `http://127.0.0.1:${await freePort()}/v1`,
 };
 const names = Object.keys(addresses);
+const whys: Readonly<Record<string, object>> = {
+  nowhere: { code: "ENOTFOUND" },
+  garbage: { code: "EPROTO" },
+  mute: { name: "ConnectTimeoutError" },
+  refused: { code: "ECONNREFUSED" },
+};
 const setup = await setUp({
   dialects: ["openai-chat", "anthropic-messages"],
   providers: Object.entries(addresses)
@@ -68,6 +74,10 @@ describe.each(names)("%s", (name) => {
     expect([502, 504]).toContain(reply.status);
     expect(errorOf(reply.text).message).not.toMatch(/127\.0\.0\.1|invalid|http|ssl|tls|ECONN|ENOT/i);
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
+    // The operator is told.
+    const line = () => gateway.log().match(new RegExp(`^.*${reply.callId}.*a provider was not reached.*$`, "m"))?.[0];
+    await until("the line of the log", line);
+    expect(JSON.parse(line() ?? "")).toMatchObject({ level: "warn", provider: name, error: whys[name] });
   });
 
   test("is passed by for the next target", async () => {
