@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { LockedError } from "../../core/runtime/lock.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
@@ -14,6 +15,8 @@ describe("one process a data folder", () => {
     const error = await failure(openAt(path));
     expect(error).toBeInstanceOf(LockedError);
     expect(String(error)).toContain(`process ${process.pid}`);
+    // It costs no journal, which would wait for the disk at the start and at the end.
+    expect(existsSync(`${path}.lock-journal`)).toBe(false);
     await database.settings.set("still", "works");
     await database.close();
     const again = await openAt(path);
