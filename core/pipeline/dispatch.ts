@@ -74,7 +74,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       }
       hasPlace = true;
       if (services.loads) beginLoad(call, target, services.loads);
-      const beganMs = services.loads ? services.now() : 0;
+      const beganMs = services.loads ? services.watch.now() : 0;
       timer = cutLater(call, cutOfAttempt(call, limits, totalMs, services.now(), hasWaited));
       const answer = await ask({ call, asked, admitted, target, limits, services, request }, attempt);
       const begun: Dispatched =
@@ -85,7 +85,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       addWarnings(call.warnings, attempt.warnings);
       services.breakers.ended(target, isProbe, "ok");
       attempt.key?.ended("ok");
-      services.loads?.answered(target, services.now() - beganMs, false);
+      services.loads?.answered(target, services.watch.now() - beganMs, false);
       return begun;
     } catch (error) {
       const reason: unknown = call.abort.aborted ? call.abort.reason : error;

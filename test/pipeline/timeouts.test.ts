@@ -10,6 +10,7 @@ import {
   type Timeouts,
 } from "../../core/pipeline/timeouts.ts";
 import { providerBulkheads } from "../../core/pipeline/bulkhead.ts";
+import type { Loads } from "../../core/pipeline/loads.ts";
 import { pause } from "../../core/pipeline/pause.ts";
 import { ConnectTimeoutError } from "../../core/runtime/connect.ts";
 import { aPrincipal } from "../contract/samples.ts";
@@ -182,6 +183,26 @@ describe("a call that waits for a place at its provider", () => {
       expect(world.services.breakers.list()).toEqual([]);
     }
   });
+});
+
+test("a clock that steps while a target answers makes it look neither slow nor fast", async () => {
+  for (const stepMs of [3_600_000, -3_600_000]) {
+    const world = await newBench({
+      providers,
+      transport: async () => (world.clock.advance(stepMs), new FetchedResponse(Response.json({ choices: [] }))),
+    });
+    const tookMs: number[] = [];
+    const loads: Loads = {
+      began: () => {},
+      answered: (_, ms) => void tookMs.push(ms),
+      ended: () => {},
+      busy: () => 0,
+      cost: () => 0,
+    };
+    const watch = { ...world.services.watch, now: () => 7 };
+    await (await handle(chatRequest(), chat, { ...world.services, loads, watch })).text();
+    expect(tookMs).toEqual([0]);
+  }
 });
 
 describe("a connection that is not there in time", () => {
