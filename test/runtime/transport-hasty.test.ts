@@ -68,8 +68,10 @@ test("what ends later than a request is on its way, in the middle of an answer, 
   });
   const torn = await peersThatLose((peer) => void peer.socket.end("HTTP/1.1 200"));
   const dead = await peersThatLose((peer) => peer.reset());
-  for (const peers of [slow, torn, dead]) {
-    if (peers !== dead) expect(await text(peers)).toBe("more");
+  const busy = await peersThatLose((peer) => peer.reset());
+  for (const peers of [slow, torn, dead, busy]) {
+    // One that has answered often does not close after each answer.
+    for (let at = 0; at < (peers === busy ? 4 : 1); at += 1) if (peers !== dead) expect(await text(peers)).toBe("more");
     await lose(peers.url);
     for (let at = 0; at < 3; at += 1) expect(await text(peers)).toBe("more");
     expect(peers.asked).toHaveLength(2);

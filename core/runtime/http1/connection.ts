@@ -34,6 +34,8 @@ export class Connection implements Line {
   idleSinceMs = 0;
   /** How long that was, before what it carries now; `null`: it carries its first. */
   idleForMs: number | null = null;
+  /** How many exchanges it was given after its first. */
+  reuses = 0;
   /** How long the peer says that it keeps it without a request, in ms. */
   keptMs = Infinity;
   readonly #events: ConnectionEvents;

@@ -7,6 +7,8 @@ const maxSpanMs = 3_600_000;
 const promptMs = 1_000;
 /** Of what the peer is known to keep: a request takes its time to get there. */
 const marginMs = 1_000;
+/** After so many answers on one connection its end is an accident, and not what the peer does after each. */
+const fewReuses = 3;
 const maxKnown = 1_000;
 
 /** How long connections stayed idle at most, in ms, before one was lost, and until when that is believed. */
@@ -43,9 +45,9 @@ export function hastyPeers() {
       return true;
     },
     /** It ended where the answer to a further request should have begun. */
-    lost({ place: { key }, idleSinceMs, idleForMs }: Connection, nowMs: number): void {
+    lost({ place: { key }, idleSinceMs, idleForMs, reuses }: Connection, nowMs: number): void {
       const keptMs = idleForMs ?? 0;
-      if (nowMs - idleSinceMs - keptMs > promptMs) return;
+      if (nowMs - idleSinceMs - keptMs > promptMs || (keptMs <= marginMs && reuses > fewReuses)) return;
       const before = known.get(key);
       const isBelieved = before !== undefined && nowMs < before.untilMs;
       const spanMs = before === undefined ? firstSpanMs : isBelieved ? before.spanMs : before.spanMs * 2;

@@ -113,6 +113,7 @@ export function connectionPool(now: () => number): Pool {
 
 function carry(known: Connection, exchange: Exchange, nowMs: number) {
   known.idleForMs = nowMs - known.idleSinceMs;
+  known.reuses += 1;
   known.carry(exchange);
 }
 
