@@ -32,11 +32,10 @@ export function socketTransport({ egress, connectTimeoutMs, now }: TransportOpti
 
 function outgoing({ headers, body }: OutboundRequest, place: Place): Outgoing {
   const bodyBytes = Buffer.byteLength(body);
-  const head = `${requestHead(place, headers)}content-length: ${bodyBytes}\r\n\r\n`;
+  const { text, isAscii } = requestHead(place, headers);
+  const head = `${text}content-length: ${bodyBytes}\r\n\r\n`;
   const isAlone = headers["connection"] === "close";
-  if (ascii.test(head)) return { data: head + body, byteLength: head.length + bodyBytes, isAlone };
+  if (isAscii) return { data: head + body, byteLength: head.length + bodyBytes, isAlone };
   const data = Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body)]);
   return { data, byteLength: data.byteLength, isAlone };
 }
-
-const ascii = /^[\0-\x7f]*$/;
