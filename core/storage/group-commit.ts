@@ -2,6 +2,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 import { GatewayError } from "../chat/error.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import { type WriteGate, writeGate } from "./write-gate.ts";
+import { atTurnEnd } from "../runtime/turn.ts";
 
 /**
  * The one writer. Work asked for during one turn of the event loop shares one transaction, because a commit costs more
@@ -182,7 +183,7 @@ export function groupCommit(
     waiting: () => waiting.length,
     run: (work) =>
       new Promise((resolve, reject) => {
-        if (waiting.length === 0) setImmediate(flush);
+        if (waiting.length === 0) atTurnEnd(flush);
         waiting.push({ work, resolve, reject });
       }),
   };
