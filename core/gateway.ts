@@ -12,7 +12,7 @@ import { openLine } from "./pipeline/scopes.ts";
 import type { Endpoint, Services } from "./pipeline/services.ts";
 import { refuse } from "./pipeline/settle.ts";
 import { withShadow } from "./pipeline/shadow.ts";
-import { gathered } from "./runtime/turn.ts";
+import { arrivals } from "./runtime/turn.ts";
 
 /** One client call from first byte to last. The order of these lines is the order of the pipeline. */
 export async function handle(request: Request, endpoint: Endpoint, services: Services): Promise<Response> {
@@ -21,7 +21,7 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   services.inUse.enter();
   try {
     services.overload.admitCall(services.open.size);
-    await gathered();
+    await arrivals();
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
     const { database } = services;
     const terms = database.accountTerms.isAnySet()

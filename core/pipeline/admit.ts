@@ -11,6 +11,7 @@ import { asWhole, countedInputs, isHopeless, mayCount } from "./count-input.ts";
 import { closedHook, type HookContext } from "./hook.ts";
 import { claimOf, noteSpared } from "./limit-claim.ts";
 import type { Route } from "./models.ts";
+import { step } from "../runtime/turn.ts";
 import { limitsFor, openLine, scopesOf } from "./scopes.ts";
 import type { Services } from "./services.ts";
 
@@ -52,6 +53,7 @@ export async function admit(
   call.accounts = line instanceof Promise ? await line : line;
   let scopes = scopesOf(call, principal, asked, route);
   const limits = limitsOf(principal, scopes, services);
+  await step;
   const first = billFor(call, asked, route, scopes, services);
   const applicant = { call, principal, asked, route };
   const holds: Taken[] = [];

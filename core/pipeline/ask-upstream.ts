@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { Awaitable, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
 import { EgressError } from "../runtime/egress.ts";
-import { gathered } from "../runtime/turn.ts";
+import { answers } from "../runtime/turn.ts";
 import type { UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Answer } from "./answer.ts";
 import { KeyedRequest } from "./credentials.ts";
@@ -56,7 +56,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     services.logger.warn({ callId: call.id, provider: target.provider, error: cause }, "a provider was not reached");
     throw unreached(cause, ownConnectMs < order.limits.connectMs);
   }
-  await gathered();
+  await answers();
   progress.status(response.status);
   const secrets = secretsIn(request.headers);
   if (response.status !== 200) {
