@@ -21,8 +21,9 @@ export async function handle(request: Request, endpoint: Endpoint, services: Ser
   services.inUse.enter();
   try {
     services.overload.admitCall(services.open.size);
-    await arrivals();
     call.principal = await authenticate(request, call, services); //                        Request      → Principal
+    // Not before: who shows no key that holds is answered at once.
+    await arrivals();
     const { database } = services;
     const terms = database.accountTerms.isAnySet()
       ? await treeTerms(call.principal, database, call.startedMs)

@@ -12,7 +12,7 @@ test("those who are gathered go on side by side, and what they ask for at the en
     atTurnEnd(() => told.push(`${name} written`));
     await step;
     told.push(`${name} second`);
-    await null;
+    await step;
     told.push(`${name} third`);
   };
   const all = [goes("an answer", answers), goes("one"), goes("two")];
