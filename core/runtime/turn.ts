@@ -53,6 +53,8 @@ function finish() {
   const works = lasts;
   lasts = [];
   isPlanned = false;
+  // Who came when its crowd had gone on already.
+  if (arrived.waits !== null || answered.waits !== null) plan();
   let begun = 0;
   try {
     for (const work of works) {

@@ -38,6 +38,19 @@ test("who comes while the end of a turn is done waits for the next one", async (
   expect(told).toEqual(["work", "gathered in the next", "work of the next"]);
 });
 
+test("who comes back when its crowd has gone on goes on in the next turn, whether or not anybody else comes", async () => {
+  const told: string[] = [];
+  for (const gathered of [arrivals, answers]) {
+    void gathered()
+      .then(gathered)
+      .then(() => told.push("again"));
+    await turns();
+    await turns();
+    await turns();
+  }
+  expect(told).toEqual(["again", "again"]);
+});
+
 test("work that throws keeps no other from being done, and is told to whoever listens for what nobody caught", () => {
   const script = `
     import { atTurnEnd } from ${JSON.stringify(join(import.meta.dir, "../../core/runtime/turn.ts"))};
