@@ -100,6 +100,8 @@ export interface CredentialServiceDependencies {
 }
 
 const maxEach = 100;
+/** The clocks come apart by less while nobody sets one. */
+const leastStepMs = 1_000;
 
 /** Providers of a config with the stored keys that they use. */
 export interface PreparedProviders {
@@ -127,6 +129,8 @@ interface InUse {
 
 export function credentialParts(dependencies: CredentialServiceDependencies): CredentialParts {
   const { repository, ring, logger, now, elapsed, newId, random, breaker } = dependencies;
+  /** When `elapsed` was 0. */
+  let startMs = now() - elapsed();
   let inUse: InUse = { accounts: [], pools: new Map(), opened: new Map() };
   const accountOf = (provider: string) => inUse.accounts.find(({ name }) => name === provider);
   const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
@@ -220,13 +224,20 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
     pools.get(provider)?.use(usable);
   }
 
+  /** By the machine's clock, the same each time it is asked for: the two clocks tick apart, and only a step counts. */
+  function wallMs(elapsedMs: number): number {
+    const sinceMs = now() - elapsed();
+    if (Math.abs(sinceMs - startMs) >= leastStepMs) startMs = sinceMs;
+    return Math.round(startMs + elapsedMs);
+  }
+
   function shown(row: CredentialRow): ShownCredential {
     const { id, name, weight, enabled, createdMs, changedMs } = row;
     const { pools, opened } = inUse;
     const pool = pools.get(row.provider);
     const done = pool?.useOf(id) ?? null;
-    const restMs = (done?.restsUntilMs ?? 0) - elapsed();
-    const rests = restMs > 0;
+    const restedMs = done?.restsUntilMs ?? 0;
+    const rests = restedMs > elapsed();
     const state = !pool ? "unused" : !opened.has(id) ? "locked" : !enabled ? "disabled" : rests ? "resting" : "active";
     return {
       id,
@@ -235,7 +246,7 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
       weight,
       enabled,
       state,
-      restsUntilMs: rests ? Math.round(now() + restMs) : null,
+      restsUntilMs: rests ? wallMs(restedMs) : null,
       refusedWith: done?.refusedWith ?? null,
       requests: done?.requests ?? 0,
       createdMs,
