@@ -5,6 +5,7 @@ import { ofProvider } from "../pipeline/of-provider.ts";
 import { type CredentialPool, credentialPool, isUpstream } from "../pipeline/credentials.ts";
 import type { Logger, Provider, UpstreamProvider } from "../plugin/plugin.ts";
 import { SetupError, type UpstreamAccount } from "../plugin/setup.ts";
+import { epochOf } from "../runtime/epoch.ts";
 import type { KeyRing } from "../runtime/seal.ts";
 import type { CredentialRepository, CredentialRow } from "../storage/credential.ts";
 import { checked } from "./route.ts";
@@ -100,8 +101,6 @@ export interface CredentialServiceDependencies {
 }
 
 const maxEach = 100;
-/** The clocks come apart by less while nobody sets one. */
-const leastStepMs = 1_000;
 
 /** Providers of a config with the stored keys that they use. */
 export interface PreparedProviders {
@@ -129,8 +128,7 @@ interface InUse {
 
 export function credentialParts(dependencies: CredentialServiceDependencies): CredentialParts {
   const { repository, ring, logger, now, elapsed, newId, random, breaker } = dependencies;
-  /** When `elapsed` was 0. */
-  let startMs = now() - elapsed();
+  const epoch = epochOf(now, elapsed);
   let inUse: InUse = { accounts: [], pools: new Map(), opened: new Map() };
   const accountOf = (provider: string) => inUse.accounts.find(({ name }) => name === provider);
   const rowsOf = (provider: string) => repository.all().filter((row) => row.provider === provider);
@@ -224,13 +222,6 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
     pools.get(provider)?.use(usable);
   }
 
-  /** By the machine's clock, the same each time it is asked for: the two clocks tick apart, and only a step counts. */
-  function wallMs(elapsedMs: number): number {
-    const sinceMs = now() - elapsed();
-    if (Math.abs(sinceMs - startMs) >= leastStepMs) startMs = sinceMs;
-    return Math.round(startMs + elapsedMs);
-  }
-
   function shown(row: CredentialRow): ShownCredential {
     const { id, name, weight, enabled, createdMs, changedMs } = row;
     const { pools, opened } = inUse;
@@ -246,7 +237,7 @@ export function credentialParts(dependencies: CredentialServiceDependencies): Cr
       weight,
       enabled,
       state,
-      restsUntilMs: rests ? wallMs(restedMs) : null,
+      restsUntilMs: rests ? epoch(restedMs) : null,
       refusedWith: done?.refusedWith ?? null,
       requests: done?.requests ?? 0,
       createdMs,

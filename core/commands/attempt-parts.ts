@@ -5,14 +5,15 @@ import { pause } from "../pipeline/pause.ts";
 import { retryBudget } from "../pipeline/retry-budget.ts";
 import type { Services } from "../pipeline/services.ts";
 import { timeoutBook } from "../pipeline/timeouts.ts";
+import { epochOf } from "../runtime/epoch.ts";
 
 /** What decides whether a target is asked, now or again. It lasts as long as the process, and reads its settings each time. */
 export const attemptParts = (
   { attempts, breaker, bulkhead }: Pick<Settings, "attempts" | "breaker" | "bulkhead">,
-  clocks: { readonly now: () => number; readonly elapsed: () => number },
+  { now, elapsed }: { readonly now: () => number; readonly elapsed: () => number },
 ): Pick<Services, "retries" | "breakers" | "bulkheads" | "pause"> => ({
-  retries: retryBudget(() => attempts.retryShare, clocks.elapsed),
-  breakers: targetBreakers(breaker, clocks.elapsed, clocks.now),
+  retries: retryBudget(() => attempts.retryShare, elapsed),
+  breakers: targetBreakers(breaker, elapsed, epochOf(now, elapsed)),
   bulkheads: providerBulkheads(bulkhead, pause),
   pause,
 });

@@ -53,6 +53,7 @@ export async function admit(
   call.accounts = line instanceof Promise ? await line : line;
   let scopes = scopesOf(call, principal, asked, route);
   const limits = limitsOf(principal, scopes, services);
+  // What it may cost comes next, for all calls of the turn that have come as far as this.
   await step;
   const first = billFor(call, asked, route, scopes, services);
   const applicant = { call, principal, asked, route };

@@ -60,9 +60,13 @@ const breakerOpen = "breaker_open";
  *
  * @param settings read each time, because a reload changes them in place.
  * @param now in ms; one that never steps, or a breaker could stay open for as long as the clock was set back.
- * @param epochNow what is told is by this one.
+ * @param epoch what is told, in epoch ms, of a time of that clock.
  */
-export function targetBreakers(settings: BreakerSettings, now: () => number, epochNow = now): Breakers {
+export function targetBreakers(
+  settings: BreakerSettings,
+  now: () => number,
+  epoch: (ms: number) => number = (ms) => ms,
+): Breakers {
   const breakers = new Map<string, Breaker>();
 
   function made({ provider, model }: Target, nowMs: number): Breaker {
@@ -83,7 +87,6 @@ export function targetBreakers(settings: BreakerSettings, now: () => number, epo
     return breaker;
   }
 
-  const epochOf = (ms: number): number => Math.round(ms - now() + epochNow());
   const rulesOf = (provider: string): FailureRules => ofProvider(settings, provider);
 
   function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
@@ -107,7 +110,7 @@ export function targetBreakers(settings: BreakerSettings, now: () => number, epo
       const nowMs = now();
       if (isAlone(breaker, nowMs)) {
         breakersTold.skipped += 1;
-        throw isOpen(breaker, nowMs, epochOf);
+        throw isOpen(breaker, nowMs, epoch);
       }
       breaker.state = "half-open";
       breaker.nextProbeMs = nowMs + patience * rulesOf(target.provider).probeMs;
@@ -145,8 +148,8 @@ export function targetBreakers(settings: BreakerSettings, now: () => number, epo
         state,
         reason,
         consecutiveFailures: inRow,
-        sinceMs: epochOf(sinceMs),
-        nextProbeMs: state === "closed" ? null : epochOf(nextProbeMs),
+        sinceMs: epoch(sinceMs),
+        nextProbeMs: state === "closed" ? null : epoch(nextProbeMs),
       })),
   };
   return breakersTold;
@@ -157,12 +160,12 @@ const isAlone = ({ state, nextProbeMs }: Breaker, nowMs: number): boolean => sta
 function isOpen(
   { provider, model, reason, sinceMs, nextProbeMs }: Breaker,
   nowMs: number,
-  epochOf: (ms: number) => number,
+  epoch: (ms: number) => number,
 ): GatewayError {
   return new GatewayError("unavailable", "the model's provider fails, and is not asked for a moment", {
     code: breakerOpen,
     retryAfterSeconds: Math.max(1, Math.ceil((nextProbeMs - nowMs) / 1_000)),
-    breaker: { provider, model, reason, openSince: epochOf(sinceMs), nextProbe: epochOf(nextProbeMs) },
+    breaker: { provider, model, reason, openSince: epoch(sinceMs), nextProbe: epoch(nextProbeMs) },
   });
 }
 
