@@ -50,7 +50,8 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
   readonly #limits: StreamLimits;
   readonly #isEmpty: boolean;
   readonly #unwatch: () => void;
-  #pending: Uint8Array | null;
+  /** Until the client asks for what comes after it. */
+  #first: Uint8Array | null;
   #body: ReadableStreamDefaultController<Uint8Array> | null = null;
   /** The client has taken all there is. */
   #isWaiting = false;
@@ -62,7 +63,7 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     this.#framing = framing;
     this.#services = services;
     this.#isEmpty = first === null;
-    this.#pending = first;
+    this.#first = first;
     this.#limits = limitsOfStream(call, services.settings.timeouts(call.envelope?.model ?? "", target));
     this.lastMs = services.watch.now();
     this.endMs = this.lastMs + this.#limits.endMs - services.now();
@@ -71,19 +72,18 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
 
   // ── to the client ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What is there already goes out with the head, in one packet: else the runtime sends the head word by word, a packet each. */
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#body = controller;
+    const first = this.#first;
+    if (!first) return;
+    controller.enqueue(first);
+    this.#call.content?.delivered(first);
   }
 
   async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const pending = this.#pending;
-    if (pending) {
-      controller.enqueue(pending);
-      this.#call.content?.delivered(pending);
-      this.#pending = null;
-      return;
-    }
     const call = this.#call;
+    this.#first = null;
     this.#isWaiting = true;
     try {
       for (;;) {
@@ -147,7 +147,7 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
   /** The client has everything: agents hang up at the terminal event, before the record lets the stream close. */
   #isWhole(): boolean {
     const { complete, usage, fault } = this.#source.metered();
-    return this.#pending === null && complete && usage !== null && fault === null;
+    return this.#first === null && complete && usage !== null && fault === null;
   }
 
   async #leave(hasAll: boolean): Promise<void> {
