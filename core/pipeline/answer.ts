@@ -1,6 +1,7 @@
 import type { GatewayError } from "../chat/error.ts";
 import type { ErrorBody, Metered } from "../dialects/dialect.ts";
 import type { Framing } from "../dialects/framing.ts";
+import type { Flow } from "../runtime/upstream-response.ts";
 
 /** What an attempt brings back: nothing of it has gone to the client yet. */
 export type Answer = BegunAnswer | FailedAnswer;
@@ -28,9 +29,9 @@ export interface FailedAnswer {
 }
 
 /** Bytes for the client, and what the meter has seen of the answer they came from. */
-export interface Source {
-  /** The next whole events, perhaps none at all (a hidden one); `null` at the end. Throws when the upstream fails. */
-  next(): Promise<Uint8Array | null>;
+export interface Source extends Flow {
+  /** Whole events, perhaps none at all (a hidden one). Throws, or tells, when the upstream fails. */
+  next: Flow["next"];
   metered(): Metered;
   /**
    * What ends the stream after a failure. Absent where the bytes are the provider's own events: then a fault that they tell

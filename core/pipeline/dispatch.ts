@@ -4,6 +4,7 @@ import type { ChatRequest } from "../chat/request.ts";
 import { mayLose, parseBody } from "../dialects/exact-json.ts";
 import type { Awaitable, ModelProvider } from "../plugin/plugin.ts";
 import { Abort } from "../runtime/abort.ts";
+import { nextOf } from "../runtime/upstream-response.ts";
 import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer, BegunAnswer, FailedAnswer, StreamedAnswer, WholeAnswer } from "./answer.ts";
@@ -224,9 +225,9 @@ function wholeOf(answer: WholeAnswer | FailedAnswer, call: Call, attempt: Attemp
 /** The first bytes; `null`: there is none. */
 async function firstOf({ source }: StreamedAnswer, call: Call, attempt: Attempt): Promise<Uint8Array | null> {
   try {
-    let first = await source.next();
+    let first = await nextOf(source);
     // What is hidden or empty is skipped: the first byte is one that the client will see.
-    while (first !== null && first.byteLength === 0) first = await source.next();
+    while (first !== null && first.byteLength === 0) first = await nextOf(source);
     const { fault, contentBytes, complete } = source.metered();
     if (first === null && !complete) throw brokenOff();
     const failed = fault && contentBytes === 0 ? faultBefore(fault) : null;

@@ -4,6 +4,7 @@ import type { ChatEvent, ChatStream } from "../chat/event.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
 import { framed, type Framing } from "../dialects/framing.ts";
+import { ReadFlow } from "../runtime/upstream-response.ts";
 import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
 import { toldUsage } from "./told-usage.ts";
 import { hookOpened } from "./watchdog.ts";
@@ -41,12 +42,13 @@ export async function fromEvents(
 function eventSource(events: ChatStream, dialect: Dialect, encoder: StreamEncoder, metered: () => Metered): Source {
   const bytes = new TextEncoder();
   const iterator = events[Symbol.asyncIterator]();
+  const flow = new ReadFlow(async () => {
+    const { done, value } = await iterator.next();
+    return done ? {} : { value: bytes.encode(encoder.step(value)) };
+  });
   return {
     metered,
-    async next() {
-      const { done, value } = await iterator.next();
-      return done ? null : bytes.encode(encoder.step(value));
-    },
+    next: (waiter) => flow.next(waiter),
     fail: (error) => encoder.error?.(error) ?? dialect.encodeStreamError(error),
   };
 }

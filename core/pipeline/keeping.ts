@@ -66,10 +66,16 @@ export function keepingOf(options: KeepingOptions): Keeping {
       const { source } = answer;
       const { fail } = source;
       const passing: Source = {
-        async next() {
-          const bytes = await source.next();
-          if (bytes) recording.push(bytes);
-          return bytes;
+        next(waiter) {
+          const piece = source.next({
+            came(later) {
+              if (later) recording.push(later);
+              waiter.came(later);
+            },
+            failed: (error) => waiter.failed(error),
+          });
+          if (piece) recording.push(piece);
+          return piece;
         },
         metered: () => source.metered(),
         ...(fail && { fail: (error) => fail.call(source, error) }),

@@ -7,7 +7,8 @@ import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { piecesOf, type ReceivedFrame } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import type { Answer, FailedAnswer, Source, WholeAnswer } from "./answer.ts";
+import type { Answer, FailedAnswer, WholeAnswer } from "./answer.ts";
+import { PassingSource } from "./passing.ts";
 import { type Needles, redacted } from "./redact.ts";
 import { faultOf } from "./upstream-error.ts";
 import type { UpstreamBody, UpstreamEvents } from "./upstream-body.ts";
@@ -59,16 +60,14 @@ export function parseAnswer(bytes: Uint8Array, parse: (text: string) => unknown 
 
 type Splitter = SseSplitter | JsonArraySplitter;
 
-/** One object, as `Streaming` is. */
-class RelaySource implements Source {
-  readonly #read: UpstreamEvents["read"];
+class RelaySource extends PassingSource {
   readonly #splitter: Splitter;
   readonly #meter: StreamMeter;
   readonly #secrets: Needles;
   #ended = false;
 
-  constructor({ read }: UpstreamEvents, splitter: Splitter, meter: StreamMeter, secrets: Needles) {
-    this.#read = read;
+  constructor({ pieces }: UpstreamEvents, splitter: Splitter, meter: StreamMeter, secrets: Needles) {
+    super(pieces);
     this.#splitter = splitter;
     this.#meter = meter;
     this.#secrets = secrets;
@@ -78,37 +77,39 @@ class RelaySource implements Source {
     return this.#meter.result();
   }
 
-  async next(): Promise<Uint8Array | null> {
-    if (this.#ended) return null;
-    let rest: SseFrame | null = null;
-    let isCut = false;
-    try {
-      const { value } = await this.#read();
-      if (value !== undefined) return this.#passed(value);
-      rest = this.#splitter.rest();
-    } catch (error) {
-      // It broke when all of the answer was there: only its formal end is missing.
-      const { complete, usage, fault } = this.#meter.result();
-      if (!complete || usage === null || fault !== null) throw error;
-      isCut = true;
-    }
-    this.#ended = true;
-    const last = lastFrame(rest, this.#splitter, this.#meter);
-    isCut ||= rest !== null && last.byteLength === 0;
-    const end = this.#meter.result().complete ? (this.#meter.missingEnd?.(isCut) ?? "") : "";
-    return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), this.#secrets) : null;
+  protected left(): null | undefined {
+    return this.#ended ? null : undefined;
   }
 
   /**
    * Whole frames only: a comment or an error of ours always finds a place between two events, and a secret, which has no
    * line end, is never cut in two.
    */
-  #passed(value: Uint8Array): Uint8Array {
+  protected passed(piece: Uint8Array): Uint8Array {
     const splitter = this.#splitter;
     const carried = !splitter.atBoundary;
-    const frames = splitter.push(value, this.#meter);
+    const frames = splitter.push(piece, this.#meter);
     const asReceived = !carried && splitter.atBoundary && frames.every(isShown);
-    return redacted(asReceived ? value : joined(piecesOf(frames.filter(isShown))), this.#secrets);
+    return redacted(asReceived ? piece : joined(piecesOf(frames.filter(isShown))), this.#secrets);
+  }
+
+  protected ended(): Uint8Array | null {
+    return this.#last(this.#splitter.rest(), false);
+  }
+
+  protected broken(error: unknown): Uint8Array | null {
+    // It broke when all of the answer was there: only its formal end is missing.
+    const { complete, usage, fault } = this.#meter.result();
+    if (!complete || usage === null || fault !== null) throw error;
+    return this.#last(null, true);
+  }
+
+  #last(rest: SseFrame | null, isBroken: boolean): Uint8Array | null {
+    this.#ended = true;
+    const last = lastFrame(rest, this.#splitter, this.#meter);
+    const isCut = isBroken || (rest !== null && last.byteLength === 0);
+    const end = this.#meter.result().complete ? (this.#meter.missingEnd?.(isCut) ?? "") : "";
+    return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), this.#secrets) : null;
   }
 }
 

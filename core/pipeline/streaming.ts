@@ -1,6 +1,8 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Framing } from "../dialects/framing.ts";
 import type { Source, StreamedAnswer } from "./answer.ts";
+import { bodyStream, type BodySource, type Outlet } from "../runtime/body-stream.ts";
+import { nextOf, type Waiter } from "../runtime/upstream-response.ts";
 import type { Call } from "./call.ts";
 import { startDrain } from "./disconnect.ts";
 import type { Dispatched } from "./dispatch.ts";
@@ -15,7 +17,7 @@ import type { Watched } from "./watch.ts";
 const ping = new TextEncoder().encode(": ping\n\n");
 
 /**
- * Pull-based, so that a slow client slows the upstream instead of filling memory. However it ends, the call is settled
+ * Nothing is read that the client has no room for: a slow one slows the upstream instead of filling memory. However it ends, the call is settled
  * before the stream closes: whoever saw the end finds an exact row.
  */
 export const streamOf = (
@@ -24,9 +26,7 @@ export const streamOf = (
   { source, framing = "sse" }: StreamedAnswer,
   services: Services,
 ): ReadableStream<Uint8Array> =>
-  new ReadableStream<Uint8Array>(new Streaming({ call, target, source, framing, first, services }), {
-    highWaterMark: 0,
-  });
+  bodyStream(new Streaming({ call, target, source, framing, first, services }), call.request !== null);
 
 interface Parts {
   readonly call: Call;
@@ -39,7 +39,7 @@ interface Parts {
 }
 
 /** One object, where functions with what they close over would take some times the memory: thousands of streams are silent at once. */
-class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
+class Streaming implements BodySource, Waiter, Watched {
   lastMs: number;
   readonly endMs: number;
   readonly #call: Call;
@@ -50,9 +50,9 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
   readonly #limits: StreamLimits;
   readonly #isEmpty: boolean;
   readonly #unwatch: () => void;
-  /** Until the client asks for what comes after it. */
+  /** Until the client has taken it. */
   #first: Uint8Array | null;
-  #body: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #outlet: Outlet | null = null;
   /** The client has taken all there is. */
   #isWaiting = false;
 
@@ -72,47 +72,66 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
 
   // ── to the client ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What is there already goes out with the head, in one packet: else the runtime sends the head word by word, a packet each. */
-  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#body = controller;
-    const first = this.#first;
-    if (!first) return;
-    controller.enqueue(first);
-    this.#call.content?.delivered(first);
+  opened(outlet: Outlet): void {
+    this.#outlet = outlet;
+    if (this.#first === null || this.#gave(this.#first)) this.#ask();
   }
 
-  async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  left(): Promise<void> {
+    return this.#leave(this.#isWhole());
+  }
+
+  /** `false`: the client has no room for more yet, and is asked for on its own when it has. */
+  #gave(piece: Uint8Array): boolean {
+    const taken = this.#outlet?.write(piece) ?? null;
+    this.#call.content?.delivered(piece);
+    if (taken === null) return true;
+    this.#isWaiting = false;
+    const goOn = () => this.#ask();
+    taken.then(goOn, goOn);
+    return false;
+  }
+
+  // ── from the provider ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  came(piece: Uint8Array | null): void {
+    if (this.#passed(piece)) this.#ask();
+  }
+
+  failed(error: unknown): void {
     const call = this.#call;
+    this.#isWaiting = false;
+    if (call.clientGone) return;
+    const { complete, usage } = this.#source.metered();
+    if (complete && usage) {
+      // What comes after the end is not read: the upstream's connection must not stay open for it.
+      call.abort.abort(error);
+      this.#end(this.#endWhole());
+    } else this.#end(this.#endBroken(error));
+  }
+
+  #ask(): void {
+    if (this.#call.clientGone) return;
     this.#first = null;
     this.#isWaiting = true;
     try {
       for (;;) {
-        const bytes = this.#isEmpty ? null : await this.#source.next();
-        this.lastMs = this.#services.watch.now();
-        if (call.clientGone) return;
-        if (bytes === null) break;
-        if (bytes.byteLength === 0) continue;
-        controller.enqueue(bytes);
-        call.content?.delivered(bytes);
-        return;
+        const piece = this.#isEmpty ? null : this.#source.next(this);
+        if (piece === undefined || !this.#passed(piece)) return;
       }
     } catch (error) {
-      if (call.clientGone) return;
-      const { complete, usage } = this.#source.metered();
-      if (complete && usage) {
-        // What comes after the end is not read: the upstream's connection must not stay open for it.
-        call.abort.abort(error);
-        await this.#endWhole(controller);
-      } else await this.#endBroken(error, controller);
-      return;
-    } finally {
-      this.#isWaiting = false;
+      this.failed(error);
     }
-    await this.#endWhole(controller);
   }
 
-  cancel(): Promise<void> {
-    return this.#leave(this.#isWhole());
+  /** Whether the next one is to be asked for. */
+  #passed(piece: Uint8Array | null): boolean {
+    this.lastMs = this.#services.watch.now();
+    if (this.#call.clientGone) return false;
+    if (piece !== null) return piece.byteLength === 0 || this.#gave(piece);
+    this.#isWaiting = false;
+    this.#end(this.#endWhole());
+    return false;
   }
 
   // ── under watch ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,11 +153,11 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
   }
   onSilence(): void {
     // An array has no place for a comment.
-    if (this.#framing === "sse" && this.#isWaiting) this.#body?.enqueue(ping);
+    if (this.#framing === "sse" && this.#isWaiting) void this.#outlet?.write(ping);
   }
   /** Nothing came because the client takes nothing: it counts as one that has left, or it would hold its money for ever. */
   onStalled(): void {
-    this.#body?.error(new Error("the client reads nothing"));
+    this.#outlet?.fail(new Error("the client reads nothing"));
     void this.#leave(false);
   }
 
@@ -157,20 +176,24 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     await drain(this.#call, left, this.#source, this.#services);
   }
 
-  async #endWhole(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  #end(ending: Promise<void>): void {
+    ending.catch((error: unknown) => this.#outlet?.fail(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  async #endWhole(): Promise<void> {
     this.#unwatch();
     const metered = this.#source.metered();
     if (!metered.complete && !metered.fault) {
-      await this.#endBroken(brokenOff(), controller);
+      await this.#endBroken(brokenOff());
       return;
     }
     const fault = metered.fault ? faultOf(metered.fault) : null;
     await settle(this.#call, this.#outcome(fault ? "upstream_error" : "ok", fault), this.#services);
     this.#call.content?.finish();
-    close(controller);
+    this.#outlet?.end();
   }
 
-  async #endBroken(thrown: unknown, controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  async #endBroken(thrown: unknown): Promise<void> {
     this.#unwatch();
     const call = this.#call;
     const source = this.#source;
@@ -189,18 +212,14 @@ class Streaming implements UnderlyingDefaultSource<Uint8Array>, Watched {
     const status = call.stopped ? stoppedStatus(call.stopped) : "upstream_error";
     await settle(call, this.#outcome(status, error), this.#services);
     if (!isTold) {
-      try {
-        const told = bodyOf(call, error);
-        const text = source.fail?.(told) ?? call.endpoint.dialect.encodeStreamError(told);
-        const bytes = new TextEncoder().encode(text);
-        controller.enqueue(bytes);
-        call.content?.delivered(bytes);
-      } catch {
-        // The client left while the record was written.
-      }
+      const told = bodyOf(call, error);
+      const text = source.fail?.(told) ?? call.endpoint.dialect.encodeStreamError(told);
+      const bytes = new TextEncoder().encode(text);
+      void this.#outlet?.write(bytes);
+      call.content?.delivered(bytes);
     }
     call.content?.finish();
-    close(controller);
+    this.#outlet?.end();
   }
 
   #outcome(status: Outcome["status"], error: GatewayError | null): Outcome {
@@ -218,7 +237,7 @@ export async function drain(
   const before = source.metered();
   startDrain(call, services);
   try {
-    if (!isEmpty) while ((await source.next()) !== null);
+    if (!isEmpty) while ((await nextOf(source)) !== null);
   } catch (error) {
     // Cut by the end of the drain, or by the upstream: what was metered until then counts. Or it could not be read any
     // further, and the upstream's connection must not stay open for the rest.
@@ -236,12 +255,4 @@ export async function drain(
 function reasonOf(call: Call, thrown: unknown): GatewayError {
   const reason: unknown = call.abort.aborted ? call.abort.reason : thrown;
   return reason instanceof GatewayError ? reason : brokenOff(thrown);
-}
-
-function close(controller: ReadableStreamDefaultController<Uint8Array>) {
-  try {
-    controller.close();
-  } catch {
-    // Cancelled meanwhile.
-  }
 }

@@ -2,21 +2,19 @@ import { GatewayError } from "../chat/error.ts";
 import type { Framing } from "../dialects/framing.ts";
 import { startsLikeArray } from "../dialects/json-array.ts";
 import { joined } from "../runtime/read-body.ts";
-import type { Piece, Pieces, UpstreamResponse } from "../runtime/upstream-response.ts";
+import { type Flow, nextOf, type Pieces, type UpstreamResponse } from "../runtime/upstream-response.ts";
 
 /** A whole answer larger than this is no answer of a language model. */
 const maxAnswerBytes = 128 * 1024 * 1024;
 /** One that does not say its length may be a decompression bomb, and lies in memory in pieces until its end. */
 const maxUntoldBytes = 64 * 1024 * 1024;
 
-type Read = () => Promise<Piece>;
-
 /** The body of a 200 answer: in one piece, or to be read as a stream of events. */
 export type UpstreamBody = { readonly kind: "whole"; readonly bytes: Uint8Array } | UpstreamEvents;
 export interface UpstreamEvents {
   readonly kind: "events";
   readonly framing: Framing;
-  readonly read: Read;
+  readonly pieces: Flow;
 }
 
 /** `stream`: the call asked for a stream. What comes decides: vendors stream unasked, and answer streams with one piece. */
@@ -28,25 +26,25 @@ export async function upstreamBody(response: UpstreamResponse, stream: boolean):
   if (!body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
 
   const isStream = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-  if (isStream) return { kind: "events", framing: "sse", read: readsOf(body) };
+  if (isStream) return { kind: "events", framing: "sse", pieces: body };
 
   // Some vendors stream under another type, or none: then the first bytes tell.
   const first = await beginning(body);
-  const read = readsOf(body, first);
-  if (stream && first.value !== undefined) {
-    if (startsLikeSse(first.value)) return { kind: "events", framing: "sse", read };
-    if (startsLikeArray(first.value)) return { kind: "events", framing: "json-array", read };
+  const pieces = first === null ? body : from(first, body);
+  if (stream && first !== null) {
+    if (startsLikeSse(first)) return { kind: "events", framing: "sse", pieces };
+    if (startsLikeArray(first)) return { kind: "events", framing: "json-array", pieces };
   }
-  return whole(await readWhole(read, () => void body.cancel().catch(() => {})));
+  return whole(await readWhole(pieces, () => void body.cancel().catch(() => {})));
 }
 
 /** As many pieces as it takes to tell a stream from an answer in one piece: a network may cut after the first byte. */
-async function beginning(body: Pieces): Promise<Piece> {
-  let first = await body.read();
-  while (first.value !== undefined && isUndecided(first.value)) {
-    const next = await body.read();
-    if (next.value === undefined) break;
-    first = { done: false, value: joined([first.value, next.value]) };
+async function beginning(body: Pieces): Promise<Uint8Array | null> {
+  let first = await nextOf(body);
+  while (first !== null && isUndecided(first)) {
+    const next = await nextOf(body);
+    if (next === null) break;
+    first = joined([first, next]);
   }
   return first;
 }
@@ -62,12 +60,14 @@ function isUndecided(bytes: Uint8Array): boolean {
 }
 
 /** `first`: is read already. Apart: a function made where the response is at hand would keep it as long as the stream. */
-function readsOf(body: Pieces, first: Piece | null = null): Read {
-  let unread = first;
-  return () => {
-    const next = unread ? Promise.resolve(unread) : body.read();
-    unread = null;
-    return next;
+function from(first: Uint8Array, body: Pieces): Flow {
+  let unread: Uint8Array | null = first;
+  return {
+    next(waiter) {
+      const piece = unread ?? body.next(waiter);
+      unread = null;
+      return piece;
+    },
   };
 }
 
@@ -82,16 +82,16 @@ function whole(bytes: Uint8Array): UpstreamBody {
   return { kind: "whole", bytes };
 }
 
-async function readWhole(read: Read, cancel: () => void): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+async function readWhole(flow: Flow, cancel: () => void): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
   let bytes = 0;
-  for (let { value } = await read(); value !== undefined; { value } = await read()) {
-    bytes += value.byteLength;
+  for (let piece = await nextOf(flow); piece !== null; piece = await nextOf(flow)) {
+    bytes += piece.byteLength;
     if (bytes > maxUntoldBytes) {
       cancel();
       throw new GatewayError("upstream-invalid", "the provider's answer is too large");
     }
-    chunks.push(value);
+    pieces.push(piece);
   }
-  return joined(chunks);
+  return joined(pieces);
 }

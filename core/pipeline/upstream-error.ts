@@ -2,7 +2,7 @@ import { type ErrorDetails, type ErrorKind, GatewayError } from "../chat/error.t
 import { isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import type { Dialect, VendorError } from "../dialects/dialect.ts";
-import type { ResponseHeaders, UpstreamResponse } from "../runtime/upstream-response.ts";
+import { nextOf, type ResponseHeaders, type UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Needles } from "./redact.ts";
 import { ElsewhereError, RepeatableError } from "./repeatable.ts";
 
@@ -141,9 +141,9 @@ async function readText(response: UpstreamResponse): Promise<string> {
   // A read that waits ends with it.
   const timer = setTimeout(() => void body.cancel().catch(() => {}), maxErrorMs);
   try {
-    for (let { value } = await body.read(); value !== undefined; { value } = await body.read()) {
-      bytes += value.byteLength;
-      text += decoder.decode(value, { stream: true });
+    for (let piece = await nextOf(body); piece !== null; piece = await nextOf(body)) {
+      bytes += piece.byteLength;
+      text += decoder.decode(piece, { stream: true });
       if (bytes > maxErrorBytes) break;
     }
   } catch {

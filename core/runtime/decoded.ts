@@ -1,4 +1,4 @@
-import type { Pieces, ResponseHeaders, UpstreamResponse } from "./upstream-response.ts";
+import { nextOf, type Pieces, ReadBody, type ResponseHeaders, type UpstreamResponse } from "./upstream-response.ts";
 
 /** The names of `content-encoding` and of `DecompressionStream`. */
 const formats: Readonly<Record<string, string>> = {
@@ -37,7 +37,8 @@ class DecodedResponse implements UpstreamResponse {
     return new Response(this.#stream()).bytes();
   }
   body(): Pieces | null {
-    return this.#stream()?.getReader() ?? null;
+    const body = this.#stream();
+    return body && new ReadBody(body);
   }
 
   #stream(): ReadableStream<Uint8Array> | null {
@@ -46,10 +47,10 @@ class DecodedResponse implements UpstreamResponse {
     const coded = new ReadableStream<Uint8Array<ArrayBuffer>>(
       {
         async pull(controller) {
-          const { value } = await pieces.read();
-          if (value === undefined) controller.close();
+          const piece = await nextOf(pieces);
+          if (piece === null) controller.close();
           // Bodies are never in memory that threads share.
-          else controller.enqueue(value as Uint8Array<ArrayBuffer>);
+          else controller.enqueue(piece as Uint8Array<ArrayBuffer>);
         },
         cancel: () => pieces.cancel(),
       },

@@ -15,14 +15,73 @@ export interface ResponseHeaders {
   get(name: string): string | null;
 }
 
-/** A body as it arrives: one read at a time. */
-export interface Pieces {
-  /** Rejects where the body breaks off. */
-  read(): Promise<Piece>;
-  /** Nothing more is wanted: what has not come yet is not waited for, and a read that waits ends. */
+/** What comes piece by piece. No promise for each: thousands a second pass here, and each would cost three objects. */
+export interface Flow {
+  /**
+   * The next piece where it is there; `null`: there will be no more. `undefined`: `waiter` is told when it comes, instead of
+   * whoever waited before. Throws where the flow has broken off.
+   */
+  next(waiter: Waiter): Uint8Array | null | undefined;
+}
+
+/** Told once for each time it is left waiting; never from within `next`. Must not throw. */
+export interface Waiter {
+  /** `null`: there will be no more. */
+  came(piece: Uint8Array | null): void;
+  failed(error: unknown): void;
+}
+
+/** A body as it arrives. */
+export interface Pieces extends Flow {
+  /** Nothing more is wanted: what has not come yet is not waited for, and a waiter is told the end. */
   cancel(): Promise<void>;
 }
-export type Piece = { readonly done: boolean; readonly value?: Uint8Array | undefined };
+
+/** The next piece, for who has time for a promise. */
+export const nextOf = (flow: Flow): Promise<Uint8Array | null> =>
+  new Promise((came, failed) => {
+    const piece = flow.next({ came, failed });
+    if (piece !== undefined) came(piece);
+  });
+
+/** A flow out of what is read by promises; `value` absent: there is no more. */
+export class ReadFlow implements Flow {
+  readonly #read: () => Promise<{ readonly value?: Uint8Array | undefined }>;
+  #waiter: Waiter | null = null;
+
+  constructor(read: () => Promise<{ readonly value?: Uint8Array | undefined }>) {
+    this.#read = read;
+  }
+
+  next(waiter: Waiter): undefined {
+    const isRead = this.#waiter !== null;
+    this.#waiter = waiter;
+    if (!isRead) this.#read().then(this.#came, this.#failed);
+  }
+
+  readonly #came = ({ value }: { readonly value?: Uint8Array | undefined }): void => this.#told()?.came(value ?? null);
+  readonly #failed = (error: unknown): void => this.#told()?.failed(error);
+
+  #told(): Waiter | null {
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    return waiter;
+  }
+}
+
+/** The body of an answer of the runtime's own. */
+export class ReadBody extends ReadFlow implements Pieces {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(body: ReadableStream<Uint8Array>) {
+    const reader = body.getReader();
+    super(() => reader.read());
+    this.#reader = reader;
+  }
+  cancel(): Promise<void> {
+    return this.#reader.cancel();
+  }
+}
 
 /** The answer of a fetch. */
 export class FetchedResponse implements UpstreamResponse {
@@ -47,6 +106,7 @@ export class FetchedResponse implements UpstreamResponse {
     return this.#response.bytes();
   }
   body(): Pieces | null {
-    return this.#response.body?.getReader() ?? null;
+    const { body } = this.#response;
+    return body && new ReadBody(body);
   }
 }

@@ -4,6 +4,7 @@ import { dialects } from "../../core/dialects/index.ts";
 import type { DialectName } from "../../core/dialects/dialect.ts";
 import { relay } from "../../core/pipeline/relay.ts";
 import { spokenStream } from "../support/spoken.ts";
+import { nextOf } from "../../core/runtime/upstream-response.ts";
 
 /** How a relayed stream ends whose upstream breaks off when all of the answer was there. */
 
@@ -15,15 +16,19 @@ async function relayed(name: DialectName, text: string | readonly string[], rese
   const codec = dialect && codecOf(dialect, "chat");
   if (!dialect || !codec) throw new Error(`no ${name}`);
   const pieces = [text].flat().map((piece) => new TextEncoder().encode(piece));
-  const read = async () => {
-    const value = pieces.shift();
-    if (value === undefined && resets) throw new Error("reset");
-    return { done: value === undefined, value };
+  const next = () => {
+    const piece = pieces.shift();
+    if (piece === undefined && resets) throw new Error("reset");
+    return piece ?? null;
   };
-  const answer = relay({ kind: "events", framing: "sse", read }, dialect, { codec, hideUsage: false, secrets: [] });
+  const answer = relay({ kind: "events", framing: "sse", pieces: { next } }, dialect, {
+    codec,
+    hideUsage: false,
+    secrets: [],
+  });
   if (answer.kind !== "stream") throw new Error("no stream");
   let told = "";
-  for (let bytes = await answer.source.next(); bytes !== null; bytes = await answer.source.next())
+  for (let bytes = await nextOf(answer.source); bytes !== null; bytes = await nextOf(answer.source))
     told += new TextDecoder().decode(bytes);
   return told;
 }

@@ -4,10 +4,11 @@ import { admit } from "../../core/pipeline/admit.ts";
 import { nothingMetered, type Source } from "../../core/pipeline/answer.ts";
 import { type Call, openCall } from "../../core/pipeline/call.ts";
 import { respond } from "../../core/pipeline/respond.ts";
+import { nextOf, ReadFlow } from "../../core/runtime/upstream-response.ts";
 import type { Framing } from "../../core/dialects/framing.ts";
 import type { Metered } from "../../core/dialects/dialect.ts";
 import { aPrincipal } from "../contract/samples.ts";
-import { type Bench, chat, chatRequest } from "./bench.ts";
+import { type Bench, chat } from "./bench.ts";
 
 /** An upstream stream that says what a test lets it say. Ends like a real one when the call is aborted. */
 interface FakeSource extends Source {
@@ -42,22 +43,23 @@ function fakeSource(call: () => Call): FakeSource {
   };
   const asked = { count: 0 };
   let listening = false;
+  const flow = new ReadFlow(async () => {
+    asked.count += 1;
+    if (!listening) {
+      listening = true;
+      const { signal } = call().abort;
+      const stop = () => put({ error: signal.reason });
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop);
+    }
+    const outcome = ready.shift() ?? over ?? (await new Promise<Outcome>((resolve) => waiting.push(resolve)));
+    if ("error" in outcome) throw outcome.error;
+    return { value: outcome.bytes ?? undefined };
+  });
   return {
     asked,
     metered: () => metered,
-    async next() {
-      asked.count += 1;
-      if (!listening) {
-        listening = true;
-        const { signal } = call().abort;
-        const stop = () => put({ error: signal.reason });
-        if (signal.aborted) stop();
-        else signal.addEventListener("abort", stop);
-      }
-      const outcome = ready.shift() ?? over ?? (await new Promise<Outcome>((resolve) => waiting.push(resolve)));
-      if ("error" in outcome) throw outcome.error;
-      return outcome.bytes;
-    },
+    next: (waiter) => flow.next(waiter),
     say(text) {
       metered = { ...metered, contentBytes: metered.contentBytes + text.length };
       put({ bytes: new TextEncoder().encode(`data: ${text}\n\n`) });
@@ -91,7 +93,7 @@ export interface StartedStream {
 /** A call that was admitted and whose answer has begun: `first` is on its way to the client. */
 export async function startStream(bench: Bench, first = "one", framing: Framing = "sse"): Promise<StartedStream> {
   const { services } = bench;
-  const call = openCall(chatRequest(), chat, services);
+  const call = openCall(null, chat, services);
   services.open.add(call);
   const text = JSON.stringify({
     model: "mock/one",
@@ -109,7 +111,7 @@ export async function startStream(bench: Bench, first = "one", framing: Framing 
   source.say(first);
   const answered = await respond(
     call,
-    { target: route.targets[0], answer: { kind: "stream", source, framing }, first: await source.next() },
+    { target: route.targets[0], answer: { kind: "stream", source, framing }, first: await nextOf(source) },
     services,
   );
   if (!answered.body) throw new Error("the answer has no body");

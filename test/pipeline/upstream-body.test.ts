@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { upstreamBody } from "../../core/pipeline/upstream-body.ts";
-import { FetchedResponse } from "../../core/runtime/upstream-response.ts";
+import { FetchedResponse, nextOf } from "../../core/runtime/upstream-response.ts";
 
 /** A body of a type that says nothing, one byte a piece, as a network may cut it. */
 const byteByByte = (text: string) => {
@@ -23,8 +23,8 @@ async function readAll(text: string) {
   if (body.kind === "whole") return ["whole", new TextDecoder("utf-8", { ignoreBOM: true }).decode(body.bytes)];
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let all = "";
-  for (let { value } = await body.read(); value !== undefined; { value } = await body.read())
-    all += decoder.decode(value, { stream: true });
+  for (let piece = await nextOf(body.pieces); piece !== null; piece = await nextOf(body.pieces))
+    all += decoder.decode(piece, { stream: true });
   return [body.framing, all];
 }
 

@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { createEgress, startClient } from "../../core/runtime/egress.ts";
 import { socketTransport } from "../../core/runtime/http1/transport.ts";
 import { fetchTransport, type TransportOptions } from "../../core/runtime/transport.ts";
+import { nextOf } from "../../core/runtime/upstream-response.ts";
 
 /**
  * A process of its own, because the authorities that are trusted are read when one begins: asks each URL of its
@@ -34,8 +35,8 @@ for (const transport of [fetchTransport(options), socketTransport(options)]) {
     try {
       const pieces = (await transport({ url, headers: {}, body, ...guarded }, signal)).body();
       let bytes = 0;
-      for (let next = await pieces?.read(); next?.value; next = await pieces?.read()) {
-        bytes += next.value.byteLength;
+      for (let piece = pieces && (await nextOf(pieces)); piece; piece = pieces && (await nextOf(pieces))) {
+        bytes += piece.byteLength;
         // So that more comes than is read, and the connection has to wait.
         await setImmediate();
       }

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Exchange } from "../../core/runtime/http1/exchange.ts";
 import { HttpFault } from "../../core/runtime/http1/fault.ts";
+import { nextOf, type Waiter } from "../../core/runtime/upstream-response.ts";
 
 /** The reading of an answer alone, without sockets: however it is cut, and whatever is wrong with it. */
 
@@ -40,8 +41,8 @@ async function read(exchange: Exchange): Promise<Read> {
   let body = "";
   const told = (isWhole: boolean): Read => ({ status: exchange.status, body, isWhole });
   try {
-    for (let { value } = await exchange.read(); value; { value } = await exchange.read())
-      body += Buffer.from(value).toString("latin1");
+    for (let piece = await nextOf(exchange); piece; piece = await nextOf(exchange))
+      body += Buffer.from(piece).toString("latin1");
     return told(true);
   } catch (error) {
     expect(error).toBeInstanceOf(HttpFault);
@@ -205,20 +206,32 @@ test("noise is a fault, and none of it is passed on", async () => {
   );
 });
 
-test("who reads beside another gets what comes after, and both see the end", async () => {
+test("who asks while another waits takes its place", async () => {
   const exchange = newExchange();
   exchange.received(Uint8Array.from(latin1("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")));
-  const reads = [exchange.read(), exchange.read(), exchange.read(), exchange.read()];
+  const seen: string[] = [];
+  const waiterOf = (name: string): Waiter => ({
+    came: (piece) => void seen.push(`${name} ${piece ? Buffer.from(piece).toString() : "the end"}`),
+    failed: () => void seen.push(`${name} a fault`),
+  });
+  expect(exchange.next(waiterOf("first"))).toBeUndefined();
+  expect(exchange.next(waiterOf("second"))).toBeUndefined();
   exchange.received(Uint8Array.from(latin1("one")));
   exchange.received(Uint8Array.from(latin1("two")));
-  const seen = (await Promise.all(reads)).map(({ value }) => value && Buffer.from(value).toString());
-  expect(seen).toEqual(["one", "two", undefined, undefined]);
+  expect(exchange.next(waiterOf("third"))).toEqual(Uint8Array.from(latin1("two")));
+  expect(exchange.next(waiterOf("third"))).toBeNull();
+  expect(seen).toEqual(["second one"]);
 
   const broken = newExchange();
   broken.received(Uint8Array.from(latin1("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")));
-  const both = Promise.allSettled([broken.read(), broken.read()]);
+  broken.next(waiterOf("first"));
+  broken.next(waiterOf("last"));
   broken.closed(null);
-  expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  // Whoever ends it is not done with it yet.
+  expect(seen).toEqual(["second one"]);
+  await Promise.resolve();
+  expect(seen).toEqual(["second one", "last a fault"]);
+  expect(() => broken.next(waiterOf("later"))).toThrow();
 });
 
 test("the size of a chunk may be filled up with zeros, and says no more than twelve digits do", async () => {

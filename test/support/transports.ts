@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { createEgress } from "../../core/runtime/egress.ts";
 import { socketTransport } from "../../core/runtime/http1/transport.ts";
 import { fetchTransport, type OutboundRequest, type TransportOptions } from "../../core/runtime/transport.ts";
-import type { UpstreamResponse } from "../../core/runtime/upstream-response.ts";
+import { nextOf, type Pieces, type UpstreamResponse } from "../../core/runtime/upstream-response.ts";
 import { type Answering, type Peer, type Peers, startPeers } from "./peer.ts";
 
 /** Both ways to a provider, and peers that send them what they are told to. */
@@ -52,7 +52,7 @@ export async function piecesOf(response: UpstreamResponse): Promise<string> {
   const pieces = response.body();
   let text = "";
   if (!pieces) return text;
-  for (let { value } = await pieces.read(); value; { value } = await pieces.read()) text += textOf(value);
+  for (let piece = await nextOf(pieces); piece; piece = await nextOf(pieces)) text += textOf(piece);
   return text;
 }
 /** The body as far as it came, and what ended it. */
@@ -63,7 +63,7 @@ export async function outcome(answer: Promise<UpstreamResponse>): Promise<string
     text = `${response.status} `;
     const pieces = response.body();
     if (!pieces) return text;
-    for (let { value } = await pieces.read(); value; { value } = await pieces.read()) text += textOf(value);
+    for (let piece = await nextOf(pieces); piece; piece = await nextOf(pieces)) text += textOf(piece);
     return text;
   } catch (error) {
     expect(error).toBeInstanceOf(Error);
@@ -84,3 +84,9 @@ export function askerOf(kind: Kind) {
   return { isFetch: kind === "fetch", ask, text };
 }
 type Asked = Partial<OutboundRequest> & { readonly signal?: AbortSignal; readonly connectMs?: number };
+
+/** The next piece of a body that is there. */
+export function readOf(pieces: Pieces | null): Promise<Uint8Array | null> {
+  if (!pieces) throw new Error("no body");
+  return nextOf(pieces);
+}

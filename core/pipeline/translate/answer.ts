@@ -5,6 +5,7 @@ import type { ChatResponse } from "../../chat/response.ts";
 import type { Metered, StreamEncoder } from "../../dialects/dialect.ts";
 import { parseBody } from "../../dialects/exact-json.ts";
 import { framed } from "../../dialects/framing.ts";
+import { type Flow, nextOf } from "../../runtime/upstream-response.ts";
 import { type Answer, type FailedAnswer, nothingMetered } from "../answer.ts";
 import { parseAnswer } from "../relay.ts";
 import { type Needles, redacted } from "../redact.ts";
@@ -85,7 +86,7 @@ async function collected(events: UpstreamEvents, translation: Translation): Prom
   };
   const source = new TranslatedSource(events, intoCollector, translation);
   try {
-    while ((await source.next()) !== null);
+    while ((await nextOf(source)) !== null);
     return { kind: "decoded", response: collector.response(), metered: source.metered() };
   } catch (error) {
     return failed(error, source.metered());
@@ -98,13 +99,18 @@ function failed(error: unknown, metered: Metered): FailedAnswer {
 }
 
 function onceRead(bytes: Uint8Array): UpstreamEvents {
-  let unread: Uint8Array | undefined = bytes;
-  const read = () => {
-    const value = unread;
-    unread = undefined;
-    return Promise.resolve({ done: value === undefined, value });
+  return { kind: "events", framing: "sse", pieces: onePiece(bytes) };
+}
+
+function onePiece(bytes: Uint8Array): Flow {
+  let unread: Uint8Array | null = bytes;
+  return {
+    next() {
+      const piece = unread;
+      unread = null;
+      return piece;
+    },
   };
-  return { kind: "events", framing: "sse", read };
 }
 
 function wholeAnswer({ metered }: Decoded, body: unknown, secrets: Needles): Answer {
@@ -117,17 +123,13 @@ function replayed({ response, metered }: Decoded, translation: Translation): Ans
   const encoder = encoderFor(translation);
   let text = "";
   for (const event of eventsOf(response)) text += encoder.step(event);
-  let unread: Uint8Array | null = redacted(utf8.encode(text), translation.secrets);
+  const { next } = onePiece(redacted(utf8.encode(text), translation.secrets));
   return {
     kind: "stream",
     framing: translation.framing,
     source: {
       metered: () => metered,
-      next() {
-        const bytes = unread;
-        unread = null;
-        return Promise.resolve(bytes);
-      },
+      next,
       fail: (error) => encoder.error?.(error) ?? translation.client.encodeStreamError(error),
     },
   };

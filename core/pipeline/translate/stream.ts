@@ -3,7 +3,7 @@ import type { ChatEvent } from "../../chat/event.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect, ErrorBody, Metered, SseFrame, StreamEncoder } from "../../dialects/dialect.ts";
 import { type Framing, splitterOf } from "../../dialects/framing.ts";
-import type { Source } from "../answer.ts";
+import { PassingSource } from "../passing.ts";
 import { type Needles, redacted } from "../redact.ts";
 import { brokenOff, faultOf } from "../upstream-error.ts";
 import type { UpstreamEvents } from "../upstream-body.ts";
@@ -25,8 +25,7 @@ export interface Translation {
 }
 
 /** The target's stream in the client's dialect, event by event; metered by what the target sent, as the relay does. */
-export class TranslatedSource implements Source {
-  readonly #read: UpstreamEvents["read"];
+export class TranslatedSource extends PassingSource {
   readonly #translation: Translation;
   readonly #splitter;
   readonly #meter;
@@ -46,34 +45,14 @@ export class TranslatedSource implements Source {
   #failure: Error | null = null;
 
   constructor(events: UpstreamEvents, encoder: StreamEncoder, translation: Translation) {
+    super(events.pieces);
     const { target } = translation;
-    this.#read = events.read;
     this.#splitter = splitterOf(events.framing);
     this.#translation = translation;
     this.#meter = target.relay.meterStream({ hideUsage: false });
     this.#decoder = target.decodeStream();
     this.#encoder = encoder;
     this.#emit = translation.restore((event) => this.#say(event));
-  }
-
-  async next(): Promise<Uint8Array | null> {
-    if (this.#failure !== null) throw this.#failure;
-    if (this.#isOver) return null;
-    this.#text = "";
-    try {
-      const { value } = await this.#read();
-      if (value === undefined) this.#finish();
-      else this.#take(value);
-    } catch (error) {
-      this.#isOver = true;
-      // What follows the terminal event, if only the end of the connection, is nobody's business.
-      if (!this.#isEnded && !this.#endsAllTheSame(error)) {
-        this.#failure = this.#inOurWords(error);
-        if (!this.#hasSaid) throw this.#failure;
-      }
-    }
-    if (this.#isOver && this.#text === "" && this.#failure === null) return null;
-    return redacted(utf8.encode(this.#text), this.#translation.secrets);
   }
 
   /** Complete is what the client was told the end of, whatever the meter thinks. */
@@ -85,11 +64,38 @@ export class TranslatedSource implements Source {
     return this.#encoder.error?.(error) ?? this.#translation.client.encodeStreamError(error);
   }
 
-  #take(bytes: Uint8Array): void {
-    for (const frame of this.#splitter.push(bytes)) {
-      if (this.#isEnded) return;
+  protected left(): null | undefined {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#isOver) return null;
+    this.#text = "";
+    return undefined;
+  }
+
+  protected passed(piece: Uint8Array): Uint8Array {
+    for (const frame of this.#splitter.push(piece)) {
+      if (this.#isEnded) break;
       this.#frame(frame);
     }
+    return this.#said();
+  }
+
+  protected ended(): Uint8Array | null {
+    this.#finish();
+    return this.#text === "" ? null : this.#said();
+  }
+
+  protected broken(error: unknown): Uint8Array | null {
+    this.#isOver = true;
+    // What follows the terminal event, if only the end of the connection, is nobody's business.
+    if (!this.#isEnded && !this.#endsAllTheSame(error)) {
+      this.#failure = this.#inOurWords(error);
+      if (!this.#hasSaid) throw this.#failure;
+    }
+    return this.#text === "" && this.#failure === null ? null : this.#said();
+  }
+
+  #said(): Uint8Array {
+    return redacted(utf8.encode(this.#text), this.#translation.secrets);
   }
 
   #frame(frame: SseFrame): void {

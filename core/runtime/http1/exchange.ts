@@ -1,7 +1,7 @@
 import type { Interrupt } from "../abort.ts";
 import { decoded } from "../decoded.ts";
 import { joined } from "../read-body.ts";
-import type { Piece, Pieces, ResponseHeaders, UpstreamResponse } from "../upstream-response.ts";
+import type { Pieces, ResponseHeaders, UpstreamResponse, Waiter } from "../upstream-response.ts";
 import { ChunkedBody } from "./chunked.ts";
 import { asError, brokeOff, HttpFault } from "./fault.ts";
 import { mayEndHead, parseHead } from "./response-head.ts";
@@ -47,8 +47,9 @@ export class Exchange implements UpstreamResponse, Pieces {
   keptMs = Infinity;
   readonly signal: Interrupt;
   #line: Line | null = null;
-  #answer!: (response: UpstreamResponse) => void;
-  #refuse!: (error: Error) => void;
+  /** Of `answered`, until it is. */
+  #answer: ((response: UpstreamResponse) => void) | null = null;
+  #refuse: ((error: Error) => void) | null = null;
   /** Of a head that has not ended. */
   #head: Uint8Array | null = null;
   /** Of the body; `null`: until the connection ends. */
@@ -61,10 +62,7 @@ export class Exchange implements UpstreamResponse, Pieces {
   /** All of the body is wanted at once. */
   #isGathered = false;
   #failure: Error | null = null;
-  #reader: ((piece: Piece) => void) | null = null;
-  #failReader: ((error: Error) => void) | null = null;
-  /** What the one who reads waits for. */
-  #awaited: Promise<Piece> | null = null;
+  #waiter: Waiter | null = null;
 
   constructor(outgoing: Outgoing, connectMs: number, signal: Interrupt) {
     this.outgoing = outgoing;
@@ -97,7 +95,10 @@ export class Exchange implements UpstreamResponse, Pieces {
       const rest = this.#readHead(bytes);
       if (rest === null) return;
       body = rest;
-      this.#answer(this.#isCoded ? decoded(this) : this);
+      this.#answer?.(this.#isCoded ? decoded(this) : this);
+      // Not kept as long as the body takes.
+      this.#answer = null;
+      this.#refuse = null;
     }
     this.#readBody(body);
   }
@@ -115,7 +116,7 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (this.isOver) return;
     this.#failure = error;
     this.#end();
-    this.#refuse(error);
+    this.#refuse?.(error);
   }
 
   // ── by the reader ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +124,11 @@ export class Exchange implements UpstreamResponse, Pieces {
   async bytes(): Promise<Uint8Array> {
     this.#isGathered = true;
     this.#goOn();
-    if (!this.isOver) await this.#wait();
+    if (!this.isOver) {
+      await new Promise<unknown>((came, failed) => {
+        this.#waiter = { came, failed };
+      });
+    }
     if (this.#failure) throw this.#failure;
     return joined(this.#unread);
   }
@@ -132,15 +137,18 @@ export class Exchange implements UpstreamResponse, Pieces {
     return this;
   }
 
-  read(): Promise<Piece> {
-    const value = this.#unread.shift();
-    if (value !== undefined) {
-      this.#unreadBytes -= value.byteLength;
+  next(waiter: Waiter): Uint8Array | null | undefined {
+    this.#waiter = null;
+    const piece = this.#unread.shift();
+    if (piece !== undefined) {
+      this.#unreadBytes -= piece.byteLength;
       if (this.#unreadBytes < maxUnreadBytes / 2) this.#goOn();
-      return Promise.resolve({ done: false, value });
+      return piece;
     }
-    if (this.isOver) return this.#failure ? Promise.reject(this.#failure) : over;
-    return this.#wait();
+    if (this.#failure) throw this.#failure;
+    if (this.isOver) return null;
+    this.#waiter = waiter;
+    return undefined;
   }
 
   cancel(): Promise<void> {
@@ -220,17 +228,15 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (this.#leftBytes === 0) this.#end();
   }
 
-  #pass(value: Uint8Array): void {
-    const reader = this.#reader;
-    if (reader && !this.#isGathered) {
-      this.#reader = null;
-      this.#failReader = null;
-      this.#awaited = null;
-      reader({ done: false, value });
+  #pass(piece: Uint8Array): void {
+    const waiter = this.#waiter;
+    if (waiter && !this.#isGathered) {
+      this.#waiter = null;
+      waiter.came(piece);
       return;
     }
-    this.#unread.push(value);
-    this.#unreadBytes += value.byteLength;
+    this.#unread.push(piece);
+    this.#unreadBytes += piece.byteLength;
     if (this.#unreadBytes <= maxUnreadBytes || this.#isGathered || this.#isPaused) return;
     this.#isPaused = true;
     this.#line?.pause();
@@ -246,27 +252,16 @@ export class Exchange implements UpstreamResponse, Pieces {
     this.isOver = true;
     this.#line = null;
     this.signal.removeEventListener("abort", this);
-    if (this.#failure) this.#failReader?.(this.#failure);
-    else this.#reader?.(end);
-    this.#reader = null;
-    this.#failReader = null;
-    this.#awaited = null;
+    // Not at once: whoever aborts it, or cuts its connection, is not done with it yet.
+    if (this.#waiter) queueMicrotask(() => this.#tellEnd());
   }
 
-  /** One who reads beside another, as a drain does beside the stream that its client left, gets what comes after. */
-  #wait(): Promise<Piece> {
-    if (this.#reader && this.#awaited) {
-      const next = () => this.read();
-      return this.#awaited.then(next, next);
-    }
-    this.#awaited = new Promise((resolve, reject) => {
-      this.#reader = resolve;
-      this.#failReader = reject;
-    });
-    return this.#awaited;
+  #tellEnd(): void {
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    if (this.#failure) waiter?.failed(this.#failure);
+    else waiter?.came(null);
   }
 }
 
-const end: Piece = { done: true };
-const over: Promise<Piece> = Promise.resolve(end);
 const none: ResponseHeaders = { get: () => null };

@@ -9,7 +9,7 @@ import { translatedAnswer } from "../../../core/pipeline/translate/answer.ts";
 import { upstreamBody } from "../../../core/pipeline/upstream-body.ts";
 import { dataOf } from "../../support/clients.ts";
 import { chunk, completion, frame, frames } from "../../support/openai-answers.ts";
-import { FetchedResponse } from "../../../core/runtime/upstream-response.ts";
+import { FetchedResponse, nextOf } from "../../../core/runtime/upstream-response.ts";
 
 /** Answers of an `openai-chat` target, whole and broken, as the client of each dialect gets them. */
 
@@ -57,7 +57,7 @@ async function play(answer: Answer): Promise<Played> {
   const { source } = answer;
   let text = "";
   try {
-    for (let bytes = await source.next(); bytes !== null; bytes = await source.next())
+    for (let bytes = await nextOf(source); bytes !== null; bytes = await nextOf(source))
       text += new TextDecoder().decode(bytes);
     return { text, source, error: null };
   } catch (error) {

@@ -7,7 +7,7 @@ import { relay } from "../../../core/pipeline/relay.ts";
 import { translatedAnswer } from "../../../core/pipeline/translate/answer.ts";
 import { type UpstreamBody, upstreamBody } from "../../../core/pipeline/upstream-body.ts";
 import { chunk, completion, frames } from "../../support/openai-answers.ts";
-import { FetchedResponse } from "../../../core/runtime/upstream-response.ts";
+import { FetchedResponse, nextOf } from "../../../core/runtime/upstream-response.ts";
 
 /** Streams framed as one JSON array, as Gemini's clients ask for them; the events in it are any dialect's. */
 
@@ -41,7 +41,7 @@ async function read(answer: Answer): Promise<{ readonly text: string; readonly f
   if (answer.kind !== "stream") throw new Error(`a ${answer.kind} answer`);
   let text = "";
   try {
-    for (let bytes = await answer.source.next(); bytes !== null; bytes = await answer.source.next())
+    for (let bytes = await nextOf(answer.source); bytes !== null; bytes = await nextOf(answer.source))
       text += new TextDecoder().decode(bytes);
     const { complete, fault: told } = answer.source.metered();
     if (complete || told) return { text, failed: false };

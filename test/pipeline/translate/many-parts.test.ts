@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { dialects } from "../../../core/dialects/index.ts";
 import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
 import { TranslatedSource } from "../../../core/pipeline/translate/stream.ts";
+import { nextOf } from "../../../core/runtime/upstream-response.ts";
 
 const chunkOf = (index: number, at: number) => {
   const call = { index, id: `c${index}`, type: "function", function: { name: "f", arguments: "{}" } };
@@ -15,9 +16,8 @@ async function taken(client: (typeof openaiChat)["name"], chunkAt: (n: number) =
   if (spoken === undefined) throw new Error("no such dialect");
   const asked = openaiChat.decodeRequest({ model: "m", messages: [{ role: "user", content: "hi" }] });
   let chunks = 0;
-  const read = () => Promise.resolve({ done: false, value: chunkAt(chunks++) });
   const source = new TranslatedSource(
-    { kind: "events", framing: "sse", read },
+    { kind: "events", framing: "sse", pieces: { next: () => chunkAt(chunks++) } },
     spoken.encodeStream({ includeUsage: true, asked }),
     {
       client: spoken,
@@ -30,7 +30,7 @@ async function taken(client: (typeof openaiChat)["name"], chunkAt: (n: number) =
     },
   );
   const readOn = async () => {
-    while (chunks < 10_000) await source.next();
+    while (chunks < 10_000) await nextOf(source);
   };
   await expect(readOn()).rejects.toMatchObject({ details: { code: "provider_answer_too_large" } });
   return chunks;
