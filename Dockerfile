@@ -23,8 +23,10 @@ COPY LICENSE ./
 # A new volume takes over the owner of the folder it is mounted on. 65532 is the image's `nonroot`.
 COPY --from=build --chown=65532:65532 /data /data
 
-# Bun reads its own variable only at the start of the process: without it no more than 256 upstream calls run at once.
+# Bun reads its own variables only at the start of the process. Without the first no more than 256 upstream calls run at once;
+# the second says for how much memory garbage is collected, where the whole machine's would let the heap double for long.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=65535 \
+    BUN_JSC_forceRAMSize=268435456 \
     HOST=0.0.0.0 \
     LLM_PROXY_DATA=/data \
     NODE_ENV=production

@@ -50,6 +50,7 @@ ${billing ? "" : "billing: {}\n"}prices: [{ target: mock/*, input: 1, output: 2 
     {
       LLM_PROXY_ADMIN_TOKEN: adminToken,
       BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
+      BUN_JSC_forceRAMSize: "268435456",
       ...(transport && { LLM_PROXY_TRANSPORT: transport }),
     },
     log,

@@ -69,7 +69,9 @@ export class Gateway {
     return {
       PATH: process.env.PATH,
       HOME: this.directory,
+      // As `bun run start` sets them.
       BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
+      BUN_JSC_forceRAMSize: "268435456",
       // The whole suite, and each soak, can be run over either.
       LLM_PROXY_TRANSPORT: process.env.LLM_PROXY_TRANSPORT,
       HOST: "127.0.0.1",
