@@ -16,9 +16,9 @@ export interface BodySource {
 }
 
 /**
- * `isServed`: it goes out over HTTP as it is. Bun then takes what is written as it comes, which costs half of what its
- * streams do that are pulled; and what is written at once goes out with the head, in one packet, where the head of the
- * others goes word by word.
+ * `isServed`: it goes out over HTTP as it is. Bun then takes what is written as it comes, which costs a fifth less CPU a
+ * piece, and a quarter less memory a stream, than its streams that are pulled; and what is written at once goes out with
+ * the head, in one packet.
  */
 export const bodyStream = (source: BodySource, isServed: boolean): ReadableStream<Uint8Array> =>
   isServed && "Bun" in globalThis
