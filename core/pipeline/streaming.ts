@@ -74,7 +74,7 @@ class Streaming implements BodySource, Waiter, Watched {
 
   opened(outlet: Outlet): void {
     this.#outlet = outlet;
-    if (this.#first === null || this.#gave(this.#first)) this.#ask();
+    this.#goOn(this.#first ?? undefined);
   }
 
   left(): Promise<void> {
@@ -87,7 +87,7 @@ class Streaming implements BodySource, Waiter, Watched {
     this.#call.content?.delivered(piece);
     if (taken === null) return true;
     this.#isWaiting = false;
-    const goOn = () => this.#ask();
+    const goOn = () => this.#goOn();
     taken.then(goOn, goOn);
     return false;
   }
@@ -95,7 +95,7 @@ class Streaming implements BodySource, Waiter, Watched {
   // ── from the provider ───────────────────────────────────────────────────────────────────────────────────────────────
 
   came(piece: Uint8Array | null): void {
-    if (this.#passed(piece)) this.#ask();
+    this.#goOn(piece);
   }
 
   failed(error: unknown): void {
@@ -110,24 +110,26 @@ class Streaming implements BodySource, Waiter, Watched {
     } else this.#end(this.#endBroken(error));
   }
 
-  #ask(): void {
+  /** With what came, or else with what is next, as long as there is something and the client has room. Never throws. */
+  #goOn(came?: Uint8Array | null): void {
     if (this.#call.clientGone) return;
-    this.#first = null;
-    this.#isWaiting = true;
     try {
-      for (;;) {
-        const piece = this.#isEmpty ? null : this.#source.next(this);
-        if (piece === undefined || !this.#passed(piece)) return;
-      }
+      let piece = came === undefined ? this.#next() : came;
+      while (piece !== undefined && this.#passed(piece)) piece = this.#next();
     } catch (error) {
       this.failed(error);
     }
   }
 
+  #next(): Uint8Array | null | undefined {
+    this.#first = null;
+    this.#isWaiting = true;
+    return this.#isEmpty ? null : this.#source.next(this);
+  }
+
   /** Whether the next one is to be asked for. */
   #passed(piece: Uint8Array | null): boolean {
     this.lastMs = this.#services.watch.now();
-    if (this.#call.clientGone) return false;
     if (piece !== null) return piece.byteLength === 0 || this.#gave(piece);
     this.#isWaiting = false;
     this.#end(this.#endWhole());

@@ -82,6 +82,7 @@ class WrittenBody implements Bun.DirectUnderlyingSource<Uint8Array>, Outlet {
 /** By the standard. */
 class PulledBody implements UnderlyingDefaultSource<Uint8Array>, Outlet {
   readonly #source: BodySource;
+  /** `null`: it is over. */
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   /** Of what was written last. */
   #taken: (() => void) | null = null;
@@ -115,9 +116,11 @@ class PulledBody implements UnderlyingDefaultSource<Uint8Array>, Outlet {
 
   end(): void {
     this.#controller?.close();
+    this.#controller = null;
   }
 
   fail(error: Error): void {
     this.#controller?.error(error);
+    this.#controller = null;
   }
 }
