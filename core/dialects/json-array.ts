@@ -34,10 +34,6 @@ export class JsonArraySplitter {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  get atBoundary(): boolean {
-    return this.#length === 0;
-  }
-
   /** After the frames that were handed out: pass it to a `JsonArrayWriter` that is to go on with the same array. */
   get stage(): ArrayStage {
     return this.#stage;

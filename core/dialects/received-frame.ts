@@ -45,25 +45,26 @@ export class ReceivedFrame implements SseFrame {
     return { text, start: 0, end: text.length };
   }
 
-  /** Both as one frame, where `next` follows in the same memory. */
-  with(next: ReceivedFrame): ReceivedFrame | null {
-    if (next.#source !== this.#source || next.#start !== this.#end) return null;
-    return new ReceivedFrame(this.#read, this.#source, this.#start, next.#end, this.#text);
+  /**
+   * The bytes of those that are shown, in order. All are of one memory, and are moved together in it where one is hidden:
+   * none of them is to be read any more.
+   */
+  static shownOf(frames: readonly ReceivedFrame[]): Uint8Array {
+    const first = frames.find(isShown);
+    if (!first) return nothing;
+    const source = first.#source;
+    let end = first.#start;
+    for (const frame of frames) {
+      if (!frame.isShown) continue;
+      if (frame.#start > end) source.copyWithin(end, frame.#start, frame.#end);
+      end += frame.#end - frame.#start;
+    }
+    return first.#start === 0 && end === source.length ? source : source.subarray(first.#start, end);
   }
 }
 
-/** The frames' bytes in order, in as few pieces as the memory they came in allows. */
-export function piecesOf(frames: readonly ReceivedFrame[]): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  let piece: ReceivedFrame | null = null;
-  for (const frame of frames) {
-    const longer: ReceivedFrame | null = piece && piece.with(frame);
-    if (piece && !longer) pieces.push(piece.bytes);
-    piece = longer ?? frame;
-  }
-  if (piece) pieces.push(piece.bytes);
-  return pieces;
-}
+const isShown = (frame: ReceivedFrame): boolean => frame.isShown;
+const nothing = new Uint8Array(0);
 
 /** What a frame carries, as in `SseFrame`. */
 export interface Fields {

@@ -25,11 +25,6 @@ export class SseSplitter {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
-  /** No byte of an unfinished frame was taken in: something may be written between what came and what comes. */
-  get atBoundary(): boolean {
-    return this.#length === 0;
-  }
-
   /**
    * The frames that `chunk` completes. Throws `upstream-invalid` when one is too large. `meter`: looks at each as it is
    * found, and takes some in a row as one.
@@ -42,8 +37,8 @@ export class SseSplitter {
     const frames: ReceivedFrame[] = [];
     let start = 0;
     let triesForRun = meter?.run ? maxTriesForRun : 0;
-    // Searched for once, not once a frame: most streams have no CR at all.
-    let nextCr = bytes.indexOf(CR, this.#at);
+    // Searched for once, not once a frame: most streams have no CR at all. Most chunks are a run and need not be searched.
+    let nextCr: number | null = null;
     for (;;) {
       const atBoundary = this.#previous === none && this.#at === start && start < bytes.length;
       if (atBoundary && triesForRun > 0) {
@@ -54,8 +49,11 @@ export class SseSplitter {
           start = end;
           this.#at = end;
           this.#lineStart = end;
+          if (end === bytes.length) break;
         }
-      } else if (atBoundary && nextCr < 0) {
+      }
+      nextCr ??= bytes.indexOf(CR, this.#at);
+      if (atBoundary && triesForRun === 0 && nextCr < 0) {
         // From a boundary on, the usual chunk has whole frames with LF ends only.
         start = this.#takeWhole(bytes, start, frames, meter);
         break;

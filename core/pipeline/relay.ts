@@ -4,7 +4,7 @@ import type { WireCodec } from "../dialects/codec.ts";
 import type { Dialect, ErrorBody, Metered, SseFrame, StreamMeter } from "../dialects/dialect.ts";
 import { splitterOf } from "../dialects/framing.ts";
 import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
-import { piecesOf, type ReceivedFrame } from "../dialects/received-frame.ts";
+import { ReceivedFrame } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
 import type { Answer, FailedAnswer, WholeAnswer } from "./answer.ts";
@@ -86,11 +86,7 @@ class RelaySource extends PassingSource {
    * line end, is never cut in two.
    */
   protected passed(piece: Uint8Array): Uint8Array {
-    const splitter = this.#splitter;
-    const carried = !splitter.atBoundary;
-    const frames = splitter.push(piece, this.#meter);
-    const asReceived = !carried && splitter.atBoundary && frames.every(isShown);
-    return redacted(asReceived ? piece : joined(piecesOf(frames.filter(isShown))), this.#secrets);
+    return redacted(ReceivedFrame.shownOf(this.#splitter.push(piece, this.#meter)), this.#secrets);
   }
 
   protected ended(): Uint8Array | null {
@@ -112,8 +108,6 @@ class RelaySource extends PassingSource {
     return last.byteLength + end.length > 0 ? redacted(joined([last, utf8.encode(end)]), this.#secrets) : null;
   }
 }
-
-const isShown = (frame: ReceivedFrame): boolean => frame.isShown;
 
 class RelayedArray extends RelaySource {
   readonly #splitter: JsonArraySplitter;
