@@ -24,8 +24,10 @@ COPY LICENSE ./
 COPY --from=build --chown=65532:65532 /data /data
 
 # Bun reads its own variables only at the start of the process. Without the first no more than 256 upstream calls run at once;
-# the second says for how much memory garbage is collected, where the whole machine's would let the heap double for long.
+# the second says how often garbage is looked for when nothing happens, in ms; the third for how much memory it is collected,
+# where the whole machine's would let the heap double for long.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=65535 \
+    BUN_GC_TIMER_INTERVAL=10000 \
     BUN_JSC_forceRAMSize=268435456 \
     HOST=0.0.0.0 \
     LLM_PROXY_DATA=/data \

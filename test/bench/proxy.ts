@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../support/process.ts";
+import { runtimeVariables } from "../support/runtime-variables.ts";
 import { requestOf } from "./shape.ts";
 import { answering, start, type Subject, subjectCore } from "./spawn.ts";
 
@@ -49,8 +50,7 @@ ${billing ? "" : "billing: {}\n"}prices: [{ target: mock/*, input: 1, output: 2 
     subjectCore,
     {
       LLM_PROXY_ADMIN_TOKEN: adminToken,
-      BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
-      BUN_JSC_forceRAMSize: "268435456",
+      ...runtimeVariables,
       ...(transport && { LLM_PROXY_TRANSPORT: transport }),
     },
     log,

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Limits } from "../../core/plugin/limits.ts";
 import { until } from "./poll.ts";
+import { runtimeVariables } from "./runtime-variables.ts";
 
 const root = join(import.meta.dir, "..", "..");
 
@@ -69,9 +70,7 @@ export class Gateway {
     return {
       PATH: process.env.PATH,
       HOME: this.directory,
-      // As `bun run start` sets them.
-      BUN_CONFIG_MAX_HTTP_REQUESTS: "65535",
-      BUN_JSC_forceRAMSize: "268435456",
+      ...runtimeVariables,
       // The whole suite, and each soak, can be run over either.
       LLM_PROXY_TRANSPORT: process.env.LLM_PROXY_TRANSPORT,
       HOST: "127.0.0.1",
