@@ -254,3 +254,44 @@ test("a head of more than 64 KB is none, in one piece or in many", async () => {
     expect(await read(fed(cut(headOf(64 * 1_024 + 1), pieces)))).toMatchObject({ status: 0, isWhole: false });
   }
 });
+
+// ── slow readers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test("after a large piece the connection waits for a reader that asks for no more yet; after a small one only for much", () => {
+  const said: string[] = [];
+  const exchange = new Exchange({ data: "", byteLength: 0 }, 1_000, signal);
+  exchange.begin({ pause: () => said.push("pause"), resume: () => said.push("resume"), cut() {} });
+  exchange.received(latin1("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n"));
+  const got: number[] = [];
+  const reader = (asksAgain: () => boolean): Waiter => ({
+    came(piece) {
+      got.push(piece?.byteLength ?? 0);
+      if (asksAgain()) expect(exchange.next(this)).toBeUndefined();
+    },
+    failed(error) {
+      throw error;
+    },
+  });
+  const large = 64 * 1_024;
+
+  exchange.next(reader(() => got.length < 3));
+  exchange.received(new Uint8Array(large));
+  exchange.received(new Uint8Array(large));
+  expect(said).toEqual([]);
+  exchange.received(new Uint8Array(large));
+  expect(said).toEqual(["pause"]);
+
+  exchange.next(reader(() => false));
+  expect(said).toEqual(["pause", "resume"]);
+  exchange.received(new Uint8Array(large - 1));
+  expect(said).toHaveLength(2);
+  // Nobody asks meanwhile.
+  exchange.received(new Uint8Array(3 * large));
+  expect(said).toHaveLength(2);
+  exchange.received(new Uint8Array(large + 1));
+  expect(said).toEqual(["pause", "resume", "pause"]);
+
+  expect(exchange.next(reader(() => false))?.byteLength).toBe(3 * large);
+  expect(said).toEqual(["pause", "resume", "pause", "resume"]);
+  expect(got).toEqual([large, large, large, large - 1]);
+});

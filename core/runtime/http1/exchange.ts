@@ -8,6 +8,8 @@ import { mayEndHead, parseHead } from "./response-head.ts";
 
 /** What lies unread before the connection is told to wait: a slow reader must not fill memory. */
 const maxUnreadBytes = 256 * 1_024;
+/** A piece of that size is followed by more at once, up to 512 KB in the next: that much waits for the reader where it can. */
+const largeBytes = 64 * 1_024;
 
 /** Head and body of a request, and how many bytes they are; text goes out as UTF-8. */
 export interface Outgoing {
@@ -140,11 +142,9 @@ export class Exchange implements UpstreamResponse, Pieces {
   next(waiter: Waiter): Uint8Array | null | undefined {
     this.#waiter = null;
     const piece = this.#unread.shift();
-    if (piece !== undefined) {
-      this.#unreadBytes -= piece.byteLength;
-      if (this.#unreadBytes < maxUnreadBytes / 2) this.#goOn();
-      return piece;
-    }
+    if (piece !== undefined) this.#unreadBytes -= piece.byteLength;
+    if (this.#unreadBytes < maxUnreadBytes / 2) this.#goOn();
+    if (piece !== undefined) return piece;
     if (this.#failure) throw this.#failure;
     if (this.isOver) return null;
     this.#waiter = waiter;
@@ -233,11 +233,16 @@ export class Exchange implements UpstreamResponse, Pieces {
     if (waiter && !this.#isGathered) {
       this.#waiter = null;
       waiter.came(piece);
+      if (piece.byteLength >= largeBytes && this.#waiter === null) this.#pause();
       return;
     }
     this.#unread.push(piece);
     this.#unreadBytes += piece.byteLength;
-    if (this.#unreadBytes <= maxUnreadBytes || this.#isGathered || this.#isPaused) return;
+    if (this.#unreadBytes > maxUnreadBytes && !this.#isGathered) this.#pause();
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
     this.#isPaused = true;
     this.#line?.pause();
   }
