@@ -3,7 +3,7 @@ import { rootSecret } from "../identity/root-secret.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import { startClient } from "../runtime/egress.ts";
 import { serve as listen } from "../runtime/serve.ts";
-import { transportCap } from "../runtime/transport.ts";
+import { type UsedTransport, usedTransport } from "../runtime/transport.ts";
 import { startBackground } from "./background.ts";
 import type { CommandInput, ExitCode } from "./command.ts";
 import { driftOf } from "./drift.ts";
@@ -92,7 +92,8 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     ready = true;
     current.keep();
     void startClient();
-    warnOfCap(transportCap(settings.transport, env), input.printError);
+    for (const line of transportWarnings(settings.transport, usedTransport(settings.transport, env)))
+      input.printError(line);
     for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])
       input.printError(line);
     logger.info(
@@ -146,9 +147,15 @@ const stateOf = ({ current, loadedMs, generation, last, left }: Reloader) => ({
   callsBefore: left,
 });
 
-function warnOfCap(cap: number | null, print: (line: string) => void) {
+function transportWarnings(asked: UsedTransport["kind"], { kind, cap }: UsedTransport): string[] {
+  const warnings: string[] = [];
+  if (kind !== asked)
+    warnings.push(
+      `Providers are asked over ${kind}, not ${asked}, which needs Bun and no HTTP_PROXY, HTTPS_PROXY or ALL_PROXY.`,
+    );
   if (cap !== null && cap < 1_000)
-    print(
+    warnings.push(
       `Only ${cap} calls can be upstream at once: set BUN_CONFIG_MAX_HTTP_REQUESTS=65535 in the environment before the start.`,
     );
+  return warnings;
 }

@@ -78,8 +78,14 @@ function unpooledClient(): object {
   return Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 }
 
-/** How many requests may be in flight at once; `null`: no cap that we know of. */
-export function transportCap(kind: Kind, env: Environment): number | null {
-  if (!("Bun" in globalThis) || usesSockets(kind, env)) return null;
-  return Number(env.BUN_CONFIG_MAX_HTTP_REQUESTS ?? 256);
+export interface UsedTransport {
+  readonly kind: Kind;
+  /** How many requests may be in flight at once; `null`: no cap that we know of. */
+  readonly cap: number | null;
+}
+
+/** What `transportOf` uses where `kind` is asked for. */
+export function usedTransport(kind: Kind, env: Environment): UsedTransport {
+  if (usesSockets(kind, env)) return { kind: "sockets", cap: null };
+  return { kind: "fetch", cap: "Bun" in globalThis ? Number(env.BUN_CONFIG_MAX_HTTP_REQUESTS ?? 256) : null };
 }
