@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Figure, figuresOf, warmUp } from "./figures.ts";
 import { benchPages } from "./pages.ts";
-import { rssMb } from "./process-stat.ts";
+import { cpuUs, rssMb } from "./process-stat.ts";
 import { reportText } from "./report.ts";
 import { seed } from "./seed.ts";
 import { type ProxyOptions, startProxy } from "./proxy.ts";
@@ -87,7 +87,7 @@ async function bench(): Promise<void> {
     await addProxy({ ...own("sockets"), billing: true, transport: "sockets" });
   }
   if (stored.calls + stored.keys > 0) await addSeeded(shared);
-  const afterStart = memoryNow();
+  const afterStart = now(rssMb);
 
   await warmUp(subjects, values.quick ? 8_000 : 40_000);
   const measured = new Map<string, ReadonlyMap<string, Figure>>();
@@ -97,9 +97,15 @@ async function bench(): Promise<void> {
     print(tableText(table, figures));
   }
 
-  const afterLoad = memoryNow();
-  await pause(idleMs);
-  const afterIdle = memoryNow();
+  const afterLoad = now(rssMb);
+  // Right after a rush the runtime still tidies up.
+  await pause(idleMs / 2);
+  const cpuBefore = now(cpuUs);
+  await pause(idleMs / 2);
+  const afterIdle = now(rssMb);
+  const idleCpu = new Map(
+    [...now(cpuUs)].map(([name, us]) => [name, (us - (cpuBefore.get(name) ?? 0)) / (idleMs / 2)]),
+  );
   const memory = new Map(
     [...afterStart].map(([name, afterStartMb]) => [
       name,
@@ -107,7 +113,7 @@ async function bench(): Promise<void> {
     ]),
   );
   print(
-    `\n${reportText(measured, { memory, holdToActual: holdToActual(join(scratch, "proxy 0")), seededCalls: stored.calls })}`,
+    `\n${reportText(measured, { memory, idleCpu, holdToActual: holdToActual(join(scratch, "proxy 0")), seededCalls: stored.calls })}`,
   );
 }
 
@@ -127,8 +133,8 @@ async function addProxy(options: ProxyOptions): Promise<void> {
   print(`${options.name}: ready ${proxy.readyMs.toFixed(0)} ms after its start`);
 }
 
-function memoryNow(): Map<string, number> {
-  return new Map(subjects.flatMap(({ name, pid }) => (pid === null ? [] : [[name, rssMb(pid)] as const])));
+function now(figure: (pid: number) => number): Map<string, number> {
+  return new Map(subjects.flatMap(({ name, pid }) => (pid === null ? [] : [[name, figure(pid)] as const])));
 }
 
 function holdToActual(dataDir: string): number {

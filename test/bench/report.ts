@@ -12,6 +12,8 @@ export interface Memory {
 }
 export interface Beside {
   readonly memory: ReadonlyMap<string, Memory>;
+  /** While nobody calls, in ms a second. */
+  readonly idleCpu: ReadonlyMap<string, number>;
   /** Σ of what finished calls held ÷ Σ of what they were charged. */
   readonly holdToActual: number;
   /** Calls that were in the database of the subject `seeded` beforehand; 0: there is no such subject. */
@@ -25,7 +27,7 @@ const proxies = ["proxy", "sockets"] as const;
 const fastEnough = 60_000;
 
 /** The lines under the tables: each figure beside what it must and what it should be. */
-export function reportText(measured: Measured, { memory, holdToActual, seededCalls }: Beside): string {
+export function reportText(measured: Measured, { memory, idleCpu, holdToActual, seededCalls }: Beside): string {
   const rows: string[] = [];
   function row(what: string, value: string, must = "", aim = "") {
     // Of a table that `--only` left out, or of a subject that is not there.
@@ -96,6 +98,7 @@ export function reportText(measured: Measured, { memory, holdToActual, seededCal
       name === "proxy" ? "≤ 110 first" : "",
       name === "proxy" ? "≤ 90" : "",
     );
+  for (const [name, ms] of idleCpu) row(`CPU of ${name} while nobody calls, ms a second`, ms.toFixed(1));
   if (seededCalls > 0)
     for (const label of [labels.c64, labels.c256])
       row(
