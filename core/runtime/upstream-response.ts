@@ -18,8 +18,8 @@ export interface ResponseHeaders {
 /** What comes piece by piece. No promise for each: thousands a second pass here, and each would cost three objects. */
 export interface Flow {
   /**
-   * The next piece where it is there; `null`: there will be no more. `undefined`: `waiter` is told when it comes, instead of
-   * whoever waited before. Throws where the flow has broken off.
+   * The next piece where it is there, whose memory is then the taker's alone: it may be written into. `null`: there will be no
+   * more. `undefined`: `waiter` is told when it comes, instead of whoever waited before. Throws where the flow has broken off.
    */
   next(waiter: Waiter): Uint8Array | null | undefined;
 }

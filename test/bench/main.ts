@@ -87,7 +87,7 @@ async function bench(): Promise<void> {
     await addProxy({ ...own("sockets"), billing: true, transport: "sockets" });
   }
   if (stored.calls + stored.keys > 0) await addSeeded(shared);
-  const afterStart = now(rssMb);
+  const afterStart = ofEach(rssMb);
 
   await warmUp(subjects, values.quick ? 8_000 : 40_000);
   const measured = new Map<string, ReadonlyMap<string, Figure>>();
@@ -97,15 +97,17 @@ async function bench(): Promise<void> {
     print(tableText(table, figures));
   }
 
-  const afterLoad = now(rssMb);
+  const afterLoad = ofEach(rssMb);
   // Right after a rush the runtime still tidies up.
   await pause(idleMs / 2);
-  const cpuBefore = now(cpuUs);
+  const cpuBefore = ofEach(cpuUs);
   await pause(idleMs / 2);
-  const afterIdle = now(rssMb);
+  const afterIdle = ofEach(rssMb);
   const idleCpu = new Map(
-    [...now(cpuUs)].map(([name, us]) => [name, (us - (cpuBefore.get(name) ?? 0)) / (idleMs / 2)]),
+    [...ofEach(cpuUs)].map(([name, us]) => [name, (us - (cpuBefore.get(name) ?? 0)) / (idleMs / 2)]),
   );
+  // Hundredths of a second are counted: of a short time they say nothing.
+  if (values.quick) idleCpu.clear();
   const memory = new Map(
     [...afterStart].map(([name, afterStartMb]) => [
       name,
@@ -133,7 +135,7 @@ async function addProxy(options: ProxyOptions): Promise<void> {
   print(`${options.name}: ready ${proxy.readyMs.toFixed(0)} ms after its start`);
 }
 
-function now(figure: (pid: number) => number): Map<string, number> {
+function ofEach(figure: (pid: number) => number): Map<string, number> {
   return new Map(subjects.flatMap(({ name, pid }) => (pid === null ? [] : [[name, figure(pid)] as const])));
 }
 

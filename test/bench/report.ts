@@ -98,7 +98,7 @@ export function reportText(measured: Measured, { memory, idleCpu, holdToActual, 
       name === "proxy" ? "≤ 110 first" : "",
       name === "proxy" ? "≤ 90" : "",
     );
-  for (const [name, ms] of idleCpu) row(`CPU of ${name} while nobody calls, ms a second`, ms.toFixed(1));
+  for (const [name, ms] of idleCpu) row(`CPU of ${name} while nobody calls, ms a second`, ms.toFixed(0));
   if (seededCalls > 0)
     for (const label of [labels.c64, labels.c256])
       row(
