@@ -4,7 +4,7 @@ import { GatewayError } from "../chat/error.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
-import type { CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
+import type { AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 
 /**
@@ -81,6 +81,9 @@ export function within(
   const narrowedRange = async (range: UsageRange) => ({ ...range, ...(await narrowed(range.under)) });
   const rooted = <Row extends { readonly id: string; readonly parentId: string | null }>(row: Row): Row =>
     row.id === accountId ? { ...row, parentId: null } : row;
+  /** What is above one's own account is nobody's business below it. */
+  const upToOwn = (line: readonly AccountRow[]): readonly AccountRow[] =>
+    line.slice(0, line.findIndex(({ id }) => id === accountId) + 1).map(rooted);
 
   /** What no alias goes by is only told, and theirs to say. */
   function checkTags(before: AccountTerms["metadata"], after = before) {
@@ -128,11 +131,8 @@ export function within(
         });
         return { ...page, data: page.data.map(rooted) };
       },
-      async lineage(id, atMs) {
-        const line = await accounts.lineage(id, atMs);
-        const top = line.findIndex((account) => account.id === accountId);
-        return line.slice(0, top + 1).map(rooted);
-      },
+      lineage: async (id, atMs) => upToOwn(await accounts.lineage(id, atMs)),
+      countedLine: async (id, atMs) => upToOwn(await accounts.countedLine(id, atMs)),
       // For credentials of calls, which no account's people look up.
       idOf: () => null,
       isDisabled: (id) => accounts.isDisabled(id),

@@ -117,7 +117,7 @@ async function rated(
 ): Promise<Reprice | "unpriced" | Failure> {
   const { provider, upstreamModel, serviceTier } = call;
   const target: Target = { provider, vendor: providers.get(provider)?.vendor ?? provider, model: upstreamModel };
-  const accounts = (await database.accounts.lineage(call.accountId, call.createdMs)).map(({ id }) => id);
+  const accounts = (await database.accounts.countedLine(call.accountId, call.createdMs)).map(({ id }) => id);
   if (!billing) return "unpriced";
   try {
     const { costNano, chargeNano, priceVersion } = billing.slot.rate(call.usage, target, call.finishedMs, {

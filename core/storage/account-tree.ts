@@ -11,10 +11,10 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 export interface AccountTree {
   /** The account and what it is under, nearest first; empty for an unknown or removed one. No query for a known one. */
   lineage(id: string, atMs: number): readonly AccountRow[];
-  /** The id of the account with this id, or else of the only one with this name. No query for one found before. */
-  idOf(word: string): string | null;
   /** The same of a call that has ended: the account may have been removed since. */
   countedLine(id: string, atMs: number): readonly AccountRow[];
+  /** The id of the account with this id, or else of the only one with this name. No query for one found before. */
+  idOf(word: string): string | null;
   /** Inside a transaction: the lines of a new account. `parentRef` `null`: a root. */
   plant(ref: number, parentRef: number | null): void;
   /** Inside a transaction: the account with all below it, for calls that start at `atMs` or later. */
@@ -78,10 +78,9 @@ export function accountTree(database: SqliteDatabase): AccountTree {
   );
   const lineNow = lineThat(current);
   const lineThen = lineThat(then);
+  const lineOfRemoved = lineThat(then, true);
 
-  function read(id: string, atMs: number | null, removed = false): Line {
-    const holds = atMs === null ? current : then;
-    const statement = removed ? lineThat(holds, removed) : atMs === null ? lineNow : lineThen;
+  function read(statement: typeof lineNow, id: string, atMs: number | null): Line {
     const found = statement.all({ id, atMs });
     return { sinceMs: found[0]?.sinceMs ?? 0, rows: found.map(({ sinceMs: _, ...row }) => row) };
   }
@@ -112,13 +111,13 @@ export function accountTree(database: SqliteDatabase): AccountTree {
   function lineage(id: string, atMs: number): readonly AccountRow[] {
     let line = known.get(id);
     if (line === undefined) {
-      line = read(id, null);
+      line = read(lineNow, id, null);
       // An unknown id is not remembered: anyone with a token could fill the memory with them.
       if (line.rows.length === 0) return line.rows;
       if (known.size >= maxCached) known.clear();
       known.set(id, line);
     }
-    return atMs >= line.sinceMs ? line.rows : read(id, atMs).rows;
+    return atMs >= line.sinceMs ? line.rows : read(lineThen, id, atMs).rows;
   }
 
   return {
@@ -135,7 +134,7 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     lineage,
     countedLine(id, atMs) {
       const line = lineage(id, atMs);
-      return line.length > 0 ? line : read(id, atMs, true).rows;
+      return line.length > 0 ? line : read(lineOfRemoved, id, atMs).rows;
     },
     plant(ref, parentRef) {
       // It may have the name of another one, which is then nobody's.

@@ -124,6 +124,8 @@ export interface AccountRepository {
    * Answers from memory: it is asked on every call.
    */
   lineage(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
+  /** The same of a call that started at `atMs` and was made: its account may have been removed since. */
+  countedLine(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
   /**
    * The id of the account with this id, or else of the only one with this name; `null`: none, or several of the name.
    * Answers from memory for one found before: tokens name their account on every call.

@@ -101,6 +101,27 @@ describe("reprice", () => {
     expect(await doctor()).toBe(true);
   });
 
+  test("rates the calls of an account that was removed by its terms, and shows their line", async () => {
+    const parent = await gateway.admin<{ id: string }>("POST", "/api/accounts", { name: "reseller" });
+    const account = await gateway.admin<{ id: string }>("POST", "/api/accounts", {
+      name: "customer",
+      parentId: parent.id,
+    });
+    await gateway.admin("POST", "/api/prices/charges", { account: parent.id, margin: 50, fee: 0.001 });
+    const own = await gateway.createKey({ accountId: account.id });
+    const { callId } = await call(gateway, own.key, chat("mock/m"));
+    await until("the record", () => openCalls(gateway) === 0);
+    const before = usageOf(gateway, callId);
+    expect(Number(before.charge_nano) - 1.5 * Number(before.cost_nano)).toBe(1_000_000);
+    await gateway.admin("DELETE", `/api/keys/${own.id}`);
+    await gateway.admin("DELETE", `/api/accounts/${account.id}`);
+    await reprice();
+    expect(usageOf(gateway, callId)).toEqual(before);
+    expect(await gateway.admin<object>("GET", `/api/explain/${callId}`)).toMatchObject({
+      principal: { accounts: [{ name: "customer" }, { name: "reseller" }] },
+    });
+  });
+
   test("says what it lacks", async () => {
     expect((await runCommand(gateway, ["reprice"])).code).toBe(2);
     expect((await runCommand(gateway, ["reprice", "--from", "yesterday", "--to", "0"])).code).toBe(2);

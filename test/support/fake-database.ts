@@ -79,6 +79,12 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     const row = accounts.find((one) => one.id === id);
     return row ? summary(row) : null;
   };
+  const lineOf = (id: string): readonly AccountRow[] => {
+    const line: AccountRow[] = [];
+    for (let row = account(id); row !== null; row = row.parentId === null ? null : account(row.parentId))
+      line.push(row);
+    return line;
+  };
   const summary = (row: AccountRow): AccountSummary => ({
     ...row,
     disabled: disabled.has(row.id),
@@ -119,12 +125,8 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     rows: { accounts, entries, keys, budgets, calls, sessions },
     accounts: {
       get: account,
-      lineage(id) {
-        const line: AccountRow[] = [];
-        for (let row = account(id); row !== null; row = row.parentId === null ? null : account(row.parentId))
-          line.push(row);
-        return line;
-      },
+      lineage: lineOf,
+      countedLine: lineOf,
       isDisabled: (id) => disabled.has(id),
       idOf(word) {
         const own = accounts.filter(({ id }) => id === word);

@@ -30,7 +30,7 @@ export async function explainRecorded(
   const call = await database.calls.get(callId);
   if (call === null) return null;
   const { why } = call;
-  const line = await database.accounts.lineage(call.accountId, call.createdMs);
+  const line = await database.accounts.countedLine(call.accountId, call.createdMs);
   const held = await Promise.all((why?.holds ?? []).map((one) => budgetOf(one, database, whole)));
   const budgets = held.filter((budget) => budget !== null);
   const accounts = line.map(({ id, name }) => ({ id, name }));

@@ -86,6 +86,7 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
   return {
     get,
     lineage: (id, atMs) => tree.lineage(id, atMs),
+    countedLine: (id, atMs) => tree.countedLine(id, atMs),
     idOf: (word) => tree.idOf(word),
     isDisabled: (id) => disabledOnes.has(id),
     list({ parentId, under, ...query }) {
