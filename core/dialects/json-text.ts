@@ -5,58 +5,27 @@ import { isJsonObject, type JsonObject } from "../chat/json.ts";
 export const maxJsonDepth = 128;
 
 /**
- * Top-level names that routing, admission and limits read, in any dialect. Given twice, `JSON.parse` takes the last while
- * a provider may take the first, so a call could be admitted as one thing and run as another.
+ * The body of a request. A name given twice, at the top or in an object right below it, is refused: `JSON.parse` takes the
+ * last while a provider may take the first, so a call could be admitted as one thing and run as another. Throws
+ * `invalid-request`, never with content of the body in its message.
  */
-const uniqueKeys: ReadonlySet<string> = new Set([
-  "model",
-  "stream",
-  "stream_options",
-  "max_tokens",
-  "max_completion_tokens",
-  "max_output_tokens",
-  "n",
-  "best_of",
-  "messages",
-  "input",
-  "contents",
-  "tools",
-  "functions",
-  "service_tier",
-  "web_search_options",
-  "generationConfig",
-  "generation_config",
-  "cachedContent",
-  "cached_content",
-  "generateContentRequest",
-  "generate_content_request",
-  "content",
-  "requests",
-]);
-
-/** Of these objects every name is such a one. */
-const uniqueWithin: ReadonlySet<string> = new Set(["generationConfig", "generation_config"]);
-
-/** The body of a request. Throws `invalid-request`, never with content of the body in its message. */
 export function parseJsonBody(text: string): JsonObject {
   const { depth, members } = scan(text, 0, maxJsonDepth);
   if (depth > maxJsonDepth)
     throw new GatewayError("invalid-request", `The body is nested deeper than ${maxJsonDepth} levels.`);
   const body = parsed(text);
   if (!isJsonObject(body)) throw new GatewayError("invalid-request", "The body must be a JSON object.");
-  refuseRepeated(members, uniqueKeys);
-  for (const { key, valueStart } of members)
-    if (uniqueWithin.has(key) && text[valueStart] === "{") refuseRepeated(objectMembers(text, valueStart), null);
+  refuseRepeated(members);
+  for (const { valueStart } of members)
+    if (text.charCodeAt(valueStart) === openBrace) refuseRepeated(objectMembers(text, valueStart));
   return body;
 }
 
-/** `unique`: `null`: every name is. */
-function refuseRepeated(members: readonly Member[], unique: ReadonlySet<string> | null): void {
+function refuseRepeated(members: readonly Member[]): void {
   const seen = members.length > fewMembers ? new Set<string>() : null;
   for (let at = 0; at < members.length; at++) {
     const key = members[at]?.key ?? "";
-    const isRepeated = seen === null ? isAmongFirst(members, at, key) : seen.has(key);
-    if (isRepeated && (unique === null || unique.has(key))) {
+    if (seen === null ? isAmongFirst(members, at, key) : seen.has(key)) {
       throw new GatewayError("invalid-request", `The body has '${key.slice(0, 64)}' more than once.`, { param: key });
     }
     seen?.add(key);
