@@ -80,7 +80,11 @@ export async function settle(
   learn(call, outcome, admitted, final, services.ratios);
   if (admitted.holds.length > 0 && source === "provider" && usage && outcome.status === "ok")
     services.limits.output.learn(outcome.target, usage.outputTokens);
-  if (admitted.holds.length > 0) await endHolds(call, admitted, usage ?? noUsage, final.chargeNano ?? 0, services);
+  if (admitted.holds.length > 0) {
+    const isAsked = call.attempts.length > 0 || outcome.status === "ok";
+    const used = isAsked ? { usage: usage ?? noUsage, chargeNano: final.chargeNano ?? 0 } : null;
+    await endHolds(call, admitted, used, services);
+  }
   tellObservers(recordOf(call, final), services);
   return { chargeNano: final.chargeNano };
 }
@@ -289,11 +293,17 @@ function countsOf(usage: Usage): NonNullable<CallNotes["counts"]> | null {
 /** What vendors call the tier that nobody prices apart: left out, because it stands in nearly every answer. */
 const standardTiers: ReadonlySet<string> = new Set(["default", "standard", "auto", "on_demand", "ON_DEMAND"]);
 
-async function endHolds(call: Call, admitted: Admitted, usage: Usage, chargeNano: number, services: Services) {
+/** `used`: `null`: no target was asked, so it counts nowhere. */
+async function endHolds(
+  call: Call,
+  admitted: Admitted,
+  used: { readonly usage: Usage; readonly chargeNano: number } | null,
+  services: Services,
+) {
   const context = { logger: services.logger, timings: call.timings };
   for (const { name, kind, hold } of admitted.holds.toReversed()) {
     try {
-      await closedHook(context, kind, name, () => hold.settle({ usage, chargeNano }));
+      await closedHook(context, kind, name, () => (used ? hold.settle(used) : hold.release()));
     } catch {
       // Logged by the hook. The call is served; the plugin's own counters are its own to mend.
     }

@@ -60,7 +60,7 @@ export interface Hold {
   readonly spared?: readonly Limit[];
   /** Replaces the expectation by what was used. */
   settle(actual: { readonly usage: Usage; readonly chargeNano: number }): Awaitable<void>;
-  /** The call was not admitted: nothing counts, not even the request. */
+  /** The call was not admitted, or no provider was asked: nothing counts, not even the request. */
   release(): Awaitable<void>;
 }
 

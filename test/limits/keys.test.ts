@@ -206,6 +206,28 @@ describe("what is refused consumes nothing", () => {
     const { status, headers } = await call(setup.gateway, key.key, chat("mock/ok"));
     expect([status, headers.get("x-ratelimit-remaining-requests")]).toEqual([200, "2"]);
   });
+
+  test("nor does a call that no provider could be asked for, and a slot comes back", async () => {
+    const key = await keyWith({ requestsPerDay: 3, concurrency: 1 });
+    const before = setup.upstream.log.length;
+    // Anthropic has no embeddings.
+    for (let at = 0; at < 5; at++) {
+      const refused = await call(
+        setup.gateway,
+        key,
+        { model: "mock-anthropic-messages/ok", input: "hi" },
+        {
+          path: "/v1/embeddings",
+        },
+      );
+      expect([refused.status, JSON.parse(refused.text).error.code]).toEqual([400, "operation_not_offered"]);
+    }
+    expect(setup.upstream.log.length).toBe(before);
+    const { status, headers } = await call(setup.gateway, key, chat("mock/ok"));
+    expect([status, headers.get("x-ratelimit-remaining-requests")]).toEqual([200, "2"]);
+    const asked = await call(setup.gateway, key, chat("mock/bad"));
+    expect([asked.status, asked.headers.get("x-ratelimit-remaining-requests")]).toEqual([502, "1"]);
+  });
 });
 
 test("slots come back however calls end: clients that leave, failures, refusals", async () => {
