@@ -78,6 +78,8 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
   const counts = { stored: 0, failed: 0, skipped: 0 };
   const chores: (() => void)[] = [];
   const writes = new Set<Promise<void>>();
+  /** What has not been handed to the repository yet. */
+  const unwritten = new Set<Unwritten>();
   let held = 0;
   let turn: NodeJS.Immediate | null = null;
 
@@ -114,9 +116,13 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
     turn ??= setImmediate(run);
   }
 
+  const isKept = ({ principal, accounts }: Call): boolean =>
+    repository.isOnForSome() && keepsContent(repository, principal?.keyId ?? null, accounts);
+
   function write(call: Call, request: ContentSide, answer: ContentSide | null) {
     const { id: callId, startedMs: createdMs, principal } = call;
-    if (principal === null) return;
+    // Whoever turned it off meanwhile, perhaps minutes ago, wants none of this.
+    if (principal === null || !isKept(call)) return;
     const content = {
       callId,
       keyId: principal.keyId,
@@ -135,8 +141,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
   return {
     counts,
     begin(call, text) {
-      if (!repository.isOnForSome() || !keepsContent(repository, call.principal?.keyId ?? null, call.accounts))
-        return null;
+      if (!isKept(call)) return null;
       if (held + text.length > maxHeld) {
         counts.skipped += 1;
         return null;
@@ -144,17 +149,19 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
       let request: ContentSide | null = null;
       let answer: ContentSide | null = null;
       let stream: StreamText | null = null;
-      let own = 0;
+      let ownHeld = 0;
       /** There was no room for a piece of it, and half an answer would pass for a whole one. */
       let isLost = false;
       let isOver = false;
+      const own = { call, isRemoved: false };
+      unwritten.add(own);
 
       const side = (json: string): ContentSide => {
         const whole = call.endpoint.dialect.traits.textInPieces === true ? withWholeTexts(json) : json;
         return jsonSide(whole, Buffer.byteLength(json), sideOptions());
       };
       const keep = (size: number) => {
-        own += size;
+        ownHeld += size;
         held += size;
       };
       later(text.length, () => {
@@ -179,7 +186,9 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
           if (isOver) return;
           isOver = true;
           later(0, () => {
-            held -= own;
+            held -= ownHeld;
+            unwritten.delete(own);
+            if (own.isRemoved) return;
             if (isLost) counts.skipped += 1;
             if (isLost || request === null) return;
             if (stream !== null) answer = streamSide(stream, sideOptions());
@@ -202,6 +211,7 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
       return { callId, accountId: row.accountId, createdMs: row.createdMs, expiresMs, ...sides };
     },
     async remove(which) {
+      for (const one of unwritten) one.isRemoved ||= isAmong(one.call, which);
       let removed = 0;
       for (let some = -1; some !== 0; removed += some) some = await repository.remove(which);
       return removed;
@@ -216,6 +226,18 @@ export function createContentLog(options: ContentLogOptions): ContentLog {
       await within(closeTimeoutMs, () => Promise.all(writes)).catch(() => {});
     },
   };
+}
+
+interface Unwritten {
+  readonly call: Call;
+  /** Somebody had it removed before it was there. */
+  isRemoved: boolean;
+}
+
+function isAmong({ id, principal, accounts }: Call, which: Parameters<ContentLog["remove"]>[0]): boolean {
+  if ("callId" in which) return id === which.callId;
+  const { owner } = which;
+  return owner.kind === "key" ? principal?.keyId === owner.id : accounts.includes(owner.id);
 }
 
 interface Sides {

@@ -127,6 +127,24 @@ describe("content", () => {
     expect(await log.read(call)).not.toBeNull();
   });
 
+  test("what is turned off, or removed, while the call runs is not stored at its end", async () => {
+    const { log, aCall, kept, database } = await world();
+    const [removed, ofOwner, off] = [aCall(), aCall(), aCall()];
+    const [first, second] = [log.begin(removed, "{}"), log.begin(ofOwner, "{}")];
+    await log.remove({ callId: removed.id });
+    first?.finish();
+    await log.remove({ owner: { kind: "account", id: "default" } });
+    second?.finish();
+    const third = log.begin(off, "{}");
+    await database.accounts.change("default", { content: "off" });
+    third?.finish();
+    await log.close();
+    for (const call of [removed, ofOwner, off]) expect(await log.read(call.id)).toBeNull();
+    expect(log.counts).toEqual({ stored: 0, failed: 0, skipped: 0 });
+    await database.accounts.change("default", { content: "on" });
+    expect(await log.read(await kept())).not.toBeNull();
+  });
+
   test("a second end does nothing", async () => {
     const { log, aCall } = await world();
     const content = log.begin(aCall(), "{}");
