@@ -87,6 +87,7 @@ const reasons: Readonly<Record<string, string>> = {
   provider_busy: "too many calls waited for its provider",
   not_carried: "it cannot carry what was asked",
   provider_error: "it answered with an error",
+  provider_refused: "it refused the request",
   provider_unreachable: "it could not be reached",
   provider_overloaded: "it was overloaded",
   provider_credential: "it refused our credential",

@@ -5,6 +5,7 @@ import { ofProvider, type WithOwn } from "./of-provider.ts";
 import { attemptsOver, callersOwn } from "./timeouts.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 import { targetName } from "./target-name.ts";
+import { providerRefused } from "./upstream-error.ts";
 
 export type BreakerSettings = WithOwn<FailureRules>;
 
@@ -186,6 +187,7 @@ export function verdictOf(reason: unknown): Verdict {
 /** A bad key is the operator's to mend; the others are ours, or the caller's. */
 const notItsFault: ReadonlySet<string> = new Set([
   "provider_credential",
+  providerRefused,
   "egress_refused",
   "client_left",
   attemptsOver,

@@ -1,3 +1,4 @@
+import { GatewayError } from "../chat/error.ts";
 import type { Parameters } from "../chat/parameters.ts";
 import { codecOf, type WireCodec } from "../dialects/codec.ts";
 import type { Dialect } from "../dialects/dialect.ts";
@@ -95,12 +96,22 @@ function withoutMarks({ call, asked, target, request }: Order): string {
   return JSON.stringify(dialect.encodeRequest(withOwnSignatures(request(), dialect.name, dialect), target.model).body);
 }
 
+/** What the client says of the protocol, which its provider is told too. Throws `invalid-request` where it cannot be. */
 export function protocolHeaders({ request, endpoint, shadow }: Call): Readonly<Record<string, string>> {
   if (shadow) return shadow.clientHeaders;
   const found: Record<string, string> = {};
   for (const name of endpoint.dialect.traits.requestHeaders) {
     const value = request?.headers.get(name) ?? null;
-    if (value !== null) found[name] = value;
+    if (value === null) continue;
+    // What a transport or a provider refuses would count as the failure of a provider that all callers share.
+    if (value.length > maxHeaderLength || !sendable.test(value))
+      throw new GatewayError("invalid-request", `the header ${name} cannot be passed on`, { param: name });
+    found[name] = value;
   }
   return found;
 }
+
+/** Many servers take no more than 8 KB of headers, all together. */
+const maxHeaderLength = 4_096;
+/** RFC 9110 §5.5, without the bytes above ASCII: no protocol has any there. */
+const sendable = /^[\t\x20-\x7e]*$/;

@@ -51,6 +51,9 @@ export async function upstreamError(
     : new GatewayError(kind, message, details);
 }
 
+/** Another provider may take the request, and this one may take others. */
+export const providerRefused = "provider_refused";
+
 function failure(status: number, wait: ErrorDetails): readonly [ErrorKind, string, ErrorDetails] {
   if (status === 408 || status === 504) return ["upstream-timeout", "the provider timed out", {}];
   if (status === 503 || status === 529)
@@ -59,7 +62,10 @@ function failure(status: number, wait: ErrorDetails): readonly [ErrorKind, strin
       "the provider is overloaded",
       { retryAfterSeconds: 1, code: "provider_overloaded", ...wait },
     ];
-  return ["upstream-invalid", `the provider answered with status ${status}`, { code: "provider_error" }];
+  // Of the other statuses of the kind that say that the request is at fault: a bad path, say, or headers too long. 402 is no such.
+  const isRefusal = status >= 400 && status < 500 && status !== 402;
+  const code = isRefusal ? providerRefused : "provider_error";
+  return ["upstream-invalid", `the provider answered with status ${status}`, { code }];
 }
 
 /** Whether another target may do better: the fault is this provider's, not the request's. */

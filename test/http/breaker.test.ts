@@ -3,6 +3,7 @@ import { call, chat } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { gate, until } from "../support/poll.ts";
+import { sendRaw } from "../support/raw.ts";
 import { json } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
@@ -36,6 +37,31 @@ const healthOf = async (name: string) => {
 };
 const ask = (model: string) => call(gateway, key.key, chat(model));
 const down = json(503, { error: { message: "down" } });
+
+describe("what a client can cause by itself opens no breaker", () => {
+  test("a header that no provider may get: it is told so, and nothing is sent", async () => {
+    upstream.on("well", answers());
+    for (const value of ["a\x7fb", "caf\xe9", "a".repeat(5_000)]) {
+      for (let at = 0; at < 10; at++) {
+        const answer = await sendRaw(gateway.url, {
+          path: "/v1/chat/completions",
+          headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json", "openai-beta": value },
+          body: JSON.stringify(chat("mock/well")),
+        });
+        expect([answer?.status, JSON.parse(answer?.text ?? "{}").error.param]).toEqual([400, "openai-beta"]);
+      }
+    }
+    expect(upstream.requestsFor("well")).toHaveLength(0);
+    expect((await ask("mock/well")).status).toBe(200);
+  });
+
+  test("a request that its provider takes for a wrong one, whatever the status", async () => {
+    upstream.on("strict", json(431, {}));
+    for (let at = 0; at < 20; at++) expect((await ask("mock/strict")).status).toBe(502);
+    expect(upstream.requestsFor("strict")).toHaveLength(20);
+    expect((await healthOf("mock"))?.breakers).toEqual([]);
+  });
+});
 
 describe("a target that is dead", () => {
   test("is left alone but for probes; its calls get 503 with when and why, and it is back when it is well", async () => {

@@ -166,6 +166,7 @@ describe("what a failure says of its target", () => {
     [new GatewayError("upstream-refused", "no", { status: 400 }), "ok"],
     [new GatewayError("upstream-refused", "slow", { status: 429 }), "unknown"],
     [new GatewayError("upstream-invalid", "500", { code: "provider_error" }), "failed"],
+    [new GatewayError("upstream-invalid", "431", { code: "provider_refused" }), "unknown"],
     [new GatewayError("upstream-timeout", "silence"), "failed"],
     [new GatewayError("unavailable", "busy", { code: "provider_overloaded" }), "failed"],
     [new GatewayError("unavailable", "ours", { code: "overloaded" }), "unknown"],

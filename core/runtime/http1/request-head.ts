@@ -9,7 +9,7 @@ export interface RequestHead {
 }
 type Headers = Readonly<Record<string, string>>;
 
-/** Throws `TypeError` on what no header can carry: fetch does the same. */
+/** Throws `TypeError` on what no header can carry: fetch does the same, but for DEL, which it sends. */
 export function requestHead(place: Place, headers: Headers): RequestHead {
   const known = lasts.get(place);
   if (known?.isOf(headers)) return known;
