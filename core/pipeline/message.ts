@@ -18,7 +18,7 @@ import { translatedChat } from "./translate/chat.ts";
 import { translatedOperation } from "./translate/operation.ts";
 import { mayHoldMarks, withOwnSignatures } from "./translate/signatures.ts";
 import type { Emit } from "./translate/stream.ts";
-import { type UpstreamBody, upstreamBody } from "./upstream-body.ts";
+import { startsLikeSse, type UpstreamBody, upstreamBody } from "./upstream-body.ts";
 
 /** What one attempt says to its target, and how its answer is read. */
 export interface Message {
@@ -81,7 +81,8 @@ function asTold(text: string, { call, asked, target, request }: Order, parameter
 /** A client that asked for one piece cannot read a stream that its provider sends all the same, nor the other way round. */
 function isAsAsked(received: UpstreamBody, { operation, framing = "sse" }: Endpoint, stream: boolean): boolean {
   if (operation !== "chat") return true;
-  return received.kind === "whole" ? !stream : stream && received.framing === framing;
+  if (received.kind === "whole") return !stream && !startsLikeSse(received.bytes);
+  return stream && received.framing === framing;
 }
 
 const unchanged = (emit: Emit): Emit => emit;

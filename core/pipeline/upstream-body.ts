@@ -71,10 +71,12 @@ function from(first: Uint8Array, body: Pieces): Flow {
   };
 }
 
-/** Whether bytes that came under another type are server-sent events. */
+/** Whether bytes that came under another type, or all at once, are server-sent events. */
 export const startsLikeSse = (bytes: Uint8Array): boolean =>
-  /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(decoder.decode(bytes.subarray(0, 64)));
+  // Most answers are objects: not looked at any further.
+  bytes[0] !== brace && /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(decoder.decode(bytes.subarray(0, 64)));
 
+const brace = 0x7b;
 const decoder = new TextDecoder();
 
 function whole(bytes: Uint8Array): UpstreamBody {

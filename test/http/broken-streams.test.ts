@@ -233,6 +233,18 @@ describe("an answer in the other form than was asked for", () => {
     expect(JSON.parse(one.text)).toMatchObject({ choices: [{ message: { content: "one two" } }] });
     expect(usageOf(setup.gateway, one.callId)).toMatchObject({ status: "ok", source: "provider" });
 
+    // All at once, so that its length is told; whatever type it says that it is.
+    for (const type of ["text/event-stream", "text/plain"]) {
+      setup.upstream.on("unasked", (exchange) => {
+        exchange.upstreamId = newUpstreamId();
+        const body = frames(exchange.upstreamId, { text: "one two" }, true).join("");
+        return whole(exchange, 200, body, { "content-type": type });
+      });
+      const at = await call(setup.gateway, setup.key.key, chat("mock/unasked"));
+      expect(JSON.parse(at.text)).toMatchObject({ choices: [{ message: { content: "one two" } }] });
+      expect(usageOf(setup.gateway, at.callId)).toMatchObject({ status: "ok", source: "provider" });
+    }
+
     setup.upstream.on("unasked", sse("<html>\n\ndata: [\n\ndata: null\n\n"));
     const broken = await call(setup.gateway, setup.key.key, chat("mock/unasked"));
     expect(broken.status).toBe(502);

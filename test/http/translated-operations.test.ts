@@ -107,6 +107,24 @@ describe("counts of tokens", () => {
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", cost_nano: 0 });
   });
 
+  test("an error that comes as an answer is one, also where nothing is translated", async () => {
+    const contents = [{ role: "user", parts: [{ text: "How many?" }] }];
+    const paths = {
+      "mock-anthropic-messages/bad-count": [
+        "/v1/messages/count_tokens",
+        { type: "error", error: { type: "api_error" } },
+      ],
+      "mock-gemini/bad-count": ["/v1beta/models/mock-gemini/bad-count:countTokens", { error: { code: 500 } }],
+    } as const;
+    for (const [model, [path, answer]] of Object.entries(paths)) {
+      upstream.on("bad-count", json(200, answer));
+      const asked = path.endsWith("countTokens") ? { contents } : { model, system, messages };
+      const reply = await call(gateway, key.key, asked, { path });
+      expect(reply.status).toBe(502);
+      expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", source: "none" });
+    }
+  });
+
   test("a Gemini client's, estimated where the provider cannot", async () => {
     const path = "/v1beta/models/mock-openai-chat/none:countTokens";
     const asked = { contents: [{ role: "user", parts: [{ text: "x".repeat(400) }] }] };

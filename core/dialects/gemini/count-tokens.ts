@@ -69,11 +69,11 @@ function decodeResponse(body: JsonObject): TokenCount {
   return { inputTokens: totalTokens, extensions: keep(rest).extensions ?? {} };
 }
 
-/** Counting costs nothing. */
+/** Counting costs nothing; of an error that came instead, nothing was told. */
 function meterResponse(body: JsonObject): Metered {
   const fault = isGiven(body["error"]) ? decodeError(body) : null;
   return {
-    usage: { usage: noUsage, anomalous: false },
+    usage: fault === null ? { usage: noUsage, anomalous: false } : null,
     finish: null,
     upstreamId: null,
     contentBytes: 0,
