@@ -154,8 +154,11 @@ class Streaming implements BodySource, Waiter, Watched {
     totalEnd(this.#call, this.#limits);
   }
   onSilence(): void {
+    if (!this.#isWaiting) return;
+    // Nothing more comes where the answer is there: its connection was only left open.
+    if (this.#isWhole()) this.onIdle();
     // An array has no place for a comment.
-    if (this.#framing === "sse" && this.#isWaiting) void this.#outlet?.write(ping);
+    else if (this.#framing === "sse") void this.#outlet?.write(ping);
   }
   /** Nothing came because the client takes nothing: it counts as one that has left, or it would hold its money for ever. */
   onStalled(): void {

@@ -77,6 +77,21 @@ describe("silence", () => {
     await stream.stop();
   });
 
+  test("of one that is whole, and whose connection was only left open, is its end", async () => {
+    const world = await bench();
+    const stream = await startStream(world);
+    await stream.read();
+    stream.source.report();
+    stream.source.complete();
+    const rest = stream.rest();
+    await turns();
+    const [watched] = world.watched;
+    watched?.onSilence();
+    expect(await rest).toBe("");
+    expect(await stream.row()).toMatchObject({ ...hello, status: "ok", source: "provider" });
+    expect(world.watched.size).toBe(0);
+  });
+
   test("in an array there is no place for one", async () => {
     const world = await bench();
     const stream = await startStream(world, "one", "json-array");

@@ -139,10 +139,11 @@ export class TranslatedSource extends PassingSource {
     }
   }
 
-  /** The answer and its usage were there when the connection broke: only its formal end is missing. */
+  /** The answer and its usage were there when the connection broke, or fell silent: only its formal end is missing. */
   #endsAllTheSame(error: unknown): boolean {
     const { complete, usage, fault } = this.#meter.result();
-    if (!complete || usage === null || fault !== null || error instanceof GatewayError) return false;
+    const isOurs = error instanceof GatewayError && error.kind !== "upstream-timeout";
+    if (!complete || usage === null || fault !== null || isOurs) return false;
     const end = this.#decoder.end();
     if (!end.complete) return false;
     for (const event of end.events) this.#emit(event);

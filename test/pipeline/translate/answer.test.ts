@@ -168,6 +168,13 @@ for (const client of dialects.values()) {
       expect(readBack(client, text)).toEqual({ said: "one two three", complete: true });
     });
 
+    test("one that falls silent then, and is given up, does too", async () => {
+      const silence = new GatewayError("upstream-timeout", "the provider sent nothing for 1000 ms");
+      const { text, error } = await play(await ask(client, events([told.slice(0, -1).join(""), silence])));
+      expect(error).toBeNull();
+      expect(readBack(client, text)).toEqual({ said: "one two three", complete: true });
+    });
+
     test("a connection that breaks before is an error", async () => {
       const { error, source } = await play(
         await ask(client, events([told.slice(0, 3).join(""), new Error("ECONNRESET")])),
