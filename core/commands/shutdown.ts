@@ -5,8 +5,8 @@ import type { Listening } from "../runtime/serve.ts";
 
 /** A second signal counts from here on: a terminal delivers Ctrl-C to every process of its group, perhaps more than once. */
 const secondSignalAfterMs = 1_000;
-/** How long calls that were cut have to write their record and their last event. */
-const cutMs = 2_000;
+/** How long calls that were cut have, all in all, to write their record and their last event, and their clients to take it. */
+const cutMs = 1_500;
 const pollMs = 20;
 
 /**
@@ -40,20 +40,21 @@ export async function untilSignal({
     process.on("SIGINT", onSignal);
   });
   leaving.value = true;
-  await until(() => cut, timeouts.unreadyMs);
+  await until(() => cut, inMs(timeouts.unreadyMs));
   services.draining.value = true;
   services.logger.info({ open: services.open.size }, "shutting down");
   const stopped = listening.stop();
   // Nobody waits for them.
   for (const call of services.open) if (call.shadow) cutCall(call);
   const drained = () => services.open.size === 0;
-  await until(() => drained() || cut, timeouts.drainMs);
+  await until(() => drained() || cut, inMs(timeouts.drainMs));
   for (const call of services.open) cutCall(call);
-  await until(drained, cutMs);
+  const cutEndMs = inMs(cutMs);
+  await until(drained, cutEndMs);
   // The last bytes of answers that have just ended are still on their way out.
   let closed = false;
   void stopped.then(() => (closed = true));
-  await until(() => closed, cutMs);
+  await until(() => closed, cutEndMs);
   await listening.stopNow();
   services.watch.stop();
 }
@@ -61,9 +62,10 @@ export async function untilSignal({
 const cutCall = (call: Call) =>
   stopCall(call, new GatewayError("unavailable", "the proxy is shutting down", { retryAfterSeconds: 1 }));
 
-async function until(done: () => boolean, limitMs: number): Promise<void> {
-  // By a clock that never steps: one that is set back meanwhile would make it an hour.
-  const endMs = performance.now() + limitMs;
+/** By a clock that never steps: one that is set back meanwhile would make it an hour. */
+const inMs = (ms: number): number => performance.now() + ms;
+
+async function until(done: () => boolean, endMs: number): Promise<void> {
   while (!done() && performance.now() < endMs) await pause(pollMs);
 }
 

@@ -240,6 +240,8 @@ export async function drain(
   services: Services,
 ): Promise<void> {
   const before = source.metered();
+  // One that took nothing was cut by us, though its client is seen to leave.
+  const isShutdown = call.stopped !== null && stoppedStatus(call.stopped) === "shutdown";
   startDrain(call, services);
   try {
     if (!isEmpty) while ((await nextOf(source)) !== null);
@@ -252,7 +254,7 @@ export async function drain(
   const drained = before.usage === null && metered.usage !== null;
   // Delivered bytes only: what was drained without usage never reached the client.
   const counted = metered.usage ? metered : { ...metered, contentBytes: before.contentBytes };
-  const status = hasAll ? "ok" : "client_aborted";
+  const status = hasAll ? "ok" : isShutdown ? "shutdown" : "client_aborted";
   await settle(call, { status, httpStatus: 200, target, metered: counted, drained }, services);
   call.content?.finish();
 }

@@ -5,6 +5,7 @@ import { gate, until } from "../support/poll.ts";
 import { allUsage } from "../support/rows.ts";
 import { stalled } from "../support/scripts.ts";
 import { type Setup, setUp } from "../support/setup.ts";
+import { flood, stall } from "../support/stalls.ts";
 
 /** SIGTERM: what is open may end, nothing new begins, and every call has its record. */
 let setup: Setup;
@@ -85,4 +86,16 @@ test("a second signal ends them at once, each with an error event and a record",
   expect(performance.now() - firstMs).toBeLessThan(6_000);
   const rows = allUsage(setup.gateway).filter((row) => row.model === "mock/long");
   expect(rows.map((row) => row.status)).toEqual(Array.from({ length: streams }, () => "shutdown"));
+}, 30_000);
+
+test("a client that reads nothing holds up the exit for two seconds at most, and its record says why it ended", async () => {
+  setup = await setUp({ config: "server: { timeouts: { drainMs: 100 } }" });
+  setup.upstream.on("flood", flood(20e6));
+  const { socket } = await stall(setup.gateway.url, setup.key.key, "mock/flood");
+  process.kill(setup.gateway.pid, "SIGTERM");
+  const startedMs = performance.now();
+  expect(await setup.gateway.exited()).toBe(0);
+  socket.destroy();
+  expect(performance.now() - startedMs).toBeLessThan(3_500);
+  expect(allUsage(setup.gateway)).toMatchObject([{ status: "shutdown", source: "estimated" }]);
 }, 30_000);
