@@ -1,5 +1,6 @@
 import type { MatchLogic, ModelInfo } from "@pydantic/genai-prices";
 import { createHash } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Json } from "llm-proxy/plugin";
 import { bundledModel, bundledVendors } from "./bundled-book.ts";
 import { periodsOf } from "./bundled-prices.ts";
@@ -33,9 +34,10 @@ const mostTimes = 10;
 
 /**
  * What the data says otherwise than the bundled book and the snapshots before. `text` is JSON in the format of the bundled
- * data: a list of providers. Throws `Error` that says what is wrong with it; then none of it is used.
+ * data: a list of providers. Throws `Error` that says what is wrong with it; then none of it is used. Vendor by vendor, each in
+ * a turn of its own: calls are served meanwhile.
  */
-export function differenceOf(text: string, before: readonly Snapshot[]): Difference {
+export async function differenceOf(text: string, before: readonly Snapshot[]): Promise<Difference> {
   const providers: unknown = JSON.parse(text);
   if (!Array.isArray(providers)) throw new Error("not a list of providers");
   const known = new Map<string, ChangedEntry>();
@@ -44,6 +46,7 @@ export function differenceOf(text: string, before: readonly Snapshot[]): Differe
   const held: string[] = [];
   let familiar = 0;
   for (const provider of providers) {
+    await nextTurn();
     const { id: vendor, models } = objectOf(provider, "a provider");
     if (typeof vendor !== "string" || !Array.isArray(models)) throw new Error("a provider without id or models");
     if (bundledVendors.includes(vendor)) familiar += 1;
@@ -53,7 +56,7 @@ export function differenceOf(text: string, before: readonly Snapshot[]): Differe
       const earlier = known.get(key);
       const bundled = bundledModel(vendor, entry.id);
       const old = earlier?.prices ?? bundled?.prices;
-      if (old !== undefined && canonical(old) === canonical(entry.prices)) continue;
+      if (old !== undefined && isSame(old, entry.prices)) continue;
       if (old !== undefined && !isBelievable(periodsIn(old), periodsIn(entry.prices))) held.push(key);
       else entries.push(entry);
     }
@@ -124,6 +127,10 @@ function objectOf(value: unknown, what: string): Readonly<Record<string, unknown
   // Checked here; its fields stay unknown.
   return value as Readonly<Record<string, unknown>>;
 }
+
+/** Most are the same to the letter, which is found out soonest. */
+const isSame = (left: unknown, right: unknown): boolean =>
+  JSON.stringify(left) === JSON.stringify(right) || canonical(left) === canonical(right);
 
 /** Equal texts for equal data, whatever the order of its keys. */
 function canonical(value: unknown): string {

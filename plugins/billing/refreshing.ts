@@ -49,7 +49,7 @@ export async function refreshed(
 ): Promise<readonly Snapshot[]> {
   const response = await fetch(new Request(url, { signal: AbortSignal.timeout(timeoutMs) }));
   if (response.status !== 200) throw new Error(`answered ${response.status}`);
-  const { entries, held } = differenceOf(await boundedText(response, maxBytes), snapshots);
+  const { entries, held } = await differenceOf(await boundedText(response, maxBytes), snapshots);
   if (held.length > 0)
     logger.warn({ models: held.slice(0, 50) }, "prices that moved more than tenfold were not taken over");
   if (entries.length === 0) return snapshots;

@@ -49,7 +49,7 @@ async function world(text: string) {
 
 describe("a look at newer price data", () => {
   test("finds nothing new in the bundled data itself", async () => {
-    expect(differenceOf(await data(), [])).toEqual({ entries: [], held: [] });
+    expect(await differenceOf(await data(), [])).toEqual({ entries: [], held: [] });
   });
 
   test("takes over what differs, from now on, and stores it; the next look finds nothing", async () => {
