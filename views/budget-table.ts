@@ -19,6 +19,8 @@ export interface BudgetLine {
   readonly spentNano: number;
   readonly heldNano: number;
   readonly windowStartMs: number;
+  /** It counts no call that started before. */
+  readonly createdMs: number;
   /** `null`: never. */
   readonly resetsAtMs: number | null;
 }

@@ -23,7 +23,7 @@ export const budgetPage = ({
     ${fact("Spent", money(budget.spentNano))}
     ${fact("Held", html`${money(budget.heldNano)} <span class="hint">for calls that are open now</span>`)}
     ${fact("Free", free(budget))}
-    ${fact("Window", html`${budget.window}${budget.timeZone !== null && html` in ${budget.timeZone}`}, since ${time(budget.windowStartMs)}`)}
+    ${fact("Window", html`${budget.window}${budget.timeZone !== null && html` in ${budget.timeZone}`}, since ${time(Math.max(budget.windowStartMs, budget.createdMs))}`)}
     ${fact("Resets", resets(budget))}
     ${fact("Alerts at", html`${thresholds(budget)} <span class="hint">of the limit, when spent</span>`)}
   </dl></section>

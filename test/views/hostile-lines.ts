@@ -66,6 +66,7 @@ export const budgetLine = (text: string) => ({
   spentNano: 9,
   heldNano: 1,
   windowStartMs: 0,
+  createdMs: 0,
   resetsAtMs: null,
 });
 export const branch = (text: string) => ({ id: text, name: text, depth: 1, keys: 1, calls: 2, chargeNano: 3 });
