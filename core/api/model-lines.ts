@@ -42,7 +42,7 @@ export function modelLines(query: ModelsQuery, { models, biller, now, pricesOf }
   function modelLine(target: RouteTarget): ModelLine {
     const { provider, model, vendor } = target;
     const id = `${provider}/${model}`;
-    const facts = biller?.facts?.(target) ?? null;
+    const facts = biller?.facts?.(target, now()) ?? null;
     const version = versionOf(target);
     const listed = version === null ? undefined : pricesOf(id).find((row) => row.version === version);
     return {

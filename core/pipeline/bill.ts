@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { noUsage, type Usage } from "../chat/usage.ts";
 import type { Envelope } from "../dialects/dialect.ts";
-import type { Biller, RateOptions, Rating } from "../plugin/plugin.ts";
+import type { Biller, ModelFacts, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
 import { uncappedOutput } from "./account-terms.ts";
@@ -60,7 +60,7 @@ export function billOf(
   let inputBoundTokens = 0;
   for (const target of route.targets) {
     const bound = Math.min(
-      inputBound(envelope.input, contextWindowOf(biller, target)),
+      mostInput(envelope.input, biller, target, now),
       told[bounds.length] ?? Number.POSITIVE_INFINITY,
     );
     bounds.push(bound);
@@ -87,7 +87,7 @@ export function billOf(
     };
 
   const capTokens = Math.min(
-    envelope.maxOutputTokens ?? uncapped(route, biller, uncappedOutput(accounts, services.database)),
+    envelope.maxOutputTokens ?? uncapped(route, biller, now, uncappedOutput(accounts, services.database)),
     maxCapTokens,
   );
   const outputTokens = capTokens * envelope.candidates;
@@ -141,7 +141,14 @@ const usageOf = (inputTokens: number, outputTokens: number, webSearches: number)
   webSearches,
 });
 
-const contextWindowOf = (biller: Biller | null, target: RouteTarget) => biller?.facts?.(target)?.contextWindow ?? null;
+/** By the largest context window that holds before the call has ended. */
+function mostInput(input: Envelope["input"], biller: Biller | null, target: RouteTarget, atMs: number): number {
+  let most = inputBound(input, biller?.facts?.(target, atMs)?.contextWindow ?? null);
+  for (const { contextWindow } of biller?.factsAhead?.(target, atMs) ?? noFacts)
+    most = Math.max(most, inputBound(input, contextWindow));
+  return most;
+}
+const noFacts: readonly ModelFacts[] = [];
 
 const noNeed: Need = { inputNano: 0, outputNano: 0, outputTokens: 0, leastOutputTokens: 0 };
 
@@ -152,8 +159,10 @@ const maxCapTokens = 10_000_000;
  * The cap of a call that a budget holds for and that set none itself. One for all targets, within what each of them can
  * do: the hold is lowered in proportion to it, and it is sent to whichever target is tried.
  */
-function uncapped(route: Route, biller: Biller | null, ofAccounts: number): number {
-  const most = route.targets.map((target) => biller?.facts?.(target)?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+function uncapped(route: Route, biller: Biller | null, atMs: number, ofAccounts: number): number {
+  const most = route.targets.map(
+    (target) => biller?.facts?.(target, atMs)?.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+  );
   return Math.min(biller?.policy.uncappedOutputTokens ?? maxCapTokens, ofAccounts, ...most);
 }
 

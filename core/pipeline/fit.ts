@@ -98,14 +98,16 @@ export class Fit {
   readonly #accounts: TreeTerms;
   readonly #choice: Choice;
   readonly #biller: Biller | null;
+  readonly #atMs: number;
   #needs: ReadonlySet<Capability> | null = null;
   #goesByEstimate = true;
 
-  constructor(choice: Choice, caller: Principal, accounts: TreeTerms, biller: Biller | null) {
+  constructor(choice: Choice, caller: Principal, accounts: TreeTerms, biller: Biller | null, atMs: number) {
     this.#choice = choice;
     this.#caller = caller;
     this.#accounts = accounts;
     this.#biller = biller;
+    this.#atMs = atMs;
   }
 
   /** Whether an entry of `alias` is there for the call; what it leads to must still carry it. */
@@ -146,7 +148,7 @@ export class Fit {
 
   #faultOf(target: RouteTarget): SkipReason | null {
     const { envelope, endpoint } = this.#choice;
-    const facts = endpoint.operation === "chat" ? this.#biller?.facts?.(target) : null;
+    const facts = endpoint.operation === "chat" ? this.#biller?.facts?.(target, this.#atMs) : null;
     if (!facts) return null;
     const { lacks = none, maxOutputTokens: most, contextWindow } = facts;
     if (lacks.length > 0) {

@@ -205,7 +205,7 @@ export function modelTable(
 
   return {
     resolve(name, principal, random, terms = noTerms, choice) {
-      const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, principal, terms, biller) : null;
+      const fit = choice && Object.hasOwn(aliases, name) ? new Fit(choice, principal, terms, biller, now()) : null;
       let found = expandOnce(name, random, choice ?? null, fit);
       if (found.length === 0 && fit?.trustNoEstimate()) found = expandOnce(name, random, choice ?? null, fit);
       // Who may not call it at all is told that, and not what it is made of.

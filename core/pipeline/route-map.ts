@@ -239,7 +239,7 @@ function tableOf(
     slot &&
     Object.create(slot, {
       rate: { value: (usage: Usage, target: Target, atMs: number) => slot.rate(usage, plain(target), atMs) },
-      facts: { value: (target: Target) => slot.facts?.(plain(target)) ?? null },
+      facts: { value: (target: Target, atMs: number) => slot.facts?.(plain(target), atMs) ?? null },
       // They would claim bare names, of which there are none here.
       models: { value: undefined },
     });

@@ -45,8 +45,8 @@ export async function settle(
   if (call.ended || !admitted) return { chargeNano: null };
   call.ended = true;
   leaveLists(call, services);
-  const { usage, source } = usedBy(call, outcome, admitted, services);
   const finishedMs = endOf(call, services);
+  const { usage, source } = usedBy(call, outcome, admitted, finishedMs, services);
   const rated = ratingOf(call, usage, outcome, finishedMs, services);
   const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
   const notes = notesOf(call, outcome, admitted, usage, rating);
@@ -156,11 +156,13 @@ function usedBy(
   call: Call,
   { status, metered, drained, target }: Outcome,
   admitted: Admitted,
+  finishedMs: number,
   { ratios, billing }: Pick<Services, "ratios" | "billing">,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
+  const countedAtEnd = (usage: Usage) => counted(usage, call, target, billing, finishedMs);
   if (metered.usage && isCredible(metered.usage))
-    return { usage: counted(metered.usage.usage, call, target, billing), source: drained ? "drained" : "provider" };
-  const begun = metered.begun && isCredible(metered.begun) ? counted(metered.begun.usage, call, target, billing) : null;
+    return { usage: countedAtEnd(metered.usage.usage), source: drained ? "drained" : "provider" };
+  const begun = metered.begun && isCredible(metered.begun) ? countedAtEnd(metered.begun.usage) : null;
   const failed = status === "upstream_error" && call.stopped === null;
   if (failed && begun) return { usage: begun, source: "provider" };
   const isCut = call.stopped !== null && call.isSent;
@@ -180,7 +182,7 @@ function usedBy(
     ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
     : admitted.expectedInputTokens;
   return {
-    usage: { ...noUsage, inputTokens, outputTokens, ...unitsUntold(call, target, billing) },
+    usage: { ...noUsage, inputTokens, outputTokens, ...unitsUntold(call, target, billing, finishedMs) },
     source: "estimated",
   };
 }

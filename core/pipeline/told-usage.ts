@@ -73,18 +73,29 @@ const fieldsOf = (value: unknown): Partial<Record<string, unknown>> =>
   typeof value === "object" && value !== null ? { ...value } : {};
 
 /** Usage without counts that cannot be true. */
-export function counted(usage: Usage, { envelope }: Call, target: RouteTarget, billing: Services["billing"]): Usage {
+export function counted(
+  usage: Usage,
+  { envelope }: Call,
+  target: RouteTarget,
+  billing: Services["billing"],
+  atMs: number,
+): Usage {
   if (hasCredibleUnits(usage)) return usage;
-  return believed(usage, mostAt(target, billing), envelope ? searchBound(envelope.input) : 0);
+  return believed(usage, mostAt(target, billing, atMs), envelope ? searchBound(envelope.input) : 0);
 }
 
 /**
  * Nobody told how many were made, and no byte that was delivered says: as many as a hold counts. A provider that is asked in
  * one of the dialects makes them with tools of its own alone.
  */
-export function unitsUntold({ envelope }: Pick<Call, "envelope">, target: RouteTarget, billing: Services["billing"]) {
+export function unitsUntold(
+  { envelope }: Pick<Call, "envelope">,
+  target: RouteTarget,
+  billing: Services["billing"],
+  atMs: number,
+) {
   if (isUpstream(target.slot) && envelope?.input.unbounded !== true) return {};
-  const { image, second, character } = mostAt(target, billing);
+  const { image, second, character } = mostAt(target, billing, atMs);
   return {
     ...(image !== undefined && { images: image }),
     ...(second !== undefined && { seconds: second }),
@@ -93,9 +104,9 @@ export function unitsUntold({ envelope }: Pick<Call, "envelope">, target: RouteT
 }
 
 /** A billing plugin that fails here must not keep a hold from its end. */
-function mostAt(target: RouteTarget, billing: Services["billing"]): MostUnits {
+function mostAt(target: RouteTarget, billing: Services["billing"], atMs: number): MostUnits {
   try {
-    return billing?.slot.facts?.(target)?.most ?? {};
+    return billing?.slot.facts?.(target, atMs)?.most ?? {};
   } catch {
     return {};
   }

@@ -6,7 +6,7 @@ import type { Biller, Logger, Rating } from "./plugin.ts";
  * it holds. What it throws, other than a GatewayError, or returns amiss refuses the call; the log says why.
  */
 export function checkedBiller(slot: Biller, logger: Logger): Biller {
-  const { models, facts, adopt, prices, authorize } = slot;
+  const { models, facts, factsAhead, adopt, prices, authorize } = slot;
   return {
     policy: slot.policy,
     rate(usage, target, atMs, options) {
@@ -22,6 +22,7 @@ export function checkedBiller(slot: Biller, logger: Logger): Biller {
     },
     ...(models && { models: models.bind(slot) }),
     ...(facts && { facts: facts.bind(slot) }),
+    ...(factsAhead && { factsAhead: factsAhead.bind(slot) }),
     ...(adopt && { adopt: adopt.bind(slot) }),
     ...(prices && { prices: prices.bind(slot) }),
     ...(authorize && { authorize: authorize.bind(slot) }),

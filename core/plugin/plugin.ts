@@ -216,9 +216,11 @@ export interface Biller {
   rate(usage: Usage, target: Target, atMs: number, options?: RateOptions): Rating;
   readonly policy: BillingPolicy;
   /** Models the book knows for a vendor: their names claim bare model names and fill model lists. */
-  models?(vendor: string): readonly ModelFacts[];
-  /** What is known of one target's size; `null`: nothing. Cheap: it is asked on every call. */
-  facts?(target: Target): ModelFacts | null;
+  models?(vendor: string): readonly Pick<ModelFacts, "model">[];
+  /** What is known of one target's size at that time; `null`: nothing. Cheap: it is asked on every call. */
+  facts?(target: Target, atMs: number): ModelFacts | null;
+  /** What else `facts` comes to say before a call that is held for at `atMs` is rated: mostly nothing. As cheap. */
+  factsAhead?(target: Target, atMs: number): readonly ModelFacts[];
   /**
    * Takes over what was set through the API and the dashboard: all of it, at the start and after each change. An entry
    * holds from its time on; of two with the same target, and account, the later one.

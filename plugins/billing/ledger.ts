@@ -4,6 +4,7 @@ import {
   type ChargeTerms,
   definePlugin,
   GatewayError,
+  type ModelFacts,
   type RateOptions,
   type Rating,
   t,
@@ -97,7 +98,16 @@ export default definePlugin({
       policy,
       rate: (usage, target, atMs, options) => rate({ book, charges }, usage, target, atMs, options ?? {}),
       models: (vendor) => book.models(vendor),
-      facts: (target) => book.find(target)?.facts ?? null,
+      facts(target, atMs) {
+        const listing = book.find(target);
+        return listing && valueAt(listing, atMs).facts;
+      },
+      factsAhead(target, atMs) {
+        const listing = book.find(target);
+        // Nearly every target has one price.
+        if (listing === null || listing.length === 1) return noFacts;
+        return valuesIn(listing, atMs, atMs + holdAheadMs).map(({ facts }) => facts);
+      },
       adopt(entries) {
         book.adopt(entries);
         charges.adopt(entries);
@@ -129,7 +139,7 @@ interface Books {
   readonly charges: Charges;
 }
 
-/** A call that is held for now is rated when it ends: prices that hold by then are looked at as well. */
+/** A call that is held for now is rated when it ends: prices and facts that hold by then are looked at as well. */
 const holdAheadMs = 3_600_000;
 
 function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: number, options: RateOptions): Rating {
@@ -137,7 +147,7 @@ function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: numb
   if (listing === null) throw unpriced(target.model);
   const terms = charges.find(target, options.accounts ?? nobody);
   if (options.dearest === true) return dearestRating(listing, terms, usage, atMs, options) ?? refuse(target);
-  const { version, periods } = valueAt(listing.prices, atMs);
+  const { version, periods } = valueAt(listing, atMs);
   const standard = sheetAt(periods, atMs);
   if (standard === null) throw unpriced(target.model);
   const ofTier = standard.serviceTiers.size === 0 ? null : sheetOfTier(standard, options.serviceTier);
@@ -150,10 +160,11 @@ function rate({ book, charges }: Books, usage: Usage, target: Target, atMs: numb
 
 const nobody: readonly string[] = [];
 const noLines: Rating["lines"] = [];
+const noFacts: readonly ModelFacts[] = [];
 
 /** `null`: no price. */
 function dearestRating(
-  { prices }: Listing,
+  prices: Listing,
   terms: Timeline<Terms | null> | null,
   usage: Usage,
   atMs: number,

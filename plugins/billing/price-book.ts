@@ -8,7 +8,7 @@ import type { Period } from "./price-period.ts";
 import { type OwnPrice, ownPriceOf, readPriceRows } from "./price-rows.ts";
 import { completeSheet, flat } from "./price-sheet.ts";
 import { meansTarget, rankOf } from "./target-pattern.ts";
-import { always, type Dated, type Timeline, timelineOf } from "./timeline.ts";
+import { type Dated, joined, type Timeline, timelineOf } from "./timeline.ts";
 
 /** Far more than the targets of any installation; a bound, because the model's name may come from a client. */
 const rememberedTargets = 10_000;
@@ -16,7 +16,7 @@ const rememberedTargets = 10_000;
 export interface PriceBook {
   /** `null`: nothing is known of the target. */
   find(target: Target): Listing | null;
-  models(vendor: string): readonly ModelFacts[];
+  models(vendor: string): PricedModels;
   adopt(entries: readonly BookEntry[]): void;
   /** Takes over what looks at the price data have found, oldest first. */
   refresh(snapshots: readonly Snapshot[]): void;
@@ -24,11 +24,13 @@ export interface PriceBook {
   listings(instances: Instances): readonly PriceListing[];
 }
 type Instances = readonly Pick<Target, "provider" | "vendor">[];
-export interface Listing {
-  readonly prices: Timeline<Priced>;
+type PricedModels = readonly Pick<ModelFacts, "model">[];
+/** Of one target: what it costs and what is known of it go together. */
+export type Listing = Timeline<Listed>;
+interface Listed extends Priced {
   readonly facts: ModelFacts;
 }
-export interface Priced {
+interface Priced {
   readonly version: string;
   /** Empty: known, but without a price. */
   readonly periods: readonly Period[];
@@ -51,9 +53,8 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
   function forget() {
     remembered.clear();
     ofTarget = new WeakMap();
-    modelsOf.clear();
   }
-  const modelsOf = new Map<string, readonly ModelFacts[]>();
+  const modelsOf = new Map<string, PricedModels>();
 
   function find(target: Target): Listing | null {
     const found = ofTarget.get(target);
@@ -81,44 +82,26 @@ export function openPriceBook(rows: readonly PriceRow[]): PriceBook {
     const found = row === null ? newsOf(news, target, bundled) : [];
     const isKnown = row !== null || bundled !== null || target.vendor === "echo";
     if (!isKnown && entries.length === 0 && found.length === 0) return null;
-    const latest = entries.findLast(({ ready }) => ready !== null)?.ready ?? null;
-    const lacks =
-      latest?.lacks ?? row?.lacks ?? (bundled === null ? [] : lackedBy(bundled.vendor, target.model, bundled.id));
-    const most = (latest ?? row)?.most ?? null;
-    const facts: ModelFacts = {
-      model: target.model,
-      contextWindow:
-        latest?.contextWindow ?? row?.contextWindow ?? found.at(-1)?.contextWindow ?? bundled?.contextWindow ?? null,
-      maxOutputTokens:
-        latest?.maxOutputTokens ??
-        row?.maxOutputTokens ??
-        (bundled === null ? null : maxOutputTokensOf(bundled.vendor, target.model, bundled.id)),
-      ...(lacks.length > 0 && { lacks }),
-      ...(most && { most }),
-    };
     const below =
       row !== null
         ? pricedBy(row)
         : target.vendor === "echo"
           ? freeOfCharge
           : { version: bundledVersion, periods: bundled?.periods ?? [] };
-    const dated = entries.map((entry): Dated<Priced> => ({
-      fromMs: entry.effectiveMs,
-      claimant: entry.target,
-      rank: rankOf(entry.target),
-      value: entry.ready && pricedBy(entry.ready),
-    }));
-    const claims = [...found.map(claimOf), ...dated];
-    return { prices: claims.length === 0 ? always(below) : timelineOf(below, claims), facts };
+    const ofEntries = timelineOf<OwnPrice | null>(null, entries.map(claimOf));
+    const ofNews = timelineOf<Refreshed | null>(null, found.map(newsClaimOf));
+    return joined(ofEntries, ofNews, (entry, refreshed) => {
+      const { version, periods } = entry ? pricedBy(entry) : (refreshed ?? below);
+      return { version, periods, facts: factsOf(target.model, { entry, row, refreshed, bundled }) };
+    });
   }
 
-  function models(vendor: string): readonly ModelFacts[] {
+  function models(vendor: string): PricedModels {
     const known = modelsOf.get(vendor);
     if (known !== undefined) return known;
-    // An instance is named after its vendor unless the operator says otherwise, so its own rows apply here as well.
-    const facts = bundledNames(vendor).flatMap((model) => find({ provider: vendor, vendor, model })?.facts ?? []);
-    if (facts.length > 0) modelsOf.set(vendor, facts);
-    return facts;
+    const found = bundledNames(vendor).map((model) => ({ model }));
+    if (found.length > 0) modelsOf.set(vendor, found);
+    return found;
   }
 
   return {
@@ -161,13 +144,44 @@ function newsOf(news: readonly Refreshed[], target: Target, bundled: BundledMode
   });
 }
 
-/** Below whatever was set through the API, whose rank is the length of a target. */
-const claimOf = ({ fromMs, rank, version, periods }: Refreshed & { readonly rank: number }): Dated<Priced> => ({
-  fromMs,
-  claimant: `refreshed ${rank}`,
-  rank,
-  value: { version, periods },
+const newsClaimOf = (entry: Refreshed & { readonly rank: number }): Dated<Refreshed> => ({
+  fromMs: entry.fromMs,
+  claimant: `refreshed ${entry.rank}`,
+  rank: entry.rank,
+  value: entry,
 });
+
+const claimOf = ({ effectiveMs, target, ready }: PriceEntry): Dated<OwnPrice> => ({
+  fromMs: effectiveMs,
+  claimant: target,
+  rank: rankOf(target),
+  value: ready,
+});
+
+interface Sources {
+  readonly entry: OwnPrice | null;
+  readonly row: OwnPrice | null;
+  readonly refreshed: Refreshed | null;
+  readonly bundled: BundledModel | null;
+}
+
+/** What the entry that holds leaves out is what the file says, then newer price data, then what comes with us. */
+function factsOf(model: string, { entry, row, refreshed, bundled }: Sources): ModelFacts {
+  const lacks = entry?.lacks ?? row?.lacks ?? (bundled ? lackedBy(bundled.vendor, model, bundled.id) : []);
+  // Not of what lies below: it bounds units that only the price itself may count.
+  const most = (entry ?? row)?.most ?? null;
+  return {
+    model,
+    contextWindow:
+      entry?.contextWindow ?? row?.contextWindow ?? refreshed?.contextWindow ?? bundled?.contextWindow ?? null,
+    maxOutputTokens:
+      entry?.maxOutputTokens ??
+      row?.maxOutputTokens ??
+      (bundled ? maxOutputTokensOf(bundled.vendor, model, bundled.id) : null),
+    ...(lacks.length > 0 && { lacks }),
+    ...(most && { most }),
+  };
+}
 
 const readyOf = (target: string, prices: Omit<PriceRow, "target">, id: string): OwnPrice => ({
   ...ownPriceOf({ target, ...prices }, "prices", "database"),

@@ -27,6 +27,19 @@ export const valuesIn = <Value>(timeline: Timeline<Value>, fromMs: number, toMs:
         ...timeline.flatMap((segment) => (segment.fromMs > fromMs && segment.fromMs <= toMs ? [segment.value] : [])),
       ];
 
+/** What two timelines say together. */
+export function joined<Left, Right, Value>(
+  left: Timeline<Left>,
+  right: Timeline<Right>,
+  of: (left: Left, right: Right) => Value,
+): Timeline<Value> {
+  const [, ...changes] = [...new Set([...left, ...right].map(({ fromMs }) => fromMs))].toSorted((a, b) => a - b);
+  return [
+    { fromMs: Number.NEGATIVE_INFINITY, value: of(left[0].value, right[0].value) },
+    ...changes.map((fromMs) => ({ fromMs, value: of(valueAt(left, fromMs), valueAt(right, fromMs)) })),
+  ];
+}
+
 /** One value of a claimant from a time on; `null`: the claimant stands back. */
 export interface Dated<Value> {
   readonly fromMs: number;

@@ -12,8 +12,8 @@ export interface BillingCase {
   /** The optional methods that the biller leaves out. What is absent and not named here fails. */
   readonly absent: readonly OptionalMethod[];
 }
-type OptionalMethod = "adopt" | "authorize" | "facts" | "models" | "prices";
-const optionalMethods: readonly OptionalMethod[] = ["adopt", "authorize", "facts", "models", "prices"];
+type OptionalMethod = "adopt" | "authorize" | "facts" | "factsAhead" | "models" | "prices";
+const optionalMethods: readonly OptionalMethod[] = ["adopt", "authorize", "facts", "factsAhead", "models", "prices"];
 
 /** What every biller keeps, whatever its prices. `make` builds a fresh one. */
 export function testBilling(make: () => Biller, { priced, unpriced, atMs, absent }: BillingCase): void {
@@ -159,7 +159,8 @@ export function testBilling(make: () => Biller, { priced, unpriced, atMs, absent
 
     test("sizes of models are positive or unknown", () => {
       const biller = make();
-      const facts = [...(biller.models?.(priced.vendor) ?? []), ...[biller.facts?.(priced) ?? []].flat()];
+      for (const { model } of biller.models?.(priced.vendor) ?? []) expect(model).not.toBe("");
+      const facts = [biller.facts?.(priced, atMs) ?? [], biller.factsAhead?.(priced, atMs) ?? []].flat();
       for (const { model, contextWindow, maxOutputTokens } of facts) {
         expect(model).not.toBe("");
         for (const size of [contextWindow, maxOutputTokens])

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Biller, Target } from "llm-proxy/plugin";
+import type { Biller, BookEntry, Target } from "llm-proxy/plugin";
 import { billOf } from "../../core/pipeline/bill.ts";
 import type { RouteTarget } from "../../core/pipeline/models.ts";
 import { makeLedger } from "../plugins/billing/ledger-fixture.ts";
@@ -56,6 +56,43 @@ test("the hold covers every target, also when its cap is lowered", async () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test("the hold covers a context window that comes to hold before the call has ended", async () => {
+  const { services, clock } = await newBench();
+  const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+  const biller = makeLedger([{ target: "lab/*", input: "1", output: "0" }]);
+  const window = (contextWindow: number, fromMs: number) => ({
+    id: String(contextWindow),
+    kind: "price" as const,
+    target: "lab/x",
+    effectiveMs: fromMs,
+    prices: { input: "1", output: "0", contextWindow },
+  });
+  const boundTokens = (unbounded: boolean, entries: readonly BookEntry[]) => {
+    biller.adopt?.(entries);
+    const input = { textBytes: 100_000, functionTools: 0, images: 0, audioBytes: 0, unbounded };
+    const envelope = { model: "any", stream: false, includeUsage: false, maxOutputTokens: 5, candidates: 1, input };
+    const target: RouteTarget = { provider: "lab", vendor: "lab", model: "x", slot };
+    return billOf({ text: "", body: {}, envelope }, { targets: [target] }, "bound", {
+      ...services,
+      billing: { name: "test", slot: biller },
+    }).inputBoundTokens;
+  };
+  const now = clock.now();
+  const large = window(2_000_000, now);
+  const small = window(1_000, now);
+  const later = now + 1_800_000;
+  const nextDay = now + 86_400_000;
+  for (const unbounded of [false, true]) {
+    const most = unbounded ? 2_000_000 : 101_024;
+    expect(boundTokens(unbounded, [small])).toBe(1_000);
+    expect(boundTokens(unbounded, [small, window(2_000_000, later)])).toBe(most);
+    expect(boundTokens(unbounded, [small, window(2_000_000, nextDay)])).toBe(1_000);
+    expect(boundTokens(unbounded, [large, window(1_000, later)])).toBe(most);
+    // Then the row of the file holds, which says nothing of it.
+    expect(boundTokens(unbounded, [large, { ...large, effectiveMs: later, prices: null }])).toBe(most);
+  }
 });
 
 test("what bytes do not bound is held for with the searches that a provider may run", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { unitsUntold } from "../../core/pipeline/told-usage.ts";
 import type { Provider } from "../../core/plugin/plugin.ts";
-import { makeLedger } from "../plugins/billing/ledger-fixture.ts";
+import { atMs, makeLedger } from "../plugins/billing/ledger-fixture.ts";
 
 const ledger = makeLedger([{ target: "lab/*", input: "1", output: "2", image: "0.04", most: { image: 4 } }]);
 const model: Provider = {
@@ -14,14 +14,15 @@ const target = (slot: Provider) => ({ provider: "lab", vendor: "lab", model: "m"
 
 test("nobody told the units: the most of a plugin's call, none of an upstream that has no tools for them", () => {
   const billing = { name: "ledger", slot: ledger };
-  expect(unitsUntold({ envelope: null }, target(model), billing)).toEqual({ images: 4 });
-  expect(unitsUntold({ envelope: null }, target(upstream), billing)).toEqual({});
-  expect(unitsUntold({ envelope: null }, target(model), null)).toEqual({});
+  expect(unitsUntold({ envelope: null }, target(model), billing, atMs)).toEqual({ images: 4 });
+  expect(unitsUntold({ envelope: null }, target(upstream), billing, atMs)).toEqual({});
+  expect(unitsUntold({ envelope: null }, target(model), null, atMs)).toEqual({});
 });
 
 test("a billing plugin that fails when it is asked for them keeps no call from its end", () => {
   const facts = () => {
     throw new Error("no facts");
   };
-  expect(unitsUntold({ envelope: null }, target(model), { name: "ledger", slot: { ...ledger, facts } })).toEqual({});
+  const billing = { name: "ledger", slot: { ...ledger, facts } };
+  expect(unitsUntold({ envelope: null }, target(model), billing, atMs)).toEqual({});
 });

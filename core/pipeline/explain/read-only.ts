@@ -59,6 +59,7 @@ function onlyRating(slot: Biller): Biller {
   return {
     policy: slot.policy,
     rate: (...asked) => slot.rate(...asked),
-    ...(slot.facts && { facts: (target) => slot.facts?.(target) ?? null }),
+    ...(slot.facts && { facts: (...asked) => slot.facts?.(...asked) ?? null }),
+    ...(slot.factsAhead && { factsAhead: (...asked) => slot.factsAhead?.(...asked) ?? [] }),
   };
 }

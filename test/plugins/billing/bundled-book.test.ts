@@ -7,7 +7,7 @@ import { bundledNames, bundledVendors, bundledVersion, findBundled } from "../..
 import { knownMaxima, maxOutputTokensOf } from "../../../plugins/billing/model-facts.ts";
 import { costOf } from "../../../plugins/billing/rating.ts";
 import { sheetAt } from "../../../plugins/billing/price-period.ts";
-import { makeLedger, target, usage } from "./ledger-fixture.ts";
+import { atMs, makeLedger, target, usage } from "./ledger-fixture.ts";
 
 const providers: readonly Provider[] = (await waitForUpdate()) ?? [];
 /** A name that each entry answers to, for all entries that spell one out. */
@@ -151,11 +151,11 @@ describe("names and sizes", () => {
   test("unknown vendors have none", () => {
     expect(makeLedger().models?.("nobody")).toEqual([]);
     expect(makeLedger().models?.("echo")).toEqual([]);
-    expect(makeLedger().facts?.(target("nobody", "x"))).toBeNull();
+    expect(makeLedger().facts?.(target("nobody", "x"), atMs)).toBeNull();
   });
 
   test("sizes come from the data and our own table, by name before entry", () => {
-    const facts = (vendor: string, model: string) => makeLedger().facts?.(target(vendor, model));
+    const facts = (vendor: string, model: string) => makeLedger().facts?.(target(vendor, model), atMs);
     expect(facts("anthropic", "claude-opus-4-1-20250805")).toMatchObject({
       contextWindow: 200_000,
       maxOutputTokens: 32_000,

@@ -84,7 +84,65 @@ describe("prices that were set", () => {
     expect(() => ledger.rate(million, target("lab", "x"), atMs - 1)).toThrow("has no price");
     expect(costAt(ledger, "gpt-5", atMs)).toBe(7);
     expect(usd(ledger.rate(million, target("lab", "x"), atMs).costNano)).toBe(1);
-    expect(ledger.facts?.(target("lab", "x"))).toEqual({ model: "x", contextWindow: 4_096, maxOutputTokens: 512 });
+    expect(ledger.facts?.(target("lab", "x"), atMs)).toEqual({
+      model: "x",
+      contextWindow: 4_096,
+      maxOutputTokens: 512,
+    });
+  });
+
+  describe("say how large a model is while they hold", () => {
+    const size = (at: string, contextWindow: number | null, fromMs = atMs, more: object = {}): BookEntry => ({
+      id: `s${(made += 1)}`,
+      kind: "price",
+      target: at,
+      effectiveMs: fromMs,
+      prices: { input: "1", output: "2", ...(contextWindow !== null && { contextWindow }), ...more },
+    });
+    const sized = (entries: readonly BookEntry[]) => {
+      const ledger = makeLedger([
+        { target: "lab/x", input: "1", output: "0", contextWindow: 400, maxOutputTokens: 40 },
+      ]);
+      ledger.adopt?.(entries);
+      return ledger;
+    };
+    const windowAt = (entries: readonly BookEntry[], time: number) =>
+      sized(entries).facts?.(target("lab", "x"), time)?.contextWindow;
+
+    test("not before, and not after they were taken back", () => {
+      const entries = [size("lab/x", 10, atMs + 5), price("lab/x", null, atMs + 10)];
+      expect([4, 5, 9, 10].map((after) => windowAt(entries, atMs + after))).toEqual([400, 10, 10, 400]);
+    });
+
+    test("the exact target before prefixes, whenever they were set", () => {
+      const entries = [size("lab/x", 300), size("lab/*", 10, atMs + 5)];
+      expect(windowAt(entries, atMs + 5)).toBe(300);
+      expect(windowAt([...entries, price("lab/x", null, atMs + 9)], atMs + 9)).toBe(10);
+    });
+
+    test("what they leave out is what lies below says, but for the most units, which go with the price", () => {
+      const units = { image: "0.1", most: { image: 3 } };
+      const ledger = sized([size("lab/x", null, atMs, units), size("lab/x", 10, atMs + 5)]);
+      const below = { model: "x", contextWindow: 400, maxOutputTokens: 40 };
+      expect(ledger.facts?.(target("lab", "x"), atMs - 1)).toEqual(below);
+      expect(ledger.facts?.(target("lab", "x"), atMs)).toEqual({ ...below, most: { image: 3 } });
+      expect(ledger.facts?.(target("lab", "x"), atMs + 5)).toEqual({ ...below, contextWindow: 10 });
+    });
+
+    test("a hold is told of all that hold before the call can have ended", () => {
+      const ledger = sized([
+        size("lab/x", 10),
+        size("lab/x", 200, atMs + hourMs),
+        size("lab/x", 500, atMs + 2 * hourMs),
+      ]);
+      const ahead = (time: number) =>
+        ledger.factsAhead?.(target("lab", "x"), time).map(({ contextWindow }) => contextWindow);
+      expect(ahead(atMs)).toContain(200);
+      expect(ahead(atMs)).not.toContain(500);
+      expect(ahead(atMs - 1)).not.toContain(200);
+      expect(ahead(atMs + hourMs)).toContain(500);
+      expect(makeLedger().factsAhead?.(target("nobody", "x"), atMs)).toEqual([]);
+    });
   });
 
   test("a hold covers a price that begins before the call can have ended", () => {

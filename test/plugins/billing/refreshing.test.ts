@@ -138,7 +138,7 @@ describe("the ledger with refreshed data", () => {
     expect(costAt(biller, "gpt-99-20270101", fromMs)).toBe(3);
     expect(() => costAt(biller, "gpt-99", fromMs - 1)).toThrow("has no price");
     expect(() => costAt(biller, "gpt-99-turbo", fromMs)).toThrow("has no price");
-    expect(biller.facts?.(target("openai", "gpt-99"))?.contextWindow).toBe(5_000);
+    expect(biller.facts?.(target("openai", "gpt-99"), fromMs)?.contextWindow).toBe(5_000);
     const azure = { provider: "azure", vendor: "azure", model: "gpt-5" };
     expect(biller.rate(million, azure, fromMs).costNano / 1e9).toBe(1);
     const listed = biller.prices?.([]).filter((row) => row.version.startsWith("refreshed:"));
