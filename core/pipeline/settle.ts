@@ -260,7 +260,7 @@ function notesOf(
   }
   if (usage) {
     const tier = metered.usage?.serviceTier;
-    if (tier !== undefined && !standardTiers.has(tier)) notes.serviceTier = tier;
+    if (tier !== undefined && (!standardTiers.has(tier) || mayGoBy(rating))) notes.serviceTier = tier;
     const counts = countsOf(usage);
     if (counts) notes.counts = counts;
   }
@@ -292,8 +292,12 @@ function countsOf(usage: Usage): NonNullable<CallNotes["counts"]> | null {
   };
 }
 
-/** What vendors call the tier that nobody prices apart: left out, because it stands in nearly every answer. */
+/** What vendors call the tier that hardly anybody prices apart: left out, because it stands in nearly every answer. */
 const standardTiers: ReadonlySet<string> = new Set(["default", "standard", "auto", "on_demand", "ON_DEMAND"]);
+
+/** Whether another rating needs the tier: this one went by its own prices, or none is known yet. */
+const mayGoBy = (rating: Rated | "unpriced"): boolean =>
+  rating === "unpriced" || rating.lines.some(({ tier }) => tier !== undefined);
 
 /** `used`: `null`: no target was asked, so it counts nowhere. */
 async function endHolds(

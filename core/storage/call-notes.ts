@@ -13,7 +13,7 @@ export interface CallNotes {
   }[];
   /** How the charge came of the cost, where they differ. */
   readonly terms?: RatedTerms;
-  /** The tier that served the call, where it is not the standard one. */
+  /** The tier that served the call, where it is not the standard one, or that one is priced apart. */
   readonly serviceTier?: string;
   /** Parts of the usage that have no column, all of them where one is not 0. */
   readonly counts?: Pick<

@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
-import { answers } from "../support/openai-answers.ts";
+import { answers, completion } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
 import { allBudgets, openCalls, usageOf } from "../support/rows.ts";
+import { json } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
 
 const setup = await setUp({ key: { budget: { usd: 5, window: "day" } } });
@@ -120,6 +121,25 @@ describe("reprice", () => {
     expect(await gateway.admin<object>("GET", `/api/explain/${callId}`)).toMatchObject({
       principal: { accounts: [{ name: "customer" }, { name: "reseller" }] },
     });
+  });
+
+  test("changes no call whose service tier has its own price, whatever the tier is called", async () => {
+    const { key: other } = await gateway.createKey();
+    const tiers = ["default", "standard", "auto", "on_demand", "flex"];
+    for (const tier of tiers) {
+      const answer = { ...completion(`id-${tier}`, { promptTokens: 100, completionTokens: 0 }), service_tier: tier };
+      upstream.on(`tier-${tier}`, json(200, JSON.stringify(answer)));
+      await gateway.admin("POST", "/api/prices", {
+        target: `mock/tier-${tier}`,
+        input: 1,
+        output: 1,
+        serviceTiers: { [tier]: { input: 3, output: 3 } },
+      });
+      const { callId } = await call(gateway, other, chat(`mock/tier-${tier}`));
+      expect(usageOf(gateway, callId).charge_nano).toBe(300_000);
+      const order = { from: 0, model: `mock/tier-${tier}`, reason: "nothing has changed" };
+      expect(await gateway.admin("POST", "/api/ledger/reprice", order)).toMatchObject({ examined: 1, changed: 0 });
+    }
   });
 
   test("says what it lacks", async () => {

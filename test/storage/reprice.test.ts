@@ -265,3 +265,14 @@ test("calls that the plugin fails at, or rates in no amount, stay as they are an
   expect(await proofs(database)).toEqual([]);
   await database.close();
 });
+
+test("a call from before its standard tier was kept is rated by the tier of its price lines", async () => {
+  const database = await openAt(folder.file(), () => startMs);
+  const admission = anAdmission();
+  await database.ledger.admit(admission);
+  const lines = [{ item: "input", quantity: 10, price: "3", tier: "default" }];
+  await database.ledger.finish(aFinal(admission.callId, { notes: { lines } }));
+  const { calls } = await database.adjustments.ratedCalls({ from: 0, to: Number.MAX_SAFE_INTEGER, limit: 9 });
+  expect(calls).toMatchObject([{ callId: admission.callId, serviceTier: "default" }]);
+  await database.close();
+});

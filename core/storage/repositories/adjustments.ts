@@ -235,7 +235,8 @@ function ratedCall(row: StoredCall): RatedCall {
       reasoningTokens: row.reasoningTokens ?? 0,
       ...(notes.counts ?? audioIn(notes)),
     },
-    serviceTier: notes.serviceTier ?? null,
+    // Of a call from before it was kept whatever it is called: its price lines say by which tier they are.
+    serviceTier: notes.serviceTier ?? notes.lines?.find(({ tier }) => tier !== undefined)?.tier ?? null,
     costNano: row.costNano,
     chargeNano: row.chargeNano,
     isFree: notes.isFree === true,
