@@ -187,7 +187,7 @@ function rated(
 }
 
 /** For the list of what has no price. It holds up no call, and fails none. */
-function countUnpriced({ provider, model }: RouteTarget, { database, logger }: Services) {
+export function countUnpriced({ provider, model }: RouteTarget, { database, logger }: Services) {
   Promise.try(() => database.book.countUnpriced(provider, model)).catch((error: unknown) =>
     logger.warn({ provider, error }, "a model without a price could not be counted"),
   );

@@ -3,6 +3,7 @@ import type { Target } from "../plugin/plugin.ts";
 import type { RatedCall, Reprice } from "../storage/adjustment.ts";
 import type { Change } from "../storage/audit.ts";
 import { isUnpriced } from "./bill.ts";
+import { rateEnded } from "./rate-ended.ts";
 import type { Services } from "./services.ts";
 
 export interface RepriceOrder {
@@ -63,7 +64,7 @@ const startOf = ({ from, to, model, reason, author }: RepriceOrder): Change => (
 });
 
 /**
- * Rates calls again as of the time they ended, by the book as it is now, and writes what differs as adjustments. Calls
+ * Rates calls again as they were rated at their end, by the book as it is now, and writes what differs as adjustments. Calls
  * themselves are never changed, so a second run finds nothing.
  */
 export async function reprice(order: RepriceOrder, services: Needed): Promise<Repriced> {
@@ -120,7 +121,8 @@ async function rated(
   const accounts = (await database.accounts.countedLine(call.accountId, call.createdMs)).map(({ id }) => id);
   if (!billing) return "unpriced";
   try {
-    const { costNano, chargeNano, priceVersion } = billing.slot.rate(call.usage, target, call.finishedMs, {
+    const times = { startedMs: call.createdMs, finishedMs: call.finishedMs };
+    const { costNano, chargeNano, priceVersion } = rateEnded(billing.slot, call.usage, target, times, {
       accounts,
       ...(serviceTier !== null && { serviceTier }),
     });

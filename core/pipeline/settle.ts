@@ -10,8 +10,9 @@ import type { Call } from "./call.ts";
 import { leaveLists } from "./disconnect.ts";
 import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
-import { isUnpriced } from "./bill.ts";
+import { countUnpriced, isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
+import { rateEnded } from "./rate-ended.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
 import { counted, unitsUntold } from "./told-usage.ts";
@@ -47,7 +48,7 @@ export async function settle(
   leaveLists(call, services);
   const finishedMs = endOf(call, services);
   const { usage, source } = usedBy(call, outcome, admitted, finishedMs, services);
-  const rated = ratingOf(call, usage, outcome, finishedMs, services);
+  const rated = ratingOf(call, usage, outcome, admitted, finishedMs, services);
   const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
   const notes = notesOf(call, outcome, admitted, usage, rating);
   const final: Final = {
@@ -216,11 +217,11 @@ const uncharged = (rated: Rated | "unpriced"): Rated | "unpriced" =>
     ? rated
     : { costNano: rated.costNano, chargeNano: 0, priceVersion: rated.priceVersion, lines: rated.lines };
 
-/** By the prices of the end, which is what a provider that prices by the hour goes by, and what re-rating does. */
 function ratingOf(
   call: Call,
   usage: Usage | null,
   { target, metered, status }: Outcome,
+  admitted: Admitted,
   finishedMs: number,
   services: Services,
 ): Rated | "unpriced" {
@@ -231,10 +232,13 @@ function ratingOf(
   if (!usage) return free;
   const serviceTier = metered.usage?.serviceTier;
   try {
-    const { accounts } = call;
-    return biller.rate(usage, target, finishedMs, serviceTier === undefined ? { accounts } : { accounts, serviceTier });
+    const { accounts, startedMs } = call;
+    const options = serviceTier === undefined ? { accounts } : { accounts, serviceTier };
+    return rateEnded(biller, usage, target, { startedMs, finishedMs }, options);
   } catch (error) {
     if (!isUnpriced(error)) services.logger.error({ error }, "a call could not be rated; its cost is unknown");
+    // Else it was let in without a price, and counted then.
+    else if (biller.policy.unpriced === "refuse" || admitted.held.length > 0) countUnpriced(target, services);
     return "unpriced";
   }
 }

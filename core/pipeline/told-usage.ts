@@ -75,13 +75,13 @@ const fieldsOf = (value: unknown): Partial<Record<string, unknown>> =>
 /** Usage without counts that cannot be true. */
 export function counted(
   usage: Usage,
-  { envelope }: Call,
+  { envelope, startedMs }: Call,
   target: RouteTarget,
   billing: Services["billing"],
-  atMs: number,
+  finishedMs: number,
 ): Usage {
   if (hasCredibleUnits(usage)) return usage;
-  return believed(usage, mostAt(target, billing, atMs), envelope ? searchBound(envelope.input) : 0);
+  return believed(usage, mostAt(target, billing, startedMs, finishedMs), envelope ? searchBound(envelope.input) : 0);
 }
 
 /**
@@ -89,13 +89,13 @@ export function counted(
  * one of the dialects makes them with tools of its own alone.
  */
 export function unitsUntold(
-  { envelope }: Pick<Call, "envelope">,
+  { envelope, startedMs }: Pick<Call, "envelope" | "startedMs">,
   target: RouteTarget,
   billing: Services["billing"],
-  atMs: number,
+  finishedMs: number,
 ) {
   if (isUpstream(target.slot) && envelope?.input.unbounded !== true) return {};
-  const { image, second, character } = mostAt(target, billing, atMs);
+  const { image, second, character } = mostAt(target, billing, startedMs, finishedMs);
   return {
     ...(image !== undefined && { images: image }),
     ...(second !== undefined && { seconds: second }),
@@ -103,10 +103,11 @@ export function unitsUntold(
   };
 }
 
-/** A billing plugin that fails here must not keep a hold from its end. */
-function mostAt(target: RouteTarget, billing: Services["billing"], atMs: number): MostUnits {
+/** By the price that the call is rated by. A billing plugin that fails here must not keep a hold from its end. */
+function mostAt(target: RouteTarget, billing: Services["billing"], startedMs: number, finishedMs: number): MostUnits {
   try {
-    return billing?.slot.facts?.(target, atMs)?.most ?? {};
+    const most = (atMs: number) => billing?.slot.facts?.(target, atMs)?.most;
+    return most(finishedMs) ?? most(startedMs) ?? {};
   } catch {
     return {};
   }
