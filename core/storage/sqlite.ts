@@ -200,6 +200,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       writer,
       book,
       tree,
+      creditBook: balances,
       labels,
       rollups,
       now: options.now,

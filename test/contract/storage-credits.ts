@@ -26,6 +26,15 @@ export function testCredits({
     const result = await database().ledger.admit(admission);
     return { result, finish: () => database().ledger.finish(aFinal(admission.callId)) };
   }
+  /** The calls of the account. */
+  async function rerate(accountId: string, nano: number) {
+    const { calls } = await database().adjustments.ratedCalls({ from: 0, to: now() + 1, limit: 1_000 });
+    const reprices = calls
+      .filter((rated) => rated.accountId === accountId)
+      .map(({ seq }) => ({ seq, costNano: nano, chargeNano: nano, priceVersion: "corrected" }));
+    expect(reprices).toHaveLength(1);
+    await database().adjustments.write(reprices, { reason: "a correction", author: "somebody" });
+  }
   const entries = async (accountId: string) =>
     (await database().credits.entries({ account: accountId }, {})).data.map(({ kind, deltaNano }) => [kind, deltaNano]);
   const proved = async () => expect((await database().prove()).filter(({ ok }) => !ok)).toEqual([]);
@@ -116,6 +125,52 @@ export function testCredits({
         ["charge", -50],
         ["expiry", -200],
         ["credit", 300],
+      ]);
+      await proved();
+    });
+
+    for (const [what, between, left] of [
+      ["nothing", async () => {}, 0],
+      ["another credit", (id: string) => credit(id, 1), 1],
+      ["another credit that ends before", (id: string) => credit(id, 1, 10), 0],
+      ["a restart", restart, 0],
+    ] as const)
+      test(`what re-rating gives back of a credit expires with it, with ${what} in between`, async () => {
+        const id = await account(null);
+        await credit(id, 100, 1_000);
+        await (await call(id)).finish();
+        // All of it, and then nearly nothing.
+        await rerate(id, 100);
+        await between(id);
+        await rerate(id, 10);
+        expect(await balance(id)).toBe(what.startsWith("another") ? 91 : 90);
+        advance(999);
+        expect(await balance(id)).toBe(90 + left);
+        advance(1);
+        expect(await balance(id)).toBe(left);
+        await proved();
+      });
+
+    test("what re-rating gives back of a credit that has expired stays, and is used first", async () => {
+      const id = await account(null);
+      await credit(id, 100, 1_000);
+      await (await call(id)).finish();
+      advance(1_000);
+      // Nobody has taken the rest out yet.
+      await rerate(id, 10);
+      expect(await balance(id)).toBe(40);
+      await credit(id, 100, 1_000);
+      await (await call(id)).finish();
+      advance(1_000);
+      expect(await balance(id)).toBe(0);
+      expect(await entries(id)).toEqual([
+        ["expiry", -90],
+        ["charge", -50],
+        ["credit", 100],
+        ["adjustment", 40],
+        ["expiry", -50],
+        ["charge", -50],
+        ["credit", 100],
       ]);
       await proved();
     });

@@ -55,6 +55,17 @@ export class Balance implements Budget {
     }
   }
 
+  /** What turned out not to be used was used last of what has not expired, there to be used again. */
+  unuse(nowMs: number): void {
+    let unused = this.credits.reduce((sum, { usedNano }) => sum + usedNano, 0) - usedAt(this, 0).spentNano;
+    for (const credit of this.#inOrder().toReversed()) {
+      if (expiryOf(credit) <= nowMs) continue;
+      const nano = Math.max(0, Math.min(credit.usedNano, unused));
+      credit.usedNano -= nano;
+      unused -= nano;
+    }
+  }
+
   /** Of what has expired, what calls in flight hold stays. */
   expire(nowMs: number): void {
     if (!this.credits.some((credit) => expiryOf(credit) <= nowMs && leftOf(credit) > 0)) return;

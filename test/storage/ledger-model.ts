@@ -170,11 +170,17 @@ export class LedgerModel {
     this.charges.push({ callId, accountId, endedNano: chargeNano, chargeNano, counted });
   }
 
-  repriced(callId: string, chargeNano: number): void {
+  repriced(callId: string, chargeNano: number, nowMs: number): void {
     const charged = this.charges.find((one) => one.callId === callId);
     if (!charged) throw new Error(`the ledger rates a call again that has not ended: ${callId}`);
+    const changes = charged.chargeNano !== chargeNano;
+    const paid = changes
+      ? [...this.balances.values()].filter(({ calls }) => calls.some((its) => charged.counted.includes(its)))
+      : [];
+    for (const balance of paid) balance.expire(nowMs);
     charged.chargeNano = chargeNano;
     for (const its of charged.counted) its.spentNano = chargeNano;
+    for (const balance of paid) balance.unuse(nowMs);
   }
 
   swept(policy: "input" | "full" | "release"): void {

@@ -116,7 +116,7 @@ export class Subject {
         // At the same time: the second finds nothing to do.
         await Promise.all([database.adjustments.write([reprice], note), database.adjustments.write([reprice], note)]);
         const [row] = this.store.rows<{ id: string }>("SELECT id FROM calls WHERE seq = ?", call.seq);
-        model.repriced(row?.id ?? "", chargeNano);
+        model.repriced(row?.id ?? "", chargeNano, this.now());
         return 1;
       }
       case "refuse":

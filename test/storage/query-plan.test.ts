@@ -8,6 +8,7 @@ import { labelsOf } from "../../core/storage/repositories/labels.ts";
 import { type AuditedWriter, auditedWriter } from "../../core/storage/audit-writer.ts";
 import { budgetBook } from "../../core/storage/budget-book.ts";
 import type { CallFilter, CallRepository, GroupField } from "../../core/storage/database.ts";
+import { creditBook } from "../../core/storage/credit-book.ts";
 import type { KeyRepository } from "../../core/storage/key.ts";
 import { groupCommit } from "../../core/storage/group-commit.ts";
 import { accountRepository } from "../../core/storage/repositories/accounts.ts";
@@ -79,6 +80,7 @@ beforeAll(async () => {
     writer,
     book,
     tree: accountTree(database),
+    creditBook: creditBook(database, book),
     labels: labelsOf(database),
     rollups: rollupWriter(client, database),
     now: Date.now,

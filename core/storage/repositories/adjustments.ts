@@ -7,6 +7,7 @@ import { adjustedMoney } from "../adjusted.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
 import { countersOf } from "../counting.ts";
+import type { CreditBook } from "../credit-book.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
 import { purgedBefore } from "../purge-state.ts";
@@ -26,6 +27,7 @@ export interface AdjustmentDependencies {
   readonly writer: GroupCommit;
   readonly book: BudgetBook;
   readonly tree: AccountTree;
+  readonly creditBook: CreditBook;
   readonly labels: Labels;
   readonly rollups: RollupWriter;
   readonly now: () => number;
@@ -67,6 +69,7 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
       author: note.author,
       createdMs,
     });
+    spend(dependencies, call, chargeDeltaNano, createdMs);
     if (chargeDeltaNano !== 0)
       insertEntry.run({
         accountRef: call.accountRef,
@@ -75,7 +78,6 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
         deltaNano: -chargeDeltaNano,
         createdMs,
       });
-    spend(dependencies, call, chargeDeltaNano);
     return rolled(call, costDeltaNano, chargeDeltaNano);
   }
 
@@ -97,9 +99,15 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
   };
 }
 
-function spend({ book, tree }: AdjustmentDependencies, call: StoredCall, deltaNano: number) {
+function spend(dependencies: AdjustmentDependencies, call: StoredCall, deltaNano: number, atMs: number) {
+  const { book, tree, creditBook } = dependencies;
   if (deltaNano === 0) return;
   for (const counters of countersOf(call, book, tree)) {
+    const budget = book.byRef(counters.ref);
+    if (budget?.prepaid) {
+      creditBook.adjust(budget, deltaNano, atMs);
+      continue;
+    }
     counters.spentNano += deltaNano;
     book.touch(counters);
   }
