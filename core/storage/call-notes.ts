@@ -38,5 +38,11 @@ export interface CallNotes {
   readonly shadowOf?: string;
   /** Nobody is charged for it, now or by another price. */
   readonly isFree?: true;
+  /**
+   * References of the budgets that counted the call although, by the clock, it started before they were made: they were
+   * there when it was admitted. Nobody else knows: either the request was arriving when they were made, or the clock was
+   * set back after that.
+   */
+  readonly ahead?: readonly number[];
   readonly why?: CallWhy;
 }

@@ -1,6 +1,8 @@
+import { sql } from "drizzle-orm";
 import type { Scope } from "../chat/error.ts";
 import type { AccountTree } from "./account-tree.ts";
 import type { Budget, BudgetBook, Counters } from "./budget-book.ts";
+import { calls } from "./schema/sqlite.ts";
 
 /** What says which budgets counted a call that has ended. */
 export interface CountedCall {
@@ -10,6 +12,8 @@ export interface CountedCall {
   readonly model: string;
   readonly provider: string;
   readonly upstreamModel: string;
+  /** As its notes have it. */
+  readonly ahead: readonly number[];
 }
 
 /**
@@ -21,7 +25,7 @@ export function countersOf(call: CountedCall, book: BudgetBook, tree: AccountTre
   const counted = new Set<Budget>();
   for (const scope of scopesOf(call, tree))
     for (const budget of book.inScope(scope)) {
-      if (budget.createdMs > call.createdMs) continue;
+      if (budget.createdMs > call.createdMs && !call.ahead.includes(budget.ref)) continue;
       // Of prepaid accounts the nearest pays alone.
       if (budget.prepaid) balance ??= budget;
       else counted.add(budget);
@@ -29,6 +33,11 @@ export function countersOf(call: CountedCall, book: BudgetBook, tree: AccountTre
   if (balance) counted.add(balance);
   return [...counted].flatMap((budget) => book.counted(budget, book.rowAt(budget, call.createdMs)) ?? []);
 }
+
+/** The notes of a call tell it as a list, in JSON; mostly there is none. */
+export const aheadJson = sql<string | null>`json_extract(${calls.notes}, '$.ahead')`;
+export const aheadIn = (json: string | null): CountedCall["ahead"] =>
+  json === null ? [] : (JSON.parse(json) as CountedCall["ahead"]);
 
 function scopesOf(call: CountedCall, tree: AccountTree): Scope[] {
   const { provider, upstreamModel } = call;

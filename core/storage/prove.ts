@@ -146,9 +146,22 @@ export const liveWindows = `budgets b JOIN budget_windows w ON w.budget_ref = b.
     (SELECT min(x.start_ms) FROM budget_windows x WHERE x.budget_ref = b.ref AND x.start_ms > w.start_ms)
 WHERE b.removed_ms IS NULL`;
 
+/** A row ends with its window, its part of rolling hours, or a reset, which starts the next. */
+const rowEnd = `min(coalesce(n.start_ms, 9007199254740991), CASE
+      WHEN b."window" GLOB '[0-9]*h' THEN (w.start_ms / 60000 / CAST(b."window" AS INTEGER) + 1) * CAST(b."window" AS INTEGER) * 60000
+      WHEN b."window" = 'lifetime' THEN 9007199254740991
+      WHEN b.time_zone IS NOT NULL THEN coalesce((SELECT min(s.start_ms) FROM window_starts s
+        WHERE s.time_zone = b.time_zone AND s."window" = b."window" AND s.start_ms > w.start_ms), 9007199254740991)
+      WHEN b."window" = 'day' THEN (w.start_ms / 86400000 + 1) * 86400000
+      WHEN b."window" = 'week' THEN ((w.start_ms - 345600000) / 604800000 + 1) * 604800000 + 345600000
+      ELSE unixepoch(w.start_ms / 1000, 'unixepoch', 'start of month', '+1 month') * 1000 END)`;
+
+/** Budgets that counted the call `c` though they were made, by the clock, after it started. */
+const aheadOf = "(SELECT value FROM json_each(c.notes, '$.ahead'))";
+
 /**
  * What the calls of such a row were charged. A call counts in the row that it started in, from the budget's creation on:
- * earlier calls were not held by it. A row ends with its window, its part of rolling hours, or a reset, which starts the next.
+ * of earlier calls it held those alone that name it. These are looked for once for all rows.
  */
 export const spentOfCalls = `(coalesce(
   (SELECT p.spent_nano FROM purged_spent p WHERE p.budget_ref = w.budget_ref AND p.start_ms = w.start_ms), 0) + (
@@ -157,14 +170,7 @@ export const spentOfCalls = `(coalesce(
     JOIN labels m ON m.ref = c.model_ref LEFT JOIN labels p ON p.ref = c.provider_ref
     LEFT JOIN labels u ON u.ref = c.upstream_model_ref
   WHERE c.status <> 'refused' AND c.created_ms >= max(w.start_ms, b.created_ms)
-    AND c.created_ms < min(coalesce(n.start_ms, 9007199254740991), CASE
-      WHEN b."window" GLOB '[0-9]*h' THEN (w.start_ms / 60000 / CAST(b."window" AS INTEGER) + 1) * CAST(b."window" AS INTEGER) * 60000
-      WHEN b."window" = 'lifetime' THEN 9007199254740991
-      WHEN b.time_zone IS NOT NULL THEN coalesce((SELECT min(s.start_ms) FROM window_starts s
-        WHERE s.time_zone = b.time_zone AND s."window" = b."window" AND s.start_ms > w.start_ms), 9007199254740991)
-      WHEN b."window" = 'day' THEN (w.start_ms / 86400000 + 1) * 86400000
-      WHEN b."window" = 'week' THEN ((w.start_ms - 345600000) / 604800000 + 1) * 604800000 + 345600000
-      ELSE unixepoch(w.start_ms / 1000, 'unixepoch', 'start of month', '+1 month') * 1000 END)
+    AND c.created_ms < ${rowEnd}
     AND CASE b.scope_kind
       WHEN 'key' THEN k.id = b.scope_id
       WHEN 'model' THEN b.scope_id IN (m.text, p.text || '/' || u.text, u.text)
@@ -176,9 +182,13 @@ export const spentOfCalls = `(coalesce(
           AND (b.prepaid = 0 OR NOT EXISTS (
             SELECT 1 FROM account_lines nearer JOIN accounts other ON other.ref = nearer.ancestor_ref
               JOIN budgets p ON p.prepaid = 1 AND p.scope_kind = 'account' AND p.scope_id = other.id
-            WHERE nearer.account_ref = c.account_ref AND nearer.distance < l.distance AND p.created_ms <= c.created_ms
+            WHERE nearer.account_ref = c.account_ref AND nearer.distance < l.distance
+              AND (p.created_ms <= c.created_ms OR p.ref IN ${aheadOf})
               AND nearer.from_ms <= c.created_ms AND c.created_ms < coalesce(nearer.until_ms, 9007199254740991))))
-      ELSE 1 END))`;
+      ELSE 1 END) + (
+  SELECT coalesce(sum(coalesce(c.charge_nano, 0) + ${adjusted("charge")}), 0) FROM calls c
+  WHERE c.seq IN (SELECT seq FROM calls WHERE instr(notes, '"ahead":') > 0) AND b.ref IN ${aheadOf}
+    AND c.created_ms >= w.start_ms AND c.created_ms < ${rowEnd}))`;
 
 /** What each field of `call_blocks` notes of a call `c`. */
 export const notedInBlocks = [

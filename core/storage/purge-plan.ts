@@ -1,7 +1,7 @@
 import { and, asc, eq, gt, lte, type SQL } from "drizzle-orm";
 import { adjustedMoney } from "./adjusted.ts";
 import { type BlockRow, blockReader, callsPerBlock } from "./call-blocks.ts";
-import type { CountedCall } from "./counting.ts";
+import { aheadIn, aheadJson, type CountedCall } from "./counting.ts";
 import { dayMs } from "./range-parts.ts";
 import { labelAliases } from "./repositories/label-joins.ts";
 import { deliveredThrough } from "./repositories/outbox.ts";
@@ -62,9 +62,9 @@ export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => Pur
       beforeMs,
       sums: sumsOf(old),
       keys: lastUses(old),
-      charged: old.flatMap(({ chargeNano, provider, upstreamModel, ...call }) =>
+      charged: old.flatMap(({ chargeNano, provider, upstreamModel, ahead, ...call }) =>
         chargeNano && provider !== null && upstreamModel !== null
-          ? [{ ...call, provider, upstreamModel, chargeNano }]
+          ? [{ ...call, provider, upstreamModel, chargeNano, ahead: aheadIn(ahead) }]
           : [],
       ),
       blocks: blocksOf({ from, through }).filter((row) => !left.has(blockKey(row))),
@@ -96,6 +96,7 @@ function callRows(database: SqliteDatabase, where: SQL | undefined, limit: numbe
       cacheReadTokens: calls.cacheReadTokens,
       cacheWriteTokens: calls.cacheWriteTokens,
       reasoningTokens: calls.reasoningTokens,
+      ahead: aheadJson,
       ...adjustedMoney,
     })
     .from(calls)

@@ -12,7 +12,7 @@ import { type Setup, setUp } from "../support/setup.ts";
 
 /** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
 const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
-if (library === null) console.log("skipped: 4 tests of a clock that steps (no faketime here)");
+if (library === null) console.log("skipped: 5 tests of a clock that steps (no faketime here)");
 else withClock(library);
 
 function withClock(path: string): void {
@@ -108,6 +108,42 @@ function withClock(path: string): void {
     const rows = allUsage(gateway).filter(({ status }) => status !== "open");
     expect(rows.filter(({ duration_ms: took }) => took !== null && Number(took) < 0)).toEqual([]);
     // Not `invariants`: for it, what a later window counts is of the one that is now.
+    expect((await runCommand(gateway, ["doctor"])).code).toBe(0);
+  }, 60_000);
+
+  test("a budget and a balance made before a step back hold after it, over a restart too, and count what they held", async () => {
+    const { gateway } = setup;
+    step(26 * hour);
+    // 30,000 nano-USD a call; more is held.
+    const { key, id } = await gateway.createKey({ budget: { usd: "0.0015", window: "lifetime" } });
+    const { id: accountId } = await gateway.admin<{ id: string }>("POST", "/api/accounts", { name: "prepaid" });
+    const { key: prepaid } = await gateway.createKey({ accountId });
+    await gateway.admin("POST", "/api/ledger/credits", { accountId, usd: "0.0015" });
+    const keys = [key, prepaid];
+    const askOnce = async (of: string) => (await call(gateway, of, { ...chat("mock/ok"), max_tokens: 10 })).status;
+    const askBoth = () => Promise.all(keys.map(askOnce));
+    const counted = async () => {
+      const { data } = await gateway.admin<{ data: { accountId: string; balanceNano: number }[] }>(
+        "GET",
+        "/api/ledger/balances",
+      );
+      const [budget] = gateway.sql<{ spent_nano: number }>("SELECT spent_nano FROM v_budget WHERE scope_id = ?", id);
+      const left = data.find((balance) => balance.accountId === accountId)?.balanceNano ?? 0;
+      return [budget?.spent_nano, 1_500_000 - left];
+    };
+    step(-hour);
+    expect(await askBoth()).toEqual([200, 200]);
+    expect(await counted()).toEqual([30_000, 30_000]);
+    await gateway.restart();
+    let calls = 1;
+    while ((await askOnce(key)) === 200 && (await askOnce(prepaid)) === 200) calls += 1;
+    expect(calls).toBeGreaterThan(1);
+    for (const seconds of [-hour, 0, 27 * hour]) {
+      step(seconds);
+      expect([seconds, ...(await askBoth())]).toEqual([seconds, 402, 402]);
+      expect(await counted()).toEqual([calls * 30_000, calls * 30_000]);
+    }
+    step(0);
     expect((await runCommand(gateway, ["doctor"])).code).toBe(0);
   }, 60_000);
 

@@ -81,7 +81,7 @@ export class LedgerModel {
   payer({ scopes, startedMs }: Admission): Balance | null {
     const [pays = null] = scopes.flatMap(({ kind, id }) => {
       const balance = kind === "account" ? this.balances.get(id) : undefined;
-      return balance && balance.row.createdMs <= startedMs ? [balance] : [];
+      return balance ? [balance] : [];
     });
     pays?.expire(startedMs);
     return pays;
@@ -90,10 +90,8 @@ export class LedgerModel {
   /** Checks an answer to `admit` and takes it over. */
   admitted(admission: Admission, result: AdmitResult): void {
     const { need: asked, startedMs } = admission;
-    const inScope: Budget[] = this.budgets.filter(
-      ({ row }) =>
-        row.createdMs <= startedMs &&
-        admission.scopes.some(({ kind, id }) => kind === row.scope.kind && id === row.scope.id),
+    const inScope: Budget[] = this.budgets.filter(({ row }) =>
+      admission.scopes.some(({ kind, id }) => kind === row.scope.kind && id === row.scope.id),
     );
     const pays = this.payer(admission);
     if (pays) inScope.push(pays);

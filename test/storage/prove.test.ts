@@ -4,6 +4,7 @@ import { copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { doctor } from "../../core/commands/doctor.ts";
 import { hints } from "../../core/storage/repair-hints.ts";
 import { builtins } from "../../plugins/index.ts";
+import { fakeClock } from "../contract/context.ts";
 import { aBudget, aFinal, aKey, anAdmission, aRefusal, startMs } from "../contract/storage-samples.ts";
 import { dayMs, purger } from "./aged.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
@@ -165,6 +166,62 @@ test.each(Object.entries(damages))("%s is found, and repaired where the records 
   expect(await examined(path, { repair: true })).toMatchObject({ code: damage.mended ? 0 : 1 });
   expect(await examined(path)).toMatchObject({ code: damage.mended ? 0 : 1 });
   expect(records()).toEqual(kept);
+});
+
+test("budgets made at a clock that was then set back hold at once, for good, and count what they held", async () => {
+  const path = folder.file();
+  const clock = fakeClock(startMs + dayMs);
+  let database = await openAt(path, clock.now);
+  const { id } = await database.budgets.create(aBudget({ limitNano: 120, createdMs: clock.now() }));
+  const daily = { timeZone: "Asia/Kathmandu", window: "day", limitNano: 1_000 } as const;
+  await database.budgets.create(aBudget({ ...daily, createdMs: clock.now() }));
+  await database.accounts.create({ id: "team", parentId: "default", name: "", createdMs: startMs });
+  await database.credits.add({ accountId: "default", nano: 1_000, expiresMs: null, note: null });
+  clock.advance(1);
+  await database.credits.add({ accountId: "team", nano: 125, expiresMs: null, note: null });
+  clock.advance(-dayMs);
+
+  const scopes = ["team", "default"].map((account) => ({ kind: "account", id: account }) as const);
+  const admission = () =>
+    anAdmission({ accountId: "team", startedMs: clock.now(), scopes: [...scopes, { kind: "global", id: "global" }] });
+  const first = admission();
+  expect(await database.ledger.admit(first)).toMatchObject({ admitted: true, heldNano: 100 });
+  const balances = async () =>
+    Promise.all(["team", "default"].map(async (account) => (await database.credits.balance(account))?.balanceNano));
+  const agrees = async (spentNano: number) => {
+    expect(await database.budgets.get(id)).toMatchObject({ spentNano });
+    expect(await balances()).toEqual([125 - spentNano, 1_000]);
+    expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+  };
+  const reopened = async () => {
+    await database.close();
+    database = await openAt(path, clock.now);
+  };
+  await agrees(0);
+  await database.ledger.finish(aFinal(first.callId, { chargeNano: 50, costNano: 50, finishedMs: clock.now() }));
+  await agrees(50);
+  await reopened();
+  await agrees(50);
+  expect(await database.ledger.admit(admission())).toMatchObject({ admitted: false, budget: { id }, neededNano: 100 });
+  const reprice = { seq: 1, costNano: 60, chargeNano: 60, priceVersion: "corrected" };
+  await database.adjustments.write([reprice], { reason: "a correction", author: "somebody" });
+  await agrees(60);
+  // Nor does it count anew when the clock has caught up.
+  clock.advance(2 * dayMs);
+  await agrees(60);
+
+  await database.close();
+  const client = new Client(path);
+  client.exec("UPDATE budget_windows SET spent_nano = 1");
+  client.close();
+  expect(await examined(path, { repair: true })).toMatchObject({ code: 0 });
+  const deleter = await purger(path);
+  await deleter.foldAll();
+  expect(await deleter.removeBefore(firstDay + dayMs, 64)).toBe(1);
+  deleter.close();
+  database = await openAt(path, clock.now);
+  await agrees(60);
+  await database.close();
 });
 
 test("a page or a header that is damaged is found, and so is a file that is none", async () => {

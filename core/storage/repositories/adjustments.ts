@@ -6,7 +6,7 @@ import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "
 import { adjustedMoney } from "../adjusted.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
-import { countersOf } from "../counting.ts";
+import { aheadIn, aheadJson, countersOf } from "../counting.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
@@ -102,7 +102,7 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
 function spend(dependencies: AdjustmentDependencies, call: StoredCall, deltaNano: number, atMs: number) {
   const { book, tree, creditBook } = dependencies;
   if (deltaNano === 0) return;
-  for (const counters of countersOf(call, book, tree)) {
+  for (const counters of countersOf({ ...call, ahead: aheadIn(call.ahead) }, book, tree)) {
     const budget = book.byRef(counters.ref);
     if (budget?.prepaid) {
       creditBook.adjust(budget, deltaNano, atMs);
@@ -160,6 +160,7 @@ function storedCalls(database: SqliteDatabase, where: SQL | undefined, limit: nu
       reasoningTokens: calls.reasoningTokens,
       ...adjustedMoney,
       notes: calls.notes,
+      ahead: aheadJson,
     })
     .from(calls)
     .innerJoin(accounts, eq(accounts.ref, calls.accountRef))

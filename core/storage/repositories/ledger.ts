@@ -81,15 +81,20 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   let suspects = new Set<string>();
   let [sweptCalls, strayCalls] = [0, 0];
 
-  /** What the call would hold on which budgets, or why it may not. Changes nothing but what `payer` does. */
+  /**
+   * What the call would hold on which budgets, or why it may not. Changes nothing but what `payer` does.
+   *
+   * Every budget counts that is there now. Those made after the call started, by the clock, are no exception: a clock that
+   * was set back by an hour, or that ran years ahead when the budget was made, would leave it unguarded for as long. The
+   * moments themselves stay what the clock said: calls stamped with those of a wrong clock would be found in no report,
+   * and a budget moved back to now would count calls that it did not hold.
+   */
   function weigh(admission: Admission, payer: (balance: Budget, atMs: number) => Budget): Weighed {
     const { need, startedMs } = admission;
-    // A budget made while the request was arriving does not count this call, neither now nor in `prove`.
     const budgets: Budget[] = [];
     let pays: Budget | null = null;
     for (const scope of admission.scopes)
       for (const budget of book.inScope(scope)) {
-        if (budget.createdMs > startedMs) continue;
         if (!budget.prepaid) budgets.push(budget);
         // Accounts come nearest first: the balance of the nearest pays, and only that one.
         else pays ??= budget;
@@ -165,16 +170,19 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   function close({ row, holds }: Opened, final: Omit<Final, "callId">) {
     deleteOpen.run(row);
     slots.give(row.slot);
+    const ahead: number[] = [];
     // In the window the call was admitted in, whenever it ends.
     for (const [ref, rowMs, nano] of holds) {
       const budget = book.byRef(ref);
       const counters = budget && book.counted(budget, rowMs);
       if (!counters) continue;
       counters.heldNano -= nano;
-      if (counts(budget, row, final)) counters.spentNano += final.chargeNano ?? 0;
       book.touch(counters);
+      if (!counts(budget, row, final)) continue;
+      counters.spentNano += final.chargeNano ?? 0;
+      if (budget.createdMs > row.createdMs) ahead.push(ref);
     }
-    write.finished(row, final);
+    write.finished(row, ahead.length === 0 ? final : { ...final, notes: { ...final.notes, ahead } });
     if (final.notes) tell(row.id, row.heldNano, final);
   }
 
