@@ -10,21 +10,36 @@ export function parseExact(text: string): unknown {
   return json.isRawJSON(value) ? JSON.parse(text) : value;
 }
 
-/** A body in which the arguments and results of tools are exact, and all other numbers can be read. Throws as `JSON.parse`. */
+/** A body in which what tools are given and what they return, and schemas, are exact, and all other numbers can be read. Throws as `JSON.parse`. */
 export function parseBody(text: string): unknown {
   return mayLose(text) ? readable(json.parse(text, keepDigits), false) : JSON.parse(text);
 }
 
-/** Numbers of fewer digits are held exactly. */
-export const mayLose = (text: string): boolean => /\d{16}/.test(text);
+/** Numbers of fewer digits, with exponents of at most two, are held exactly. */
+export const mayLose = (text: string): boolean => /\d{16}|\d[eE][+-]?\d{3,}(?=[\s,\]}]|$)/.test(text);
 
 function keepDigits(_: string, value: unknown, { source }: { readonly source?: string }): unknown {
   if (typeof value !== "number" || source === undefined || !mayLose(source)) return value;
   return String(value) === source ? value : json.rawJSON(source);
 }
 
-/** Under these names are arguments and results, in one protocol or another. */
-const exactKeys: ReadonlySet<string> = new Set(["input", "arguments", "args", "response"]);
+/** Under these names are arguments, results and schemas, in one protocol or another. */
+const exactKeys: ReadonlySet<string> = new Set([
+  "input",
+  "arguments",
+  "args",
+  "response",
+  "schema",
+  "input_schema",
+  "parameters",
+  "parametersJsonSchema",
+  "parameters_json_schema",
+  "responseSchema",
+  "response_schema",
+  "responseJsonSchema",
+  "response_json_schema",
+  "_responseJsonSchema",
+]);
 
 /** `value` itself, with the raw numbers in it that are not to be exact made plain. */
 function readable(value: unknown, isExact: boolean): unknown {

@@ -31,10 +31,10 @@ export function streamDecoder<State>(
 }
 
 /** The `data` of an event as an object. Throws `upstream-invalid`; `rule` says what the event is not: "is none of a message". */
-export function readStreamEvent(data: string, rule: string): JsonObject {
+export function readStreamEvent(data: string, rule: string, parse: (text: string) => unknown = JSON.parse): JsonObject {
   let event: unknown;
   try {
-    event = JSON.parse(data);
+    event = parse(data);
   } catch {
     throw notAnEvent(rule); // The engine's message would quote the answer.
   }

@@ -1,6 +1,7 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { StreamDecoder } from "../dialect.ts";
+import { parseBody } from "../exact-json.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
 import { type DecoderStep, notAnEvent, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
@@ -48,7 +49,8 @@ type Step = DecoderStep<StreamState>;
 /** One frame's data. Events of types that are not known here say nothing and are passed over. */
 function step(state: StreamState, data: string, event: string | null): Step {
   if (state.ended || data.trim() === "") return [state, []];
-  const said = readStreamEvent(data, rule);
+  // A call's input may come whole with the start of its block.
+  const said = readStreamEvent(data, rule, parseBody);
   const type = said["type"] ?? event;
   if (type === "error" || event === "error" || (said["type"] === undefined && isJsonObject(said["error"]))) {
     const fault = decodeError(said);
