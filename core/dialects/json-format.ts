@@ -11,14 +11,67 @@ export function instructionFor(format: Exclude<OutputFormat, { readonly type: "t
   return `${only} It must fit this JSON schema: ${JSON.stringify(format.schema)}${described}`;
 }
 
-/** Whether every property of every object must be there: what other dialects ask of a strict schema. */
-export function isAllRequired(schema: Json | undefined): boolean {
+/**
+ * Whether OpenAI takes the schema with `strict`, which it refuses for any other
+ * (https://platform.openai.com/docs/guides/structured-outputs#supported-schemas): objects are closed and have all of their
+ * properties, and nothing is said that it does not list.
+ */
+export const mayBeStrict = (schema: Json | undefined): boolean =>
+  isJsonObject(schema) && schema["type"] === "object" && schema["anyOf"] === undefined && isWithinStrict(schema);
+
+function isWithinStrict(schema: Json | undefined): boolean {
   if (!isJsonObject(schema)) return false;
-  const required = new Set(isJsonArray(schema["required"]) ? schema["required"] : []);
-  const properties = isJsonObject(schema["properties"]) ? Object.keys(schema["properties"]) : [];
-  const isClosed = schema["type"] !== "object" || schema["additionalProperties"] === false;
-  return isClosed && properties.every((name) => required.has(name)) && subschemas(schema).every(isAllRequired);
+  const keys = Object.keys(schema);
+  if (schema["$ref"] !== undefined) return keys.length === 1;
+  const { type, anyOf, format, items } = schema;
+  if (!keys.every((key) => strictKeys.has(key)) || (type === undefined && anyOf === undefined)) return false;
+  if (typeof format === "string" && !strictFormats.has(format)) return false;
+  const types = isJsonArray(type) ? type : [type];
+  if (types.includes("array") && items === undefined) return false;
+  return (!types.includes("object") || isWhole(schema)) && subschemas(schema).every(isWithinStrict);
 }
+
+function isWhole({ properties, required, additionalProperties }: JsonObject): boolean {
+  const names = isJsonObject(properties) ? Object.keys(properties) : [];
+  const demanded = new Set(isJsonArray(required) ? required : []);
+  return additionalProperties === false && names.every((name) => demanded.has(name));
+}
+
+const strictKeys: ReadonlySet<string> = new Set([
+  "$schema",
+  "$defs",
+  "definitions",
+  "title",
+  "description",
+  "type",
+  "enum",
+  "const",
+  "anyOf",
+  "properties",
+  "required",
+  "additionalProperties",
+  "items",
+  "pattern",
+  "format",
+  "multipleOf",
+  "maximum",
+  "exclusiveMaximum",
+  "minimum",
+  "exclusiveMinimum",
+  "minItems",
+  "maxItems",
+]);
+const strictFormats: ReadonlySet<string> = new Set([
+  "date-time",
+  "time",
+  "date",
+  "duration",
+  "email",
+  "hostname",
+  "ipv4",
+  "ipv6",
+  "uuid",
+]);
 
 /** Those that a schema is made of. */
 export function subschemas(schema: JsonObject): readonly (Json | undefined)[] {

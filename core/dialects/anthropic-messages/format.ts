@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { OutputFormat } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
-import { instructionFor, isAllRequired } from "../json-format.ts";
+import { instructionFor, mayBeStrict } from "../json-format.ts";
 import type { ModelTraits } from "./models.ts";
 import { constrained } from "./schema.ts";
 
@@ -13,8 +13,8 @@ export function decodeFormat(config: JsonObject): { readonly format: OutputForma
   if (!known) return text(config);
   const { schema } = format;
   return {
-    // Other dialects want a name, and schemas without optional properties where they enforce them.
-    format: { type: "json-schema", name: "answer", description: null, schema, strict: isAllRequired(schema) },
+    // Other dialects want a name, and enforce fewer schemas.
+    format: { type: "json-schema", name: "answer", description: null, schema, strict: mayBeStrict(schema) || null },
     rest: without(config, formatKeys),
   };
 }

@@ -7,7 +7,7 @@ import { decodeCache, encodeCache } from "./cache.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import type { ModelTraits } from "./models.ts";
 import type { Warn } from "./parts.ts";
-import { isAllRequired } from "../json-format.ts";
+import { mayBeStrict } from "../json-format.ts";
 import { isConstrainable } from "./schema.ts";
 
 /** One that the client runs by a schema of its own; all others only Anthropic's models know. */
@@ -20,8 +20,8 @@ export function decodeTool(tool: JsonObject, path: string): Tool {
   const { mark, rest } = decodeCache(tool);
   const parameters = readObject(tool["input_schema"], `${path}.input_schema`);
   const strict = readBoolean(tool["strict"], `${path}.strict`);
-  // Optional properties are allowed in a strict tool here, and nowhere else.
-  const isLoose = strict === true && !isAllRequired(parameters ?? undefined);
+  // Strict tools may have optional properties here, say, and nowhere else.
+  const isLoose = strict === true && !mayBeStrict(parameters ?? undefined);
   return {
     type: "function",
     name,

@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { OutputFormat } from "../../chat/request.ts";
 import { sameJson } from "../extensions.ts";
 import { readString } from "../fields.ts";
-import { isAllRequired } from "../json-format.ts";
+import { mayBeStrict } from "../json-format.ts";
 import { toJsonSchema } from "./schema.ts";
 
 export interface DecodedFormat {
@@ -30,8 +30,8 @@ export function decodeFormat(config: JsonObject): DecodedFormat {
       name: typeof title === "string" && /^[a-zA-Z0-9_-]{1,64}$/.test(title) ? title : "response",
       description: null,
       schema,
-      // Google holds answers to every schema; others only where all is required.
-      strict: isAllRequired(schema),
+      // Google holds answers to every schema; others enforce fewer.
+      strict: mayBeStrict(schema) || null,
     },
     schema: isJsonObject(plain) ? { [name ?? ""]: plain } : { responseSchema: own },
     consumed: [name ?? "responseSchema"],

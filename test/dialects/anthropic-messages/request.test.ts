@@ -270,7 +270,7 @@ describe("tools", () => {
         output_config: { format: { type: "json_schema", schema: schema(required) } },
       });
     expect(decoded(["a", "b"])).toMatchObject({ tools: [{ strict: true }], format: { strict: true, name: "answer" } });
-    expect(decoded(["a"])).toMatchObject({ tools: [{ strict: null }], format: { strict: false } });
+    expect(decoded(["a"])).toMatchObject({ tools: [{ strict: null }], format: { strict: null } });
     expect(anthropicMessages.encodeRequest(decoded(["a"]), "m").body).toMatchObject({ tools: [{ strict: true }] });
   });
 
