@@ -65,6 +65,8 @@ export interface Traits {
   readonly keepsSignatures: boolean;
   /** A call of a tool has a place for a signature of its own, beside that of the reasoning; absent: it has none. */
   readonly signsCalls?: true;
+  /** The format of an answer is an object's, and JSON mode is refused unless a message has the word; absent: neither. */
+  readonly objectFormats?: true;
   /** A whole answer may have a text in several parts, as its streams have; absent: each part is a text of its own. */
   readonly textInPieces?: true;
   /** What names of tools, and ids of calls in a request, must look like; the translation shortens what does not fit. */

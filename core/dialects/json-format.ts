@@ -5,7 +5,8 @@ import type { OutputFormat } from "../chat/request.ts";
 
 /** For the system prompt. Parsers take the whole text, so a fence around it would break them. */
 export function instructionFor(format: Exclude<OutputFormat, { readonly type: "text" }>): string {
-  const only = "Answer with one JSON object and nothing else: no words before or after it and no code fence around it.";
+  const isObject = format.type === "json" || format.schema["type"] === "object";
+  const only = `Answer with one JSON ${isObject ? "object" : "value"} and nothing else: no words before or after it and no code fence around it.`;
   if (format.type === "json") return only;
   const described = format.description === null ? "" : ` It is: ${format.description}`;
   return `${only} It must fit this JSON schema: ${JSON.stringify(format.schema)}${described}`;

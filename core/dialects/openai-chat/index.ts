@@ -20,6 +20,7 @@ export const openaiChat: Dialect = {
     toolName: /^[a-zA-Z0-9_-]{1,64}$/,
     // "string too long. Expected a string with maximum length 40": its answer to longer ones.
     toolCallId: /^.{1,40}$/s,
+    objectFormats: true,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

@@ -19,6 +19,7 @@ export const openaiResponses: Dialect = {
     // https://platform.openai.com/docs/api-reference/responses: names of tools and ids of calls as its schema bounds them.
     toolName: /^[a-zA-Z0-9_-]{1,128}$/,
     toolCallId: /^.{1,64}$/s,
+    objectFormats: true,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

@@ -84,8 +84,11 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const isForeign = spelling === null;
   if (isForeign) for (const what of unsayable(request)) warn(what);
   const { text, reasoning, include, ...own } = ownFields(request);
-  // A request of instructions alone is refused, unless it goes on from something that is stored.
-  const isPrompt = isForeign ? request.messages.length > 1 : spelling.has("instructions");
+  // A request of instructions alone is refused, unless it goes on from something that is stored. JSON mode wants the word in
+  // the input.
+  const isPrompt = isForeign
+    ? request.messages.length > 1 && request.format.type !== "json"
+    : spelling.has("instructions");
   const [instructions, messages] = splitInstructions(request.messages, isPrompt);
   const choice = request.toolChoice;
   const custom = customNames(request.tools);

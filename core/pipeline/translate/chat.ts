@@ -24,7 +24,7 @@ export async function translatedChat(
   const opening = { id: call.id, createdMs: services.now() };
   const parties = { client, target: spoken, accountId, vault: services.vault, opening };
   const told = asTold(original, target);
-  const { request: carried, restore } = await translateRequest(told.request, parties);
+  const { request: carried, warnings: changed, restore } = await translateRequest(told.request, parties);
   const maxOutputTokens = capOf(order) ?? carried.maxOutputTokens;
   const { body, warnings } = encoded({ ...carried, maxOutputTokens }, spoken, target.model, slot);
   return {
@@ -32,7 +32,7 @@ export async function translatedChat(
     body,
     framing: "sse",
     clientHeaders: {},
-    warnings: [...told.warnings, ...warnings],
+    warnings: [...told.warnings, ...changed, ...warnings],
     async read(response, secrets) {
       const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
       return translatedAnswer(await upstreamBody(response, stream), stream, translation);

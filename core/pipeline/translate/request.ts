@@ -5,8 +5,10 @@ import { withFittingIds } from "./call-ids.ts";
 import { withFunctionsOnly } from "./custom-tools.ts";
 import { keepReasoning, withKeptReasoning } from "./kept-reasoning.ts";
 import { refuseNativeOnly } from "./native-only.ts";
+import { withResultsBehindCalls } from "./result-order.ts";
 import { markSignatures, withOwnSignatures } from "./signatures.ts";
 import type { Emit } from "./stream.ts";
+import { withTakenFormat } from "./told-format.ts";
 import { withFittingNames } from "./tool-names.ts";
 
 export interface Parties {
@@ -21,6 +23,8 @@ export interface Parties {
 
 export interface TranslatedRequest {
   readonly request: ChatRequest;
+  /** What the target cannot be asked for as the client did, each a short sentence. */
+  readonly warnings: readonly string[];
   /** Undoes in the answer what was done to the request; as in `Translation`. */
   readonly restore: (emit: Emit) => Emit;
 }
@@ -35,15 +39,23 @@ export async function translateRequest(asked: ChatRequest, parties: Parties): Pr
     ? { request: signed, restore: null }
     : withFunctionsOnly(signed);
   const { request: named, restore: rename } = withFittingNames(plainTools, target.traits.toolName);
+  const { request: formatted, warnings } = withTakenFormat(withChoiceOfTools(named), target);
   const keep = keepReasoning(vault, accountId, client, target);
   const mark = markSignatures(target.name, client);
   return {
-    request: withFittingIds(named, target.traits.toolCallId),
+    request: withResultsBehindCalls(withFittingIds(formatted, target.traits.toolCallId)),
+    warnings,
     // Read from the inside out, an event goes through them from the last to the first.
     restore: (emit) =>
       [mark, keep, unwrap, rename].reduce((inner, step) => step?.(inner) ?? inner, withOpening(opening, emit)),
   };
 }
+
+/** "'tool_choice' is only allowed when 'tools' are specified": how to choose among none says nothing. */
+const withChoiceOfTools = (request: ChatRequest): ChatRequest =>
+  request.tools.some(({ type }) => type !== "server")
+    ? request
+    : { ...request, toolChoice: null, parallelToolCalls: null };
 
 /** Not every protocol gives an answer an id and a time; those that do, make clients rely on them. */
 const withOpening =
