@@ -2,7 +2,7 @@ import type { ErrorDetails, ErrorKind } from "../chat/error.ts";
 import type { EmbeddingsRequest, EmbeddingsResponse, TokenCount } from "../chat/embeddings.ts";
 import type { ChatEvent } from "../chat/event.ts";
 import type { Json, JsonObject } from "../chat/json.ts";
-import type { ChatRequest } from "../chat/request.ts";
+import type { ChatRequest, MediaPart, TextPart } from "../chat/request.ts";
 import type { ChatResponse } from "../chat/response.ts";
 import type { ReportedUsage } from "../chat/usage.ts";
 import type { ParameterPlaces } from "./parameters.ts";
@@ -65,6 +65,8 @@ export interface Traits {
   readonly keepsSignatures: boolean;
   /** A call of a tool has a place for a signature of its own, beside that of the reasoning; absent: it has none. */
   readonly signsCalls?: true;
+  /** A part of another dialect's request as it is taken; `null`: not at all. Its type is in lower case, without parameters. */
+  readonly takes: (part: MediaPart) => MediaPart | TextPart | null;
   /** The format of an answer is an object's, and JSON mode is refused unless a message has the word; absent: neither. */
   readonly objectFormats?: true;
   /** A whole answer may have a text in several parts, as its streams have; absent: each part is a text of its own. */

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { translated } from "../support/translated.ts";
+import { translation } from "../support/translated.ts";
 import { matrixTable } from "./matrix-table.ts";
 
 /**
@@ -10,7 +10,7 @@ const readme = new URL("../../README.md", import.meta.url);
 const start = "<!-- matrix:start -->";
 const end = "<!-- matrix:end -->";
 
-const table = await matrixTable(translated);
+const table = await matrixTable(translation);
 if (process.argv.includes("--write")) {
   const [before = "", rest = ""] = readFileSync(readme, "utf8").split(start);
   const after = rest.split(end)[1] ?? "";

@@ -29,7 +29,11 @@ export interface MatrixRow {
 }
 
 /** What the translation does to a request before the target's codec sees it; throws `not_carried`. */
-export type Translate = (request: ChatRequest, client: Dialect, target: Dialect) => Promise<ChatRequest>;
+export type Translate = (
+  request: ChatRequest,
+  client: Dialect,
+  target: Dialect,
+) => Promise<{ readonly request: ChatRequest; readonly warnings: readonly string[] }>;
 
 export const matrixRows = (translate: Translate): readonly MatrixRow[] => [
   ...requestFeatures.map((feature) => requestRow(feature, translate)),
@@ -59,9 +63,10 @@ function requestRow({ name, request, probe, unseen = [] }: RequestFeature, trans
       if (!isDeepStrictEqual(probe(said), probe(original))) return "no word";
       if (client.name === target.name) return "carried";
       try {
-        const { body, warnings } = target.encodeRequest(await translate(said, client, target), models[target.name]);
+        const { request: told, warnings: changed } = await translate(said, client, target);
+        const { body, warnings } = target.encodeRequest(told, models[target.name]);
         if (arrived(target.decodeRequest(body, inPath), target)) return "carried";
-        return warnings.length > 0 ? "warned" : "lost";
+        return changed.length + warnings.length > 0 ? "warned" : "lost";
       } catch (error) {
         return refusal(error);
       }
@@ -82,7 +87,8 @@ function nativeRow({ name, said }: NativeFeature, translate: Translate): MatrixR
       if (body === undefined) return "no word";
       if (client.name === target.name) return "carried";
       try {
-        target.encodeRequest(await translate(client.decodeRequest(body, inPath), client, target), models[target.name]);
+        const { request: told } = await translate(client.decodeRequest(body, inPath), client, target);
+        target.encodeRequest(told, models[target.name]);
         return "lost";
       } catch (error) {
         return refusal(error);

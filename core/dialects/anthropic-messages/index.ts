@@ -4,6 +4,7 @@ import { countTokens } from "./count-tokens.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
 import { dialectName } from "./kept.ts";
+import { takenMedia } from "./media.ts";
 import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
@@ -16,6 +17,7 @@ export const anthropicMessages: Dialect = {
   name: dialectName,
   traits: {
     customTools: false,
+    takes: takenMedia,
     keepsSignatures: true,
     // The patterns that its 400s name for tools[].name and tool_use.id.
     toolName: /^[a-zA-Z0-9_-]{1,128}$/,

@@ -38,6 +38,13 @@ export function encodeMedia(part: MediaPart, warn: (what: string) => void): Json
   return { type: "document", source, ...title, ...encodeCache(part), ...own };
 }
 
+/** Images are of four types, documents PDFs or text (https://platform.claude.com/docs/en/build-with-claude/vision). */
+export function takenMedia(part: MediaPart): MediaPart | null {
+  const { kind, mediaType, source } = part;
+  const isOther = kind === "image" && source.by === "data" && mediaType !== null && !imageTypes.has(mediaType);
+  return isOther || encodeSource(part) === null ? null : part;
+}
+
 function decodeSource(source: JsonObject): MediaPart["source"] | null {
   const { type, data, url, file_id: id } = source;
   if (type === "base64" && typeof data === "string") return { by: "data", base64: data };

@@ -15,6 +15,7 @@ export const gemini: Dialect = {
   name: "gemini",
   traits: {
     customTools: false,
+    takes: (part) => (part.source.by === "id" ? null : part),
     keepsSignatures: true,
     signsCalls: true,
     textInPieces: true,

@@ -1,5 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { MediaPart } from "../../chat/request.ts";
+import { readDataUrl } from "../data-url.ts";
 import { isEmpty, without } from "../extensions.ts";
 import { invalid, readString } from "../fields.ts";
 import { keep, kept } from "./kept.ts";
@@ -40,19 +41,18 @@ export function encodeMedia(part: MediaPart, warn: Warn): JsonObject | null {
   if (part.cache !== undefined) warn("cache marks");
   if (part.detail !== undefined && part.detail !== "auto") warn("how closely to look at an image");
   if (part.name !== undefined) warn("names of files");
-  const content = source.by === "url" ? (/^data:([^;,]*)[^,]*;base64,([^]*)$/.exec(source.url) ?? [source.url]) : [];
-  const [address, inlineType, inline] = content;
+  const inline = source.by === "url" ? readDataUrl(source.url) : null;
   if (source.by === "id") {
     warn(`${part.kind} by id`);
     return null;
   }
-  if (source.by === "url" && inline === undefined) {
-    const mimeType = part.mediaType ?? typeByEnding(address ?? "");
+  if (source.by === "url" && inline === null) {
+    const mimeType = part.mediaType ?? typeByEnding(source.url);
     const type = mimeType === null ? {} : { mimeType };
     return { fileData: { fileUri: source.url, ...type, ...(isJsonObject(fileData) ? fileData : {}) }, ...rest };
   }
-  const mimeType = part.mediaType ?? (inlineType || guessed[part.kind]);
-  const data = source.by === "data" ? source.base64 : (inline ?? "");
+  const mimeType = part.mediaType ?? inline?.mediaType ?? guessed[part.kind];
+  const data = source.by === "data" ? source.base64 : (inline?.base64 ?? "");
   return { inlineData: { mimeType, data, ...(isJsonObject(inlineData) ? inlineData : {}) }, ...rest };
 }
 

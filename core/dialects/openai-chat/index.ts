@@ -3,6 +3,7 @@ import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
 import { decodeError } from "../vendor-error.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
+import { takenMedia } from "./foreign-media.ts";
 import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
@@ -21,6 +22,7 @@ export const openaiChat: Dialect = {
     // "string too long. Expected a string with maximum length 40": its answer to longer ones.
     toolCallId: /^.{1,40}$/s,
     objectFormats: true,
+    takes: takenMedia,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

@@ -167,7 +167,7 @@ function encodeMedia(part: MediaPart, own: JsonObject): JsonObject | null {
 const dataUrl = (mediaType: string, base64: string) => `data:${mediaType};base64,${base64}`;
 const guessed = { image: "image/png", audio: "audio/wav", file: "application/octet-stream" } as const;
 
-function audioFormat(mediaType: string): string {
+export function audioFormat(mediaType: string): string {
   if (mediaType === "audio/mpeg") return "mp3";
   return mediaType.replace(/^audio\/(x-)?/, "");
 }

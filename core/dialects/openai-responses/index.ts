@@ -4,6 +4,7 @@ import { decodeError } from "../vendor-error.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeStreamError } from "./error.ts";
 import { parameters } from "./parameters.ts";
+import { takenMedia } from "./parts.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
 import { decodeResponse, encodeResponse } from "./response.ts";
@@ -20,6 +21,7 @@ export const openaiResponses: Dialect = {
     toolName: /^[a-zA-Z0-9_-]{1,128}$/,
     toolCallId: /^.{1,64}$/s,
     objectFormats: true,
+    takes: takenMedia,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

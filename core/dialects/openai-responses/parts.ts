@@ -45,6 +45,10 @@ export function encodePart(part: ContentPart, textType: TextType, warn: (what: s
   }
 }
 
+/** Of files OpenAI reads documents. */
+export const takenMedia = (part: MediaPart): MediaPart | null =>
+  part.kind === "audio" || part.mediaType?.startsWith("video/") ? null : part;
+
 function decodePart(part: JsonObject, path: string, textType: TextType): ContentPart {
   switch (part["type"]) {
     case "input_text":

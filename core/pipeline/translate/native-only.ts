@@ -19,6 +19,16 @@ export function refuseNativeOnly(request: ChatRequest, client: DialectName): voi
   );
 }
 
+/** Throws for a message of which nothing is left but what was lost: sent empty, it would be refused or misunderstood. */
+export function refuseEmptied(lost: ReadonlySet<string>, client: DialectName): never {
+  const what = lost.size === 0 ? "parts of its own protocol" : [...lost].join(", ");
+  throw new GatewayError(
+    "invalid-request",
+    `a message has nothing but ${what}, which this model's provider cannot be asked for: it needs a provider that speaks ${client}`,
+    { code: notCarried },
+  );
+}
+
 /** The request was not sent, because this target cannot carry it; another one may. */
 export const isNotCarried = (error: unknown): boolean =>
   error instanceof GatewayError && error.details.code === notCarried;

@@ -3,6 +3,7 @@ import type { Dialect } from "../../dialects/dialect.ts";
 import type { Vault } from "../vault.ts";
 import { withFittingIds } from "./call-ids.ts";
 import { withFunctionsOnly } from "./custom-tools.ts";
+import { withFittingMedia } from "./fitting-media.ts";
 import { keepReasoning, withKeptReasoning } from "./kept-reasoning.ts";
 import { refuseNativeOnly } from "./native-only.ts";
 import { withResultsBehindCalls } from "./result-order.ts";
@@ -33,18 +34,19 @@ export interface TranslatedRequest {
 export async function translateRequest(asked: ChatRequest, parties: Parties): Promise<TranslatedRequest> {
   const { client, target, accountId, vault, opening } = parties;
   refuseNativeOnly(asked, client.name);
-  const own = withOwnSignatures(asked, client.name, target);
+  const { request: seen, warnings: unseen } = withFittingMedia(asked, client, target);
+  const own = withOwnSignatures(seen, client.name, target);
   const signed = await withKeptReasoning(own, vault, accountId, client, target);
   const { request: plainTools, restore: unwrap } = target.traits.customTools
     ? { request: signed, restore: null }
     : withFunctionsOnly(signed);
   const { request: named, restore: rename } = withFittingNames(plainTools, target.traits.toolName);
-  const { request: formatted, warnings } = withTakenFormat(withChoiceOfTools(named), target);
+  const { request: formatted, warnings: told } = withTakenFormat(withChoiceOfTools(named), target);
   const keep = keepReasoning(vault, accountId, client, target);
   const mark = markSignatures(target.name, client);
   return {
     request: withResultsBehindCalls(withFittingIds(formatted, target.traits.toolCallId)),
-    warnings,
+    warnings: [...unseen, ...told],
     // Read from the inside out, an event goes through them from the last to the first.
     restore: (emit) =>
       [mark, keep, unwrap, rename].reduce((inner, step) => step?.(inner) ?? inner, withOpening(opening, emit)),
