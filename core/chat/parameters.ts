@@ -58,8 +58,8 @@ export function withParameters(
   request: ChatRequest,
   { drop, defaults }: Parameters,
 ): { readonly request: ChatRequest; readonly warnings: readonly string[] } {
-  const dropped = drop.filter((name) => isSaid(request, name));
-  const { cacheKey, verbosity, ...kept } = dropped.reduce(without, request);
+  const { request: left, dropped } = withoutParameters(request, drop);
+  const { cacheKey, verbosity, ...kept } = left;
   const verbosityOf = verbosity ?? defaults.verbosity;
   return {
     request: {
@@ -78,6 +78,15 @@ export function withParameters(
     },
     warnings: dropped.map(leftOut),
   };
+}
+
+/** `dropped`: those of `names` that the request said. */
+export function withoutParameters(
+  request: ChatRequest,
+  names: readonly ParameterName[],
+): { readonly request: ChatRequest; readonly dropped: readonly ParameterName[] } {
+  const dropped = names.filter((name) => isSaid(request, name));
+  return { request: dropped.reduce(without, request), dropped };
 }
 
 /** The client did not ask for it, so it does not get to read it. */

@@ -3,6 +3,7 @@ import type { Labels } from "./labels.ts";
 import type { AccountLookup, KeyLookup } from "./lookups.ts";
 import type { ChatStream } from "../chat/event.ts";
 import type { Json } from "../chat/json.ts";
+import type { ParameterName } from "../chat/parameters.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { ChatResponse } from "../chat/response.ts";
 import type { Usage } from "../chat/usage.ts";
@@ -34,6 +35,7 @@ export {
   type Period,
 } from "../chat/limit.ts";
 export { quantityText, subjectText } from "../chat/limit.ts";
+export { type ParameterName, parameterNames } from "../chat/parameters.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
 export { boundedText } from "./bounded-text.ts";
@@ -144,7 +146,15 @@ export interface UpstreamProvider extends Offer {
   readonly refusesStreamOptions?: boolean;
   /** The upstream's name of the cap on output tokens where the dialect has several; default `max_completion_tokens`. */
   readonly maxOutputTokensField?: string;
+  /** Settings that the upstream refuses although its dialect has them. What is translated goes without them. */
+  readonly refuses?: readonly ParameterName[];
+  /** The upstream knows the role `developer` in OpenAI's chat completions; else what is translated says `system`. */
+  readonly developerRole?: boolean;
+  /** Where it takes what its model thought in earlier turns, in OpenAI's chat completions; default `reasoning_content`. */
+  readonly reasoningField?: ReasoningField;
 }
+/** `none`: it refuses such a field, or has no use for it. */
+export type ReasoningField = "reasoning_content" | "reasoning" | "none";
 export interface Attempt {
   readonly callId: string;
   readonly operation: Operation;

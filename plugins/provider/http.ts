@@ -1,4 +1,11 @@
-import { type DialectName, GatewayError, t, type UpstreamProvider } from "llm-proxy/plugin";
+import {
+  type DialectName,
+  GatewayError,
+  type ParameterName,
+  type ReasoningField,
+  t,
+  type UpstreamProvider,
+} from "llm-proxy/plugin";
 import { type Places, placesOf, versions } from "./paths.ts";
 
 /** What all providers share that ask an upstream over HTTP in a known dialect. */
@@ -12,6 +19,9 @@ export interface HttpOptions {
   readonly vendor?: string;
   readonly streamOptions: boolean;
   readonly maxOutputTokensField: "max_tokens" | "max_completion_tokens";
+  readonly refuses: readonly ParameterName[];
+  readonly developerRole: boolean;
+  readonly reasoningField: ReasoningField;
   /** Where the vendor has a dialect that is not its own behind another version than its owner. */
   readonly versions?: Readonly<Partial<Record<DialectName, string>>>;
 }
@@ -56,6 +66,9 @@ export function httpProvider(options: HttpOptions): UpstreamProvider {
     dialects: [preferred, ...others],
     refusesStreamOptions: !options.streamOptions,
     maxOutputTokensField: options.maxOutputTokensField,
+    refuses: options.refuses,
+    developerRole: options.developerRole,
+    reasoningField: options.reasoningField,
     ...(options.models && { models: options.models }),
     ...(options.vendor && { vendor: options.vendor }),
     request(attempt) {

@@ -1,4 +1,4 @@
-import { definePlugin, t } from "llm-proxy/plugin";
+import { definePlugin, parameterNames, t } from "llm-proxy/plugin";
 import { httpProvider, optionsOf } from "./http.ts";
 
 /** Any upstream that speaks a known protocol. Well-known ones have a row in presets.ts instead. */
@@ -30,6 +30,21 @@ export default definePlugin({
       maxOutputTokensField: t.Union([t.Literal("max_tokens"), t.Literal("max_completion_tokens")], {
         default: "max_tokens",
         description: "The upstream's name of the cap on output tokens, in OpenAI's chat completions.",
+      }),
+      refuses: t.Array(t.Union(parameterNames.map((name) => t.Literal(name))), {
+        uniqueItems: true,
+        default: [],
+        description: "Settings that the upstream refuses; calls of clients of another protocol go without them.",
+      }),
+      developerRole: t.Boolean({
+        default: false,
+        description:
+          "Whether the upstream knows the role `developer`; clients of other protocols say `system` where not.",
+      }),
+      reasoningField: t.Union([t.Literal("reasoning_content"), t.Literal("reasoning"), t.Literal("none")], {
+        default: "reasoning_content",
+        description:
+          "Where the upstream takes what its model thought in earlier turns of clients of another protocol; `none`: nowhere.",
       }),
     },
     { additionalProperties: false },

@@ -1,4 +1,4 @@
-import { type DialectName, definePlugin, t } from "llm-proxy/plugin";
+import { type DialectName, definePlugin, type ParameterName, type ReasoningField, t } from "llm-proxy/plugin";
 import { type HttpOptions, httpProvider, optionsOf } from "./http.ts";
 
 interface Preset {
@@ -14,6 +14,12 @@ interface Preset {
   readonly streamOptions?: false;
   /** `max_tokens` where absent: the older name, which every compatible server understands. */
   readonly maxOutputTokensField?: "max_completion_tokens";
+  /** What of another protocol's requests it answers with 400 or 422; all that compatible servers have where absent. */
+  readonly refuses?: readonly ParameterName[];
+  /** It knows the role `developer`. */
+  readonly developerRole?: true;
+  /** `reasoning_content` where absent. */
+  readonly reasoningField?: ReasoningField;
   readonly versions?: HttpOptions["versions"];
 }
 
@@ -25,6 +31,9 @@ export const presets = {
     vendor: "openai",
     dialects: ["openai-chat", "openai-responses"],
     maxOutputTokensField: "max_completion_tokens",
+    refuses: ["topK"],
+    developerRole: true,
+    reasoningField: "none",
   },
   // Its layer for OpenAI's SDK: https://platform.claude.com/docs/en/api/openai-sdk
   anthropic: {
@@ -40,21 +49,47 @@ export const presets = {
     dialects: ["gemini"],
     versions: { "openai-chat": "v1beta/openai" },
   },
-  // max_tokens is deprecated: https://console.groq.com/docs/api-reference
-  groq: { baseUrl: "https://api.groq.com/openai/v1", vendor: "groq", maxOutputTokensField: "max_completion_tokens" },
+  // max_tokens is deprecated: https://console.groq.com/docs/api-reference. What it does not list there is refused, as
+  // "property 'reasoning_content' is unsupported"; it takes `reasoning`, but from some of its models only:
+  // https://github.com/vercel/ai/pull/8057
+  groq: {
+    baseUrl: "https://api.groq.com/openai/v1",
+    vendor: "groq",
+    maxOutputTokensField: "max_completion_tokens",
+    refuses: ["topK", "logprobs", "verbosity", "cacheKey"],
+    reasoningField: "none",
+  },
   // 422 "Extra inputs are not permitted" for stream_options: https://github.com/openai/openai-agents-python/issues/442
-  mistral: { baseUrl: "https://api.mistral.ai/v1", vendor: "mistral", streamOptions: false },
-  deepseek: { baseUrl: "https://api.deepseek.com", vendor: "deepseek" },
-  // max_tokens is deprecated: https://docs.x.ai/docs/api-reference
-  xai: { baseUrl: "https://api.x.ai/v1", vendor: "x-ai", maxOutputTokensField: "max_completion_tokens" },
+  // and for all else that is not in https://docs.mistral.ai/api/endpoint/chat
+  mistral: {
+    baseUrl: "https://api.mistral.ai/v1",
+    vendor: "mistral",
+    streamOptions: false,
+    refuses: ["topK", "seed", "logprobs", "verbosity", "serviceTier", "user"],
+    reasoningField: "none",
+  },
+  // https://api-docs.deepseek.com/api/create-chat-completion
+  deepseek: { baseUrl: "https://api.deepseek.com", vendor: "deepseek", refuses: ["topK"] },
+  // max_tokens is deprecated: https://docs.x.ai/docs/api-reference. "does not support parameter presencePenalty":
+  // https://github.com/open-webui/open-webui/issues/21266
+  xai: {
+    baseUrl: "https://api.x.ai/v1",
+    vendor: "x-ai",
+    maxOutputTokensField: "max_completion_tokens",
+    refuses: ["topK", "frequencyPenalty", "presencePenalty"],
+  },
   together: { baseUrl: "https://api.together.xyz/v1", vendor: "together" },
   fireworks: { baseUrl: "https://api.fireworks.ai/inference/v1", vendor: "fireworks" },
-  openrouter: { baseUrl: "https://openrouter.ai/api/v1", vendor: "openrouter" },
-  // https://inference-docs.cerebras.ai/api-reference/chat-completions
+  openrouter: { baseUrl: "https://openrouter.ai/api/v1", vendor: "openrouter", developerRole: true },
+  // https://inference-docs.cerebras.ai/api-reference/chat-completions, and what it refuses in
+  // https://inference-docs.cerebras.ai/resources/openai; `reasoning` for `reasoning_content`:
+  // https://github.com/vercel/ai/issues/15042
   cerebras: {
     baseUrl: "https://api.cerebras.ai/v1",
     vendor: "cerebras",
     maxOutputTokensField: "max_completion_tokens",
+    refuses: ["topK", "frequencyPenalty", "presencePenalty"],
+    reasoningField: "reasoning",
   },
   // No version in the path: https://docs.perplexity.ai/docs/sonar/openai-compatibility
   perplexity: { baseUrl: "https://api.perplexity.ai", vendor: "perplexity" },
@@ -74,8 +109,18 @@ export const presets = {
   zhipuai: { baseUrl: "https://open.bigmodel.cn/api/paas/v4", vendor: "zhipuai" },
   // Rejects stream_options: https://strandsagents.com/docs/user-guide/concepts/model-providers/cohere/
   cohere: { baseUrl: "https://api.cohere.ai/compatibility/v1", vendor: "cohere", streamOptions: false },
-  "github-models": { baseUrl: "https://models.github.ai/inference", vendor: "github-models" },
-  "vercel-ai-gateway": { baseUrl: "https://ai-gateway.vercel.sh/v1", vendor: "vercel-ai-gateway" },
+  "github-models": {
+    baseUrl: "https://models.github.ai/inference",
+    vendor: "github-models",
+    refuses: ["topK"],
+    developerRole: true,
+    reasoningField: "none",
+  },
+  "vercel-ai-gateway": {
+    baseUrl: "https://ai-gateway.vercel.sh/v1",
+    vendor: "vercel-ai-gateway",
+    developerRole: true,
+  },
   baseten: { baseUrl: "https://inference.baseten.co/v1", vendor: "baseten" },
   ovhcloud: { baseUrl: "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", vendor: "ovhcloud" },
   scaleway: { baseUrl: "https://api.scaleway.ai/v1", vendor: "scaleway" },
@@ -119,6 +164,9 @@ export default Object.entries<Preset>(presets).map(([name, preset]) => {
         vendor: preset.vendor,
         streamOptions: preset.streamOptions ?? true,
         maxOutputTokensField: preset.maxOutputTokensField ?? "max_tokens",
+        refuses: preset.refuses ?? [],
+        developerRole: preset.developerRole ?? false,
+        reasoningField: preset.reasoningField ?? "reasoning_content",
         ...(preset.versions && { versions: preset.versions }),
       }),
   });

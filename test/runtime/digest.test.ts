@@ -7,6 +7,7 @@ test("is the SHA-256 that Node makes, of whatever text", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       expect(sha256(text)).toBe(hash("sha256", text, "base64"));
+      expect(sha256(text, "hex")).toBe(hash("sha256", text, "hex"));
     }),
   );
 });

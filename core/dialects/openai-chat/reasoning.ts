@@ -55,6 +55,13 @@ export function encodeReasoning(parts: readonly ReasoningPart[]): JsonObject {
 
 export const isInContent = (part: ReasoningPart): boolean => placeOf(part).includes("content");
 
+/** The text alone, under the one name that a vendor takes. */
+export const inField = ({ text }: ReasoningPart, field: string): ReasoningPart => ({
+  type: "reasoning",
+  text,
+  ...keepPlace([field], {}),
+});
+
 /** Answers hold it beside `content`, where clients look for it. */
 export function inDefaultPlace(part: ReasoningPart): ReasoningPart {
   if (!isInContent(part)) return part;

@@ -8,6 +8,7 @@ import { capOf, type Order } from "../order.ts";
 import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
 import { translateRequest } from "./request.ts";
+import { asUpstreamTakes } from "./upstream.ts";
 
 /** A chat call in the first dialect that the target speaks. */
 export async function translatedChat(
@@ -25,14 +26,15 @@ export async function translatedChat(
   const parties = { client, target: spoken, accountId, vault: services.vault, opening };
   const told = asTold(original, target);
   const { request: carried, warnings: changed, restore } = await translateRequest(told.request, parties);
+  const taken = asUpstreamTakes(carried, slot, spoken);
   const maxOutputTokens = capOf(order) ?? carried.maxOutputTokens;
-  const { body, warnings } = encoded({ ...carried, maxOutputTokens }, spoken, target.model, slot);
+  const { body, warnings } = encoded({ ...taken.request, maxOutputTokens }, spoken, target.model, slot);
   return {
     dialect: spoken,
     body,
     framing: "sse",
     clientHeaders: {},
-    warnings: [...told.warnings, ...changed, ...warnings],
+    warnings: [...told.warnings, ...changed, ...taken.warnings, ...warnings],
     async read(response, secrets) {
       const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
       return translatedAnswer(await upstreamBody(response, stream), stream, translation);

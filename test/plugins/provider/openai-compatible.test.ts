@@ -87,6 +87,8 @@ describe("openai-compatible", () => {
     [{ dialects: ["gemini", "gemini"] }, "/dialects"],
     [{ dialects: ["secret"] }, "/dialects"],
     [{ maxOutputTokensField: "secret" }, "/maxOutputTokensField"],
+    [{ refuses: ["secret"] }, "/refuses"],
+    [{ reasoningField: "secret" }, "/reasoningField"],
   ])("%j is refused by name, without its value", async (options, named) => {
     const error = await create(options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Error);
@@ -106,18 +108,27 @@ describe("openai-compatible", () => {
       dialects: ["openai-chat"],
       refusesStreamOptions: false,
       maxOutputTokensField: "max_tokens",
+      refuses: [],
+      developerRole: false,
+      reasoningField: "reasoning_content",
     });
     const options = {
       models: ["qwen3"],
       vendor: "acme",
       streamOptions: false,
       maxOutputTokensField: "max_completion_tokens",
+      refuses: ["topK"],
+      developerRole: true,
+      reasoningField: "none",
     };
     expect(await create(options)).toMatchObject({
       models: ["qwen3"],
       vendor: "acme",
       refusesStreamOptions: true,
       maxOutputTokensField: "max_completion_tokens",
+      refuses: ["topK"],
+      developerRole: true,
+      reasoningField: "none",
     });
   });
 

@@ -78,6 +78,9 @@ describe("presets", () => {
       vendor: "mistral",
       refusesStreamOptions: true,
       maxOutputTokensField: "max_tokens",
+      refuses: expect.arrayContaining(["user"]),
+      developerRole: false,
+      reasoningField: "none",
       models: ["mistral-large"],
     });
     if (!("request" in provider)) throw new Error("expected the upstream form");
