@@ -201,3 +201,17 @@ test("no more than four stop sequences are sent", async () => {
   expect(body["stop"]).toEqual(stop.slice(0, 4));
   expect(warnings).toEqual(["openai-chat cannot say more than 4 stop sequences; left out"]);
 });
+
+test("a model of OpenAI's is asked for what it takes", async () => {
+  const more = { thinking: { type: "disabled" }, temperature: 0.5 };
+  const { body, warnings } = await sent("anthropic-messages", "openai/gpt-5-mini", more);
+  expect(body).toMatchObject({ reasoning_effort: "minimal" });
+  expect(body).not.toHaveProperty("temperature");
+  expect(warnings).toEqual([
+    "the effort is minimal, because gpt-5-mini does not take none",
+    "temperature is left out, because gpt-5-mini does not take it",
+  ]);
+  // Of a compatible server's models nothing is known.
+  const { body: elsewhere } = await sent("anthropic-messages", "other/qwen3-thinks", more);
+  expect(elsewhere).toMatchObject({ reasoning_effort: "none", temperature: 0.5 });
+});

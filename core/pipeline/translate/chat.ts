@@ -7,6 +7,7 @@ import type { Message } from "../message.ts";
 import { capOf, type Order } from "../order.ts";
 import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
+import { asModelTakes } from "./openai-model.ts";
 import { translateRequest } from "./request.ts";
 import { asUpstreamTakes } from "./upstream.ts";
 
@@ -25,7 +26,8 @@ export async function translatedChat(
   const opening = { id: call.id, createdMs: services.now() };
   const parties = { client, target: spoken, accountId, vault: services.vault, opening };
   const told = asTold(original, target);
-  const { request: carried, warnings: changed, restore } = await translateRequest(told.request, parties);
+  const fit = asModelTakes(told.request, target.model, spoken);
+  const { request: carried, warnings: changed, restore } = await translateRequest(fit.request, parties);
   const taken = asUpstreamTakes(carried, slot, spoken);
   const maxOutputTokens = capOf(order) ?? carried.maxOutputTokens;
   const { body, warnings } = encoded({ ...taken.request, maxOutputTokens }, spoken, target.model, slot);
@@ -34,7 +36,7 @@ export async function translatedChat(
     body,
     framing: "sse",
     clientHeaders: {},
-    warnings: [...told.warnings, ...changed, ...taken.warnings, ...warnings],
+    warnings: [...told.warnings, ...fit.warnings, ...changed, ...taken.warnings, ...warnings],
     async read(response, secrets) {
       const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
       return translatedAnswer(await upstreamBody(response, stream), stream, translation);

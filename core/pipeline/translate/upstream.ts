@@ -14,12 +14,12 @@ export interface Taken {
 }
 
 /** Without what the target's dialect has words for and this upstream refuses. */
-export function asUpstreamTakes(asked: ChatRequest, upstream: Upstream, { name }: Dialect): Taken {
+export function asUpstreamTakes(asked: ChatRequest, upstream: Upstream, dialect: Dialect): Taken {
   const { request, dropped } = withoutParameters(asked, upstream.refuses ?? []);
   const warnings: string[] = dropped.map((setting) => `${setting} is left out, because the provider refuses it`);
-  if (name !== "openai-chat" && name !== "openai-responses") return { request, warnings };
+  if (!isOpenAis(dialect)) return { request, warnings };
   const user = shortUser(request.user, warnings);
-  if (name === "openai-responses") return { request: { ...request, user }, warnings };
+  if (dialect.name === "openai-responses") return { request: { ...request, user }, warnings };
   const messages = withReasoningIn(upstream.reasoningField ?? "reasoning_content", request.messages, warnings);
   return {
     request: {
@@ -31,6 +31,8 @@ export function asUpstreamTakes(asked: ChatRequest, upstream: Upstream, { name }
     warnings,
   };
 }
+
+export const isOpenAis = ({ name }: Dialect): boolean => name === "openai-chat" || name === "openai-responses";
 
 /** https://platform.openai.com/docs/api-reference/chat/create: "string too long" is its answer to a longer one. */
 const maxUser = 64;

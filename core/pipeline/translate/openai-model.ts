@@ -1,0 +1,72 @@
+import { type ParameterName, withoutParameters } from "../../chat/parameters.ts";
+import { effortOf } from "../../chat/reasoning.ts";
+import type { ChatRequest, Reasoning } from "../../chat/request.ts";
+import type { Dialect } from "../../dialects/dialect.ts";
+import { efforts, type ModelTraits, modelTraits } from "../../dialects/openai-chat/models.ts";
+import { isOpenAis, type Taken } from "./upstream.ts";
+
+/** A request of another dialect without what a model of OpenAI's refuses; as it is for all other models. */
+export function asModelTakes(asked: ChatRequest, model: string, dialect: Dialect): Taken {
+  const traits = isOpenAis(dialect) ? modelTraits(model) : null;
+  if (traits === null) return { request: asked, warnings: [] };
+  const warnings: string[] = [];
+  const reasoning = asked.reasoning && reasoningFor(asked.reasoning, traits, model, warnings);
+  const request = { ...asked, reasoning };
+  const { request: taken, dropped } = withoutParameters(request, refusedBy(traits, reasons(request, traits)));
+  const said = dropped.filter((name) => asked[name] !== defaults[name]);
+  return {
+    request: taken,
+    warnings: [...warnings, ...said.map((name) => `${name} is left out, because ${model} does not take it`)],
+  };
+}
+
+/** Whether a model will reason for this request. */
+function reasons({ reasoning }: ChatRequest, traits: ModelTraits): boolean {
+  const effort = reasoning && effortOf(reasoning);
+  return traits.reasons && (effort === null ? traits.reasonsUnasked : effort !== "none");
+}
+
+function refusedBy({ sampling, penalties, stop }: ModelTraits, isReasoning: boolean): readonly ParameterName[] {
+  const hasSampling = sampling === "always" || (sampling === "without-reasoning" && !isReasoning);
+  return [
+    ...(hasSampling ? [] : samplingNames),
+    ...(penalties ? [] : (["frequencyPenalty", "presencePenalty"] as const)),
+    ...(stop ? [] : (["stop"] as const)),
+  ];
+}
+
+const samplingNames: readonly ParameterName[] = ["temperature", "topP", "logprobs"];
+
+/** Nothing is lost with these. */
+const defaults: Readonly<Partial<Record<ParameterName, number>>> = {
+  temperature: 1,
+  topP: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+};
+
+/** With the nearest effort that the model has; it reasons less or more only where it has to, and is off only when asked to be. */
+function reasoningFor(asked: Reasoning, traits: ModelTraits, model: string, warnings: string[]): Reasoning | null {
+  const effort = effortOf(asked);
+  const isOff = effort === "none";
+  if (!traits.reasons) {
+    if (!isOff) warnings.push(`reasoning is left out, because ${model} does not take it`);
+    return null;
+  }
+  if (effort === null || traits.efforts.includes(effort) || !efforts.includes(effort)) return asked;
+  const nearest = nearestOf(isOff ? traits.efforts : traits.efforts.filter((one) => one !== "none"), effort);
+  warnings.push(
+    nearest === null
+      ? `the effort ${effort} is left out, because ${model} takes none`
+      : `the effort is ${nearest}, because ${model} does not take ${effort}`,
+  );
+  // A budget would be said as an effort. Who wants none does not want to read it either.
+  const budgetTokens = isOff || nearest === null ? null : asked.budgetTokens;
+  return { effort: nearest, budgetTokens, show: isOff ? false : asked.show };
+}
+
+function nearestOf(taken: readonly string[], effort: string): string | null {
+  const place = efforts.indexOf(effort);
+  const away = (one: string) => Math.abs(efforts.indexOf(one) - place);
+  return taken.toSorted((one, other) => away(one) - away(other))[0] ?? null;
+}
