@@ -215,3 +215,11 @@ test("a model of OpenAI's is asked for what it takes", async () => {
   const { body: elsewhere } = await sent("anthropic-messages", "other/qwen3-thinks", more);
   expect(elsewhere).toMatchObject({ reasoning_effort: "none", temperature: 0.5 });
 });
+
+test("a cap above what the model can write is lowered to that, from another protocol only", async () => {
+  const { body, warnings } = await sent("anthropic-messages", "openai/gpt-4o-mini", { max_tokens: 32_000 });
+  expect(body).toMatchObject({ max_completion_tokens: 16_384 });
+  expect(warnings).toEqual(["max output tokens lowered from 32000 to 16384, the most that gpt-4o-mini can write"]);
+  const relayed = await sent("openai-chat", "openai/gpt-4o-2024-11-20", { max_completion_tokens: 32_000 });
+  expect([relayed.body, relayed.warnings]).toMatchObject([{ max_completion_tokens: 32_000 }, []]);
+});

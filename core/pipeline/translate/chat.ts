@@ -4,9 +4,10 @@ import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import type { UpstreamProvider } from "../../plugin/plugin.ts";
 import type { Message } from "../message.ts";
-import { capOf, type Order } from "../order.ts";
+import type { Order } from "../order.ts";
 import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
+import { capFor } from "./cap.ts";
 import { asModelTakes } from "./openai-model.ts";
 import { translateRequest } from "./request.ts";
 import { asUpstreamTakes } from "./upstream.ts";
@@ -29,14 +30,15 @@ export async function translatedChat(
   const fit = asModelTakes(told.request, target.model, spoken);
   const { request: carried, warnings: changed, restore } = await translateRequest(fit.request, parties);
   const taken = asUpstreamTakes(carried, slot, spoken);
-  const maxOutputTokens = capOf(order) ?? carried.maxOutputTokens;
-  const { body, warnings } = encoded({ ...taken.request, maxOutputTokens }, spoken, target.model, slot);
+  const cap = capFor(order, carried.maxOutputTokens, spoken);
+  const capped = { ...taken.request, maxOutputTokens: cap.tokens };
+  const { body, warnings } = encoded(capped, spoken, target.model, slot);
   return {
     dialect: spoken,
     body,
     framing: "sse",
     clientHeaders: {},
-    warnings: [...told.warnings, ...fit.warnings, ...changed, ...taken.warnings, ...warnings],
+    warnings: [...told.warnings, ...fit.warnings, ...changed, ...taken.warnings, ...cap.warnings, ...warnings],
     async read(response, secrets) {
       const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
       return translatedAnswer(await upstreamBody(response, stream), stream, translation);

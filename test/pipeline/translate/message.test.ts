@@ -15,13 +15,18 @@ interface Asking {
   readonly endpoint?: Endpoint;
   readonly body?: object;
   readonly maxOutputTokens?: number | null;
+  /** What the price book knows that the model can write. */
+  readonly most?: number | null;
+  /** A budget holds for the call. */
+  readonly held?: boolean;
 }
 
 async function messageTo(
   slot: Partial<UpstreamProvider>,
-  { endpoint = anthropic, body = {}, maxOutputTokens = null }: Asking = {},
+  { endpoint = anthropic, body = {}, maxOutputTokens = null, most = null, held = false }: Asking = {},
 ): Promise<Omit<Message, "body"> & { readonly body: Record<string, unknown> }> {
-  const { services } = await newBench();
+  const facts = { model: "one", contextWindow: null, maxOutputTokens: most };
+  const { services } = await newBench({ biller: { facts: () => facts } });
   const provider: UpstreamProvider = {
     dialects: ["openai-chat"],
     request: () => ({ url: "", headers: {}, body: "" }),
@@ -41,7 +46,7 @@ async function messageTo(
   const admitted = {
     route: { targets: [target] as const },
     holds: [],
-    held: [],
+    held: held ? [["budget-1", 5, 0] as const] : [],
     heldNano: 0,
     maxOutputTokens,
     expectedInputTokens: 1,
@@ -93,6 +98,30 @@ describe("a provider of another dialect", () => {
     expect(message.body).toMatchObject({ max_tokens: 50 });
     const responses = await messageTo({ ...slot, dialects: ["openai-responses"] }, asked);
     expect(responses.body).toMatchObject({ max_output_tokens: 50 });
+  });
+
+  test("gets no higher cap than its model is known to write", async () => {
+    const asked = { body: { max_tokens: 32_000 }, most: 16_384 };
+    const lowered = await messageTo({}, asked);
+    expect(lowered.body).toMatchObject({ max_completion_tokens: 16_384 });
+    expect(lowered.warnings).toEqual(["max output tokens lowered from 32000 to 16384, the most that one can write"]);
+    const granted = await messageTo({}, { ...asked, maxOutputTokens: 50 });
+    expect([granted.body, granted.warnings]).toMatchObject([{ max_completion_tokens: 50 }, []]);
+    // Its own words are its own matter.
+    const relayed = await messageTo({ dialects: ["anthropic-messages"] }, asked);
+    expect([relayed.body, relayed.warnings]).toMatchObject([{ max_tokens: 32_000 }, []]);
+  });
+
+  test("gets no lower cap than its protocol takes, but never one above what is held", async () => {
+    const asked = { body: { max_tokens: 1 } };
+    const slot = { dialects: ["openai-responses"] as const };
+    const raised = await messageTo(slot, asked);
+    expect(raised.body).toMatchObject({ max_output_tokens: 16 });
+    expect(raised.warnings).toEqual(["max output tokens raised from 1 to 16, the least that openai-responses takes"]);
+    const held = await messageTo(slot, { ...asked, held: true });
+    expect([held.body, held.warnings]).toMatchObject([{ max_output_tokens: 1 }, []]);
+    const chatted = await messageTo({}, asked);
+    expect([chatted.body, chatted.warnings]).toMatchObject([{ max_completion_tokens: 1 }, []]);
   });
 
   test("is not asked at all where only the client's own could answer", async () => {
