@@ -223,3 +223,24 @@ test("a cap above what the model can write is lowered to that, from another prot
   const relayed = await sent("openai-chat", "openai/gpt-4o-2024-11-20", { max_completion_tokens: 32_000 });
   expect([relayed.body, relayed.warnings]).toMatchObject([{ max_completion_tokens: 32_000 }, []]);
 });
+
+describe("a model of OpenAI's that reasons, with functions", () => {
+  const lookUp = { name: "look_up", description: "Looks it up.", input_schema: { type: "object" } };
+  const more = { tools: [lookUp], thinking: { type: "enabled", budget_tokens: 4_000 }, max_tokens: 8_000 };
+
+  test("is asked in Responses, and stores nothing there", async () => {
+    const { path, body } = await sent("anthropic-messages", "openai/gpt-5.4", more);
+    expect(path).toEndWith("/responses");
+    expect(body).toMatchObject({
+      store: false,
+      include: ["reasoning.encrypted_content"],
+      reasoning: { effort: "medium" },
+      tools: [{ type: "function", name: "look_up" }],
+    });
+  });
+
+  test("is asked in chat completions without them", async () => {
+    const { path } = await sent("anthropic-messages", "openai/gpt-5.4-mini", { ...more, tools: [] });
+    expect(path).toEndWith("/chat/completions");
+  });
+});

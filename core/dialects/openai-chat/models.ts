@@ -10,6 +10,8 @@ export interface ModelTraits {
   readonly sampling: "always" | "without-reasoning" | "never";
   readonly penalties: boolean;
   readonly stop: boolean;
+  /** When it can be asked in chat completions, and not in Responses alone. */
+  readonly inChat: "always" | "without-functions" | "never";
 }
 
 /** From the least to the most. */
@@ -20,7 +22,9 @@ export const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "ma
  * OpenAI's, or of its open weights, so that it is for the server at hand to say. Follows
  * https://platform.openai.com/docs/guides/reasoning, https://platform.openai.com/docs/guides/latest-model (its parameter
  * compatibility), the pages of the models below https://platform.openai.com/docs/models, and for `stop`
- * https://platform.openai.com/docs/api-reference/chat/create.
+ * https://platform.openai.com/docs/api-reference/chat/create. "Function tools with reasoning_effort are not supported for
+ * gpt-5.4 in /v1/chat/completions": https://github.com/openai/openai-openapi/issues/541, and of gpt-5.6 without an effort
+ * too: https://github.com/BerriAI/litellm/pull/34569.
  */
 export function modelTraits(model: string): ModelTraits | null {
   const series = /(?:^|[/:])o(\d)(?=-|$)/.exec(model)?.[1];
@@ -36,6 +40,7 @@ function ofSeries(series: number, model: string): ModelTraits {
     efforts: hasNoEffort ? [] : between("low", "high"),
     // "Not supported with latest reasoning models o3 and o4-mini".
     stop: series < 3 || model.includes("o3-mini"),
+    inChat: isPro(model) ? "never" : "always",
   };
 }
 
@@ -50,19 +55,22 @@ function ofGpt(major: number, minor: number, model: string): ModelTraits {
     efforts: taken,
     reasonsUnasked: !taken.includes("none") || since(5, 5),
     sampling: taken.includes("none") && !since(6, 0) ? "without-reasoning" : "never",
+    inChat: isPro(model) || model.includes("codex") ? "never" : since(5, 4) ? "without-functions" : "always",
   };
 }
 
 function effortsOf(since: (major: number, minor: number) => boolean, isChat: boolean, model: string) {
   const most = since(5, 6) ? "max" : since(5, 2) || model.includes("codex-max") ? "xhigh" : "high";
   if (isChat) return ["medium"];
-  if (/-pro(?:-|$)/.test(model)) return since(5, 2) ? between("medium", most) : ["high"];
+  if (isPro(model)) return since(5, 2) ? between("medium", most) : ["high"];
   if (model.includes("codex")) return between("low", most);
   if (!since(5, 1)) return between("minimal", most);
   // Of the sixth generation only these two can be kept from reasoning.
   const isNeverOff = since(6, 0) && !/-(?:sol|luna)(?:-|$)/.test(model);
   return isNeverOff ? between("low", most) : ["none", ...between("low", most)];
 }
+
+const isPro = (model: string): boolean => /-pro(?:-|$)/.test(model);
 
 const between = (least: string, most: string): readonly string[] =>
   efforts.slice(efforts.indexOf(least), efforts.indexOf(most) + 1);
@@ -74,6 +82,7 @@ const plain: ModelTraits = {
   sampling: "always",
   penalties: true,
   stop: true,
+  inChat: "always",
 };
 
 const reasoning: ModelTraits = {
@@ -83,4 +92,5 @@ const reasoning: ModelTraits = {
   sampling: "never",
   penalties: false,
   stop: false,
+  inChat: "always",
 };

@@ -8,26 +8,27 @@ import type { Order } from "../order.ts";
 import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
 import { capFor } from "./cap.ts";
-import { asModelTakes } from "./openai-model.ts";
+import { asModelTakes, spokenFor } from "./openai-model.ts";
 import { translateRequest } from "./request.ts";
 import { asUpstreamTakes } from "./upstream.ts";
 
-/** A chat call in the first dialect that the target speaks. */
+/** A chat call in the first dialect that the target speaks, or another that its model asks for. */
 export async function translatedChat(
   order: Order,
   slot: UpstreamProvider,
-  [spoken]: readonly Dialect[],
+  [first, ...others]: readonly Dialect[],
 ): Promise<Message> {
   const { call, asked, target, services, request } = order;
-  if (spoken === undefined) throw new GatewayError("internal", "a provider of no dialect that is known");
+  if (first === undefined) throw new GatewayError("internal", "a provider of no dialect that is known");
   const { dialect: client, framing = "sse" } = call.endpoint;
   const { stream, includeUsage } = asked.envelope;
   const original = request();
   const accountId = call.principal?.accountId ?? "";
   const opening = { id: call.id, createdMs: services.now() };
-  const parties = { client, target: spoken, accountId, vault: services.vault, opening };
   const told = asTold(original, target);
-  const fit = asModelTakes(told.request, target.model, spoken);
+  const fit = asModelTakes(told.request, target.model, first);
+  const spoken = spokenFor(fit.request, target.model, [first, ...others]);
+  const parties = { client, target: spoken, accountId, vault: services.vault, opening };
   const { request: carried, warnings: changed, restore } = await translateRequest(fit.request, parties);
   const taken = asUpstreamTakes(carried, slot, spoken);
   const cap = capFor(order, carried.maxOutputTokens, spoken);

@@ -20,6 +20,31 @@ export function asModelTakes(asked: ChatRequest, model: string, dialect: Dialect
   };
 }
 
+/**
+ * Of the dialects of an upstream the one for the request: the first, but for a model of OpenAI's that cannot be asked so in
+ * chat completions, or would forget there, between the calls of its tools, what it thought.
+ */
+export function spokenFor(
+  request: ChatRequest,
+  model: string,
+  [first, ...others]: readonly [Dialect, ...Dialect[]],
+): Dialect {
+  const responses = others.find(({ name }) => name === "openai-responses");
+  const traits = modelTraits(model);
+  if (first.name !== "openai-chat" || responses === undefined || traits === null) return first;
+  if (traits.inChat === "never") return responses;
+  if (request.tools.length === 0 || (request.reasoning && effortOf(request.reasoning) === "none")) return first;
+  if (traits.inChat === "without-functions") return responses;
+  return reasons(request, traits) && !saysMoreInChat(request) ? responses : first;
+}
+
+/** Whether it has what Responses has no word for, and models that reason take. */
+const saysMoreInChat = ({ candidates, seed, stop, messages }: ChatRequest): boolean =>
+  candidates > 1 ||
+  seed !== null ||
+  stop.length > 0 ||
+  messages.some(({ parts }) => parts.some((part) => part.type === "media" && part.kind === "audio"));
+
 /** Whether a model will reason for this request. */
 function reasons({ reasoning }: ChatRequest, traits: ModelTraits): boolean {
   const effort = reasoning && effortOf(reasoning);

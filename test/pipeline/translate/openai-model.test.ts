@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { bareRequest, type ChatRequest } from "../../../core/chat/request.ts";
+import type { DialectName } from "../../../core/dialects/dialect.ts";
 import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
 import { openaiResponses } from "../../../core/dialects/openai-responses/index.ts";
 import { gemini } from "../../../core/dialects/gemini/index.ts";
-import { asModelTakes } from "../../../core/pipeline/translate/openai-model.ts";
+import { asModelTakes, spokenFor } from "../../../core/pipeline/translate/openai-model.ts";
 
 /** Of a request what a model of OpenAI's takes. */
 
@@ -138,4 +139,53 @@ describe("settings of the choice of words", () => {
 test("a protocol of another vendor is not held to OpenAI's models", () => {
   const asked = { temperature: 0.2, reasoning: effort("max") };
   expect(taken("gpt-5", asked, gemini)).toMatchObject({ request: asked, warnings: [] });
+});
+
+describe("the protocol of OpenAI's that is spoken", () => {
+  const lookUp: ChatRequest["tools"] = [
+    { type: "function", name: "look_up", description: null, parameters: { type: "object" }, strict: null },
+  ];
+  const audio: ChatRequest["messages"] = [
+    {
+      role: "user",
+      parts: [{ type: "media", kind: "audio", mediaType: "audio/wav", source: { by: "data", base64: "UklGRg==" } }],
+    },
+  ];
+  const spoken = (model: string, asked: Partial<ChatRequest>) =>
+    spokenFor({ ...bareRequest, ...asked }, model, [openaiChat, openaiResponses]).name;
+
+  test.each<[model: string, asked: Partial<ChatRequest>, expected: DialectName]>([
+    // Without functions nothing is forgotten.
+    ["gpt-5", {}, "openai-chat"],
+    ["gpt-5", { tools: lookUp }, "openai-responses"],
+    ["o3", { tools: lookUp }, "openai-responses"],
+    ["gpt-4o", { tools: lookUp }, "openai-chat"],
+    ["qwen3", { tools: lookUp }, "openai-chat"],
+    // What only the one has a word for.
+    ["gpt-5", { tools: lookUp, candidates: 2 }, "openai-chat"],
+    ["gpt-5", { tools: lookUp, seed: 1 }, "openai-chat"],
+    ["o1", { tools: lookUp, stop: ["END"] }, "openai-chat"],
+    ["gpt-5", { tools: lookUp, messages: audio }, "openai-chat"],
+    // Which does not reason of itself.
+    ["gpt-5.1", { tools: lookUp }, "openai-chat"],
+    ["gpt-5.1", { tools: lookUp, reasoning: effort("low") }, "openai-responses"],
+    // Which refuses functions in chat unless it is kept from reasoning.
+    ["gpt-5.4", {}, "openai-chat"],
+    ["gpt-5.4", { tools: lookUp }, "openai-responses"],
+    ["gpt-5.4", { tools: lookUp, seed: 1 }, "openai-responses"],
+    ["gpt-5.6", { tools: lookUp, reasoning: effort("none") }, "openai-chat"],
+    // Which are in Responses alone.
+    ["gpt-5-pro", {}, "openai-responses"],
+    ["gpt-5.1-codex", {}, "openai-responses"],
+    ["o3-pro", {}, "openai-responses"],
+  ])("to %s", (model, asked, expected) => {
+    expect(spoken(model, asked)).toBe(expected);
+  });
+
+  test("is the one that the upstream has, or has first", () => {
+    const asked = { ...bareRequest, tools: lookUp };
+    expect(spokenFor(asked, "gpt-5.4", [openaiChat]).name).toBe("openai-chat");
+    expect(spokenFor(asked, "gpt-5.4", [openaiResponses, openaiChat]).name).toBe("openai-responses");
+    expect(spokenFor(asked, "gpt-5.4", [gemini, openaiResponses]).name).toBe("gemini");
+  });
 });
