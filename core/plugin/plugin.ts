@@ -25,16 +25,8 @@ export type { ChatEvent, ChatStream } from "../chat/event.ts";
 export type { Json, JsonObject } from "../chat/json.ts";
 export type { ChatRequest, Message, Part } from "../chat/request.ts";
 export type { ChatResponse } from "../chat/response.ts";
-export {
-  limitText,
-  type Limit,
-  type LimitScope,
-  type LimitUse,
-  type Measure,
-  periods,
-  type Period,
-} from "../chat/limit.ts";
-export { quantityText, subjectText } from "../chat/limit.ts";
+export { limitText, periods, quantityText, subjectText } from "../chat/limit.ts";
+export type { Limit, LimitScope, LimitUse, Measure, Period } from "../chat/limit.ts";
 export { type ParameterName, parameterNames } from "../chat/parameters.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";

@@ -10,7 +10,7 @@ export function capFor(
   const { target, services } = order;
   const tokens = capOf(order) ?? asked;
   if (tokens === null) return { tokens, warnings: [] };
-  const most = services.billing?.slot.facts?.(target)?.maxOutputTokens ?? tokens;
+  const most = services.billing?.slot.facts?.(target, services.now())?.maxOutputTokens ?? tokens;
   if (tokens > most)
     return {
       tokens: most,
