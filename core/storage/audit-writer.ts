@@ -1,15 +1,17 @@
 import { eq, sql } from "drizzle-orm";
+import { GatewayError } from "../chat/error.ts";
 import { isJsonArray, isJsonObject, type Json } from "../chat/json.ts";
 import { maskSecrets } from "../chat/mask.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { Author, Change, Fields } from "./audit.ts";
 import { currentAsker } from "./audit-author.ts";
 import { emptyHead, hashOf } from "./audit-chain.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import { type GroupCommit, Refused } from "./group-commit.ts";
 import { hotStatement } from "./hot-statement.ts";
 import { placeholders } from "./repositories/call-writer.ts";
 import { auditEntries, auditHead } from "./schema/sqlite-audit.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
+import { totalChanges } from "./total-changes.ts";
 
 /**
  * Writes into the audit log what was done. Only for the transaction that does it. `author`: where what is done makes known
@@ -21,7 +23,8 @@ export type Tell = (change: Change, author?: Author) => void;
 export interface AuditedWriter {
   /**
    * What `work` tells is written down in its transaction, as done by whoever asked for it: neither is there without the
-   * other.
+   * other. What it holds in memory it changes only after it has written: then a refusal before that, which many are, is
+   * no fault that takes the transaction of others back.
    */
   run<T>(work: (tell: Tell) => T): Promise<T>;
 }
@@ -33,15 +36,22 @@ export function auditedWriter(
   now: () => number,
 ): AuditedWriter {
   const append = auditAppender(client, database);
+  const changes = totalChanges(client);
   return {
     run(work) {
       // Now: later, in the transaction of many, nobody knows who asked for which.
       const asker = currentAsker();
-      return writer.run(() =>
-        work((change, by = asker.author) => {
-          if (append(by, change, now())) asker.told = true;
-        }),
-      );
+      return writer.run(() => {
+        const before = changes();
+        try {
+          return work((change, by = asker.author) => {
+            if (append(by, change, now())) asker.told = true;
+          });
+        } catch (error) {
+          if (error instanceof GatewayError && changes() === before) return new Refused(error);
+          throw error;
+        }
+      });
     },
   };
 }

@@ -13,7 +13,7 @@ export interface GroupCommit {
    * Runs `work` inside the next transaction. It is synchronous, and may run again alone if the shared one fails. Throws
    * `unavailable` when nothing can be written.
    */
-  run<T>(work: () => T): Promise<T>;
+  run<T>(work: () => T | Refused): Promise<T>;
   /** Commits what is waiting now. */
   flush(): void;
   /** Commits what is waiting and is done: nothing runs from here on. */
@@ -22,6 +22,17 @@ export interface GroupCommit {
   trouble(): string | null;
   /** Works that wait for the next commit. */
   waiting(): number;
+}
+
+/**
+ * Returned by a work that changed nothing, neither in the database nor in memory: its promise is rejected with the reason,
+ * and the transaction of the others goes on. A work that throws takes all of it back, and memory is read again.
+ */
+export class Refused {
+  readonly reason: unknown;
+  constructor(reason: unknown) {
+    this.reason = reason;
+  }
 }
 
 export interface GroupCommitHooks {
@@ -111,8 +122,12 @@ export function groupCommit(
       const values = transact(jobs);
       trouble = null;
       lockedSinceMs = null;
-      // `resolve` belongs to the promise of this very job, whose type `run` fixed.
-      for (let at = 0; at < jobs.length; at++) jobs[at]?.resolve(values[at] as never);
+      for (let at = 0; at < jobs.length; at++) {
+        const value = values[at];
+        if (value instanceof Refused) jobs[at]?.reject(value.reason);
+        // `resolve` belongs to the promise of this very job, whose type `run` fixed.
+        else jobs[at]?.resolve(value as never);
+      }
     } catch (error) {
       if (isLocked(error) && mayWait()) {
         putBack(jobs);

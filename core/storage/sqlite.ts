@@ -39,6 +39,7 @@ import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { type RollupWriter, rollupWriter } from "./rollup-writer.ts";
 import { lockFolder, openFile } from "./sqlite-file.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
+import { totalChanges } from "./total-changes.ts";
 import { deleteUnnamedLabels } from "./unnamed-labels.ts";
 import { keepStarts } from "./window-starts.ts";
 import { writeGate } from "./write-gate.ts";
@@ -289,12 +290,11 @@ function startFolding(
   next: StorageThreads["nextFold"],
   everyMs?: number,
 ): RollupLoop {
-  const changed = client.prepare("SELECT total_changes()");
   return rollupLoop({
     writer,
     rollups,
     next,
-    changes: () => changed.values()[0]?.[0],
+    changes: totalChanges(client),
     ...(everyMs !== undefined && { everyMs }),
   });
 }

@@ -1,7 +1,7 @@
 import { Database as Client } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
-import { type GroupCommit, groupCommit } from "../../core/storage/group-commit.ts";
+import { type GroupCommit, groupCommit, Refused } from "../../core/storage/group-commit.ts";
 import { writeGate } from "../../core/storage/write-gate.ts";
 import { until } from "../support/poll.ts";
 import { temporaryFolder } from "./folder.ts";
@@ -59,6 +59,21 @@ describe("group commit", () => {
     ]);
     expect(values()).toEqual([1, 3, 4]);
     expect(writer.trouble()).toBeNull();
+  });
+
+  test("one that refuses before it changed anything is refused alone: nothing is read again, and no neighbour runs twice", async () => {
+    const { writer, values, insert, log, ran } = await bench();
+    const runs: number[] = [];
+    const counted = (value: number) => writer.run(() => (runs.push(value), insert(value)));
+    const reason = new Error("no such object");
+    const refused = () => writer.run(() => (runs.push(0), new Refused(reason)));
+    const results = await Promise.allSettled([refused(), counted(1), refused(), counted(2)]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected", "fulfilled"]);
+    expect(results[0]).toEqual({ status: "rejected", reason });
+    expect(runs).toEqual([0, 1, 0, 2]);
+    expect(values()).toEqual([1, 2]);
+    expect(log).toEqual(["write"]);
+    expect(ran).toEqual({ begun: 1, committed: 1 });
   });
 
   test("memory is written last in each transaction, and read again after each rollback", async () => {

@@ -232,10 +232,11 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       return finishes.run(() => close(opened, final));
     },
     async refuse(refusal) {
+      // Outside the transaction: an auth plugin may name an account that there is not, which must not take others back.
+      const [keyRef, accountRef] = [refs.key(refusal.keyId), refs.account(refusal.accountId)];
       await writer.run(() => {
-        const keyRef = refs.key(refusal.keyId);
-        if (countRefusal(keyRef ?? 0, refusal.startedMs) > refusalRowsPerMinute) return;
-        write.refused(refusal, keyRef, refs.account(refusal.accountId));
+        if (countRefusal(keyRef ?? 0, refusal.startedMs) <= refusalRowsPerMinute)
+          write.refused(refusal, keyRef, accountRef);
       });
     },
     lease: (nowMs, leaseUntilMs) =>
