@@ -17,7 +17,7 @@ import {
 } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { Database } from "../storage/database.ts";
-import type { LimitRow } from "../storage/limit.ts";
+import type { LimitQuery, LimitRow } from "../storage/limit.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
 import { missing, notEnforced } from "./keys.ts";
 import { checked } from "./route.ts";
@@ -60,13 +60,23 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
   });
 
   return {
-    async list({ scope, after, limit = 50 }) {
-      const all = [...database.limits.all().toReversed().map(entryOfRow), ...fixed];
-      const found = scope ? all.filter(({ limit: one }) => isOn(one, scope)) : all;
-      const from = after ? found.findIndex(({ limit: one }) => one.id === after) + 1 : 0;
-      if (after && from === 0) throw refused("after", "not a cursor of this list");
-      const shown = await Promise.all(found.slice(from, from + limit).map(withUse));
-      return { data: shown, next: from + limit < found.length ? (shown.at(-1)?.id ?? null) : null };
+    async list({ scope, place, after, limit = 50 }) {
+      const all = database.limits.all();
+      const fixedFrom = after ? fixed.findIndex(({ limit: one }) => one.id === after) + 1 : 0;
+      if (after && fixedFrom === 0 && !all.some(({ id }) => id === after))
+        throw refused("after", "not a cursor of this list");
+      const found: Entry[] = [];
+      if (fixedFrom === 0) {
+        const query = { ...(scope && { scope }), after: after || null, limit: limit + 1 };
+        const rows = place ? await database.limits.under(place.accountId, query) : newest(all, query);
+        found.push(...rows.map(entryOfRow));
+      }
+      for (const entry of fixed.slice(fixedFrom)) {
+        if (scope && !isOn(entry.limit, scope)) continue;
+        if (!place || (await place.inScope(entry.limit.scope))) found.push(entry);
+      }
+      const shown = await Promise.all(found.slice(0, limit).map(withUse));
+      return { data: shown, next: found.length > limit ? (shown.at(-1)?.id ?? null) : null };
     },
     async get(id) {
       const row = database.limits.all().find((one) => one.id === id);
@@ -111,6 +121,17 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
 
 /** Each call of a scope looks at those on it only; this bounds the memory. */
 const maxLimits = 100_000;
+
+/** Looks at no more of them than it must, and copies none: there may be as many as `maxLimits`. */
+function newest(rows: readonly LimitRow[], { scope, after, limit }: LimitQuery): LimitRow[] {
+  const found: LimitRow[] = [];
+  for (let at = (after === null ? rows.length : rows.findLastIndex(({ id }) => id === after)) - 1; at >= 0; at--) {
+    const row = rows[at];
+    if (!row || (scope && !isOn(row, scope))) continue;
+    if (found.push(row) === limit) break;
+  }
+  return found;
+}
 
 const isOn = ({ scope }: Pick<ShownLimit, "scope">, { kind, id }: LimitScope) => scope.kind === kind && scope.id === id;
 

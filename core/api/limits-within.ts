@@ -5,8 +5,6 @@ import { missing } from "./keys.ts";
 import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { checked } from "./route.ts";
 
-const pageSize = 50;
-
 /** Limits as the people of an account see them: those on it, on accounts below it and on their keys. */
 export function limitsWithin(service: LimitService, place: Place): LimitService {
   async function get(id: string): Promise<ShownLimit | null> {
@@ -20,19 +18,7 @@ export function limitsWithin(service: LimitService, place: Place): LimitService 
     return limit !== null;
   }
   return {
-    async list({ limit = pageSize, ...query }) {
-      const data: ShownLimit[] = [];
-      for (let after = query.after ?? null; ;) {
-        const page = await service.list({ ...query, after, limit: 200 });
-        for (const row of page.data) {
-          if (!(await place.inScope(row.scope))) continue;
-          if (data.length === limit) return { data, next: data.at(-1)?.id ?? null };
-          data.push(row);
-        }
-        if (page.next === null) return { data, next: null };
-        after = page.next;
-      }
-    },
+    list: (query) => service.list({ ...query, place }),
     get,
     async create(given) {
       const { scope } = checked(LimitSchema, given);

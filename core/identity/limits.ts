@@ -1,6 +1,7 @@
 import type { LimitUse } from "../chat/limit.ts";
 import type { Limits, LimitScope } from "../plugin/plugin.ts";
 import type { Page, PageQuery } from "../storage/database.ts";
+import type { Place } from "./tenancy.ts";
 
 /** Limits as lists and pages show them. */
 export interface ShownLimit {
@@ -19,8 +20,13 @@ export interface ShownLimit {
 
 /** What limits go through, whoever asks: the API or the dashboard. A change holds for the next call. */
 export interface LimitService {
-  /** Newest first, then those of the file and of the instances. `scope`: only those on it, whose ids are named. */
-  list(query: PageQuery & { readonly scope?: LimitScope }): Promise<Page<ShownLimit>>;
+  /**
+   * Newest first, then those of the file and of the instances. `scope`: only those on it, whose ids are named; `place`: only
+   * those on what is of it.
+   */
+  list(
+    query: PageQuery & { readonly scope?: LimitScope; readonly place?: Pick<Place, "accountId" | "inScope"> },
+  ): Promise<Page<ShownLimit>>;
   get(id: string): Promise<ShownLimit | null>;
   create(input: unknown): Promise<ShownLimit>;
   /** `null`: no such limit that may be changed: those of the file are not. */

@@ -18,6 +18,7 @@ export type TenantDatabase = Pick<
 
 /** What is of an account or below it, and what may be changed there by its own people. */
 export interface Place {
+  readonly accountId: string;
   readonly holds: (accountId: string) => Promise<boolean>;
   readonly key: (id: string) => Promise<KeyRow | null>;
   readonly inScope: (scope: AnyScope) => Promise<boolean>;
@@ -42,6 +43,7 @@ export function placeOf(
     return row && (await holds(row.accountId)) ? row : null;
   }
   return {
+    accountId,
     holds,
     key,
     async inScope({ kind, id }) {

@@ -11,9 +11,17 @@ export interface LimitRow {
   readonly enforce: boolean;
   readonly createdMs: number;
 }
+export interface LimitQuery {
+  readonly scope?: LimitScope;
+  /** The id of the one before the first. */
+  readonly after: string | null;
+  readonly limit: number;
+}
 export interface LimitRepository {
   /** All, oldest first, from memory: the same array as long as nothing changes. */
   all(): readonly LimitRow[];
+  /** Those on the account, on accounts below it and on their keys, as all of them are now; newest first. */
+  under(accountId: string, query: LimitQuery): Awaitable<readonly LimitRow[]>;
   create(row: LimitRow): Awaitable<LimitRow>;
   /** Its scope stays. `null`: no such limit. */
   change(id: string, change: Partial<Pick<LimitRow, "limits" | "enforce">>): Awaitable<LimitRow | null>;

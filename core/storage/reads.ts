@@ -9,6 +9,7 @@ import { callRepository } from "./repositories/calls.ts";
 import { entriesOf } from "./repositories/credits.ts";
 import { exportRepository } from "./repositories/exports.ts";
 import { keyReads } from "./repositories/keys.ts";
+import { limitReads } from "./repositories/limits.ts";
 import { purgePlanner } from "./purge-plan.ts";
 import { usageEvents } from "./repositories/usage-events.ts";
 import { foldReader } from "./rollup-fold.ts";
@@ -29,6 +30,7 @@ export function readsOf(client: SqliteClient) {
     "calls.openCount": calls.openCount,
     "keys.list": keys.list,
     "keys.get": keys.get,
+    "limits.under": limitReads(database).under,
     "credits.entries": (filter: EntryFilter, query: PageQuery) => entriesOf(database, filter, query),
     "audit.list": audit.list,
     "audit.get": audit.get,

@@ -208,7 +208,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     }),
     book: prices,
     content,
-    limits,
+    limits: { ...limits, ...threads?.limits },
     credentials,
     exports: reads.exports,
     people: peopleRepository(database, audited),

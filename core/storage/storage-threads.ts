@@ -7,6 +7,7 @@ import type { CreditRepository } from "./credit.ts";
 import type { Proof } from "./condition.ts";
 import type { CallRepository, Database } from "./database.ts";
 import type { KeyRepository } from "./key.ts";
+import type { LimitRepository } from "./limit.ts";
 import type { ExportRepository } from "./export.ts";
 import { isQuickList } from "./quick-list.ts";
 import type { Answer, ReadName, Reads } from "./reads.ts";
@@ -35,6 +36,7 @@ export interface StorageThreads {
   readonly calls: CallRepository;
   readonly attempts: AttemptReports;
   readonly keys: Pick<KeyRepository, "list" | "get">;
+  readonly limits: Pick<LimitRepository, "under">;
   readonly credits: Pick<CreditRepository, "entries">;
   readonly exports: ExportRepository;
   readonly audit: Pick<AuditRepository, "list" | "get" | "verify">;
@@ -127,6 +129,7 @@ export function storageThreads(
     },
     attempts: { report: read(upkeep, "attempts.report"), lastDay: read(upkeep, "attempts.lastDay") },
     keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
+    limits: { under: read(pages, "limits.under") },
     credits: { entries: read(pages, "credits.entries") },
     exports: {
       calls: read(upkeep, "exports.calls"),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Database, Page, PageQuery } from "../../core/storage/database.ts";
-import { aBudget, aFinal, aKey, anAdmission, startMs } from "../contract/storage-samples.ts";
+import type { LimitRow } from "../../core/storage/limit.ts";
+import { aBudget, aFinal, aKey, anAdmission, anId, startMs } from "../contract/storage-samples.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
 
 /**
@@ -8,6 +9,8 @@ import { openAt, temporaryFolder } from "./folder.ts";
  * rows are looked for and merged, of many a walk leaves the others' out: both must say the same.
  */
 const folder = temporaryFolder();
+
+const aLimit: Omit<LimitRow, "id" | "scope"> = { limits: { concurrency: 9 }, enforce: true, createdMs: startMs };
 
 interface Tree {
   readonly database: Database;
@@ -35,8 +38,10 @@ async function grown(accounts: number): Promise<Tree> {
       { kind: "account", id: accountId },
       { kind: "key", id: key.id },
       { kind: "model", id: accountId },
-    ] as const)
+    ] as const) {
       await database.budgets.create(aBudget({ scope, limitNano: 1_000_000 }));
+      await database.limits.create({ ...aLimit, id: anId(), scope });
+    }
     const line = await database.accounts.lineage(accountId, startMs);
     const scopes = line.map(({ id }) => ({ kind: "account", id }) as const);
     const model = n % 2 === 0 ? "even" : "odd";
@@ -95,6 +100,26 @@ describe.each([2, 70])("of %d accounts below one", (accounts) => {
         kind === "account" ? inside.has(id) : kind === "key" && ids.has(id),
       ),
     );
+    const theirLimits = database.limits
+      .all()
+      .filter(({ scope: { kind, id } }) =>
+        kind === "account" ? inside.has(id ?? "") : kind === "key" && ids.has(id ?? ""),
+      )
+      .toReversed();
+    expect(theirLimits.length).toBeGreaterThan(limit);
+    const limitsUnder = async ({ after = null }: PageQuery) => {
+      const data = await database.limits.under(under, { after, limit });
+      return { data, next: data.length < limit ? null : data.at(-1)?.id };
+    };
+    expect(await walked<LimitRow>(limitsUnder, limit)).toEqual(theirLimits);
+    const scope = { kind: "account", id: "in-1" } as const;
+    for (const [id, count] of [
+      ["in-1", 2],
+      ["elsewhere", 0],
+    ] as const)
+      expect(await database.limits.under(under, { scope: { ...scope, id }, after: null, limit: 9 })).toHaveLength(
+        count,
+      );
     const balances = await walked<Owned>((query) => credits.balances({ ...query, under }), limit);
     expect(balances.map(({ accountId }) => accountId).toSorted()).toEqual(["in-0", "top"]);
     expect(await calls.openCount({ under })).toBe(
@@ -114,6 +139,8 @@ describe.each([2, 70])("of %d accounts below one", (accounts) => {
       expect([filter, (await database.credits.entries(filter, {})).data]).toEqual([filter, []]);
     }
     expect((await database.keys.list({ under: "nobody" })).data).toEqual([]);
+    expect((await database.budgets.list({ under: "nobody" })).data).toEqual([]);
+    expect(await database.limits.under("nobody", { after: null, limit: 9 })).toEqual([]);
     const own = await database.calls.list({ account: "in-0", under: "top" }, {});
     expect(new Set(own.data.map(({ accountId }) => accountId))).toEqual(new Set(["in-0"]));
     await database.close();

@@ -13,6 +13,9 @@ export function fakeLimits(
   let rows: readonly LimitRow[] = [];
   const limits = {
     all: () => rows,
+    under(): never {
+      throw new Error("these limits are shown to the whole installation's people only");
+    },
     create: (row: LimitRow) => ((rows = [...rows, row]), row),
     change(id: string, change: Partial<LimitRow>) {
       rows = rows.map((row) => (row.id === id ? { ...row, ...change } : row));

@@ -1,15 +1,15 @@
-import { and, desc, eq, inArray, isNull, lt, or, type SQL } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, type SQL } from "drizzle-orm";
 import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { BudgetRepository, BudgetRow, NewBudget } from "../budget.ts";
 import { freshMoment } from "../fresh-moment.ts";
-import { accounts, budgets, keys } from "../schema/sqlite.ts";
+import { budgets } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { noteStarts } from "../window-starts.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { accountOf } from "./scope-account.ts";
-import { refsUnder } from "./under.ts";
+import { isScopeUnder } from "./under.ts";
 
 export function budgetRepository(
   database: SqliteDatabase,
@@ -82,7 +82,8 @@ export function budgetRepository(
     list(query) {
       const limit = pageSize(query);
       const scope = query.scope && and(eq(budgets.scopeKind, query.scope.kind), eq(budgets.scopeId, query.scope.id));
-      const within = query.under === undefined ? undefined : isOfSome(database, query.under);
+      const of = { kind: budgets.scopeKind, id: budgets.scopeId };
+      const within = query.under === undefined ? undefined : isScopeUnder(of, query.under);
       const rows = refs(and(lt(budgets.ref, cursorOf(query)), scope, within), limit + 1);
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
@@ -128,17 +129,6 @@ export const budgetFields = (budget: NewBudget): Fields => ({
   increase: budget.increase ? { ...budget.increase } : null,
   alertPercents: budget.alertPercents,
 });
-
-/** Whether a budget is of one of these accounts, or of a key of theirs. */
-function isOfSome(database: SqliteDatabase, under: string): SQL | undefined {
-  const below = refsUnder(database, under);
-  const accountIds = database.select({ id: accounts.id }).from(accounts).where(inArray(accounts.ref, below));
-  const keyIds = database.select({ id: keys.id }).from(keys).where(inArray(keys.accountRef, below));
-  return or(
-    and(eq(budgets.scopeKind, "account"), inArray(budgets.scopeId, accountIds)),
-    and(eq(budgets.scopeKind, "key"), inArray(budgets.scopeId, keyIds)),
-  );
-}
 
 /** Inside a transaction. Returns the new budget's reference. */
 export function insertBudget(database: SqliteDatabase, book: BudgetBook, budget: NewBudget): number {

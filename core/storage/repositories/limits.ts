@@ -1,10 +1,11 @@
-import { asc, eq } from "drizzle-orm";
+import { and, asc, desc, eq, sql } from "drizzle-orm";
 import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { LimitRepository, LimitRow } from "../limit.ts";
 import { limits } from "../schema/sqlite-limits.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { accountOf } from "./scope-account.ts";
+import { isScopeUnder } from "./under.ts";
 
 export interface StoredLimits extends LimitRepository {
   /** After a rollback. */
@@ -16,6 +17,7 @@ export function limitRepository(database: SqliteDatabase, writer: AuditedWriter)
   const read = () => database.select().from(limits).orderBy(asc(limits.ref)).all().map(rowOf);
   let rows: readonly LimitRow[] = read();
   return {
+    ...limitReads(database),
     all: () => rows,
     reload: () => void (rows = read()),
     create: (row) =>
@@ -65,6 +67,23 @@ export function limitRepository(database: SqliteDatabase, writer: AuditedWriter)
     };
   }
 }
+
+/** What another thread reads as well: it may walk all of them for a few. */
+export const limitReads = (database: SqliteDatabase): Pick<LimitRepository, "under"> => ({
+  under(accountId, { scope, after, limit }) {
+    const isOn = scope && and(eq(limits.scopeKind, scope.kind), eq(limits.scopeId, scope.id));
+    const isAfter =
+      after === null ? undefined : sql`${limits.ref} < (select a.ref from ${limits} a where a.id = ${after})`;
+    return database
+      .select()
+      .from(limits)
+      .where(and(isAfter, isOn, isScopeUnder({ kind: limits.scopeKind, id: limits.scopeId }, accountId)))
+      .orderBy(desc(limits.ref))
+      .limit(limit)
+      .all()
+      .map(rowOf);
+  },
+});
 
 const fieldsOf = ({ scope, limits: written, enforce }: LimitRow): Fields => ({
   scope: { ...scope },
