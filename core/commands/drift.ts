@@ -1,19 +1,35 @@
 import type { DriftLine } from "../api/config-service.ts";
 import type { Database } from "../storage/database.ts";
+import type { LimitRow } from "../storage/limit.ts";
 import type { Snapshot } from "./snapshot.ts";
 
+interface OfFile {
+  readonly loaded: { readonly config: Pick<Snapshot["loaded"]["config"], "prices" | "limits"> };
+  readonly plugins: {
+    readonly upstreams: readonly Pick<Snapshot["plugins"]["upstreams"][number], "name" | "apiKey">[];
+  };
+}
+interface OfDatabase {
+  readonly credentials: Pick<Database["credentials"], "all">;
+  readonly book: Pick<Database["book"], "entries">;
+  readonly limits: Pick<Database["limits"], "all">;
+}
+
 /** What was set by hand, in the dashboard or through the API, beside what the file says of the same. */
-export function driftOf({ loaded, plugins }: Snapshot, database: Database, nowMs: number): readonly DriftLine[] {
+export function driftOf({ loaded, plugins }: OfFile, database: OfDatabase, nowMs: number): readonly DriftLine[] {
   const { prices, limits } = loaded.config;
   const credentials = Map.groupBy(
     database.credentials.all().filter(({ enabled }) => enabled),
     ({ provider }) => provider,
   );
   const ofFile = new Set(prices.map(({ target }) => target));
-  const latest = new Map(
+  const limited = new Set(limits.map(({ scope }) => nameOf(scope)));
+  // Of the same time the one written last, as the biller has it.
+  const current = new Map(
     database.book
       .entries()
       .filter(({ effectiveMs }) => effectiveMs <= nowMs)
+      .toSorted((left, right) => left.effectiveMs - right.effectiveMs)
       .map((entry) => [`${entry.kind} ${entry.kind === "charge" ? (entry.account ?? "") : ""} ${entry.target}`, entry]),
   );
   return [
@@ -30,7 +46,7 @@ export function driftOf({ loaded, plugins }: Snapshot, database: Database, nowMs
             },
           ];
     }),
-    ...[...latest.values()].flatMap((entry): readonly DriftLine[] => {
+    ...[...current.values()].flatMap((entry): readonly DriftLine[] => {
       if (entry.kind === "price")
         return entry.prices === null
           ? []
@@ -53,13 +69,15 @@ export function driftOf({ loaded, plugins }: Snapshot, database: Database, nowMs
             },
           ];
     }),
-    ...database.limits.all().map(({ scope: { kind, id } }): DriftLine => ({
-      path: `limits.${kind}:${id ?? "each"}`,
+    ...database.limits.all().map(({ scope }): DriftLine => ({
+      path: `limits.${scope.kind}:${scope.id ?? "each"}`,
       set: "a limit",
-      inFile: limits.some(({ scope }) => scope.kind === kind && scope.id === id),
+      inFile: limited.has(nameOf(scope)),
       wins: "strictest",
     })),
   ];
 }
+
+const nameOf = ({ kind, id }: LimitRow["scope"]): string => (id === null ? kind : `${kind}:${id}`);
 
 const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
