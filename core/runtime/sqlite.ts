@@ -29,14 +29,19 @@ async function openBun(path: string, readonly: boolean): Promise<SqliteClient> {
 /** Without Bun; exported so that a test can hold it to the same contract on Bun, which has `node:sqlite` as well. */
 export async function openNode(path: string, readonly: boolean): Promise<SqliteClient> {
   const { DatabaseSync } = await import("node:sqlite");
-  const database = new DatabaseSync(path, { readOnly: readonly });
+  // On by default here, off under Bun: whoever opens it decides.
+  const database = new DatabaseSync(path, { readOnly: readonly, enableForeignKeyConstraints: false });
   const run = (mode: string, work: () => void) => () => {
     database.exec(`BEGIN ${mode}`);
     try {
       work();
       database.exec("COMMIT");
     } catch (error) {
-      database.exec("ROLLBACK");
+      try {
+        database.exec("ROLLBACK");
+      } catch {
+        // SQLite has rolled back by itself, as it does when the disk is full: the reason is the first error.
+      }
       throw error;
     }
   };
