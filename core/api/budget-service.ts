@@ -54,7 +54,7 @@ async function existing(
 ): Promise<Scope> {
   const found = scopeOf(scope.kind, scope.id);
   if (found.kind === "key" && !(await database.keys.get(found.id))) missing();
-  if (found.kind === "account" && !(await database.accounts.get(found.id))) missing();
+  if (found.kind === "account" && !(await database.accounts.find(found.id))) missing();
   return found;
 }
 

@@ -64,7 +64,7 @@ export const contentRoutes = (
       "/api/accounts/:id/content",
       "Remove all that is kept of the prompts and answers of an account and of those below it now.",
       async (input) => {
-        const { id } = (await accounts.get(input.params.id ?? "")) ?? missing();
+        const { id } = (await accounts.find(input.params.id ?? "")) ?? missing();
         await reached(input.actor, id);
         return { owner: { kind: "account", id } };
       },

@@ -93,7 +93,7 @@ async function callerOf(
           : [],
     };
   }
-  const account = (await database.accounts.get(accountId ?? home)) ?? missing();
+  const account = (await database.accounts.find(accountId ?? home)) ?? missing();
   const principal = { name: "dry run", keyId: null, accountId: account.id, models: "all", limits: {} } as const;
   return { principal, lockedOut: null, notes: [] };
 }

@@ -101,7 +101,7 @@ export function keyService(dependencies: KeyServiceDependencies): KeyService {
   async function keep(given: NewKeyInput, stored: StoredSecret): Promise<KeyRow> {
     // Here, and not only at the API: the dashboard's form goes through the same rules.
     const input = checked(NewKeySchema, given);
-    if (input.accountId !== undefined && !(await database.accounts.get(input.accountId))) missing();
+    if (input.accountId !== undefined && !(await database.accounts.find(input.accountId))) missing();
     if (input.budget && !enforces.budgets) throw notEnforced("budget", "billing");
     checkTerms(input);
     const id = newId();

@@ -90,7 +90,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
       if (fault) throw refused(fault.at.join("."), fault.message);
       const { scope, limits, enforce } = limitOf(input);
       if (scope.kind === "key" && scope.id !== null && !(await database.keys.get(scope.id))) missing();
-      if (scope.kind === "account" && scope.id !== null && !(await database.accounts.get(scope.id))) missing();
+      if (scope.kind === "account" && scope.id !== null && !(await database.accounts.find(scope.id))) missing();
       if (database.limits.all().length >= maxLimits)
         throw new GatewayError("conflict", `there are ${maxLimits} limits`);
       const row = await database.limits.create({ id: newId(), scope, limits, enforce, createdMs: now() });

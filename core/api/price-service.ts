@@ -16,7 +16,7 @@ import { priceFault } from "../plugin/price-fault.ts";
 import { decimalText } from "./price-input.ts";
 
 export interface PriceServiceDependencies {
-  readonly database: Pick<Database, "book"> & { readonly accounts: Pick<Database["accounts"], "get"> };
+  readonly database: Pick<Database, "book"> & { readonly accounts: Pick<Database["accounts"], "find"> };
   readonly billing: Instance<Biller> | null;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly models: Pick<Models, "targets" | "aliases">;
@@ -135,7 +135,7 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
 
     async setTerms(input, author) {
       const { account = null, target = "*", effectiveFrom, withdraw, ...fields } = checked(NewTermsSchema, input);
-      if (account !== null && !(await database.accounts.get(account)))
+      if (account !== null && !(await database.accounts.find(account)))
         throw new GatewayError("not-found", "account: no such account", { param: "account" });
       const given = Object.entries(fields);
       if ((withdraw === true) === given.length > 0)

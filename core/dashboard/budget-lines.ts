@@ -14,6 +14,6 @@ export const budgetLines = (database: DashboardDatabase, budgets: readonly Budge
 
 async function scopeName(database: DashboardDatabase, { scope }: BudgetRow): Promise<string> {
   if (scope.kind === "key") return (await database.keys.get(scope.id))?.name ?? scope.id;
-  if (scope.kind === "account") return (await database.accounts.get(scope.id))?.name ?? scope.id;
+  if (scope.kind === "account") return (await database.accounts.find(scope.id))?.name ?? scope.id;
   return scope.id;
 }

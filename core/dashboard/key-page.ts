@@ -31,7 +31,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
     const scope = { kind: "key", id: row.id } as const;
     const from = Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
     const [account, usage, budgets, limits, olderSecrets] = await Promise.all([
-      database.accounts.get(row.accountId),
+      database.accounts.find(row.accountId),
       database.calls.usage({ from, to: now() + 1, groupBy: [], key: row.id }),
       database.budgets.list({ scope, limit: 50 }),
       dependencies.limits.list({ scope, limit: 50 }),

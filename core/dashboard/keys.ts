@@ -68,7 +68,7 @@ async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number):
   const said = database.content.setting(owner);
   const content = said === "forbid" ? "off" : said;
   const key = { ...rest, content, limits: limitsOn(owner, written).map(limitText) };
-  const accountName = accountId === "default" ? null : ((await database.accounts.get(accountId))?.name ?? accountId);
+  const accountName = accountId === "default" ? null : ((await database.accounts.find(accountId))?.name ?? accountId);
   return { ...key, accountName, state: keyState(row, nowMs) };
 }
 

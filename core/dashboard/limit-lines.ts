@@ -58,6 +58,6 @@ async function nameOf(database: DashboardDatabase, { scope: { kind, id } }: Page
   if (id === null) return null;
   if (kind === "global") return "everything";
   if (kind === "key") return (await database.keys.get(id))?.name ?? id;
-  if (kind === "account") return (await database.accounts.get(id))?.name ?? id;
+  if (kind === "account") return (await database.accounts.find(id))?.name ?? id;
   return id;
 }

@@ -121,6 +121,10 @@ export function within(
         const row = (await holds(id)) ? await accounts.get(id) : null;
         return row && rooted(row);
       },
+      async find(id) {
+        const row = (await holds(id)) ? await accounts.find(id) : null;
+        return row && rooted(row);
+      },
       async list({ parentId, ...query }) {
         if (parentId === null) {
           const row = await accounts.get(accountId);

@@ -117,6 +117,8 @@ export interface AccountChange {
 }
 export interface AccountRepository {
   get(id: string): Awaitable<AccountSummary | null>;
+  /** Whether there is one, and its name, without what is below it: from memory for one found before. */
+  find(id: string): Awaitable<AccountRow | null>;
   /** `parentId`: only those right below it; `null`: only roots. */
   list(query: PageQuery & { readonly parentId?: string | null } & Under): Awaitable<Page<AccountSummary>>;
   /**

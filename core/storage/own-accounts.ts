@@ -10,16 +10,16 @@ export const ownAccounts = {
 /** Its id. Made when it is needed first, beside all others in the tree; whoever comes second meanwhile finds it. */
 export async function ownAccount(
   { id, name }: (typeof ownAccounts)[keyof typeof ownAccounts],
-  accounts: Pick<AccountRepository, "get" | "create">,
+  accounts: Pick<AccountRepository, "find" | "create">,
   now: () => number,
 ): Promise<string> {
-  if (await accounts.get(id)) return id;
+  if (await accounts.find(id)) return id;
   try {
     const row = { id, name, parentId: null, createdMs: now() };
     // Whoever made the call did not ask for it.
     await asAuthor(authorOf("process", "llm-proxy"), () => accounts.create(row));
   } catch (error) {
-    if (!(await accounts.get(id))) throw error;
+    if (!(await accounts.find(id))) throw error;
   }
   return id;
 }

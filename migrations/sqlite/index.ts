@@ -20,6 +20,7 @@ import personLogins from "./0018_person_logins.sql" with { type: "text" };
 import callLabels from "./0019_call_labels.sql" with { type: "text" };
 import attempts from "./0020_attempts.sql" with { type: "text" };
 import openSlots from "./0021_open_slots.sql" with { type: "text" };
+import liveKeys from "./0022_live_keys.sql" with { type: "text" };
 
 /** In order; the n-th brings the schema to version n. A landed one is never edited. */
 export const sqliteMigrations: readonly string[] = [
@@ -45,4 +46,5 @@ export const sqliteMigrations: readonly string[] = [
   callLabels,
   attempts,
   openSlots,
+  liveKeys,
 ];

@@ -52,6 +52,19 @@ export function testAccounts({
       expect([await find("renamed"), await find(first)]).toEqual([null, null]);
     });
 
+    test("an account is found as it is now, whatever is below it", async () => {
+      const find = async (id: string) => await database().accounts.find(id);
+      const top = await make("top", null);
+      const id = await make("low", top);
+      expect(await find("nobody")).toBeNull();
+      expect(await find("low")).toBeNull();
+      expect(await find(id)).toEqual({ id, name: "low", parentId: top, createdMs: now() });
+      await database().accounts.change(id, { name: "renamed", parentId: null });
+      expect(await find(id)).toMatchObject({ name: "renamed", parentId: null });
+      await database().accounts.remove(id);
+      expect(await find(id)).toBeNull();
+    });
+
     test("what an account says of its calls is changed in part, gone when it says nothing, and kept over a restart", async () => {
       const { accounts, accountTerms } = database();
       const id = await make("told", null);

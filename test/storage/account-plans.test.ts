@@ -48,3 +48,18 @@ test("budgets and limits of an account are a walk that looks no further than its
   ])
     expect((await plansOf(read)).filter((detail) => gathers.test(detail))).toEqual([]);
 });
+
+test("how many keys an account has is counted in an index of those alone; who asks for less has none counted", async () => {
+  const { accounts } = database;
+  for (const read of [
+    () => accounts.get("default"),
+    () => accounts.list({}),
+    () => accounts.list({ under: "default" }),
+  ])
+    expect((await plansOf(read)).filter((detail) => /\bkeys\b/.test(detail))).toEqual([
+      "SEARCH keys USING COVERING INDEX keys_not_revoked (account_ref=? AND revoked_ms=?)",
+    ]);
+  statements.clear();
+  expect(await accounts.find("default")).toMatchObject({ name: "Default" });
+  expect([...statements].filter((sql) => sql.includes('"keys"'))).toEqual([]);
+});

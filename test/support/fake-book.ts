@@ -33,7 +33,7 @@ function fakeBook(now: () => number, unpriced: readonly UnpricedRow[] = []): Boo
 export function fakePrices(
   now: () => number,
   unpriced: readonly UnpricedRow[] = [],
-  accounts: Parameters<typeof priceService>[0]["database"]["accounts"] = { get: () => null },
+  accounts: Parameters<typeof priceService>[0]["database"]["accounts"] = { find: () => null },
 ): PriceService {
   const slot = makeLedger([
     { target: "lab/*", input: "0.5", output: "1", contextWindow: 8_192 },

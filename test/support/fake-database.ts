@@ -125,6 +125,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
     rows: { accounts, entries, keys, budgets, calls, sessions },
     accounts: {
       get: account,
+      find: (id) => accounts.find((row) => row.id === id) ?? null,
       lineage: lineOf,
       countedLine: lineOf,
       isDisabled: (id) => disabled.has(id),

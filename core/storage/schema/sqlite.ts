@@ -88,6 +88,10 @@ export const keys = sqliteTable(
       .on(table.imported)
       .where(sql`imported = 1`),
     index("keys_account").on(table.accountRef),
+    // Accounts tell how many of these they have. With its condition as a column: else each row is looked at for it.
+    index("keys_not_revoked")
+      .on(table.accountRef, table.revokedMs)
+      .where(sql`revoked_ms is null`),
   ],
 );
 

@@ -1,0 +1,1 @@
+CREATE INDEX `keys_not_revoked` ON `keys` (`account_ref`,`revoked_ms`) WHERE revoked_ms is null;
