@@ -34,7 +34,7 @@ const firstPauseMs = 1_000;
 const maxPauseMs = 60_000;
 /** How long `stop` waits for what the thread is doing. */
 const stopMs = 2_000;
-/** Below the 10 s after which the server closes a connection that is silent: who asks gets an answer. */
+/** Well below the usual `timeouts.clientMs`, after which the server closes a silent connection: who asks gets an answer. */
 const deadlineMs = 8_000;
 const maxWaiting = 200;
 
@@ -42,6 +42,8 @@ interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly instead: () => unknown;
+  /** Nobody waits for it any more. */
+  isGivenUp: boolean;
 }
 
 export function storageThread(options: StorageThreadOptions): StorageThread {
@@ -84,9 +86,9 @@ export function storageThread(options: StorageThreadOptions): StorageThread {
     thread = null;
     const lost = [...waiting.values()];
     waiting.clear();
-    for (const { resolve, reject, instead } of lost)
+    for (const { resolve, reject, instead, isGivenUp } of lost)
       if (everReady) reject(unavailable("the report was lost"));
-      else resolve(instead());
+      else if (!isGivenUp) resolve(instead());
     if (stopped) return stopped();
     options.onDeath(error ?? new Error("it ended by itself"));
     again = setTimeout(start, pauseMs).unref();
@@ -106,8 +108,12 @@ export function storageThread(options: StorageThreadOptions): StorageThread {
       if (!thread) return instead() as Promise<Answer<Name>>;
       const id = (lastId += 1);
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-      waiting.set(id, { resolve, reject, instead });
-      const late = setTimeout(() => reject(unavailable("the report took too long")), options.deadlineMs ?? deadlineMs);
+      const asked: Waiting = { resolve, reject, instead, isGivenUp: false };
+      waiting.set(id, asked);
+      const late = setTimeout(() => {
+        asked.isGivenUp = true;
+        reject(unavailable("the report took too long"));
+      }, options.deadlineMs ?? deadlineMs);
       thread.post({ id, name, values } satisfies ThreadOrder);
       return promise.finally(() => clearTimeout(late)) as Promise<Answer<Name>>;
     },

@@ -122,7 +122,10 @@ describe("the threads of a database", () => {
 
 describe("one thread", () => {
   const deaths: string[] = [];
+  /** How often the serving thread was to answer. */
+  let asked = 0;
   async function started(entry: string, more: { deadlineMs?: number; maxWaiting?: number } = {}) {
+    asked = 0;
     deaths.length = 0;
     const path = folder.file();
     await (await openAt(path)).close();
@@ -131,7 +134,7 @@ describe("one thread", () => {
     const thread: StorageThread = storageThread({
       entry: new URL(entry, import.meta.url),
       work: { path, gate: writeGate().memory },
-      instead: () => instead,
+      instead: () => ((asked += 1), instead),
       firstPauseMs: 1,
       onReady: () => void ready.push(1),
       onDeath: (error) => void deaths.push(error.message),
@@ -156,6 +159,7 @@ describe("one thread", () => {
     const { thread } = await started("no-such-thread.ts");
     expect(await thread.ask("calls.openCount")).toBe(0);
     expect(deaths).toHaveLength(1);
+    expect(asked).toBe(1);
   });
 
   test("that does not answer in time costs the one who asked, not the process", async () => {
@@ -173,6 +177,15 @@ describe("one thread", () => {
     expect(await failure(thread.ask("calls.openCount"))).toMatchObject({
       message: expect.stringContaining("too many"),
     });
+  });
+
+  test("that ends before it was ready leaves to the serving one only what somebody still waits for", async () => {
+    const { thread } = await started("unready-thread.ts", { deadlineMs: 1 });
+    expect(await failure(thread.ask("calls.usage", { from: 0, to: startMs, groupBy: [] }))).toMatchObject({
+      kind: "unavailable",
+    });
+    await thread.stop();
+    expect(asked).toBe(0);
   });
 
   test("does not keep a process alive", async () => {
