@@ -74,7 +74,7 @@ export async function settle(
   try {
     await services.database.ledger.finish(final);
   } catch (error) {
-    // The open call stays in the database and is swept at the next start; nothing is lost, but it must be seen.
+    // The open call stays in the database until it is swept as a stray, for what was expected of it: that must be seen.
     services.logger.error({ callId: call.id, error }, "the final record could not be written");
   }
   if (kept) await kept;
