@@ -109,6 +109,7 @@ export function surfaceOf({
     sessions,
     ...(throttles && { throttles }),
     verifyAdminToken: (token: string) => admin.verify(token),
+    isLoginLink: (token: string) => admin.isLoginLink(token),
     takeLoginLink: (token: string) => admin.takeLoginLink(token),
     clientAddress: addressOf,
   });

@@ -41,10 +41,13 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     if (ticket !== null) return signIn.code(ticket, form.get("code") ?? "");
     if (token === "") return signIn.password(email, password);
     if (await signIn.linked(token)) return signIn.takeLink(token, password);
-    const { takeLoginLink, verifyAdminToken } = dependencies;
+    const { isLoginLink, takeLoginLink, verifyAdminToken } = dependencies;
     // Only the page of the first start's link has this field.
-    if (form.has("email") && (email !== "" || password !== ""))
+    if (form.has("email") && (email !== "" || password !== "")) {
+      // Before a word is said of the address: whether somebody has it is nobody's business who lacks the link.
+      if (!(await isLoginLink(token))) return { done: "refused" };
       return signIn.newOwner(email, password, () => takeLoginLink(token));
+    }
     // One field for both: nobody has to know which kind of token they hold.
     return (await verifyAdminToken(token)) || (await takeLoginLink(token)) ? null : { done: "refused" };
   }

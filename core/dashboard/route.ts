@@ -68,6 +68,8 @@ export interface PageDependencies {
   readonly signIn: SignIn;
   readonly issuers: IssuerLogin;
   readonly verifyAdminToken: (token: string) => Promise<boolean>;
+  /** Looks at a one-time token, and leaves it whole. */
+  readonly isLoginLink: (token: string) => Promise<boolean>;
   /** `true` once for a valid one-time token, `false` ever after. */
   readonly takeLoginLink: (token: string) => Promise<boolean>;
   readonly keys: DashboardKeys;

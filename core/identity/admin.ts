@@ -9,6 +9,8 @@ const linkSetting = "login-link";
 /** The operator's own credential: for the admin API, and to log in to the dashboard. */
 export interface Admin {
   verify(token: string): Promise<boolean>;
+  /** Whether it is that of the first start and nobody has used it. */
+  isLoginLink(token: string): Promise<boolean>;
   /** `true` once for the link of the first start, `false` ever after. */
   takeLoginLink(token: string): Promise<boolean>;
 }
@@ -22,9 +24,9 @@ export function adminOf(settings: SettingRepository, given: string | undefined):
   return {
     async verify(token) {
       // Read each time: `admin-token --new` may have changed it beside the running process.
-      const expected = own ?? (await settings.get(tokenSetting));
-      return expected !== null && timingSafeEqual(Buffer.from(hash(token)), Buffer.from(expected));
+      return isHashOf(token, own ?? (await settings.get(tokenSetting)));
     },
+    isLoginLink: async (token) => isHashOf(token, await settings.get(linkSetting)),
     takeLoginLink: (token) => Promise.resolve(settings.take(linkSetting, hash(token))),
   };
 }
@@ -52,6 +54,9 @@ export async function newLoginLink(settings: SettingRepository): Promise<string>
   await settings.set(linkSetting, hash(token));
   return token;
 }
+
+const isHashOf = (token: string, expected: string | null): boolean =>
+  expected !== null && timingSafeEqual(Buffer.from(hash(token)), Buffer.from(expected));
 
 /** Random 256 bits need no slow hash: there is nothing to guess. */
 const hash = (token: string): string => createHash("sha256").update(token).digest("hex");

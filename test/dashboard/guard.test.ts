@@ -38,6 +38,7 @@ const routes = dashboardRoutes({
   publicUrl: "http://localhost:8787",
   now: () => 0,
   verifyAdminToken: async () => false,
+  isLoginLink: async () => false,
   takeLoginLink: async () => false,
   keys: { create: unreached, change: unreached, rotate: unreached, revoke: async () => null },
   version: "0",

@@ -114,6 +114,7 @@ export function site({
     publicUrl,
     now: () => clock.nowMs,
     verifyAdminToken: async (token) => token === adminToken,
+    isLoginLink: async (token) => links.has(token),
     takeLoginLink: async (token) => links.delete(token),
     keys: {
       async create({ name, accountId, models = [], expiresAt: expiresMs = null, budget, limits = {}, content }) {

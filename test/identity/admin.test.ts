@@ -69,9 +69,10 @@ describe("the login link of the first start", () => {
     const link = await newLoginLink(settings);
     const admin = adminOf(settings, undefined);
     expect(await admin.takeLoginLink("guess")).toBe(false);
+    expect([await admin.isLoginLink("guess"), await admin.isLoginLink(link)]).toEqual([false, true]);
     const taken = await Promise.all(Array.from({ length: 10 }, () => admin.takeLoginLink(link)));
     expect(taken.filter(Boolean)).toHaveLength(1);
-    expect(await admin.takeLoginLink(link)).toBe(false);
+    expect([await admin.isLoginLink(link), await admin.takeLoginLink(link)]).toEqual([false, false]);
   });
 
   test("is no admin token, and the admin token is no link", async () => {
