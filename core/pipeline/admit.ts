@@ -2,6 +2,7 @@ import { GatewayError, type Scope } from "../chat/error.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import { labelText } from "../plugin/labels.ts";
 import type { Awaitable, Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
+import type { Instance } from "../plugin/slots.ts";
 import type { HeldOn } from "../storage/call-why.ts";
 import type { Admission, AdmitResult } from "../storage/database.ts";
 import { type Bill, billOf } from "./bill.ts";
@@ -14,12 +15,21 @@ import type { Route } from "./models.ts";
 import { step } from "../runtime/turn.ts";
 import { limitsFor, openLine, scopesOf } from "./scopes.ts";
 import type { Services } from "./services.ts";
+import { checkedHold, toldWith, type ToldHold } from "./told-hold.ts";
+
+/** What a plugin keeps for the call. */
+interface Taken extends ToldHold {
+  readonly name: string;
+  readonly kind: "rate-limit" | "billing";
+  /** For its end alone. */
+  readonly hold: Pick<Hold, "settle" | "release">;
+}
 
 /** What was granted, until `settle` ends it. */
 export interface Admitted {
   readonly route: Route;
   /** Limits and outside credit, in the order they were taken. The ledger's own hold ends with the final record. */
-  readonly holds: readonly { readonly name: string; readonly kind: "rate-limit" | "billing"; readonly hold: Hold }[];
+  readonly holds: readonly Taken[];
   /** What each budget in scope holds of it. */
   readonly held: readonly HeldOn[];
   /** The most of that; 0 when there is none. */
@@ -81,8 +91,6 @@ export async function admit(
   }
 }
 
-type Taken = Admitted["holds"][number];
-
 /** What plugins keep. Apart, because most calls have none of it. */
 async function takeBeforeLedger(
   { call, principal, asked, route }: Applicant,
@@ -97,7 +105,7 @@ async function takeBeforeLedger(
   const { billing } = services;
   const authorize = billing?.slot.authorize?.bind(billing.slot);
   if (billing && authorize && dearest)
-    holds.push(await take(call, "billing", billing.name, () => checkedHold(authorize(claim, dearest)), services));
+    holds.push(await take(call, "billing", billing, () => checkedHold(authorize(claim, dearest)), services));
 }
 
 /** Of each limiter those that it counts; `null`: no limit at all. */
@@ -127,9 +135,9 @@ async function takeLimits(
     if (own.length === 0) continue;
     try {
       const acquire = () => checkedHold(limiter.slot.acquire(claim, own));
-      const taken = await take(call, "rate-limit", limiter.name, acquire, services);
+      const taken = await take(call, "rate-limit", limiter, acquire, services);
       holds.push(taken);
-      noteSpared(taken.hold, call, services);
+      if (taken.spared) noteSpared(taken.spared, call, services);
     } catch (error) {
       if (error instanceof GatewayError && error.kind === "rate-limited") services.limits.refusedBy(error);
       throw error;
@@ -143,20 +151,14 @@ const none: readonly Limit[] = [];
 async function take(
   call: Call,
   kind: Taken["kind"],
-  name: string,
+  plugin: Instance<object>,
   grant: () => Awaitable<Hold>,
   services: Services,
 ): Promise<Taken> {
+  const { name } = plugin;
   const release = (late: Hold) => void Promise.try(() => late.release()).catch(() => {});
-  return { kind, name, hold: await closedHook(hookOf(call, services), kind, name, grant, release) };
-}
-
-/** A plugin in plain JavaScript may return anything; what cannot be ended was not granted. */
-function checkedHold(hold: Awaitable<Hold>): Awaitable<Hold> {
-  if (hold instanceof Promise) return hold.then(checkedHold);
-  const found: Partial<Hold> | null | undefined = hold;
-  if (typeof found?.settle === "function" && typeof found.release === "function") return hold;
-  throw new TypeError("returned no hold: it needs settle() and release()");
+  const hold = await closedHook(hookOf(call, services), kind, name, grant, release);
+  return { kind, name, hold, ...toldWith(hold, kind, plugin, services.logger) };
 }
 
 function billFor(

@@ -4,6 +4,7 @@ import type { Principal } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
 import type { Services } from "./services.ts";
+import { checkedHold, toldWith } from "./told-hold.ts";
 
 /** Counts one on its address. Throws `rate-limited` when there are too many; else the caller goes on with its refusal. */
 export async function countFailure(
@@ -25,8 +26,10 @@ export async function countFailure(
   };
   const context = { logger: services.logger, timings: call.timings };
   try {
-    const hold = await closedHook(context, "rate-limit", limiter.name, () => limiter.slot.acquire(claim, limits));
-    for (const limit of hold.spared ?? []) services.limits.spared(limit);
+    const acquire = () => checkedHold(limiter.slot.acquire(claim, limits));
+    const hold = await closedHook(context, "rate-limit", limiter.name, acquire);
+    const { spared } = toldWith(hold, "rate-limit", limiter, services.logger);
+    for (const limit of spared ?? []) services.limits.spared(limit);
     await hold.settle({ usage: noUsage, chargeNano: 0 });
   } catch (error) {
     // A limiter that fails is logged by the hook; the caller is refused anyway.

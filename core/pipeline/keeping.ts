@@ -97,9 +97,7 @@ export function keepingOf(options: KeepingOptions): Keeping {
 /** What limits had left then is not what they have left later. */
 function lasting(headers: Readonly<Record<string, string>>, call: Call): Readonly<Record<string, string>> {
   const passing = new Set(
-    (call.admitted?.holds ?? []).flatMap(({ hold }) =>
-      Object.keys(hold.headers ?? {}).map((name) => name.toLowerCase()),
-    ),
+    (call.admitted?.holds ?? []).flatMap((hold) => Object.keys(hold.headers ?? {}).map((name) => name.toLowerCase())),
   );
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => !passing.has(name) && !name.includes("-ratelimit-")),

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { limitText, subjectText } from "../chat/limit.ts";
 import { noUsage } from "../chat/usage.ts";
-import type { Claim, Hold, Limit, Principal } from "../plugin/plugin.ts";
+import type { Claim, Limit, Principal } from "../plugin/plugin.ts";
 import { isUnpriced } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
@@ -91,7 +91,7 @@ function chargeOf(
 }
 
 /** What limits that are only tried would have refused is told, and counted. */
-export function noteSpared({ spared = [] }: Hold, call: Call, services: Services): void {
+export function noteSpared(spared: readonly Limit[], call: Call, services: Services): void {
   if (spared.length === 0) return;
   for (const limit of spared) services.limits.spared(limit);
   addWarnings(

@@ -36,7 +36,10 @@ function bindsBefore(other: LimitUse, each: LimitUse, remaining: number, use: re
 }
 
 /** RFC 3339, the next whole second: https://platform.claude.com/docs/en/api/rate-limits */
-const instant = (atMs: number): string => new Date(Math.ceil(atMs / 1_000) * 1_000).toISOString().replace(".000Z", "Z");
+const instant = (atMs: number): string =>
+  new Date(Math.min(Math.ceil(atMs / 1_000) * 1_000, lastDateMs)).toISOString().replace(".000Z", "Z");
+/** A limit far below what was used of it comes back later than a `Date` can say, which would throw. */
+const lastDateMs = 8.64e15;
 
 /**
  * As OpenAI writes durations, which is Go's notation: `120ms`, `8.64s`, `6m0s`, `24h0m0s`

@@ -113,10 +113,10 @@ function addHeaders(headers: Headers, call: Call, target: RouteTarget | null, no
 }
 
 function addHoldHeaders(headers: Headers, call: Call, holds: Admitted["holds"], nowMs: number): void {
-  const use = holds.flatMap(({ hold }) => hold.use ?? []);
+  const use = holds.flatMap((hold) => hold.use ?? []);
   addLimits(headers, use, call, nowMs);
-  for (const { hold } of holds) {
-    for (const [name, value] of Object.entries(hold.headers ?? {})) {
+  for (const { headers: own } of holds) {
+    for (const [name, value] of Object.entries(own ?? {})) {
       if (ofBody.has(name.toLowerCase())) continue;
       try {
         headers.set(name, value);

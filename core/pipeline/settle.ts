@@ -50,7 +50,7 @@ export async function settle(
   const { usage, source } = usedBy(call, outcome, admitted, finishedMs, services);
   const rated = ratingOf(call, usage, outcome, admitted, finishedMs, services);
   const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
-  const notes = notesOf(call, outcome, admitted, usage, rating);
+  const notes = notesInAnyCase(() => notesOf(call, outcome, admitted, usage, rating), call, services);
   const final: Final = {
     callId: call.id,
     status: outcome.status,
@@ -240,6 +240,16 @@ function ratingOf(
     // Else it was let in without a price, and counted then.
     else if (biller.policy.unpriced === "refuse" || admitted.held.length > 0) countUnpriced(target, services);
     return "unpriced";
+  }
+}
+
+/** They explain the record, and must not cost it: whatever in them is of a plugin's making may fail. */
+function notesInAnyCase(make: () => CallNotes, call: Call, { logger }: Pick<Services, "logger">): CallNotes {
+  try {
+    return make();
+  } catch (error) {
+    logger.error({ callId: call.id, error }, "what explains a call could not be put together; it is recorded without");
+    return {};
   }
 }
 

@@ -23,8 +23,8 @@ export function whyOf(call: Call, admitted: Admitted): CallWhy {
     break;
   }
   if (held.length > 0) why.holds = held;
-  for (const { kind, hold } of holds)
-    if (kind === "rate-limit" && hold.use) why.limits = countedBy(hold.use, call.principal, why.limits);
+  for (const { kind, use } of holds)
+    if (kind === "rate-limit" && use) why.limits = countedBy(use, call.principal, why.limits);
   if (why.holds || why.limits)
     why.estimate = [admitted.expectedInputTokens, admitted.inputBoundTokens, admitted.outputBoundTokens];
   if (route.targets.length > 1) why.route = route.targets.map(scored);

@@ -17,7 +17,7 @@ const setup = await setUp({
     `rate-limit: { token-bucket: {}, failing: { use: "${file}" } }`,
     `billing: { failing: { use: "${file}" } }`,
   ].join("\n"),
-  key: { name: "few", limits: { concurrency: places } },
+  key: { name: "few", limits: { concurrency: places }, budget: { usd: 1, window: "day" } },
 });
 const { gateway, upstream, key } = setup;
 // The address of the upstream is known once it listens; the file is read again with it.
@@ -93,6 +93,31 @@ describe("closed", () => {
     await allFree();
   }, 20_000);
 });
+
+function recorded() {
+  const rows = allUsage(gateway);
+  return { all: rows.length, ok: rows.filter(({ status }) => status === "ok").length };
+}
+const tellings =
+  "text number true object nulls numbers remaining measure scopeless bigint timeless never names throws".split(" ");
+test.each(["headers", "use", "spared"])(
+  "whatever a limit tells in `%s`, the call that it let pass is served, recorded and given back",
+  async (field) => {
+    for (const what of tellings) {
+      const name = `${field}-tells-${what}`;
+      const before = recorded();
+      const replies = [await ask(name), await call(gateway, key.key, chat(`mock-failing/${name}`, { stream: true }))];
+      expect([name, ...replies.map(({ status }) => status)]).toEqual([name, 200, 200]);
+      expect([name, recorded()]).toEqual([name, { all: before.all + 2, ok: before.ok + 2 }]);
+    }
+    await allFree();
+    const said = gateway
+      .log()
+      .split("\n")
+      .filter((line) => line.includes(`"field":"${field}"`));
+    expect(said).toEqual([expect.stringContaining('"plugin":"rate-limit/failing"')]);
+  },
+);
 
 test("what fails after the answer changes nothing of it, and what fails while it gives back keeps nothing", async () => {
   for (const name of [

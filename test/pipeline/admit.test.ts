@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { GatewayError, type Hold, type RateLimiter } from "llm-proxy/plugin";
+import { GatewayError, type Hold, type LimitUse, type RateLimiter } from "llm-proxy/plugin";
 import type { Scope } from "../../core/chat/error.ts";
 import { handle } from "../../core/gateway.ts";
 import { aBudget, startMs } from "../contract/storage-samples.ts";
@@ -229,6 +229,26 @@ describe("all holds or none", () => {
     await budgeted(bench, 1);
     expect((await answer(bench)).status).toBe(402);
     expect(log).toEqual(["release good"]);
+  });
+
+  test("one whose plugin spoils later what it told with it costs neither the record nor what is held", async () => {
+    const log: string[] = [];
+    const use: LimitUse[] = [];
+    const own = { scope: "key", limits: { concurrency: 1 } } as const;
+    const bench = await world({
+      rateLimit: [{ name: "live", slot: { own, acquire: () => ({ use, ...holdOf("live", log) }) } }],
+      transport: () => {
+        use.push(null as never);
+        return Promise.reject(new Error("reset"));
+      },
+    });
+    await budgeted(bench, 1e9);
+    // Nor is there anything left to answer with.
+    expect(await answer(bench).catch((error: unknown) => error)).toBeInstanceOf(TypeError);
+    expect(bench.finishes).toMatchObject([{ status: "upstream_error" }]);
+    expect(log).toEqual(["settle live"]);
+    expect(await heldNano(bench)).toBe(0);
+    expect(bench.logged.join()).toContain("what explains a call could not be put together");
   });
 });
 

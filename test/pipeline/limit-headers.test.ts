@@ -49,6 +49,11 @@ describe("headers of limits", () => {
     });
   });
 
+  test("one that comes back later than there are dates is told of with the last of them", () => {
+    const use = [useOf("requests", 1, 1e9, { resetMs: 8.64e16 })];
+    expect(headersOf("anthropic-messages", use)["anthropic-ratelimit-requests-reset"]).toBe("+275760-09-13T00:00:00Z");
+  });
+
   test("of two that have equally little left the first is told, and no limit is no header", () => {
     const use = [useOf("requests", 10, 5), useOf("requests", 8, 3)];
     expect(headersOf("openai-chat", use)["x-ratelimit-limit-requests"]).toBe("10");
