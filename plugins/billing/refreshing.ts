@@ -25,31 +25,42 @@ export async function startRefreshing(
   let snapshots = snapshotsIn(await context.storage.get(stateKey));
   use(snapshots);
   let timer: NodeJS.Timeout | undefined;
+  const disposal = new AbortController();
+  const { signal } = disposal;
   const again = (afterMs: number) => {
     timer = setTimeout(() => void look(), afterMs).unref();
   };
   async function look() {
     try {
-      snapshots = await refreshed(url, snapshots, context);
-      use(snapshots);
+      snapshots = await refreshed(url, snapshots, context, signal);
+      if (!signal.aborted) use(snapshots);
     } catch (error) {
-      context.logger.warn({ error }, "the price data could not be refreshed; the prices stay as they are");
+      if (!signal.aborted)
+        context.logger.warn({ error }, "the price data could not be refreshed; the prices stay as they are");
     }
-    again(everyHours * hourMs);
+    if (!signal.aborted) again(everyHours * hourMs);
   }
-  context.onDispose(() => clearTimeout(timer));
+  context.onDispose(() => {
+    clearTimeout(timer);
+    disposal.abort();
+  });
   again(firstAfterMs);
 }
 
-/** With what the data changes from now on as a new one, which is stored. Throws when the data cannot be had or used. */
+/**
+ * With what the data changes from now on as a new one, which is stored. Throws when the data cannot be had or used, or
+ * `signal` aborted: who comes after then stores its own.
+ */
 export async function refreshed(
   url: string,
   snapshots: readonly Snapshot[],
   { fetch, now, storage, logger }: Pick<Context, "fetch" | "now" | "storage" | "logger">,
+  signal: AbortSignal,
 ): Promise<readonly Snapshot[]> {
-  const response = await fetch(new Request(url, { signal: AbortSignal.timeout(timeoutMs) }));
+  const response = await fetch(new Request(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) }));
   if (response.status !== 200) throw new Error(`answered ${response.status}`);
   const { entries, held } = await differenceOf(await boundedText(response, maxBytes), snapshots);
+  signal.throwIfAborted();
   if (held.length > 0)
     logger.warn({ models: held.slice(0, 50) }, "prices that moved more than tenfold were not taken over");
   if (entries.length === 0) return snapshots;

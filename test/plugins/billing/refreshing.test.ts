@@ -4,12 +4,13 @@ import { Value } from "@sinclair/typebox/value";
 import type { Biller } from "llm-proxy/plugin";
 import ledger from "../../../plugins/billing/ledger.ts";
 import { differenceOf, type Snapshot } from "../../../plugins/billing/price-data.ts";
-import { refreshed } from "../../../plugins/billing/refreshing.ts";
+import { refreshed, startRefreshing } from "../../../plugins/billing/refreshing.ts";
 import { fakeClock, fakeContext } from "../../contract/context.ts";
-import { until } from "../../support/poll.ts";
+import { gate, until } from "../../support/poll.ts";
 import { atMs, defaultPolicy, makeLedger, target, usage } from "./ledger-fixture.ts";
 
 const url = "https://prices.test/data.json";
+const neverAborts = new AbortController().signal;
 const million = usage({ inputTokens: 1_000_000 });
 type Data = (Omit<Provider, "models"> & {
   models: { id: string; prices: unknown; match: unknown; context_window?: number }[];
@@ -43,7 +44,7 @@ async function world(text: string) {
   const clock = fakeClock(atMs);
   const context = fakeContext(clock);
   const answering = { ...context, fetch: async () => new Response(text) };
-  const look = (snapshots: readonly Snapshot[] = []) => refreshed(url, snapshots, answering);
+  const look = (snapshots: readonly Snapshot[] = []) => refreshed(url, snapshots, answering, neverAborts);
   return { clock, context, look };
 }
 
@@ -112,7 +113,7 @@ describe("a look at newer price data", () => {
   test("fails on any status but 200, a redirect too", async () => {
     for (const status of [301, 404, 500]) {
       const context = { ...fakeContext(fakeClock(atMs)), fetch: async () => new Response("[]", { status }) };
-      expect(await refreshed(url, [], context).then(() => null, String)).toBe(`Error: answered ${status}`);
+      expect(await refreshed(url, [], context, neverAborts).then(() => null, String)).toBe(`Error: answered ${status}`);
     }
   });
 });
@@ -169,6 +170,35 @@ describe("the ledger with refreshed data", () => {
     await until("the failure", () => failing.seen.logged.some((line) => line.includes("could not be refreshed")));
     expect(costAt(other, "gpt-5", atMs + 1)).toBe(1.25);
     await failing.seen.dispose();
+  });
+
+  test("is not touched any more by a look that was under way when the plugin ended, and nothing looks again", async () => {
+    const text = await data(cheaper);
+    const begin = async (answered: Promise<void>) => {
+      const context = fakeContext(fakeClock(atMs));
+      const used: (readonly Snapshot[])[] = [];
+      const asked: Request[] = [];
+      const fetch = async (request: Request) => {
+        asked.push(request);
+        await answered;
+        return new Response(text);
+      };
+      const often = { url, everyHours: 1 / 3_600_000 };
+      await startRefreshing(often, { ...context, fetch }, (snapshots) => void used.push(snapshots));
+      return { context, used, asked };
+    };
+    const answer = gate();
+    const ended = await begin(answer.opened);
+    await until("the look", () => ended.asked.length === 1);
+    await ended.context.seen.dispose();
+    expect(ended.asked[0]?.signal.aborted).toBe(true);
+    answer.open();
+    // Whoever starts later has looked several times by then.
+    const other = await begin(Promise.resolve());
+    await until("more looks", () => other.asked.length === 4);
+    await other.context.seen.dispose();
+    expect([ended.asked.length, ended.used, ended.context.seen.logged]).toEqual([1, [[]], []]);
+    expect(await ended.context.storage.get("price-data")).toBeNull();
   });
 
   test("is off unless it is turned on, and takes https only", () => {
