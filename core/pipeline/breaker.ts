@@ -89,6 +89,8 @@ export function targetBreakers(
   }
 
   const rulesOf = (provider: string): FailureRules => ofProvider(settings, provider);
+  /** Else a reload has turned it off since it was made. */
+  const isOn = ({ provider }: Breaker): boolean => rulesOf(provider).enabled;
 
   function closedEnded(breaker: Breaker, verdict: "ok" | "failed", nowMs: number): void {
     const rules = rulesOf(breaker.provider);
@@ -107,7 +109,7 @@ export function targetBreakers(
     enter(target: Target): boolean {
       if (breakers.size === 0) return false;
       const breaker = breakers.get(targetName(target));
-      if (!breaker || breaker.state === "closed") return false;
+      if (!breaker || breaker.state === "closed" || !isOn(breaker)) return false;
       const nowMs = now();
       if (isAlone(breaker, nowMs)) {
         breakersTold.skipped += 1;
@@ -119,12 +121,15 @@ export function targetBreakers(
     },
     leavesAlone(target: Target): boolean {
       const breaker = breakers.get(targetName(target));
-      return breaker !== undefined && isAlone(breaker, now());
+      return breaker !== undefined && isAlone(breaker, now()) && isOn(breaker);
     },
     ended(target: Target, isProbe: boolean, verdict: Verdict, reason = "") {
       if (breakers.size === 0 && verdict !== "failed") return;
       const rules = rulesOf(target.provider);
-      if (!rules.enabled) return;
+      if (!rules.enabled) {
+        breakers.delete(targetName(target));
+        return;
+      }
       const nowMs = now();
       const breaker = breakers.get(targetName(target)) ?? (verdict === "failed" ? made(target, nowMs) : null);
       if (!breaker) return;
@@ -143,15 +148,17 @@ export function targetBreakers(
       }
     },
     list: (): BreakerState[] =>
-      [...breakers.values()].map(({ provider, model, state, reason, consecutive: inRow, sinceMs, nextProbeMs }) => ({
-        provider,
-        model,
-        state,
-        reason,
-        consecutiveFailures: inRow,
-        sinceMs: epoch(sinceMs),
-        nextProbeMs: state === "closed" ? null : epoch(nextProbeMs),
-      })),
+      [...breakers.values()]
+        .filter(isOn)
+        .map(({ provider, model, state, reason, consecutive: inRow, sinceMs, nextProbeMs }) => ({
+          provider,
+          model,
+          state,
+          reason,
+          consecutiveFailures: inRow,
+          sinceMs: epoch(sinceMs),
+          nextProbeMs: state === "closed" ? null : epoch(nextProbeMs),
+        })),
   };
   return breakersTold;
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GatewayError } from "../../core/chat/error.ts";
 import { type BreakerSettings, type Breakers, targetBreakers, verdictOf } from "../../core/pipeline/breaker.ts";
-import { type FakeClock, fakeClock } from "../contract/context.ts";
+import { fakeClock } from "../contract/context.ts";
 
 const settings: BreakerSettings = {
   enabled: true,
@@ -16,9 +16,10 @@ const settings: BreakerSettings = {
 const target = { provider: "p", vendor: "p", model: "m" };
 const other = { ...target, model: "n" };
 
-function world(change: Partial<BreakerSettings> = {}): { breakers: Breakers; clock: FakeClock } {
+function world(change: Partial<BreakerSettings> = {}) {
   const clock = fakeClock();
-  return { clock, breakers: targetBreakers({ ...settings, ...change }, clock.now) };
+  const own: BreakerSettings = { ...settings, ...change };
+  return { clock, settings: own, breakers: targetBreakers(own, clock.now) };
 }
 
 /** `null`: it was not asked. What was said of it before must come true. */
@@ -48,6 +49,25 @@ describe("a breaker", () => {
     providers["q"] = { enabled: false };
     times(20, () => ask(breakers, "failed", elsewhere));
     expect(ask(breakers, "ok", elsewhere)).toBe(false);
+  });
+
+  test("that is open when it is turned off leaves nobody alone and is told of no more, for all or for one provider", () => {
+    const off: ((settings: BreakerSettings) => BreakerSettings)[] = [
+      (before) => Object.assign(before, { enabled: false }),
+      (before) => Object.assign(before, { providers: { p: { enabled: false } } }),
+    ];
+    for (const turnOff of off) {
+      const { breakers, settings: own } = world();
+      times(5, () => ask(breakers, "failed"));
+      expect(ask(breakers, "ok")).toBeNull();
+      turnOff(own);
+      expect(breakers.list()).toEqual([]);
+      times(20, () => expect(ask(breakers, "failed")).toBe(false));
+      // And once it is on again it begins anew.
+      Object.assign(own, { enabled: true, providers: {} });
+      times(4, () => expect(ask(breakers, "failed")).toBe(false));
+      expect(breakers.list()).toMatchObject([{ state: "closed", consecutiveFailures: 4 }]);
+    }
   });
 
   test("keeps nothing of targets that do not fail", () => {
