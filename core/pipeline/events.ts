@@ -61,19 +61,18 @@ async function* abortable(
   provider: string,
 ): ChatStream {
   const iterator = events[Symbol.asyncIterator]();
-  const aborted = new Promise<never>((_, reject) => {
-    // The reason of every abort of ours is a GatewayError.
-    const stop = () => reject(signal.reason as Error);
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
-  });
-  // Nobody may be waiting when it rejects.
-  aborted.catch(() => {});
+  // One for each wait: a promise for the whole stream would keep every event that was raced against it.
+  let wait: PromiseWithResolvers<IteratorResult<ChatEvent>> | null = null;
+  const stop = () => wait?.reject(signal.reason);
+  signal.addEventListener("abort", stop);
   const hookEnded = hookOpened("provider", provider);
   let done = false;
   try {
     while (true) {
-      const next = await Promise.race([iterator.next(), aborted]);
+      signal.throwIfAborted();
+      wait = Promise.withResolvers();
+      void Promise.resolve(iterator.next()).then(wait.resolve, wait.reject);
+      const next = await wait.promise;
       if (next.done) {
         done = true;
         return;
@@ -85,6 +84,7 @@ async function* abortable(
     }
   } finally {
     hookEnded();
+    signal.removeEventListener("abort", stop);
     if (!done) void iterator.return?.()?.then(undefined, () => {});
   }
 }
