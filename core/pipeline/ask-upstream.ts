@@ -1,12 +1,11 @@
 import { GatewayError } from "../chat/error.ts";
-import type { Awaitable, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
+import type { UpstreamProvider } from "../plugin/plugin.ts";
 import { ConnectTimeoutError } from "../runtime/connect.ts";
 import { EgressError } from "../runtime/egress.ts";
 import { answers } from "../runtime/turn.ts";
 import type { UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Answer } from "./answer.ts";
 import { KeyedRequest } from "./credentials.ts";
-import { closedHook } from "./hook.ts";
 import { messageFor } from "./message.ts";
 import type { Order } from "./order.ts";
 import { overloaded } from "./overload.ts";
@@ -14,6 +13,7 @@ import { secretsIn } from "./redact.ts";
 import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import { callersOwn } from "./timeouts.ts";
 import { brokenOff, retryAfterMs, upstreamError } from "./upstream-error.ts";
+import { requestOf } from "./upstream-request.ts";
 
 /** Told as an attempt goes on. */
 interface Progress {
@@ -31,21 +31,17 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   const connectMs = Math.min(order.limits.connectMs, ownConnectMs);
   const message = await messageFor(order, slot);
   progress.warn(message.warnings);
-  const context = { logger: services.logger, timings: call.timings };
-  const request = await closedHook(context, "provider", target.provider, () =>
-    checkedRequest(
-      slot.request({
-        callId: call.id,
-        operation: call.endpoint.operation,
-        dialect: message.dialect.name,
-        model: target.model,
-        body: message.body,
-        stream: asked.envelope.stream,
-        framing: message.framing,
-        clientHeaders: message.clientHeaders,
-      }),
-    ),
-  );
+  const attempt = {
+    callId: call.id,
+    operation: call.endpoint.operation,
+    dialect: message.dialect.name,
+    model: target.model,
+    body: message.body,
+    stream: asked.envelope.stream,
+    framing: message.framing,
+    clientHeaders: message.clientHeaders,
+  };
+  const request = await requestOf({ slot, provider: target.provider }, attempt, call, services);
   const keyed = request instanceof KeyedRequest ? request : null;
   progress.sent(keyed);
   let response: UpstreamResponse;
@@ -72,15 +68,6 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     services.logger.warn({ callId: call.id, provider: target.provider, error }, "a provider's answer broke off");
     throw brokenOff(error);
   }
-}
-
-/** A plugin in plain JavaScript may return anything; what cannot be sent is no attempt. */
-function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamRequest> {
-  if (made instanceof Promise) return made.then(checkedRequest);
-  const found: Partial<UpstreamRequest> | null | undefined = made;
-  if (typeof found?.url === "string" && typeof found.body === "string" && typeof found.headers === "object")
-    return made;
-  throw new TypeError("request() returned no request: it needs url, headers and body");
 }
 
 /** What a stored key was refused for may be done at once with another one. */

@@ -4,7 +4,7 @@ import type { AdmitResult, Need } from "../storage/database.ts";
 import type { Bill } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
-import { closedHook } from "./hook.ts";
+import { KeyedRequest } from "./credentials.ts";
 import { protocolHeaders } from "./message.ts";
 import type { Route, RouteTarget } from "./models.ts";
 import { parseAnswer } from "./relay.ts";
@@ -12,6 +12,7 @@ import type { Services } from "./services.ts";
 import { type Encoding, encodingOf } from "./tokenizer/encoding.ts";
 import { requestTexts } from "./tokenizer/request-texts.ts";
 import { upstreamBody } from "./upstream-body.ts";
+import { requestOf } from "./upstream-request.ts";
 
 /**
  * A call that a budget has no room for by its bytes, which bound its input several times too high, is counted before its cap
@@ -83,7 +84,7 @@ export async function countedInputs(
         const encoding = counter === null ? tokenizerOf(target, asked.envelope) : null;
         try {
           if (encoding !== null) return await countHere(call, asked, target, encoding, services);
-          if (counter === null) return null;
+          if (counter === null || services.isDryRun) return null;
           return Math.ceil((await count(call, asked, target, counter, services)) * slack) + slackTokens;
         } catch (error) {
           services.logger.debug({ callId: call.id, provider: target.provider, error }, "the input was not counted");
@@ -147,20 +148,27 @@ async function count(
   if (codec === undefined || "chat" in slot) throw new Error("nobody to ask");
   const { dialect, inPath } = call.endpoint;
   const encoded = codec.encodeRequest(dialect.decodeRequest(body, inPath), model);
-  const request = await closedHook({ logger: services.logger, timings: call.timings }, "provider", provider, () =>
-    slot.request({
-      callId: call.id,
-      operation: "count-tokens",
-      dialect: counter.name,
-      model,
-      body: JSON.stringify(encoded.body),
-      stream: false,
-      framing: "sse",
-      clientHeaders: counter === dialect ? protocolHeaders(call) : {},
-    }),
-  );
-  const response = await services.transport(request, AbortSignal.timeout(timeoutMs));
-  const answer = await upstreamBody(response, false);
-  if (response.status !== 200 || answer.kind !== "whole") throw new Error(`answered with ${response.status}`);
-  return codec.decodeResponse(parseAnswer(answer.bytes)).inputTokens;
+  const attempt = {
+    callId: call.id,
+    operation: "count-tokens",
+    dialect: counter.name,
+    model,
+    body: JSON.stringify(encoded.body),
+    stream: false,
+    framing: "sse",
+    clientHeaders: counter === dialect ? protocolHeaders(call) : {},
+  } as const;
+  const request = await requestOf({ slot, provider }, attempt, call, services);
+  const key = request instanceof KeyedRequest ? request : null;
+  try {
+    const response = await services.transport(request, AbortSignal.timeout(timeoutMs));
+    // Any other refusal is the count's own, which has limits and rights apart from those of calls:
+    // https://platform.claude.com/docs/en/build-with-claude/token-counting
+    if (response.status === 401) key?.refused(response.status, null);
+    const answer = await upstreamBody(response, false);
+    if (response.status !== 200 || answer.kind !== "whole") throw new Error(`answered with ${response.status}`);
+    return codec.decodeResponse(parseAnswer(answer.bytes)).inputTokens;
+  } finally {
+    key?.ended("unknown");
+  }
 }

@@ -43,6 +43,8 @@ export interface Services {
   readonly content: Pick<ContentLog, "begin" | "counts">;
   readonly ratios: Ratios;
   readonly tokenizer: Tokenizer;
+  /** No provider is asked for anything, not even to make a request: its keys and tokens are for calls that are made. */
+  readonly isDryRun?: true;
   readonly watch: Watch;
   readonly overload: Overload;
   readonly retries: RetryBudget;

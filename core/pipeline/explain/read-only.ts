@@ -33,6 +33,7 @@ export function readOnly(services: Services, inputTokens: number | null, seen: S
       },
     },
     transport: () => Promise.reject(new Error("nothing is sent")),
+    isDryRun: true,
     tokenizer: inputTokens === null ? tokenizer : { count: async () => inputTokens },
   };
 }

@@ -1,0 +1,25 @@
+import type { Attempt, Awaitable, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
+import type { Call } from "./call.ts";
+import { closedHook } from "./hook.ts";
+import type { Services } from "./services.ts";
+
+/**
+ * Has a provider make its request. With a stored key it is a `KeyedRequest`, and whoever sends it tells the key how that
+ * went: one that is doubted lends itself to nobody else until then.
+ */
+export const requestOf = (
+  { slot, provider }: { readonly slot: UpstreamProvider; readonly provider: string },
+  attempt: Attempt,
+  { timings }: Call,
+  { logger }: Services,
+): Awaitable<UpstreamRequest> =>
+  closedHook({ logger, timings }, "provider", provider, () => checkedRequest(slot.request(attempt)));
+
+/** A plugin in plain JavaScript may return anything; what cannot be sent is no attempt. */
+function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamRequest> {
+  if (made instanceof Promise) return made.then(checkedRequest);
+  const found: Partial<UpstreamRequest> | null | undefined = made;
+  if (typeof found?.url === "string" && typeof found.body === "string" && typeof found.headers === "object")
+    return made;
+  throw new TypeError("request() returned no request: it needs url, headers and body");
+}
