@@ -32,6 +32,11 @@ export class MailServer {
     return new MailServer(server);
   }
 
+  /** Connections that clients hold. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -40,6 +45,7 @@ export class MailServer {
   #serve(socket: Socket) {
     this.#sockets.add(socket);
     socket.on("error", () => {});
+    socket.on("close", () => this.#sockets.delete(socket));
     let waiting = "";
     let data: string | null = null;
     let [from, to]: [string, string[]] = ["", []];

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import smtp from "../../../plugins/observer/smtp.ts";
 import { fakeContext, setUp } from "../../contract/context.ts";
 import { anEvent, testReceiver } from "../../contract/receiver.ts";
+import { until } from "../../support/poll.ts";
 import { MailServer } from "../../support/mail-server.ts";
 
 const servers: MailServer[] = [];
@@ -79,6 +80,28 @@ describe("smtp", () => {
 
   test("a user without a password is a mistake", async () => {
     expect(made({ user: "proxy" })).rejects.toThrow("give both or none");
+  });
+
+  test.each(["EHLO", "MAIL", "RCPT", "DATA"])(
+    "an abort while it waits for the answer to %s ends the connection",
+    async (verb) => {
+      const { receiver, server } = await made();
+      server.answers.set(verb, null);
+      const abort = new AbortController();
+      const sent = failure(receiver.deliver([anEvent()], abort.signal));
+      await until("the command", () => server.lines.some((line) => line.startsWith(verb)));
+      abort.abort();
+      expect(await sent).toMatchObject({ kind: "unavailable", message: "the mail server took too long" });
+      // Long before silence alone would end it.
+      await until("the end of the connection", () => server.open === 0, { deadlineMs: 4_000 });
+      expect(server.mails).toEqual([]);
+    },
+  );
+
+  test("an abort before it begins connects to nobody", async () => {
+    const { receiver, server } = await made();
+    expect(await failure(receiver.deliver([anEvent()], AbortSignal.abort()))).toMatchObject({ kind: "unavailable" });
+    expect(server.lines).toEqual([]);
   });
 
   test("a server that is not there", async () => {
