@@ -1,3 +1,4 @@
+import { claimAt } from "../plugin/claim-at.ts";
 import { addressForm, plainAddress } from "./sign-in.ts";
 import type { Role } from "./policy.ts";
 
@@ -68,17 +69,6 @@ function verifiedAddress(claims: Readonly<Record<string, unknown>>, names: Claim
 /** Cognito writes it as a text, and Entra's `xms_edov` comes as a number too. */
 const truths: ReadonlySet<unknown> = new Set([true, "true", 1, "1"]);
 const isAddress = new RegExp(addressForm);
-
-/** The claim of that whole name, else one inside others: Keycloak's `realm_access.roles`. */
-export function claimAt(claims: Readonly<Record<string, unknown>>, name: string): unknown {
-  if (Object.hasOwn(claims, name)) return claims[name];
-  let at: unknown = claims;
-  for (const step of name.split(".")) {
-    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, step)) return undefined;
-    at = Reflect.get(at, step);
-  }
-  return at;
-}
 
 function groupsOf(value: unknown): ReadonlySet<string> {
   const all: readonly unknown[] = Array.isArray(value) ? value : [value];

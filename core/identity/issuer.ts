@@ -1,5 +1,6 @@
 import type { Configuration } from "openid-client";
-import { claimAt, type ClaimNames } from "./issuer-claims.ts";
+import { claimAt } from "../plugin/claim-at.ts";
+import type { ClaimNames } from "./issuer-claims.ts";
 import { boundedFetch } from "./issuer-fetch.ts";
 
 export interface IssuerSettings {

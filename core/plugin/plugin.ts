@@ -31,6 +31,7 @@ export { type ParameterName, parameterNames } from "../chat/parameters.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
 export { boundedText } from "./bounded-text.ts";
+export { claimAt } from "./claim-at.ts";
 export { type Labels, labelValue } from "./labels.ts";
 export type { AccountLookup, KeyLookup } from "./lookups.ts";
 export { limitOptions } from "./limit-options.ts";

@@ -1,5 +1,5 @@
 import type { JWTPayload, ProtectedHeaderParameters } from "jose";
-import { type Labels, labelValue } from "llm-proxy/plugin";
+import { claimAt, type Labels, labelValue } from "llm-proxy/plugin";
 
 export interface ClaimRules {
   /** The only `typ` there may be, e.g. `at+jwt`; `null`: that of an access token, or none. */
@@ -65,17 +65,6 @@ function wrongKind(claims: JWTPayload, { idTokens }: ClaimRules): string | null 
   }
   const idToken = !idTokens && idTokenClaims.some((name) => Object.hasOwn(claims, name));
   return idToken ? "an ID token" : null;
-}
-
-/** A claim by its name, or else by a path with dots: `realm_access.roles`. Names with dots in them are URLs, say. */
-export function claimAt(claims: JWTPayload, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let value: unknown = claims;
-  for (const name of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
-    value = Object.getOwnPropertyDescriptor(value, name)?.value;
-  }
-  return value;
 }
 
 const maxModels = 200;

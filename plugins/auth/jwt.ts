@@ -1,7 +1,14 @@
 import { hash } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
-import { type Authenticator, type Contexts, definePlugin, GatewayError, type Principal } from "llm-proxy/plugin";
-import { claimAt, labelsIn, nameIn, namesIn, wrongClaims, wrongHeader } from "./jwt-claims.ts";
+import {
+  type Authenticator,
+  claimAt,
+  type Contexts,
+  definePlugin,
+  GatewayError,
+  type Principal,
+} from "llm-proxy/plugin";
+import { labelsIn, nameIn, namesIn, wrongClaims, wrongHeader } from "./jwt-claims.ts";
 import type { KeySet, KeyStore } from "./jwt-keys.ts";
 import { config, type JwtOptions, keysFrom, rulesFrom } from "./jwt-options.ts";
 

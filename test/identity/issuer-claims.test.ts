@@ -35,6 +35,11 @@ describe("what an issuer says of somebody", () => {
     }
   });
 
+  test("is not what stands at a place of a list", () => {
+    const first = { ...mapping, claims: { ...mapping.claims, groups: "groups.0" } };
+    expect(mapped({ ...claims, groups: ["owners"] }, first)).toHaveProperty("refused");
+  });
+
   test("never gives a role that no row of theirs has, whatever the claims hold", () => {
     const anything = fc.dictionary(
       fc.constantFrom("groups", "roles", "role", "email", "name", "domains"),

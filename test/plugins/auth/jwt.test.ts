@@ -172,6 +172,11 @@ describe("jwt claims", () => {
       expect(await outcome(await mapped({ account: name }), issuer.token())).toBe(403);
   });
 
+  test("what stands at a place of a list is no claim", async () => {
+    for (const name of ["tenants.0", "tenants.length"])
+      expect(await outcome(await mapped({ account: name }), issuer.token({ tenants: ["Team A"] }))).toBe(403);
+  });
+
   test("a claim names the models, as a list or one text; without it none may be called", async () => {
     const authenticator = await mapped({ models: "allowed" });
     for (const allowed of [["fast", "mock/*"], "fast mock/*"])
