@@ -51,3 +51,14 @@ export const streamFault = (fault: VendorError, code: string | null = fault.code
     ...(code === null ? {} : { code }),
     cause: fault,
   });
+
+/** Of one answer; models have dozens. Each is looked for among those before it, so that many more would hold up everybody. */
+const maxParts = 4_096;
+
+/** Throws when an answer has more than that: of what a client is told, and of what a decoder keeps until it knows more. */
+export function checkParts(count: number): void {
+  if (count > maxParts)
+    throw new GatewayError("upstream-invalid", "the provider's answer has too many parts", {
+      code: "provider_answer_too_large",
+    });
+}

@@ -3,6 +3,7 @@ import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Citation } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { decodeCitation, decodeCitations } from "./citations.ts";
+import { checkParts } from "../stream-event.ts";
 import { keep } from "./kept.ts";
 
 /** The blocks of a message that have not come to their end. Never changed in place. */
@@ -34,6 +35,7 @@ type Step = readonly [OpenBlocks, readonly ChatEvent[]];
 
 export function startBlock(state: OpenBlocks, place: number, block: JsonObject): Step {
   if (find(state, place) !== undefined) return [state, nothing]; // Said twice.
+  checkParts(state.open.length + 1);
   const kind = kindOf(block["type"]);
   const at = { candidate: 0, index: state.nextIndex };
   const opened: OpenBlock = {

@@ -3,7 +3,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { StreamDecoder } from "../dialect.ts";
 import { parseBody } from "../exact-json.ts";
 import { keepRest } from "../extensions.ts";
-import { type DecoderStep, streamDecoder, streamFault } from "../stream-event.ts";
+import { checkParts, type DecoderStep, streamDecoder, streamFault } from "../stream-event.ts";
 import { decodeError } from "./error.ts";
 import { keep } from "./kept.ts";
 import { blockReasonOf, candidatesOf, decodeCreated, notAnAnswer, withoutAnswer } from "./response.ts";
@@ -143,6 +143,7 @@ function withCandidate(
 ): readonly CandidateState[] {
   const index = typeof chunk["index"] === "number" ? chunk["index"] : 0;
   const position = candidates.findIndex(({ candidate }) => candidate === index);
+  if (position < 0) checkParts(candidates.length + 1);
   const candidate = decodeChunk(candidates[position] ?? newCandidate(index, responseId), chunk, events);
   return position < 0 ? [...candidates, candidate] : candidates.with(position, candidate);
 }

@@ -1,5 +1,6 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "../../chat/json.ts";
+import { checkParts } from "../stream-event.ts";
 import type { CandidateState } from "./stream-candidate.ts";
 import { inputText, signatureOf } from "./tools.ts";
 
@@ -50,6 +51,7 @@ export function addToTool(state: CandidateState, call: JsonObject, events: ChatE
   const piece = readPiece(call);
   const found = findTool(state.tools, piece);
   if (found < 0 && piece.id === "" && piece.name === "" && piece.input === "") return state;
+  if (found < 0) checkParts(state.tools.length + 1);
   const position = found < 0 ? state.tools.length : found;
   const before = state.tools[position] ?? newTool(piece.place);
   const tool: ToolState = {

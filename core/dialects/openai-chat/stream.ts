@@ -4,7 +4,7 @@ import type { ReportedUsage } from "../../chat/usage.ts";
 import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
-import { type DecoderStep, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
+import { checkParts, type DecoderStep, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
 import { type CandidateState, decodeChoice, endCandidate, newCandidate } from "./stream-candidate.ts";
@@ -101,6 +101,7 @@ function withChoice(
 ): readonly CandidateState[] {
   const index = typeof choice["index"] === "number" ? choice["index"] : 0;
   const position = candidates.findIndex(({ candidate }) => candidate === index);
+  if (position < 0) checkParts(candidates.length + 1);
   const [candidate, more] = decodeChoice(candidates[position] ?? newCandidate(index, isWord(id) ? id : ""), choice);
   events.push(...more);
   return position < 0 ? [...candidates, candidate] : candidates.with(position, candidate);

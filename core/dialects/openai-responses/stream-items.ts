@@ -2,6 +2,7 @@ import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Part } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
+import { checkParts } from "../stream-event.ts";
 import { keep } from "./kept.ts";
 import { decodeOutput } from "./response.ts";
 import { separator } from "./reasoning.ts";
@@ -34,7 +35,7 @@ export function addItem(output: Output, frame: JsonObject, events: ChatEvent[]):
   const place = typeof frame["output_index"] === "number" ? frame["output_index"] : opened.items.length;
   if (opened.items.some((known) => known.place === place)) return opened;
   const added: Item = { place, id: text(item["id"]), item, blocks: [], done: false };
-  const next = { ...opened, items: [...opened.items, added] };
+  const next = withAdded(opened, added);
   const isCall = item["type"] === "function_call" || item["type"] === "custom_tool_call";
   // One without a name is opened when it is known.
   return isCall && text(item["name"]) !== "" ? withBlock(next, next.items.length - 1, "tool-input", 0, events) : next;
@@ -138,7 +139,12 @@ function findItem(output: Output, frame: JsonObject): readonly [Output, number] 
   if (at >= 0) return [output, at];
   const place = typeof frame["output_index"] === "number" ? frame["output_index"] : output.items.length;
   const added: Item = { place, id: text(frame["item_id"]), item: {}, blocks: [], done: false };
-  return [{ ...output, items: [...output.items, added] }, output.items.length];
+  return [withAdded(output, added), output.items.length];
+}
+
+function withAdded(output: Output, added: Item): Output {
+  checkParts(output.items.length + 1);
+  return { ...output, items: [...output.items, added] };
 }
 
 function indexOfItem({ items }: Output, { output_index: place, item_id: id }: JsonObject): number {

@@ -3,6 +3,7 @@ import type { ChatEvent } from "../../chat/event.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect, ErrorBody, Metered, SseFrame, StreamEncoder } from "../../dialects/dialect.ts";
 import { type Framing, splitterOf } from "../../dialects/framing.ts";
+import { checkParts } from "../../dialects/stream-event.ts";
 import { PassingSource } from "../passing.ts";
 import { type Needles, redacted } from "../redact.ts";
 import { brokenOff, faultOf } from "../upstream-error.ts";
@@ -106,10 +107,7 @@ export class TranslatedSource extends PassingSource {
   }
 
   #say(event: ChatEvent): void {
-    if (event.type.endsWith("-start") && ++this.#parts > maxParts)
-      throw new GatewayError("upstream-invalid", "the provider's answer has too many parts", {
-        code: "provider_answer_too_large",
-      });
+    if (event.type.endsWith("-start")) checkParts(++this.#parts);
     this.#text += this.#encoder.step(event);
     if (event.type === "response-end") this.#isEnded = true;
     else if (event.type !== "response-start") this.#hasSaid = true;
@@ -158,6 +156,3 @@ export class TranslatedSource extends PassingSource {
 }
 
 const utf8 = new TextEncoder();
-
-/** Of one answer; models have dozens. Each is looked for among those before it, so that many more would hold up everybody. */
-const maxParts = 4_096;
