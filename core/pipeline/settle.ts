@@ -50,7 +50,7 @@ export async function settle(
   const { usage, source } = usedBy(call, outcome, admitted, finishedMs, services);
   const rated = ratingOf(call, usage, outcome, admitted, finishedMs, services);
   const rating = call.shadow?.isFree === true ? uncharged(rated) : rated;
-  const notes = notesInAnyCase(() => notesOf(call, outcome, admitted, usage, rating), call, services);
+  const notes = notesOf(call, outcome, admitted, usage, rating, services);
   const final: Final = {
     callId: call.id,
     status: outcome.status,
@@ -160,10 +160,12 @@ function usedBy(
   finishedMs: number,
   { ratios, billing }: Pick<Services, "ratios" | "billing">,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
-  const countedAtEnd = (usage: Usage) => counted(usage, call, target, billing, finishedMs);
-  if (metered.usage && isCredible(metered.usage))
-    return { usage: countedAtEnd(metered.usage.usage), source: drained ? "drained" : "provider" };
-  const begun = metered.begun && isCredible(metered.begun) ? countedAtEnd(metered.begun.usage) : null;
+  if (metered.usage && isCredible(metered.usage)) {
+    const usage = counted(metered.usage.usage, call, target, billing, finishedMs);
+    return { usage, source: drained ? "drained" : "provider" };
+  }
+  const opening = metered.begun && isCredible(metered.begun) ? metered.begun.usage : null;
+  const begun = opening && counted(opening, call, target, billing, finishedMs);
   const failed = status === "upstream_error" && call.stopped === null;
   if (failed && begun) return { usage: begun, source: "provider" };
   const isCut = call.stopped !== null && call.isSent;
@@ -244,16 +246,23 @@ function ratingOf(
 }
 
 /** They explain the record, and must not cost it: whatever in them is of a plugin's making may fail. */
-function notesInAnyCase(make: () => CallNotes, call: Call, { logger }: Pick<Services, "logger">): CallNotes {
+function notesOf(
+  call: Call,
+  outcome: Outcome,
+  admitted: Admitted,
+  usage: Usage | null,
+  rating: Rated | "unpriced",
+  { logger }: Pick<Services, "logger">,
+): CallNotes {
   try {
-    return make();
+    return explained(call, outcome, admitted, usage, rating);
   } catch (error) {
     logger.error({ callId: call.id, error }, "what explains a call could not be put together; it is recorded without");
     return {};
   }
 }
 
-function notesOf(
+function explained(
   call: Call,
   outcome: Outcome,
   admitted: Admitted,
