@@ -31,6 +31,25 @@ describe("refused calls", () => {
     await database.close();
   });
 
+  test("callers without a key do not use up the rows of another account", async () => {
+    const { database, path } = await opened();
+    await database.accounts.create({ id: "other", parentId: null, name: "other", createdMs: 1 });
+    const refusing = (accountId: string, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, () =>
+          database.ledger.refuse(aRefusal({ keyId: null, accountId, startedMs: fromMs })),
+        ),
+      );
+    await refusing("default", 100);
+    await refusing("other", 3);
+    const query = "SELECT account_id, count(*) AS rows FROM v_usage GROUP BY account_id ORDER BY account_id";
+    expect(rowsOf(path, query)).toEqual([
+      { account_id: "default", rows: 60 },
+      { account_id: "other", rows: 3 },
+    ]);
+    await database.close();
+  });
+
   test("a row says what was asked and why it was refused, and costs nothing", async () => {
     const { database, path, key } = await opened();
     const refusal = aRefusal({

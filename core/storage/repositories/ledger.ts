@@ -20,7 +20,7 @@ import { callWriter, type OpenCall, placeholders } from "./call-writer.ts";
 import type { Labels } from "./labels.ts";
 import { ownerRefs } from "./owner-refs.ts";
 
-/** Refused calls that get a row of their own, a minute and key. */
+/** Refused calls that get a row of their own, a minute and key, or account of callers without a key of ours. */
 const refusalRowsPerMinute = 60;
 
 export interface LedgerDependencies {
@@ -170,7 +170,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
   function close({ row, holds }: Opened, final: Omit<Final, "callId">) {
     deleteOpen.run(row);
     slots.give(row.slot);
-    const ahead: number[] = [];
+    let ahead: number[] | null = null;
     // In the window the call was admitted in, whenever it ends.
     for (const [ref, rowMs, nano] of holds) {
       const budget = book.byRef(ref);
@@ -180,9 +180,9 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       book.touch(counters);
       if (!counts(budget, row, final)) continue;
       counters.spentNano += final.chargeNano ?? 0;
-      if (budget.createdMs > row.createdMs) ahead.push(ref);
+      if (budget.createdMs > row.createdMs) (ahead ??= []).push(ref);
     }
-    write.finished(row, ahead.length === 0 ? final : { ...final, notes: { ...final.notes, ahead } });
+    write.finished(row, ahead === null ? final : { ...final, notes: { ...final.notes, ahead } });
     if (final.notes) tell(row.id, row.heldNano, final);
   }
 
@@ -235,7 +235,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       // Outside the transaction: an auth plugin may name an account that there is not, which must not take others back.
       const [keyRef, accountRef] = [refs.key(refusal.keyId), refs.account(refusal.accountId)];
       await writer.run(() => {
-        if (countRefusal(keyRef ?? 0, refusal.startedMs) <= refusalRowsPerMinute)
+        if (countRefusal(keyRef ?? -accountRef, refusal.startedMs) <= refusalRowsPerMinute)
           write.refused(refusal, keyRef, accountRef);
       });
     },

@@ -384,7 +384,7 @@ export const credits = sqliteTable(
 export const refusalCounts = sqliteTable(
   "refusal_counts",
   {
-    /** 0: a caller without a key of ours. */
+    /** Of callers without a key of ours their account's, negative. */
     keyRef: integer("key_ref").notNull(),
     minute: integer("minute").notNull(),
     count: integer("count").notNull(),
