@@ -1,3 +1,4 @@
+import { formFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { chip, name } from "./text.ts";
 
@@ -34,7 +35,7 @@ export const accountTermsPanel = (
   <details class="panel new"${open && html` open`}>
   <summary>Change what its calls may use</summary>
   <form method="post" action="${action}">
-    <input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="part" value="terms">
+    ${formFields(csrf)}<input type="hidden" name="part" value="terms">
     <div class="fields">
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas; * for any part"></label>
       <label>Providers<input name="providers" value="${values.providers}" autocomplete="off" spellcheck="false" placeholder="all, or instances with commas"></label>

@@ -3,6 +3,7 @@ import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
 import { count } from "./format.ts";
+import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { money, name, time } from "./text.ts";
@@ -64,7 +65,7 @@ const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`)
 const changes = ({ account, places, content, csrf }: AccountModel): Html => html`<details class="panel new">
   <summary>Rename, move, content, disable or remove</summary>
   <form method="post" action="${pathOf(account.id)}">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${formFields(csrf)}
     <div class="fields">
       <label>Name<input name="name" value="${account.name}" required maxlength="100" autocomplete="off"></label>
       <label>Under${placeChoice(places, account.parentId ?? "")}</label>
@@ -73,13 +74,13 @@ const changes = ({ account, places, content, csrf }: AccountModel): Html => html
     <div class="actions"><button class="primary">Save</button><span class="hint">Calls in flight end where they were admitted.</span></div>
   </form>
   <form method="post" action="${pathOf(account.id)}/state" class="apart">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${formFields(csrf)}
     <input type="hidden" name="disabled" value="${account.disabled ? "false" : "true"}">
     <button class="plain${!account.disabled && html` danger`}">${account.disabled ? "Take calls again" : "Disable this account"}</button>
     <span class="hint">${account.disabled ? "Then its keys and tokens work as before." : "Calls on it and on all accounts below it are refused from the next one on."}</span>
   </form>
   <form method="post" action="${pathOf(account.id)}/removal" class="apart">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     <button class="plain danger">Remove this account</button>
   </form>
 </details>`;

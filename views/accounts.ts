@@ -1,4 +1,5 @@
 import { count } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { money, name } from "./text.ts";
 
@@ -25,7 +26,7 @@ export const accountsPage = ({ tree, more, form, csrf }: AccountTreeModel): Html
   <details class="panel new" id="new-account"${form.error !== null && html` open`}>
     <summary>New account</summary>
     <form method="post" action="/dashboard/accounts">
-      <input type="hidden" name="csrf" value="${csrf}">
+      ${onceFields(csrf)}
       ${form.error !== null && html`<p class="error" role="alert">${form.error}</p>`}
       <div class="fields">
         <label>Name<input name="name" value="${form.name}" required maxlength="100" autocomplete="off"></label>

@@ -1,4 +1,5 @@
 import { count } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, cut, name, time } from "./text.ts";
 
@@ -92,7 +93,7 @@ function state(line: ReceiverLine): Html {
 }
 
 const action = (receiver: string, verb: "test" | "retry", label: string, csrf: string): Html =>
-  html`<form method="post" action="${url(`/dashboard/alerts/${segment(receiver)}/${verb}`)}"><input type="hidden" name="csrf" value="${csrf}"><button>${label}</button></form>`;
+  html`<form method="post" action="${url(`/dashboard/alerts/${segment(receiver)}/${verb}`)}">${onceFields(csrf)}<button>${label}</button></form>`;
 
 const alertTable = (alerts: readonly AlertLine[]): Html => html`<div class="scroll"><table class="cards">
   <thead><tr><th scope="col">What</th><th scope="col">When</th><th scope="col">Told to</th></tr></thead>

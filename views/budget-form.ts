@@ -1,3 +1,4 @@
+import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
@@ -27,7 +28,7 @@ export const budgetForm = ({
 }: BudgetFormModel): Html => html`<details class="panel new" id="new-budget"${(error !== null || values["id"] !== undefined) && html` open`}>
   <summary>New budget</summary>
   <form method="post" action="/dashboard/budgets">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>On${choice("kind", kinds, values["kind"])}</label>

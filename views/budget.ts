@@ -1,6 +1,7 @@
 import { admissions, choice, shortfalls } from "./budget-form.ts";
 import { type BudgetLine, free, gauge, resets, thresholds } from "./budget-table.ts";
 import { usd } from "./format.ts";
+import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, money, name, time } from "./text.ts";
 
@@ -29,7 +30,7 @@ export const budgetPage = ({
   </dl></section>
   <div class="columns">
     <section class="panel"><h2>Terms</h2><form method="post" action="${path(budget)}">
-      ${token(csrf)}
+      ${formFields(csrf)}
       <div class="fields two">
         <label>Limit in USD<input name="usd" value="${plain(budget.limitNano - (budget.increase?.nano ?? 0))}" required inputmode="decimal" autocomplete="off"></label>
         <label>A call that does not fit${choice("onShortfall", shortfalls, budget.onShortfall)}</label>
@@ -39,7 +40,7 @@ export const budgetPage = ({
       <button class="primary">Save</button>
     </form></section>
     <section class="panel"><h2>More for a while</h2><form method="post" action="${path(budget)}/increase">
-      ${token(csrf)}
+      ${onceFields(csrf)}
       <div class="fields two">
         <label>USD on top of the limit<input name="usd" inputmode="decimal" autocomplete="off" placeholder="nothing ends the increase"></label>
         <label>Through (UTC)<input type="date" name="until"></label>
@@ -48,12 +49,11 @@ export const budgetPage = ({
     </form></section>
   </div>
   <div class="actions">
-    <form method="post" action="${path(budget)}/reset">${token(csrf)}<button>Start the window anew</button></form>
-    <form method="post" action="${path(budget)}/removal">${token(csrf)}<button class="plain danger">Remove this budget</button></form>
+    <form method="post" action="${path(budget)}/reset">${onceFields(csrf)}<button>Start the window anew</button></form>
+    <form method="post" action="${path(budget)}/removal">${onceFields(csrf)}<button class="plain danger">Remove this budget</button></form>
   </div>`;
 
 const path = ({ id }: BudgetLine): string => url(`/dashboard/budgets/${segment(id)}`);
-const token = (csrf: string): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
 const fact = (term: string, value: Html): Html => html`<div><dt>${term}</dt><dd>${value}</dd></div>`;
 
 /** As a field takes it: `12.5`. */

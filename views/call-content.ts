@@ -1,4 +1,5 @@
 import { count } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { time } from "./text.ts";
 
@@ -35,7 +36,7 @@ export const callContent = ({
   ${
     csrf !== null &&
     html`<form method="post" action="${url(`/dashboard/calls/${segment(callId)}/content-removal`)}">
-    <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Remove prompt and answer</button></form>`
+    ${onceFields(csrf)}<button class="plain danger">Remove prompt and answer</button></form>`
   }
 </details>`;
 

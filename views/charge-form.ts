@@ -1,3 +1,4 @@
+import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
@@ -17,7 +18,7 @@ export const chargeForm = ({
 }: ChargeFormModel): Html => html`<details class="panel new" id="new-charge"${(error !== null || values["account"] !== undefined || values["target"] !== undefined) && html` open`}>
   <summary>New terms</summary>
   <form method="post" action="/dashboard/prices/charges">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Account<input name="account" value="${values["account"]}" list="accounts" maxlength="64" autocomplete="off" spellcheck="false" placeholder="everybody"></label>

@@ -1,4 +1,5 @@
 import { chargeForm, type ChargeFormModel } from "./charge-form.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { priceTabs } from "./prices.ts";
 import { chip, cut, moment, name } from "./text.ts";
@@ -57,8 +58,8 @@ function stateChip({ state, terms }: ChargeLine): Html {
 function action({ id, state, account, target, terms }: ChargeLine, csrf: string): Html | false {
   if (state === "later")
     return html`<form method="post" action="${url(`/dashboard/prices/charges/${segment(id)}/removal`)}" hx-confirm="Take these terms back? They are not in effect yet.">
-    <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Take back</button></form>`;
+    ${onceFields(csrf)}<button class="plain danger">Take back</button></form>`;
   if (state === "past" || terms === null) return false;
   return html`<form method="post" action="/dashboard/prices/charges" hx-confirm="Withdraw these terms? Those of the file hold from now on.">
-    <input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="account" value="${account}"><input type="hidden" name="target" value="${target}"><input type="hidden" name="withdraw" value="yes"><button class="plain danger">Withdraw</button></form>`;
+    ${onceFields(csrf)}<input type="hidden" name="account" value="${account}"><input type="hidden" name="target" value="${target}"><input type="hidden" name="withdraw" value="yes"><button class="plain danger">Withdraw</button></form>`;
 }

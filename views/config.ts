@@ -1,3 +1,4 @@
+import { formFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { chip, cut, moment, name } from "./text.ts";
 
@@ -52,8 +53,8 @@ const stateCard = ({ state: { file, loadedMs, generation, lastReload, callsBefor
   ${
     csrf !== null &&
     html`<div class="actions">
-    <form method="post" action="/dashboard/config/plan"><input type="hidden" name="csrf" value="${csrf}"><button>See what would change</button></form>
-    <form method="post" action="/dashboard/config/reload"><input type="hidden" name="csrf" value="${csrf}"><button>Reload</button></form>
+    <form method="post" action="/dashboard/config/plan">${formFields(csrf)}<button>See what would change</button></form>
+    <form method="post" action="/dashboard/config/reload">${formFields(csrf)}<button>Reload</button></form>
   </div>`
   }
 </section>`;

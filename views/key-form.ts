@@ -1,4 +1,5 @@
 import { contentChoice } from "./content-choice.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
@@ -29,7 +30,7 @@ export const keyForm = (
 ): Html => html`<details class="panel" id="new-key"${error !== null && html` open`}>
   <summary>New key</summary>
   <form method="post" action="/dashboard/keys" hx-post="/dashboard/keys" hx-target="#keys" hx-swap="outerHTML" hx-disable="find button">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="200" autocomplete="off"></label>

@@ -1,6 +1,7 @@
 import { gauge } from "./budget-table.ts";
 import { chart } from "./chart.ts";
 import { count, day, usd } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, url, type Html } from "./html.ts";
 import { secretPanel } from "./keys.ts";
 import { limitGauge } from "./limit-table.ts";
@@ -201,7 +202,7 @@ const graces = [
 const rotation = (csrf: string): Html => html`<details class="panel new">
   <summary>Rotate the secret</summary>
   <form method="post" action="${path}/rotation">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     <div class="fields"><label>The secrets until now end<select name="graceSeconds">${graces.map(([seconds, words]) => html`<option value="${seconds}">${words}</option>`)}</select></label></div>
     <div class="actions"><button class="primary">Make a new secret</button><span class="hint">Budgets, limits and records of the key go on.</span></div>
   </form>

@@ -1,6 +1,7 @@
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
 import { count } from "./format.ts";
+import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { type KeyState, keyTones, secretPanel } from "./keys.ts";
@@ -76,7 +77,7 @@ const terms = ({
 }: KeyModel): Html => html`<details class="panel new"${error !== null && html` open`}>
   <summary>What it may do</summary>
   <form method="post" action="${pathOf(key.id)}">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${formFields(csrf)}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas; * for any part"></label>
@@ -104,7 +105,7 @@ const graces = [
 const rotation = ({ key, csrf }: KeyModel): Html => html`<details class="panel new">
   <summary>Rotate its secret</summary>
   <form method="post" action="${pathOf(key.id)}/rotation">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     <div class="fields"><label>The secrets until now end<select name="graceSeconds">${graces.map(([seconds, words]) => html`<option value="${seconds}">${words}</option>`)}</select></label></div>
     <div class="actions"><button class="primary">Make a new secret</button><span class="hint">Its budgets, limits and records go on.</span></div>
   </form>
@@ -113,13 +114,13 @@ const rotation = ({ key, csrf }: KeyModel): Html => html`<details class="panel n
 const ends = ({ key, csrf }: KeyModel): Html => html`<details class="panel new">
   <summary>Disable or revoke it</summary>
   <form method="post" action="${pathOf(key.id)}/state">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${formFields(csrf)}
     <input type="hidden" name="disabled" value="${key.state === "disabled" ? "false" : "true"}">
     <button class="plain${key.state !== "disabled" && html` danger`}">${key.state === "disabled" ? "Enable this key" : "Disable this key"}</button>
     <span class="hint">${key.state === "disabled" ? "Then it works as before." : "Calls with it are refused until it is enabled again."}</span>
   </form>
   <form method="post" action="${pathOf(key.id)}/revocation" class="apart" hx-confirm="Revoke this key? Calls with it are refused at once, and it cannot be undone.">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${formFields(csrf)}
     <button class="plain danger">Revoke this key</button>
     <span class="hint">For good; its calls and its budget's history stay.</span>
   </form>

@@ -1,3 +1,4 @@
+import { formFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { keyForm, type KeyFormModel } from "./key-form.ts";
 import { chip, date, name, time } from "./text.ts";
@@ -74,7 +75,7 @@ export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
 const revocation = (id: string, csrf: string): Html => {
   const path = url(`/dashboard/keys/${segment(id)}/revocation`);
   return html`<form method="post" action="${path}" hx-post="${path}" hx-target="closest tr" hx-swap="outerHTML" hx-confirm="Revoke this key? Calls with it are refused at once, and it cannot be undone.">
-    <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Revoke</button></form>`;
+    ${formFields(csrf)}<button class="plain danger">Revoke</button></form>`;
 };
 
 const limits = (key: KeyLine): Html =>

@@ -1,3 +1,4 @@
+import { formFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { name } from "./text.ts";
 
@@ -71,7 +72,7 @@ const header = ({ section, csrf, visitor, session = "person" }: Shell): Html => 
       ([id, href, label]) => html`<a href="${href}"${id === section && html` aria-current="page"`}>${label}</a>`,
     )}</nav>
   <a class="self" href="${selves[session]}"${section === "me" && html` aria-current="page"`}>${visitor === undefined ? "My account" : name(visitor.name, 24)}</a>
-  <form method="post" action="${exits[session]}"><input type="hidden" name="csrf" value="${csrf}"><button class="plain">Sign out</button></form>
+  <form method="post" action="${exits[session]}">${formFields(csrf)}<button class="plain">Sign out</button></form>
 </header>`;
 
 const homes = { person: "/dashboard", key: "/dashboard/me/key" } as const;

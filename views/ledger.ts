@@ -1,5 +1,6 @@
 import { exportLinks } from "./export-links.ts";
 import { count } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, date, money, name, time } from "./text.ts";
 
@@ -71,7 +72,7 @@ const creditForm = ({
 }: CreditFormModel): Html => html`<details class="panel new" id="new-credit"${error !== null && html` open`}>
   <summary>Credit an account</summary>
   <form method="post" action="/dashboard/ledger/credits">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Account${accountChoice("accountId", accounts, values["accountId"], "choose one", true)}</label>

@@ -1,4 +1,5 @@
 import { choice } from "./budget-form.ts";
+import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { chip, name } from "./text.ts";
@@ -49,7 +50,7 @@ const limitForm = ({
 }: LimitFormModel): Html => html`<details class="panel new" id="new-limit"${(error !== null || values["id"] !== undefined) && html` open`}>
   <summary>New limit</summary>
   <form method="post" action="/dashboard/limits">
-    ${token(csrf)}
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>On${choice("kind", kinds, values["kind"])}</label>
@@ -82,7 +83,7 @@ export const limitPage = ({
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
   <section class="panel flush">${limitTable([limit])}</section>
   <section class="panel"><h2>Change</h2><form method="post" action="${pathOf(limit)}">
-    ${token(csrf)}
+    ${formFields(csrf)}
     <div class="fields">
       ${limit.parts.map((part) => html`<label>${part.text}<input name="${part.field}" value="${part.value}" inputmode="decimal" autocomplete="off" placeholder="none takes it away"></label>`)}
       <label>A call beyond it${choice("enforce", enforcing, limit.enforce ? "yes" : "no")}</label>
@@ -91,10 +92,9 @@ export const limitPage = ({
     <div class="fields">${amountFields({}, false)}</div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Holds for the next call. What was counted stays counted.</span></div>
   </form></section>
-  <div class="actions"><form method="post" action="${pathOf(limit)}/removal">${token(csrf)}<button class="plain danger">Remove</button></form></div>`;
+  <div class="actions"><form method="post" action="${pathOf(limit)}/removal">${onceFields(csrf)}<button class="plain danger">Remove</button></form></div>`;
 
 const pathOf = ({ id }: LimitLine): string => url(`/dashboard/limits/${segment(id)}`);
-const token = (csrf: string): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
 
 const kinds = [
   ["account", "account"],

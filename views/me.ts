@@ -1,4 +1,5 @@
 import { count } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { type MadeSecret, secretPanel } from "./people.ts";
 import { issuerList, newToken, type SessionLine, sessionTable, type TokenLine, tokenTable } from "./person.ts";
@@ -110,7 +111,7 @@ const enrolmentPanel = (
   <p>Or type the secret: <code>${secret}</code></p>
   <details><summary>As a link</summary><p><code>${uri}</code></p></details>
   <form method="post" action="${path}/totp/confirmation">
-    <input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="enrolment" value="${enrolment}">
+    ${onceFields(csrf)}<input type="hidden" name="enrolment" value="${enrolment}">
     <div class="fields"><label>Code that the app shows<input name="code" inputmode="numeric" autocomplete="one-time-code" required maxlength="32"></label></div>
     <button class="primary">Turn it on</button>
   </form>
@@ -125,7 +126,7 @@ const qr = (modules: TotpModel["modules"]): Html => {
 const password = (email: string, csrf: string): Html => html`<details class="panel new">
   <summary>Change the password</summary>
   <form method="post" action="${path}/password">
-    <input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="username" autocomplete="username" value="${email}">
+    ${onceFields(csrf)}<input type="hidden" name="username" autocomplete="username" value="${email}">
     <div class="fields">
       <label>Current password<input type="password" name="current" autocomplete="current-password" required maxlength="1000"></label>
       <label>New password<input type="password" name="password" autocomplete="new-password" required minlength="12" maxlength="256" placeholder="at least 12 characters"></label>
@@ -137,7 +138,7 @@ const password = (email: string, csrf: string): Html => html`<details class="pan
 const secondFactor = (isOn: boolean, csrf: string): Html => html`<details class="panel new">
   <summary>${isOn ? "Take off the second factor" : "Add a second factor"}</summary>
   <form method="post" action="${path}/totp${isOn && "/removal"}">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     <div class="fields"><label>Password<input type="password" name="password" autocomplete="current-password" required maxlength="1000"></label></div>
     <button class="primary">${isOn ? "Take it off" : "Begin"}</button>
   </form>

@@ -1,3 +1,4 @@
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, name, time } from "./text.ts";
 
@@ -86,7 +87,7 @@ const newPerson = ({
 }: PeopleModel): Html => html`<details class="panel new" id="new-person"${form.error !== null && html` open`}>
   <summary>Invite somebody, or make a service</summary>
   <form method="post" action="/dashboard/people">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     ${form.error !== null && html`<p class="error" role="alert">${form.error}</p>`}
     <div class="fields">
       <label>Kind<select name="kind">${choice(["person", "service"], form.values.kind ?? "person")}</select></label>

@@ -1,3 +1,4 @@
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { choice, type MadeSecret, type PeopleModel, type PersonLine, placeOf, secretPanel, stateOf } from "./people.ts";
 import { date, name, time } from "./text.ts";
@@ -45,7 +46,7 @@ const changes = (
   path: string,
 ): Html => html`<section class="panel">
   <form method="post" action="${path}">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     <div class="fields">
       <label>Name<input name="name" value="${person.name}" required maxlength="100" autocomplete="off"></label>
       ${person.email !== null && html`<label>E-mail<input type="email" name="email" value="${person.email}" required maxlength="254" autocomplete="off"></label>`}
@@ -68,13 +69,13 @@ export const issuerList = (issuers: readonly string[], path: string, csrf: strin
   <tbody>${issuers.map(
     (issuer) => html`<tr>
     <td>${name(issuer, 100)}</td>
-    <td class="num"><form method="post" action="${path}/issuer-removal"><input type="hidden" name="csrf" value="${csrf}"><input type="hidden" name="issuer" value="${issuer}"><button class="plain danger">Unlink</button></form></td>
+    <td class="num"><form method="post" action="${path}/issuer-removal">${onceFields(csrf)}<input type="hidden" name="issuer" value="${issuer}"><button class="plain danger">Unlink</button></form></td>
   </tr>`,
   )}</tbody></table></div></section>`;
 
 /** A form that is one button. */
 const act = (path: string, csrf: string, label: string, danger = false): Html =>
-  html`<form method="post" action="${path}"><input type="hidden" name="csrf" value="${csrf}"><button class="plain${danger && " danger"}">${label}</button></form>`;
+  html`<form method="post" action="${path}">${onceFields(csrf)}<button class="plain${danger && " danger"}">${label}</button></form>`;
 
 export const sessionTable = (sessions: readonly SessionLine[], path: string, csrf: string): Html =>
   sessions.length === 0
@@ -108,7 +109,7 @@ export const tokenTable = (tokens: readonly TokenLine[], path: string, csrf: str
 export const newToken = (path: string, csrf: string): Html => html`<details class="panel new">
   <summary>New API token</summary>
   <form method="post" action="${path}">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     <div class="fields">
       <label>Name<input name="name" required maxlength="100" autocomplete="off"></label>
       <label>Valid through (UTC)<input type="date" name="expires"></label>

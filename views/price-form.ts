@@ -1,3 +1,4 @@
+import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
@@ -89,7 +90,7 @@ export const priceForm = (
 ): Html => html`<details class="panel new" id="new-price"${error !== null && html` open`}>
   <summary>New price</summary>
   <form method="post" action="/dashboard/prices" hx-post="/dashboard/prices" hx-target="#prices" hx-swap="outerHTML" hx-disable="find button">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Target<input name="target" value="${values.target}" required maxlength="300" autocomplete="off" spellcheck="false" placeholder="openai/gpt-5, lab/*"></label>

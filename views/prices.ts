@@ -1,4 +1,5 @@
 import { count } from "./format.ts";
+import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html, type Value } from "./html.ts";
 import { priceForm, type PriceFormModel } from "./price-form.ts";
 import { chip, cut, moment, name } from "./text.ts";
@@ -184,5 +185,5 @@ const clockOf = (ms: number): string => new Date(ms).toISOString().slice(11, 16)
 const removal = (id: string, csrf: string): Html => {
   const path = url(`/dashboard/prices/${segment(id)}/removal`);
   return html`<form method="post" action="${path}" hx-confirm="Take this price back? It is not in effect yet.">
-    <input type="hidden" name="csrf" value="${csrf}"><button class="plain danger">Take back</button></form>`;
+    ${onceFields(csrf)}<button class="plain danger">Take back</button></form>`;
 };

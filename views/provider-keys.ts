@@ -1,3 +1,4 @@
+import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, type Html } from "./html.ts";
 import { type CredentialLine, keyOfFile, type ProviderLine, providerPath } from "./providers.ts";
 import { chip, name, time } from "./text.ts";
@@ -29,8 +30,6 @@ export const providerKeys = ({
       changes(provider, credential, error?.at === credential.id ? error.text : null, csrf),
     )
   }`;
-
-const token = (csrf: string): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
 
 const keyTable = (credentials: readonly CredentialLine[]): Html => html`<div class="scroll"><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">Key</th><th scope="col">State</th><th scope="col" class="num">Weight</th><th scope="col" class="num">Requests</th><th scope="col">Entered</th></tr></thead>
@@ -68,7 +67,7 @@ const newKey = (
 ): Html => html`<details class="panel new" id="new-key"${error !== null && html` open`}>
   <summary>Store a key</summary>
   <form method="post" action="${providerPath(provider.name)}/credentials" autocomplete="off">
-    ${token(csrf)}
+    ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Key<input type="password" name="apiKey" required maxlength="4096" autocomplete="off" spellcheck="false"></label>
@@ -87,7 +86,7 @@ const changes = (
 ): Html => html`<details class="panel new"${error !== null && html` open`}>
   <summary>Change ${name(credential.name)} <code>${credential.masked}</code></summary>
   <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}" autocomplete="off">
-    ${token(csrf)}
+    ${formFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Name<input name="name" value="${credential.name}" required maxlength="200" autocomplete="off"></label>
@@ -103,5 +102,5 @@ const changes = (
     </div>
     <div class="actions"><button class="primary">Save</button></div>
   </form>
-  <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}/removal">${token(csrf)}<button class="plain danger">Remove</button></form>
+  <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}/removal">${onceFields(csrf)}<button class="plain danger">Remove</button></form>
 </details>`;

@@ -1,4 +1,5 @@
 import { count, duration } from "./format.ts";
+import { formFields } from "./form-fields.ts";
 import { html, type Html, segment, url } from "./html.ts";
 import { statusChip } from "./status.ts";
 import { cut, money, name } from "./text.ts";
@@ -48,7 +49,7 @@ export const testCallForm = ({
 }: TestCallModel): Html => html`<section class="panel">
   <h2>Make a test call <span class="hint">one small call in your name: recorded, limited and billed like any other, to the account test-calls</span></h2>
   <form method="post" action="/dashboard/test-call" hx-post="/dashboard/test-call" hx-target="#tested" hx-swap="innerHTML" hx-disable="find button" class="filter test-call">
-    <input type="hidden" name="csrf" value="${csrf}">
+    ${formFields(csrf)}
     <label>Model<input name="model" value="${model}" required maxlength="512" list="test-models" autocomplete="off" spellcheck="false" placeholder="an alias, or provider/model"></label>
     <div class="actions"><button class="primary">Call</button></div>
     <datalist id="test-models">${models.map((one) => html`<option value="${one}"></option>`)}</datalist>

@@ -1,4 +1,5 @@
 import type { CredentialParts } from "../api/credential-service.ts";
+import { createTakenForms, type TakenForms } from "../dashboard/taken-forms.ts";
 import { type Admin, adminOf } from "../identity/admin.ts";
 import { createRequestAudit, type RequestAudit } from "../identity/request-audit.ts";
 import { createSessions, type Sessions } from "../identity/sessions.ts";
@@ -21,6 +22,7 @@ export interface LastingParts {
   readonly outbox: LiveOutbox;
   readonly requestAudit: RequestAudit;
   readonly sessions: Sessions;
+  readonly takenForms: TakenForms;
   readonly throttles: Throttles;
   readonly admin: Admin;
 }
@@ -52,6 +54,7 @@ export async function lastingParts(
     }),
     requestAudit: createRequestAudit(database.audit, { logger, now }),
     sessions: createSessions(database.sessions, now),
+    takenForms: createTakenForms(parts.elapsed),
     throttles: throttlesOf(parts.elapsed),
     admin: adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN),
   };

@@ -50,7 +50,7 @@ export async function snapshotOf(
   // Not the snapshot before: functions made here would keep it, and it the one before, for ever.
   kept: Kept,
 ): Promise<Snapshot> {
-  const { parts, database, outbox, requestAudit, sessions, throttles, admin } = lasting;
+  const { parts, database, outbox, requestAudit, sessions, takenForms, throttles, admin } = lasting;
   const { config } = loaded;
   const { now, addressOf, keyFor, logger, newId, egress } = parts;
   checkDialects(plugins);
@@ -107,6 +107,7 @@ export async function snapshotOf(
       config: service,
       outbox,
       requestAudit,
+      takenForms,
       throttles,
       fileLimits,
       enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },

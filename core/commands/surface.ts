@@ -37,6 +37,7 @@ export interface SurfaceParts {
   readonly outbox: ServerDependencies["api"]["outbox"] & PageDependencies["outbox"];
   readonly requestAudit: RequestAudit;
   readonly people: ReturnType<typeof peopleParts>;
+  readonly takenForms: PageDependencies["takenForms"];
   readonly throttles?: Throttles;
   /** Limits that the file names. */
   readonly fileLimits: readonly LimitRule[];
@@ -60,6 +61,7 @@ export function surfaceOf({
   outbox,
   requestAudit,
   people: { sessions, tokenHolder, ...people },
+  takenForms,
   throttles,
   fileLimits,
   enforces,
@@ -107,6 +109,7 @@ export function surfaceOf({
     aliasRoute: (name: string) => aliasRoute(name, services),
     now,
     sessions,
+    takenForms,
     ...(throttles && { throttles }),
     verifyAdminToken: (token: string) => admin.verify(token),
     isLoginLink: (token: string) => admin.isLoginLink(token),

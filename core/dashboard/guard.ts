@@ -20,7 +20,7 @@ export function guarded(
   sessions: Sessions,
   routeFor: (actor: Actor) => PageRoute,
 ): DashboardRoute {
-  const { publicUrl, version, clientAddress, requestAudit } = dependencies;
+  const { publicUrl, version, clientAddress, requestAudit, takenForms } = dependencies;
   const answer = async (request: Request, params: Readonly<Record<string, string>>): Promise<Response> => {
     const changes = request.method !== "GET" && request.method !== "HEAD";
     if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
@@ -67,7 +67,9 @@ export function guarded(
       },
     };
     const asked = { permission: route.permission, path: new URL(request.url).pathname };
-    return requestAudit.request(author, asked, () => routeFor(actor).answer(visit));
+    return takenForms.once(session.digest, request, form, () =>
+      requestAudit.request(author, asked, () => routeFor(actor).answer(visit)),
+    );
   };
   return {
     method: route.method,

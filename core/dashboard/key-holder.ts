@@ -19,7 +19,7 @@ const shownCalls = 20;
 
 /** The one page of whoever holds an API key, and what is done on it: least rights, by a session of their own. */
 export function keyHolderRoutes(dependencies: DashboardDependencies): readonly DashboardRoute[] {
-  const { publicUrl, version, now, keyHolders } = dependencies;
+  const { publicUrl, version, now, keyHolders, takenForms } = dependencies;
   const { sessions, self } = keyHolders;
   const policyOf = (request: Request) => keyCookie(cookiePolicy(publicUrl, request.headers.get("host")));
   const valueIn = (request: Request) => readCookie(request.headers.get("cookie"), policyOf(request));
@@ -96,12 +96,15 @@ export function keyHolderRoutes(dependencies: DashboardDependencies): readonly D
       answerErrors(request, version, async () => {
         const changes = method === "POST";
         if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
-        const session = await sessions.find(valueIn(request), request);
-        if (session === null) return toLogin(request);
         const form = changes ? await readForm(request) : new URLSearchParams();
-        const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
-        if (changes && !sameToken(token, session.csrf)) return errorPage(request, 403, version);
-        return answer(request, session, form ?? new URLSearchParams());
+        // Ahead of the session, which a rotation ends: a second click comes with the one of before.
+        return takenForms.once(valueIn(request) ?? "", request, form, async () => {
+          const session = await sessions.find(valueIn(request), request);
+          if (session === null) return toLogin(request);
+          const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
+          if (changes && !sameToken(token, session.csrf)) return errorPage(request, 403, version);
+          return answer(request, session, form ?? new URLSearchParams());
+        });
       }),
   });
 

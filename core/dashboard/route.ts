@@ -23,6 +23,7 @@ import type { BudgetRow, BudgetWindow } from "../storage/budget.ts";
 import type { AccountSummary, Database, Page } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { PageOptions } from "./page.ts";
+import type { TakenForms } from "./taken-forms.ts";
 import type { LimitService } from "../identity/limits.ts";
 import type { Sessions } from "../identity/sessions.ts";
 import type { Throttles } from "../identity/throttle.ts";
@@ -73,6 +74,8 @@ export interface PageDependencies {
   /** `true` once for a valid one-time token, `false` ever after. */
   readonly takeLoginLink: (token: string) => Promise<boolean>;
   readonly keys: DashboardKeys;
+  /** As the sessions: a reload forgets none. */
+  readonly takenForms: TakenForms;
   /** Absent: what is counted is lost with the pages. */
   readonly throttles?: Throttles;
   readonly version: string;

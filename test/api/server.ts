@@ -16,6 +16,7 @@ import { routesOf, serverOf } from "../../core/server.ts";
 import type { ExportRepository } from "../../core/storage/export.ts";
 import { anId } from "../contract/storage-samples.ts";
 import { type Bench, type BenchOptions, benches, usualBreaker } from "../pipeline/bench.ts";
+import { createTakenForms } from "../../core/dashboard/taken-forms.ts";
 import { surfaceOf } from "../../core/commands/surface.ts";
 
 /** The whole surface over a real database, without a socket. */
@@ -125,6 +126,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
         test: async (name) => (name === "broken" ? "HTTP 500" : name === "ops" ? null : undefined),
       },
       requestAudit,
+      takenForms: createTakenForms(clock.now),
       people,
       fileLimits: services.limits.rules(),
       enforces,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
+import { createTakenForms } from "../../core/dashboard/taken-forms.ts";
 import { createSessions } from "../../core/identity/sessions.ts";
 import { fakePrices } from "../support/fake-book.ts";
 import { fakeLimits } from "../support/fake-limits.ts";
@@ -43,6 +44,7 @@ const routes = dashboardRoutes({
   keys: { create: unreached, change: unreached, rotate: unreached, revoke: async () => null },
   version: "0",
   requestAudit: noRequestAudit,
+  takenForms: createTakenForms(() => 0),
 });
 function unreached(): Promise<never> {
   return Promise.reject(new Error("not reached"));

@@ -9,6 +9,7 @@ import { GatewayError } from "../../core/chat/error.ts";
 import type { DashboardDependencies } from "../../core/dashboard/route.ts";
 import { dashboardRoutes } from "../../core/dashboard/routes.ts";
 import { errorPage } from "../../core/dashboard/page.ts";
+import { createTakenForms } from "../../core/dashboard/taken-forms.ts";
 import { createSessions, type Sessions } from "../../core/identity/sessions.ts";
 import type { KeyRow } from "../../core/storage/key.ts";
 import { fakePrices } from "../support/fake-book.ts";
@@ -173,6 +174,7 @@ export function site({
     version: "0.1.0",
     requestAudit: noRequestAudit,
     sessions,
+    takenForms: createTakenForms(() => clock.nowMs),
     ...(clientAddress && { clientAddress }),
   });
   return {

@@ -1,4 +1,4 @@
-// The whole of our own script. Pages work without it: it copies, pauses refreshes in hidden tabs, and says when one failed.
+// The whole of our own script. Pages work without it: it copies, sends a form once, pauses refreshes in hidden tabs, and says when one failed.
 (() => {
   const notice = () => document.getElementById("notice");
 
@@ -19,6 +19,16 @@
     } catch {
       button.textContent = "Selected";
     }
+  });
+
+  // What htmx sends is prevented here, and guards itself. Later, so that the button is still part of what is sent.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    const buttons = form.querySelectorAll("button");
+    setTimeout(() => buttons.forEach((button) => (button.disabled = true)));
+    // The way back may show this very page again.
+    addEventListener("pageshow", () => buttons.forEach((button) => (button.disabled = false)), { once: true });
   });
 
   document.addEventListener("htmx:config:request", (event) => {
