@@ -12,7 +12,7 @@ import { adminToken, newSecret, noCredentials, site, startMs } from "./site.ts";
 const patienceMs = 90_000;
 
 if (browserPath === null)
-  console.log("skipped: 9 tests of the dashboard in a browser (no chromium here; CHROMIUM_PATH names one)");
+  console.log("skipped: 10 tests of the dashboard in a browser (no chromium here; CHROMIUM_PATH names one)");
 else inBrowser(browserPath);
 
 function inBrowser(path: string): void {
@@ -300,7 +300,7 @@ function inBrowser(path: string): void {
   );
 
   test(
-    "every page fits a desk and a phone, by day and by night",
+    "every page fits a desk, a tablet and a phone, by day and by night",
     async () => {
       await one.database.credits.add({ accountId: "zoe", nano: 12_500_000_000, expiresMs: startMs, note: "invoice 7" });
       const { id: limitId } = await one.limits.create({
@@ -335,29 +335,56 @@ function inBrowser(path: string): void {
         alias: `/dashboard/models/${long}`,
         missing: "/dashboard/calls/none",
       };
-      for (const width of [1280, 390]) {
-        for (const dark of [false, true]) {
-          const { page, complaints } = await open("localhost", { width, dark });
-          for (const [name, address] of Object.entries(pages)) {
-            if (name === "overview") await signIn(page);
-            await page.goto(address);
-            if (name === "keys") await page.getByText("New key").click();
-            for (const form of await page.locator("details.new > summary").all()) await form.click();
-            await page.screenshot({
-              path: join(screenshots, `${name}-${width}-${dark ? "dark" : "light"}.png`),
-              fullPage: true,
-            });
+      for (const dark of [false, true]) {
+        const { page, complaints } = await open("localhost", { dark });
+        for (const [name, address] of Object.entries(pages)) {
+          if (name === "overview") await signIn(page);
+          await page.goto(address);
+          if (name === "keys") await page.getByText("New key").click();
+          for (const form of await page.locator("details.new > summary").all()) await form.click();
+          for (const width of [1920, 1280, 1024, 768, 390]) {
+            await page.setViewportSize({ width, height: 860 });
+            if (width === 1280 || width === 390 || process.env["SCREENSHOTS"] !== undefined)
+              await page.screenshot({
+                path: join(screenshots, `${name}-${width}-${dark ? "dark" : "light"}.png`),
+                fullPage: true,
+              });
             expect({
               name,
               width,
               over: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth),
             }).toEqual({ name, width, over: 0 });
           }
-          expect(complaints.filter((complaint) => !complaint.includes("404"))).toEqual([]);
-          await page.context().close();
         }
+        expect(complaints.filter((complaint) => !complaint.includes("404"))).toEqual([]);
+        await page.context().close();
       }
       console.log(`screenshots of the dashboard: ${screenshots}`);
+    },
+    patienceMs,
+  );
+
+  test(
+    "the pages are all at hand at any width, also beside a long name",
+    async () => {
+      const { page } = await open("localhost", { width: 1280 });
+      await signIn(page);
+      await page
+        .locator(".top .self")
+        .evaluate((self) => (self.innerHTML = `<bdi class="name">${"W".repeat(24)}</bdi>`));
+      for (const width of [1920, 1440, 1320, 1280, 1024, 768, 720]) {
+        await page.setViewportSize({ width, height: 860 });
+        const right = (selector: string) =>
+          page
+            .locator(selector)
+            .last()
+            .evaluate((one) => one.getBoundingClientRect().right);
+        expect({ width, fits: (await right(".top nav a")) <= width && (await right(".top form")) <= width }).toEqual({
+          width,
+          fits: true,
+        });
+      }
+      await page.context().close();
     },
     patienceMs,
   );
