@@ -22,23 +22,38 @@ interface ContentSideModel {
   readonly media: number;
 }
 
+/** Closed, and without them: only who opens it has read them. */
+export function callContentPanel(callId: string): Html {
+  const path = pathOf(callId);
+  return html`<details class="panel content" hx-get="${path}" hx-trigger="toggle once" hx-target="find .kept">
+  <summary>Prompt and answer</summary>
+  <div class="kept" aria-live="polite"><p class="hint"><a href="${path}">Show what is kept of them</a>; the audit log tells who did.</p></div>
+</details>`;
+}
+
+/** The same as a page, for who has no JavaScript. */
+export const callContentPage = (
+  model: CallContentModel,
+): Html => html`<p class="crumb"><a href="/dashboard/calls">Calls</a> / <a href="${url(`/dashboard/calls/${segment(model.callId)}`)}">Call</a></p>
+  <h1>Prompt and answer</h1>
+  <section class="panel content">${callContent(model)}</section>`;
+
 export const callContent = ({
   callId,
   expiresMs,
   request,
   answer,
   csrf,
-}: CallContentModel): Html => html`<details class="panel content">
-  <summary>Prompt and answer</summary>
-  <h2>What was asked</h2>${side(request)}
+}: CallContentModel): Html => html`<h2>What was asked</h2>${side(request)}
   <h2>What was answered</h2>${answer === null ? html`<p class="hint">The client got nothing.</p>` : side(answer)}
   <p class="hint">Kept until ${time(expiresMs)}, encrypted.</p>
   ${
     csrf !== null &&
-    html`<form method="post" action="${url(`/dashboard/calls/${segment(callId)}/content-removal`)}">
+    html`<form method="post" action="${pathOf(callId)}-removal">
     ${onceFields(csrf)}<button class="plain danger">Remove prompt and answer</button></form>`
-  }
-</details>`;
+  }`;
+
+const pathOf = (callId: string): string => url(`/dashboard/calls/${segment(callId)}/content`);
 
 /** The line break before the text is the one that browsers drop. */
 const side = (shown: ContentSideModel): Html => html`<p class="hint">${wordsOf(shown)}</p>

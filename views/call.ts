@@ -1,4 +1,4 @@
-import { callContent, type CallContentModel } from "./call-content.ts";
+import { callContentPanel } from "./call-content.ts";
 import { callPanels } from "./call-panels.ts";
 import { type ExplainModel, explainPanels } from "./explain.ts";
 import { costIsHidden, count, duration, spentNano } from "./format.ts";
@@ -68,8 +68,8 @@ export interface CallModel {
   /** The provider's usage was not credible and was corrected. */
   readonly anomalous: boolean;
   readonly why: ExplainModel | null;
-  /** `null`: nothing is kept, or not for who looks. */
-  readonly content: CallContentModel | null;
+  /** Something is kept, and for who looks. */
+  readonly hasContent: boolean;
 }
 export interface AdjustmentLine {
   readonly costDeltaNano: number | null;
@@ -103,7 +103,7 @@ export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href
   </div>
   ${callPanels(call)}
   ${call.why !== null && explainPanels(call.why, "Why it went this way", namesIn(call))}
-  ${call.content !== null && callContent(call.content)}`;
+  ${call.hasContent && callContentPanel(call.callId)}`;
 
 const namesIn = ({ keyId, keyName }: CallModel): ReadonlyMap<string, string> =>
   new Map(keyId === null || keyName === null ? [] : [[keyId, keyName]]);

@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { callPage } from "../../views/call.ts";
-import type { CallContentModel } from "../../views/call-content.ts";
+import { callContent, type CallContentModel, callContentPage } from "../../views/call-content.ts";
 import { callList, callsPage, type CallChoices, type CallListFilter } from "../../views/calls.ts";
 import { segment, url } from "../../views/html.ts";
 import { permits } from "../identity/policy.ts";
@@ -23,13 +23,6 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
     const kept = await content.read(callId);
     if (kept === null || !(await reaches(actor, kept.accountId, database.accounts, now()))) return null;
     return { ...kept, csrf: permits(actor, "content.write") ? csrf : null };
-  }
-
-  /** To be shown: whoever reads it is told of before. */
-  async function contentTold(visit: Visit, callId: string): Promise<CallContentModel | null> {
-    const kept = await contentFor(visit, callId);
-    if (kept !== null) await database.audit.add(readingOf(kept));
-    return kept;
   }
 
   return [
@@ -79,9 +72,22 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
             terms,
             serviceTier,
             why: await explain.recorded(call.callId),
-            content: await contentTold(visit, call.callId),
+            hasContent: (await contentFor(visit, call.callId)) !== null,
           }),
         );
+      },
+    },
+    {
+      method: "GET",
+      path: "/dashboard/calls/:id/content",
+      permission: "content.read",
+      answer: async (visit) => {
+        const kept = await contentFor(visit, visit.params["id"] ?? "");
+        if (kept === null) return errorPage(visit.request, 404, version);
+        // To be shown: whoever reads it is told of before.
+        await database.audit.add(readingOf(kept));
+        if (wantsPart(visit.request)) return htmlResponse(callContent(kept));
+        return visit.page("Prompt and answer", "calls", callContentPage(kept));
       },
     },
     {

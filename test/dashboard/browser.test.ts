@@ -378,7 +378,7 @@ function inBrowser(path: string): void {
           page
             .locator(selector)
             .last()
-            .evaluate((one) => one.getBoundingClientRect().right);
+            .evaluate((element) => element.getBoundingClientRect().right);
         expect({ width, fits: (await right(".top nav a")) <= width && (await right(".top form")) <= width }).toEqual({
           width,
           fits: true,

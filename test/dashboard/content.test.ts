@@ -34,20 +34,31 @@ const keptOf = (changed: Partial<KeptContent> = {}): KeptContent => ({
 const calls = [callRow(1, { callId })];
 
 describe("the page of a call", () => {
-  test("shows prompt and answer closed and escaped, and what was done to them", async () => {
+  test("has nothing of prompt and answer, and a link to them", async () => {
     const browser = await signedIn(site({ seed: { calls }, kept: [keptOf()] }));
     const page = await (await browser.get(`/dashboard/calls/${callId}`)).text();
-    expect(page).toContain('<details class="panel content">');
+    expect(page).toContain(`<a href="/dashboard/calls/${callId}/content">`);
+    expect(page).not.toContain("the prompt");
+    expect(page).not.toContain("the answer");
+  });
+
+  test("leads to prompt and answer, escaped, and what was done to them", async () => {
+    const browser = await signedIn(site({ seed: { calls }, kept: [keptOf()] }));
+    const page = await (await browser.get(`/dashboard/calls/${callId}/content`)).text();
+    expect(page).toContain("<!doctype html>");
     expect(page).toContain('<pre dir="auto" tabindex="0">\n\n the prompt &lt;b&gt;⟨U+202E⟩</pre>');
     expect(page).toContain("70,000 bytes, cut to what is shown. Redacted: 2 × email, 1 × card. Media not kept: 3.");
     expect(page).toContain(">the answer</pre>".replace(">", ">\n"));
+    const part = await browser.get(`/dashboard/calls/${callId}/content`, { "hx-request-type": "partial" });
+    expect(await part.text()).toStartWith("<h2>What was asked</h2>");
   });
 
   test("says that the client got nothing, and shows nothing where nothing is kept", async () => {
     const without = await signedIn(site({ seed: { calls }, kept: [keptOf({ answer: null })] }));
-    expect(await (await without.get(`/dashboard/calls/${callId}`)).text()).toContain("The client got nothing.");
+    expect(await (await without.get(`/dashboard/calls/${callId}/content`)).text()).toContain("The client got nothing.");
     const none = await signedIn(site({ seed: { calls } }));
     expect(await (await none.get(`/dashboard/calls/${callId}`)).text()).not.toContain("Prompt and answer");
+    expect((await none.get(`/dashboard/calls/${callId}/content`)).status).toBe(404);
   });
 
   test("removes them, once", async () => {
@@ -148,8 +159,9 @@ function inBrowser(path: string): void {
         page.on("request", (request) => void asked.push(new URL(request.url()).pathname));
         await page.goto(`/dashboard/calls/${reply.callId}`);
         const texts = page.locator("details.content pre");
-        expect(await texts.first().isVisible()).toBe(false);
+        expect(await texts.count()).toBe(0);
         await page.getByText("Prompt and answer", { exact: true }).click();
+        await texts.last().waitFor();
         expect(await texts.count()).toBe(2);
         const [prompt = "", answer = ""] = await texts.allTextContents();
         for (const canary of canaries.slice(0, -2)) {
@@ -158,7 +170,7 @@ function inBrowser(path: string): void {
         }
         for (const text of await texts.all()) await text.hover();
         expect(await page.evaluate("window.cameToLife === true")).toBe(false);
-        expect(await page.locator("details.content :is(img, svg, script, style, pre form, div)").count()).toBe(0);
+        expect(await page.locator("details.content :is(img, svg, script, style, pre form, pre div)").count()).toBe(0);
         expect(asked.filter((name) => !/^\/dashboard\/(assets\/|calls\/)/.test(name))).toEqual([]);
         expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
         if (process.env["SCREENSHOTS"])
@@ -170,6 +182,36 @@ function inBrowser(path: string): void {
         await page.context().close();
       }
       await invariants(setup);
+    }, 90_000);
+
+    test("they are read when they are opened, and not before", async () => {
+      const { gateway, upstream, key } = setup;
+      upstream.on("plain", answers({ text: "an answer" }));
+      const { callId: id } = await call(gateway, key.key, chat("mock/plain"));
+      const readings = async (): Promise<readonly string[]> => {
+        const { data } = await gateway.admin<{ data: { route: string }[] }>(
+          "GET",
+          `/api/audit?action=content.read&objectId=${id}`,
+        );
+        return data.map(({ route }) => route);
+      };
+      const page = await browser.newPage({ baseURL: gateway.url });
+      await page.goto("/dashboard/login");
+      await page.getByLabel("Admin token").fill(gateway.adminToken);
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByRole("heading", { name: "Overview" }).waitFor();
+      const summary = page.getByText("Prompt and answer", { exact: true });
+      await until("the content is written", async () => {
+        await page.goto(`/dashboard/calls/${id}`);
+        return (await summary.count()) === 1;
+      });
+      expect(await readings()).toEqual([]);
+      await summary.click();
+      await page.getByText("an answer").waitFor();
+      await summary.click();
+      await summary.click();
+      expect(await readings()).toEqual(["GET /dashboard/calls/:id/content"]);
+      await page.context().close();
     }, 90_000);
   });
 }

@@ -313,14 +313,17 @@ describe("removal", () => {
       body: new URLSearchParams({ token: gateway.adminToken }),
     });
     const cookie = /^[^;]+/.exec(login.headers.get("set-cookie") ?? "")?.[0] ?? "";
+    // Closed on the page of the call, they are not read.
     expect((await gateway.get(`/dashboard/calls/${callId}`, { cookie }))?.status).toBe(200);
+    expect(await readings()).toHaveLength(before + 1);
+    expect((await gateway.get(`/dashboard/calls/${callId}/content`, { cookie }))?.status).toBe(200);
     expect((await readings()).slice(0, -before)).toEqual([
-      "GET /dashboard/calls/:id default",
+      "GET /dashboard/calls/:id/content default",
       "GET /api/calls/:id/content default",
     ]);
     await gateway.admin("DELETE", `/api/calls/${callId}/content`);
     expect(await contentOf(callId)).toBeNull();
-    await gateway.get(`/dashboard/calls/${callId}`, { cookie });
+    expect((await gateway.get(`/dashboard/calls/${callId}/content`, { cookie }))?.status).toBe(404);
     expect(await readings()).toHaveLength(before + 2);
   });
 

@@ -7,6 +7,7 @@ import { providerPage } from "../../views/provider.ts";
 import { providersPage } from "../../views/providers.ts";
 import { budgetPage } from "../../views/budget.ts";
 import { budgetsPage } from "../../views/budgets.ts";
+import { callContentPage } from "../../views/call-content.ts";
 import { callPage } from "../../views/call.ts";
 import { chargesPage } from "../../views/charges.ts";
 import { modelsPage } from "../../views/models.ts";
@@ -103,17 +104,19 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       { keys: [], models: [], providers: [] },
     ),
   "a call that is not made": notMade,
+  "a prompt and its answer": (text) =>
+    callContentPage({
+      callId: text,
+      expiresMs: 1,
+      request: { text, bytes: 1, truncated: true, redacted: { [text]: 1 }, media: 1 },
+      answer: { text, bytes: 1, truncated: false, redacted: {}, media: 0 },
+      csrf: text,
+    }),
   call: (text) =>
     callPage({
       ...line(text),
       why: explained(text),
-      content: {
-        callId: text,
-        expiresMs: 1,
-        request: { text, bytes: 1, truncated: true, redacted: { [text]: 1 }, media: 1 },
-        answer: { text, bytes: 1, truncated: false, redacted: {}, media: 0 },
-        csrf: text,
-      },
+      hasContent: true,
       accountId: text,
       keyId: text,
       keyName: text,
