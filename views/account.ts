@@ -73,13 +73,13 @@ const changes = ({ account, places, content, csrf }: AccountModel): Html => html
     </div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Calls in flight end where they were admitted.</span></div>
   </form>
-  <form method="post" action="${pathOf(account.id)}/state" class="apart">
+  <form method="post" action="${pathOf(account.id)}/state" class="apart"${!account.disabled && html` data-confirm="Disable this account? Calls on it and on all accounts below it are refused from the next one on."`}>
     ${formFields(csrf)}
     <input type="hidden" name="disabled" value="${account.disabled ? "false" : "true"}">
     <button class="plain${!account.disabled && html` danger`}">${account.disabled ? "Take calls again" : "Disable this account"}</button>
     <span class="hint">${account.disabled ? "Then its keys and tokens work as before." : "Calls on it and on all accounts below it are refused from the next one on."}</span>
   </form>
-  <form method="post" action="${pathOf(account.id)}/removal" class="apart">
+  <form method="post" action="${pathOf(account.id)}/removal" class="apart" data-confirm="Remove this account? It cannot be undone.">
     ${onceFields(csrf)}
     <button class="plain danger">Remove this account</button>
   </form>

@@ -49,8 +49,8 @@ export const budgetPage = ({
     </form></section>
   </div>
   <div class="actions">
-    <form method="post" action="${path(budget)}/reset">${onceFields(csrf)}<button>Start the window anew</button></form>
-    <form method="post" action="${path(budget)}/removal">${onceFields(csrf)}<button class="plain danger">Remove this budget</button></form>
+    <form method="post" action="${path(budget)}/reset" data-confirm="Start the window anew? What was spent in it until now does not count any more.">${onceFields(csrf)}<button>Start the window anew</button></form>
+    <form method="post" action="${path(budget)}/removal" data-confirm="Remove this budget? Nothing holds calls to it from the next one on.">${onceFields(csrf)}<button class="plain danger">Remove this budget</button></form>
   </div>`;
 
 const path = ({ id }: BudgetLine): string => url(`/dashboard/budgets/${segment(id)}`);

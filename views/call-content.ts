@@ -49,7 +49,7 @@ export const callContent = ({
   <p class="hint">Kept until ${time(expiresMs)}, encrypted.</p>
   ${
     csrf !== null &&
-    html`<form method="post" action="${pathOf(callId)}-removal">
+    html`<form method="post" action="${pathOf(callId)}-removal" data-confirm="Remove prompt and answer? It cannot be undone.">
     ${onceFields(csrf)}<button class="plain danger">Remove prompt and answer</button></form>`
   }`;
 

@@ -57,9 +57,9 @@ function stateChip({ state, terms }: ChargeLine): Html {
 /** What is in force is never deleted: another entry ends it. */
 function action({ id, state, account, target, terms }: ChargeLine, csrf: string): Html | false {
   if (state === "later")
-    return html`<form method="post" action="${url(`/dashboard/prices/charges/${segment(id)}/removal`)}" hx-confirm="Take these terms back? They are not in effect yet.">
+    return html`<form method="post" action="${url(`/dashboard/prices/charges/${segment(id)}/removal`)}" data-confirm="Take these terms back? They are not in effect yet.">
     ${onceFields(csrf)}<button class="plain danger">Take back</button></form>`;
   if (state === "past" || terms === null) return false;
-  return html`<form method="post" action="/dashboard/prices/charges" hx-confirm="Withdraw these terms? Those of the file hold from now on.">
+  return html`<form method="post" action="/dashboard/prices/charges" data-confirm="Withdraw these terms? Those of the file hold from now on.">
     ${onceFields(csrf)}<input type="hidden" name="account" value="${account}"><input type="hidden" name="target" value="${target}"><input type="hidden" name="withdraw" value="yes"><button class="plain danger">Withdraw</button></form>`;
 }

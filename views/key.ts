@@ -4,7 +4,7 @@ import { count } from "./format.ts";
 import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
-import { type KeyState, keyTones, secretPanel } from "./keys.ts";
+import { type KeyState, keyTones, revocationQuestion, secretPanel } from "./keys.ts";
 import { chip, date, money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
 
@@ -113,13 +113,13 @@ const rotation = ({ key, csrf }: KeyModel): Html => html`<details class="panel n
 
 const ends = ({ key, csrf }: KeyModel): Html => html`<details class="panel new">
   <summary>Disable or revoke it</summary>
-  <form method="post" action="${pathOf(key.id)}/state">
+  <form method="post" action="${pathOf(key.id)}/state"${key.state !== "disabled" && html` data-confirm="Disable this key? Calls with it are refused until it is enabled again."`}>
     ${formFields(csrf)}
     <input type="hidden" name="disabled" value="${key.state === "disabled" ? "false" : "true"}">
     <button class="plain${key.state !== "disabled" && html` danger`}">${key.state === "disabled" ? "Enable this key" : "Disable this key"}</button>
     <span class="hint">${key.state === "disabled" ? "Then it works as before." : "Calls with it are refused until it is enabled again."}</span>
   </form>
-  <form method="post" action="${pathOf(key.id)}/revocation" class="apart" hx-confirm="Revoke this key? Calls with it are refused at once, and it cannot be undone.">
+  <form method="post" action="${pathOf(key.id)}/revocation" class="apart" data-confirm="${revocationQuestion}">
     ${formFields(csrf)}
     <button class="plain danger">Revoke this key</button>
     <span class="hint">For good; its calls and its budget's history stay.</span>

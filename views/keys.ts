@@ -72,9 +72,11 @@ export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
   <td class="num">${key.state !== "revoked" && key.declaredAs === null && revocation(key.id, csrf)}</td>
 </tr>`;
 
+export const revocationQuestion = "Revoke this key? Calls with it are refused at once, and it cannot be undone.";
+
 const revocation = (id: string, csrf: string): Html => {
   const path = url(`/dashboard/keys/${segment(id)}/revocation`);
-  return html`<form method="post" action="${path}" hx-post="${path}" hx-target="closest tr" hx-swap="outerHTML" hx-confirm="Revoke this key? Calls with it are refused at once, and it cannot be undone.">
+  return html`<form method="post" action="${path}" hx-post="${path}" hx-target="closest tr" hx-swap="outerHTML" data-confirm="${revocationQuestion}">
     ${formFields(csrf)}<button class="plain danger">Revoke</button></form>`;
 };
 

@@ -92,7 +92,7 @@ export const limitPage = ({
     <div class="fields">${amountFields({}, false)}</div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Holds for the next call. What was counted stays counted.</span></div>
   </form></section>
-  <div class="actions"><form method="post" action="${pathOf(limit)}/removal">${onceFields(csrf)}<button class="plain danger">Remove</button></form></div>`;
+  <div class="actions"><form method="post" action="${pathOf(limit)}/removal" data-confirm="Remove this limit? Nothing holds calls to it from the next one on.">${onceFields(csrf)}<button class="plain danger">Remove</button></form></div>`;
 
 const pathOf = ({ id }: LimitLine): string => url(`/dashboard/limits/${segment(id)}`);
 

@@ -57,8 +57,8 @@ const changes = (
   </form>
   <div class="actions apart">
     ${person.kind === "person" && act(`${path}/link`, csrf, person.hasPassword ? "Make a link to set a new password" : "Make the invitation anew")}
-    ${person.hasTotp && act(`${path}/totp-removal`, csrf, "Take off the second factor")}
-    ${act(`${path}/removal`, csrf, "Remove", true)}
+    ${person.hasTotp && act(`${path}/totp-removal`, csrf, "Take off the second factor", "Take off their second factor? Their password alone signs in then.")}
+    ${act(`${path}/removal`, csrf, "Remove", `Remove this ${person.kind}? Their sessions and tokens end at once, and it cannot be undone.`)}
   </div>
 </section>`;
 
@@ -69,13 +69,13 @@ export const issuerList = (issuers: readonly string[], path: string, csrf: strin
   <tbody>${issuers.map(
     (issuer) => html`<tr>
     <td>${name(issuer, 100)}</td>
-    <td class="num"><form method="post" action="${path}/issuer-removal">${onceFields(csrf)}<input type="hidden" name="issuer" value="${issuer}"><button class="plain danger">Unlink</button></form></td>
+    <td class="num"><form method="post" action="${path}/issuer-removal" data-confirm="Unlink this issuer? They cannot sign in through it any more.">${onceFields(csrf)}<input type="hidden" name="issuer" value="${issuer}"><button class="plain danger">Unlink</button></form></td>
   </tr>`,
   )}</tbody></table></div></section>`;
 
-/** A form that is one button. */
-const act = (path: string, csrf: string, label: string, danger = false): Html =>
-  html`<form method="post" action="${path}">${onceFields(csrf)}<button class="plain${danger && " danger"}">${label}</button></form>`;
+/** A form that is one button. With a question, it ends something. */
+const act = (path: string, csrf: string, label: string, question: string | null = null): Html =>
+  html`<form method="post" action="${path}"${question !== null && html` data-confirm="${question}"`}>${onceFields(csrf)}<button class="plain${question !== null && " danger"}">${label}</button></form>`;
 
 export const sessionTable = (sessions: readonly SessionLine[], path: string, csrf: string): Html =>
   sessions.length === 0
@@ -88,7 +88,7 @@ export const sessionTable = (sessions: readonly SessionLine[], path: string, csr
     <td data-label="Browser">${name(session.agent, 60)}</td>
     <td data-label="Since">${time(session.createdMs)}</td>
     <td data-label="Last seen">${time(session.seenMs)}</td>
-    <td class="num">${act(`${path}/sessions/${segment(session.id)}/removal`, csrf, "End", true)}</td>
+    <td class="num">${act(`${path}/sessions/${segment(session.id)}/removal`, csrf, "End", "End this session? Whoever uses it must sign in again.")}</td>
   </tr>`,
   )}</tbody></table></div>`;
 
@@ -102,7 +102,7 @@ export const tokenTable = (tokens: readonly TokenLine[], path: string, csrf: str
     <td>${name(token.name)}<code class="sub">llmp_pat_…${token.last4}</code></td>
     <td data-label="Created">${date(token.createdMs)}</td>
     <td data-label="Expires">${date(token.expiresMs)}</td>
-    <td class="num">${act(`${path}/tokens/${segment(token.id)}/removal`, csrf, "Revoke", true)}</td>
+    <td class="num">${act(`${path}/tokens/${segment(token.id)}/removal`, csrf, "Revoke", "Revoke this token? Requests with it are refused at once, and it cannot be undone.")}</td>
   </tr>`,
   )}</tbody></table></div>`;
 

@@ -184,6 +184,6 @@ const clockOf = (ms: number): string => new Date(ms).toISOString().slice(11, 16)
 
 const removal = (id: string, csrf: string): Html => {
   const path = url(`/dashboard/prices/${segment(id)}/removal`);
-  return html`<form method="post" action="${path}" hx-confirm="Take this price back? It is not in effect yet.">
+  return html`<form method="post" action="${path}" data-confirm="Take this price back? It is not in effect yet.">
     ${onceFields(csrf)}<button class="plain danger">Take back</button></form>`;
 };

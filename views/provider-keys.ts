@@ -102,5 +102,5 @@ const changes = (
     </div>
     <div class="actions"><button class="primary">Save</button></div>
   </form>
-  <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}/removal">${onceFields(csrf)}<button class="plain danger">Remove</button></form>
+  <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}/removal" data-confirm="Remove this key? It cannot be undone: to use it again it must be entered again.">${onceFields(csrf)}<button class="plain danger">Remove</button></form>
 </details>`;

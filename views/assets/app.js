@@ -1,4 +1,4 @@
-// The whole of our own script. Pages work without it: it copies, sends a form once, pauses refreshes in hidden tabs, and says when one failed.
+// The whole of our own script. Pages work without it: it copies, asks before something ends, sends a form once, pauses refreshes in hidden tabs, and says when one failed.
 (() => {
   const notice = () => document.getElementById("notice");
 
@@ -20,6 +20,18 @@
       button.textContent = "Selected";
     }
   });
+
+  // What ends something asks before. Ahead of htmx, which listens on the form itself and would send it.
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const question = event.target.dataset.confirm;
+      if (question === undefined || confirm(question)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
 
   // What htmx sends is prevented here, and guards itself. Later, so that the button is still part of what is sent.
   document.addEventListener("submit", (event) => {
