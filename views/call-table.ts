@@ -21,7 +21,7 @@ export interface CallLine {
 }
 
 export function callTable(calls: readonly CallLine[]): Html {
-  return html`<div class="scroll"><table class="lines">
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Calls"><table class="lines">
     <thead><tr>
       <th scope="col">Time</th><th scope="col">Model</th><th scope="col" class="wide">Target</th><th scope="col" class="wide">Key</th><th scope="col">Status</th>
       <th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">${calls.some(costIsHidden) ? "Charged" : "Cost"}</th><th scope="col" class="num wide">Took</th>
@@ -32,9 +32,9 @@ export function callTable(calls: readonly CallLine[]): Html {
 
 const row = (call: CallLine): Html => html`<tr id="call-${call.callId}">
   <td><a href="${url(`/dashboard/calls/${segment(call.callId)}`)}">${time(call.createdMs)}</a></td>
-  <td>${name(call.model)}</td>
-  <td class="wide">${target(call.provider, call.upstreamModel)}</td>
-  <td class="wide">${name(call.caller, 28)}</td>
+  <td class="cut">${name(call.model)}</td>
+  <td class="cut wide"><span class="pair">${target(call.provider, call.upstreamModel)}</span></td>
+  <td class="cut wide">${name(call.caller, 28)}</td>
   <td>${statusChip(call.status)}</td>
   <td class="num wide">${count(call.inputTokens)}</td>
   <td class="num wide">${count(call.outputTokens)}</td>

@@ -54,7 +54,7 @@ export const secretPanel = (created: {
 const table = ({
   keys,
   csrf,
-}: KeyListModel): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
+}: KeyListModel): Html => html`<div class="panel flush"><div class="scroll" tabindex="0" role="region" aria-label="Keys"><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Models</th><th scope="col">Limits</th>
     <th scope="col">Created</th><th scope="col">Expires</th><th scope="col">Last used</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${keys.map((key) => keyRow(key, csrf))}</tbody>
@@ -62,9 +62,9 @@ const table = ({
 
 /** The row that a revocation swaps. */
 export const keyRow = (key: KeyLine, csrf: string): Html => html`<tr>
-  <td><a href="${url(`/dashboard/keys/${segment(key.id)}`)}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
-  <td data-label="State">${chip(keyTones[key.state], key.state)}${key.content !== null && html`<span class="sub">${key.content === "on" ? "prompts and answers kept" : "nothing kept of calls"}</span>`}</td>
-  <td data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
+  <td class="cut"><a href="${url(`/dashboard/keys/${segment(key.id)}`)}">${name(key.name, 32)}</a><code class="sub">${key.prefix}…${key.last4}</code>${key.accountName !== null && html`<span class="sub">${name(key.accountName)}</span>`}</td>
+  <td class="wraps" data-label="State">${chip(keyTones[key.state], key.state)}${key.content !== null && html`<span class="sub">${key.content === "on" ? "prompts and answers kept" : "nothing kept of calls"}</span>`}</td>
+  <td class="cut" data-label="Models">${name(key.models === "all" ? "all" : key.models.join(", "), 36)}</td>
   <td data-label="Limits">${limits(key)}${key.state !== "revoked" && html`<a class="sub" href="${url("/dashboard/limits", { kind: "key", id: key.id })}">Put a limit on it</a>`}</td>
   <td data-label="Created">${date(key.createdMs)}</td>
   <td data-label="Expires">${date(key.expiresMs)}</td>

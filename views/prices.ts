@@ -95,20 +95,20 @@ const table = ({
   prices,
   csrf,
   nowMs,
-}: PriceListModel): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
+}: PriceListModel): Html => html`<div class="panel flush"><div class="scroll" tabindex="0" role="region" aria-label="Prices"><table class="cards">
   <thead><tr><th scope="col">Target</th><th scope="col">Source</th><th scope="col" class="num">Input</th><th scope="col" class="num">Output</th><th scope="col" class="num">From cache</th>
     <th scope="col" class="num">To cache</th><th scope="col">Besides</th><th scope="col">In effect</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${prices.map((line) => row(line, csrf, nowMs))}</tbody>
 </table></div></div>`;
 
 const row = (line: PriceLine, csrf: string, nowMs: number): Html => html`<tr>
-  <td>${name(line.target, 48)}${size(line)}</td>
+  <td class="cut">${name(line.target, 48)}${size(line)}</td>
   <td data-label="Source">${sourceChip(line.source)}</td>
   <td data-label="Input" class="num">${price(line.prices?.input)}</td>
   <td data-label="Output" class="num">${price(line.prices?.output)}</td>
   <td data-label="From cache" class="num">${price(line.prices?.cacheRead)}</td>
   <td data-label="To cache" class="num">${price(line.prices?.cacheWrite)}</td>
-  <td data-label="Besides">${besides(line.prices)}</td>
+  <td class="wraps" data-label="Besides">${besides(line.prices)}</td>
   <td data-label="In effect">${effect(line, nowMs)}</td>
   <td class="num">${line.id !== null && line.effectiveMs !== null && line.effectiveMs > nowMs && removal(line.id, csrf)}</td>
 </tr>`;

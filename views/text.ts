@@ -4,7 +4,7 @@ import { html, type Html } from "./html.ts";
 /** A value from outside: isolated, so that its writing direction cannot reorder the row, and cut, with the rest as tooltip. */
 export function name(text: string | null, maxCharacters = 40): Html {
   if (text === null || text === "") return html`<span class="none">${none}</span>`;
-  return html`<bdi class="name" title="${text.length > 20 ? cut(text, 200) : ""}">${cut(text, maxCharacters)}</bdi>`;
+  return html`<bdi class="name" title="${text.length > 16 ? cut(text, 200) : ""}">${cut(text, maxCharacters)}</bdi>`;
 }
 
 /** The first characters, and an ellipsis when there are more. */

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Browser, Page } from "playwright-core";
+import { browserPath, launch } from "./browser.ts";
+import { callRow } from "./seed.ts";
+import { adminToken, keyRow, site, startMs } from "./site.ts";
+
+/** Tables whose names are as long as names get: what matters stays in sight on a desk, and the rest is at hand. */
+
+if (browserPath === null)
+  console.log("skipped: 2 tests of wide tables in a browser (no chromium here; CHROMIUM_PATH names one)");
+else inBrowser(browserPath);
+
+function inBrowser(path: string): void {
+  const long = "a-name-as-long-as-a-file-may-give-to-one-of-its-providers-or-so";
+  const key = keyRow("018f0000-0000-7000-8000-000000000009", `${long} and the team that it is of, in words`, {
+    models: [`${long}/one-model`, `${long}/another-model`],
+    limits: { requestsPerMinute: 100_000, tokensPerMinute: 20_000_000, concurrency: 400 },
+    accountId: "long",
+    expiresMs: startMs + 40 * 86_400_000,
+    lastUsedMs: startMs,
+  });
+  const one = site({
+    seed: {
+      accounts: [{ id: "long", parentId: null, name: `account ${long}`, createdMs: 0 }],
+      keys: [key],
+      calls: [
+        callRow(3, {
+          model: `${long}/the-${long}`,
+          provider: long,
+          upstreamModel: `the-${long}`,
+          keyId: key.id,
+          status: "upstream_error",
+          inputTokens: 1_234_567,
+          outputTokens: 123_456,
+        }),
+      ],
+    },
+  });
+  let browser: Browser;
+  let server: Bun.Server<undefined>;
+  let page: Page;
+  beforeAll(async () => {
+    server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: one.fetch });
+    browser = await launch(path);
+    page = await browser.newPage({ baseURL: `http://localhost:${server.port}` });
+    await page.goto("/dashboard/login");
+    await page.getByLabel("Admin token").fill(adminToken);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+  }, 90_000);
+  afterAll(async () => {
+    await browser.close();
+    await server.stop(true);
+  });
+
+  const tables = {
+    Calls: "/dashboard/calls",
+    Keys: "/dashboard/keys",
+    Prices: "/dashboard/prices?search=gpt-5",
+  };
+
+  test("nothing is out of sight on a desk", async () => {
+    for (const [label, address] of Object.entries(tables))
+      for (const width of [1920, 1280]) {
+        await page.setViewportSize({ width, height: 860 });
+        await page.goto(address);
+        const over = await page
+          .getByRole("region", { name: label, exact: true })
+          .evaluate((box) => box.scrollWidth - box.clientWidth);
+        const { SCREENSHOTS } = process.env;
+        if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/long-${label}-${width}.png`, fullPage: true });
+        expect({ label, width, over }).toEqual({ label, width, over: 0 });
+      }
+  }, 90_000);
+
+  test("where a table scrolls, the keyboard scrolls it", async () => {
+    await page.setViewportSize({ width: 768, height: 860 });
+    for (const [label, address] of Object.entries(tables)) {
+      await page.goto(address);
+      const box = page.getByRole("region", { name: label, exact: true });
+      await box.focus();
+      await page.keyboard.press("ArrowRight");
+      await page.waitForFunction(
+        (name) => (document.querySelector(`.scroll[aria-label="${name}"]`)?.scrollLeft ?? 0) > 0,
+        label,
+      );
+    }
+  }, 90_000);
+}
