@@ -4,10 +4,10 @@ import { browserPath, launch } from "./browser.ts";
 import { callRow } from "./seed.ts";
 import { adminToken, keyRow, site, startMs } from "./site.ts";
 
-/** Tables whose names are as long as names get: what matters stays in sight on a desk, and the rest is at hand. */
+/** Names as long as names get: what matters stays in sight on a desk, and the rest is at hand. */
 
 if (browserPath === null)
-  console.log("skipped: 2 tests of wide tables in a browser (no chromium here; CHROMIUM_PATH names one)");
+  console.log("skipped: 3 tests of long names in a browser (no chromium here; CHROMIUM_PATH names one)");
 else inBrowser(browserPath);
 
 function inBrowser(path: string): void {
@@ -71,6 +71,21 @@ function inBrowser(path: string): void {
         if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/long-${label}-${width}.png`, fullPage: true });
         expect({ label, width, over }).toEqual({ label, width, over: 0 });
       }
+  }, 90_000);
+
+  test("a heading keeps to its line where there is room, and to its page where there is none", async () => {
+    const boxes = async (width: number) => {
+      await page.setViewportSize({ width, height: 860 });
+      await page.goto(`/dashboard/keys/${key.id}`);
+      const boxOf = (selector: string) =>
+        page.locator(selector).evaluate((element) => element.getBoundingClientRect().toJSON());
+      return { name: await boxOf(".heading .name"), chip: await boxOf(".heading .chip") };
+    };
+    const desk = await boxes(1280);
+    expect(desk.name.height).toBeLessThan(40);
+    expect(desk.chip.left - desk.name.right).toBeLessThan(20);
+    const phone = await boxes(390);
+    expect(phone.name.right).toBeLessThanOrEqual(390);
   }, 90_000);
 
   test("where a table scrolls, the keyboard scrolls it", async () => {
