@@ -105,7 +105,7 @@ function branch(entry: RouteEntryLine, nowMs: number): Html {
     <div class="stop">
       <span class="where">${isStop ? stopName(leadsTo) : html`<a href="${aliasPath(target)}">${name(target, 60)}</a>`}</span>
       ${isStop && leadsTo.breaker !== null && breakerChip(leadsTo.breaker.state)}
-      <span class="share">${share > 0 ? html`<strong>${percent(share)}</strong> of calls now` : "none now"}</span>
+      <span class="share">${share > 0 ? html`about <strong>${percent(share)}</strong> of calls now` : "none now"}</span>
     </div>
     ${terms(entry)}
     ${isStop ? state(leadsTo, nowMs) : tree(leadsTo, nowMs)}

@@ -67,12 +67,12 @@ const figures = (total: AttemptSumsLine): Html => {
   ${tile("Failed", html`${count(total.failed)}`, html`${share(total.failed, attempts)}`, total.failed > 0 ? "bad" : "")}
   ${tile("Limited", html`${count(total.limited)}`, html`answered 429${wrong > 0 && `; ${share(wrong, attempts)} with those that failed`}`)}
   ${tile("Refused", html`${count(total.refused)}`, html`for what they asked`)}
-  ${tile("First byte", html`${quantile(total, "p50")}`, html`95 % ≤ ${quantile(total, "p95")}`)}
+  ${tile("First byte", html`${quantile(total, "p50")}`, html`95 % ${quantile(total, "p95")}`)}
 </div>`;
 };
 
-/** `null`: beyond the last bucket, which ends at a minute. */
-const upTo = (ms: number | null): string => (ms === null ? "> 1 min" : duration(ms));
+/** The end of the bucket that it is in; `null`: beyond the last one, which ends at a minute. */
+const upTo = (ms: number | null): string => (ms === null ? "> 1 min" : `≤ ${duration(ms)}`);
 export const quantile = ({ firstByteMs }: AttemptSumsLine, part: "p50" | "p95"): string =>
   firstByteMs === null ? duration(null) : upTo(firstByteMs[part]);
 
@@ -94,7 +94,7 @@ const latencyBar = (sums: AttemptSumsLine & { readonly startMs: number }, over: 
     label: at,
     value: p95 ?? endMs,
     typical: p50 ?? endMs,
-    detail: `half ≤ ${upTo(p50)}, 95 % ≤ ${upTo(p95)}`,
+    detail: `half ${upTo(p50)}, 95 % ${upTo(p95)}`,
   };
 };
 /** Where what is beyond the last bucket is drawn. */
@@ -115,7 +115,7 @@ function modelTable({ path, over, model, report, breakers }: AttemptsModel): Htm
   if (report.models.length === 0) return html`<p class="panel empty">Nothing was sent to it in this time.</p>`;
   const states = new Map(breakers.map((breaker) => [breaker.model, breaker.state]));
   return html`<section class="panel flush"><h3>Models</h3><div class="scroll"><table class="cards">
-  <thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="num">Attempts</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Limited</th><th scope="col" class="num">Refused</th><th scope="col" class="num">Half ≤</th><th scope="col" class="num">95 % ≤</th></tr></thead>
+  <thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="num">Attempts</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Limited</th><th scope="col" class="num">Refused</th><th scope="col" class="num">Half</th><th scope="col" class="num">95 %</th></tr></thead>
   <tbody>${report.models.map((line) => {
     const state = states.get(line.model);
     return html`<tr>
@@ -125,8 +125,8 @@ function modelTable({ path, over, model, report, breakers }: AttemptsModel): Htm
     <td data-label="Failed" class="num"><span>${count(line.failed)}${line.failed > 0 && html`<span class="sub">${share(line.failed, attemptsOf(line))}</span>`}</span></td>
     <td data-label="Limited" class="num">${count(line.limited)}</td>
     <td data-label="Refused" class="num">${count(line.refused)}</td>
-    <td data-label="Half ≤" class="num">${quantile(line, "p50")}</td>
-    <td data-label="95 % ≤" class="num">${quantile(line, "p95")}</td>
+    <td data-label="Half" class="num">${quantile(line, "p50")}</td>
+    <td data-label="95 %" class="num">${quantile(line, "p95")}</td>
   </tr>`;
   })}</tbody>
 </table></div>${report.moreModels && html`<p class="empty">These are the busiest.</p>`}</section>`;

@@ -1,7 +1,7 @@
 import { count } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
-import { time } from "./text.ts";
+import { time, visible } from "./text.ts";
 
 /** What is kept of a call's prompt and answer, for who may read it. */
 export interface CallContentModel {
@@ -59,13 +59,6 @@ const pathOf = (callId: string): string => url(`/dashboard/calls/${segment(callI
 const side = (shown: ContentSideModel): Html => html`<p class="hint">${wordsOf(shown)}</p>
   <pre dir="auto" tabindex="0">
 ${visible(shown.text)}</pre>`;
-
-/** Without what would show the rest in another order than it was written. */
-const visible = (text: string): string =>
-  text.replace(
-    /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (mark) => `⟨U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
-  );
 
 function wordsOf({ bytes, truncated, redacted, media }: ContentSideModel): string {
   const rules = Object.entries(redacted).map(([rule, times]) => `${count(times)} × ${rule}`);

@@ -2,7 +2,7 @@ import type { AdjustmentLine, AttemptLine, CallModel } from "./call.ts";
 import { target } from "./call-table.ts";
 import { termsInWords } from "./charges.ts";
 import { costIsHidden, count, duration } from "./format.ts";
-import { html, type Html, type Value } from "./html.ts";
+import { html, type Html, segment, url, type Value } from "./html.ts";
 import { chip, cut, money, name, time } from "./text.ts";
 import { unitPrice } from "./unit-price.ts";
 
@@ -26,11 +26,18 @@ const who = (call: CallModel): readonly (readonly [string, Value])[] => [
   ["Key", name(call.keyName)],
   ["Principal", name(call.principal, 60)],
   ...Object.entries(call.labels ?? {}).map(([label, value]) => [`Label ${label}`, name(value, 100)] as const),
-  ["Account", name(call.accountId, 60)],
+  ["Account", account(call)],
   ["Dialect", name(call.dialect)],
   ["Operation", html`${name(call.operation)} ${call.stream && chip("quiet", "stream")}`],
   ["Model asked", name(call.model, 80)],
 ];
+
+/** One that was removed since is known by its id. */
+function account({ accountId, line }: CallModel): Html {
+  const its = line.find(({ id }) => id === accountId)?.name;
+  if (its === undefined) return name(accountId, 60);
+  return html`<a href="${url(`/dashboard/accounts/${segment(accountId)}`)}">${name(its, 60)}</a>`;
+}
 
 const answer = (call: CallModel): readonly (readonly [string, Value])[] => [
   ["Target", target(call.provider, call.upstreamModel)],

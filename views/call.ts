@@ -11,6 +11,8 @@ import { tile } from "./tile.ts";
 export interface CallModel {
   readonly callId: string;
   readonly accountId: string;
+  /** Its account as it was then, and those above it. */
+  readonly line: readonly { readonly id: string; readonly name: string }[];
   /** With its name; `null`: the call came without a key of ours. */
   readonly keyId: string | null;
   readonly keyName: string | null;
@@ -105,5 +107,8 @@ export const callPage = (call: CallModel): Html => html`<p class="crumb"><a href
   ${call.why !== null && explainPanels(call.why, "Why it went this way", namesIn(call))}
   ${call.hasContent && callContentPanel(call.callId)}`;
 
-const namesIn = ({ keyId, keyName }: CallModel): ReadonlyMap<string, string> =>
-  new Map(keyId === null || keyName === null ? [] : [[keyId, keyName]]);
+const namesIn = ({ keyId, keyName, line }: CallModel): ReadonlyMap<string, string> =>
+  new Map([
+    ...line.map(({ id, name: its }) => [id, its] as const),
+    ...(keyId === null || keyName === null ? [] : [[keyId, keyName] as const]),
+  ]);

@@ -69,8 +69,8 @@ const filterForm = (
   filter: CallListFilter,
   { keys, models, providers }: CallChoices,
 ): Html => html`<form id="filter" class="filter" method="get" action="/dashboard/calls" hx-get="/dashboard/calls" hx-trigger="change, submit" hx-target="#calls" hx-swap="outerHTML" hx-replace-url="true">
-  <label>Model<input name="model" value="${filter.model}" list="models" autocomplete="off" spellcheck="false" placeholder="any"></label>
-  <label>Provider<input name="provider" value="${filter.provider}" list="providers" autocomplete="off" spellcheck="false" placeholder="any"></label>
+  <label>Model (whole name)<input name="model" value="${filter.model}" list="models" autocomplete="off" spellcheck="false" placeholder="any"></label>
+  <label>Provider (whole name)<input name="provider" value="${filter.provider}" list="providers" autocomplete="off" spellcheck="false" placeholder="any"></label>
   <label>Status<select name="status">${option("", "any", filter.status)}${statuses.map((status) => option(status, statusWord(status), filter.status))}</select></label>
   <label>Key<select name="key">${option("", "any", filter.key)}${keys.map(({ id, label }) => option(id, label, filter.key))}</select></label>
   ${filter.account !== "" && html`<label>Account<input name="account" value="${filter.account}" readonly></label>`}

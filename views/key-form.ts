@@ -33,7 +33,7 @@ export const keyForm = (
     ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
-      <label>Name<input name="name" value="${values.name}" required maxlength="200" autocomplete="off"></label>
+      <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
       <label>Account<select name="accountId">${accounts.map(({ id, name }) => html`<option value="${id}"${id === values.accountId && html` selected`}>${name}</option>`)}</select></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas"></label>
       <label>Budget in USD<input name="usd" value="${values.usd}" inputmode="decimal" autocomplete="off" placeholder="none"></label>

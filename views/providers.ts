@@ -55,7 +55,7 @@ const row = (provider: ListedProvider): Html => html`<tr>
   <td data-label="State">${provider.traffic === null ? name(null) : trafficChip(provider.traffic, attemptsOf(provider.lastDay))}</td>
   <td data-label="In flight" class="num">${provider.traffic === null ? name(null) : inFlight(provider.traffic)}</td>
   <td data-label="Last day" class="num">${lastDay(provider.lastDay)}</td>
-  <td data-label="First byte" class="num"><span>${quantile(provider.lastDay, "p50")}${provider.lastDay.firstByteMs !== null && html`<span class="sub">95 % ≤ ${quantile(provider.lastDay, "p95")}</span>`}</span></td>
+  <td data-label="First byte" class="num"><span>${quantile(provider.lastDay, "p50")}${provider.lastDay.firstByteMs !== null && html`<span class="sub">95 % ${quantile(provider.lastDay, "p95")}</span>`}</span></td>
   <td data-label="Speaks">${name(provider.dialects === null ? null : provider.dialects.join(", "), 60)}</td>
   <td data-label="Key of the file">${keyOfFile(provider)}</td>
   <td data-label="Stored keys">${storedKeys(provider)}</td>

@@ -7,9 +7,16 @@ export function name(text: string | null, maxCharacters = 40): Html {
   return html`<bdi class="name" title="${text.length > 16 ? cut(text, 200) : ""}">${cut(text, maxCharacters)}</bdi>`;
 }
 
+/** Without what would show the rest in another order than it was written. */
+export const visible = (text: string): string =>
+  text.replace(
+    /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `⟨U+${mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
+  );
+
 /** The first characters, and an ellipsis when there are more. */
 export function cut(text: string, maxCharacters: number): string {
-  const characters = Array.from(text.slice(0, maxCharacters * 2 + 2));
+  const characters = Array.from(visible(text.slice(0, maxCharacters * 2 + 2)));
   return characters.length > maxCharacters ? `${characters.slice(0, maxCharacters).join("")}…` : characters.join("");
 }
 

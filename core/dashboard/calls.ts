@@ -64,6 +64,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
           callPage({
             ...call,
             keyName,
+            line: await database.accounts.lineage(call.accountId, call.createdMs),
             warnings,
             lines,
             error,

@@ -369,6 +369,13 @@ function inBrowser(path: string): void {
     async () => {
       const { page } = await open("localhost", { width: 1280 });
       await signIn(page);
+      // On a phone they are a line that scrolls, and the current one is in it.
+      await page.setViewportSize({ width: 390, height: 860 });
+      await page.goto("/dashboard/config");
+      const { left, right: end } = await page
+        .locator(".top nav [aria-current]")
+        .evaluate((current) => current.getBoundingClientRect().toJSON());
+      expect([left >= 0, end <= 390]).toEqual([true, true]);
       await page
         .locator(".top .self")
         .evaluate((self) => (self.innerHTML = `<bdi class="name">${"W".repeat(24)}</bdi>`));

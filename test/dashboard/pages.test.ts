@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { CallStatus } from "../../core/storage/database.ts";
 import { seed, callRow } from "./seed.ts";
-import { keyRow, newSecret, site, startMs } from "./site.ts";
+import { aliasMap, attempts as reported, providerLine, sumsOfAttempts } from "../views/hostile-lines.ts";
+import { keyRow, newSecret, noCredentials, site, startMs } from "./site.ts";
 import { signedIn } from "./visitor.ts";
 
 const part = { "hx-request": "true", "hx-request-type": "partial" };
@@ -11,6 +12,20 @@ const text = (markup: string): string =>
     .replaceAll(/<title>[^<]*<\/title>|<(?!span class="fine")[^>]+>/g, " ")
     .replaceAll(/<[^>]+>/g, "")
     .replaceAll(/\s+/g, " ");
+/** A record that tells nothing. */
+const unexplained = {
+  kind: "recorded" as const,
+  outcome: { stage: null, code: null },
+  estimate: null,
+  limits: null,
+  budgets: null,
+  limitsAbove: 0,
+  budgetsAbove: 0,
+  hold: null,
+  targets: null,
+  plugins: null,
+  unknown: [],
+};
 const idsIn = (markup: string): readonly string[] =>
   [...markup.matchAll(/id="call-([^"]+)"/g)].map(([, id]) => id ?? "");
 
@@ -163,6 +178,29 @@ describe("calls", () => {
       expect(shown).toContain(wanted);
   });
 
+  test("one call names its account and those above it, whose budgets and limits held it", async () => {
+    const accounts = [
+      { id: "above", parentId: null, name: "Above", createdMs: 0 },
+      { id: "team", parentId: "above", name: "Team", createdMs: 0 },
+    ];
+    const calls = [callRow(1, { accountId: "team" }), callRow(2, { accountId: "gone" })];
+    const budget = (id: string) => ({
+      id: `on-${id}`,
+      kind: "budget" as const,
+      scope: { kind: "account", id },
+      window: "month",
+      limitNano: 1,
+      heldNano: 1,
+      leftNano: 1,
+    });
+    const why = { ...unexplained, budgets: [budget("team"), budget("above")] };
+    const browser = await signedIn(site({ seed: { accounts, calls }, recorded: why }));
+    const shown = async (n: number) => (await browser.get(`/dashboard/calls/${calls[n]?.callId}`)).text();
+    expect(await shown(0)).toMatch(/<dt>Account<\/dt><dd><a href="\/dashboard\/accounts\/team"><bdi[^>]*>Team<\/bdi>/);
+    expect(text(await shown(0))).toMatch(/account Team .*account Above /);
+    expect(text(await shown(1))).toContain("Account gone ");
+  });
+
   test("a call that does not exist is not found", async () => {
     expect((await (await signedIn(site())).get("/dashboard/calls/018f0000")).status).toBe(404);
   });
@@ -253,4 +291,28 @@ test("budgets show limit, spent, held and free, and say when more was spent than
   const shown = text(await (await (await signedIn(site({ seed: seed() }))).get("/dashboard/budgets")).text());
   expect(shown).toContain("key checkout service month $25.00 $9.34021875 $1.20 $14.45978125 1 Dec 00:00:00");
   expect(shown).toContain("$5.00 $5.000000123 $0.00 over $0.00 never");
+});
+
+test("figures that are ends of buckets, or of a sample, say so", async () => {
+  const browser = await signedIn(
+    site({
+      credentials: { ...noCredentials, providers: () => [providerLine("up")] },
+      attempts: {
+        report: () => ({ stepMs: 60_000, ...reported("up").report }),
+        lastDay: () => new Map([["up", sumsOfAttempts]]),
+      },
+      aliasRoute: aliasMap,
+    }),
+  );
+  const shown = async (path: string) => text(await (await browser.get(path)).text());
+  expect(await shown("/dashboard/providers")).toContain(" ≤ 20 ms 95 % &gt; 1 min ");
+  expect(await shown("/dashboard/providers/up")).toContain("First byte ≤ 20 ms 95 % &gt; 1 min ");
+  expect(await shown("/dashboard/models/fast")).toContain(" about 40 % of calls now ");
+});
+
+test("a new key's name is as long as the server takes", async () => {
+  const browser = await signedIn(site());
+  expect(await (await browser.get("/dashboard/keys")).text()).toContain(
+    '<input name="name" value="" required maxlength="100"',
+  );
 });

@@ -40,6 +40,8 @@ export interface SiteOptions {
   readonly traffic?: DashboardDependencies["traffic"];
   readonly attempts?: DashboardDependencies["attempts"];
   readonly aliasRoute?: DashboardDependencies["aliasRoute"];
+  /** Why each call went as it did. */
+  readonly recorded?: Awaited<ReturnType<DashboardDependencies["explain"]["recorded"]>>;
 }
 
 export const noCredentials: DashboardDependencies["credentials"] = {
@@ -70,6 +72,7 @@ export function site({
   traffic = () => new Map(),
   attempts = noAttempts,
   aliasRoute = () => null,
+  recorded = null,
 }: SiteOptions = {}): Site {
   const database = fakeDatabase(seed);
   const clock = { nowMs: startMs };
@@ -101,7 +104,7 @@ export function site({
     config: fakeConfig(),
     traffic,
     explain: {
-      recorded: async () => null,
+      recorded: async () => recorded,
       dryRun: async () => {
         throw new GatewayError("not-found", "no such object");
       },

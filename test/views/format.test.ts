@@ -72,3 +72,8 @@ test("names are isolated, cut by characters, and keep the rest as a tooltip", ()
   expect(long).toStartWith('<bdi class="name"');
   expect(long.length).toBeLessThan(600);
 });
+
+test("a name shows what would turn it around", () => {
+  expect(name("\u202egnp.exe").value).toContain(">⟨U+202E⟩gnp.exe</bdi>");
+  expect(cut("a\u2066b\u2069", 40)).toBe("a⟨U+2066⟩b⟨U+2069⟩");
+});

@@ -118,6 +118,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       why: explained(text),
       hasContent: true,
       accountId: text,
+      line: [{ id: text, name: text }],
       keyId: text,
       keyName: text,
       principal: text,

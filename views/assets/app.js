@@ -1,4 +1,4 @@
-// The whole of our own script. Pages work without it: it copies, asks before something ends, sends a form once, pauses refreshes in hidden tabs, and says when one failed.
+// The whole of our own script. Pages work without it: it shows where one is, copies, asks before something ends, sends a form once, pauses refreshes in hidden tabs, and says when one failed.
 (() => {
   const notice = () => document.getElementById("notice");
 
@@ -6,6 +6,11 @@
   const reveal = (root) => root.querySelectorAll("button[data-copy]").forEach((button) => (button.hidden = false));
   reveal(document);
   document.addEventListener("htmx:after:settle", () => reveal(document));
+
+  // On a phone the pages are a line that scrolls: the current one is in sight.
+  const nav = document.querySelector(".top nav");
+  const current = nav?.querySelector("[aria-current]");
+  if (current) nav.scrollLeft = current.offsetLeft - nav.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
 
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element ? event.target.closest("button[data-copy]") : null;
