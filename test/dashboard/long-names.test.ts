@@ -59,9 +59,9 @@ function inBrowser(path: string): void {
     Prices: "/dashboard/prices?search=gpt-5",
   };
 
-  test("nothing is out of sight on a desk", async () => {
+  test("nothing is out of sight on a desk, nor on a tablet on its side", async () => {
     for (const [label, address] of Object.entries(tables))
-      for (const width of [1920, 1280]) {
+      for (const width of [1920, 1280, 1024]) {
         await page.setViewportSize({ width, height: 860 });
         await page.goto(address);
         const over = await page
