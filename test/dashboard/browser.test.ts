@@ -361,7 +361,7 @@ function inBrowser(path: string): void {
       }
       console.log(`screenshots of the dashboard: ${screenshots}`);
     },
-    patienceMs,
+    2 * patienceMs,
   );
 
   test(
