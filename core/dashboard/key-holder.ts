@@ -97,14 +97,15 @@ export function keyHolderRoutes(dependencies: DashboardDependencies): readonly D
         const changes = method === "POST";
         if (changes && !isSameOrigin(request, publicUrl, false)) return errorPage(request, 403, version);
         const form = changes ? await readForm(request) : new URLSearchParams();
-        // Ahead of the session, which a rotation ends: a second click comes with the one of before.
-        return takenForms.once(valueIn(request) ?? "", request, form, async () => {
-          const session = await sessions.find(valueIn(request), request);
-          if (session === null) return toLogin(request);
-          const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
-          if (changes && !sameToken(token, session.csrf)) return errorPage(request, 403, version);
-          return answer(request, session, form ?? new URLSearchParams());
-        });
+        const value = valueIn(request);
+        const session = await sessions.find(value, request);
+        // A rotation ends the session that it was asked for in, with which a second click comes.
+        if (session === null) return (await takenForms.again(value ?? "", request, form)) ?? toLogin(request);
+        const token = request.headers.get("x-csrf-token") ?? form?.get("csrf") ?? null;
+        if (changes && !sameToken(token, session.csrf)) return errorPage(request, 403, version);
+        return takenForms.once(value ?? "", request, form, () =>
+          answer(request, session, form ?? new URLSearchParams()),
+        );
       }),
   });
 

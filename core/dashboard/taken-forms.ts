@@ -13,6 +13,8 @@ export interface TakenForms {
     form: URLSearchParams | null,
     take: () => Promise<Response>,
   ): Promise<Response>;
+  /** The answer that a form led to before; `null`: it was not taken. */
+  again(sender: string, request: Request, form: URLSearchParams | null): Promise<Response | null>;
 }
 
 export function createTakenForms(now: () => number): TakenForms {
@@ -24,16 +26,21 @@ export function createTakenForms(now: () => number): TakenForms {
       taken.delete(place);
     }
   }
+  /** Kept whole, and given away in copies: a body is read once. */
+  const copyAt = async (place: string): Promise<Response | null> => (await taken.get(place)?.answer)?.clone() ?? null;
+
   return {
+    async again(sender, request, form) {
+      forgetOld();
+      const place = placeOf(sender, request, form);
+      return place === null ? null : copyAt(place);
+    },
     async once(sender, request, form, take) {
       forgetOld();
-      if (!form?.has("once")) return take();
-      // Hashed: what was typed may be a password.
-      const parts = [sender, request.method, new URL(request.url).pathname, String(form)];
-      const place = createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-      const before = taken.get(place);
-      // Kept whole, and given away in copies: a body is read once.
-      if (before) return (await before.answer).clone();
+      const place = placeOf(sender, request, form);
+      if (place === null) return take();
+      const before = taken.has(place) ? await copyAt(place) : null;
+      if (before !== null) return before;
       const answer = take();
       taken.set(place, { atMs: now(), answer });
       let isTaken = false;
@@ -47,6 +54,13 @@ export function createTakenForms(now: () => number): TakenForms {
       }
     },
   };
+}
+
+/** Hashed: what was typed may be a password. `null`: a form that may be sent as often as one likes. */
+function placeOf(sender: string, request: Request, form: URLSearchParams | null): string | null {
+  if (!form?.has("once")) return null;
+  const parts = [sender, request.method, new URL(request.url).pathname, String(form)];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
 /** Long enough for a second click and an impatient reload; secrets that are shown once are among the answers. */

@@ -151,7 +151,14 @@ describe("a process", () => {
     const csrf = /x-csrf-token&quot;:&quot;(\w+)/.exec(text)?.[1] ?? "";
     const once = /name="once" value="([\w-]{36})"/.exec(text)?.[1] ?? "";
     const sent = () => form(gateway, "/dashboard/me/key/rotation", { once, graceSeconds: "0" }, { cookie, csrf });
-    const [first, second] = [await sent(), await sent()];
+    const first = await sent();
+    // Strangers have no place among the forms that were taken.
+    for (let n = 0; n < 101; n++) {
+      const stranger = { once: String(n), graceSeconds: "0" };
+      const refused = await form(gateway, "/dashboard/me/key/rotation", stranger, { csrf: "0" });
+      expect(refused.headers.get("location")).toBe("/dashboard/login");
+    }
+    const second = await sent();
     expect([first.status, first.text.includes('id="secret"')]).toEqual([201, true]);
     expect([second.status, second.text === first.text]).toEqual([201, true]);
     expect(second.headers.get("set-cookie")).toBe(first.headers.get("set-cookie"));
