@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { chromium, type Browser, type Page } from "playwright-core";
+import { adminToken, type Site } from "./site.ts";
 
 const candidates = [
   process.env["CHROMIUM_PATH"],
@@ -29,6 +30,48 @@ export function launch(executablePath: string): Promise<Browser> {
     "--disable-sync",
   ];
   return chromium.launch({ executablePath, headless: true, args });
+}
+
+/** Ends a test that hangs, not one on a slow machine: when time is up the browser is killed, and with it all that follow. */
+export const patienceMs = 90_000;
+
+/** A site that is served here, and a browser that visits it. */
+export interface Visits {
+  /** A window of its own, with what its pages complain about. */
+  open(
+    host: string,
+    options?: { width?: number; dark?: boolean; script?: boolean },
+  ): Promise<{ page: Page; complaints: string[] }>;
+  stop(): Promise<void>;
+}
+
+export async function visitsOf({ fetch }: Pick<Site, "fetch">, executablePath: string): Promise<Visits> {
+  const server = Bun.serve({ port: 0, hostname: "0.0.0.0", fetch });
+  const browser = await launch(executablePath);
+  return {
+    async open(host, { width = 1280, dark = false, script = true } = {}) {
+      const context = await browser.newContext({
+        baseURL: `http://${host}:${server.port}`,
+        viewport: { width, height: 860 },
+        colorScheme: dark ? "dark" : "light",
+        javaScriptEnabled: script,
+      });
+      const page = await context.newPage();
+      page.setDefaultTimeout(15_000);
+      return { page, complaints: complaintsOf(page) };
+    },
+    async stop() {
+      await browser.close();
+      await server.stop(true);
+    },
+  };
+}
+
+export async function signIn(page: Page): Promise<void> {
+  await page.goto("/dashboard/login");
+  await page.getByLabel("Admin token").fill(adminToken);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
 }
 
 /** Collects what a page complains about: errors and warnings of the console (a refused style or script is one), thrown errors, failed loads. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
-import { browserPath, launch } from "./browser.ts";
+import type { Page } from "playwright-core";
+import { browserPath, patienceMs, signIn, type Visits, visitsOf } from "./browser.ts";
 import { callRow } from "./seed.ts";
-import { adminToken, keyRow, site, startMs } from "./site.ts";
+import { keyRow, site, startMs } from "./site.ts";
 
 /** Names as long as names get: what matters stays in sight on a desk, and the rest is at hand. */
 
@@ -36,22 +36,14 @@ function inBrowser(path: string): void {
       ],
     },
   });
-  let browser: Browser;
-  let server: Bun.Server<undefined>;
+  let visits: Visits;
   let page: Page;
   beforeAll(async () => {
-    server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: one.fetch });
-    browser = await launch(path);
-    page = await browser.newPage({ baseURL: `http://localhost:${server.port}` });
-    await page.goto("/dashboard/login");
-    await page.getByLabel("Admin token").fill(adminToken);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("heading", { name: "Overview" }).waitFor();
-  }, 90_000);
-  afterAll(async () => {
-    await browser.close();
-    await server.stop(true);
-  });
+    visits = await visitsOf(one, path);
+    ({ page } = await visits.open("localhost"));
+    await signIn(page);
+  }, patienceMs);
+  afterAll(() => visits.stop());
 
   const tables = {
     Calls: "/dashboard/calls",
@@ -59,46 +51,58 @@ function inBrowser(path: string): void {
     Prices: "/dashboard/prices?search=gpt-5",
   };
 
-  test("nothing is out of sight on a desk, nor on a tablet on its side", async () => {
-    for (const [label, address] of Object.entries(tables))
-      for (const width of [1920, 1280, 1024]) {
+  test(
+    "nothing is out of sight on a desk, nor on a tablet on its side",
+    async () => {
+      for (const [label, address] of Object.entries(tables))
+        for (const width of [1920, 1280, 1024]) {
+          await page.setViewportSize({ width, height: 860 });
+          await page.goto(address);
+          const over = await page
+            .getByRole("region", { name: label, exact: true })
+            .evaluate((box) => box.scrollWidth - box.clientWidth);
+          const { SCREENSHOTS } = process.env;
+          if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/long-${label}-${width}.png`, fullPage: true });
+          expect({ label, width, over }).toEqual({ label, width, over: 0 });
+        }
+    },
+    patienceMs,
+  );
+
+  test(
+    "a heading keeps to its line where there is room, and to its page where there is none",
+    async () => {
+      const boxes = async (width: number) => {
         await page.setViewportSize({ width, height: 860 });
+        await page.goto(`/dashboard/keys/${key.id}`);
+        const boxOf = (selector: string) =>
+          page.locator(selector).evaluate((element) => element.getBoundingClientRect().toJSON());
+        return { name: await boxOf(".heading .name"), chip: await boxOf(".heading .chip") };
+      };
+      const desk = await boxes(1280);
+      expect(desk.name.height).toBeLessThan(40);
+      expect(desk.chip.left - desk.name.right).toBeLessThan(20);
+      const phone = await boxes(390);
+      expect(phone.name.right).toBeLessThanOrEqual(390);
+    },
+    patienceMs,
+  );
+
+  test(
+    "where a table scrolls, the keyboard scrolls it",
+    async () => {
+      await page.setViewportSize({ width: 768, height: 860 });
+      for (const [label, address] of Object.entries(tables)) {
         await page.goto(address);
-        const over = await page
-          .getByRole("region", { name: label, exact: true })
-          .evaluate((box) => box.scrollWidth - box.clientWidth);
-        const { SCREENSHOTS } = process.env;
-        if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/long-${label}-${width}.png`, fullPage: true });
-        expect({ label, width, over }).toEqual({ label, width, over: 0 });
+        const box = page.getByRole("region", { name: label, exact: true });
+        await box.focus();
+        await page.keyboard.press("ArrowRight");
+        await page.waitForFunction(
+          (name) => (document.querySelector(`.scroll[aria-label="${name}"]`)?.scrollLeft ?? 0) > 0,
+          label,
+        );
       }
-  }, 90_000);
-
-  test("a heading keeps to its line where there is room, and to its page where there is none", async () => {
-    const boxes = async (width: number) => {
-      await page.setViewportSize({ width, height: 860 });
-      await page.goto(`/dashboard/keys/${key.id}`);
-      const boxOf = (selector: string) =>
-        page.locator(selector).evaluate((element) => element.getBoundingClientRect().toJSON());
-      return { name: await boxOf(".heading .name"), chip: await boxOf(".heading .chip") };
-    };
-    const desk = await boxes(1280);
-    expect(desk.name.height).toBeLessThan(40);
-    expect(desk.chip.left - desk.name.right).toBeLessThan(20);
-    const phone = await boxes(390);
-    expect(phone.name.right).toBeLessThanOrEqual(390);
-  }, 90_000);
-
-  test("where a table scrolls, the keyboard scrolls it", async () => {
-    await page.setViewportSize({ width: 768, height: 860 });
-    for (const [label, address] of Object.entries(tables)) {
-      await page.goto(address);
-      const box = page.getByRole("region", { name: label, exact: true });
-      await box.focus();
-      await page.keyboard.press("ArrowRight");
-      await page.waitForFunction(
-        (name) => (document.querySelector(`.scroll[aria-label="${name}"]`)?.scrollLeft ?? 0) > 0,
-        label,
-      );
-    }
-  }, 90_000);
+    },
+    patienceMs,
+  );
 }

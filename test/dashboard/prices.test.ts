@@ -44,7 +44,7 @@ describe("prices", () => {
     const seen: string[] = [];
     for (let path: string | undefined = "/dashboard/prices?search=openai/&source=bundled"; path !== undefined;) {
       const page: string = await read(browser, path);
-      seen.push(...[...page.matchAll(/<tr>\s*<td><bdi[^>]*>([^<]+)/g)].map(([, target]) => target ?? ""));
+      seen.push(...[...page.matchAll(/<tr>\s*<td[^>]*><bdi[^>]*>([^<]+)/g)].map(([, target]) => target ?? ""));
       path = /rel="next" href="([^"]+)"/.exec(page)?.[1]?.replaceAll("&amp;", "&");
     }
     expect(seen.length).toBeGreaterThan(100);
