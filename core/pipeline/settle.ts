@@ -3,8 +3,8 @@ import { noUsage, type ReportedUsage, type Usage } from "../chat/usage.ts";
 import type { Metered } from "../dialects/dialect.ts";
 import { within } from "../plugin/deadline.ts";
 import { labelText } from "../plugin/labels.ts";
-import type { CallRecord, Rating } from "../plugin/plugin.ts";
-import type { CallNotes, Final, UsageSource } from "../storage/database.ts";
+import type { CallRecord } from "../plugin/plugin.ts";
+import type { Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
 import { leaveLists } from "./disconnect.ts";
@@ -12,12 +12,13 @@ import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { countUnpriced, isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
+import { notesOf, type Rated } from "./notes.ts";
 import { rateEnded } from "./rate-ended.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
 import { counted, unitsUntold } from "./told-usage.ts";
 import { blockedMs, hookBlocked } from "./watchdog.ts";
-import { whyOf, whyRefused } from "./why.ts";
+import { whyRefused } from "./why.ts";
 
 /** How a call went, as the stage that saw its end tells it. */
 export interface Outcome {
@@ -211,7 +212,6 @@ const isCredible = ({ usage, anomalous }: ReportedUsage): boolean => {
 };
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
-type Rated = Pick<Rating, "costNano" | "chargeNano" | "lines" | "terms"> & { readonly priceVersion: string | null };
 
 /** What the provider bills is known all the same. */
 const uncharged = (rated: Rated | "unpriced"): Rated | "unpriced" =>
@@ -244,83 +244,6 @@ function ratingOf(
     return "unpriced";
   }
 }
-
-/** They explain the record, and must not cost it: whatever in them is of a plugin's making may fail. */
-function notesOf(
-  call: Call,
-  outcome: Outcome,
-  admitted: Admitted,
-  usage: Usage | null,
-  rating: Rated | "unpriced",
-  { logger }: Pick<Services, "logger">,
-): CallNotes {
-  try {
-    return explained(call, outcome, admitted, usage, rating);
-  } catch (error) {
-    logger.error({ callId: call.id, error }, "what explains a call could not be put together; it is recorded without");
-    return {};
-  }
-}
-
-function explained(
-  call: Call,
-  outcome: Outcome,
-  admitted: Admitted,
-  usage: Usage | null,
-  rating: Rated | "unpriced",
-): CallNotes {
-  const { warnings, shadow } = call;
-  const { error, metered } = outcome;
-  // One part after the other, without objects that are only copied into it: it is on the path of every call.
-  const notes: { -readonly [Field in keyof CallNotes]: CallNotes[Field] } = {};
-  if (warnings.length > 0) notes.warnings = warnings;
-  if (error) notes.error = error.message;
-  if (metered.usage?.anomalous) notes.anomalous = true;
-  if (rating !== "unpriced") {
-    if (admitted.heldNano > 0 && rating.chargeNano > admitted.heldNano) notes.overHold = true;
-    if (usage && rating.lines.length > 0) notes.lines = rating.lines;
-    if (rating.terms) notes.terms = rating.terms;
-  }
-  if (usage) {
-    const tier = metered.usage?.serviceTier;
-    if (tier !== undefined && (!standardTiers.has(tier) || mayGoBy(rating))) notes.serviceTier = tier;
-    const counts = countsOf(usage);
-    if (counts) notes.counts = counts;
-  }
-  if (shadow) {
-    notes.shadowOf = shadow.callId;
-    if (shadow.isFree) notes.isFree = true;
-  }
-  notes.why = whyOf(call, admitted);
-  return notes;
-}
-
-/** What a rating needs beside the columns of a call, so that it can be repeated; `null`: nothing. */
-function countsOf(usage: Usage): NonNullable<CallNotes["counts"]> | null {
-  const { inputAudioTokens, cacheReadAudioTokens, outputAudioTokens } = usage;
-  const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0, images, seconds, characters } = usage;
-  const tokens = inputAudioTokens + cacheReadAudioTokens + outputAudioTokens + inputImageTokens + outputImageTokens;
-  const sum = tokens + webSearches + (images ?? 0) + (seconds ?? 0) + (characters ?? 0);
-  if (sum === 0) return null;
-  return {
-    inputAudioTokens,
-    cacheReadAudioTokens,
-    outputAudioTokens,
-    inputImageTokens,
-    outputImageTokens,
-    webSearches,
-    ...(images !== undefined && { images }),
-    ...(seconds !== undefined && { seconds }),
-    ...(characters !== undefined && { characters }),
-  };
-}
-
-/** What vendors call the tier that hardly anybody prices apart: left out, because it stands in nearly every answer. */
-const standardTiers: ReadonlySet<string> = new Set(["default", "standard", "auto", "on_demand", "ON_DEMAND"]);
-
-/** Whether another rating needs the tier: this one went by its own prices, or none is known yet. */
-const mayGoBy = (rating: Rated | "unpriced"): boolean =>
-  rating === "unpriced" || rating.lines.some(({ tier }) => tier !== undefined);
 
 /** `used`: `null`: no target was asked, so it counts nowhere. */
 async function endHolds(
