@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { didYouMean } from "../config/nearest.ts";
 import { reasonOf } from "../config/problem.ts";
-import { missingModuleHint, moduleOf, provideModule, resolvePackage } from "../runtime/plugin-module.ts";
+import { importPackage, missingModuleHint, moduleOf, provideModule, resolvePackage } from "../runtime/plugin-module.ts";
 import * as pluginModule from "./plugin.ts";
 import type { Kind, Plugin } from "./plugin.ts";
 import { pluginTrouble } from "./shape.ts";
@@ -53,7 +53,7 @@ function sourceOf(
   }
   const name = use.replace(/^npm:/, "");
   const url = packageUrl(name, directory);
-  if (url !== null) return { origin: "npm", load: () => import(url) };
+  if (url !== null) return { origin: "npm", load: () => importPackage(url) };
   if (name !== use) throw new Error(`npm package "${name}" is not installed beside the config file`);
   const hint = didYouMean(use, Object.keys(builtins));
   throw new Error(`no built-in ${kind} plugin "${use}"${hint}, and no npm package of that name beside the config file`);

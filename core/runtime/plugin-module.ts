@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { lookAgain, mayDownload, refuseDownloads } from "./downloads.ts";
 
 const provided = new Set<string>();
 /** What was imported of each file, and how often it was another one since. */
@@ -10,9 +11,10 @@ const imported = new Map<string, { readonly hash: string; readonly version: numb
 
 /**
  * What to import for the file as it is now: runtimes keep what they have once imported, by its name. What it imports
- * itself stays as it was, and so does the memory of each version.
+ * itself stays as it was, and so does the memory of each version. Throws when the import would download a package.
  */
 export function moduleOf(path: string): string {
+  refuseDownloads(path, provided);
   const hash = createHash("sha256").update(readFileSync(path)).digest("hex");
   const known = imported.get(path);
   const version = known === undefined ? 0 : known.version + (known.hash === hash ? 0 : 1);
@@ -42,6 +44,15 @@ export const missingModuleHint = (name: string, file: URL): string =>
 
 /** URL of the npm package as a file in `directory` would import it. Throws when it is not installed there. */
 export function resolvePackage(name: string, directory: string): string {
-  if (typeof Bun !== "undefined") return pathToFileURL(Bun.resolveSync(name, directory)).href;
-  return pathToFileURL(createRequire(join(directory, "llm-proxy.yaml")).resolve(name)).href;
+  if (mayDownload(directory)) throw new Error("not installed");
+  if (typeof Bun === "undefined")
+    return pathToFileURL(createRequire(join(directory, "llm-proxy.yaml")).resolve(name)).href;
+  lookAgain(directory);
+  return pathToFileURL(Bun.resolveSync(name, directory)).href;
+}
+
+/** Imports what `resolvePackage` gave. Throws when that would download another package: a link may lead out of node_modules. */
+export function importPackage(url: string): Promise<unknown> {
+  refuseDownloads(fileURLToPath(url), provided);
+  return import(url);
 }
