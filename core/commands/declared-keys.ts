@@ -4,14 +4,13 @@ import type { ConfigSource, DeclaredKey } from "../config/config.ts";
 import { ConfigError } from "../config/problem.ts";
 import { inspectKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
-import type { Awaitable } from "../plugin/plugin.ts";
 import { asAuthor, authorOf } from "../storage/audit-author.ts";
+import type { AccountRepository } from "../storage/database.ts";
 import type { KeyRepository, NewKey, StoredSecret } from "../storage/key.ts";
 
 export interface DeclaredKeysDependencies {
   readonly repository: KeyRepository;
-  /** The account of an id or a name; `null`: none, or several. */
-  readonly accountOf: (word: string) => Awaitable<string | null>;
+  readonly accounts: Pick<AccountRepository, "idOf" | "whyNot">;
   readonly keys: Keys;
   readonly source: ConfigSource;
   readonly now: () => number;
@@ -21,16 +20,14 @@ export interface DeclaredKeysDependencies {
 /** Makes the keys of the config file what it says. Throws `ConfigError` with the place of the key that cannot be made. */
 export async function declareKeys(
   declared: readonly DeclaredKey[],
-  { repository, accountOf, keys, source, now, newId }: DeclaredKeysDependencies,
+  { repository, accounts, keys, source, now, newId }: DeclaredKeysDependencies,
 ): Promise<void> {
   const createdMs = now();
   const made = await Promise.all(
     declared.map(async ({ name, secret, account, ...terms }): Promise<NewKey> => {
-      const accountId = await accountOf(account);
+      const accountId = await accounts.idOf(account);
       if (accountId === null)
-        throw new ConfigError([
-          source.problem(["keys", name, "account"], "no account, or more than one, has this id or name"),
-        ]);
+        throw new ConfigError([source.problem(["keys", name, "account"], await accounts.whyNot(account))]);
       return { ...terms, ...secretOf(keys, secret), id: newId(), name, accountId, declaredAs: name, createdMs };
     }),
   );

@@ -67,7 +67,7 @@ export const declareFileKeys = (
 ): Promise<void> =>
   declareKeys(keys, {
     repository: database.keys,
-    accountOf: (word) => database.accounts.idOf(word),
+    accounts: database.accounts,
     keys: keysFor(database.keys),
     source,
     now,

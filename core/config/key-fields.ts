@@ -54,7 +54,11 @@ export const DeclaredKeySchema = t.Object(
     ),
     sha256: t.Optional(sha256),
     account: t.Optional(
-      t.String({ minLength: 1, maxLength: 100, description: "Id or name of who pays. Default: `default`." }),
+      t.String({
+        minLength: 1,
+        maxLength: 100,
+        description: "Id, name or path (`Org/Team`) of who pays. Default: `default`.",
+      }),
     ),
     models: t.Optional(keyFields.models),
     operations: t.Optional(keyFields.operations),

@@ -21,7 +21,8 @@ const MappedRoleSchema = t.Object(
       t.String({
         minLength: 1,
         maxLength: 100,
-        description: "Id or name of the account whose part of the tree they see. Absent: everything.",
+        description:
+          "Id, name or path (`Org/Team`) of the account whose part of the tree they see. Absent: everything.",
       }),
     ),
   },

@@ -170,7 +170,7 @@ const ShadowSchema = t.Object(
         minLength: 1,
         maxLength: 100,
         description:
-          "Id or name of the account that pays for the copies. Default: nobody does, and no budget counts them.",
+          "Id, name or path (`Org/Team`) of the account that pays for the copies. Default: nobody does, and no budget counts them.",
       }),
     ),
     ...parameterFields,

@@ -94,7 +94,8 @@ export function issuerLogin(dependencies: IssuerLoginDependencies): IssuerLogin 
     const { account, ...stranger } = found;
     const accountId = account === null ? null : await database.accounts.idOf(account);
     if (account !== null && accountId === null) {
-      logger.error({ issuer: name, account }, "a role of an issuer names an account that there is not");
+      const why = await database.accounts.whyNot(account);
+      logger.error({ issuer: name, account, why }, "a role of an issuer names an account that is not found");
       return words.account;
     }
     const vouched = { ...stranger, accountId, newId: newId(), createPeople: own.createPeople, atMs: now() };
@@ -171,7 +172,7 @@ const lastOwner = "an issuer would take the role of the last owner, who keeps it
 const words = {
   again: "This sign-in is too old, was used before, or was begun in another browser. Begin again.",
   answer: "The answer of the issuer does not hold. Begin again; the log of the proxy says more.",
-  account: "Your group belongs to an account that does not exist here. Ask whoever runs this proxy.",
+  account: "Your group belongs to an account that is not found here. Ask whoever runs this proxy.",
   "no-address": "The issuer does not say that your e-mail address is verified, so nobody can be found by it.",
   unknown: "Nobody was invited with your e-mail address.",
   taken: "Your e-mail address belongs to somebody whom the issuer knows as another. Ask whoever manages people here.",

@@ -141,6 +141,7 @@ export function within(
       countedLine: async (id, atMs) => upToOwn(await accounts.countedLine(id, atMs)),
       // For credentials of calls, which no account's people look up.
       idOf: () => null,
+      whyNot: () => "no account has this id or name",
       isDisabled: (id) => accounts.isDisabled(id),
       // Without a parent it is right under one's own.
       create: async (account, said) => {
@@ -159,6 +160,9 @@ export function within(
           change.content !== content.setting({ kind: "account", id })
         )
           throw forbidden("what is kept of your own account is said above it");
+        // Credentials find it by its name: it could take that of a tenant to come.
+        if (id === accountId && change.name !== undefined && change.name !== (await accounts.get(id))?.name)
+          throw forbidden("your own account is named above it");
         if (id === accountId && change.terms && changesTerms(accountTerms.of(id) ?? openTerms, change.terms))
           throw forbidden("what binds your own account is set above it");
         checkTags(accountTerms.of(id)?.metadata ?? {}, change.terms?.metadata);

@@ -1,7 +1,17 @@
 import type { Egress } from "../runtime/egress.ts";
 import type { Database } from "../storage/database.ts";
 import { fetchOf } from "./fetch.ts";
-import type { Awaitable, Context, Contexts, KeyLookup, Kind, Logger, NamedModels, PriceRow } from "./plugin.ts";
+import type {
+  AccountLookup,
+  Awaitable,
+  Context,
+  Contexts,
+  KeyLookup,
+  Kind,
+  Logger,
+  NamedModels,
+  PriceRow,
+} from "./plugin.ts";
 
 /** What the process lends to plugins. */
 export interface Host {
@@ -57,8 +67,13 @@ export function pluginContext(
     now: host.now,
     onDispose,
   };
-  if (kind === "auth")
-    return { ...context, keys: host.keys(database), accounts: { find: (word) => database.accounts.idOf(word) } };
+  if (kind === "auth") {
+    const accounts: AccountLookup = {
+      find: (word) => database.accounts.idOf(word),
+      whyNot: (word) => database.accounts.whyNot(word),
+    };
+    return { ...context, keys: host.keys(database), accounts };
+  }
   const lasting = () => host.lasting?.(`${kind}/${name}`) ?? {};
   if (kind === "observer") return { ...context, named: host.named, lasting: lasting() };
   if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: lasting() };

@@ -9,8 +9,11 @@ export interface KeyLookup {
 /** Accounts that credentials name, for auth plugins. */
 export interface AccountLookup {
   /**
-   * The id of the account with this id, or else of the only one with this name; `null`: none, or several of the name.
-   * From memory for one found before: ask on every call, and a change of the tree holds from the next call on.
+   * The id of the account with this id, or else of the only one at the top with this name, or on this path of names from
+   * there (`Org/Team`); `null`: none, or several. From memory for one found before: ask on every call, and a change of
+   * the tree holds from the next call on.
    */
   find(idOrName: string): Awaitable<string | null>;
+  /** Why `find` gave none, to be told: `no account has this id or name`. */
+  whyNot(idOrName: string): Awaitable<string>;
 }

@@ -13,8 +13,9 @@ export interface AccountTree {
   lineage(id: string, atMs: number): readonly AccountRow[];
   /** The same of a call that has ended: the account may have been removed since. */
   countedLine(id: string, atMs: number): readonly AccountRow[];
-  /** The id of the account with this id, or else of the only one with this name. No query for one found before. */
+  /** As `AccountRepository`'s. No query for one found before. */
   idOf(word: string): string | null;
+  whyNot(word: string): string;
   /** Inside a transaction: the lines of a new account. `parentRef` `null`: a root. */
   plant(ref: number, parentRef: number | null): void;
   /** Inside a transaction: the account with all below it, for calls that start at `atMs` or later. */
@@ -85,18 +86,36 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     return { sinceMs: found[0]?.sinceMs ?? 0, rows: found.map(({ sinceMs: _, ...row }) => row) };
   }
 
-  function find(word: string): string | null {
-    const withWord = (column: typeof accounts.id | typeof accounts.name) =>
-      database
-        .select({ id: accounts.id })
-        .from(accounts)
-        .where(and(eq(column, word), isNull(accounts.removedMs)))
-        .limit(2)
-        .all();
-    const [own] = withWord(accounts.id);
-    if (own) return own.id;
-    const [first, second] = withWord(accounts.name);
-    return first === undefined || second !== undefined ? null : first.id;
+  const withName = (name: string, place: SQL | undefined) =>
+    database
+      .select({ ref: accounts.ref, id: accounts.id })
+      .from(accounts)
+      .where(and(eq(accounts.name, name), isNull(accounts.removedMs), place))
+      .limit(2)
+      .all();
+  const atTop = (name: string) => withName(name, isNull(accounts.parentRef));
+
+  /**
+   * One, or none, or two of several. Names count from the top down only: those below an account are given by its own
+   * people, and one of them could stand in for another tenant's account, or be there before it.
+   */
+  function find(word: string): readonly { readonly id: string }[] {
+    const own = database
+      .select({ id: accounts.id })
+      .from(accounts)
+      .where(and(eq(accounts.id, word), isNull(accounts.removedMs)))
+      .all();
+    if (own.length > 0) return own;
+    const whole = atTop(word);
+    const [top = "", ...steps] = word.split("/");
+    if (whole.length > 0 || steps.length === 0) return whole;
+    let at = atTop(top);
+    for (const step of steps) {
+      const [place, another] = at;
+      if (place === undefined || another !== undefined) return at;
+      at = withName(step, eq(accounts.parentRef, place.ref));
+    }
+    return at;
   }
 
   function insert(accountRef: number, ancestorRef: number, distance: number, fromMs: number) {
@@ -124,12 +143,18 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     idOf(word) {
       const before = named.get(word);
       if (before !== undefined) return before;
-      const id = find(word);
+      const [found, another] = find(word);
       // As for `lineage`: what is unknown is not remembered.
-      if (id === null) return null;
+      if (found === undefined || another !== undefined) return null;
       if (named.size >= maxCached) named.clear();
-      named.set(word, id);
-      return id;
+      named.set(word, found.id);
+      return found.id;
+    },
+    whyNot(word) {
+      if (find(word).length > 1) return "several accounts have this name: give the id";
+      return withName(word, undefined).length > 0
+        ? "only accounts below others have this name: give the id, or the path (Org/Team)"
+        : "no account has this id or name";
     },
     lineage,
     countedLine(id, atMs) {

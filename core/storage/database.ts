@@ -129,10 +129,12 @@ export interface AccountRepository {
   /** The same of a call that started at `atMs` and was made: its account may have been removed since. */
   countedLine(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
   /**
-   * The id of the account with this id, or else of the only one with this name; `null`: none, or several of the name.
-   * Answers from memory for one found before: tokens name their account on every call.
+   * The id of the account with this id, or else of the only one at the top with this name, or on this path of names from
+   * there (`Org/Team`); `null`: none, or several. From memory for one found before: tokens name theirs on every call.
    */
   idOf(word: string): Awaitable<string | null>;
+  /** Why `idOf` found none, to be told. */
+  whyNot(word: string): Awaitable<string>;
   /** Whether it was itself told to take no calls; those below a disabled one take none either. From memory. */
   isDisabled(id: string): boolean;
   /** Throws `not-found` for an unknown parent and `invalid-request` when it would be too deep; so does `change`. */

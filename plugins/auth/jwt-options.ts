@@ -59,7 +59,7 @@ export const config = t.Object(
       t.Object(
         {
           account: claimName(
-            "Claim with the account's id or name. A token without it, or of no account, is refused (403).",
+            "Claim with the account's id, its name if it is at the top, or its path (`Org/Team`). A token without it, or of no account, is refused (403).",
           ),
           models: claimName("Claim with the models that may be called: a list, or one text with spaces."),
           labels: t.Optional(
@@ -78,7 +78,7 @@ export const config = t.Object(
     account: t.String({
       minLength: 1,
       default: "default",
-      description: "Id or name of everybody's account where `claims.account` is not set.",
+      description: "Id, name or path (`Org/Team`) of everybody's account where `claims.account` is not set.",
     }),
     models: t.Optional(
       t.Array(t.String({ minLength: 1 }), {

@@ -117,10 +117,14 @@ function jwtAuthenticator(options: JwtOptions, keys: KeyStore, context: Contexts
     return id instanceof Promise ? id.then((found) => principalOn(known, found)) : principalOn(known, id);
   }
 
-  function principalOn(known: Verified, accountId: string | null): Principal {
-    if (accountId === null) throw forbidden("the account of the token does not exist");
+  function principalOn(known: Verified, accountId: string | null): Principal | Promise<never> {
+    if (accountId === null) return nobody(known);
     if (accountId !== known.principal.accountId) known.principal = { ...known.principal, accountId };
     return known.principal;
+  }
+
+  async function nobody({ account }: Verified): Promise<never> {
+    throw forbidden(`the account of the token: ${await accounts.whyNot(account)}`);
   }
 
   /** All alike for the client; the log says why, at the level `debug` since strangers can send what they like. */

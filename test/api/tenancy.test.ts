@@ -195,6 +195,8 @@ describe("people of an account", () => {
       ["PATCH", `/api/accounts/${a.account}`, { models: ["*"] }],
       ["PATCH", `/api/accounts/${a.account}`, { providers: ["*"] }],
       ["PATCH", `/api/accounts/${a.account}`, { operations: ["chat"], name: "renamed" }],
+      // By the names at the top credentials find their account.
+      ["PATCH", `/api/accounts/${a.account}`, { name: "another tenant" }],
       ["PATCH", `/api/accounts/${a.account}`, { uncappedOutputTokens: 1_000_000 }],
       ["PATCH", `/api/accounts/${a.account}`, { keyRotation: false }],
       ["PATCH", `/api/accounts/${a.account}`, { metadata: { tier: "gold" } }],

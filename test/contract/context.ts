@@ -39,7 +39,10 @@ export function fakeContext(
     dataDir: "data",
     prices: [],
     keys: { find: () => null },
-    accounts: { find: (idOrName) => (idOrName === "default" ? "default" : null) },
+    accounts: {
+      find: (idOrName) => (idOrName === "default" ? "default" : null),
+      whyNot: () => "no account has this id or name",
+    },
     named: (provider, model) => (provider === model ? "file" : null),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     storage: memoryNamespace(clock.now),

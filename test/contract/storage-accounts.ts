@@ -32,24 +32,54 @@ export function testAccounts({
   };
 
   describe("storage contract: the tree of accounts", () => {
-    test("a word finds the account with that id, or else the only one with that name, as accounts are now", async () => {
+    test("a word finds the account with that id, or else the one at the top with that name, as accounts are now", async () => {
       const find = (word: string) => database().accounts.idOf(word);
+      const why = (word: string) => database().accounts.whyNot(word);
       const first = await make("only one", null);
       expect(await find(first)).toBe(first);
       for (let time = 0; time < 2; time++) expect(await find("only one")).toBe(first);
-      for (const word of ["", "ONLY ONE", "only one ", "__proto__", "' or 1=1--", "nobody"])
+      for (const word of ["", "ONLY ONE", "only one ", "__proto__", "' or 1=1--", "nobody", "/", "only one/"]) {
         expect(await find(word)).toBeNull();
-      const second = await make("only one", first);
-      expect(await find("only one")).toBeNull();
-      await database().accounts.change(second, { name: first });
-      expect(await find("only one")).toBe(first);
-      // A name that is another one's id does not stand in for it.
-      expect(await find(first)).toBe(first);
-      await database().accounts.remove(second);
+        expect(await why(word)).toBe("no account has this id or name");
+      }
       await database().accounts.change(first, { name: "renamed" });
       expect([await find("only one"), await find("renamed")]).toEqual([null, first]);
+      const second = await make(first, null);
+      // A name that is another one's id does not stand in for it.
+      expect(await find(first)).toBe(first);
       await database().accounts.remove(first);
-      expect([await find("renamed"), await find(first)]).toEqual([null, null]);
+      expect([await find("renamed"), await find(first)]).toEqual([null, second]);
+    });
+
+    test("the people below an account can take no name from another one, nor in advance", async () => {
+      const find = (word: string) => database().accounts.idOf(word);
+      const why = (word: string) => database().accounts.whyNot(word);
+      const [tenant, org] = [await make("tenant", null), await make("org", null)];
+      const twin = await make("tenant", org);
+      expect([await find("tenant"), await find("org/tenant")]).toEqual([tenant, twin]);
+      const future = await make("future", org);
+      expect(await find("future")).toBeNull();
+      expect(await why("future")).toBe(
+        "only accounts below others have this name: give the id, or the path (Org/Team)",
+      );
+      const deep = await make("deep", future);
+      expect(await find("org/future/deep")).toBe(deep);
+      for (const word of ["future/deep", "org/deep", "org/future/deep/", "org//deep"])
+        expect(await find(word)).toBeNull();
+      // The name of one at the top goes before a path.
+      const slash = await make("org/future", null);
+      expect(await find("org/future")).toBe(slash);
+      await database().accounts.change(deep, { name: "other" });
+      expect([await find("org/future/deep"), await find("org/future/other")]).toEqual([null, deep]);
+      await database().accounts.change(deep, { parentId: org });
+      expect([await find("org/future/other"), await find("org/other")]).toEqual([null, deep]);
+      await make("tenant", null);
+      expect(await find("tenant")).toBeNull();
+      await make("other", org);
+      expect([await find("org/other"), await why("org/other")]).toEqual([
+        null,
+        "several accounts have this name: give the id",
+      ]);
     });
 
     test("an account is found as it is now, whatever is below it", async () => {

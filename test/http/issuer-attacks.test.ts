@@ -277,7 +277,7 @@ describe("refused is", () => {
   test("a group whose account does not exist: it does not become everything", async () => {
     issuer.person = { ...mapped(), ...groups("lost") };
     const browser = signIns.browser();
-    await expectRefused(browser.signIn(), browser, /account that does not exist/);
+    await expectRefused(browser.signIn(), browser, /account that is not found/);
   });
 
   test("whoever is of another domain, or was not invited where nobody new may come", async () => {

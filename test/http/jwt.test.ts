@@ -208,6 +208,21 @@ describe("claims", () => {
     expect(await accounts()).toBe(before);
   });
 
+  test("by name mean an account at the top: whoever is below one can lock nobody out, and take nobody's callers", async () => {
+    const [{ id }, org] = [await account("Tenant N"), await account("Tenant O")];
+    const below = (name: string) => setup.gateway.admin("POST", "/api/accounts", { name, parentId: org.id });
+    await below("Tenant N");
+    await below("Tenant of tomorrow");
+    const reply = await ask(tenant({ tenant: "Tenant N" }));
+    expect(reply.status).toBe(200);
+    await until("the record", () => rowOf(reply.callId)?.account_id === id);
+    const refused = await ask(tenant({ tenant: "Tenant of tomorrow" }));
+    expect([refused.status, refused.text]).toEqual([403, expect.stringContaining("only accounts below others have")]);
+    await account("Tenant N");
+    const twice = await ask(tenant({ tenant: "Tenant N" }));
+    expect([twice.status, twice.text]).toEqual([403, expect.stringContaining("several accounts have this name")]);
+  });
+
   test("put the call on the budgets of the account", async () => {
     const { id } = await account("Tenant P");
     const budget = { scope: { kind: "account", id }, usd: "0.000000001", window: "lifetime" };
@@ -251,7 +266,7 @@ describe("claims", () => {
       parentId: above.id,
     });
     const key = await setup.gateway.createKey({ name: "of tenant D", accountId: id });
-    const callers = [tenant({ tenant: "Tenant D" }), tenant({ tenant: id }), key.key];
+    const callers = [tenant({ tenant: "Tenant above/Tenant D" }), tenant({ tenant: id }), key.key];
     const statuses = () => Promise.all(callers.map(async (caller) => (await ask(caller)).status));
     expect(await statuses()).toEqual([200, 200, 200]);
     for (const disabled of [id, above.id]) {

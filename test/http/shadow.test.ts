@@ -12,6 +12,8 @@ import { spokenWhole } from "../support/spoken.ts";
 
 /** A copy of a client's call for a second target: recorded apart, paid by who is named or nobody, and never in the way. */
 
+/** First the name of an account at the top, then the path to one below. */
+const payer = "Default/experiments";
 const setup = await setUp({
   dialects: ["anthropic-messages"],
   key: { budget: { usd: 1, window: "lifetime" } },
@@ -19,7 +21,7 @@ const setup = await setUp({
     "  - { target: mock/blind, input: 1, output: 2, lacks: [images] }",
     "models:",
     "  copied: { targets: [mock/main], shadow: { target: mock/copy, maxInFlight: 2 } }",
-    "  paid: { targets: [mock/main], shadow: { target: mock/copy, account: experiments, drop: [user], defaults: { temperature: 0 } } }",
+    `  paid: { targets: [mock/main], shadow: { target: mock/copy, account: ${payer}, drop: [user], defaults: { temperature: 0 } } }`,
     "  nobody: { targets: [mock/main], shadow: { target: mock/copy, account: not-there } }",
     "  never: { targets: [mock/main], shadow: { target: mock/copy, percent: 0 } }",
     "  other: { targets: [mock/main], shadow: { target: mock-anthropic-messages/other } }",
@@ -173,7 +175,7 @@ describe("a copy", () => {
 describe("a copy that an account pays for", () => {
   test("counts on its budgets alone, with what the operator changes for the target", async () => {
     const before = copies();
-    const { id } = await gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name: "experiments" });
+    const { id } = await gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name: payer });
     const budget = await gateway.admin<{ readonly id: string }>("POST", "/api/budgets", {
       scope: { kind: "account", id },
       usd: "0.05",
@@ -214,9 +216,8 @@ describe("a copy that an account pays for", () => {
 test("people of an account see no copy that nobody pays for, and of their own not whose call it is of", async () => {
   const before = copies();
   expect(before.some(({ charge_nano }) => charge_nano === 0)).toBe(true);
-  const payer = (await gateway.admin<{ data: { id: string; name: string }[] }>("GET", "/api/accounts")).data.find(
-    ({ name }) => name === "experiments",
-  );
+  const accounts = (await gateway.admin<{ data: { id: string; name: string }[] }>("GET", "/api/accounts")).data;
+  const paying = accounts.find(({ name }) => name === payer);
   const other = await gateway.admin<{ readonly id: string }>("POST", "/api/accounts", { name: "other" });
   const { token } = await joined(gateway, "viewer", "default");
   for (const path of ["calls", "usage?groupBy=model,label:made", "calls/export?format=csv", "accounts"]) {
@@ -224,7 +225,7 @@ test("people of an account see no copy that nobody pays for, and of their own no
     expect([path, status, /copy|shadow/i.test(text)]).toEqual([path, 200, false]);
   }
   expect((await api(gateway, "GET", `/api/calls/${before[0]?.call_id}`, { token })).status).toBe(404);
-  await gateway.admin("PATCH", `/api/accounts/${payer?.id}`, { parentId: "default" });
+  await gateway.admin("PATCH", `/api/accounts/${paying?.id}`, { parentId: "default", name: "experiments" });
   const { key: others } = await gateway.createKey({ accountId: other.id });
   for (const caller of [others, key.key]) {
     const known = copies();
@@ -288,7 +289,7 @@ test("the list of models tells of it", async () => {
     target: "mock/copy",
     percent: 100,
     maxInFlight: 10,
-    account: "experiments",
+    account: payer,
     drop: ["user"],
     defaults: { temperature: 0 },
   };

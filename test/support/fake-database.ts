@@ -131,9 +131,11 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
       isDisabled: (id) => disabled.has(id),
       idOf(word) {
         const own = accounts.filter(({ id }) => id === word);
-        const [first, second] = own.length > 0 ? own : accounts.filter(({ name }) => name === word);
+        const [first, second] =
+          own.length > 0 ? own : accounts.filter(({ name, parentId }) => name === word && parentId === null);
         return first === undefined || second !== undefined ? null : first.id;
       },
+      whyNot: () => "no account has this id or name",
       list: ({ parentId, ...query }) =>
         paged(
           newestFirst(accounts.filter((row) => parentId === undefined || row.parentId === parentId)).map(summary),

@@ -89,6 +89,7 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
     lineage: (id, atMs) => tree.lineage(id, atMs),
     countedLine: (id, atMs) => tree.countedLine(id, atMs),
     idOf: (word) => tree.idOf(word),
+    whyNot: (word) => tree.whyNot(word),
     isDisabled: (id) => disabledOnes.has(id),
     list({ parentId, under, ...query }) {
       const limit = pageSize(query);

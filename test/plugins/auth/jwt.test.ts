@@ -146,6 +146,7 @@ describe("jwt", () => {
 describe("jwt claims", () => {
   const accounts = {
     find: (word: string) => ({ default: "default", "team-id": "team-id", "Team A": "team-id" })[word] ?? null,
+    whyNot: () => "no account has this id or name",
   };
   const mapped = (claims: object) => create({ claims }, { ...fakeContext(realClock), accounts });
 
@@ -212,7 +213,7 @@ describe("jwt, verified once", () => {
 
   test("a known one answers at once, and asks for its account each time", async () => {
     let account: string | null = "team";
-    const context = { ...fakeContext(realClock), accounts: { find: () => account } };
+    const context = { ...fakeContext(realClock), accounts: { find: () => account, whyNot: () => "" } };
     const authenticator = await create({ claims: { account: "tenant" } }, context);
     const token = issuer.token({ tenant: "Team" });
     expect(await outcome(authenticator, token)).toMatchObject({ accountId: "team" });
