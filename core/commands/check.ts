@@ -1,18 +1,25 @@
 import { readConfig } from "../config/read.ts";
-import { settingsFrom } from "../config/settings.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { type Command, pathOfConfig } from "./command.ts";
+import { wantedConfig } from "./wanted.ts";
 
 /** Whether the config would start, without starting anything: no database, no network, no file written. */
 export const check: Command = async (input) => {
   const path = pathOfConfig(input);
-  const loaded = await readConfig({ path, env: input.env });
-  settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
-  const plugins = await resolvePlugins(loaded, input.builtins);
-  if (input.flags.json) input.print(JSON.stringify({ ok: true, file: loaded.file, instances: plugins.length }));
-  else input.print(`${path ?? "The default config"} is valid: ${plugins.length} plugin instances.`);
+  const { loaded, resolved } = await wantedConfig(input);
+  if (input.flags.json) {
+    input.print(JSON.stringify({ ok: true, file: loaded.file, instances: resolved.length }));
+    return 0;
+  }
+  input.print(`${path ?? "The default config"} is valid: ${resolved.length} plugin instances.`);
+  const elsewhere = loaded.config.keys.filter(({ account }) => account !== defaultAccount).map(({ name }) => name);
+  if (elsewhere.length > 0)
+    input.print(`Not checked, as the database knows it: the accounts of the keys ${elsewhere.join(", ")}.`);
   return 0;
 };
+
+/** Where keys are that name none. It is always there. */
+const defaultAccount = "default";
 
 /** What is loaded, from where: a line an instance. */
 export const plugins: Command = async (input) => {

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import type { LoadedConfig } from "./config.ts";
 
 /** Where in a file; both count from 1. */
 export interface Position {
@@ -20,12 +21,15 @@ export interface Problem {
 /** All that is wrong with a configuration, in the order of the file. Its message is one line a problem. */
 export class ConfigError extends Error {
   readonly problems: readonly Problem[];
+  /** What could be read all the same, with defaults in the place of what is wrong: for whoever looks for more of it. */
+  readonly readable: LoadedConfig | null;
 
-  constructor(problems: readonly Problem[]) {
+  constructor(problems: readonly Problem[], readable: LoadedConfig | null = null) {
     const inOrder = problems.toSorted(byPosition);
     super(inOrder.map(describeProblem).join("\n"));
     this.name = "ConfigError";
     this.problems = inOrder;
+    this.readable = readable;
   }
 }
 

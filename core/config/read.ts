@@ -44,8 +44,9 @@ export async function readConfig({ path, env, text, readFile = readTextFile }: R
     source.problem(finding.path, finding.message, finding.at),
   );
   const all = [...raw.problems, ...found, ...findings];
-  if (all.length > 0) throw new ConfigError(all);
-  return { config, file, directory, source };
+  const loaded = { config, file, directory, source };
+  if (all.length > 0) throw new ConfigError(all, loaded);
+  return loaded;
 }
 
 interface RawConfig {

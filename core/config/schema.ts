@@ -312,8 +312,12 @@ export const ConfigSchema = t.Object(
       plugins("Requests, tokens and concurrency over time. Default: `token-bucket`, for the limits of keys."),
     ),
     billing: t.Optional(plugins("What calls cost; at most one. Default: `ledger`.")),
-    guardrail: t.Optional(plugins("Checks of what goes in and comes out, in file order. Default: none.")),
-    cache: t.Optional(plugins("Answers kept for equal requests. Default: none.")),
+    guardrail: t.Optional(
+      plugins("Checks of what goes in and comes out. **This version runs none**: an entry here is a mistake."),
+    ),
+    cache: t.Optional(
+      plugins("Answers kept for equal requests. **This version runs none**: an entry here is a mistake."),
+    ),
     observer: t.Optional(plugins("Told of each call when it has ended. Default: `log`.")),
     models: t.Optional(
       t.Record(t.String({ pattern: "^[^\\s/][^\\s]{0,199}$" }), AliasSchema, {

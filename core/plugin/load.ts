@@ -80,11 +80,34 @@ function checkOptions(
   resolvePaths(schema, options, directory);
   Value.Default(schema, options);
   convertFilled(schema, options, (at) => source.wasFilled(pointer([kind, name]) + at));
-  return faultsOf(schema, options).map(({ at, unknownKey, message }) => {
+  const faults = faultsOf(schema, options).map(({ at, unknownKey, message }) => {
     const path = [kind, name, ...steps(at)];
     if (unknownKey) return source.problem(path, message, "key");
     return { ...source.problem(path, `${at} ${message}`), path: describeInstance({ kind, name, plugin }) };
   });
+  if (faults.length > 0) return faults;
+  try {
+    plugin.check?.(options);
+    return [];
+  } catch (error) {
+    const reason = maskOptions(reasonOf(error), { plugin, options });
+    const [, place = "", rest = ""] = /^([\w.[\]-]+): (.+)/.exec(reason) ?? [];
+    const path = place.split(/[.[\]]+/).filter((step) => step !== "");
+    return [
+      Object.hasOwn(options, path[0] ?? "")
+        ? source.problem([kind, name, ...path], rest)
+        : source.problem([kind, name], reason, "key"),
+    ];
+  }
+}
+
+/** Covers options that are secrets by schema or name: those that stand in the file itself are known by nothing else. */
+export function maskOptions(text: string, { plugin, options }: Pick<ResolvedPlugin, "plugin" | "options">): string {
+  const schemas: Readonly<Record<string, TSchema>> = plugin.config.properties ?? {};
+  return Object.entries(options).reduce((masked, [name, value]) => {
+    const secret = schemas[name]?.writeOnly === true || /key|secret|token|password|credential/i.test(name);
+    return secret && typeof value === "string" && value.length >= 6 ? masked.replaceAll(value, "***") : masked;
+  }, text);
 }
 
 /** `billing "ledger" (ledger)`: how errors and logs name an instance. */

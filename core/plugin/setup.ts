@@ -8,7 +8,7 @@ import { type Cleanups, createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
-import { describeInstance, type ResolvedPlugin } from "./load.ts";
+import { describeInstance, maskOptions, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
 import { canProbe, isBiller, isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
@@ -214,15 +214,6 @@ async function named<T>(
     const masked = maskOptions(loaded.source.mask(reasonOf(error)), plugin);
     throw new SetupError(`${describeInstance(plugin)}: ${what} failed: ${masked}`, { cause: error });
   }
-}
-
-/** Covers options that are secrets by schema or name: those that stand in the file itself are known by nothing else. */
-function maskOptions(text: string, { plugin, options }: ResolvedPlugin): string {
-  const schemas: Readonly<Record<string, TSchema>> = plugin.config.properties ?? {};
-  return Object.entries(options).reduce((masked, [name, value]) => {
-    const secret = schemas[name]?.writeOnly === true || /key|secret|token|password|credential/i.test(name);
-    return secret && typeof value === "string" && value.length >= 6 ? masked.replaceAll(value, "***") : masked;
-  }, text);
 }
 
 const lacking = (plugin: ResolvedPlugin): SetupError =>

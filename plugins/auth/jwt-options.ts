@@ -156,9 +156,24 @@ export interface Rules extends ClaimRules {
   readonly checks: JWTVerifyOptions;
 }
 
-export function rulesFrom(options: JwtOptions): Rules {
+/** What no schema says. The host asks for it before `setup`. */
+export function check(options: JwtOptions): void {
+  const { issuer, jwksUrl, jwks, secret, allowHttp } = options;
   if (options.models && options.claims?.models !== undefined)
     throw new Error("models and claims.models: only one of them can say what may be called");
+  if ([jwksUrl, jwks, secret].filter((source) => source !== undefined).length > 1)
+    throw new Error("jwksUrl, jwks, secret: only one of them can be where the keys come from");
+  for (const name of algorithmsOf(options)) {
+    const least = secretBytes[name] ?? 0;
+    if (secret !== undefined && Buffer.byteLength(secret) < least)
+      throw new Error(`secret: ${name} needs at least ${least} bytes`);
+  }
+  if (jwks) publicKeys(jwks);
+  if (jwks || secret !== undefined || mayHoldKeys(jwksUrl ?? issuer, allowHttp)) return;
+  throw new Error(`${jwksUrl === undefined ? "issuer" : "jwksUrl"}: keys are fetched over https (or set allowHttp)`);
+}
+
+export function rulesFrom(options: JwtOptions): Rules {
   const { issuer, audience, idTokens, maxLifetimeSeconds, clockToleranceSeconds } = options;
   return {
     tokenType: options.tokenType ?? null,
@@ -187,20 +202,8 @@ function algorithmsOf({ algorithms, secret }: JwtOptions): string[] {
 /** Where the keys come from. Fetches nothing yet. */
 export function keysFrom(options: JwtOptions, context: Pick<Context, "fetch" | "now" | "logger">): KeyStore {
   const { issuer, jwksUrl, jwks, secret, allowHttp } = options;
-  if ([jwksUrl, jwks, secret].filter((source) => source !== undefined).length > 1)
-    throw new Error("jwksUrl, jwks, secret: only one of them can be where the keys come from");
-  if (secret !== undefined) {
-    const bytes = Buffer.from(secret, "utf8");
-    for (const name of algorithmsOf(options)) {
-      const least = secretBytes[name] ?? 0;
-      if (bytes.length < least) throw new Error(`secret: ${name} needs at least ${least} bytes`);
-    }
-    return sharedSecret(bytes);
-  }
+  if (secret !== undefined) return sharedSecret(Buffer.from(secret, "utf8"));
   if (jwks) return fixedKeys(publicKeys(jwks));
-  const address = jwksUrl ?? issuer;
-  if (!mayHoldKeys(address, allowHttp))
-    throw new Error(`${jwksUrl === undefined ? "issuer" : "jwksUrl"}: keys are fetched over https (or set allowHttp)`);
   return keyStore(
     keySource({ issuer, jwksUrl: jwksUrl ?? null, allowHttp }, context.fetch),
     context,

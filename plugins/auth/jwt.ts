@@ -10,7 +10,7 @@ import {
 } from "llm-proxy/plugin";
 import { labelsIn, nameIn, namesIn, wrongClaims, wrongHeader } from "./jwt-claims.ts";
 import type { KeySet, KeyStore } from "./jwt-keys.ts";
-import { config, type JwtOptions, keysFrom, rulesFrom } from "./jwt-options.ts";
+import { check, config, type JwtOptions, keysFrom, rulesFrom } from "./jwt-options.ts";
 
 /** Tokens that were verified lately; each costs some 2 kB. */
 const maxCached = 10_000;
@@ -21,6 +21,7 @@ export default definePlugin({
   api: 1,
   description: "Access tokens (JWT) that an OpenID Connect or OAuth issuer signs; one instance for each issuer.",
   config,
+  check,
   setup: (options, context) => jwtAuthenticator(options, keysFrom(options, context), context),
 });
 

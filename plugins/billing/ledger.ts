@@ -90,6 +90,7 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
+  check: ({ charges: rows = [] }) => void chargesOf(rows.map(rowOf)),
   setup: ({ charges: rows = [], refresh, ...policy }, context) => {
     const book = openPriceBook(context.prices);
     const charges = chargesOf(rows.map(rowOf));

@@ -31,8 +31,10 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  async setup({ host, port, tls, user, password, from, to, events }) {
+  check({ user, password }) {
     if ((user === undefined) !== (password === undefined)) throw new Error("user and password: give both or none");
+  },
+  async setup({ host, port, tls, user, password, from, to, events }) {
     const { createTransport } = await import("nodemailer");
     const options = {
       host,

@@ -49,5 +49,6 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
+  check: (options) => void httpProvider(options),
   setup: (options) => httpProvider(options),
 });

@@ -158,19 +158,22 @@ export default Object.entries<Preset>(presets).map(([name, preset]) => {
       },
       { additionalProperties: false },
     ),
-    setup: (options) =>
-      httpProvider({
-        ...options,
-        vendor: preset.vendor,
-        streamOptions: preset.streamOptions ?? true,
-        maxOutputTokensField: preset.maxOutputTokensField ?? "max_tokens",
-        refuses: preset.refuses ?? [],
-        developerRole: preset.developerRole ?? false,
-        reasoningField: preset.reasoningField ?? "reasoning_content",
-        ...(preset.versions && { versions: preset.versions }),
-      }),
+    check: (options) => void providerOf(preset, options),
+    setup: (options) => providerOf(preset, options),
   });
 });
+
+const providerOf = (preset: Preset, options: Omit<HttpOptions, "vendor" | "streamOptions" | "maxOutputTokensField">) =>
+  httpProvider({
+    ...options,
+    vendor: preset.vendor,
+    streamOptions: preset.streamOptions ?? true,
+    maxOutputTokensField: preset.maxOutputTokensField ?? "max_tokens",
+    refuses: preset.refuses ?? [],
+    developerRole: preset.developerRole ?? false,
+    reasoningField: preset.reasoningField ?? "reasoning_content",
+    ...(preset.versions && { versions: preset.versions }),
+  });
 
 function apiKey(options: { readonly minLength?: number }) {
   return t.String({ ...options, writeOnly: true, description: "Sent in the header that the protocol has for it." });
