@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { ConfigError, describeProblem, reasonOf } from "../config/problem.ts";
+import { publicUrlOf } from "../config/settings.ts";
 import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
 import type { Awaitable } from "../plugin/plugin.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
@@ -187,7 +188,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
 async function probe({ answer, complete, settings }: Snapshot): Promise<void> {
   await complete();
   for (const path of ["/healthz", "/v1/models"]) {
-    const { status } = await answer(new Request(`${settings.publicUrl}${path}`));
+    const { status } = await answer(new Request(`${publicUrlOf(settings, settings.port)}${path}`));
     if (status >= 500) throw new SetupError(`probe failed: GET ${path} is answered ${status}`);
   }
 }

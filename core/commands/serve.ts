@@ -1,4 +1,5 @@
 import type { ConfigService } from "../api/config-service.ts";
+import { publicUrlOf } from "../config/settings.ts";
 import { rootSecret } from "../identity/root-secret.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import { startClient } from "../runtime/egress.ts";
@@ -76,7 +77,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
       // The one place where a request meets the config it keeps to its end.
       fetch: (request) => current.current.answer(request),
     }));
-    const publicUrl = settings.publicUrl.replace(/:0$/, `:${listening.port}`);
+    const publicUrl = publicUrlOf(settings, listening.port);
     const adminTokenGiven = Boolean(env.LLM_PROXY_ADMIN_TOKEN);
     const enforces = { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null };
     const service = async () =>

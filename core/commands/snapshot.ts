@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigService } from "../api/config-service.ts";
 import type { PeopleParts, peopleParts } from "../api/people-parts.ts";
+import { publicUrlOf, type Settings } from "../config/settings.ts";
 import { dialects } from "../dialects/index.ts";
 import { fileRules } from "../pipeline/limit-book.ts";
 import { namedModels } from "../pipeline/named-models.ts";
@@ -10,6 +11,7 @@ import { type Answerer, frontOf } from "../front.ts";
 import { type CallServices, callServices } from "./call-services.ts";
 import type { LastingParts } from "./lasting-parts.ts";
 import { become, liveSettings } from "./live-settings.ts";
+import type { ProcessParts } from "./process-parts.ts";
 import type { SurfaceParts } from "./surface.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -84,20 +86,23 @@ export async function snapshotOf(
     const fileLimits = fileRules(config.limits);
     const people =
       kept.people ??
-      loadedPeople({
-        database,
-        sessions,
-        login: settings.login,
-        egress,
-        keyOf: keyFor,
-        throttles,
-        observers: plugins.observer,
-        publicUrl: settings.publicUrl,
-        logger,
-        now,
-        newId,
-      });
-    const surface: Omit<SurfaceParts, "people"> = {
+      loadedPeople(
+        {
+          database,
+          sessions,
+          login: settings.login,
+          egress,
+          keyOf: keyFor,
+          throttles,
+          observers: plugins.observer,
+          logger,
+          now,
+          newId,
+        },
+        settings,
+        parts,
+      );
+    const surface: Omit<SurfaceParts, "people" | "publicUrl"> = {
       services,
       database,
       keys: parts.keysFor(database.keys),
@@ -112,14 +117,13 @@ export async function snapshotOf(
       fileLimits,
       enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },
       severalIssuers: hasSeveralIssuers(plugins.instances),
-      publicUrl: settings.publicUrl,
       version,
       addressOf,
     };
     const beside = { services, lag: parts.lag, strays: parts.strays, outbox, troubles };
     const rest = once(async () => {
       const [{ wholeServer }, itsPeople] = await Promise.all([import("./whole-server.ts"), people()]);
-      return wholeServer({ ...surface, people: itsPeople }, beside);
+      return wholeServer({ ...surface, people: itsPeople, publicUrl: listeningUrl(settings, parts) }, beside);
     });
     return {
       loaded,
@@ -153,8 +157,21 @@ export async function snapshotOf(
 }
 
 /** No call needs them. Holds nothing but what it is given. */
-const loadedPeople = (dependencies: Parameters<typeof peopleParts>[0]): Snapshot["people"] =>
-  once(async () => (await import("../api/people-parts.ts")).peopleParts(dependencies));
+const loadedPeople = (
+  dependencies: Omit<Parameters<typeof peopleParts>[0], "publicUrl">,
+  settings: Settings,
+  parts: Pick<ProcessParts, "listening">,
+): Snapshot["people"] =>
+  once(async () =>
+    (await import("../api/people-parts.ts")).peopleParts({
+      ...dependencies,
+      publicUrl: listeningUrl(settings, parts),
+    }),
+  );
+
+/** Whoever asks for it does so over the port that is listened on. */
+const listeningUrl = (settings: Settings, { listening }: Pick<ProcessParts, "listening">): string =>
+  publicUrlOf(settings, listening?.port ?? settings.port);
 
 function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let made: Promise<Made> | null = null;

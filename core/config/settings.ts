@@ -19,8 +19,8 @@ export interface Flags {
 
 /** What the process runs with, each from the first of: flag, environment, file, default. */
 export type Settings = Readonly<Omit<Config["server"], "publicUrl">> & {
-  /** Without a slash at the end. */
-  readonly publicUrl: string;
+  /** Without a slash at the end. Absent: where the process listens, `publicUrlOf`. */
+  readonly publicUrl?: string;
   /** Absolute path of the folder for the database and the master secret. */
   readonly dataDir: string;
 };
@@ -59,12 +59,17 @@ export function settingsFrom({
   if (problems.length > 0) throw new ConfigError(problems);
 
   Value.Assert(ServerSchema, server);
+  const { publicUrl, ...rest } = server;
   return {
-    ...server,
-    publicUrl: (server.publicUrl ?? `http://localhost:${server.port}`).replace(/\/+$/, ""),
+    ...rest,
+    ...(publicUrl !== undefined && { publicUrl: publicUrl.replace(/\/+$/, "") }),
     dataDir: resolve(flags.data ?? setIn(env, "LLM_PROXY_DATA") ?? "./data"),
   };
 }
+
+/** Where browsers find the process. Another `port` in the file changes nothing before a restart. */
+export const publicUrlOf = ({ publicUrl }: Pick<Settings, "publicUrl">, listeningPort: number): string =>
+  publicUrl ?? `http://localhost:${listeningPort}`;
 
 /** The config file to read: flag, `LLM_PROXY_CONFIG`, `llm-proxy.yaml` here; `null` when there is none of them. */
 export function configPath(

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfig } from "../../core/config/read.ts";
-import { configPath, settingsFrom } from "../../core/config/settings.ts";
+import { configPath, publicUrlOf, settingsFrom } from "../../core/config/settings.ts";
 import { generatedFiles, readText } from "../../plugins/generate.ts";
 import { resolvePlugins } from "../../core/plugin/load.ts";
 import { builtins } from "../../plugins/index.ts";
@@ -210,8 +210,8 @@ describe("settings", () => {
     });
   });
 
-  test("the public URL follows the port, and has no slash at the end", async () => {
-    expect((await settings("", {}, { PORT: "9000" })).publicUrl).toBe("http://localhost:9000");
+  test("the public URL follows the port that is listened on, and has no slash at the end", async () => {
+    expect(publicUrlOf(await settings("", {}, { PORT: "9000" }), 9001)).toBe("http://localhost:9001");
     expect((await settings("server: { publicUrl: 'https://x.example/llm//' }", {}, {})).publicUrl).toBe(
       "https://x.example/llm",
     );
