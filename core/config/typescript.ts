@@ -1,4 +1,4 @@
-import { missingModuleHint, moduleOf, provideModule } from "../runtime/plugin-module.ts";
+import { failedImport, missingModuleHint, moduleOf, provideModule } from "../runtime/plugin-module.ts";
 import { defineConfig } from "./define.ts";
 import { reasonOf } from "./problem.ts";
 
@@ -20,7 +20,8 @@ async function importFile(file: string): Promise<unknown> {
     const exports: unknown = await import(moduleOf(file));
     return exports;
   } catch (error) {
-    const reason = reasonOf(error);
+    const failed = failedImport(error);
+    const reason = `${failed.place}${reasonOf(failed.error)}`;
     const hint = reason.includes("llm-proxy/config")
       ? missingModuleHint("llm-proxy/config", new URL("define.ts", import.meta.url))
       : "";

@@ -2,7 +2,14 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { didYouMean } from "../config/nearest.ts";
 import { reasonOf } from "../config/problem.ts";
-import { importPackage, missingModuleHint, moduleOf, provideModule, resolvePackage } from "../runtime/plugin-module.ts";
+import {
+  failedImport,
+  importPackage,
+  missingModuleHint,
+  moduleOf,
+  provideModule,
+  resolvePackage,
+} from "../runtime/plugin-module.ts";
 import * as pluginModule from "./plugin.ts";
 import type { Kind, Plugin } from "./plugin.ts";
 import { pluginTrouble } from "./shape.ts";
@@ -71,7 +78,8 @@ async function imported(load: Loader): Promise<unknown> {
   try {
     return await load();
   } catch (error) {
-    const reason = reasonOf(error);
+    const failed = failedImport(error);
+    const reason = `${failed.place}${reasonOf(failed.error)}`;
     const hint = reason.includes("llm-proxy/plugin")
       ? missingModuleHint("llm-proxy/plugin", new URL("plugin.ts", import.meta.url))
       : "";

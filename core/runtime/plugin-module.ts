@@ -38,6 +38,15 @@ export function provideModule(name: string, exports: Readonly<Record<string, unk
   });
 }
 
+/** Bun keeps the place of a mistake in a file apart from the message: `file:line:column: `, or empty. Of several the first. */
+export function failedImport(error: unknown): { readonly place: string; readonly error: unknown } {
+  const first: unknown = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
+  const position = typeof BuildMessage !== "undefined" && first instanceof BuildMessage ? first.position : null;
+  if (position === null) return { place: "", error: first };
+  const file = position.file.replace(/\?v=\d+$/, "");
+  return { place: `${file}:${position.line}:${position.column}: `, error: first };
+}
+
 /** What to add to the message of a failed import; empty where `provideModule` works. */
 export const missingModuleHint = (name: string, file: URL): string =>
   typeof Bun === "undefined" ? `; Deno needs --import-map with {"imports": {"${name}": "${file.href}"}}` : "";

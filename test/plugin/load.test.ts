@@ -140,6 +140,21 @@ describe("what is no plugin is refused with its place", () => {
     );
   });
 
+  test.each([
+    ["a mistake in its text", "text.ts", "const x = 1;\nconst y = ;\n", "text.ts:2:11: Unexpected ;"],
+    ["several", "texts.ts", "const x = 1;\nimport { from 'x';\n", `texts.ts:2:15: Expected "}" but found "'x'"`],
+    ["one in what it imports", "over.ts", 'import "./text.ts";', "text.ts:2:11: Unexpected ;"],
+  ])("a file with %s says where", async (_, name, content, message) => {
+    write("text.ts", "const x = 1;\nconst y = ;\n");
+    write(name, content);
+    const path = join(folder, "llm-proxy.yaml");
+    const failed = await messageOf(`observer:\n  x: { use: ./${name} }`, { path });
+    expect(failed).toBe(`${path}:2:13 observer "x" (./${name}): import failed: ${folder}/${message}`);
+    // Loaded again, it has a version in its name.
+    write(name, `${content}\n`);
+    expect(await messageOf(`observer:\n  x: { use: ./${name} }`, { path })).toBe(failed);
+  });
+
   test("a file that is not there", async () => {
     expect(await messageOf("observer:\n  x: { use: ./none.ts }", { path: join(folder, "c.yaml") })).toEndWith(
       'observer "x" (./none.ts): no such file',
