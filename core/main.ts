@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util";
 import manifest from "../package.json" with { type: "json" };
+import { reasonOf } from "./config/problem.ts";
+import { didYouMean } from "./config/nearest.ts";
 import type { Command, ExitCode } from "./commands/command.ts";
 import { explainFailure } from "./commands/failure.ts";
 import { takeHangups } from "./commands/hangup.ts";
@@ -57,16 +59,23 @@ options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);
   const parsed = parse(args);
-  const name = parsed?.positionals[0] ?? "serve";
-  const load = commands[name];
+  if (parsed instanceof Error) {
+    printError(`${reasonOf(parsed)}\n${usage}`);
+    return 2;
+  }
+  const [name = "serve", ...words] = parsed.positionals;
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
   const print = (line: string) => void process.stdout.write(`${line}\n`);
-  if (parsed?.values.help) {
+  if (parsed.values.help) {
     print(usage);
     return 0;
   }
-  const [, ...words] = parsed?.positionals ?? [];
-  if (!parsed || !load || (words.length > 0 && !takesWords.has(name))) {
-    printError(usage);
+  if (!load) {
+    printError(`no command "${name}"${didYouMean(name, Object.keys(commands))}\n${usage}`);
+    return 2;
+  }
+  if (words.length > 0 && !takesWords.has(name)) {
+    printError(`${name} takes no "${words[0]}"\n${usage}`);
     return 2;
   }
   try {
@@ -89,8 +98,8 @@ async function main(args: readonly string[]): Promise<ExitCode> {
 function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
-  } catch {
-    return null;
+  } catch (error) {
+    return error instanceof Error ? error : new Error("the arguments cannot be read");
   }
 }
 
