@@ -121,10 +121,7 @@ export interface AccountRepository {
   find(id: string): Awaitable<AccountRow | null>;
   /** `parentId`: only those right below it; `null`: only roots. */
   list(query: PageQuery & { readonly parentId?: string | null } & Under): Awaitable<Page<AccountSummary>>;
-  /**
-   * The account and what it is under, nearest first, as calls count that start at `atMs`; empty for an unknown id.
-   * Answers from memory: it is asked on every call.
-   */
+  /** The account and those above it, nearest first, for calls that start at `atMs`; empty for an unknown id. From memory. */
   lineage(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
   /** The same of a call that started at `atMs` and was made: its account may have been removed since. */
   countedLine(id: string, atMs: number): Awaitable<readonly AccountRow[]>;

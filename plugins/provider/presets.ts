@@ -163,7 +163,9 @@ export default Object.entries<Preset>(presets).map(([name, preset]) => {
   });
 });
 
-const providerOf = (preset: Preset, options: Omit<HttpOptions, "vendor" | "streamOptions" | "maxOutputTokensField">) =>
+type OfPreset = "vendor" | "streamOptions" | "maxOutputTokensField" | "refuses" | "developerRole" | "reasoningField";
+
+const providerOf = (preset: Preset, options: Omit<HttpOptions, OfPreset>) =>
   httpProvider({
     ...options,
     vendor: preset.vendor,
