@@ -34,7 +34,9 @@ test("budgets up the tree of its account count the call, and refuse it", async (
   const { id } = await account("house");
   await budget(id, "0.000000001");
   await account("room", id);
-  expect((await ask("badge.room.kim")).status).toBe(402);
+  expect((await ask("badge.house/room.kim")).status).toBe(402);
+  // Whoever names accounts below another one must not take its callers.
+  expect((await ask("badge.room.kim")).status).toBe(403);
 });
 
 test("its limits are kept, for each caller apart", async () => {
