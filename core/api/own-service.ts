@@ -5,7 +5,6 @@ import type { Sessions } from "../identity/sessions.ts";
 import { checkPassword, type SignIn } from "../identity/sign-in.ts";
 import type { Throttles } from "../identity/throttle.ts";
 import type { SecondFactor } from "../identity/totp.ts";
-import { hashPassword } from "../runtime/password.ts";
 import type { Database } from "../storage/database.ts";
 import { missing } from "./keys.ts";
 import {
@@ -22,7 +21,7 @@ import { checked } from "./route.ts";
 export interface OwnServiceDependencies {
   readonly database: Pick<Database, "people">;
   readonly sessions: Pick<Sessions, "list" | "end">;
-  readonly signIn: Pick<SignIn, "isPassword">;
+  readonly signIn: Pick<SignIn, "isPassword" | "hashed">;
   readonly secondFactor: Pick<SecondFactor, "begin" | "confirm">;
   readonly throttles: Throttles;
   readonly now: () => number;
@@ -66,7 +65,7 @@ export function ownService(dependencies: OwnServiceDependencies): OwnService {
       const { id } = await signingIn(actor);
       checkPassword(password);
       await checkAgain(id, current, "current");
-      await people.setPassword(id, await hashPassword(password), keep);
+      await people.setPassword(id, await signIn.hashed(password), keep);
     },
     sessions: (actor) => sessions.list(actor.id),
     endSession: (actor, id) => sessions.end(actor.id, id),

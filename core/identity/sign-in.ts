@@ -30,6 +30,8 @@ export interface SignIn {
   isInUse(): Promise<boolean>;
   /** Whether the person's password is this; for changes that ask for it again. */
   isPassword(personId: string, password: string): Promise<boolean>;
+  /** What is kept of a password, which takes 64 MiB to make: in turn with all others. Throws `unavailable` when too many wait. */
+  hashed(password: string): Promise<string>;
   /** Somebody's link, looked at; `null`: unknown, used or expired. */
   linked(token: string): Promise<PersonRow | null>;
   /** Sets the password that the link is for, ends what was signed in before, and uses the link up. */
@@ -55,6 +57,7 @@ const wrongCodesMs = 15 * 60_000;
 export function signInOf({ passwords, people, secondFactor, throttles, now, newId }: SignInDependencies): SignIn {
   const tickets = new Map<string, { readonly personId: string; readonly untilMs: number; left: number }>();
   const queued = passwordQueue();
+  const hashed = (password: string) => queued(() => hashPassword(password));
   const throttle = throttles("second factors", wrongCodes, wrongCodesMs);
   /** Of a random text: it costs what a true one does, and nothing matches it. */
   let nobody: Promise<string> | null = null;
@@ -103,7 +106,7 @@ export function signInOf({ passwords, people, secondFactor, throttles, now, newI
       checkPassword(password);
       if (await people.secretsOf({ email }))
         throw new GatewayError("conflict", "email: somebody has this address already", { param: "email" });
-      const hash = await queued(() => hashPassword(password));
+      const hash = await hashed(password);
       if (!(await take())) return { done: "refused" };
       const name = email.split("@")[0] ?? email;
       const owner = { id: newId(), kind: "person", email, name, role: "owner", accountId: null } as const;
@@ -113,12 +116,13 @@ export function signInOf({ passwords, people, secondFactor, throttles, now, newI
     },
     isInUse: async () => passwords && people.canSignIn(),
     isPassword: async (personId, password) => isRight(password, (await people.secretsOf({ id: personId }))?.password),
+    hashed,
     linked: async (token) => (passwords ? people.findLink(digestOf(token), now()) : null),
     async takeLink(token, password) {
       if (!passwords) return { done: "refused" };
       checkPassword(password);
       // Hashed before the link is taken: whatever fails until here leaves it whole.
-      const hash = await queued(() => hashPassword(password));
+      const hash = await hashed(password);
       const person = await people.takeLink(digestOf(token), now());
       if (person === null) return { done: "refused" };
       await byThemselves(person, () => people.setPassword(person.id, hash, null));

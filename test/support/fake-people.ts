@@ -52,6 +52,7 @@ export const fakePeople = (): FakePeople => ({
     newOwner: unreached,
     isInUse: async () => false,
     isPassword: async () => false,
+    hashed: async (password) => password,
     linked: async () => null,
     takeLink: async () => ({ done: "refused" }),
   },
