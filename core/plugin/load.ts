@@ -82,8 +82,7 @@ function checkOptions(
   convertFilled(schema, options, (at) => source.wasFilled(pointer([kind, name]) + at));
   const faults = faultsOf(schema, options).map(({ at, unknownKey, message }) => {
     const path = [kind, name, ...steps(at)];
-    if (unknownKey) return source.problem(path, message, "key");
-    return { ...source.problem(path, `${at} ${message}`), path: describeInstance({ kind, name, plugin }) };
+    return unknownKey ? source.problem(path, message, "key") : source.problem(path, message);
   });
   if (faults.length > 0) return faults;
   try {

@@ -80,14 +80,14 @@ describe("options", () => {
   });
 
   test.each([
-    ["meter: {}", '3 observer "meter" (meter): /endpoint missing, and it has no default'],
-    ['meter: { endpoint: "" }', '22 observer "meter" (meter): /endpoint expected text, not an empty string'],
-    ["a: { use: meter, endpoint: x, unit: min }", '39 observer "a" (meter): /unit expected "ms" or "s"'],
+    ["meter: {}", "3 observer.meter.endpoint: missing, and it has no default"],
+    ['meter: { endpoint: "" }', "22 observer.meter.endpoint: expected text, not an empty string"],
+    ["a: { use: meter, endpoint: x, unit: min }", '39 observer.a.unit: expected "ms" or "s"'],
     ["meter: { endpoint: x, everyms: 5 }", '25 observer.meter.everyms: unknown key (did you mean "everyMs"?)'],
-    ["meter: { endpoint: x, everyMs: '5' }", '34 observer "meter" (meter): /everyMs expected integer'],
+    ["meter: { endpoint: x, everyMs: '5' }", "34 observer.meter.everyMs: expected integer"],
     [
       "meter: { endpoint: x, buckets: { edge: [] } }",
-      '25 observer "meter" (meter): /buckets/edges missing, and it has no default',
+      "25 observer.meter.buckets.edges: missing, and it has no default",
     ],
   ])("%p is refused with its place", async (instance, message) => {
     expect((await messageOf(`observer:\n  ${instance}`)).split("\n")[0]).toBe(`llm-proxy.yaml:2:${message}`);
@@ -96,9 +96,9 @@ describe("options", () => {
   test("all faults of all instances are reported together", async () => {
     const text = "observer:\n  meter: { endpoint: x, on: 1 }\n  metre: {}\n  b: { use: meter }";
     expect((await messageOf(text)).split("\n")).toEqual([
-      'llm-proxy.yaml:2:29 observer "meter" (meter): /on expected boolean',
+      "llm-proxy.yaml:2:29 observer.meter.on: expected boolean",
       'llm-proxy.yaml:3:3 observer "metre": no built-in observer plugin "metre" (did you mean "meter"?), and no npm package of that name beside the config file',
-      'llm-proxy.yaml:4:3 observer "b" (meter): /endpoint missing, and it has no default',
+      "llm-proxy.yaml:4:3 observer.b.endpoint: missing, and it has no default",
     ]);
   });
 });
