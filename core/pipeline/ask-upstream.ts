@@ -13,7 +13,7 @@ import { secretsIn } from "./redact.ts";
 import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import { callersOwn } from "./timeouts.ts";
 import { brokenOff, retryAfterMs, upstreamError } from "./upstream-error.ts";
-import { requestOf } from "./upstream-request.ts";
+import { isOfKey, requestOf } from "./upstream-request.ts";
 
 /** Told as an attempt goes on. */
 interface Progress {
@@ -58,7 +58,8 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   if (response.status !== 200) {
     const nowMs = services.now();
     const error = await upstreamError(response, message.dialect, secrets, nowMs);
-    throw keyed ? byAnotherKey(keyed, response, error, nowMs) : error;
+    const isKeys = keyed && isOfKey(call.endpoint.operation, response.status);
+    throw isKeys ? byAnotherKey(keyed, response, error, nowMs) : error;
   }
   try {
     return await message.read(response, secrets);

@@ -12,7 +12,7 @@ import type { Services } from "./services.ts";
 import { type Encoding, encodingOf } from "./tokenizer/encoding.ts";
 import { requestTexts } from "./tokenizer/request-texts.ts";
 import { upstreamBody } from "./upstream-body.ts";
-import { requestOf } from "./upstream-request.ts";
+import { isOfKey, requestOf } from "./upstream-request.ts";
 
 /**
  * A call that a budget has no room for by its bytes, which bound its input several times too high, is counted before its cap
@@ -162,9 +162,7 @@ async function count(
   const key = request instanceof KeyedRequest ? request : null;
   try {
     const response = await services.transport(request, AbortSignal.timeout(timeoutMs));
-    // Any other refusal is the count's own, which has limits and rights apart from those of calls:
-    // https://platform.claude.com/docs/en/build-with-claude/token-counting
-    if (response.status === 401) key?.refused(response.status, null);
+    if (response.status !== 200 && isOfKey("count-tokens", response.status)) key?.refused(response.status, null);
     const answer = await upstreamBody(response, false);
     if (response.status !== 200 || answer.kind !== "whole") throw new Error(`answered with ${response.status}`);
     return codec.decodeResponse(parseAnswer(answer.bytes)).inputTokens;

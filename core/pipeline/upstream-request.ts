@@ -1,4 +1,4 @@
-import type { Attempt, Awaitable, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
+import type { Attempt, Awaitable, Operation, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
 import type { Services } from "./services.ts";
@@ -14,6 +14,13 @@ export const requestOf = (
   { logger }: Services,
 ): Awaitable<UpstreamRequest> =>
   closedHook({ logger, timings }, "provider", provider, () => checkedRequest(slot.request(attempt)));
+
+/**
+ * Whether a refusal says something of the stored key that the request came with. Counting tokens has limits and rights of
+ * its own: https://platform.claude.com/docs/en/build-with-claude/token-counting
+ */
+export const isOfKey = (operation: Operation, status: number): boolean =>
+  operation !== "count-tokens" || status === 401;
 
 /** A plugin in plain JavaScript may return anything; what cannot be sent is no attempt. */
 function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamRequest> {

@@ -240,6 +240,28 @@ describe("several stored keys", () => {
   });
 });
 
+test("a count of tokens that is refused for limits of its own rests no key", async () => {
+  const counting = await setUp({ dialects: ["anthropic-messages"] });
+  const at = "/api/providers/mock-anthropic-messages/credentials";
+  try {
+    await counting.gateway.admin("POST", at, { apiKey: aKey(counting) });
+    const asked = { model: "mock-anthropic-messages/counts", messages: [{ role: "user", content: "How many?" }] };
+    const count = async (status: number) => {
+      counting.upstream.on(
+        "counts",
+        json(status, { type: "error", error: { type: "rate_limit_error", message: "no" } }),
+      );
+      await call(counting.gateway, counting.key.key, asked, { path: "/v1/messages/count_tokens" });
+      const { data } = await counting.gateway.admin<{ data: Shown[] }>("GET", at);
+      return data.map(({ refusedWith }) => refusedWith);
+    };
+    expect(await count(429)).toEqual([null]);
+    expect(await count(401)).toEqual([401]);
+  } finally {
+    await counting.stop();
+  }
+});
+
 test("an address that is changed in the file asks for the key again, and is sent none", async () => {
   const other = await setUp();
   const moved = await setUp();
