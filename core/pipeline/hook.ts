@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { within } from "../plugin/deadline.ts";
 import type { Awaitable, Kind, Logger } from "../plugin/plugin.ts";
+import { soundRefusal } from "./told-hold.ts";
 import { blockedMs, hookBlocked, hookOpened } from "./watchdog.ts";
 
 /** Longest a hook of a plugin may take before its policy applies. It cannot stop a loop that never yields. */
@@ -86,7 +87,7 @@ function labelOf(kind: Kind, name: string): string {
 const labels = new Map<Kind, Map<string, string>>();
 
 function closed(logger: Logger, kind: Kind, name: string, error: unknown): GatewayError {
-  if (error instanceof GatewayError) return error;
+  if (error instanceof GatewayError) return soundRefusal(error);
   logger.error({ plugin: `${kind}/${name}`, error }, "a plugin failed; the call is refused");
   return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
 }

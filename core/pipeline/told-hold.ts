@@ -1,3 +1,4 @@
+import { GatewayError } from "../chat/error.ts";
 import { periods } from "../chat/limit.ts";
 import { limitFields } from "../plugin/limits.ts";
 import type { Awaitable, Hold, Kind, Logger } from "../plugin/plugin.ts";
@@ -23,6 +24,13 @@ export const toldWith = (hold: Hold, kind: Kind, plugin: Instance<object>, logge
   use: told(hold, "use", isUse, kind, plugin, logger),
   spared: told(hold, "spared", areLimits, kind, plugin, logger),
 });
+
+/** A plugin's own refusal without what it tells of limits where that is malformed: the answer and its record are made of it. */
+export function soundRefusal(refusal: GatewayError): GatewayError {
+  const { use, limit, ...details } = refusal.details;
+  const isSound = (use === undefined || isUse(use)) && (limit === undefined || isRefusing(limit));
+  return isSound ? refusal : new GatewayError(refusal.kind, refusal.message, details);
+}
 
 function told<Field extends keyof ToldHold>(
   hold: Hold,
@@ -64,13 +72,17 @@ function isLimitUse(value: unknown): boolean {
   );
 }
 
+const isRefusing = (value: unknown): boolean =>
+  isFields(value) && isScope(value["scope"]) && ["limit", "used", "held"].every((name) => Number.isFinite(value[name]));
+
+const isScope = (value: unknown): boolean =>
+  isFields(value) && typeof value["kind"] === "string" && typeof value["id"] === "string";
+
 function isLimit(value: unknown): boolean {
   if (!isFields(value)) return false;
   const { scope, measure, amount, per = "minute" } = value;
   return (
-    isFields(scope) &&
-    typeof scope["kind"] === "string" &&
-    typeof scope["id"] === "string" &&
+    isScope(scope) &&
     measures.has(measure) &&
     Number.isFinite(amount) &&
     typeof per === "string" &&

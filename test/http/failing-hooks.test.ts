@@ -64,6 +64,16 @@ describe("closed", () => {
     await allFree();
   });
 
+  test("one that refuses, and tells of limits what nobody can read, refuses all the same", async () => {
+    for (const hook of ["acquire", "authorize", "request"]) {
+      const before = allUsage(gateway).length;
+      const reply = await ask(`${hook}-refuses`);
+      expect([hook, reply.status, errorOf(reply.text).message]).toEqual([hook, 429, "not now"]);
+      expect([hook, allUsage(gateway).length]).toEqual([hook, before + 1]);
+    }
+    await allFree();
+  });
+
   test("what asks who calls lets nobody in when it fails", async () => {
     const before = allUsage(gateway).length;
     for (const how of ["throws", "rejects", "text", "number", "list", "object", "true"]) {
