@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { isBuiltin } from "node:module";
-import { dirname, extname, join } from "node:path";
+import { dirname, extname, join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /**
  * Where no node_modules folder is at the importing file or above, Bun downloads a package that it does not find, and
@@ -17,13 +18,14 @@ export function refuseDownloads(file: string, provided: ReadonlySet<string>, see
   const path = realpathSync(file);
   const directory = dirname(path);
   const loader = loaders[extname(path)];
-  if (seen.has(path) || loader === undefined || !mayDownload(directory)) return;
+  if (typeof Bun === "undefined" || seen.has(path) || loader === undefined || isInstalled(path)) return;
   seen.add(path);
+  // Bun goes by the file that imports: one with node_modules about may import one without.
+  const isOpen = mayDownload(directory);
   for (const name of importsOf(path, loader)) {
-    if (name.startsWith(".") || name.startsWith("/")) {
-      const imported = resolved(name, directory);
-      if (imported !== null) refuseDownloads(imported, provided, seen);
-    } else if (packageForm.test(name) && !isBuiltin(name) && !provided.has(name))
+    const imported = fileOf(name, directory);
+    if (imported !== null) refuseDownloads(imported, provided, seen);
+    else if (isOpen && packageForm.test(name) && !isBuiltin(name) && !ofBun.has(name) && !provided.has(name))
       throw new Error(
         `imports the package "${packageForm.exec(name)?.[0]}", and no node_modules folder is here or above: install it beside the file`,
       );
@@ -44,8 +46,19 @@ const loaders: Readonly<Record<string, "ts" | "tsx" | "js" | "jsx">> = {
   ".jsx": "jsx",
 };
 
-/** The package that an import names; what tsconfig.json or package.json map (`#x`, `@/x`, `~/x`) is none. */
-const packageForm = /^(?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*/i;
+/** The package that an import names; what tsconfig.json or package.json map (`#x`, `@/x`, `~/x`) is none, nor is a URL. */
+const packageForm = /^(?!(?:blob|bun|data|file|https?|node):)(?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*/i;
+/** Packages that Bun has itself, whether they are installed or not. */
+const ofBun: ReadonlySet<string> = new Set(["node-fetch", "isomorphic-fetch", "abort-controller", "utf-8-validate"]);
+
+/** What is installed was installed with what it needs. */
+const isInstalled = (path: string): boolean => path.includes(`${sep}node_modules${sep}`);
+
+/** `null`: it names no file, or none that there is. */
+function fileOf(name: string, directory: string): string | null {
+  if (name.startsWith("file:")) return existsSync(new URL(name)) ? fileURLToPath(name) : null;
+  return name.startsWith(".") || name.startsWith("/") ? resolved(name, directory) : null;
+}
 
 function hasNodeModules(directory: string): boolean {
   if (existsSync(join(directory, "node_modules"))) return true;

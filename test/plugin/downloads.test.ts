@@ -55,6 +55,16 @@ test.each([
     },
     notInstalled,
   ],
+  [
+    "a file elsewhere, of a plugin's file that has node_modules beside it",
+    {
+      "project/c.yaml": "observer:\n  x: { use: ./x.ts }",
+      "project/node_modules/other/package.json": "{}",
+      "project/x.ts": `import y from "../elsewhere/y.ts";\nexport default y;`,
+      "elsewhere/y.ts": `export { default } from "${missing}";`,
+    },
+    notInstalled,
+  ],
   ["a config in TypeScript", { "typescript/c.ts": `import x from "${missing}";\nexport default x;` }, notInstalled],
 ])("%s downloads nothing", async (_, files, message) => {
   const [config = ""] = Object.keys(write(files));
@@ -69,11 +79,13 @@ test("types, what the runtime has, and files beside it need nothing installed", 
     "whole/y.ts": `export const name: string = "x";`,
     "whole/x.ts": `
       import { readFileSync } from "node:fs";
+      import fetched from "node-fetch";
+      import given from "data:text/javascript,export default 1";
       import type { Other } from "${missing}";
       import { Another } from "${missing}/types";
       import { definePlugin, t } from "llm-proxy/plugin";
       import { name } from "./y.ts";
-      const none: Other | Another | typeof readFileSync = readFileSync;
+      const none: Other | Another | typeof readFileSync = fetched && given ? readFileSync : readFileSync;
       export default definePlugin({ kind: "observer", name, api: 1, config: t.Object({}), setup: () => ({ callEnded: () => void none }) });`,
   });
   expect(await check("whole/c.yaml")).toMatchObject({ code: 0 });
