@@ -1,4 +1,4 @@
-import type { ChatRequest, Message } from "../../chat/request.ts";
+import type { ChatRequest, Message, Part } from "../../chat/request.ts";
 
 /**
  * The request with the results of each turn's calls directly behind them: what was said in between comes after. OpenAI and
@@ -46,19 +46,32 @@ function turnFor(turns: Turn[]): Turn {
   return turn;
 }
 
-/** Gives the results to the turns that asked for them. Returns what is left of the message; `null`: nothing. */
+/** Gives the results to the turns that asked for them, all in one pass. Returns what is left of the message; `null`: nothing. */
 function answered(message: Message, asked: ReadonlyMap<string, Turn>): Message | null {
-  let rest = message;
-  const turns = new Set(message.parts.flatMap((part) => (part.type === "tool-result" && asked.get(part.id)) || []));
-  for (const turn of turns) {
-    const isOfTurn = (part: Message["parts"][number]) => part.type === "tool-result" && asked.get(part.id) === turn;
-    const whole = rest;
-    const others = whole.parts.filter((part) => !isOfTurn(part));
-    rest = { ...whole, parts: others };
-    const results: Message = { ...whole, role: "tool", parts: whole.parts.filter(isOfTurn) };
-    turn.answers.push({ whole, results, rest: others.length === 0 ? null : rest });
+  const results = new Map<Turn, Part[]>();
+  const others: Part[] = [];
+  for (const part of message.parts) {
+    const turn = part.type === "tool-result" ? asked.get(part.id) : undefined;
+    const parts = turn === undefined ? others : (results.get(turn) ?? []);
+    parts.push(part);
+    if (turn !== undefined) results.set(turn, parts);
   }
-  return rest.parts.length === 0 && turns.size > 0 ? null : rest;
+  if (results.size === 0) return message;
+  const rest = others.length === 0 ? null : { ...message, parts: others };
+  let left = results.size;
+  for (const [turn, parts] of results) {
+    const own: Message = { ...message, role: "tool", parts };
+    left -= 1;
+    // What was said beside them stays with those of the last turn.
+    if (left > 0) turn.answers.push({ whole: own, results: own, rest: null });
+    else
+      turn.answers.push({
+        whole: results.size === 1 ? message : { ...message, parts: [...parts, ...others] },
+        results: own,
+        rest,
+      });
+  }
+  return rest;
 }
 
 /** A message that stands where it should is left as it is. */

@@ -81,3 +81,13 @@ test("thousands of turns take no more than their length", async () => {
   const { messages } = await told(...all);
   expect(messages.slice(-3)).toEqual([assistant(call("c19999")), result("c19999"), note]);
 });
+
+test("nor do the results of thousands of turns in one message, among as many texts", async () => {
+  const count = 9_000;
+  const calls = Array.from({ length: count }, (_, n) => [assistant(call(`c${n}`)), note]).flat();
+  const texts = Array.from({ length: 100_000 }, (): Part => ({ type: "text", text: "t" }));
+  const results = Array.from({ length: count }, (_, n) => result(`c${n}`).parts).flat();
+  const { messages } = await told(...calls, { role: "user", parts: [...results, ...texts] });
+  expect(messages.slice(0, 3)).toEqual([assistant(call("c0")), result("c0"), note]);
+  expect(messages.at(-1)?.parts).toHaveLength(texts.length);
+});
