@@ -3,7 +3,6 @@ import type { Labels } from "./labels.ts";
 import type { AccountLookup, KeyLookup } from "./lookups.ts";
 import type { ChatStream } from "../chat/event.ts";
 import type { Json } from "../chat/json.ts";
-import type { ParameterName } from "../chat/parameters.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { ChatResponse } from "../chat/response.ts";
 import type { Usage } from "../chat/usage.ts";
@@ -12,6 +11,7 @@ import type { Database } from "../storage/database.ts";
 import type { Claim, Hold, Limits, RateLimiter } from "./limits.ts";
 import type { Receiver } from "./events.ts";
 import type { Probed } from "./probed.ts";
+import type { UpstreamTraits } from "./upstream-traits.ts";
 import type { BookEntry, ModelFacts, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
 /**
@@ -39,6 +39,7 @@ export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type Ra
 export { neededOf } from "./limits.ts";
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
 export type * from "./prices.ts";
+export type * from "./upstream-traits.ts";
 export { priceFault } from "./price-fault.ts";
 
 /** The builder of option schemas: TypeBox, which is JSON Schema. */
@@ -135,24 +136,12 @@ interface Offer {
 }
 
 /** Core encodes, sends, times out, retries, meters and decodes; the plugin only addresses the upstream. */
-export interface UpstreamProvider extends Offer {
+export interface UpstreamProvider extends Offer, UpstreamTraits {
   /** Preferred first. The client's own dialect is used when it is listed, so nothing is translated. */
   readonly dialects: readonly [DialectName, ...DialectName[]];
   /** The HTTP request of one attempt: URL, credentials, quirks of the body. Never sends it. */
   request(attempt: Attempt): Awaitable<UpstreamRequest>;
-  /** The upstream refuses `stream_options`; its streams report usage unasked or not at all. */
-  readonly refusesStreamOptions?: boolean;
-  /** The upstream's name of the cap on output tokens where the dialect has several; default `max_completion_tokens`. */
-  readonly maxOutputTokensField?: string;
-  /** Settings that the upstream refuses although its dialect has them. What is translated goes without them. */
-  readonly refuses?: readonly ParameterName[];
-  /** The upstream knows the role `developer` in OpenAI's chat completions; else what is translated says `system`. */
-  readonly developerRole?: boolean;
-  /** Where it takes what its model thought in earlier turns, in OpenAI's chat completions; default `reasoning_content`. */
-  readonly reasoningField?: ReasoningField;
 }
-/** `none`: it refuses such a field, or has no use for it. */
-export type ReasoningField = "reasoning_content" | "reasoning" | "none";
 export interface Attempt {
   readonly callId: string;
   readonly operation: Operation;

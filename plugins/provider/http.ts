@@ -22,6 +22,8 @@ export interface HttpOptions {
   readonly refuses: readonly ParameterName[];
   readonly developerRole: boolean;
   readonly reasoningField: ReasoningField;
+  /** Absent: any number. */
+  readonly maxStop?: number;
   /** Where the vendor has a dialect that is not its own behind another version than its owner. */
   readonly versions?: Readonly<Partial<Record<DialectName, string>>>;
 }
@@ -69,6 +71,7 @@ export function httpProvider(options: HttpOptions): UpstreamProvider {
     refuses: options.refuses,
     developerRole: options.developerRole,
     reasoningField: options.reasoningField,
+    ...(options.maxStop !== undefined && { maxStop: options.maxStop }),
     ...(options.models && { models: options.models }),
     ...(options.vendor && { vendor: options.vendor }),
     request(attempt) {

@@ -20,12 +20,14 @@ interface Preset {
   readonly developerRole?: true;
   /** `reasoning_content` where absent. */
   readonly reasoningField?: ReasoningField;
+  /** Stop sequences that it takes; any number where absent. */
+  readonly maxStop?: number;
   readonly versions?: HttpOptions["versions"];
 }
 
 /** Vendors that differ from each other by these fields only. What needs behaviour is a plugin of its own. */
 export const presets = {
-  // Newer models refuse max_tokens: https://platform.openai.com/docs/api-reference/chat/create
+  // Newer models refuse max_tokens; up to 4 stop sequences: https://platform.openai.com/docs/api-reference/chat/create
   openai: {
     baseUrl: "https://api.openai.com/v1",
     vendor: "openai",
@@ -34,6 +36,7 @@ export const presets = {
     refuses: ["topK"],
     developerRole: true,
     reasoningField: "none",
+    maxStop: 4,
   },
   // Its layer for OpenAI's SDK: https://platform.claude.com/docs/en/api/openai-sdk
   anthropic: {
@@ -58,6 +61,7 @@ export const presets = {
     maxOutputTokensField: "max_completion_tokens",
     refuses: ["topK", "logprobs", "verbosity", "cacheKey"],
     reasoningField: "none",
+    maxStop: 4,
   },
   // 422 "Extra inputs are not permitted" for stream_options: https://github.com/openai/openai-agents-python/issues/442
   // and for all else that is not in https://docs.mistral.ai/api/endpoint/chat
@@ -115,6 +119,7 @@ export const presets = {
     refuses: ["topK"],
     developerRole: true,
     reasoningField: "none",
+    maxStop: 4,
   },
   "vercel-ai-gateway": {
     baseUrl: "https://ai-gateway.vercel.sh/v1",
@@ -163,7 +168,8 @@ export default Object.entries<Preset>(presets).map(([name, preset]) => {
   });
 });
 
-type OfPreset = "vendor" | "streamOptions" | "maxOutputTokensField" | "refuses" | "developerRole" | "reasoningField";
+type OfPreset =
+  "vendor" | "streamOptions" | "maxOutputTokensField" | "refuses" | "developerRole" | "reasoningField" | "maxStop";
 
 const providerOf = (preset: Preset, options: Omit<HttpOptions, OfPreset>) =>
   httpProvider({
@@ -174,6 +180,7 @@ const providerOf = (preset: Preset, options: Omit<HttpOptions, OfPreset>) =>
     refuses: preset.refuses ?? [],
     developerRole: preset.developerRole ?? false,
     reasoningField: preset.reasoningField ?? "reasoning_content",
+    ...(preset.maxStop !== undefined && { maxStop: preset.maxStop }),
     ...(preset.versions && { versions: preset.versions }),
   });
 

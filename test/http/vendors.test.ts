@@ -195,11 +195,13 @@ test("settings that a vendor does not list are left out, each named", async () =
   expect(mistral.warnings).toEqual(["logprobs", "verbosity", "serviceTier"].map(refused));
 });
 
-test("no more than four stop sequences are sent", async () => {
+test("no more stop sequences are sent than a vendor takes", async () => {
   const stop = ["a", "b", "c", "d", "e"];
-  const { body, warnings } = await sent("anthropic-messages", "other/stop", { stop_sequences: stop });
+  const { body, warnings } = await sent("anthropic-messages", "groq/stop", { stop_sequences: stop });
   expect(body["stop"]).toEqual(stop.slice(0, 4));
-  expect(warnings).toEqual(["openai-chat cannot say more than 4 stop sequences; left out"]);
+  expect(warnings).toEqual(["more than 4 stop sequences are left out, because the provider refuses them"]);
+  const other = await sent("anthropic-messages", "other/stop", { stop_sequences: stop });
+  expect([other.body["stop"], other.warnings]).toEqual([stop, []]);
 });
 
 test("a model of OpenAI's is asked for what it takes", async () => {

@@ -26,7 +26,10 @@ export const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "ma
  * gpt-5.4 in /v1/chat/completions": https://github.com/openai/openai-openapi/issues/541, and of gpt-5.6 without an effort
  * too: https://github.com/BerriAI/litellm/pull/34569.
  */
-export function modelTraits(model: string): ModelTraits | null {
+export function modelTraits(name: string): ModelTraits | null {
+  // What follows the base of a fine-tuned model are the words of those who made it.
+  const [, base] = /(?:^|\/)ft:([^:]+)/.exec(name) ?? [];
+  const model = base ?? name;
   const series = /(?:^|[/:])o(\d)(?=-|$)/.exec(model)?.[1];
   if (series !== undefined) return ofSeries(Number(series), model);
   const [, major, minor] = /(?:^|[/:])(?:chat)?gpt-(\d)(?:[.-](\d{1,2})(?!\d))?/.exec(model) ?? [];

@@ -24,7 +24,7 @@ export function capFor(
 }
 
 /** https://platform.openai.com/docs/api-reference/responses/create: "integer below minimum value. Expected a value >= 16". */
-const leastCap = 16;
+export const leastCap = 16;
 
 /** Money was held for as many tokens as were asked for; the provider's refusal of so few costs nothing. */
 const isHeldFor = ({ admitted }: Order): boolean =>

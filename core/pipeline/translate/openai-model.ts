@@ -3,6 +3,7 @@ import { effortOf } from "../../chat/reasoning.ts";
 import type { ChatRequest, Reasoning } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import { efforts, type ModelTraits, modelTraits } from "../../dialects/openai-chat/models.ts";
+import { leastCap } from "./cap.ts";
 import { isOpenAis, type Taken } from "./upstream.ts";
 
 /** A request of another dialect without what a model of OpenAI's refuses; as it is for all other models. */
@@ -34,12 +35,14 @@ export function spokenFor(
   if (first.name !== "openai-chat" || responses === undefined || traits === null) return first;
   if (traits.inChat === "never") return responses;
   if (request.tools.length === 0 || (request.reasoning && effortOf(request.reasoning) === "none")) return first;
-  if (traits.inChat === "without-functions") return responses;
-  return reasons(request, traits) && !saysMoreInChat(request) ? responses : first;
+  if (traits.inChat === "without-functions" && reasons(request, traits)) return responses;
+  const isBetterThere = traits.inChat === "without-functions" || reasons(request, traits);
+  return isBetterThere && !saysMoreInChat(request) ? responses : first;
 }
 
-/** Whether it has what Responses has no word for, and models that reason take. */
-const saysMoreInChat = ({ candidates, seed, stop, messages }: ChatRequest): boolean =>
+/** Whether it has what Responses has no word for, or refuses, and models that reason take. */
+const saysMoreInChat = ({ candidates, seed, stop, messages, maxOutputTokens }: ChatRequest): boolean =>
+  (maxOutputTokens !== null && maxOutputTokens < leastCap) ||
   candidates > 1 ||
   seed !== null ||
   stop.length > 0 ||

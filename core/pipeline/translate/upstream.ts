@@ -2,10 +2,8 @@ import { withoutParameters } from "../../chat/parameters.ts";
 import type { ChatRequest, Message } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import { inField, isInContent } from "../../dialects/openai-chat/reasoning.ts";
-import type { UpstreamProvider } from "../../plugin/plugin.ts";
+import type { ReasoningField, UpstreamTraits } from "../../plugin/plugin.ts";
 import { sha256 } from "../../runtime/digest.ts";
-
-type Upstream = Pick<UpstreamProvider, "refuses" | "developerRole" | "reasoningField">;
 
 /** A request of another dialect, and the sentences for what it lost. */
 export interface Taken {
@@ -14,7 +12,7 @@ export interface Taken {
 }
 
 /** Without what the target's dialect has words for and this upstream refuses. */
-export function asUpstreamTakes(asked: ChatRequest, upstream: Upstream, dialect: Dialect): Taken {
+export function asUpstreamTakes(asked: ChatRequest, upstream: UpstreamTraits, dialect: Dialect): Taken {
   const { request, dropped } = withoutParameters(asked, upstream.refuses ?? []);
   const warnings: string[] = dropped.map((setting) => `${setting} is left out, because the provider refuses it`);
   if (!isOpenAis(dialect)) return { request, warnings };
@@ -25,7 +23,7 @@ export function asUpstreamTakes(asked: ChatRequest, upstream: Upstream, dialect:
     request: {
       ...request,
       user,
-      stop: shortStop(request.stop, warnings),
+      stop: shortStop(request.stop, upstream.maxStop ?? Infinity, warnings),
       messages: upstream.developerRole === true ? messages : messages.map(asSystem),
     },
     warnings,
@@ -44,12 +42,9 @@ function shortUser(user: string | null, warnings: string[]): string | null {
   return sha256(user, "hex");
 }
 
-/** https://platform.openai.com/docs/api-reference/chat/create: up to 4. */
-const maxStop = 4;
-
-function shortStop(stop: readonly string[], warnings: string[]): readonly string[] {
+function shortStop(stop: readonly string[], maxStop: number, warnings: string[]): readonly string[] {
   if (stop.length <= maxStop) return stop;
-  warnings.push(`openai-chat cannot say more than ${maxStop} stop sequences; left out`);
+  warnings.push(`more than ${maxStop} stop sequences are left out, because the provider refuses them`);
   return stop.slice(0, maxStop);
 }
 
@@ -57,11 +52,7 @@ const asSystem = (message: Message): Message =>
   message.role === "developer" ? { ...message, role: "system" } : message;
 
 /** Signatures go with the text: whoever takes them takes `reasoning_content` too. */
-function withReasoningIn(
-  field: NonNullable<Upstream["reasoningField"]>,
-  messages: readonly Message[],
-  warnings: string[],
-): readonly Message[] {
+function withReasoningIn(field: ReasoningField, messages: readonly Message[], warnings: string[]): readonly Message[] {
   if (field === "reasoning_content" || !messages.some(hasReasoning)) return messages;
   if (field === "none") warnings.push("the reasoning of earlier turns is left out, because the provider refuses it");
   return messages.flatMap((message) => {

@@ -166,13 +166,21 @@ describe("the protocol of OpenAI's that is spoken", () => {
     ["gpt-5", { tools: lookUp, seed: 1 }, "openai-chat"],
     ["o1", { tools: lookUp, stop: ["END"] }, "openai-chat"],
     ["gpt-5", { tools: lookUp, messages: audio }, "openai-chat"],
+    // Fewer than the other one takes.
+    ["gpt-5", { tools: lookUp, maxOutputTokens: 8 }, "openai-chat"],
+    ["gpt-5", { tools: lookUp, maxOutputTokens: 16 }, "openai-responses"],
+    // Whose own words are those of who made it.
+    ["ft:gpt-4.1-2025-04-14:o1-labs:o3-pro:x", { tools: lookUp }, "openai-chat"],
+    ["ft:o4-mini-2025-04-16:acme::x", { tools: lookUp }, "openai-responses"],
     // Which does not reason of itself.
     ["gpt-5.1", { tools: lookUp }, "openai-chat"],
     ["gpt-5.1", { tools: lookUp, reasoning: effort("low") }, "openai-responses"],
     // Which refuses functions in chat unless it is kept from reasoning.
     ["gpt-5.4", {}, "openai-chat"],
     ["gpt-5.4", { tools: lookUp }, "openai-responses"],
-    ["gpt-5.4", { tools: lookUp, seed: 1 }, "openai-responses"],
+    ["gpt-5.4", { tools: lookUp, seed: 1 }, "openai-chat"],
+    ["gpt-5.4", { tools: lookUp, seed: 1, reasoning: effort("low") }, "openai-responses"],
+    ["gpt-5.6", { tools: lookUp, seed: 1 }, "openai-responses"],
     ["gpt-5.6", { tools: lookUp, reasoning: effort("none") }, "openai-chat"],
     // Which are in Responses alone.
     ["gpt-5-pro", {}, "openai-responses"],
