@@ -1,3 +1,4 @@
+import { defaultAccount } from "../config/normalise.ts";
 import { readConfig } from "../config/read.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { type Command, pathOfConfig } from "./command.ts";
@@ -17,9 +18,6 @@ export const check: Command = async (input) => {
     input.print(`Not checked, as the database knows it: the accounts of the keys ${elsewhere.join(", ")}.`);
   return 0;
 };
-
-/** Where keys are that name none. It is always there. */
-const defaultAccount = "default";
 
 /** What is loaded, from where: a line an instance. */
 export const plugins: Command = async (input) => {

@@ -36,12 +36,15 @@ export function normalise(file: ConfigFile): Config {
   };
 }
 
+/** Where keys are that name none. It is always there. */
+export const defaultAccount = "default";
+
 const keyOf = (
   name: string,
   {
     key,
     sha256,
-    account = "default",
+    account = defaultAccount,
     models,
     operations,
     routes,

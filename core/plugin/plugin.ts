@@ -71,8 +71,8 @@ export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
   /** Schema of the options, a closed object: checked and defaulted before `setup`. Also the docs and the form. */
   readonly config: C;
   /**
-   * Throws for options that each fit their schema, but not each other: `apiKey: …` or `charges[0].fee: …`, without any value. For `check` too, so
-   * nothing is done here; `setup` gets only what passed.
+   * Throws for options that each fit their schema, but not each other: `apiKey: …` or `charges[0].fee: …`, without their
+   * values. For `check` too, so nothing is done here; `setup` gets only what passed.
    */
   check?(config: Static<C>): void;
   /** Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up. */

@@ -12,7 +12,7 @@ export interface UpstreamTraits {
   readonly developerRole?: boolean;
   /** Where it takes what its model thought in earlier turns, in OpenAI's chat completions; default `reasoning_content`. */
   readonly reasoningField?: ReasoningField;
-  /** How many stop sequences it takes in OpenAI's chat completions; default: any number. */
+  /** How many stop sequences it takes in OpenAI's chat completions; without a bound where absent. */
   readonly maxStop?: number;
 }
 /** `none`: it refuses such a field, or has no use for it. */

@@ -22,7 +22,7 @@ export interface HttpOptions {
   readonly refuses: readonly ParameterName[];
   readonly developerRole: boolean;
   readonly reasoningField: ReasoningField;
-  /** Absent: any number. */
+  /** Stop sequences; without a bound where absent. */
   readonly maxStop?: number;
   /** Where the vendor has a dialect that is not its own behind another version than its owner. */
   readonly versions?: Readonly<Partial<Record<DialectName, string>>>;

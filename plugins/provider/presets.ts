@@ -20,7 +20,7 @@ interface Preset {
   readonly developerRole?: true;
   /** `reasoning_content` where absent. */
   readonly reasoningField?: ReasoningField;
-  /** Stop sequences that it takes; any number where absent. */
+  /** Stop sequences that it takes; without a bound where absent. */
   readonly maxStop?: number;
   readonly versions?: HttpOptions["versions"];
 }

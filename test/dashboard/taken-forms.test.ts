@@ -183,7 +183,7 @@ describe("a process", () => {
   });
 
   if (browserPath === null)
-    console.log("skipped: a test of double clicks in a browser (no chromium here; CHROMIUM_PATH names one)");
+    console.log("skipped: 2 tests of double clicks in a browser (no chromium here; CHROMIUM_PATH names one)");
   else inBrowser(browserPath);
 
   function inBrowser(path: string): void {

@@ -35,9 +35,9 @@ export function spokenFor(
   if (first.name !== "openai-chat" || responses === undefined || traits === null) return first;
   if (traits.inChat === "never") return responses;
   if (request.tools.length === 0 || (request.reasoning && effortOf(request.reasoning) === "none")) return first;
-  if (traits.inChat === "without-functions" && reasons(request, traits)) return responses;
-  const isBetterThere = traits.inChat === "without-functions" || reasons(request, traits);
-  return isBetterThere && !saysMoreInChat(request) ? responses : first;
+  const [mayRefuse, isReasoning] = [traits.inChat === "without-functions", reasons(request, traits)];
+  if (mayRefuse && isReasoning) return responses;
+  return (mayRefuse || isReasoning) && !saysMoreInChat(request) ? responses : first;
 }
 
 /** Whether it has what Responses has no word for, or refuses, and models that reason take. */
