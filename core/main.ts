@@ -24,12 +24,13 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   migrate: async () => (await import("./commands/storage.ts")).migrate,
   backup: async () => (await import("./commands/storage.ts")).backup,
   reprice: async () => (await import("./commands/reprice.ts")).reprice,
+  "new-plugin": async () => (await import("./commands/new-plugin.ts")).newPlugin,
   plugins: async () => (await import("./commands/check.ts")).plugins,
   audit: async () => (await import("./commands/audit.ts")).audit,
   "admin-token": async () => (await import("./commands/storage.ts")).adminToken,
 };
 /** Those that take words of their own. */
-const takesWords: ReadonlySet<string> = new Set(["backup", "audit"]);
+const takesWords: ReadonlySet<string> = new Set(["backup", "audit", "new-plugin"]);
 
 const options = {
   config: { type: "string" },
@@ -54,7 +55,7 @@ const options = {
 const usage = `usage: llm-proxy [COMMAND] [OPTIONS]
 commands: ${Object.keys(commands).join(", ")}; none is serve
 options:  --config FILE  --host ADDRESS  --port NUMBER  --data FOLDER  --public-url URL  --log-level LEVEL  --json
-          backup FILE  ·  audit verify [SEQ-HASH]  ·  doctor --repair  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
+          backup FILE  ·  new-plugin KIND NAME  ·  audit verify [SEQ-HASH]  ·  doctor --repair  ·  migrate --compact  ·  admin-token --new  ·  reprice --from TIME --to TIME [--model NAME] [--dry-run] [--reason TEXT] [--author NAME]`;
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const printError = (line: string) => void process.stderr.write(`${line}\n`);
