@@ -78,38 +78,49 @@ describe("a body above the limit", () => {
   });
 });
 
+/** The first part of a body of `mib`, and what makes it whole. */
+function inHalves(framing: "length" | "chunks"): readonly [begin: string, end: string] {
+  const body = bodyOf(mib);
+  const [first, second] = [body.slice(0, mib / 2), body.slice(mib / 2)];
+  return framing === "length"
+    ? [head(`content-length: ${mib}`) + first, second]
+    : [head("transfer-encoding: chunked") + chunk(first), `${chunk(second)}0\r\n\r\n`];
+}
+
 describe("many bodies at once", () => {
   for (const framing of ["length", "chunks"] as const)
-    test(`by ${framing}: those beyond their memory are refused, and what was taken is served`, async () => {
-      const body = bodyOf(mib);
-      const half = body.length / 2;
-      const begin = (at: number, connection: Connection) =>
-        connection.send(
-          framing === "length"
-            ? head(`content-length: ${mib}`) + body.slice(0, half)
-            : `${head(`transfer-encoding: chunked\r\nx-at: ${at}`)}${chunk(body.slice(0, half))}`,
-        );
+    test(`by ${framing}: those beyond their memory are refused, and what fits is served`, async () => {
+      const [begin, end] = inHalves(framing);
       const connections = Array.from({ length: 20 }, () => new Connection(gateway.url));
-      connections.forEach((connection, at) => begin(at, connection));
+      for (const connection of connections) connection.send(begin);
       const open = () => connections.filter((connection) => !isOver(connection));
-      // By what has come, not by what may: in chunks twice as many fit while each is half there.
-      const fit = framing === "length" ? 5 : 10;
-      await until("the others are refused", () => open().length <= fit);
+      // By what has come, not by what may: twice as many fit while each is half there.
+      await until("the others are refused", () => open().length <= 10);
       for (const connection of connections.filter(isOver)) expect(connection.statuses()).toEqual([503]);
       const taken = open();
       expect(taken.length).toBeGreaterThan(0);
-      for (const connection of taken.slice(0, 3))
-        connection.send(framing === "length" ? body.slice(half) : `${chunk(body.slice(half))}0\r\n\r\n`);
-      // In chunks the rest of a body may find no room either.
-      await until("the first ones are answered", () => taken.slice(0, 3).every(isOver));
-      if (framing === "length") for (const each of taken.slice(0, 3)) expect(each.statuses()).toEqual([200]);
-      for (const connection of connections) connection.close();
-      await until("there is room again", async () => {
+      for (const connection of taken.slice(4)) connection.close();
+      await until("a body finds room for its rest", async () => {
         const connection = new Connection(gateway.url);
-        connection.send(head(`content-length: ${mib}`) + body);
+        connection.send(begin + end);
         await until("an answer", () => isOver(connection));
         connection.close();
         return connection.statuses()[0] === 200;
       });
+      for (const connection of taken.slice(0, 4)) connection.close();
     });
+
+  test("that are only announced keep nobody out", async () => {
+    const idle = Array.from({ length: 40 }, () => new Connection(gateway.url));
+    for (const connection of idle) connection.send(`${head(`content-length: ${mib}`)}{`);
+    for (const framing of ["length", "chunks"] as const) {
+      const connection = new Connection(gateway.url);
+      connection.send(inHalves(framing).join(""));
+      await until("an answer", () => isOver(connection));
+      expect(connection.statuses()).toEqual([200]);
+      connection.close();
+    }
+    expect(idle.filter(isOver)).toEqual([]);
+    for (const connection of idle) connection.close();
+  });
 });
