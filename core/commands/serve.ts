@@ -13,7 +13,7 @@ import type { Hangups } from "./hangup.ts";
 import { declareFileKeys, lastingParts } from "./lasting-parts.ts";
 import { processParts } from "./process-parts.ts";
 import { type Reloader, reloaderOf } from "./reload.ts";
-import { untilSignal } from "./shutdown.ts";
+import { exitSoon, untilSignal } from "./shutdown.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { sweepRegularly } from "./sweep.ts";
 import { reloadOnChange } from "./watch-files.ts";
@@ -132,6 +132,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     parts.lag.stop();
     await (reloader ?? plugins).dispose();
   }
+  exitSoon();
   return 0;
 
   function started(): Reloader {

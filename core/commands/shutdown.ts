@@ -8,6 +8,8 @@ const secondSignalAfterMs = 1_000;
 /** How long calls that were cut have, all in all, to write their record and their last event, and their clients to take it. */
 const cutMs = 1_500;
 const pollMs = 20;
+/** For the last lines of the log, where they are read. */
+const lastMs = 400;
 
 /**
  * Serves until SIGTERM or Ctrl-C, then: `/readyz` says 503, after `unreadyMs` nothing new is accepted, open calls may end for
@@ -57,6 +59,14 @@ export async function untilSignal({
   await until(() => closed, cutEndMs);
   await listening.stopNow();
   services.watch.stop();
+}
+
+/**
+ * Ends the process although something keeps it: all is written and let go, and what is left is a log that nobody reads, or
+ * a timer of a plugin.
+ */
+export function exitSoon(): void {
+  setTimeout(() => process.exit(), lastMs).unref();
 }
 
 const cutCall = (call: Call) =>

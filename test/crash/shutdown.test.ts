@@ -1,4 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { call, chat, dataOf } from "../support/clients.ts";
 import { answers, frames, newUpstreamId, wantsUsage } from "../support/openai-answers.ts";
 import { gate, until } from "../support/poll.ts";
@@ -98,4 +102,24 @@ test("a client that reads nothing holds up the exit for two seconds at most, and
   socket.destroy();
   expect(performance.now() - startedMs).toBeLessThan(3_500);
   expect(allUsage(setup.gateway)).toMatchObject([{ status: "shutdown", source: "estimated" }]);
+}, 30_000);
+
+test("a log that nobody reads does not keep the process", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "llm-proxy-pipe-"));
+  const pipe = join(folder, "log");
+  execFileSync("mkfifo", [pipe]);
+  // Open for reading too, or the process would wait for a reader.
+  const descriptor = openSync(pipe, "r+");
+  setup = await setUp({ wrapper: ["sh", "-c", `exec "$@" >"${pipe}"`, "sh"] });
+  try {
+    setup.upstream.on("quick", answers());
+    const { pid } = setup.gateway;
+    // More than a pipe holds; from then on the process keeps what it would write.
+    for (let calls = 0; calls < 300; calls++) await call(setup.gateway, setup.key.key, chat("mock/quick"));
+    process.kill(pid, "SIGTERM");
+    expect(await setup.gateway.exited()).toBe(0);
+  } finally {
+    closeSync(descriptor);
+    rmSync(folder, { recursive: true });
+  }
 }, 30_000);
