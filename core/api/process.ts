@@ -79,9 +79,7 @@ export function errorAnswer(thrown: unknown, requestId: string, dialect: Dialect
   return new Response(JSON.stringify(body), { status: error.status, headers });
 }
 
-/** RFC 9112 §3.2: one Host, a name or address with perhaps a port, nothing else. */
+/** RFC 9112 §3.2: one Host, a name or address with perhaps a port, nothing else; and one that URLs can have. */
 export const isWellFormedHost = (host: string | null): boolean =>
   host === null ||
-  (/^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(host) && portOf(host) <= 65_535);
-
-const portOf = (host: string): number => Number(/:(\d{1,5})$/.exec(host)?.[1] ?? 0);
+  (/^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/.test(host) && URL.canParse(`http://${host}/`));

@@ -79,10 +79,20 @@ describe("a request whose end is in doubt is refused, its connection closed, and
     "no host": whole("hello").replace("host: gateway.test\r\n", ""),
     "two hosts": whole("hello").replace("host: gateway.test\r\n", "host: gateway.test\r\nhost: other\r\n"),
     ...Object.fromEntries(
-      ["", "a b", "a/health?x=", "a@b", "a:99999", "a:b", "[::1", "a,b"].map((host) => [
-        `host: ${host}`,
-        whole("hello").replace("gateway.test", host),
-      ]),
+      [
+        "",
+        "a b",
+        "a/health?x=",
+        "a@b",
+        "a:99999",
+        "a:b",
+        "[::1",
+        "a,b",
+        "1.2.3.4.5",
+        "999.9.9.9",
+        "xn--a",
+        "[1:2]",
+      ].map((host) => [`host: ${host}`, whole("hello").replace("gateway.test", host)]),
     ),
   };
   for (const [what, text] of Object.entries(vectors))
@@ -120,6 +130,20 @@ describe("what is no request to a gateway", () => {
       for (const { start } of connection.answers())
         expect(start).toMatch(/^HTTP\/1\.1 (?:400|404|405|431|414|501|505) /);
     });
+
+  test.each(["GET /nope", "GET /v1/models", "GET /dashboard/login", "POST /v1beta/models/m:streamGenerateContent"])(
+    "%s for a host that no URL can have: refused, and no fault of ours",
+    async (start) => {
+      const connection = await sent(`${start} HTTP/1.1\r\nhost: 1.2.3.4.5\r\ncontent-length: 0\r\n\r\n`);
+      expect(connection.statuses()).toEqual([400]);
+      expect(gateway.log()).not.toContain("a reason of our own");
+    },
+  );
+
+  test.each(["/healthz", "/readyz"])("%s is told over HTTP/1.0, which needs no host", async (path) => {
+    const connection = await sent(`GET ${path} HTTP/1.0\r\n\r\n`);
+    expect(connection.statuses()).toEqual([200]);
+  });
 
   test("a target elsewhere opens no connection there", async () => {
     let connections = 0;
