@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { ConfigError, describeProblem, reasonOf } from "../config/problem.ts";
 import { publicUrlOf } from "../config/settings.ts";
 import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
+import { within } from "../plugin/deadline.ts";
 import type { Awaitable } from "../plugin/plugin.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { derivedKey } from "../identity/secret.ts";
@@ -11,6 +12,9 @@ import { declareFileKeys } from "./lasting-parts.ts";
 import { type SeenFile, SeenFiles } from "./seen-files.ts";
 import { keptOf, type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
 import type { Wanted } from "./wanted.ts";
+
+/** For a reload that is under way when the process ends. */
+const lastTurnMs = 500;
 
 /** The config in use, and the way from one to the next. */
 export interface Reloader {
@@ -176,7 +180,8 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     },
     keep,
     async dispose() {
-      await turn;
+      // One that hangs must not keep the process: what it has set up goes with it.
+      await within(lastTurnMs, () => turn).catch(() => {});
       isOver = true;
       for (const { plugins } of retiring) await plugins.dispose();
       await current.plugins.dispose();

@@ -1,3 +1,5 @@
+import { within } from "../plugin/deadline.ts";
+import { importDeadlineMs } from "../plugin/find.ts";
 import { failedImport, missingModuleHint, moduleOf, provideModule } from "../runtime/plugin-module.ts";
 import { defineConfig } from "./define.ts";
 import { reasonOf } from "./problem.ts";
@@ -17,8 +19,7 @@ export async function importConfig(file: string): Promise<unknown> {
 
 async function importFile(file: string): Promise<unknown> {
   try {
-    const exports: unknown = await import(moduleOf(file));
-    return exports;
+    return await within<unknown>(importDeadlineMs, () => import(moduleOf(file)));
   } catch (error) {
     const failed = failedImport(error);
     const reason = `${failed.place}${reasonOf(failed.error)}`;

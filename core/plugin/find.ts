@@ -10,6 +10,7 @@ import {
   provideModule,
   resolvePackage,
 } from "../runtime/plugin-module.ts";
+import { within } from "./deadline.ts";
 import * as pluginModule from "./plugin.ts";
 import type { Kind, Plugin } from "./plugin.ts";
 import { pluginTrouble } from "./shape.ts";
@@ -74,9 +75,12 @@ function packageUrl(name: string, directory: string): string | null {
   }
 }
 
+/** What a file awaits at its top may never come, and a reload or a `check` would wait for it. */
+export const importDeadlineMs = 10_000;
+
 async function imported(load: Loader): Promise<unknown> {
   try {
-    return await load();
+    return await within(importDeadlineMs, load);
   } catch (error) {
     const failed = failedImport(error);
     const reason = `${failed.place}${reasonOf(failed.error)}`;

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, jest, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Builtins } from "../../core/plugin/find.ts";
+import { importConfig } from "../../core/config/typescript.ts";
+import { type Builtins, findPlugin } from "../../core/plugin/find.ts";
 import { resolvePlugins } from "../../core/plugin/load.ts";
 import { setupPlugins } from "../../core/plugin/setup.ts";
 import { definePlugin, GatewayError, t } from "../../core/plugin/plugin.ts";
@@ -237,3 +238,21 @@ function write(name: string, content: string): void {
   mkdirSync(dirname(join(folder, name)), { recursive: true });
   writeFileSync(join(folder, name), content);
 }
+
+test("an import that does not end is given up after ten seconds, that of a config in TypeScript too", async () => {
+  const never = () => new Promise(() => {});
+  const file = join(folder, "never.ts");
+  writeFileSync(file, "await new Promise(() => {});\nexport default {};\n");
+  jest.useFakeTimers();
+  try {
+    const failures = Promise.allSettled([
+      findPlugin({ kind: "auth", name: "slow", use: "slow", directory: folder }, { auth: { slow: never } }),
+      importConfig(file),
+    ]);
+    jest.advanceTimersByTime(10_000);
+    for (const failure of await failures)
+      expect(failure).toMatchObject({ reason: { message: "import failed: no result after 10000 ms" } });
+  } finally {
+    jest.useRealTimers();
+  }
+});
