@@ -1,4 +1,4 @@
-import { chmodSync, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
@@ -8,7 +8,7 @@ import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { groupCommit } from "../storage/group-commit.ts";
 import { asAuthor, authorOf } from "../storage/audit-author.ts";
 import { type AuditedWriter, auditedWriter } from "../storage/audit-writer.ts";
-import { schemaVersion, StorageError } from "../storage/migrate.ts";
+import { copyTo, schemaVersion, StorageError } from "../storage/migrate.ts";
 import { sessionRepository } from "../storage/repositories/sessions.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
 import { openSqliteDatabase } from "../storage/sqlite.ts";
@@ -19,16 +19,15 @@ import { databaseChange, tellOf } from "./told.ts";
 
 /** A consistent copy of the database while the proxy serves: `backup FILE`. */
 export const backup: Command = async (input) => {
-  const target = input.words[0];
-  if (target === undefined) {
+  const [target, ...more] = input.words;
+  if (target === undefined || more.length > 0) {
     input.printError("usage: backup FILE");
     return 2;
   }
   if (existsSync(target)) throw new StorageError(`${target} exists already`);
   const client = await openReadonly(input);
   try {
-    client.prepare("VACUUM INTO ?").run(resolve(target));
-    chmodSync(target, 0o600);
+    copyTo(client, resolve(target));
   } finally {
     client.close();
   }

@@ -1,3 +1,4 @@
+import { closeSync, openSync, rmSync } from "node:fs";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 
 /** A database this version must not touch; the message says what to do. */
@@ -7,7 +8,8 @@ export class StorageError extends Error {
 
 /**
  * Brings the schema up to `migrations.length`, all in one transaction. A database that holds data is copied to
- * `backupPath(version)` first; one that a newer version wrote is refused. Returns the backup's path, if one was made.
+ * `backupPath(version)` first, which goes again where that fails: nothing was changed, and each start would make another.
+ * One that a newer version wrote is refused. Returns the backup's path, if one was made.
  */
 export function migrate(
   client: SqliteClient,
@@ -25,15 +27,31 @@ export function migrate(
     throw new StorageError("the database file holds tables that are not ours: choose another path");
 
   const backup = version > 0 ? backupPath(version) : null;
-  if (backup) client.prepare("VACUUM INTO ?").run(backup);
-  client
-    .transaction(() => {
-      for (const migration of migrations.slice(version))
-        for (const statement of migration.split("--> statement-breakpoint")) client.exec(statement);
-      client.exec(`PRAGMA user_version = ${migrations.length}`);
-    })
-    .immediate();
+  if (backup) copyTo(client, backup);
+  try {
+    client
+      .transaction(() => {
+        for (const migration of migrations.slice(version))
+          for (const statement of migration.split("--> statement-breakpoint")) client.exec(statement);
+        client.exec(`PRAGMA user_version = ${migrations.length}`);
+      })
+      .immediate();
+  } catch (error) {
+    if (backup) rmSync(backup);
+    throw error;
+  }
   return backup;
+}
+
+/** A whole copy, for its owner alone from the first byte on. Throws where `target` exists; of what fails nothing is left. */
+export function copyTo(client: SqliteClient, target: string): void {
+  closeSync(openSync(target, "wx", 0o600));
+  try {
+    client.prepare("VACUUM INTO ?").run(target);
+  } catch (error) {
+    rmSync(target);
+    throw error;
+  }
 }
 
 export const schemaVersion = (client: SqliteClient): number =>

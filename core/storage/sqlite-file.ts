@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
 import { takeLock } from "../runtime/lock.ts";
@@ -18,7 +18,7 @@ const busyTimeoutMs = 250;
 export async function lockFolder(path: string): Promise<() => void> {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return await takeLock(`${path}.lock`);
+    return await takeLock(lockOf(path));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (!["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(code)) throw error;
@@ -27,6 +27,9 @@ export async function lockFolder(path: string): Promise<() => void> {
     );
   }
 }
+
+/** Beside the file itself, whatever link leads to it: two processes that come by two ways must meet there. */
+export const lockOf = (path: string): string => `${existsSync(path) ? realpathSync(path) : path}.lock`;
 
 /** Opens, checks and migrates the file. Throws `StorageError` with a message for the operator. */
 export async function openFile({
@@ -51,10 +54,7 @@ export async function openFile({
     if (from !== latestSchemaVersion) {
       const { sqliteMigrations } = await import("../../migrations/sqlite/index.ts");
       const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
-      if (backup) {
-        chmodSync(backup, 0o600);
-        onBackup(backup);
-      }
+      if (backup) onBackup(backup);
     }
     client.exec("PRAGMA journal_mode = WAL");
     client.exec(`PRAGMA synchronous = ${synchronous.toUpperCase()}`);

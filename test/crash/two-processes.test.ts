@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
@@ -26,6 +27,20 @@ test.each(["serve", "migrate"])("a second process on the same data folder is ref
   await firstServes();
 });
 
+test.each([["serve"], ["migrate"], ["doctor", "--repair"]])(
+  "so is one that comes by a link to the file: %s",
+  async (...command) => {
+    const data = join(setup.gateway.directory, command.join(""));
+    mkdirSync(data);
+    symlinkSync(join(setup.gateway.dataDir, "llm-proxy.db"), join(data, "llm-proxy.db"));
+    copyFileSync(join(setup.gateway.dataDir, "secret"), join(data, "secret"));
+    const env = { PORT: String(await freePort()), LLM_PROXY_DATA: data };
+    const { code, stderr } = await runCommand(setup.gateway, command, env);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`in use by process ${setup.gateway.pid}`)]);
+    await firstServes();
+  },
+);
+
 test("a second process on the same port is refused, and leaves nothing open", async () => {
   const data = join(setup.gateway.directory, "other");
   const { code, stderr } = await runCommand(setup.gateway, ["serve"], { LLM_PROXY_DATA: data });
@@ -39,5 +54,6 @@ test("doctor --repair is refused while a process serves; doctor and backup are n
   expect((await runCommand(setup.gateway, ["doctor"])).code).toBe(0);
   expect((await runCommand(setup.gateway, ["doctor", "beside"])).code).toBe(2);
   expect((await runCommand(setup.gateway, ["backup"])).code).toBe(2);
+  expect((await runCommand(setup.gateway, ["backup", "one", "two"])).code).toBe(2);
   await firstServes();
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
-import { migrate, schemaVersion, StorageError } from "../../core/storage/migrate.ts";
+import { copyTo, migrate, schemaVersion, StorageError } from "../../core/storage/migrate.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
@@ -41,6 +41,7 @@ describe("migrate", () => {
     ]);
     expect(rowsOf(`${path}.v1`, "SELECT * FROM things")).toEqual([{ id: 1 }, { id: 2 }]);
     expect(rowsOf(`${path}.v1`, "PRAGMA user_version")).toEqual([{ user_version: 1 }]);
+    expect(statSync(`${path}.v1`).mode & 0o777).toBe(0o600);
   });
 
   test("no backup, no upgrade", async () => {
@@ -57,8 +58,25 @@ describe("migrate", () => {
     expect(() => migrate(client, [first, second, broken], naming([], path))).toThrow(/nowhere/);
     expect(schemaVersion(client)).toBe(1);
     expect(client.prepare("SELECT * FROM things").all()).toEqual([{ id: 1 }]);
+    // Each start would make another copy.
+    const copy = `${path}.first-try`;
+    expect(() => migrate(client, [first, second, broken], () => copy)).toThrow(/nowhere/);
+    expect(existsSync(copy)).toBe(false);
     expect(migrate(client, [first, second], (version) => `${path}.second-try.v${version}`)).not.toBeNull();
     expect(schemaVersion(client)).toBe(2);
+  });
+
+  test("of a copy that fails nothing is left, and what is there already stays", async () => {
+    const { client, path } = await opened();
+    migrate(client, [first], naming([], path));
+    client.exec("BEGIN");
+    expect(() => copyTo(client, `${path}.copy`)).toThrow(/VACUUM/);
+    client.exec("ROLLBACK");
+    expect(existsSync(`${path}.copy`)).toBe(false);
+    copyTo(client, `${path}.copy`);
+    const before = readFileSync(`${path}.copy`);
+    expect(() => copyTo(client, `${path}.copy`)).toThrow(/EEXIST/);
+    expect(readFileSync(`${path}.copy`)).toEqual(before);
   });
 
   test("a failure in a new file leaves no table behind", async () => {
