@@ -74,6 +74,12 @@ export function courier(dependencies: CourierDependencies): Courier {
     return atMs - sinceMs >= triedMs ? null : atMs + pauseMs(failures, random(), asked);
   }
 
+  /** Of a list that is given up, those that have had their time, the first one at least: newer ones have theirs before them. */
+  function outOfTime(events: readonly UsageEvent[]): readonly UsageEvent[] {
+    const young = events.findIndex(({ event }, at) => at > 0 && now() - event.atMs < triedMs);
+    return young === -1 ? events : events.slice(0, young);
+  }
+
   function log(failures: number, given: boolean, events: number, error: string) {
     if (given) logger.error({ receiver: name, events, error }, "a receiver did not take events for three days");
     else if (failures === 1) logger.warn({ receiver: name, events, error }, "a receiver did not take an event");
@@ -107,8 +113,9 @@ export function courier(dependencies: CourierDependencies): Courier {
         if (failure !== null) {
           if (signal.aborted) return false;
           const next = nextMs(failedSinceMs ?? now(), attempts + 1, failure.asked);
-          log(attempts + 1, next === null, events.length, failure.error);
-          await outbox.stalled(name, events, { atMs: now(), error: failure.error, nextMs: next });
+          const given = next === null ? outOfTime(events) : events;
+          log(attempts + 1, next === null, given.length, failure.error);
+          await outbox.stalled(name, given, { atMs: now(), error: failure.error, nextMs: next });
           return next === null;
         }
         await outbox.passed(name, lastOf(events), now());

@@ -49,6 +49,9 @@ export interface Failure {
   readonly nextMs: number | null;
 }
 
+/** No pause between two tries is longer: what is due later was put off by a clock that has been set back since. */
+export const longestPauseMs = 3_600_000;
+
 /**
  * What is to be told to receivers. Alerts get a row, in the transaction of what they tell; events of usage are the
  * records of the calls themselves, of which each receiver keeps how far it is. So nothing is lost, and what a receiver

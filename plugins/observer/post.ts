@@ -7,8 +7,7 @@ const maxAnswerMs = 1_000;
 /** Posts, and throws unless it is answered 2xx. No redirect is followed, and no answer read beyond its bounds. */
 export async function post(
   { url, headers, body }: { readonly url: string; readonly headers: Record<string, string>; readonly body: string },
-  fetch: Context["fetch"],
-  signal: AbortSignal,
+  { fetch, now, signal }: Pick<Context, "fetch" | "now"> & { readonly signal: AbortSignal },
 ): Promise<void> {
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -22,7 +21,7 @@ export async function post(
       redirect: "manual",
     });
     const response = await fetch(request);
-    const fault = faultOf(response);
+    const fault = faultOf(response, now());
     await drained(response).catch(() => {});
     if (fault) throw fault;
   } finally {
@@ -32,13 +31,19 @@ export async function post(
   }
 }
 
-function faultOf({ status, headers }: Response): GatewayError | null {
+function faultOf({ status, headers }: Response, nowMs: number): GatewayError | null {
   if (status >= 200 && status < 300) return null;
   if (status >= 300 && status < 400)
     return new GatewayError("unavailable", `HTTP ${status}: redirects are not followed`);
-  const asked = Number(headers.get("retry-after") ?? Number.NaN);
-  const details = Number.isFinite(asked) && asked > 0 ? { retryAfterSeconds: asked } : {};
+  const asked = askedSeconds(headers.get("retry-after") ?? "", nowMs);
+  const details = asked > 0 ? { retryAfterSeconds: asked } : {};
   return new GatewayError("unavailable", `HTTP ${status}`, details);
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. 0: neither, or a time that is over. */
+function askedSeconds(text: string, nowMs: number): number {
+  const seconds = /^\d+$/.test(text) ? Number(text) : Math.ceil((Date.parse(text) - nowMs) / 1_000);
+  return Number.isFinite(seconds) ? Math.max(seconds, 0) : 0;
 }
 
 /** The answer's body to its end, or to the bounds. */

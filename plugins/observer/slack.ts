@@ -20,13 +20,13 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  setup: ({ url, events }, { fetch }) => ({
+  setup: ({ url, events }, { fetch, now }) => ({
     receiver: {
       events,
       async deliver([event], signal) {
         if (event === undefined) return;
         const headers = { "content-type": "application/json" };
-        await post({ url, headers, body: JSON.stringify(messageOf(event)) }, fetch, signal);
+        await post({ url, headers, body: JSON.stringify(messageOf(event)) }, { fetch, now, signal });
       },
     },
   }),

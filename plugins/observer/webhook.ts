@@ -42,6 +42,7 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
+  check: ({ secret }) => void keyOf(secret),
   setup({ url, secret, events, batch }, { fetch, now }) {
     const key = keyOf(secret);
     return {
@@ -58,7 +59,7 @@ export default definePlugin({
             "webhook-timestamp": seconds,
             "webhook-signature": `v1,${createHmac("sha256", key).update(`${id}.${seconds}.${body}`).digest("base64")}`,
           };
-          await post({ url, headers, body }, fetch, signal);
+          await post({ url, headers, body }, { fetch, now, signal });
         },
       },
     };
@@ -68,7 +69,8 @@ export default definePlugin({
 function keyOf(secret: string): Buffer {
   const key = secret.startsWith("whsec_") ? Buffer.from(secret.slice("whsec_".length), "base64") : Buffer.from(secret);
   // An empty key is one that everybody knows.
-  if (key.byteLength === 0 || secret.trim() === "") throw new GatewayError("invalid-request", "the secret is empty");
+  if (key.byteLength === 0 || secret.trim() === "")
+    throw new GatewayError("invalid-request", "secret: nothing to sign with");
   return key;
 }
 

@@ -171,6 +171,36 @@ describe("a receiver that fails", () => {
     expect((await database().outbox.receivers())[0]).toMatchObject({ dead: 0, waiting: 0 });
   });
 
+  test("in lists for three days: only those are put aside that have had their time", async () => {
+    const { clock, database, brings, answers, had } = await world(all, 100);
+    const [old, second] = [await finish(database(), clock), await finish(database(), clock)];
+    answers(refuse);
+    await brings().usage();
+    clock.advance(73 * hourMs);
+    const young = await finish(database(), clock);
+    await brings().usage();
+    const { data: dead } = await database().outbox.deadLetters("ops", {});
+    expect(dead.map(({ id }) => id).toSorted()).toEqual([old, second].toSorted());
+    answers(() => {});
+    clock.advance(hourMs);
+    await brings().usage();
+    expect(had.map(({ id }) => id)).toEqual([young]);
+  });
+
+  test("is asked again though the clock was set back by days meanwhile", async () => {
+    const { clock, database, brings, answers, had } = await world();
+    const call = await finish(database(), clock, true);
+    answers(refuse);
+    await brings().usage();
+    await brings().alerts();
+    answers(() => {});
+    clock.advance(-48 * hourMs);
+    await brings().usage();
+    await brings().alerts();
+    expect(had.map(({ type }) => type)).toEqual(["usage.call", "call.over_hold"]);
+    expect(had[0]?.id).toBe(call);
+  });
+
   test("one alert does not wait for another", async () => {
     const { clock, database, brings, answers, had } = await world(["call.over_hold"]);
     for (let made = 0; made < 3; made++) await finish(database(), clock, true);

@@ -1,8 +1,8 @@
-import { and, asc, count, eq, inArray, isNull, lt, lte, max, min, notExists, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, isNull, lt, lte, max, min, notExists, or, sql } from "drizzle-orm";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { AlertWriter } from "../alert-writer.ts";
 import type { GroupCommit } from "../group-commit.ts";
-import type { OutboxRepository, Position, Subscription, UsagePage } from "../outbox.ts";
+import { longestPauseMs, type OutboxRepository, type Position, type Subscription, type UsagePage } from "../outbox.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { alerts, deliveries, receivers } from "../schema/sqlite-outbox.ts";
 import { calls } from "../schema/sqlite.ts";
@@ -63,7 +63,11 @@ export function outboxRepository(dependencies: OutboxDependencies): OutboxReposi
         .from(deliveries)
         .leftJoin(alerts, eq(alerts.seq, deliveries.alertSeq))
         .where(
-          and(eq(deliveries.receiver, receiver), sql`${deliveries.state} = 'waiting'`, lte(deliveries.nextMs, nowMs)),
+          and(
+            eq(deliveries.receiver, receiver),
+            sql`${deliveries.state} = 'waiting'`,
+            or(lte(deliveries.nextMs, nowMs), gt(deliveries.nextMs, nowMs + longestPauseMs)),
+          ),
         )
         .orderBy(asc(deliveries.nextMs))
         .limit(limit)
@@ -88,7 +92,7 @@ export function outboxRepository(dependencies: OutboxDependencies): OutboxReposi
     async usage(receiver, nowMs, limit) {
       const subscription = subscriptions.find(({ name }) => name === receiver);
       const row = rowOf(receiver);
-      if (!subscription || !row || row.nextMs > nowMs || !takesUsage(subscription)) return null;
+      if (!subscription || !row || isPutOff(row, nowMs) || !takesUsage(subscription)) return null;
       const end = newest();
       if (row.callSeq >= end.callSeq && row.adjustmentSeq >= end.adjustmentSeq) return null;
       const { events, position } = await usageAfter({ callSeq: row.callSeq, adjustmentSeq: row.adjustmentSeq }, limit);
@@ -214,6 +218,9 @@ export function outboxRepository(dependencies: OutboxDependencies): OutboxReposi
       }),
   };
 }
+
+const isPutOff = ({ nextMs }: { readonly nextMs: number }, nowMs: number): boolean =>
+  nextMs > nowMs && nextMs <= nowMs + longestPauseMs;
 
 /** Up to which call every receiver of usage that is in the config has them. */
 export const deliveredThrough = (database: SqliteDatabase): number =>

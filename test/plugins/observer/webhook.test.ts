@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import type { Receiver } from "llm-proxy/plugin";
+import { GatewayError, type Receiver } from "llm-proxy/plugin";
 import webhook from "../../../plugins/observer/webhook.ts";
 import { fakeContext, setUp } from "../../contract/context.ts";
 import { anEvent, testReceiver } from "../../contract/receiver.ts";
@@ -44,17 +44,27 @@ describe("webhook", () => {
     expect(got.headers["webhook-timestamp"]).toBe("1800000000");
   });
 
-  test.each(["", " ", "whsec_"])("an empty secret %p does not start", async (empty) => {
-    expect(made({ secret: empty })).rejects.toThrow();
+  test.each(["", " ", "whsec_", "whsec_!!!"])("an empty secret %p does not start", async (empty) => {
+    expect(() => webhook.check?.({ url: "https://x", secret: empty, events: ["usage.call"], batch: 1 })).toThrow(
+      "secret: ",
+    );
+    await expect(made({ secret: empty })).rejects.toThrow();
   });
 
-  test("what asks for patience says for how long", async () => {
+  test.each([
+    ["90", 90],
+    // The clock of these tests stands at 2027-01-15T08:00:00Z.
+    ["Fri, 15 Jan 2027 08:01:30 GMT", 90],
+    ["Fri, 15 Jan 2027 07:00:00 GMT", undefined],
+    ["soon", undefined],
+  ])("what asks for patience says for how long: %s", async (wanted, seconds) => {
     const { receiver, server } = await made();
-    server.script((_, response) => void response.writeHead(429, { "retry-after": "90" }).end());
+    server.script((_, response) => void response.writeHead(429, { "retry-after": wanted }).end());
     const failure: unknown = await Promise.resolve(receiver.deliver([anEvent()], live())).catch(
       (error: unknown) => error,
     );
-    expect(failure).toMatchObject({ message: "HTTP 429", details: { retryAfterSeconds: 90 } });
+    expect(failure).toMatchObject({ message: "HTTP 429" });
+    expect(failure instanceof GatewayError && failure.details.retryAfterSeconds).toBe(seconds);
   });
 
   test("lists are of usage alone", async () => {
