@@ -1,5 +1,6 @@
 import { definePlugin, GatewayError, t, type ToldEvent } from "llm-proxy/plugin";
 import type { SendMailOptions } from "nodemailer";
+import addressparser from "nodemailer/lib/addressparser";
 import { alertsOption } from "./alert-option.ts";
 
 /** Silence that ends a connection; the whole delivery has a deadline of its own. */
@@ -31,8 +32,12 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  check({ user, password }) {
+  check({ user, password, from, to }) {
     if ((user === undefined) !== (password === undefined)) throw new Error("user and password: give both or none");
+    if (addressesIn(from).length !== 1) throw new Error("from: not one e-mail address");
+    for (const [at, text] of [to].flat().entries())
+      if (addressesIn(text).length === 0)
+        throw new Error(`${Array.isArray(to) ? `to[${at}]` : "to"}: no e-mail address`);
   },
   async setup({ host, port, tls, user, password, from, to, events }) {
     const { createTransport } = await import("nodemailer");
@@ -50,27 +55,45 @@ export default definePlugin({
       disableUrlAccess: true,
       ...(user !== undefined && password !== undefined && { auth: { user, pass: password } }),
     };
-    async function send(message: SendMailOptions, signal: AbortSignal) {
+    /** Returns the recipients that the server refused; all of them are thrown. */
+    async function send(message: SendMailOptions, signal: AbortSignal): Promise<string[]> {
       try {
         // One connection a message: alerts are few. An abort ends it: https://nodemailer.com/guides/cancelling-a-send
-        await createTransport(options).sendMail({ from, ...message, signal });
+        const { rejected } = await createTransport(options).sendMail({ from, ...message, signal });
+        return rejected;
       } catch (error) {
         if (signal.aborted) throw new GatewayError("unavailable", "the mail server took too long", { cause: error });
         throw reasonOf(error);
       }
     }
+    /** By event: who has not got it while others have. Who has is not sent it with each try. */
+    const missed = new Map<string, string[]>();
     return {
       receiver: {
         events,
         async deliver([event], signal) {
-          if (event !== undefined) await send({ to, ...mailOf(event) }, signal);
+          if (event === undefined) return;
+          const rejected = await send({ to: missed.get(event.id) ?? to, ...mailOf(event) }, signal);
+          missed.delete(event.id);
+          if (rejected.length === 0) return;
+          if (missed.size >= maxMissed) missed.clear();
+          missed.set(event.id, rejected);
+          throw new GatewayError("unavailable", `the mail server refused ${rejected.length} of the recipients`);
         },
       },
       // An address as an object is one: in a text, a comma would make two of it.
-      mail: (letter, signal) => send({ ...letter, to: { name: "", address: letter.to } }, signal),
+      mail: async (letter, signal) => void (await send({ ...letter, to: { name: "", address: letter.to } }, signal)),
     };
   },
 });
+
+const maxMissed = 1_000;
+
+/** Those of a list with or without names; none, where a part of it is no address. */
+function addressesIn(text: string): readonly string[] {
+  const found = addressparser(text, { flatten: true }).map(({ address }) => address);
+  return found.every((address) => /^[^\s@]+@[^\s@]+$/.test(address)) ? found : [];
+}
 
 const maxSubject = 150;
 

@@ -14,7 +14,7 @@ export class MailServer {
   /** Every line that clients sent. */
   readonly lines: string[] = [];
   readonly port: number;
-  /** Replaces the answer to a command, say `RCPT`; `null`: none comes. */
+  /** Replaces the answer to a command, say `RCPT`, or to a whole line; `null`: none comes. */
   readonly answers = new Map<string, string | null>();
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -53,7 +53,7 @@ export class MailServer {
     const command = (line: string) => {
       this.lines.push(line);
       const verb = line.slice(0, 4).toUpperCase();
-      const scripted = this.answers.get(verb);
+      const scripted = this.answers.has(line) ? this.answers.get(line) : this.answers.get(verb);
       if (scripted === null) return;
       if (scripted !== undefined) return void say(scripted);
       if (verb === "EHLO") return void say("250-here\r\n250 AUTH PLAIN");

@@ -51,6 +51,39 @@ describe("smtp", () => {
     }
   });
 
+  test("who is refused alone gets it with the next try, and nobody else again", async () => {
+    const { receiver, server } = await made();
+    server.answers.set("RCPT TO:<boss@example.com>", "450 try later");
+    for (let tries = 0; tries < 2; tries++) {
+      const refusal = await failure(receiver.deliver([anEvent()], live()));
+      expect(refusal).toMatchObject({ kind: "unavailable" });
+      expect(String(refusal)).not.toContain("boss");
+    }
+    server.answers.clear();
+    await receiver.deliver([anEvent()], live());
+    expect(server.mails.map(({ to }) => to)).toEqual([["<ops@example.com>"], ["<boss@example.com>"]]);
+    await receiver.deliver([anEvent({ id: "another" })], live());
+    expect(server.mails.at(-1)?.to).toHaveLength(2);
+  });
+
+  test.each([
+    [{ from: "not an address" }, "from: not one e-mail address"],
+    [{ from: "a@b.c, d@e.f" }, "from: not one e-mail address"],
+    [{ to: ["ops@example.com", "bad one"] }, "to[1]: no e-mail address"],
+    [{ to: "nothing" }, "to: no e-mail address"],
+    [{ to: "ops@example.com, nobody" }, "to: no e-mail address"],
+  ])("%p does not start", async (options, message) => {
+    await expect(made(options)).rejects.toThrow(message);
+  });
+
+  test.each([
+    { to: "Ops <ops@example.com>" },
+    { to: "ops@example.com, Boss <boss@example.com>" },
+    { from: '"Proxy, LLM" <p@example.com>' },
+  ])("%p starts", async (options) => {
+    await made(options);
+  });
+
   test("a name cannot add headers or recipients", async () => {
     const { receiver, server } = await made();
     await receiver.deliver([anEvent({ text: "Budget of key x\r\nBcc: evil@example.com\r\n\r\nhello ü" })], live());
