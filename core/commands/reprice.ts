@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
 import { mostFailures, reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
@@ -5,8 +6,10 @@ import { resolvePlugins } from "../plugin/load.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { createEgress } from "../runtime/egress.ts";
-import { LockedError } from "../runtime/lock.ts";
+import { LockedError, takeLock } from "../runtime/lock.ts";
 import { StorageError } from "../storage/migrate.ts";
+import { lockOf } from "../storage/sqlite-file.ts";
+import { databaseOf } from "./storage.ts";
 import { type Command, type CommandInput, type ExitCode, pathOfConfig } from "./command.ts";
 
 type Order = Omit<RepriceOrder, "after">;
@@ -27,14 +30,29 @@ export const reprice: Command = async (input) => {
   }
   const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
   const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
-  const url = urlOf(settings);
-  if (await isServing(url)) {
-    const token = input.env.LLM_PROXY_ADMIN_TOKEN;
-    if (!token) throw new StorageError(`the proxy serves at ${url}: set LLM_PROXY_ADMIN_TOKEN to its admin token`);
-    return report(input, order, await inSteps(order, throughServer(url, token)));
+  const { path } = await databaseOf(input);
+  // Only of a database that a process holds is it asked to do so: what serves at the address may be another's.
+  const lock = existsSync(path) ? await takeLock(lockOf(path)).catch(asHeld) : null;
+  if (typeof lock === "function") {
+    lock();
+    return report(input, order, await onDatabase(input, loaded, settings, order));
   }
-  return report(input, order, await onDatabase(input, loaded, settings, order));
+  const url = urlOf(settings);
+  if (!(await isServing(url))) {
+    if (lock === null) throw new StorageError(`there is no database at ${path}`);
+    throw new StorageError(
+      `${lock.message}; it is not reached at the address in the config: set PORT, or --port, to that of the proxy`,
+    );
+  }
+  const token = input.env.LLM_PROXY_ADMIN_TOKEN;
+  if (!token) throw new StorageError(`the proxy serves at ${url}: set LLM_PROXY_ADMIN_TOKEN to its admin token`);
+  return report(input, order, await inSteps(order, throughServer(url, token)));
 };
+
+function asHeld(error: unknown): LockedError {
+  if (error instanceof LockedError) return error;
+  throw error;
+}
 
 function orderOf({ flags }: CommandInput): Order | null {
   const from = timeOf(flags.from);
@@ -105,12 +123,6 @@ async function onDatabase(
     elapsed: () => 0,
     keys: () => ({ find: () => null }),
     named: () => null,
-  }).catch((error: unknown) => {
-    if (error instanceof Error && error.cause instanceof LockedError)
-      throw new StorageError(
-        `${error.cause.message}; it is not reached at the address in the config: set PORT, or --port, to that of the proxy`,
-      );
-    throw error;
   });
   try {
     const { database, billing, providers } = plugins;

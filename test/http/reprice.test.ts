@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
 import { answers, completion } from "../support/openai-answers.ts";
@@ -151,6 +153,20 @@ describe("reprice", () => {
     expect(tokenless).toMatchObject({ code: 1, stderr: expect.stringContaining("LLM_PROXY_ADMIN_TOKEN") });
     const elsewhere = await runCommand(gateway, ["reprice", "--from", "0", "--to", "1"], { PORT: "9" });
     expect(elsewhere).toMatchObject({ code: 1, stderr: expect.stringContaining("in use by process") });
+  });
+
+  test("rates the calls of the database it is given, whatever serves at the address", async () => {
+    const copy = join(gateway.directory, "copy");
+    mkdirSync(copy);
+    const [file, range] = [join(copy, "llm-proxy.db"), ["--from", "0", "--to", "1"]];
+    const env = { LLM_PROXY_DATA: copy, LLM_PROXY_ADMIN_TOKEN: undefined };
+    // Nothing is there yet: the proxy that serves is asked.
+    const none = await runCommand(gateway, ["reprice", ...range], { ...env, PORT: "9" });
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no database") });
+    expect((await runCommand(gateway, ["backup", file])).code).toBe(0);
+    copyFileSync(join(gateway.dataDir, "secret"), join(copy, "secret"));
+    // Without a token, the serving one would refuse.
+    expect(await runCommand(gateway, ["reprice", ...range], env)).toMatchObject({ code: 0, stderr: "" });
   });
 });
 
