@@ -27,19 +27,17 @@ test.each(["serve", "migrate"])("a second process on the same data folder is ref
   await firstServes();
 });
 
-test.each([["serve"], ["migrate"], ["doctor", "--repair"]])(
-  "so is one that comes by a link to the file: %s",
-  async (...command) => {
-    const data = join(setup.gateway.directory, command.join(""));
-    mkdirSync(data);
-    symlinkSync(join(setup.gateway.dataDir, "llm-proxy.db"), join(data, "llm-proxy.db"));
-    copyFileSync(join(setup.gateway.dataDir, "secret"), join(data, "secret"));
-    const env = { PORT: String(await freePort()), LLM_PROXY_DATA: data };
-    const { code, stderr } = await runCommand(setup.gateway, command, env);
-    expect([code, stderr]).toEqual([1, expect.stringContaining(`in use by process ${setup.gateway.pid}`)]);
-    await firstServes();
-  },
-);
+test.each(["serve", "migrate", "doctor --repair"])("so is one that comes by a link to the file: %s", async (words) => {
+  const command = words.split(" ");
+  const data = join(setup.gateway.directory, command.join(""));
+  mkdirSync(data);
+  symlinkSync(join(setup.gateway.dataDir, "llm-proxy.db"), join(data, "llm-proxy.db"));
+  copyFileSync(join(setup.gateway.dataDir, "secret"), join(data, "secret"));
+  const env = { PORT: String(await freePort()), LLM_PROXY_DATA: data };
+  const { code, stderr } = await runCommand(setup.gateway, command, env);
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`in use by process ${setup.gateway.pid}`)]);
+  await firstServes();
+});
 
 test("a second process on the same port is refused, and leaves nothing open", async () => {
   const data = join(setup.gateway.directory, "other");

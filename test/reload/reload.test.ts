@@ -391,22 +391,4 @@ test("a config whose receivers cannot be written down serves, and its receivers 
   }
 });
 
-test("a plugin's file that never ends being imported does not keep the process from its end", async () => {
-  const hanging = new Gateway(await freePort(), { config: "provider: { echo: {} }" });
-  try {
-    await hanging.start();
-    const reached = join(hanging.directory, "reached");
-    writeFileSync(
-      join(hanging.directory, "hanging.ts"),
-      `import { writeFileSync } from "node:fs";\nwriteFileSync(${JSON.stringify(reached)}, "");\nawait new Promise(() => {});\n`,
-    );
-    configFileOf(hanging).write("provider: { echo: {}, hanging: { use: ./hanging.ts } }");
-    void hanging.admin("POST", "/api/config/reload").catch(() => {});
-    await until("the import to begin", () => existsSync(reached));
-    expect(await hanging.stop()).toBe(0);
-  } finally {
-    await hanging.dispose();
-  }
-}, 30_000);
-
 test("nothing was lost or counted twice", () => invariants(setup));
