@@ -47,10 +47,15 @@ export interface Met {
 }
 interface Compiled {
   /** By kind, then id. */
-  readonly named: ReadonlyMap<string, ReadonlyMap<string, readonly Limit[]>>;
+  readonly named: ReadonlyMap<string, ReadonlyMap<string, OnScope>>;
   /** By kind: rules for each scope of it. */
   readonly each: ReadonlyMap<string, readonly LimitRule[]>;
   readonly isEmpty: boolean;
+}
+interface OnScope {
+  readonly rules: LimitRule[];
+  /** `null`: no call has asked since rules changed last. Most scopes are never asked for between two changes. */
+  limits: readonly Limit[] | null;
 }
 
 export function limitBook(ofFile: readonly LimitRule[] = []): LimitBook {
@@ -113,26 +118,32 @@ export const callerScope = ({ keyId, accountId, auth = "", name }: Principal): S
 });
 
 function compile(rules: readonly LimitRule[]): Compiled {
-  const named = new Map<string, Map<string, Limit[]>>();
+  const named = new Map<string, Map<string, OnScope>>();
   const each = new Map<string, LimitRule[]>();
   for (const rule of rules) {
     const { kind, id } = rule.scope;
     if (id === null) {
-      each.set(kind, [...(each.get(kind) ?? []), rule]);
+      const ofKind = each.get(kind);
+      if (ofKind) ofKind.push(rule);
+      else each.set(kind, [rule]);
       continue;
     }
-    const ofKind = named.get(kind) ?? new Map<string, Limit[]>();
+    const ofKind = named.get(kind) ?? new Map<string, OnScope>();
     named.set(kind, ofKind);
-    ofKind.set(id, [...(ofKind.get(id) ?? []), ...limitsOn({ kind, id }, rule.limits, rule.enforce)]);
+    const on = ofKind.get(id);
+    if (on) on.rules.push(rule);
+    else ofKind.set(id, { rules: [rule], limits: null });
   }
   return { named, each, isEmpty: rules.every(({ scope }) => scope.kind === "ip") };
 }
 
 function collected({ named, each }: Compiled, scopes: readonly Scope[], principal: Principal): readonly Limit[] {
   const found: Limit[] = [];
-  for (const { kind, id } of scopes) {
-    const limits = named.get(kind)?.get(id);
-    if (limits) found.push(...limits);
+  for (const scope of scopes) {
+    const on = named.get(scope.kind)?.get(scope.id);
+    if (!on) continue;
+    on.limits ??= on.rules.flatMap(({ limits, enforce }) => limitsOn(scope, limits, enforce));
+    found.push(...on.limits);
   }
   if (each.size === 0) return found;
   for (const scope of eachOf(scopes, principal))

@@ -56,7 +56,11 @@ export interface BudgetChange {
   readonly alertPercents?: readonly number[];
 }
 
+/** Each call is counted on all that are on its scopes, and whoever puts them there may be one tenant among many. */
+export const maxBudgetsOnScope = 50;
+
 export interface BudgetRepository {
+  /** Throws `conflict` where there are `maxBudgetsOnScope` already. */
   create(budget: NewBudget): Awaitable<BudgetRow>;
   get(id: string): Awaitable<BudgetRow | null>;
   /** `under`: only those of accounts and keys. */

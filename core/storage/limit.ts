@@ -11,6 +11,9 @@ export interface LimitRow {
   readonly enforce: boolean;
   readonly createdMs: number;
 }
+/** Each call looks at all that are on its scopes, and whoever puts them there may be one tenant among many. */
+export const maxLimitsOnScope = 50;
+
 export interface LimitQuery {
   readonly scope?: LimitScope;
   /** The id of the one before the first. */
@@ -22,6 +25,7 @@ export interface LimitRepository {
   all(): readonly LimitRow[];
   /** Those on the account, on accounts below it and on their keys, as all of them are now; newest first. */
   under(accountId: string, query: LimitQuery): Awaitable<readonly LimitRow[]>;
+  /** Throws `conflict` where there are `maxLimitsOnScope` already. */
   create(row: LimitRow): Awaitable<LimitRow>;
   /** Its scope stays. `null`: no such limit. */
   change(id: string, change: Partial<Pick<LimitRow, "limits" | "enforce">>): Awaitable<LimitRow | null>;

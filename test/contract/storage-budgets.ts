@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { maxBudgetsOnScope } from "../../core/storage/budget.ts";
 import type { Database } from "../../core/storage/database.ts";
 import { aBudget, aFinal, anAdmission } from "./storage-samples.ts";
 
@@ -102,6 +103,22 @@ export function testBudgets({
       advance(1);
       expect(await database().budgets.get(id)).toMatchObject({ limitNano: 150, increase: null });
       expect((await call()).admitted).toBe(false);
+      await proved();
+    });
+
+    test("one scope takes so many of those that come at once, and one more when one is removed", async () => {
+      const scope = { kind: "account", id: "default" } as const;
+      const create = () => made({ scope });
+      await database().credits.add({ accountId: scope.id, nano: 1_000, note: null, expiresMs: null });
+      const tries = await Promise.allSettled(Array.from({ length: maxBudgetsOnScope + 5 }, create));
+      const ids = tries.flatMap((one) => (one.status === "fulfilled" ? [one.value.id] : []));
+      expect(ids).toHaveLength(maxBudgetsOnScope);
+      await expect(create()).rejects.toMatchObject({ kind: "conflict" });
+      await made({ scope: { kind: "key", id: scope.id } });
+      await database().budgets.remove(ids[0] ?? "");
+      await create();
+      await restart();
+      await expect(create()).rejects.toMatchObject({ kind: "conflict" });
       await proved();
     });
 

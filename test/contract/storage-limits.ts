@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Database } from "../../core/storage/database.ts";
-import type { LimitRow } from "../../core/storage/limit.ts";
+import { type LimitRow, maxLimitsOnScope } from "../../core/storage/limit.ts";
 import type { FakeClock } from "./context.ts";
 import { anId } from "./storage-samples.ts";
 
@@ -51,6 +51,21 @@ export function testLimits({ database, clock, restart }: LimitWorld): void {
           .limits.all()
           .map(({ id }) => id),
       ).not.toContain(row.id);
+    });
+
+    test("one scope takes so many of those that come at once, and one more when one is removed", async () => {
+      const scope = { kind: "key", id: anId() } as const;
+      const create = () => database().limits.create(aRow({ scope }));
+      const tries = await Promise.allSettled(Array.from({ length: maxLimitsOnScope + 5 }, create));
+      const made = tries.flatMap((one) => (one.status === "fulfilled" ? [one.value.id] : []));
+      expect(made).toHaveLength(maxLimitsOnScope);
+      await expect(create()).rejects.toMatchObject({ kind: "conflict" });
+      await database().limits.create(aRow({ scope: { ...scope, id: anId() } }));
+      await database().limits.create(aRow({ scope: { ...scope, kind: "account" } }));
+      await database().limits.remove(made[0] ?? "");
+      await create();
+      await restart();
+      await expect(create()).rejects.toMatchObject({ kind: "conflict" });
     });
 
     test("the list is the same array as long as nothing changes", async () => {

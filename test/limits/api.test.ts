@@ -4,6 +4,7 @@ import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { eachOf } from "../support/poll.ts";
 import { type Setup, setUp } from "../support/setup.ts";
+import { api as as, join } from "../support/visits.ts";
 
 let setup: Setup;
 beforeAll(async () => {
@@ -72,6 +73,29 @@ describe("/api/limits", () => {
     expect(rest.data.at(-1)).toMatchObject({ concurrency: 900, use: [{ limit: 900 }] });
     const own = await api<{ data: readonly Shown[] }>("GET", `/api/limits?scopeKind=key&scopeId=${key.id}`);
     expect(own.data).toHaveLength(3);
+  });
+
+  test("whoever may put limits on a scope cannot heap them up there", async () => {
+    const { id } = await api<{ id: string }>("POST", "/api/accounts", { name: "heap" });
+    const { token } = await join(setup.gateway, "admin", { accountId: id });
+    const key = await setup.gateway.createKey({ accountId: id });
+    const scope = { kind: "key", id: key.id };
+    const create = (path: string, body: object) => as(setup.gateway, "POST", path, { scope, ...body }, token);
+    for (const [path, body, says] of [
+      ["/api/limits", { requestsPerDay: 50_000 }, "there are 50 limits on this scope"],
+      ["/api/budgets", { usd: 1, window: "day" }, "there are 50 budgets on this scope"],
+    ] as const) {
+      const answered = await eachOf(
+        Array.from({ length: 55 }, (_, at) => at),
+        55,
+        () => create(path, body),
+      );
+      const refused = answered.filter(({ status }) => status !== 201);
+      expect(refused.map(({ status, body: { error } }) => [status, error.message])).toEqual(
+        Array.from({ length: 5 }, () => [409, says]),
+      );
+    }
+    expect(await statuses(key.key, 1)).toEqual([200]);
   });
 
   test("the strictest up the tree binds, and is named", async () => {

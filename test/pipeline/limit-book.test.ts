@@ -86,6 +86,22 @@ describe("limit book", () => {
     expect(book.of(scopes, principal)).toMatchObject([{ amount: 5 }]);
   });
 
+  test("adopting a crowd reads the scopes alone; a call reads what is on its own scopes, once", () => {
+    let read = 0;
+    const crowd = Array.from({ length: 1_000 }, (_, at) => ({
+      ...rule("key", at < 900 ? "elsewhere" : "key-1", { requestsPerMinute: at + 1 }),
+      get limits() {
+        read += 1;
+        return { requestsPerMinute: at + 1 };
+      },
+    }));
+    const book = limitBook();
+    book.adopt(crowd);
+    expect(read).toBe(0);
+    for (let turn = 0; turn < 3; turn++) expect(book.of(scopes, principal)).toHaveLength(100);
+    expect(read).toBe(100);
+  });
+
   test("only the first limiter counts the limits of keys and of the book", () => {
     const book = limitBook([rule("account", "org", { requestsPerMinute: 9 })]);
     const own = { scope: "provider", limits: { concurrency: 2 } } as const;

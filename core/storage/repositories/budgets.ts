@@ -1,8 +1,9 @@
 import { and, desc, eq, isNull, lt, type SQL } from "drizzle-orm";
+import { GatewayError } from "../../chat/error.ts";
 import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { BudgetBook } from "../budget-book.ts";
-import type { BudgetRepository, BudgetRow, NewBudget } from "../budget.ts";
+import { type BudgetRepository, type BudgetRow, maxBudgetsOnScope, type NewBudget } from "../budget.ts";
 import { freshMoment } from "../fresh-moment.ts";
 import { budgets } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -71,6 +72,8 @@ export function budgetRepository(
     },
     create: (budget) =>
       writer.run((tell) => {
+        if (book.inScope(budget.scope).filter(({ prepaid }) => !prepaid).length >= maxBudgetsOnScope)
+          throw new GatewayError("conflict", `there are ${maxBudgetsOnScope} budgets on this scope`);
         const createdMs = freshMoment(database, budget.createdMs);
         tell(changeOf("create", budget, { before: null, after: budgetFields(budget) }));
         return shown({ ref: insertBudget(database, book, { ...budget, createdMs }) });

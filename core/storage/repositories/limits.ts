@@ -1,7 +1,8 @@
 import { and, asc, desc, eq, sql } from "drizzle-orm";
+import { GatewayError } from "../../chat/error.ts";
 import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
-import type { LimitRepository, LimitRow } from "../limit.ts";
+import { type LimitRepository, type LimitRow, maxLimitsOnScope } from "../limit.ts";
 import { limits } from "../schema/sqlite-limits.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { accountOf } from "./scope-account.ts";
@@ -23,6 +24,9 @@ export function limitRepository(database: SqliteDatabase, writer: AuditedWriter)
     create: (row) =>
       writer.run((tell) => {
         const { scope, limits: written, ...columns } = row;
+        const others = rows.filter((one) => one.scope.kind === scope.kind && one.scope.id === scope.id);
+        if (others.length >= maxLimitsOnScope)
+          throw new GatewayError("conflict", `there are ${maxLimitsOnScope} limits on this scope`);
         database
           .insert(limits)
           .values({ ...columns, scopeKind: scope.kind, scopeId: scope.id, limits: JSON.stringify(written) })
