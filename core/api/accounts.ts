@@ -1,5 +1,5 @@
 import type { Static } from "@sinclair/typebox";
-import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
+import { type AccountTerms, type AccountTermsChange, openTerms } from "../storage/account-terms.ts";
 import type { AccountSummary, Database } from "../storage/database.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
 import { budgetAnswer, listOrNull, missing } from "./keys.ts";
@@ -19,7 +19,7 @@ export interface AccountServiceDependencies extends Pick<KeyServiceDependencies,
 
 type TermsInput = Omit<Static<typeof AccountChangeSchema>, "name" | "parentId" | "content" | "disabled">;
 
-const termsOf = ({ models, providers, operations, ...same }: TermsInput): Partial<AccountTerms> => ({
+const termsOf = ({ models, providers, operations, ...same }: TermsInput): AccountTermsChange => ({
   ...same,
   ...(models !== undefined && { models: models ?? "all" }),
   ...(providers !== undefined && { providers: providers ?? "all" }),

@@ -83,7 +83,7 @@ const WhenSchema = t.Object(
         minProperties: 1,
         expectedName: "metadata of an account",
         description:
-          "Metadata of the caller's account or of one above it; of several that have the name the topmost counts.",
+          "Metadata of the caller's account or of one above it, but none that people of an account set; of several that have the name the topmost counts.",
       }),
     ),
     headers: t.Optional(

@@ -40,6 +40,7 @@ const said = ({
   uncappedOutputTokens,
   keyRotation,
   metadata,
+  metadataBelow,
 }: AccountTerms): readonly { readonly what: string; readonly words: string }[] => [
   ...(models === "all" ? [] : [{ what: "models", words: models.join(", ") }]),
   ...(providers === "all" ? [] : [{ what: "providers", words: providers.join(", ") }]),
@@ -48,8 +49,16 @@ const said = ({
     ? []
     : [{ what: "output cap of calls without one:", words: `${uncappedOutputTokens} tokens` }]),
   ...(keyRotation ? [] : [{ what: "keys", words: "do not rotate themselves" }]),
-  ...(Object.keys(metadata).length === 0 ? [] : [{ what: "metadata", words: writtenMetadata(metadata) }]),
+  ...metadataSaid("metadata", metadata, (name) => !metadataBelow.includes(name)),
+  ...metadataSaid("metadata that its people set, no alias goes by it:", metadata, (name) =>
+    metadataBelow.includes(name),
+  ),
 ];
+
+function metadataSaid(what: string, metadata: AccountTerms["metadata"], isMeant: (name: string) => boolean) {
+  const meant = Object.entries(metadata).filter(([name]) => isMeant(name));
+  return meant.length === 0 ? [] : [{ what, words: writtenMetadata(Object.fromEntries(meant)) }];
+}
 
 /** As the API takes it. Throws `invalid-request` with a message for the form. */
 export function parseAccountTerms(form: URLSearchParams): object {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { aboveText } from "../chat/above.ts";
 import { GatewayError } from "../chat/error.ts";
-import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
+import { type AccountTerms, type AccountTermsChange, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
 import type { AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
@@ -148,7 +148,7 @@ export function within(
         const parentId = account.parentId ?? accountId;
         if (!(await holds(parentId))) return missing();
         checkTags({}, said?.terms?.metadata);
-        return rooted(await accounts.create({ ...account, parentId }, said));
+        return rooted(await accounts.create({ ...account, parentId }, { ...said, fromBelow: true }));
       },
       async change(id, { parentId, ...change }) {
         if (!(await holds(id))) return null;
@@ -171,7 +171,7 @@ export function within(
         if (id === accountId && change.disabled !== undefined)
           throw forbidden("your own account is disabled from above");
         if (moves && !(await holds(place))) return missing();
-        const row = await accounts.change(id, { ...change, ...(moves && { parentId: place }) });
+        const row = await accounts.change(id, { ...change, ...(moves && { parentId: place }), fromBelow: true });
         return row && rooted(row);
       },
       async remove(id) {
@@ -292,7 +292,7 @@ function charged(row: CallDetail): CallDetail {
 const forbidden = (message: string) => new GatewayError("forbidden", message);
 
 /** Whether it says anything else than before; the form of the page says all of it again. Aliases route by the metadata. */
-const changesTerms = (before: AccountTerms, change: Partial<AccountTerms>): boolean =>
+const changesTerms = (before: AccountTerms, change: AccountTermsChange): boolean =>
   !isDeepStrictEqual({ ...before, ...change }, before);
 
 /** As an object that does not exist. */

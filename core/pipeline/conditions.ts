@@ -7,7 +7,10 @@ import type { Choice } from "./strategy.ts";
 
 /** What an operator holds a target of an alias to. All of it must hold; of several values one. */
 export interface Conditions {
-  /** Metadata of the topmost account, of the caller's and those above it, that has that name; values perhaps with `*`. */
+  /**
+   * Metadata of the topmost account, of the caller's and those above it, that has that name, as was set from above all;
+   * values perhaps with `*`.
+   */
   readonly account?: Readonly<Record<string, readonly string[]>>;
   /** By their names in lower case; values perhaps with `*`. */
   readonly headers?: Readonly<Record<string, readonly string[]>>;
@@ -61,8 +64,12 @@ function valuesIn(header: string | null): readonly string[] {
   return header.includes(",") ? [header, ...header.split(",").map((value) => value.trim())] : [header];
 }
 
-/** The topmost account that has it decides: whoever changes accounts below it does not change where their calls go. */
+/**
+ * The topmost account that has it decides: whoever changes accounts below it does not change where their calls go. Nor do
+ * people of an account by what they set before any alias went by it.
+ */
 function tagOf(name: string, terms: TreeTerms): readonly string[] {
-  for (const { metadata } of terms.toReversed()) if (Object.hasOwn(metadata, name)) return [metadata[name] ?? ""];
+  for (const { metadata, metadataBelow } of terms.toReversed())
+    if (Object.hasOwn(metadata, name) && !metadataBelow.includes(name)) return [metadata[name] ?? ""];
   return [];
 }

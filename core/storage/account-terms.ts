@@ -15,6 +15,19 @@ export interface AccountTerms {
   readonly keyRotation: boolean;
   /** Texts of the operator's own, for conditions of aliases. Of two that are named alike the topmost account's counts. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Names in it whose text people of an account set. No condition goes by them: it would send calls where they like. */
+  readonly metadataBelow: readonly string[];
+}
+
+/** Of a text that changes, who says it decides whose it is. */
+export type AccountTermsChange = Partial<Omit<AccountTerms, "metadataBelow">>;
+
+/** With a new account, or with a change of one. */
+export interface SaidTerms {
+  /** Only what is given changes. */
+  readonly terms?: AccountTermsChange;
+  /** People of an account say it. */
+  readonly fromBelow?: boolean;
 }
 
 export const openTerms: AccountTerms = {
@@ -24,6 +37,7 @@ export const openTerms: AccountTerms = {
   uncappedOutputTokens: null,
   keyRotation: true,
   metadata: {},
+  metadataBelow: [],
 };
 
 /** Few accounts have terms, and each call asks: all are in memory. They are said with the account. */

@@ -3,7 +3,7 @@ import type { Usage } from "../chat/usage.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Labels } from "../plugin/labels.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
-import type { AccountTerms, AccountTermsRepository } from "./account-terms.ts";
+import type { AccountTermsRepository, SaidTerms } from "./account-terms.ts";
 import type { AttemptReports } from "./attempts.ts";
 import type { AuditRepository } from "./audit.ts";
 import type { AttemptRow } from "./attempt-row.ts";
@@ -106,14 +106,12 @@ export interface AccountSummary extends AccountRow {
   /** It was itself told to take no calls. */
   readonly disabled: boolean;
 }
-export interface AccountChange {
+export interface AccountChange extends SaidTerms {
   readonly name?: string;
   readonly parentId?: string | null;
   readonly disabled?: boolean;
   /** Whether prompts and answers are kept. */
   readonly content?: ContentSetting | null;
-  /** Of these too, only what is given changes. */
-  readonly terms?: Partial<AccountTerms>;
 }
 export interface AccountRepository {
   get(id: string): Awaitable<AccountSummary | null>;
@@ -135,7 +133,7 @@ export interface AccountRepository {
   /** Whether it was itself told to take no calls; those below a disabled one take none either. From memory. */
   isDisabled(id: string): boolean;
   /** Throws `not-found` for an unknown parent and `invalid-request` when it would be too deep; so does `change`. */
-  create(account: AccountRow, said?: Pick<AccountChange, "content" | "terms">): Awaitable<AccountSummary>;
+  create(account: AccountRow, said?: Pick<AccountChange, "content"> & SaidTerms): Awaitable<AccountSummary>;
   /**
    * Moves it with all below it, for calls that start from then on; those in flight end where they were admitted.
    * `null`: no such account. Throws `invalid-request` when it would be below itself.

@@ -110,7 +110,7 @@ export function testAccounts({
         uncappedOutputTokens: null,
         keyRotation: false,
       } as const;
-      expect(changed).toEqual({ ...all, metadata: { owner: "me" } });
+      expect(changed).toEqual({ ...all, metadata: { owner: "me" }, metadataBelow: [] });
       await restart();
       const after = database().accountTerms;
       expect([after.isAnySet(), after.of(id), after.of("nobody")]).toEqual([true, changed, null]);
@@ -118,6 +118,29 @@ export function testAccounts({
       expect([after.isAnySet(), after.of(id)]).toEqual([false, null]);
       await restart();
       expect(database().accountTerms.isAnySet()).toBe(false);
+    });
+
+    test("metadata that people of an account set is known as theirs until it is said from above", async () => {
+      const { accounts, accountTerms } = database();
+      const id = await make("tagged", null);
+      const below = (metadata: Readonly<Record<string, string>>) =>
+        accounts.change(id, { terms: { metadata }, fromBelow: true });
+      await accounts.change(id, { terms: { metadata: { tier: "gold", owner: "ops" } } });
+      await below({ tier: "gold", owner: "us", team: "a" });
+      expect(accountTerms.of(id)?.metadataBelow).toEqual(["owner", "team"]);
+      // Back to what it was from above, and said again from there beside another one, it is theirs still.
+      await below({ tier: "gold", owner: "ops", team: "a" });
+      await accounts.change(id, { terms: { metadata: { tier: "silver", owner: "ops", team: "a" }, models: ["fast"] } });
+      await restart();
+      const terms = database().accountTerms.of(id);
+      expect(terms).toMatchObject({ metadata: { tier: "silver", owner: "ops", team: "a" } });
+      expect(terms?.metadataBelow).toEqual(["owner", "team"]);
+      for (const metadata of [{ team: "b" }, { team: "b", owner: "ops" }])
+        await database().accounts.change(id, { terms: { metadata } });
+      expect(database().accountTerms.of(id)?.metadataBelow).toEqual([]);
+      const made = { id: anId(), name: "made below", parentId: id, createdMs: now() };
+      await database().accounts.create(made, { terms: { metadata: { tier: "gold" } }, fromBelow: true });
+      expect(database().accountTerms.of(made.id)?.metadataBelow).toEqual(["tier"]);
     });
 
     test("an account is disabled until it is enabled, also over a restart", async () => {

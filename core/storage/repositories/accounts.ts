@@ -103,7 +103,7 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
         .all();
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
-    create: ({ parentId, ...account }, { content, terms: said = {} } = {}) =>
+    create: ({ parentId, ...account }, { content, terms: said = {}, fromBelow = false } = {}) =>
       writer.run((tell) => {
         const parentRef = parentId === null ? null : parentOf(parentId).ref;
         if (parentRef !== null) checkPlace(1, parentRef);
@@ -115,17 +115,17 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
         if (!made) throw new Error("the new account has no row");
         tree.plant(made.ref, parentRef);
         if (content !== undefined) contents.put({ kind: "account", id: account.id }, content);
-        terms.put(account.id, said);
+        terms.put(account.id, said, fromBelow);
         tell(changeOf("create", account.id, null, fieldsOf(get(account.id))));
         return { ...account, parentId, children: 0, keys: 0, disabled: false };
       }),
-    change: (id, { name, parentId, disabled, content, terms: said = {} }) =>
+    change: (id, { name, parentId, disabled, content, terms: said = {}, fromBelow = false }) =>
       writer.run((tell) => {
         const row = one(id);
         if (!row) return null;
         const before = fieldsOf(get(id));
         if (content !== undefined) contents.put({ kind: "account", id }, content);
-        terms.put(id, said);
+        terms.put(id, said, fromBelow);
         if (disabled !== undefined) disabledOnes.put(row, disabled, now());
         if (name !== undefined) database.update(accounts).set({ name }).where(eq(accounts.ref, row.ref)).run();
         if (parentId !== undefined && parentId !== row.parentId) {

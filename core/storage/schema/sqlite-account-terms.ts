@@ -11,6 +11,6 @@ export const accountTerms = sqliteTable("account_terms", {
   operations: text("operations"),
   uncappedOutputTokens: integer("uncapped_output_tokens"),
   keyRotation: integer("key_rotation", { mode: "boolean" }).notNull(),
-  /** JSON object of texts. */
+  /** JSON object: of each name a text, or `{below: text}` where people of an account set it. */
   metadata: text("metadata").notNull(),
 });
