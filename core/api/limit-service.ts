@@ -63,8 +63,10 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
     async list({ scope, place, after, limit = 50 }) {
       const all = database.limits.all();
       const fixedFrom = after ? fixed.findIndex(({ limit: one }) => one.id === after) + 1 : 0;
-      if (after && fixedFrom === 0 && !all.some(({ id }) => id === after))
-        throw refused("after", "not a cursor of this list");
+      const isShown = async ({ scope: on }: Pick<ShownLimit, "scope">) => !place || (await place.inScope(on));
+      const last = after ? (fixed[fixedFrom - 1]?.limit ?? all.find(({ id }) => id === after)) : null;
+      // One of others is as one that does not exist.
+      if (after && !(last && (await isShown(last)))) throw refused("after", "not a cursor of this list");
       const found: Entry[] = [];
       if (fixedFrom === 0) {
         const query = { ...(scope && { scope }), after: after || null, limit: limit + 1 };
@@ -73,7 +75,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
       }
       for (const entry of fixed.slice(fixedFrom)) {
         if (scope && !isOn(entry.limit, scope)) continue;
-        if (!place || (await place.inScope(entry.limit.scope))) found.push(entry);
+        if (await isShown(entry.limit)) found.push(entry);
       }
       const shown = await Promise.all(found.slice(0, limit).map(withUse));
       return { data: shown, next: found.length > limit ? (shown.at(-1)?.id ?? null) : null };
