@@ -34,6 +34,17 @@ export function share(part: number, whole: number): string {
   return `${Math.floor(permille / 10)}.${permille % 10} %`;
 }
 
+/** By how much `now` is more or less than `before`, in percent with one decimal, cut: `+12.3 %`, `−4.0 %`. */
+export function change(now: number, before: number): string {
+  if (!Number.isInteger(now) || !Number.isInteger(before) || (now === 0 && before === 0)) return none;
+  if (before === 0) return "new";
+  const more = BigInt(now) - BigInt(before);
+  const of = BigInt(before);
+  const permille = ((more < 0n ? -more : more) * 1000n) / (of < 0n ? -of : of);
+  const sign = more === 0n ? "" : more < 0n ? "−" : "+";
+  return `${sign}${group(permille / 10n)}.${permille % 10n} %`;
+}
+
 /** `843 ms`, `1.84 s`, `2 min 05 s`, `3 h 04 min`. */
 export function duration(milliseconds: number | null): string {
   if (milliseconds === null || !Number.isFinite(milliseconds) || milliseconds < 0) return none;

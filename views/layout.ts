@@ -8,6 +8,7 @@ export interface Shell {
   /** The place in the navigation; `null`: not signed in, and no navigation. */
   readonly section:
     | "overview"
+    | "usage"
     | "calls"
     | "keys"
     | "accounts"
@@ -81,6 +82,7 @@ const exits = { person: "/dashboard/logout", key: "/dashboard/me/key/logout" } a
 
 const sections = [
   ["overview", "/dashboard", "Overview"],
+  ["usage", "/dashboard/usage", "Usage"],
   ["calls", "/dashboard/calls", "Calls"],
   ["keys", "/dashboard/keys", "Keys"],
   ["accounts", "/dashboard/accounts", "Accounts"],

@@ -2,7 +2,7 @@ import { callTable, type CallLine } from "./call-table.ts";
 import { chart, type Bar } from "./chart.ts";
 import { exportLinks } from "./export-links.ts";
 import { count, duration, share, spentNano, usd } from "./format.ts";
-import { html, type Html } from "./html.ts";
+import { html, url, type Html } from "./html.ts";
 import { money, name } from "./text.ts";
 import { tile } from "./tile.ts";
 
@@ -47,16 +47,16 @@ export const overview = (
 ): Html => html`<div class="heading"><h1>Overview</h1><span class="hint">${model.open === 1 ? "1 call" : `${count(model.open)} calls`} open now</span></div>
   ${figures(model)}
   <div class="columns">
-    <section class="panel"><h2>Spend per day <span class="hint">30 days</span>${files(model, "day")}</h2>${chart({ caption: "Spend per day", axis: "Day", bars: model.spendByDay, format: usd })}</section>
+    <section class="panel"><h2>Spend per day <span class="hint">30 days</span>${more(model, "day")}</h2>${chart({ caption: "Spend per day", axis: "Day", bars: model.spendByDay, format: usd })}</section>
     <section class="panel"><h2>Calls per hour <span class="hint">today</span></h2>${chart({ caption: "Calls per hour", axis: "Hour", bars: model.callsByHour, format: count })}</section>
-    <section class="panel flush"><h2>Models <span class="hint">30 days, by spend</span>${files(model, "model")}</h2>${ranking("Model", model.models)}</section>
-    <section class="panel flush"><h2>Keys <span class="hint">30 days, by spend</span>${files(model, "key")}</h2>${ranking("Key", model.keys)}</section>
+    <section class="panel flush"><h2>Models <span class="hint">30 days, by spend</span>${more(model, "model")}</h2>${ranking("Model", model.models)}</section>
+    <section class="panel flush"><h2>Keys <span class="hint">30 days, by spend</span>${more(model, "key")}</h2>${ranking("Key", model.keys)}</section>
   </div>
   <section class="panel flush"><h2>Latest calls <a class="more" href="/dashboard/calls">All calls</a></h2>
     ${model.recent.length === 0 ? html`<p class="empty">No calls yet. Point an SDK at this proxy and they appear here.</p>` : callTable(model.recent)}</section>`;
 
-const files = ({ range }: OverviewModel, groupBy: string): Html =>
-  html`<span class="more">${exportLinks("usage", "", { from: String(range.from), to: String(range.to), groupBy })}</span>`;
+const more = ({ range }: OverviewModel, groupBy: string): Html =>
+  html`<span class="more"><a href="${url("/dashboard/usage", { range: "30d", by: groupBy })}">Usage by ${groupBy}</a> ${exportLinks("usage", "", { from: String(range.from), to: String(range.to), groupBy })}</span>`;
 
 const figures = ({
   today,

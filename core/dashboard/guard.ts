@@ -83,6 +83,7 @@ export function guarded(
 /** What the first page of each section asks for. */
 const sections: Readonly<Record<Exclude<Shell["section"], null>, Permission>> = {
   overview: "calls.read",
+  usage: "usage.read",
   calls: "calls.read",
   keys: "keys.read",
   accounts: "accounts.read",

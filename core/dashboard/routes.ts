@@ -23,6 +23,7 @@ import { peopleRoutes } from "./people.ts";
 import { priceRoutes } from "./prices.ts";
 import { providerRoutes } from "./providers.ts";
 import { testCallRoutes } from "./test-call.ts";
+import { usageRoutes } from "./usage.ts";
 import type { DashboardDependencies, DashboardRoute, PageDependencies, PageRoute } from "./route.ts";
 
 /** Every route under `/dashboard`. */
@@ -51,6 +52,7 @@ export function dashboardRoutes(dependencies: DashboardDependencies): readonly D
 const pagesOf = (dependencies: PageDependencies): readonly PageRoute[] => [
   ...logoutRoutes(dependencies, dependencies.sessions),
   ...overviewRoutes(dependencies),
+  ...usageRoutes(dependencies),
   ...callRoutes(dependencies),
   ...explainRoutes(dependencies),
   ...keyRoutes(dependencies),

@@ -59,6 +59,7 @@ describe("whatever texts hold", () => {
     const kinds = new Set([...found.pages.keys()].map((path) => path.replace(/[?/](?=[^/]*[-%=]).*$/, "")));
     for (const section of [
       "",
+      "/usage",
       "/calls",
       "/keys",
       "/accounts",
@@ -100,8 +101,12 @@ describe("whatever texts hold", () => {
       "token",
       "provider",
       "source",
+      "from",
+      "by",
+      "under",
     ];
     const pages = [
+      "usage",
       "calls",
       "keys",
       "accounts",

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { permits, type Role, roles } from "../../core/identity/policy.ts";
 import { aFinal, anAdmission, aPerson } from "../contract/storage-samples.ts";
+import { usd } from "../../views/format.ts";
 import { type Answered, type Api, apis } from "./server.ts";
 import { askAs, filled, memberOf, newTenant, type Tenant } from "./tenants.ts";
 
@@ -77,6 +78,28 @@ describe("people of an account", () => {
     }
     expect(await page(cookie, `/dashboard/calls/${dear}`)).toContain(dearCharge);
     expect(await page(whole, `/dashboard/calls/${dear}`)).toContain(dearPrice);
+  });
+
+  test("see in the usage the sums that the API has, and of what the provider bills none", async () => {
+    const cookieOf = async (accountId: string | null) => {
+      const { id } = await api.database.people.create(aPerson({ role: "viewer", accountId }));
+      return `llmp=${await api.sessions.open(id, { address: null, agent: null })}`;
+    };
+    const { costNano, chargeNano } = (await ask(null, "GET", `/api/usage?under=${a.account}`)).body.total;
+    const shown = async (accountId: string | null, query: string) => {
+      const headers = { cookie: await cookieOf(accountId) };
+      const answer = await api.send("GET", `/dashboard/usage?${query}`, { headers });
+      const page = (await answer.text()).replace(/<[^>]*>/g, "");
+      return [answer.status, page.includes(usd(costNano)), page.includes(usd(chargeNano)), page.includes("Cost")];
+    };
+    for (const query of ["by=key", "by=model&and=account&compare=before", "by=day&measure=charge"]) {
+      expect([query, await shown(null, `${query}&under=${a.account}`)]).toEqual([query, [200, true, true, true]]);
+      expect([query, await shown(a.account, query)]).toEqual([query, [200, false, true, false]]);
+      expect([query, await shown(a.account, `${query}&under=${a.account}`)]).toEqual([
+        query,
+        [200, false, true, false],
+      ]);
+    }
   });
 
   test("are told what re-rating changed of their charge alone", async () => {

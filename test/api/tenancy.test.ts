@@ -220,6 +220,7 @@ describe("people of an account", () => {
   test("see no page with anything of others in it", async () => {
     const paths = [
       "/dashboard",
+      ...["key", "account", "model", "day"].map((by) => `/dashboard/usage?by=${by}&compare=before`),
       "/dashboard/calls",
       `/dashboard/calls?account=${b.account}`,
       `/dashboard/calls/${b.call}`,
@@ -244,6 +245,17 @@ describe("people of an account", () => {
       expect([path, response.status]).toEqual([path, isForeign(path) ? 404 : 200]);
       expect([path, text.includes(canary), text.includes(b.key)]).toEqual([path, false, false]);
     }
+    // Narrowed to an account elsewhere, usage is refused as for one that does not exist.
+    const narrowed = async (under: string) => {
+      const response = await api.send("GET", `/dashboard/usage?under=${under}`, {
+        headers: { cookie: `llmp=${value}` },
+      });
+      return [response.status, (await response.text()).replaceAll(under, "")];
+    };
+    const [status, told] = await narrowed(b.account);
+    expect(status).toBe(400);
+    expect(told).toBe((await narrowed(unknownId))[1]);
+    expect(await narrowed(a1.account)).toMatchObject([200, expect.stringContaining("alpha below")]);
   });
 });
 

@@ -114,6 +114,11 @@ async function paths(proxy: Proxy): Promise<string[]> {
   const key = call?.keyId ? [`/dashboard/calls?key=${call.keyId}`] : [];
   return [
     "/dashboard",
+    "/dashboard/usage",
+    "/dashboard/usage?range=30d&by=key&and=model&compare=before",
+    "/dashboard/usage?range=30d&by=key&and=day&compare=before",
+    "/dashboard/usage?range=7d&by=key&and=hour",
+    "/dashboard/usage?range=30d&by=account&under=default",
     "/dashboard/calls",
     `/dashboard/calls/${call?.id}`,
     ...key,

@@ -54,6 +54,7 @@ function inBrowser(path: string): void {
       const pages = {
         login: "/dashboard/login",
         overview: "/dashboard",
+        usage: "/dashboard/usage?by=key&and=model&compare=before",
         calls: "/dashboard/calls",
         call: `/dashboard/calls/${detail}`,
         explain: "/dashboard/explain",
@@ -130,6 +131,10 @@ function inBrowser(path: string): void {
           width,
           fits: true,
         });
+        const lines = await page
+          .locator(".top nav a")
+          .evaluateAll((links) => new Set(links.map((link) => link.getBoundingClientRect().top)).size);
+        expect({ width, lines }).toEqual({ width, lines: width >= 1024 ? 1 : 2 });
       }
       await page.context().close();
     },

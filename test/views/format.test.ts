@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { count, duration, share, splitUsd, usd } from "../../views/format.ts";
+import { change, count, duration, share, splitUsd, usd } from "../../views/format.ts";
 import { cut, name, time } from "../../views/text.ts";
 
 test("money is shown to the last digit", () => {
@@ -57,6 +57,20 @@ test("a share is cut and never hides what is there", () => {
     "–",
   ]);
 });
+
+test.each([
+  [112, 100, "+12.0 %"],
+  [2, 3, "−33.3 %"],
+  [0, 5, "−100.0 %"],
+  [5, 5, "0.0 %"],
+  [1_000_001, 1_000_000, "+0.0 %"],
+  [999_999, 1_000_000, "−0.0 %"],
+  [9_007_199_254_740_991, 1, "+900,719,925,474,099,000.0 %"],
+  [-1, -2, "+50.0 %"],
+  [7, 0, "new"],
+  [0, 0, "–"],
+  [Number.NaN, 1, "–"],
+])("%p after %p is %p", (now, before, text) => expect(change(now, before)).toBe(text));
 
 test("times are UTC and machine-readable; what is no time is none", () => {
   const shown = time(Date.UTC(2025, 10, 23, 4, 6, 5, 78)).value;

@@ -1,3 +1,5 @@
+import type { UsageModel } from "../../views/usage.ts";
+import { measures } from "../../views/usage-table.ts";
 import type { AliasRouteModel } from "../../views/alias-route.ts";
 import type { AlertsModel } from "../../views/alerts.ts";
 import type { ListedProvider } from "../../views/providers.ts";
@@ -246,4 +248,39 @@ export const providerLine = (text: string): ListedProvider => ({
       nextProbeMs: state === "closed" ? null : 9,
     })),
   },
+});
+
+const used = { ...sum, cacheReadTokens: 1, cacheWriteTokens: 2 };
+export const usageModel = (text: string): UsageModel => ({
+  fields: { range: text, from: text, to: text, by: text, and: text, under: text, measure: text, compare: text },
+  accounts: [{ id: text, name: text }],
+  costIsHidden: false,
+  report: {
+    span: { from: 0, to: 9 },
+    before: { from: 0, to: 0 },
+    isRunning: true,
+    under: text,
+    measure: measures[0],
+    unit: "day",
+    bars: [{ label: text, value: 1, detail: text }],
+    groupBy: ["key", "account", "model", "provider", "status", "day"],
+    rows: [
+      {
+        now: used,
+        before: used,
+        cells: [
+          ...(["key", "account", "model", "provider", "status"] as const).map((field) => ({
+            field,
+            id: text,
+            name: text,
+          })),
+          { field: "day", startMs: 5 },
+        ],
+      },
+    ],
+    others: { groups: 1, now: used, before: used },
+    total: { now: used, before: used },
+    costIsHidden: false,
+  },
+  error: null,
 });

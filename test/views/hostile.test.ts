@@ -23,6 +23,7 @@ import type { Html } from "../../views/html.ts";
 import { limitPage, limitsPage } from "../../views/limits.ts";
 import { ledgerPage } from "../../views/ledger.ts";
 import { layout } from "../../views/layout.ts";
+import { usagePage } from "../../views/usage.ts";
 import { overview } from "../../views/overview.ts";
 import { canaries, outline } from "../support/markup.ts";
 import { explained, notMade } from "./hostile-explain.ts";
@@ -38,6 +39,7 @@ import {
   line,
   sum,
   tested,
+  usageModel,
 } from "./hostile-lines.ts";
 
 /** Every page, with `text` wherever text from outside can come. */
@@ -83,6 +85,8 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       keys: [{ ...sum, name: text }],
       recent: [line(text)],
     }),
+  usage: (text) => usagePage(usageModel(text)),
+  "usage that is not understood": (text) => usagePage({ ...usageModel(text), report: null, error: text }),
   calls: (text) =>
     callsPage(
       {
