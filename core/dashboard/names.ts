@@ -2,14 +2,15 @@ import type { CallRow } from "../storage/database.ts";
 import type { CallLine } from "../../views/call-table.ts";
 import type { DashboardDatabase } from "./route.ts";
 
-/** Names of keys by id, each asked for once; an unknown id stands for itself. */
+/** Names of keys by id; an unknown id stands for itself. */
 export async function keyNames(
   database: DashboardDatabase,
   ids: Iterable<string | null>,
 ): Promise<ReadonlyMap<string, string>> {
-  const known = [...new Set(ids)].filter((id) => id !== null);
-  const named = await Promise.all(known.map(async (id) => [id, (await database.keys.get(id))?.name ?? id] as const));
-  return new Map(named);
+  const asked = [...new Set(ids)].filter((id) => id !== null);
+  if (asked.length === 0) return new Map();
+  const known = new Map((await database.keys.names(asked)).map(({ id, name }) => [id, name]));
+  return new Map(asked.map((id) => [id, known.get(id) ?? id]));
 }
 
 /** Calls as rows of a table. */

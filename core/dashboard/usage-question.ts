@@ -14,12 +14,15 @@ export interface UsageQuestion {
   readonly groupBy: readonly UsageGroupName[];
   /** `null`: all accounts. */
   readonly under: string | null;
+  /** A bar of the chart. */
+  readonly unit: "hour" | "day";
   /** What the chart is of. */
   readonly measure: (typeof measures)[number];
 }
 
 const mostDays = 366;
-const mostDaysByHour = 7;
+/** A longer range is told by days: of hours there would be too many groups. */
+const mostDaysByHour = 2;
 
 /** What is not said has its default, and what says nothing is left out. Dates go before a range by name. */
 export function usageFields(query: URLSearchParams): UsageFields {
@@ -47,6 +50,7 @@ export function usageQuestion(fields: UsageFields, nowMs: number): UsageQuestion
     before: fields.compare === "" ? null : { from: span.from - (span.to - span.from), to: span.from },
     groupBy,
     under: fields.under || null,
+    unit: days > mostDaysByHour ? "day" : "hour",
     measure,
   };
 }

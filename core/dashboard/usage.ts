@@ -3,27 +3,24 @@ import { change, clock, costIsHidden, day } from "../../views/format.ts";
 import { type UsageFields, usagePage, type UsageReportModel } from "../../views/usage.ts";
 import { type Cell, inText, type UsageLine } from "../../views/usage-table.ts";
 import { GatewayError } from "../chat/error.ts";
-import type { UsageGroup, UsageRange } from "../storage/database.ts";
+import type { UsageGroup } from "../storage/database.ts";
 import { dayMs, hourMs, type Span } from "../storage/range-parts.ts";
-import { allAccounts } from "./accounts.ts";
+import type { UsageRanking } from "../storage/ranking.ts";
 import { keyNames } from "./names.ts";
 import { refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { usageFields, type UsageQuestion, usageQuestion } from "./usage-question.ts";
-import { type RankedGroup, rankedUsage } from "./usage-ranking.ts";
 
 /** More groups are one row together; files have them all. */
 const mostRows = 200;
-/** A longer range has a bar for each day. */
-const mostDaysOfHours = 2;
 
 /** Who used what in a range of days, beside the days before. All that it shows is in its address. */
 export function usageRoutes({ database, now }: PageDependencies): readonly PageRoute[] {
   async function show(visit: Visit, fields: UsageFields, report: UsageReportModel | null, error: string | null) {
-    const { accounts } = await allAccounts(database);
+    const accounts = await database.accounts.list({ limit: 200 });
     const main = usagePage({
       fields,
-      accounts: accounts.map(({ id, name }) => ({ id, name })),
+      accounts: accounts.data.map(({ id, name }) => ({ id, name })),
       costIsHidden: visit.actor.accountId !== null,
       report,
       error,
@@ -53,20 +50,16 @@ async function reportOf(
   question: UsageQuestion,
   nowMs: number,
 ): Promise<UsageReportModel> {
-  const { span, before, groupBy, under, measure } = question;
+  const { span, before, groupBy, under, unit, measure } = question;
   if (under !== null && (await database.accounts.get(under)) === null)
     throw new GatewayError("invalid-request", "Account: there is none with this id.");
-  const unit = span.to - span.from <= mostDaysOfHours * dayMs ? "hour" : "day";
-  const asked = (of: Span, by: UsageRange["groupBy"]) =>
-    database.calls.usage({ ...of, ...(under !== null && { under }), groupBy: by });
-  const [groups, times, groupsBefore, timesBefore] = await Promise.all([
-    asked(span, groupBy),
-    asked(span, [unit]),
-    before && asked(before, groupBy),
-    before && asked(before, [unit]),
+  const narrow = under === null ? {} : { under };
+  const byTime = (of: Span) => database.calls.usage({ ...of, ...narrow, groupBy: [unit] });
+  const [ranking, times, timesBefore] = await Promise.all([
+    database.calls.ranking({ ...span, ...narrow, groupBy, ...(before && { before }), most: mostRows }),
+    byTime(span),
+    before && byTime(before),
   ]);
-  const shiftMs = span.to - span.from;
-  const ranking = rankedUsage(groups, groupsBefore && { report: groupsBefore, shiftMs }, mostRows);
   return {
     span,
     before,
@@ -75,7 +68,7 @@ async function reportOf(
     groupBy,
     measure,
     unit,
-    bars: barsOf(span, unit, measure, times.data, timesBefore && { data: timesBefore.data, shiftMs }),
+    bars: barsOf(span, unit, measure, times.data, timesBefore && timesBefore.data),
     rows: await linesOf(database, groupBy, ranking.rows),
     others: ranking.others,
     total: ranking.total,
@@ -85,20 +78,20 @@ async function reportOf(
 
 function barsOf(
   { from, to }: Span,
-  unit: "hour" | "day",
+  unit: UsageQuestion["unit"],
   { of, isMoney }: UsageQuestion["measure"],
   now: readonly UsageGroup[],
-  before: { readonly data: readonly UsageGroup[]; readonly shiftMs: number } | null,
+  before: readonly UsageGroup[] | null,
 ): readonly Bar[] {
   const sumsAt = (groups: readonly UsageGroup[]) => new Map(groups.map((sums) => [sums.group[unit], of(sums)]));
   const values = sumsAt(now);
-  const valuesBefore = before && sumsAt(before.data);
+  const valuesBefore = before && sumsAt(before);
   const stepMs = unit === "hour" ? hourMs : dayMs;
   const withDay = to - from > dayMs;
   return Array.from({ length: (to - from) / stepMs }, (_, index): Bar => {
     const startMs = from + index * stepMs;
     const value = values.get(startMs) ?? 0;
-    const earlier = valuesBefore && (valuesBefore.get(startMs - (before?.shiftMs ?? 0)) ?? 0);
+    const earlier = valuesBefore && (valuesBefore.get(startMs - (to - from)) ?? 0);
     const against = earlier === null ? "" : `, ${inText(earlier, isMoney)} before (${change(value, earlier)})`;
     return {
       label: unit === "day" ? day(startMs) : `${withDay ? `${day(startMs)} ` : ""}${clock(startMs)}`,
@@ -112,7 +105,7 @@ function barsOf(
 async function linesOf(
   database: DashboardDatabase,
   groupBy: UsageQuestion["groupBy"],
-  rows: readonly RankedGroup[],
+  rows: UsageRanking["rows"],
 ): Promise<readonly UsageLine[]> {
   const idsOf = (field: "key" | "account") =>
     groupBy.includes(field)

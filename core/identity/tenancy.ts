@@ -6,6 +6,7 @@ import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
 import type { AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
+import type { UsagePair } from "../storage/ranking.ts";
 
 /**
  * What the API and the pages read and change of a database. Whatever else is in one, a route gets it by a service that it
@@ -188,6 +189,12 @@ export function within(
       findByDigest: () => null,
       hasImported: () => keys.hasImported(),
       get: key,
+      async names(ids) {
+        const rows = await keys.names(ids);
+        const held = new Map<string, boolean>();
+        for (const { accountId: of } of rows) if (!held.has(of)) held.set(of, await holds(of));
+        return rows.filter((row) => held.get(row.accountId));
+      },
       declare: () => {
         throw forbidden("the config file declares keys");
       },
@@ -241,6 +248,16 @@ export function within(
         const { data, total } = await calls.usage(await narrowedRange(range));
         return { data: data.map(withoutCost), total: withoutCost(total) };
       },
+      async ranking(query) {
+        const { under } = await narrowed(query.under);
+        // By their cost, their order would tell of it.
+        const { rows, others, total } = await calls.ranking({ ...query, under, by: "chargeNano" });
+        return {
+          rows: rows.map(withoutCosts),
+          others: others && withoutCosts(others),
+          total: withoutCosts(total),
+        };
+      },
       // Kept for all accounts together.
       latency: () => ({ durationMs: null, ttftMs: null }),
       openCount: async (query) => calls.openCount(await narrowed(query?.under)),
@@ -276,6 +293,12 @@ export function within(
 }
 
 const withoutCost = <Row extends { readonly costNano: number | null }>(row: Row) => ({ ...row, costNano: null });
+
+const withoutCosts = <Pair extends UsagePair>(pair: Pair) => ({
+  ...pair,
+  now: withoutCost(pair.now),
+  before: pair.before && withoutCost(pair.before),
+});
 
 /** Its price lines add up to the cost, and its terms lead back from the charge to it. */
 function charged(row: CallDetail): CallDetail {

@@ -1,5 +1,5 @@
 import type { Awaitable } from "../plugin/plugin.ts";
-import type { Quantiles } from "./database.ts";
+import type { Quantiles } from "./latency.ts";
 
 /**
  * How an attempt ended. `limited`: 429. `refused`: the request was not taken for what was asked. `left`: the client went

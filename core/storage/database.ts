@@ -21,6 +21,8 @@ import type { ExportRepository } from "./export.ts";
 import type { AnswerRepository } from "./kept-answer.ts";
 import type { PeopleRepository, SessionRepository } from "./people.ts";
 import type { KeyRepository } from "./key.ts";
+import type { UsageRanking, UsageRankingQuery } from "./ranking.ts";
+import type { Latency } from "./latency.ts";
 import type { OutboxRepository } from "./outbox.ts";
 
 export type { CallNotes } from "./call-notes.ts";
@@ -370,18 +372,6 @@ export interface UsageGroup extends UsageSum {
    */
   readonly group: Readonly<Partial<Record<GroupField, string | number | null>>>;
 }
-/** Upper bounds of buckets, so a little above the true figure; `null`: beyond the last one. */
-export interface Quantiles {
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
-}
-/** Of calls with status `ok`; `null`: there is none. */
-export interface Latency {
-  readonly durationMs: Quantiles | null;
-  /** Until the first byte. */
-  readonly ttftMs: Quantiles | null;
-}
 export interface CallRepository {
   list(filter: CallFilter, query: PageQuery): Awaitable<Page<CallRow>>;
   get(callId: string): Awaitable<CallDetail | null>;
@@ -390,6 +380,8 @@ export interface CallRepository {
     readonly data: readonly UsageGroup[];
     readonly total: UsageSum;
   }>;
+  /** Of the same calls, with the same total. */
+  ranking(query: UsageRankingQuery): Awaitable<UsageRanking>;
   /** How long the calls admitted in `[from, to)` took. */
   latency(range: { readonly from: number; readonly to: number }): Awaitable<Latency>;
   /** Open calls now. */

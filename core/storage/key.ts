@@ -63,6 +63,8 @@ export interface KeyRepository {
   /** Whether a secret that was made elsewhere can be a key at all. From memory: it is asked of every foreign credential. */
   hasImported(): boolean;
   get(id: string): Awaitable<KeyRow | null>;
+  /** Those of the ids that there are, in any order. */
+  names(ids: readonly string[]): Awaitable<readonly Pick<KeyRow, "id" | "name" | "accountId">[]>;
   list(query: PageQuery & Under): Awaitable<Page<KeyRow>>;
   /**
    * Makes the keys that the config file declares what it says, by their `declaredAs`; those it declares no longer are

@@ -35,7 +35,7 @@ export interface ThreadOptions {
 export interface StorageThreads {
   readonly calls: CallRepository;
   readonly attempts: AttemptReports;
-  readonly keys: Pick<KeyRepository, "list" | "get">;
+  readonly keys: Pick<KeyRepository, "list" | "get" | "names">;
   readonly limits: Pick<LimitRepository, "under">;
   readonly credits: Pick<CreditRepository, "entries">;
   readonly exports: ExportRepository;
@@ -124,11 +124,12 @@ export function storageThreads(
       list: (filter, query) => (isQuickList(filter) ? quickList : farList)(filter, query),
       get: read(pages, "calls.get"),
       usage: read(upkeep, "calls.usage"),
+      ranking: read(upkeep, "calls.ranking"),
       latency: read(upkeep, "calls.latency"),
       openCount: read(pages, "calls.openCount"),
     },
     attempts: { report: read(upkeep, "attempts.report"), lastDay: read(upkeep, "attempts.lastDay") },
-    keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get") },
+    keys: { list: read(pages, "keys.list"), get: read(pages, "keys.get"), names: read(pages, "keys.names") },
     limits: { under: read(pages, "limits.under") },
     credits: { entries: read(pages, "credits.entries") },
     exports: {

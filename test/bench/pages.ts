@@ -117,7 +117,7 @@ async function paths(proxy: Proxy): Promise<string[]> {
     "/dashboard/usage",
     "/dashboard/usage?range=30d&by=key&and=model&compare=before",
     "/dashboard/usage?range=30d&by=key&and=day&compare=before",
-    "/dashboard/usage?range=7d&by=key&and=hour",
+    "/dashboard/usage?range=today&by=key&and=hour",
     "/dashboard/usage?range=30d&by=account&under=default",
     "/dashboard/calls",
     `/dashboard/calls/${call?.id}`,

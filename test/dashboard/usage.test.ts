@@ -119,7 +119,7 @@ describe("the usage", () => {
     expect(providers.page).toContain('href="/dashboard/calls?provider=p%26q"');
     expect(providers.page).toContain('href="/dashboard/calls?status=refused"');
     expect((await rowsBy("?by=day&and=model")).rows[1]?.slice(0, 2)).toEqual(["23 Nov 2025", "m1"]);
-    expect((await rowsBy("?by=hour&range=7d")).rows[1]?.[0]).toBe("23 Nov 2025 14:00");
+    expect((await rowsBy("?by=hour&range=today")).rows[1]?.[0]).toBe("23 Nov 2025 14:00");
     expect((await rowsBy("?by=model&and=model")).rows[1]?.slice(0, 2)).toEqual(["m1", "2"]);
   });
 
@@ -265,7 +265,7 @@ describe("the usage", () => {
     ["?from=0000-01-01&to=9999-12-31", "First day: a date as 2030-12-31."],
     ["?by=team", "Group by: one of account, key, model, provider, status, day, hour."],
     ["?and=label:x", "Group by: one of account, key, model, provider, status, day, hour."],
-    ["?by=hour&range=30d", "By hour: a range of at most 7 days."],
+    ["?by=hour&range=7d", "By hour: a range of at most 2 days."],
     ["?measure=errors", "Chart of: one of calls, input, output, cache-read, cache-write, spend, charge."],
     ["?compare=year", "Compare with: before, or nothing."],
     ["?under=nobody", "Account: there is none with this id."],

@@ -12,16 +12,13 @@ import type {
   CallDetail,
   CallFilter,
   Database,
-  GroupField,
   Page,
   PageQuery,
-  Quantiles,
   Retention,
-  UsageGroup,
-  UsageSum,
 } from "../../core/storage/database.ts";
-import { isLabel } from "../../core/storage/repositories/usage-names.ts";
 import type { KeyRow } from "../../core/storage/key.ts";
+import type { Quantiles } from "../../core/storage/latency.ts";
+import { fakeUsage } from "./fake-usage.ts";
 
 /** What a test starts with; rows in any order. */
 export interface Seed {
@@ -202,6 +199,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
       },
       olderSecrets: () => [],
       get: key,
+      names: (ids) => keys.filter(({ id }) => ids.includes(id)),
       list: (query) => paged(newestFirst(keys), (row) => row.id, query),
       revoke: (id, atMs) => changed(id, (row) => ({ revokedMs: row.revokedMs ?? atMs })),
     },
@@ -268,23 +266,7 @@ export function fakeDatabase(seed: Seed = {}): FakeDatabase {
       list: (filter, query) =>
         paged(newestFirst(calls.filter((call) => fits(call, filter))), (row) => row.callId, query),
       get: (callId) => calls.find((row) => row.callId === callId) ?? null,
-      usage({ from, to, groupBy, under }) {
-        const below = (id: string): boolean =>
-          id === under || accounts.some((row) => row.id === id && row.parentId !== null && below(row.parentId));
-        const counted = calls.filter(
-          (call) =>
-            call.status !== "open" &&
-            call.createdMs >= from &&
-            call.createdMs < to &&
-            (under === undefined || below(call.accountId)),
-        );
-        const groups = Map.groupBy(counted, (call) => JSON.stringify(groupBy.map((field) => groupValue(call, field))));
-        const data = [...groups.values()].map((rows): UsageGroup => ({
-          ...sum(rows),
-          group: Object.fromEntries(groupBy.map((field) => [field, rows[0] ? groupValue(rows[0], field) : null])),
-        }));
-        return { data, total: sum(counted) };
-      },
+      ...fakeUsage(calls, accounts),
       latency({ from, to }) {
         const good = calls.filter((call) => call.status === "ok" && call.createdMs >= from && call.createdMs < to);
         return {
@@ -348,33 +330,8 @@ const fits = (call: CallDetail, filter: CallFilter): boolean =>
   (filter.from === undefined || call.createdMs >= filter.from) &&
   (filter.to === undefined || call.createdMs < filter.to);
 
-function groupValue(call: CallDetail, field: GroupField): string | number | null {
-  if (field === "hour") return call.createdMs - (call.createdMs % 3_600_000);
-  if (field === "day") return call.createdMs - (call.createdMs % 86_400_000);
-  if (isLabel(field)) return call.labels?.[field.slice("label:".length)] ?? null;
-  return { key: call.keyId, account: call.accountId, model: call.model, provider: call.provider, status: call.status }[
-    field
-  ];
-}
-
 function quantiles(values: readonly (number | null)[]): Quantiles | null {
   const known = values.filter((value) => value !== null).toSorted((left, right) => left - right);
   const at = (part: number) => known[Math.ceil(known.length * part) - 1] ?? null;
   return known.length === 0 ? null : { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
-}
-
-function sum(calls: readonly CallDetail[]): UsageSum {
-  const total = (pick: (call: CallDetail) => number | null): number =>
-    calls.reduce((so, call) => so + (pick(call) ?? 0), 0);
-  return {
-    calls: calls.length,
-    errors: calls.filter((call) => call.status !== "ok").length,
-    inputTokens: total((call) => call.inputTokens),
-    outputTokens: total((call) => call.outputTokens),
-    cacheReadTokens: total((call) => call.cacheReadTokens),
-    cacheWriteTokens: total((call) => call.cacheWriteTokens),
-    reasoningTokens: total((call) => call.reasoningTokens),
-    costNano: total((call) => call.costNano),
-    chargeNano: total((call) => call.chargeNano),
-  };
 }

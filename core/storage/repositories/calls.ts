@@ -13,6 +13,7 @@ import { labelAliases, labelsIn } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { refsUnder } from "./under.ts";
+import { usageRankings } from "./usage-ranking.ts";
 import { usageReports } from "./usage-report.ts";
 
 export function callRepository(database: SqliteDatabase): CallRepository {
@@ -39,6 +40,7 @@ export function callRepository(database: SqliteDatabase): CallRepository {
     },
     get: (callId) => detail(database, callId),
     usage: usageReports(database),
+    ranking: usageRankings(database),
     latency: (range) => latencyReport(database, range),
     openCount({ under } = {}) {
       const within = under === undefined ? undefined : inArray(openCalls.accountRef, refsUnder(database, under));

@@ -49,6 +49,13 @@ export function keyReads(database: SqliteDatabase) {
       const row = select().where(eq(keys.id, id)).all()[0];
       return row ? lately(row, lastOfKeysAfterBlocks(database)) : null;
     },
+    names: (ids: readonly string[]): Pick<KeyRow, "id" | "name" | "accountId">[] =>
+      database
+        .select({ id: keys.id, name: keys.name, accountId: accounts.id })
+        .from(keys)
+        .innerJoin(accounts, eq(accounts.ref, keys.accountRef))
+        .where(inArray(keys.id, [...ids]))
+        .all(),
     list({ under, ...query }: PageQuery & Under): Page<KeyRow> {
       const limit = pageSize(query);
       const within = under === undefined ? undefined : inArray(keys.accountRef, refsUnder(database, under));

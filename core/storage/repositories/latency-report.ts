@@ -1,5 +1,5 @@
 import { and, gt, lte, type SQL, sql } from "drizzle-orm";
-import type { Latency, Quantiles } from "../database.ts";
+import type { Latency, Quantiles } from "../latency.ts";
 import { rangeParts, type Span } from "../range-parts.ts";
 import { bucketOf, endlessMs, isTimed, type Measure, sum, took } from "../rollup-fold.ts";
 import { calls, latencyHourly } from "../schema/sqlite.ts";

@@ -18,25 +18,32 @@ type Value = string | number | null;
  * label: they are one group then.
  */
 export function named(database: SqliteDatabase, groupBy: readonly GroupField[], found: readonly Found[]): UsageGroup[] {
+  const values = shownValues(database, groupBy, found);
+  const lines = found.map(({ group: _, ...figures }, at) => ({ figures, shown: values[at] ?? [] }));
+  return (groupBy.some(isLabel) ? merged(lines) : lines)
+    .toSorted((left, right) => compared(left.shown, right.shown))
+    .map(({ figures, shown }) => ({ ...figures, group: groupOf(groupBy, shown) }));
+}
+
+/** Of each group what its references stand for, one value a field. */
+export function shownValues(
+  database: SqliteDatabase,
+  groupBy: readonly GroupField[],
+  found: readonly Pick<Found, "group">[],
+): readonly (readonly Value[])[] {
   // The report wrote it, with one value a field, in this order.
-  const rows = found.map(({ group, ...figures }) => ({ figures, values: JSON.parse(group) as (string | number)[] }));
+  const rows = found.map(({ group }) => JSON.parse(group) as (string | number)[]);
   const names = groupBy.map((field, at) => {
-    const refs = () => new Set(rows.map(({ values }) => Number(values[at])));
+    const refs = () => new Set(rows.map((values) => Number(values[at])));
     if (isLabel(field)) return labelValues(database, field.slice("label:".length), refs());
     const table = tables[field];
     return table && namesOf(database, table, refs());
   });
-  const lines = rows.map(({ figures, values }) => ({
-    figures,
-    shown: values.map((value, at) => nameIn(names[at], value)),
-  }));
-  return (groupBy.some(isLabel) ? merged(lines) : lines)
-    .toSorted((left, right) => compared(left.shown, right.shown))
-    .map(({ figures, shown }) => ({
-      ...figures,
-      group: Object.fromEntries(groupBy.map((field, at) => [field, shown[at] ?? null])),
-    }));
+  return rows.map((values) => values.map((value, at) => nameIn(names[at], value)));
 }
+
+export const groupOf = (groupBy: readonly GroupField[], values: readonly Value[]): UsageGroup["group"] =>
+  Object.fromEntries(groupBy.map((field, at) => [field, values[at] ?? null]));
 
 interface Line {
   readonly figures: WholeSum;

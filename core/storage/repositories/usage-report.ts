@@ -33,11 +33,17 @@ export interface OwnerSpan {
  * groups, so they always agree.
  */
 export function usageReports(database: SqliteDatabase) {
+  const sumsOf = usageSums(database);
+  return (range: UsageRange, part?: OwnerSpan): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+    const sums = sumsOf(range, part);
+    return { data: named(database, range.groupBy, sums), total: sums.reduce<WholeSum>(added, noSums) };
+  };
+}
+
+/** The groups of such a report, each once, in no order. */
+export function usageSums(database: SqliteDatabase) {
   const queries = queriesOf(database);
-  return (
-    { from, to, groupBy, under, key, caller }: UsageRange,
-    part?: OwnerSpan,
-  ): { readonly data: readonly UsageGroup[]; readonly total: UsageSum } => {
+  return ({ from, to, groupBy, under, key, caller }: UsageRange, part?: OwnerSpan): readonly Found[] => {
     const owners = key === undefined ? part : spanOf(database, key);
     const narrow = { under: under !== undefined, owners: owners?.field ?? null, caller: caller !== undefined };
     const values = { under, ownersFrom: owners?.from, ownersTo: owners?.to, ...(caller && refsOf(database, caller)) };
@@ -57,8 +63,7 @@ export function usageReports(database: SqliteDatabase) {
       ...parts.rest.flatMap((span) => queries("rest", groupBy, narrow).all({ ...span, ...values, watermark })),
       ...queries("tail", groupBy, narrow).all({ ...range, ...values, watermark }),
     ];
-    const sums = merged(found);
-    return { data: named(database, groupBy, sums), total: sums.reduce<WholeSum>(added, noSums) };
+    return merged(found);
   };
 }
 
