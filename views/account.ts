@@ -57,7 +57,7 @@ export function accountPage(model: AccountModel): Html {
   ${children.length > 0 && html`<section class="panel flush"><h2>Right below it</h2>${branchTable(children.map((child) => ({ ...child, depth: 0 })))}</section>`}
   ${accountTermsPanel(model.terms, pathOf(account.id), model.csrf)}
   ${changes(model)}
-  <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/limits", { kind: "account", id: account.id })}">Put a limit on it</a> · <a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
+  <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/limits", { kind: "account", id: account.id })}">Put a limit on it</a> · <a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/usage", { under: account.id, by: "account" })}">Usage of it and of all below it</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
 }
 
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);

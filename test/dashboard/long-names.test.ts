@@ -48,6 +48,7 @@ function inBrowser(path: string): void {
   const tables = {
     Calls: "/dashboard/calls",
     Keys: "/dashboard/keys",
+    Usage: "/dashboard/usage?by=key&and=model&compare=before",
     Prices: "/dashboard/prices?search=gpt-5",
   };
 

@@ -289,7 +289,13 @@ describe("the usage", () => {
   });
 });
 
-test("the overview leads to it", async () => {
-  const page = await (await (await signedIn(site())).get("/dashboard")).text();
-  for (const by of ["day", "model", "key"]) expect(page).toContain(`href="/dashboard/usage?range=30d&amp;by=${by}"`);
+test("the overview and the page of an account lead to it", async () => {
+  const browser = await signedIn(
+    site({ seed: { accounts: [{ id: "top", parentId: null, name: "Top", createdMs: 0 }] } }),
+  );
+  const overview = await (await browser.get("/dashboard")).text();
+  for (const by of ["day", "model", "key"])
+    expect(overview).toContain(`href="/dashboard/usage?range=30d&amp;by=${by}"`);
+  const account = await (await browser.get("/dashboard/accounts/top")).text();
+  expect(account).toContain('href="/dashboard/usage?under=top&amp;by=account"');
 });
