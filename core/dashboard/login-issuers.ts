@@ -1,3 +1,4 @@
+import { addressGroup } from "../identity/client-address.ts";
 import { nobody } from "../identity/request-audit.ts";
 import { signInMs } from "../identity/issuer-login.ts";
 import type { Sessions } from "../identity/sessions.ts";
@@ -41,15 +42,15 @@ export function issuerRoutes(dependencies: DashboardDependencies, sessions: Sess
     const site = request.headers.get("sec-fetch-site");
     // A page elsewhere must not start a sign-in that nobody asked for.
     if (site !== null && site !== "same-origin" && site !== "none") return redirect("/dashboard/login");
-    const { address } = strangerOf(request, toIssuer);
-    const waitSeconds = throttle.take(address ?? "");
+    const network = addressGroup(strangerOf(request, toIssuer).address ?? "");
+    const waitSeconds = throttle.take(network);
     if (waitSeconds !== null) return tooMany(request, waitSeconds);
     const asked = safeNext(new URL(request.url).searchParams.get("next"));
     const next = asked.length > maxNext ? safeNext(null) : asked;
     const begun = await issuers.begin(issuer, next);
     if (begun === null) return errorPage(request, 404, version);
     if (begun === "down") return refuse(request, down, next, 503);
-    throttle.giveBack(address ?? "");
+    throttle.giveBack(network);
     return redirect(begun.url, {
       "set-cookie": setCookie(signInCookie(policyOf(request)), begun.kept, signInMs / 1000),
     });
@@ -57,7 +58,8 @@ export function issuerRoutes(dependencies: DashboardDependencies, sessions: Sess
 
   async function end(request: Request, issuer: string): Promise<Response> {
     const stranger = strangerOf(request, back);
-    const waitSeconds = throttle.take(stranger.address ?? "");
+    const network = addressGroup(stranger.address ?? "");
+    const waitSeconds = throttle.take(network);
     if (waitSeconds !== null) {
       requestAudit.refused(stranger, "login.fail", { issuer: "too many" });
       return tooMany(request, waitSeconds);
@@ -71,7 +73,7 @@ export function issuerRoutes(dependencies: DashboardDependencies, sessions: Sess
     const answer = await (async () => {
       switch (found.done) {
         case "in":
-          throttle.giveBack(stranger.address ?? "");
+          throttle.giveBack(network);
           return enterAs(request, found.person.id, next, stranger, (session) =>
             issuers.keep(issuer, found.idToken, session),
           );

@@ -1,5 +1,6 @@
 import type { LoginModel } from "../../views/login.ts";
 import { GatewayError } from "../chat/error.ts";
+import { addressGroup } from "../identity/client-address.ts";
 import { addressForm, plainAddress, type SignedIn } from "../identity/sign-in.ts";
 import { keySessionMs } from "../identity/key-sessions.ts";
 import type { Sessions } from "../identity/sessions.ts";
@@ -65,7 +66,8 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     const stranger = { ...nobody, address, route: `POST ${path}` };
     // Whoever takes the fields for one another sends a password here.
     const told: Record<string, string> = new RegExp(addressForm).test(account) ? { email: account } : {};
-    const waitSeconds = byAddress.take(address ?? "") ?? (account === "" ? null : byAccount.take(account));
+    const network = addressGroup(address ?? "");
+    const waitSeconds = byAddress.take(network) ?? (account === "" ? null : byAccount.take(account));
     if (waitSeconds !== null) {
       requestAudit.refused(stranger, "login.fail", told);
       const error = `Too many failed tries. Try again in ${waitSeconds} seconds.`;
@@ -74,7 +76,7 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     }
     if (form.has("key")) return enterByKey(request, form, stranger);
     const settled = () => {
-      byAddress.giveBack(address ?? "");
+      byAddress.giveBack(network);
       byAccount.giveBack(account);
     };
     let found: SignedIn | null;
@@ -110,7 +112,7 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
       const error = "This is no API key that may be used now and from here.";
       return show(request, { form: await formOf(null), next: safeNext(null), email: "", error }, 401);
     }
-    byAddress.giveBack(stranger.address ?? "");
+    byAddress.giveBack(addressGroup(stranger.address ?? ""));
     const policy = keyCookie(policyOf(request));
     await keyHolders.sessions.close(readCookie(request.headers.get("cookie"), policy));
     return redirect("/dashboard/me/key", { "set-cookie": setCookie(policy, value, keySessionMs / 1000) });

@@ -307,12 +307,15 @@ describe("refused is", () => {
     expect((await browser.get("/dashboard/login/oidc/nobody/callback?code=1&state=2")).status).toBe(404);
   });
 
-  test("a thirty-first try of one address within a minute, which says how long to wait", async () => {
+  test("a thirty-first try within a minute of one address, or of a network of IPv6, which says how long to wait", async () => {
     const browser = signIns.browser();
-    for (let n = 0; n < 30; n += 1)
-      expect((await browser.get("/dashboard/login/oidc/staff/callback?state=x")).status).toBe(401);
-    const answer = await browser.get("/dashboard/login/oidc/staff/callback?state=x");
+    const attempt = (n: number) =>
+      browser.get("/dashboard/login/oidc/staff/callback?state=x", { "x-forwarded-for": `${browser.address}:${n}` });
+    for (let n = 0; n < 30; n += 1) expect((await attempt(n)).status).toBe(401);
+    const answer = await attempt(30);
     expect([answer.status, alertIn(answer.text)]).toEqual([429, expect.stringMatching(/Try again in \d+ seconds/)]);
+    const begun = await browser.get("/dashboard/login/oidc/staff", { "x-forwarded-for": `${browser.address}:31` });
+    expect(begun.status).toBe(429);
   });
 
   test("what the issuer refuses, in its own word and no other text", async () => {

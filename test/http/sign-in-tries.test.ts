@@ -4,7 +4,7 @@ import { type Gateway, startGateway } from "../support/process.ts";
 /** Guessing passwords from one address: nothing is learned from the time, and little is tried. */
 let gateway: Gateway;
 beforeAll(async () => {
-  gateway = await startGateway({});
+  gateway = await startGateway({ config: "server: { trustedProxies: [127.0.0.1] }" });
   const invited = await fetch(`${gateway.url}/api/people`, {
     method: "POST",
     headers: { authorization: `Bearer ${gateway.adminToken}`, "content-type": "application/json" },
@@ -16,12 +16,12 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => gateway.dispose());
 
-async function login(fields: Readonly<Record<string, string>>) {
+async function login(fields: Readonly<Record<string, string>>, from?: string) {
   const startMs = performance.now();
   const { status } = await fetch(`${gateway.url}/dashboard/login`, {
     method: "POST",
     redirect: "manual",
-    headers: { origin: gateway.url },
+    headers: { origin: gateway.url, ...(from !== undefined && { "x-forwarded-for": from }) },
     body: new URLSearchParams(fields),
   });
   return { status, tookMs: performance.now() - startMs };
@@ -46,3 +46,18 @@ test("an address that nobody has takes as long as a wrong password; after ten tr
   for (const email of ["ada@example.com", "nobody@example.com"])
     expect((await login({ email, password: "correct horse battery" })).status).toBe(429);
 }, 60_000);
+
+test("the addresses that one network of IPv6 can choose from wait together; the log has the address itself", async () => {
+  const { key } = await gateway.createKey();
+  const guess = async (from: string) => (await login({ token: "guess" }, from)).status;
+  const enter = async (from: string) => (await login({ key }, from)).status;
+  for (let at = 1; at <= 9; at++) expect(await guess(`2001:db8:1:2::a:${at}`)).toBe(401);
+  // What succeeds does not count, from whichever address of the network.
+  for (let at = 1; at <= 3; at++) expect(await enter(`2001:db8:1:2::b:${at}`)).toBe(303);
+  expect([await guess("2001:db8:1:2::c:1"), await guess("2001:db8:1:2::c:2")]).toEqual([401, 429]);
+  expect(await guess("2001:db8:1:3::1")).toBe(401);
+
+  type Entries = { readonly data: readonly { readonly address: string }[] };
+  const { data } = await gateway.admin<Entries>("GET", "/api/audit?action=login.fail");
+  expect(data.map(({ address }) => address)).toContain("2001:db8:1:2::a:1");
+}, 30_000);
