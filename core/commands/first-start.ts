@@ -33,7 +33,7 @@ export async function firstStart({
   const { token, link, row, secret } = await asAuthor(authorOf("process", "first start"), async () => {
     const made = {
       token: adminTokenGiven || (await hasAdminToken(settings)) ? null : await newAdminToken(settings),
-      link: await newLoginLink(settings),
+      link: await newLoginLink(settings, now()),
       ...(await (await service()).create({ name: "first key" })),
     };
     await settings.set(doneSetting, String(now()));

@@ -56,7 +56,7 @@ export async function lastingParts(
     sessions: createSessions(database.sessions, now),
     takenForms: createTakenForms(parts.elapsed),
     throttles: throttlesOf(parts.elapsed),
-    admin: adminOf(database.settings, env.LLM_PROXY_ADMIN_TOKEN),
+    admin: adminOf(database, env.LLM_PROXY_ADMIN_TOKEN, now),
   };
 }
 

@@ -1,15 +1,18 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { SettingRepository } from "../storage/database.ts";
+import type { Database, SettingRepository } from "../storage/database.ts";
 import { SecretError } from "./secret.ts";
 
 const tokenSetting = "admin-token";
+/** Its hash and its end. */
 const linkSetting = "login-link";
+/** As an invitation. */
+const linkMs = 7 * 24 * 3_600_000;
 
 /** The operator's own credential: for the admin API, and to log in to the dashboard. */
 export interface Admin {
   verify(token: string): Promise<boolean>;
-  /** Whether it is that of the first start and nobody has used it. */
+  /** Whether it is that of the first start, nobody has used it, and it is needed: no owner can sign in yet. */
   isLoginLink(token: string): Promise<boolean>;
   /** `true` once for the link of the first start, `false` ever after. */
   takeLoginLink(token: string): Promise<boolean>;
@@ -19,15 +22,30 @@ export interface Admin {
  * `given`: `LLM_PROXY_ADMIN_TOKEN`; it holds alone when it is set. Else the hash in the database decides. Throws
  * `SecretError` for white space, which would let anybody in.
  */
-export function adminOf(settings: SettingRepository, given: string | undefined): Admin {
+export function adminOf(
+  { settings, people }: Pick<Database, "settings" | "people">,
+  given: string | undefined,
+  now: () => number,
+): Admin {
   const own = given === undefined || given === "" ? null : hash(nonBlank(given));
+  /** The stored link that the token is of. */
+  async function linkOf(token: string): Promise<string | null> {
+    const kept = await settings.get(linkSetting);
+    // One of before links had an end is over.
+    const [digest = "", expiresMs = 0] = kept?.split(" ") ?? [];
+    const holds = kept !== null && isHashOf(token, digest) && now() < Number(expiresMs) && !(await people.hasOwner());
+    return holds ? kept : null;
+  }
   return {
     async verify(token) {
       // Read each time: `admin-token --new` may have changed it beside the running process.
       return isHashOf(token, own ?? (await settings.get(tokenSetting)));
     },
-    isLoginLink: async (token) => isHashOf(token, await settings.get(linkSetting)),
-    takeLoginLink: (token) => Promise.resolve(settings.take(linkSetting, hash(token))),
+    isLoginLink: async (token) => (await linkOf(token)) !== null,
+    async takeLoginLink(token) {
+      const kept = await linkOf(token);
+      return kept !== null && settings.take(linkSetting, kept);
+    },
   };
 }
 
@@ -38,10 +56,12 @@ function nonBlank(given: string): string {
   return token;
 }
 
-/** Makes a random token, keeps its hash and returns it; whatever token there was is void. */
+/** Makes a random token, keeps its hash and returns it; whatever token there was is void, and so is the login link. */
 export async function newAdminToken(settings: SettingRepository): Promise<string> {
   const token = randomToken();
   await settings.set(tokenSetting, hash(token));
+  const link = await settings.get(linkSetting);
+  if (link !== null) await settings.take(linkSetting, link);
   return token;
 }
 
@@ -49,9 +69,9 @@ export const hasAdminToken = async (settings: SettingRepository): Promise<boolea
   (await settings.get(tokenSetting)) !== null;
 
 /** A token for a link that logs in once. */
-export async function newLoginLink(settings: SettingRepository): Promise<string> {
+export async function newLoginLink(settings: SettingRepository, nowMs: number): Promise<string> {
   const token = randomToken();
-  await settings.set(linkSetting, hash(token));
+  await settings.set(linkSetting, `${hash(token)} ${nowMs + linkMs}`);
   return token;
 }
 

@@ -114,6 +114,8 @@ export interface PeopleRepository {
   list(query: PageQuery & Under): Awaitable<Page<PersonRow>>;
   /** Whether anybody at all has a password to sign in with. */
   canSignIn(): Awaitable<boolean>;
+  /** Whether anybody can sign in, by a password or an issuer, who may do everything. */
+  hasOwner(): Awaitable<boolean>;
   /** `by`: an id or an e-mail address in lower case. */
   secretsOf(by: { readonly id: string } | { readonly email: string }): Awaitable<PersonSecrets | null>;
   /**

@@ -97,7 +97,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       })),
     );
     prepared.adopt();
-    const admin = adminOf(database.settings, adminToken);
+    const admin = adminOf(database, adminToken, clock.now);
     const publicUrl = "http://gateway.test";
     const requestAudit = createRequestAudit(database.audit, { logger: services.logger, now: clock.now });
     const holders = new Map<string, Holder>();

@@ -56,6 +56,32 @@ export function testLogins(database: () => Database, restart: () => Promise<void
       });
     });
 
+    test("an owner of the whole who can sign in is known of, and nobody else counts as one", async () => {
+      const { people } = database();
+      const joins = async (person: NewPerson) => {
+        await people.create(person);
+        await people.setPassword(person.id, "a hash", null);
+      };
+      await joins(aPerson({ role: "admin" }));
+      await joins(aPerson({ role: "owner", accountId: "default" }));
+      await people.create(aPerson({ role: "owner", kind: "service", email: null }));
+      const invited = aPerson({ role: "owner" });
+      await people.create(invited);
+      await people.vouch(aVouched({ role: "admin" }));
+      expect(await people.hasOwner()).toBe(false);
+      await people.vouch(aVouched({ role: "owner", email: invited.email }));
+      expect(await people.hasOwner()).toBe(true);
+    });
+
+    test("the password of an owner of the whole is enough", async () => {
+      const { people } = database();
+      const owner = aPerson({ role: "owner" });
+      await people.create(owner);
+      expect(await people.hasOwner()).toBe(false);
+      await people.setPassword(owner.id, "a hash", null);
+      expect(await people.hasOwner()).toBe(true);
+    });
+
     test("many first sign-ins at once make one person", async () => {
       const vouched = aVouched();
       const all = await Promise.all(

@@ -74,6 +74,7 @@ export function peopleRepository(database: SqliteDatabase, writer: AuditedWriter
       );
     },
     canSignIn: () => one(isNotNull(people.password)) !== undefined,
+    hasOwner: () => isOwnerLeft(0),
     secretsOf(by) {
       const row = one("id" in by ? eq(people.id, by.id) : eq(people.email, by.email));
       return row ? { person: personRow(row.person), password: row.password, totp: row.totp } : null;
