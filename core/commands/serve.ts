@@ -60,6 +60,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     const first = await snapshotOf(wanted, plugins, snapshotParts, { people: null, transport: null });
     await found.keep();
     await declareFileKeys(wanted.loaded, lasting);
+    await lasting.admin.adopt(parts.keyFor("admin-token"));
     first.adopt();
     const current = (reloader = reloaderOf({ ...snapshotParts, first, read: (seen) => wantedConfig(input, seen) }));
     const stopSweeping = await sweepRegularly({

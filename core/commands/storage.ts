@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
-import { newAdminToken } from "../identity/admin.ts";
+import { endSessions, newAdminToken } from "../identity/admin.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { groupCommit } from "../storage/group-commit.ts";
@@ -100,8 +100,7 @@ export const adminToken: Command = async (input) => {
     const audited = isCurrent ? auditedWriter(client, database, writer, Date.now) : untold;
     const token = await asAuthor(authorOf("command", "admin-token --new"), async () => {
       const made = await newAdminToken(settingRepository(database, audited));
-      const sessions = sessionRepository(database, audited);
-      if (isCurrent) for (const { digest } of await sessions.list(null, Date.now())) await sessions.remove(digest);
+      if (isCurrent) await endSessions(sessionRepository(database, audited), Date.now());
       return made;
     });
     input.print(input.flags.json ? JSON.stringify({ token }) : token);

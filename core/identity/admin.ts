@@ -1,9 +1,12 @@
 import { Buffer } from "node:buffer";
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { Database, SettingRepository } from "../storage/database.ts";
+import type { SessionRepository } from "../storage/people.ts";
 import { SecretError } from "./secret.ts";
 
 const tokenSetting = "admin-token";
+/** By what that of the environment is known again; empty: there was none. */
+const givenSetting = "admin-token-given";
 /** Its hash and its end. */
 const linkSetting = "login-link";
 /** As an invitation. */
@@ -11,6 +14,11 @@ const linkMs = 7 * 24 * 3_600_000;
 
 /** The operator's own credential: for the admin API, and to log in to the dashboard. */
 export interface Admin {
+  /**
+   * Once at the start, before anything is answered: where the environment gives another token than at the last one, what
+   * the one before opened ends. `key`: 32 bytes, without which nobody can try out what a chosen text may be.
+   */
+  adopt(key: Buffer): Promise<void>;
   verify(token: string): Promise<boolean>;
   /** Whether it is that of the first start, nobody has used it, and it is needed: no owner can sign in yet. */
   isLoginLink(token: string): Promise<boolean>;
@@ -23,11 +31,12 @@ export interface Admin {
  * `SecretError` for white space, which would let anybody in.
  */
 export function adminOf(
-  { settings, people }: Pick<Database, "settings" | "people">,
+  { settings, people, sessions }: Pick<Database, "settings" | "people" | "sessions">,
   given: string | undefined,
   now: () => number,
 ): Admin {
-  const own = given === undefined || given === "" ? null : hash(nonBlank(given));
+  const text = given === undefined || given === "" ? null : nonBlank(given);
+  const own = text === null ? null : hash(text);
   /** The stored link that the token is of. */
   async function linkOf(token: string): Promise<string | null> {
     const kept = await settings.get(linkSetting);
@@ -37,6 +46,13 @@ export function adminOf(
     return holds ? kept : null;
   }
   return {
+    async adopt(key) {
+      const mark = text === null ? "" : createHmac("sha256", key).update(text).digest("hex");
+      if (mark === ((await settings.get(givenSetting)) ?? "")) return;
+      await endSessions(sessions, now());
+      await voidLoginLink(settings);
+      await settings.set(givenSetting, mark);
+    },
     async verify(token) {
       // Read each time: `admin-token --new` may have changed it beside the running process.
       return isHashOf(token, own ?? (await settings.get(tokenSetting)));
@@ -60,9 +76,13 @@ function nonBlank(given: string): string {
 export async function newAdminToken(settings: SettingRepository): Promise<string> {
   const token = randomToken();
   await settings.set(tokenSetting, hash(token));
-  const link = await settings.get(linkSetting);
-  if (link !== null) await settings.take(linkSetting, link);
+  await voidLoginLink(settings);
   return token;
+}
+
+/** Those of whoever held the admin token. */
+export async function endSessions(sessions: SessionRepository, nowMs: number): Promise<void> {
+  for (const { digest } of await sessions.list(null, nowMs)) await sessions.remove(digest);
 }
 
 export const hasAdminToken = async (settings: SettingRepository): Promise<boolean> =>
@@ -73,6 +93,11 @@ export async function newLoginLink(settings: SettingRepository, nowMs: number): 
   const token = randomToken();
   await settings.set(linkSetting, `${hash(token)} ${nowMs + linkMs}`);
   return token;
+}
+
+async function voidLoginLink(settings: SettingRepository): Promise<void> {
+  const link = await settings.get(linkSetting);
+  if (link !== null) await settings.take(linkSetting, link);
 }
 
 const isHashOf = (token: string, expected: string | null): boolean =>

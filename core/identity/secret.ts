@@ -55,6 +55,7 @@ function checked(value: string, where: string): string {
 }
 
 type Purpose =
+  | "admin-token"
   | "api-keys"
   | "config-digests"
   | "content"

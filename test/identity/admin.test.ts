@@ -1,13 +1,15 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { adminOf, hasAdminToken, newAdminToken, newLoginLink } from "../../core/identity/admin.ts";
 import { SecretError } from "../../core/identity/secret.ts";
 import type { Database, SettingRepository } from "../../core/storage/database.ts";
 import { fakeClock } from "../contract/context.ts";
-import { aPerson } from "../contract/storage-samples.ts";
+import { aPerson, aSession } from "../contract/storage-samples.ts";
 import { openAt, rowsOf, temporaryFolder } from "../storage/folder.ts";
 
 const folder = temporaryFolder();
 const clock = fakeClock();
+const key = Buffer.alloc(32, 1);
 let database: Database;
 let settings: SettingRepository;
 let path: string;
@@ -60,6 +62,33 @@ describe("the admin token", () => {
     expect(await adminOf(database, "", clock.now).verify(made)).toBe(true);
     expect(await adminOf(database, "", clock.now).verify("")).toBe(false);
     expect(await adminOf(database, "given-by-the-operator\n", clock.now).verify("given-by-the-operator")).toBe(true);
+  });
+
+  test("from the environment ends what another one opened, and leaves no trace that it could be guessed by", async () => {
+    const { sessions } = database;
+    const start = (given: string | undefined) => adminOf(database, given, clock.now).adopt(key);
+    let made = 0;
+    /** Whether a session and a link are there after a start that were there before it. */
+    async function left(given: string | undefined): Promise<readonly boolean[]> {
+      const digest = `session ${++made}`;
+      await sessions.create(digest, aSession({ expiresMs: clock.now() + 1_000 }));
+      const link = await newLoginLink(settings, clock.now());
+      await start(given);
+      const isThere = (await sessions.find(digest, clock.now())) !== null;
+      return [isThere, await adminOf(database, given, clock.now).isLoginLink(link)];
+    }
+    const [kept, ended] = [
+      [true, true],
+      [false, false],
+    ];
+    expect(await left(undefined)).toEqual(kept);
+    expect(await left("first-of-all")).toEqual(ended);
+    expect(await left("first-of-all\n")).toEqual(kept);
+    expect(await left("second-of-all")).toEqual(ended);
+    const marks = JSON.stringify(rowsOf(path, "SELECT * FROM settings"));
+    expect(marks).not.toContain(createHash("sha256").update("second-of-all").digest("hex"));
+    expect(await left("")).toEqual(ended);
+    expect(await left(undefined)).toEqual(kept);
   });
 
   test.each([" ", "\n", "\t \r\n"])("white space is none: %p is refused", (given) => {
