@@ -39,7 +39,7 @@ export function mapped(
   { claims: names, roles, domains }: Mapping,
 ): Stranger | NotMapped {
   const email = verifiedAddress(claims, names);
-  if (domains.length > 0 && !domains.some((domain) => email?.endsWith(`@${domain.toLowerCase()}`)))
+  if (domains.length > 0 && !domains.some((domain) => email?.endsWith(`@${plainAddress(domain)}`)))
     return {
       refused:
         email === null

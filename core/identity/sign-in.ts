@@ -138,8 +138,9 @@ const byThemselves = <T>(person: PersonRow, work: () => T): T =>
 /** What a mailbox looks like at all; whether it is one is for a mail to find out. */
 export const addressForm = "^\\s*[^\\s@<>\\u0000-\\u001f]+@[^\\s@<>\\u0000-\\u001f]+\\s*$";
 
-/** Addresses are compared without regard to case. */
-export const plainAddress = (email: string): string => email.trim().toLowerCase();
+/** Addresses are compared without regard to the case of ASCII: elsewhere it would make a `k` of the Kelvin sign. */
+export const plainAddress = (email: string): string =>
+  email.trim().replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 const leastPassword = 12;
 const mostPassword = 256;

@@ -55,6 +55,21 @@ describe("what an issuer says of somebody", () => {
     );
   });
 
+  test("is no address of somebody else whose letters only look alike: none of another alphabet becomes one of ours", () => {
+    // The Kelvin sign and a capital I with a dot: what lower case makes a k of, and an i with a dot of its own.
+    for (const [email, kept] of [
+      ["\u212Aim@example.com", "\u212Aim@example.com"],
+      ["\u0130da@Example.com", "\u0130da@example.com"],
+      [" KIM@\u212A.Example ", "kim@\u212A.example"],
+    ])
+      expect(mapped({ ...claims, email, groups: "owners" }, mapping)).toMatchObject({ email: kept });
+    const closed = { ...mapping, domains: ["kim.example"] };
+    expect(mapped({ ...claims, email: "a@\u212Aim.example", groups: "owners" }, closed)).toHaveProperty("refused");
+    const capital = { ...mapping, domains: ["\u00C4PFEL.example"] };
+    const own = { ...claims, email: "a@\u00C4pfel.example", groups: "owners" };
+    expect(mapped(own, capital)).toMatchObject({ role: "owner" });
+  });
+
   test("needs a verified address of the domains where there are some", () => {
     const closed: Mapping = { ...mapping, roles: [{ role: "member" }], domains: ["EXAMPLE.com"] };
     expect(mapped(claims, closed)).toMatchObject({ role: "member" });
