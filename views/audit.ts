@@ -27,7 +27,7 @@ export interface AuditLine {
   readonly objectId: string | null;
   readonly accountId: string | null;
   readonly times: number;
-  readonly hash: string;
+  readonly hash: string | null;
   readonly changes: readonly AuditChange[];
 }
 /** `undefined`: it was not said on that side. */
@@ -101,7 +101,7 @@ export const auditEntryPage = (entry: AuditLine): Html => html`<p class="crumb">
     ["When", time(entry.createdMs)] as const,
     ["Account", entry.accountId === null ? name(null) : link("account", entry.accountId, 80)] as const,
     ["Number", String(entry.seq)] as const,
-    ["Hash", html`<code>${entry.hash}</code>`] as const,
+    ["Hash", entry.hash === null ? name(null) : html`<code>${entry.hash}</code>`] as const,
   ].map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl></section>
   <section class="panel flush"><h2>What was changed</h2>${entry.changes.length === 0 ? html`<p class="empty">Nothing is told of it.</p>` : difference(entry.changes)}</section>`;
 

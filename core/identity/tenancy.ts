@@ -131,6 +131,7 @@ export function within(
           const row = await accounts.get(accountId);
           return { data: row && !query.after ? [rooted(row)] : [], next: null };
         }
+        if (parentId !== undefined && !(await holds(parentId))) return { data: [], next: null };
         const page = await accounts.list({
           ...query,
           ...(await narrowed(query.under)),

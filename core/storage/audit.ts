@@ -58,9 +58,10 @@ export interface AuditRow {
   readonly before: string | null;
   readonly after: string | null;
   readonly times: number;
-  readonly hash: string;
+  /** `null`: it is not for those who see a part of the log. */
+  readonly hash: string | null;
 }
-/** `under`: only what was done to objects of these accounts; addresses of those above them are left out. */
+/** `under`: only what was done to objects of these accounts; where those above them are, and hashes, are left out. */
 export interface AuditFilter extends Under {
   /** Id of a person, or the kind of an actor that has none, as `admin-token`. */
   readonly actor?: string;

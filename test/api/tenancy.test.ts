@@ -217,6 +217,39 @@ describe("people of an account", () => {
     expect((await ask("owner", "PATCH", `/api/limits/${a1.limit}`, { requestsPerMinute: 3 })).status).toBe(200);
   });
 
+  test("are not told of the account above theirs, nor of the addresses there by the hashes of the audit log", async () => {
+    const top = await newTenant(api, "top", null);
+    const team = await newTenant(api, "team", top.account);
+    const below = await newTenant(api, "team below", team.account);
+    const [above, own] = ["owner-above", "admin-of-the-team"];
+    api.holders.set(above, of("owner", top.account));
+    api.holders.set(own, of("admin", team.account));
+    for (const name of ["once", "twice"])
+      expect((await askAs(api, above, "PATCH", `/api/accounts/${team.account}`, { name })).status).toBe(200);
+
+    const { body, text } = await askAs(api, own, "GET", "/api/audit?action=account.change");
+    type Entry = { readonly seq: number; readonly hash: unknown; readonly actorAccountId: unknown };
+    const entries: readonly Entry[] = body.data;
+    expect(entries.map(({ hash, actorAccountId }) => [hash, actorAccountId])).toEqual([
+      [null, null],
+      [null, null],
+    ]);
+    const others = await Promise.all(
+      ["export?format=csv", "export?format=jsonl", String(entries[0]?.seq)].map((path) =>
+        askAs(api, own, "GET", `/api/audit/${path}`),
+      ),
+    );
+    for (const told of [text, ...others.map((one) => one.text)]) {
+      expect(told).toContain(team.account);
+      expect(told).not.toContain(top.account);
+      expect(told).not.toMatch(/[0-9a-f]{64}/);
+    }
+
+    const under = async (id: string) => (await askAs(api, own, "GET", `/api/accounts?parentId=${id}`)).body;
+    expect(await under(top.account)).toEqual(await under(unknownId));
+    expect((await under(team.account)).data).toMatchObject([{ id: below.account }]);
+  });
+
   test("see no page with anything of others in it", async () => {
     const paths = [
       "/dashboard",

@@ -57,17 +57,17 @@ export const memberOf = (role: Role, accountId: string): Holder => ({
   accountId,
 });
 
-/** By the token of the role; `null`: by the admin token. */
+/** By the token of a holder, as that of a role; `null`: by the admin token. */
 export async function askAs(
   api: Api,
-  role: Role | null,
+  token: string | null,
   method: string,
   path: string,
   body?: object,
 ): Promise<Answered> {
   const answered = await api.send(method, path, {
     headers: {
-      authorization: `Bearer ${role ?? adminToken}`,
+      authorization: `Bearer ${token ?? adminToken}`,
       ...(body !== undefined && { "content-type": "application/json" }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),

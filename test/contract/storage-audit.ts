@@ -110,23 +110,35 @@ export function testAudit({ database, clock, restart }: AuditWorld): void {
       ]);
     });
 
-    test("of an account and those below it shows no other's, and no address from above", async () => {
-      await account("a");
+    test("of an account and those below it shows no other's, and neither place nor address of those above", async () => {
+      await account("top");
+      await account("a", "top");
       await account("a1", "a");
       await account("b");
-      const boss = { ...ann, accountId: "a" };
-      await asAuthor(ann, () => database().accounts.change("a1", { name: "from above" }));
+      const [above, boss] = [
+        { ...ann, accountId: "top" },
+        { ...ann, accountId: "a" },
+      ];
+      await asAuthor(above, () => database().accounts.change("a1", { name: "from above" }));
       await asAuthor(boss, () => database().accounts.change("a1", { name: "from a" }));
       const { data } = await database().audit.list({ under: "a" }, {});
-      expect(data.map(({ objectId, address }) => [objectId, address])).toEqual([
-        ["a1", "192.0.2.7"],
-        ["a1", null],
-        ["a1", null],
-        ["a", null],
+      expect(data.map(({ objectId, address, actorAccountId }) => [objectId, address, actorAccountId])).toEqual([
+        ["a1", "192.0.2.7", "a"],
+        ["a1", null, null],
+        ["a1", null, null],
+        ["a", null, null],
       ]);
+      // With the fields beside it an address, which is left out, could be tried out.
+      expect(data.map(({ hash }) => hash)).toEqual([null, null, null, null]);
+      const [whole] = (await database().audit.list({ action: "account.change" }, { limit: 2 })).data.toReversed();
+      expect(whole).toMatchObject({
+        address: "192.0.2.7",
+        actorAccountId: "top",
+        hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+      });
       expect((await database().audit.list({ under: "b" }, {})).data.map(({ objectId }) => objectId)).toEqual(["b"]);
-      expect(await database().audit.get(3, { under: "a" })).toBeNull();
-      expect(await database().audit.get(3, { under: "b" })).not.toBeNull();
+      expect(await database().audit.get(4, { under: "a" })).toBeNull();
+      expect(await database().audit.get(4, { under: "b" })).toMatchObject({ hash: null });
     });
 
     test("of an account does not say from where something was moved to it, or where to", async () => {

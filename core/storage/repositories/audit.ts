@@ -133,14 +133,21 @@ const accountsUnder = (database: SqliteDatabase, under: string) =>
     .from(accounts)
     .where(inArray(accounts.ref, refsUnder(database, under)));
 
-/** `under`: where whoever is above it was at the time is not for those below. */
+/**
+ * `under`: of whoever is above it neither the account nor the address is for those below; nor is a hash, by which they
+ * could try out what they are not told.
+ */
 function selected(database: SqliteDatabase, where: SQL | undefined, limit: number, under?: string): AuditRow[] {
-  const { address, actorAccountId, ...columns } = getTableColumns(auditEntries);
-  const known = under === undefined ? null : inArray(actorAccountId, accountsUnder(database, under));
-  const shown =
-    known === null ? sql<string | null>`${address}` : sql<string | null>`case when ${known} then ${address} end`;
+  const { address, actorAccountId, hash, ...columns } = getTableColumns(auditEntries);
+  const known = under === undefined ? sql`true` : inArray(actorAccountId, accountsUnder(database, under));
+  const ofKnown = (column: SQLWrapper) => sql<string | null>`case when ${known} then ${column} end`;
   const rows = database
-    .select({ ...columns, actorAccountId, address: shown })
+    .select({
+      ...columns,
+      address: ofKnown(address),
+      actorAccountId: ofKnown(actorAccountId),
+      hash: under === undefined ? hash : sql<null>`null`,
+    })
     .from(auditEntries)
     .where(where)
     .orderBy(desc(auditEntries.seq))
