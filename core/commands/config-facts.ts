@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import { type TSchema, Type } from "@sinclair/typebox";
 import type { PlanLine } from "../api/config-service.ts";
 import type { Settings } from "../config/settings.ts";
+import { leavesOf, partsOf, type Place, placeOf } from "../plugin/option-secrets.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** A value of a config, as it may be shown. */
@@ -19,45 +20,34 @@ type Facts = Readonly<Record<string, Fact>>;
 export type ConfigFacts = Readonly<Record<string, Facts>>;
 
 const longest = 160;
-/** As in `maskOptions` of plugins, and what HTTP sends a credential in. */
-const secretName = /key|secret|token|password|credential|authorization|cookie|headers/i;
 
 /** @param key 32 bytes, without which the digests of secrets tell nothing. */
 export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): ConfigFacts {
   const { models, prices, limits, keys } = loaded.config;
   const digest = (text: string) => createHmac("sha256", key).update(text).digest("hex").slice(0, 16);
 
-  function factOf(value: unknown, isSecret: boolean): Fact {
+  /** A list is told as one, so a secret in it hides all of it. */
+  function factOf(value: unknown, place: Place): Fact {
     const text = JSON.stringify(value);
-    if ((isSecret && text.includes('"')) || loaded.source.mask(text) !== text || hasPassword(value))
-      return { text: "***", digest: digest(text) };
+    const hides = [...leavesOf(value, place)].some((leaf) => leaf.isSecret || hasPassword(leaf.value));
+    if (hides || loaded.source.mask(text) !== text) return { text: "***", digest: digest(text) };
     const plain = typeof value === "string" ? value : text;
     const shown = plain.replace(address, withoutPath);
     if (shown === plain && plain.length <= longest) return { text: plain };
     return { text: shown.length <= longest ? shown : `${shown.slice(0, longest)}…`, digest: digest(text) };
   }
-  function* leaves(
-    path: string,
-    value: unknown,
-    schema: TSchema | null,
-    isSecret = false,
-  ): Generator<[string, Fact], void> {
+  function* leaves(path: string, value: unknown, place: Place): Generator<[string, Fact], void> {
     if (value === undefined) return;
-    const below = isMap(value) ? Object.entries(value) : [];
+    const below = isMap(value) ? [...partsOf(value, place)] : [];
     if (below.length === 0) {
-      yield [path, factOf(value, isSecret)];
+      yield [path, factOf(value, place)];
       return;
     }
-    const schemas: Readonly<Record<string, TSchema>> = schema?.properties ?? {};
-    for (const [name, one] of below) {
-      const own = schemas[name] ?? null;
-      const isOne = isSecret || (schema !== null && (own?.writeOnly === true || secretName.test(name)));
-      yield* leaves(path === "" ? name : `${path}.${name}`, one, own ?? schema, isOne);
-    }
+    for (const [name, one, at] of below) yield* leaves(path === "" ? name : `${path}.${name}`, one, at);
   }
   const unit = (name: string, value: unknown, schema: TSchema | null = null): [string, Facts] => [
     name,
-    Object.fromEntries(leaves("", value, schema)),
+    Object.fromEntries(leaves("", value, placeOf(schema))),
   ];
 
   const { dataDir: _folder, ...server } = settings;

@@ -6,6 +6,7 @@ import type { InstanceOptions, LoadedConfig } from "../config/config.ts";
 import { ConfigError, pointer, type Problem, reasonOf, steps } from "../config/problem.ts";
 import { pluginSections } from "../config/schema.ts";
 import { type Builtins, findPlugin, type Origin } from "./find.ts";
+import { leavesOf, placeOf } from "./option-secrets.ts";
 import type { Kind, Plugin } from "./plugin.ts";
 
 /** An instance of the config with its plugin, ready for `setup`. */
@@ -102,11 +103,12 @@ function checkOptions(
 
 /** Covers options that are secrets by schema or name: those that stand in the file itself are known by nothing else. */
 export function maskOptions(text: string, { plugin, options }: Pick<ResolvedPlugin, "plugin" | "options">): string {
-  const schemas: Readonly<Record<string, TSchema>> = plugin.config.properties ?? {};
-  return Object.entries(options).reduce((masked, [name, value]) => {
-    const secret = schemas[name]?.writeOnly === true || /key|secret|token|password|credential/i.test(name);
-    return secret && typeof value === "string" && value.length >= 6 ? masked.replaceAll(value, "***") : masked;
-  }, text);
+  const secrets = [...leavesOf(options, placeOf(plugin.config))].flatMap(({ value, isSecret }) =>
+    isSecret && typeof value === "string" && value.length >= 6 ? [value] : [],
+  );
+  // Longest first, so that a secret that contains another is covered whole.
+  const covered = secrets.toSorted((left, right) => right.length - left.length);
+  return covered.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
 }
 
 /** `billing "ledger" (ledger)`: how errors and logs name an instance. */

@@ -106,6 +106,23 @@ describe("a setup that fails stops the boot", () => {
     expect(message).toBe('observer "a" (a): setup failed: bad key *** or ***');
   });
 
+  test("nor one deep in its options, by schema or name", async () => {
+    const events: string[] = [];
+    const secrets = ["in-a-list-1", "in-a-list-1-longer", "in-a-map-2", "in-a-union-3", "in-headers-4"];
+    const config = t.Object({
+      targets: t.Array(t.Object({ pin: t.String({ writeOnly: true }) })),
+      pool: t.Record(t.String(), t.Object({ pin: t.String({ writeOnly: true }) })),
+      either: t.Union([t.Null(), t.Object({ pin: t.String({ writeOnly: true }) })]),
+      headers: t.Record(t.String(), t.String()),
+      area: t.Array(t.String()),
+    });
+    const own = plugin("observer", "own", () => Promise.reject(new Error(`${secrets.join(" ")} europe`)), config);
+    const text = `observer: { own: { targets: [{ pin: in-a-list-1 }, { pin: in-a-list-1-longer }], pool: { a: { pin: in-a-map-2 } },
+      either: { pin: in-a-union-3 }, headers: { x-own: in-headers-4 }, area: [europe] } }`;
+    const message = await failureOf(boot(text, [own], events));
+    expect(message).toBe('observer "own" (own): setup failed: *** *** *** *** *** europe');
+  });
+
   test.each<[Kind, unknown, string]>([
     ["provider", {}, "dialects and request(), or chat()"],
     ["provider", { request: () => {}, dialects: [] }, "dialects and request(), or chat()"],

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configFileOf } from "../support/config-file.ts";
 import { runCommand } from "../support/command.ts";
@@ -83,6 +83,77 @@ test("a plan tells what a reload would change, beside the process and through it
   expect(await api().catch(String)).toContain("nonsense: unknown key");
   expect((await runCommand(gateway, ["plan"])).code).toBe(1);
   file.write(changed);
+});
+
+test("secrets deep in the options of a plugin are told nowhere either, though that they change is", async () => {
+  writeFileSync(
+    join(gateway.directory, "acme.ts"),
+    `import { definePlugin, t } from "llm-proxy/plugin";
+    const target = t.Object({ url: t.String(), apiKey: t.String({ writeOnly: true }) });
+    export default definePlugin({
+      kind: "observer",
+      name: "acme",
+      api: 1,
+      config: t.Object({
+        targets: t.Array(target),
+        pool: t.Record(t.String(), t.Object({ pin: t.String({ writeOnly: true }), area: t.String() })),
+        either: t.Union([t.Null(), t.Object({ pin: t.Integer({ writeOnly: true }) })]),
+        pair: t.Tuple([t.String(), t.String({ writeOnly: true })]),
+        others: t.Object({ area: t.String() }, { additionalProperties: t.String({ writeOnly: true }) }),
+        loose: t.Array(t.Unknown()),
+        databases: t.Array(t.String()),
+        areas: t.Array(t.Object({ tokensPerMinute: t.Integer(), name: t.String() })),
+      }),
+      setup: () => ({ callEnded() {} }),
+    });`,
+  );
+  const secrets = ["in-a-list", "in-a-map", "918273", "in-a-pair", "of-the-rest", "by-its-name", "in-an-address"];
+  const written = (label: string) => {
+    const [list = "", map = "", number = "", pair = "", rest = "", named = "", address = ""] = secrets.map((text) =>
+      text.startsWith("9") ? text + label.length : `${text}-${label}`,
+    );
+    const pool = `{ a: { pin: ${map}, area: area-${label} } }`;
+    return `${changed}observer:
+  acme:
+    use: ./acme.ts
+    targets: [{ url: "http://127.0.0.1:1/", apiKey: ${list} }]
+    pool: ${pool}
+    either: { pin: ${number} }
+    pair: [one, ${pair}]
+    others: { area: area-${label}, x: ${rest} }
+    loose: [{ token: ${named} }]
+    databases: ["postgres://me:${address}@127.0.0.1/db"]
+    areas: [{ tokensPerMinute: 5, name: area-${label} }]
+`;
+  };
+  await file.reloadWith(written("one"));
+  file.write(written("second"));
+  const { data } = await api();
+  const words = (await runCommand(gateway, ["plan"])).stdout;
+  const hiddenLine = (path: string) => ({
+    change: "changed",
+    path: `observer.acme.${path}`,
+    before: "***",
+    after: "***",
+  });
+  const shownLine = (path: string, before: string, after: string) => ({ ...hiddenLine(path), before, after });
+  expect(data).toMatchObject([
+    shownLine("areas", '[{"tokensPerMinute":5,"name":"area-one"}]', '[{"tokensPerMinute":5,"name":"area-second"}]'),
+    hiddenLine("databases"),
+    hiddenLine("either.pin"),
+    hiddenLine("loose"),
+    shownLine("others.area", "area-one", "area-second"),
+    hiddenLine("others.x"),
+    hiddenLine("pair"),
+    shownLine("pool.a.area", "area-one", "area-second"),
+    hiddenLine("pool.a.pin"),
+    hiddenLine("targets"),
+  ]);
+  const stored = readFileSync(join(gateway.dataDir, "applied-config.json"), "utf8");
+  expect(stored).toContain("area-one");
+  for (const secret of secrets)
+    expect([secret, `${JSON.stringify(data)}${words}${stored}`.includes(secret)]).toEqual([secret, false]);
+  await file.reloadWith(changed);
 });
 
 test("what was set by hand is listed beside the file, with what holds, and survives a reload", async () => {
