@@ -41,6 +41,7 @@ interface Parts {
 /** One object, where functions with what they close over would take some times the memory: thousands of streams are silent at once. */
 class Streaming implements BodySource, Waiter, Watched {
   lastMs: number;
+  saidMs: number;
   readonly endMs: number;
   readonly #call: Call;
   readonly #target: RouteTarget;
@@ -66,6 +67,7 @@ class Streaming implements BodySource, Waiter, Watched {
     this.#first = first;
     this.#limits = limitsOfStream(call, services.settings.timeouts(call.envelope?.model ?? "", target));
     this.lastMs = services.watch.now();
+    this.saidMs = this.lastMs;
     this.endMs = this.lastMs + this.#limits.endMs - services.now();
     this.#unwatch = services.watch.add(this);
   }
@@ -130,7 +132,11 @@ class Streaming implements BodySource, Waiter, Watched {
   /** Whether the next one is to be asked for. */
   #passed(piece: Uint8Array | null): boolean {
     this.lastMs = this.#services.watch.now();
-    if (piece !== null) return piece.byteLength === 0 || this.#gave(piece);
+    if (piece !== null) {
+      if (piece.byteLength === 0) return true;
+      this.saidMs = this.lastMs;
+      return this.#gave(piece);
+    }
     this.#isWaiting = false;
     this.#end(this.#endWhole());
     return false;

@@ -12,6 +12,8 @@ export interface Watch {
 export interface Watched {
   /** When bytes last moved, by the watch's clock. */
   lastMs: number;
+  /** When some of them were for the client: much of what a provider sends may say nothing to it. */
+  saidMs: number;
   /** Silence allowed to the provider. */
   readonly idleTimeoutMs: number;
   /** When it must have ended, by the watch's clock; `Infinity`: never. */
@@ -26,7 +28,7 @@ export interface Watched {
   onEnd(): void;
   /** The client took no byte for `stallTimeoutMs`. */
   onStalled(): void;
-  /** No byte for a while, and the client may be told that we live. Called once a period of silence of `pingMs`. */
+  /** No byte for the client for a while, and it may be told that we live. Called once a period of silence of `pingMs`. */
   onSilence(): void;
 }
 
@@ -73,7 +75,7 @@ export function watchStreams(now: () => number): Watch {
       stream.onIdle();
       return true;
     }
-    if (atMs - Math.max(stream.lastMs, seen.heldMs, seen.pingedMs) >= pingMs) {
+    if (atMs - Math.max(stream.saidMs, seen.heldMs, seen.pingedMs) >= pingMs) {
       seen.pingedMs = atMs;
       stream.onSilence();
     }

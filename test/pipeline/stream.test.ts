@@ -117,17 +117,21 @@ describe("silence", () => {
     await stream.stop();
   });
 
-  test("each byte of the provider puts the time of silence back", async () => {
+  test("each byte of the provider puts its silence back, but the client's only one that it gets", async () => {
     const world = await bench();
     const stream = await startStream(world);
     const [watched] = world.watched;
     const startedMs = watched?.lastMs ?? 0;
     await stream.read();
     const next = stream.read();
-    world.clock.advance(14_000);
+    world.clock.advance(10_000);
+    stream.source.hide();
+    await turns();
+    expect(watched).toMatchObject({ lastMs: startedMs + 10_000, saidMs: startedMs });
+    world.clock.advance(4_000);
     stream.source.say("two");
     await next;
-    expect(watched?.lastMs).toBe(startedMs + 14_000);
+    expect(watched).toMatchObject({ lastMs: startedMs + 14_000, saidMs: startedMs + 14_000 });
     await stream.stop();
   });
 

@@ -40,6 +40,7 @@ function stream(idleTimeoutMs = 600_000, endMs = Infinity): Stream {
     stalls,
     onStalled: () => void stalls.push(nowMs - 1_000_000),
     lastMs: nowMs,
+    saidMs: nowMs,
     idleTimeoutMs,
     endMs,
     ends,
@@ -66,10 +67,23 @@ describe("the watch over streams", () => {
     watch.add(one);
     pass(14);
     one.lastMs = nowMs;
+    one.saidMs = nowMs;
     pass(14);
     expect(one.pings).toEqual([]);
     pass(1);
     expect(one.pings).toEqual([29_000]);
+  });
+
+  test("bytes that the client never sees keep the provider from being idle, and are silence to the client", () => {
+    const one = stream(20_000);
+    watch.add(one);
+    for (let times = 0; times < 7; times++) {
+      pass(5);
+      one.lastMs = nowMs;
+    }
+    expect(one).toMatchObject({ pings: [pingMs, 2 * pingMs], idle: [] });
+    pass(20);
+    expect(one.idle).toEqual([55_000]);
   });
 
   test("tells once that a stream is idle, and then no more of it", () => {
