@@ -194,6 +194,8 @@ export interface Metered {
   readonly contentBytes: number;
   /** The answer came to its own end: a finish reason or the terminal event. */
   readonly complete: boolean;
+  /** The terminal event has come, which no report of usage follows. Absent: it has not, or the protocol has none. */
+  readonly isEnded?: boolean;
   /** An error inside a 200 answer. */
   readonly fault: VendorError | null;
 }

@@ -40,6 +40,10 @@ export interface Source extends Flow {
   fail?(error: ErrorBody): string;
 }
 
+/** Whatever becomes of its connection, all of the answer is there, and what it used is told or never will be. */
+export const isAllThere = ({ complete, usage, isEnded, fault }: Metered): boolean =>
+  complete && (usage !== null || isEnded === true) && fault === null;
+
 export const nothingMetered: Metered = {
   usage: null,
   finish: null,

@@ -7,7 +7,7 @@ import { JsonArraySplitter, JsonArrayWriter } from "../dialects/json-array.ts";
 import { ReceivedFrame } from "../dialects/received-frame.ts";
 import type { SseSplitter } from "../dialects/sse.ts";
 import { joined } from "../runtime/read-body.ts";
-import type { Answer, FailedAnswer, WholeAnswer } from "./answer.ts";
+import { type Answer, type FailedAnswer, isAllThere, type WholeAnswer } from "./answer.ts";
 import { PassingSource } from "./passing.ts";
 import { type Needles, redacted } from "./redact.ts";
 import { faultOf } from "./upstream-error.ts";
@@ -95,8 +95,7 @@ class RelaySource extends PassingSource {
 
   protected broken(error: unknown): Uint8Array | null {
     // It broke when all of the answer was there: only its formal end is missing.
-    const { complete, usage, fault } = this.#meter.result();
-    if (!complete || usage === null || fault !== null) throw error;
+    if (!isAllThere(this.#meter.result())) throw error;
     return this.#last(null, true);
   }
 

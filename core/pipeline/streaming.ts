@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Framing } from "../dialects/framing.ts";
-import type { Source, StreamedAnswer } from "./answer.ts";
+import { isAllThere, type Source, type StreamedAnswer } from "./answer.ts";
 import { bodyStream, type BodySource, type Outlet } from "../runtime/body-stream.ts";
 import { nextOf, type Waiter } from "../runtime/upstream-response.ts";
 import type { Call } from "./call.ts";
@@ -104,8 +104,7 @@ class Streaming implements BodySource, Waiter, Watched {
     const call = this.#call;
     this.#isWaiting = false;
     if (call.clientGone) return;
-    const { complete, usage } = this.#source.metered();
-    if (complete && usage) {
+    if (isAllThere(this.#source.metered())) {
       // What comes after the end is not read: the upstream's connection must not stay open for it.
       call.abort.abort(error);
       this.#end(this.#endWhole());
@@ -176,8 +175,7 @@ class Streaming implements BodySource, Waiter, Watched {
 
   /** The client has everything: agents hang up at the terminal event, before the record lets the stream close. */
   #isWhole(): boolean {
-    const { complete, usage, fault } = this.#source.metered();
-    return this.#first === null && complete && usage !== null && fault === null;
+    return this.#first === null && isAllThere(this.#source.metered());
   }
 
   async #leave(hasAll: boolean): Promise<void> {

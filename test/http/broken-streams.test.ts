@@ -7,7 +7,7 @@ import { until } from "../support/poll.ts";
 import { usageOf } from "../support/rows.ts";
 import { head, json, openStream, resetAfter, sse, stalled, taken, whole } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
-import { spokenStream } from "../support/spoken.ts";
+import { spokenStream, withoutUsage } from "../support/spoken.ts";
 import type { Exchange, Script } from "../support/upstream.ts";
 
 const idleMs = 500;
@@ -222,6 +222,30 @@ describe.each(relayed)("%s", (dialect) => {
     },
   );
 });
+
+test.each(["openai-chat", "openai-responses", "anthropic-messages"] as const)(
+  "%s: after the last event of an answer without usage only the connection breaks, and the answer is estimated",
+  async (dialect) => {
+    const answer = withoutUsage(spokenStream(dialect, { text: "all of it", usage: { input: 1, output: 1 } }));
+    const scripts: readonly Script[] = [
+      resetAfter(answer),
+      async (exchange) => {
+        await (await openStream(exchange)).send(answer);
+        await taken();
+        exchange.close();
+      },
+    ];
+    for (const script of scripts) {
+      const model = `broken-${++models}`;
+      setup.upstream.on(model, script);
+      const provider = dialect === "openai-chat" ? "mock" : `mock-${dialect}`;
+      const asked = { model: `${provider}/${model}`, stream: true };
+      const reply = await askIn(setup.gateway, setup.key.key, dialect, asked);
+      expect(reply.text).toBe(answer);
+      expect(usageOf(setup.gateway, reply.callId)).toMatchObject({ status: "ok", source: "estimated" });
+    }
+  },
+);
 
 describe("an answer in the other form than was asked for", () => {
   test("a stream for who asked for one piece becomes one; of one that breaks off nothing is left", async () => {

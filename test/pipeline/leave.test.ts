@@ -48,6 +48,17 @@ describe("a client that leaves", () => {
     expect(world.finishes).toHaveLength(1);
   });
 
+  test("after a last event that no report of usage came before, too", async () => {
+    const world = await bench({ settings: { disconnectDrainMs: 0 } });
+    const stream = await startStream(world, "y".repeat(36));
+    await stream.read();
+    stream.source.terminate();
+    stream.source.say("end.");
+    await stream.read();
+    await stream.reader.cancel();
+    expect(await stream.row()).toMatchObject({ status: "ok", source: "estimated", outputTokens: 10 });
+  });
+
   test("with the last event still unread has not", async () => {
     const world = await bench();
     const stream = await startStream(world);

@@ -3,7 +3,7 @@ import { codecOf } from "../../core/dialects/codec.ts";
 import { dialects } from "../../core/dialects/index.ts";
 import type { DialectName } from "../../core/dialects/dialect.ts";
 import { relay } from "../../core/pipeline/relay.ts";
-import { spokenStream } from "../support/spoken.ts";
+import { spokenStream, withoutUsage } from "../support/spoken.ts";
 import { nextOf } from "../../core/runtime/upstream-response.ts";
 
 /** How a relayed stream ends whose upstream breaks off when all of the answer was there. */
@@ -65,6 +65,17 @@ describe("the last event of a protocol", () => {
     expect(await relayed("openai-chat", without, false)).toBe(without);
   });
 });
+
+test.each(["openai-chat", "openai-responses", "anthropic-messages"] as const)(
+  "%s: nothing follows the last event, not even the usage that never came, so what breaks after it is whole",
+  async (name) => {
+    const whole = withoutUsage(spokenStream(name, turn));
+    expect(whole).not.toContain('"usage"');
+    expect(await relayed(name, whole, true)).toBe(whole);
+    const lastAt = whole.lastIndexOf("\n\n", whole.length - 3) + 2;
+    await expect(relayed(name, whole.slice(0, lastAt), true)).rejects.toThrow("reset");
+  },
+);
 
 test("half an event is never passed on", async () => {
   const whole = spokenStream("openai-chat", turn);

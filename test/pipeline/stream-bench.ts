@@ -19,8 +19,10 @@ interface FakeSource extends Source {
   hide(): void;
   /** The provider's own word on what was used: 10 tokens in, 20 out. */
   report(): void;
-  /** The terminal event of the protocol, without the end of the connection. */
+  /** What tells that the answer is complete (a finish reason, say), without the end of the connection. */
   complete(): void;
+  /** The terminal event of the protocol, after which no usage is told. */
+  terminate(): void;
   fault(message: string): void;
   end(): void;
   break(error: Error): void;
@@ -71,6 +73,7 @@ function fakeSource(call: () => Call): FakeSource {
         usage: { usage: { ...noUsage, inputTokens: 10, outputTokens: 20 }, anomalous: false },
       }),
     complete: () => void (metered = { ...metered, complete: true, finish: "stop" }),
+    terminate: () => void (metered = { ...metered, complete: true, finish: "stop", isEnded: true }),
     fault: (message) => void (metered = { ...metered, fault: { message, type: null, code: null, param: null } }),
     end: () => put({ bytes: null }),
     break: (error) => put({ error }),

@@ -92,6 +92,19 @@ describe("silence", () => {
     expect(world.watched.size).toBe(0);
   });
 
+  test("of one that came to its last event without a report of usage is its end too, and it is estimated", async () => {
+    const world = await bench();
+    const stream = await startStream(world, "x".repeat(400));
+    await stream.read();
+    stream.source.terminate();
+    const rest = stream.rest();
+    await turns();
+    const [watched] = world.watched;
+    watched?.onSilence();
+    expect(await rest).toBe("");
+    expect(await stream.row()).toMatchObject({ status: "ok", source: "estimated", outputTokens: 100 });
+  });
+
   test("in an array there is no place for one", async () => {
     const world = await bench();
     const stream = await startStream(world, "one", "json-array");
@@ -198,6 +211,15 @@ describe("an answer that breaks off", () => {
     stream.source.break(new Error("reset"));
     expect(await stream.rest()).toBe("data: one\n\n");
     expect(await stream.row()).toMatchObject({ ...hello, status: "ok" });
+  });
+
+  test("after the terminal event, though no usage was reported, so is only the connection", async () => {
+    const world = await bench();
+    const stream = await startStream(world);
+    stream.source.terminate();
+    stream.source.break(new Error("reset"));
+    expect(await stream.rest()).toBe("data: one\n\n");
+    expect(await stream.row()).toMatchObject({ status: "ok", source: "estimated" });
   });
 
   test("the provider's own error event is not doubled by one of ours", async () => {

@@ -26,6 +26,12 @@ export const spokenWhole = (dialect: DialectName, turn: Turn): string => JSON.st
 /** Complete, with every terminator that the vendor sends. */
 export const spokenStream = (dialect: DialectName, turn: Turn): string => streams[dialect](turn);
 
+/** Such a stream of a provider that reports none. */
+export const withoutUsage = (stream: string): string =>
+  stream.replaceAll(/(?<=^data: )\{.*\}$/gm, (json) =>
+    JSON.stringify(JSON.parse(json), (key, value: unknown) => (key === "usage" ? undefined : value)),
+  );
+
 /** Pieces of a text, so that streams have several deltas. */
 const pieces = (text: string): readonly string[] => text.match(/[\s\S]{1,5}/g) ?? [];
 

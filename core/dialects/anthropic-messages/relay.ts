@@ -58,6 +58,7 @@ class EventMeter implements StreamMeter {
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
       complete: this.#complete && this.#fault === null,
+      isEnded: this.#isStopped,
       fault: this.#fault,
     };
   }

@@ -87,6 +87,7 @@ class ChunkMeter implements StreamMeter {
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
       complete: this.#complete && this.#fault === null,
+      isEnded: this.#isDone,
       fault: this.#fault,
     };
   }

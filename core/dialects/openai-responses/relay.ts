@@ -61,6 +61,7 @@ class EventMeter implements StreamMeter {
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
       complete: this.#complete && this.#fault === null,
+      isEnded: this.#ended,
       fault: this.#fault,
     };
   }

@@ -4,6 +4,7 @@ import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect, ErrorBody, Metered, SseFrame, StreamEncoder } from "../../dialects/dialect.ts";
 import { type Framing, splitterOf } from "../../dialects/framing.ts";
 import { checkParts } from "../../dialects/stream-event.ts";
+import { isAllThere } from "../answer.ts";
 import { PassingSource } from "../passing.ts";
 import { type Needles, redacted } from "../redact.ts";
 import { brokenOff, faultOf } from "../upstream-error.ts";
@@ -58,7 +59,7 @@ export class TranslatedSource extends PassingSource {
 
   /** Complete is what the client was told the end of, whatever the meter thinks. */
   metered(): Metered {
-    return { ...this.#meter.result(), complete: this.#isEnded };
+    return { ...this.#meter.result(), complete: this.#isEnded, isEnded: this.#isEnded };
   }
 
   fail(error: ErrorBody): string {
@@ -139,9 +140,8 @@ export class TranslatedSource extends PassingSource {
 
   /** The answer and its usage were there when the connection broke, or fell silent: only its formal end is missing. */
   #endsAllTheSame(error: unknown): boolean {
-    const { complete, usage, fault } = this.#meter.result();
     const isOurs = error instanceof GatewayError && error.kind !== "upstream-timeout";
-    if (!complete || usage === null || fault !== null || isOurs) return false;
+    if (!isAllThere(this.#meter.result()) || isOurs) return false;
     const end = this.#decoder.end();
     if (!end.complete) return false;
     for (const event of end.events) this.#emit(event);
