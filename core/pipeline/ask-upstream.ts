@@ -12,6 +12,7 @@ import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
 import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import { callersOwn } from "./timeouts.ts";
+import { isAnswer } from "./upstream-body.ts";
 import { brokenOff, retryAfterMs, upstreamError } from "./upstream-error.ts";
 import { isOfKey, requestOf } from "./upstream-request.ts";
 
@@ -55,7 +56,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   await answers();
   progress.status(response.status);
   const secrets = secretsIn(request.headers);
-  if (response.status !== 200) {
+  if (!isAnswer(response.status)) {
     const nowMs = services.now();
     const error = await upstreamError(response, message.dialect, secrets, nowMs);
     const isKeys = keyed && isOfKey(call.endpoint.operation, response.status);

@@ -11,7 +11,7 @@ import { parseAnswer } from "./relay.ts";
 import type { Services } from "./services.ts";
 import { type Encoding, encodingOf } from "./tokenizer/encoding.ts";
 import { requestTexts } from "./tokenizer/request-texts.ts";
-import { upstreamBody } from "./upstream-body.ts";
+import { isAnswer, upstreamBody } from "./upstream-body.ts";
 import { isOfKey, requestOf } from "./upstream-request.ts";
 
 /**
@@ -162,9 +162,10 @@ async function count(
   const key = request instanceof KeyedRequest ? request : null;
   try {
     const response = await services.transport(request, AbortSignal.timeout(timeoutMs));
-    if (response.status !== 200 && isOfKey("count-tokens", response.status)) key?.refused(response.status, null);
+    const { status } = response;
+    if (!isAnswer(status) && isOfKey("count-tokens", status)) key?.refused(status, null);
     const answer = await upstreamBody(response, false);
-    if (response.status !== 200 || answer.kind !== "whole") throw new Error(`answered with ${response.status}`);
+    if (!isAnswer(status) || answer.kind !== "whole") throw new Error(`answered with ${status}`);
     return codec.decodeResponse(parseAnswer(answer.bytes)).inputTokens;
   } finally {
     key?.ended("unknown");

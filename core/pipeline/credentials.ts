@@ -166,8 +166,8 @@ export class KeyedRequest implements UpstreamRequest {
   }
 
   /**
-   * Tells of an answer other than 200. `retryAfterMs`: what the upstream asked for. `true`: it was the key that was
-   * refused, and another one may do better.
+   * Tells of a status that no answer comes under. `retryAfterMs`: what the upstream asked for. `true`: it was the key that
+   * was refused, and another one may do better.
    */
   refused(status: number, retryAfterMs: number | null): boolean {
     return this.#key.refused(this.#kept, status, retryAfterMs);

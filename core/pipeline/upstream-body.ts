@@ -9,7 +9,14 @@ const maxAnswerBytes = 128 * 1024 * 1024;
 /** One that does not say its length may be a decompression bomb, and lies in memory in pieces until its end. */
 const maxUntoldBytes = 64 * 1024 * 1024;
 
-/** The body of a 200 answer: in one piece, or to be read as a stream of events. */
+/**
+ * Whether the body under a status is an answer. Some servers say 201 to each POST, as NestJS does of itself
+ * (https://docs.nestjs.com/controllers#status-code), and a proxy that touched the answer says 203. Under others of the
+ * kind it is not there yet (202), not at all (204, 205) or only a part (206).
+ */
+export const isAnswer = (status: number): boolean => status === 200 || status === 201 || status === 203;
+
+/** The body of an answer: in one piece, or to be read as a stream of events. */
 export type UpstreamBody = { readonly kind: "whole"; readonly bytes: Uint8Array } | UpstreamEvents;
 export interface UpstreamEvents {
   readonly kind: "events";

@@ -17,7 +17,7 @@ const maxRetryAfterSeconds = 3_600;
 /** The request itself was at fault: these keep the vendor's own status and words. */
 const refusals = new Set([400, 404, 409, 413, 422, 429]);
 
-/** What a provider's non-200 answer means for our client. `secrets` never appear in it, even if the provider echoes them. */
+/** What a status that no answer comes under means for our client. `secrets` never appear in it, even if the provider echoes them. */
 export async function upstreamError(
   response: UpstreamResponse,
   dialect: Dialect,

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { call, chat, errorOf, type Reply } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
-import { completion, newUpstreamId } from "../support/openai-answers.ts";
+import { completion, frames, newUpstreamId } from "../support/openai-answers.ts";
 import { freePort } from "../support/process.ts";
 import { usageOf } from "../support/rows.ts";
 import { hang, head, json, reset, whole } from "../support/scripts.ts";
@@ -70,6 +70,8 @@ describe("before the first byte", () => {
     "an empty 200": (exchange) => whole(exchange, 200, "", { "content-type": "application/json" }),
     "half a JSON": (exchange) => whole(exchange, 200, '{"id":"x","choices":[', { "content-type": "application/json" }),
     "JSON that is no object": json(200, "[]"),
+    "202 with what may be an answer": json(202, completion("x")),
+    "206 with what may be an answer": json(206, completion("x")),
     "204": (exchange) => write(exchange, head(204, {})),
     "304": (exchange) => write(exchange, head(304, {})),
     "status 999": json(999, { error: { message: "x" } }),
@@ -183,6 +185,26 @@ describe("what the provider refuses", () => {
 });
 
 describe("what comes with an answer", () => {
+  test.each([201, 203])(
+    "status %d, which says no more than 200: the client gets 200, and nobody else is asked",
+    async (status) => {
+      const usage = { promptTokens: 9, completionTokens: 4 };
+      const used = { status: "ok", source: "provider", input_tokens: 9, output_tokens: 4 };
+      const told = { text: "one two", ...usage };
+      for (const more of [{}, stream]) {
+        const reply = await ask((exchange) => {
+          const id = (exchange.upstreamId = newUpstreamId());
+          return "stream" in more
+            ? whole(exchange, status, frames(id, told, true).join(""), { "content-type": "text/event-stream" })
+            : json(status, completion(id, told))(exchange);
+        }, more);
+        expect([reply.status, reply.headers.get("x-llm-proxy-attempts")]).toEqual([200, "1"]);
+        expect(reply.text).toContain("one");
+        expect(usageOf(setup.gateway, reply.callId)).toMatchObject(used);
+      }
+    },
+  );
+
   test("headers of the upstream's own hops and cookies stay there", async () => {
     const own = {
       "set-cookie": "a=b",

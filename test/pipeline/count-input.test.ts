@@ -55,12 +55,15 @@ async function world(counted: () => Response) {
   return { rests, made, sent, pool, ask };
 }
 
-test("a count leaves the probe of a key that is doubted to the call itself", async () => {
-  const { ask, sent, pool } = await world(() => Response.json({ input_tokens: 10 }));
-  expect(await ask()).toBe(200);
-  expect(sent).toEqual(["a/count-tokens", "a/chat"]);
-  expect(pool.useOf("a")).toMatchObject({ isDoubted: false });
-});
+test.each([200, 201])(
+  "a count (status %d) leaves the probe of a key that is doubted to the call itself",
+  async (status) => {
+    const { ask, sent, pool } = await world(() => Response.json({ input_tokens: 10 }, { status }));
+    expect(await ask()).toBe(200);
+    expect(sent).toEqual(["a/count-tokens", "a/chat"]);
+    expect(pool.useOf("a")).toMatchObject({ isDoubted: false });
+  },
+);
 
 test.each([
   [401, ["a 429", "a 401"], "b/chat"],
