@@ -32,6 +32,7 @@ import { openapi } from "./openapi.ts";
 import { ownRoutes } from "./own.ts";
 import { peopleRoutes } from "./people.ts";
 import { type OutboxRouteDependencies, outboxRoutes } from "./outbox.ts";
+import { pluginRoutes } from "./plugins.ts";
 import type { PriceService } from "./price-service.ts";
 import type { CredentialService } from "./credential-service.ts";
 import { providerRoutes } from "./providers.ts";
@@ -115,6 +116,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...auditRoutes(database, now),
     ...explainRoutes(explainService(parts, dependencies.explains)),
     ...configRoutes(dependencies.config),
+    ...pluginRoutes(dependencies.config),
     ...contentRoutes(dependencies.content, database, now),
     ...estimateRoutes(dependencies.ratios),
     ...providerHealthRoutes(dependencies.health, dependencies.database, now),

@@ -21,6 +21,31 @@ export interface ConfigService {
   plan(): Promise<PlanOutcome>;
   /** What was set by hand beside the file, at most 200 lines. */
   drift(): readonly DriftLine[];
+  /** What is loaded, in the order in which it was set up. */
+  plugins(): readonly PluginLine[];
+}
+
+/** One instance that is in use. */
+export interface PluginLine {
+  readonly kind: string;
+  readonly name: string;
+  readonly plugin: string;
+  readonly origin: "built-in" | "npm" | "file";
+  readonly description: string | null;
+  /** That it fills. */
+  readonly hooks: readonly string[];
+  /** Defaults among them, by their paths. Secrets are `***`. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Of those hooks that are counted, since the process began. */
+  readonly timings: Readonly<Record<string, HookTiming>>;
+}
+export interface HookTiming {
+  readonly calls: number;
+  readonly failures: number;
+  readonly timeouts: number;
+  /** `null`: it is not timed. */
+  readonly totalMs: number | null;
+  readonly slowestMs: number | null;
 }
 
 export type PlanOutcome =

@@ -1,6 +1,7 @@
 import type { Outbox } from "../outbox/outbox.ts";
 import { answerHeaders } from "../pipeline/answer-headers.ts";
 import type { Services } from "../pipeline/services.ts";
+import { tallied } from "../plugin/hook-tally.ts";
 import type { Observer } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { Entrance } from "./entrance.ts";
@@ -74,8 +75,10 @@ async function listed(
   taken: Set<string>,
   { logger }: Pick<Services, "logger">,
 ): Promise<string> {
+  const { metrics } = slot;
+  if (!metrics) return "";
   try {
-    return slot.metrics ? await exposition(slot.metrics(), taken) : "";
+    return await tallied("observer", name, "metrics", () => exposition(metrics.call(slot), taken));
   } catch (error) {
     logger.warn({ plugin: `observer/${name}`, error }, "an observer could not list its metrics");
     return "";

@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import { type TSchema, Type } from "@sinclair/typebox";
 import type { PlanLine } from "../api/config-service.ts";
 import type { Settings } from "../config/settings.ts";
+import type { ResolvedPlugin } from "../plugin/load.ts";
 import { leavesOf, partsOf, type Place, placeOf } from "../plugin/option-secrets.ts";
 import type { Wanted } from "./wanted.ts";
 
@@ -25,26 +26,7 @@ const longest = 160;
 export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): ConfigFacts {
   const { models, prices, limits, keys } = loaded.config;
   const digest = (text: string) => createHmac("sha256", key).update(text).digest("hex").slice(0, 16);
-
-  /** A list is told as one, so a secret in it hides all of it. */
-  function factOf(value: unknown, place: Place): Fact {
-    const text = JSON.stringify(value);
-    const hides = [...leavesOf(value, place)].some((leaf) => leaf.isSecret || hasPassword(leaf.value));
-    if (hides || loaded.source.mask(text) !== text) return { text: "***", digest: digest(text) };
-    const plain = typeof value === "string" ? value : text;
-    const shown = plain.replace(address, withoutPath);
-    if (shown === plain && plain.length <= longest) return { text: plain };
-    return { text: shown.length <= longest ? shown : `${shown.slice(0, longest)}…`, digest: digest(text) };
-  }
-  function* leaves(path: string, value: unknown, place: Place): Generator<[string, Fact], void> {
-    if (value === undefined) return;
-    const below = isMap(value) ? [...partsOf(value, place)] : [];
-    if (below.length === 0) {
-      yield [path, factOf(value, place)];
-      return;
-    }
-    for (const [name, one, at] of below) yield* leaves(path === "" ? name : `${path}.${name}`, one, at);
-  }
+  const leaves = leavesWith(loaded.source.mask, digest);
   const unit = (name: string, value: unknown, schema: TSchema | null = null): [string, Facts] => [
     name,
     Object.fromEntries(leaves("", value, placeOf(schema))),
@@ -65,6 +47,41 @@ export function factsOf({ loaded, settings, resolved }: Wanted, key: Buffer): Co
       unit(`keys.${terms.name}`, { ...terms, secret: Object.values(secret)[0] }, anything),
     ),
   ]);
+}
+
+/** The options of an instance as they may be shown, by their paths. `mask` covers what its config has from outside. */
+export function optionsShown(
+  { plugin, options }: Pick<ResolvedPlugin, "plugin" | "options">,
+  mask: (text: string) => string,
+): Readonly<Record<string, string>> {
+  if (Object.keys(options).length === 0) return {};
+  const leaves = leavesWith(mask, () => "");
+  return Object.fromEntries([...leaves("", options, placeOf(plugin.config))].map(([path, { text }]) => [path, text]));
+}
+
+/** Walks a value down to what is shown in one text. */
+function leavesWith(mask: (text: string) => string, digest: (text: string) => string) {
+  return leaves;
+
+  /** A list is told as one, so a secret in it hides all of it. */
+  function factOf(value: unknown, place: Place): Fact {
+    const text = JSON.stringify(value);
+    const hides = [...leavesOf(value, place)].some((leaf) => leaf.isSecret || hasPassword(leaf.value));
+    if (hides || mask(text) !== text) return { text: "***", digest: digest(text) };
+    const plain = typeof value === "string" ? value : text;
+    const shown = plain.replace(address, withoutPath);
+    if (shown === plain && plain.length <= longest) return { text: plain };
+    return { text: shown.length <= longest ? shown : `${shown.slice(0, longest)}…`, digest: digest(text) };
+  }
+  function* leaves(path: string, value: unknown, place: Place): Generator<[string, Fact], void> {
+    if (value === undefined) return;
+    const below = isMap(value) ? [...partsOf(value, place)] : [];
+    if (below.length === 0) {
+      yield [path, factOf(value, place)];
+      return;
+    }
+    for (const [name, one, at] of below) yield* leaves(path === "" ? name : `${path}.${name}`, one, at);
+  }
 }
 
 /** What changes from one to the other; what comes or goes whole is one line. */

@@ -12,6 +12,7 @@ import { firstStart } from "./first-start.ts";
 import type { Hangups } from "./hangup.ts";
 import { declareFileKeys, lastingParts } from "./lasting-parts.ts";
 import { processParts } from "./process-parts.ts";
+import { pluginLines } from "./plugin-lines.ts";
 import { type Reloader, reloaderOf } from "./reload.ts";
 import { exitSoon, untilSignal } from "./shutdown.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -42,6 +43,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
       reload: (by) => started().reload(by),
       plan: () => started().plan(),
       drift: () => driftOf(started().current, database, now()).slice(0, 200),
+      plugins: () => pluginLines(started().current.plugins),
     };
     const snapshotParts = {
       lasting,

@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { maskSecrets, printable } from "../chat/mask.ts";
 import { within } from "../plugin/deadline.ts";
+import { tallied } from "../plugin/hook-tally.ts";
 import type { Logger, Receiver, ToldEvent } from "../plugin/plugin.ts";
 import type { OutboxRepository, UsageEvent } from "../storage/outbox.ts";
 import { pauseMs } from "./backoff.ts";
@@ -55,7 +56,9 @@ export function courier(dependencies: CourierDependencies): Courier {
     const stop = () => abort.abort();
     signal.addEventListener("abort", stop);
     try {
-      await within(deliveryMs, async () => receiver.deliver(events, abort.signal));
+      await tallied("observer", name, "receiver", () =>
+        within(deliveryMs, async () => receiver.deliver(events, abort.signal)),
+      );
       counts.delivered += events.length;
       return null;
     } catch (error) {

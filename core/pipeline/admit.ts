@@ -156,8 +156,9 @@ async function take(
   services: Services,
 ): Promise<Taken> {
   const { name } = plugin;
+  const hook = kind === "billing" ? "authorize" : "acquire";
   const release = (late: Hold) => void Promise.try(() => late.release()).catch(() => {});
-  const hold = await closedHook(hookOf(call, services), kind, name, grant, release);
+  const hold = await closedHook(hookOf(call, services), kind, name, hook, grant, release);
   return { kind, name, hold, ...toldWith(hold, kind, plugin, services.logger) };
 }
 
@@ -281,7 +282,7 @@ function shortBudget(
 async function giveBack(holds: Admitted["holds"], call: Call, services: Services) {
   for (const { name, kind, hold } of holds.toReversed()) {
     try {
-      await closedHook(hookOf(call, services), kind, name, () => hold.release());
+      await closedHook(hookOf(call, services), kind, name, "release", () => hold.release());
     } catch {
       // Logged by the hook; the refusal that is on its way matters more to the client.
     }

@@ -17,7 +17,7 @@ export async function authenticate(request: Request, call: Call, services: Servi
     if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
     const context = { logger: services.logger, timings: call.timings };
     for (const { name, slot } of services.auth) {
-      const told = closedHook(context, "auth", name, () => slot.authenticate(credential, request));
+      const told = closedHook(context, "auth", name, "authenticate", () => slot.authenticate(credential, request));
       // Most know at once: an `await` for what is there takes a turn of its own.
       const principal = told instanceof Promise ? await told : told;
       if (principal === null) continue;

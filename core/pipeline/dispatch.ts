@@ -1,7 +1,9 @@
 import { GatewayError } from "../chat/error.ts";
+import type { ChatStream } from "../chat/event.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import { mayLose, parseBody } from "../dialects/exact-json.ts";
+import { countFault, talliesOf, tallyIn } from "../plugin/hook-tally.ts";
 import type { Awaitable, ModelProvider } from "../plugin/plugin.ts";
 import { Abort } from "../runtime/abort.ts";
 import { nextOf } from "../runtime/upstream-response.ts";
@@ -249,12 +251,20 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
   const maxOutputTokens = capOf(order);
   attempt.warn(told.warnings);
   attempt.sent(null);
+  const tally = tallyIn(talliesOf("provider", target.provider), "chat");
+  tally.calls += 1;
+  let events: ChatStream;
   try {
-    const events = slot.chat(maxOutputTokens === null ? told.request : { ...told.request, maxOutputTokens }, {
+    events = slot.chat(maxOutputTokens === null ? told.request : { ...told.request, maxOutputTokens }, {
       callId: call.id,
       model: target.model,
       signal: call.abort.signal,
     });
+  } catch (error) {
+    countFault(tally, error);
+    throw modelFault(error);
+  }
+  try {
     return await fromEvents(events, {
       dialect: call.endpoint.dialect,
       framing: call.endpoint.framing ?? "sse",
@@ -262,6 +272,7 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
       envelope: asked.envelope,
       signal: call.abort.signal,
       provider: target.provider,
+      tally,
     });
   } catch (error) {
     throw modelFault(error);

@@ -4,6 +4,7 @@ import type { ChatEvent, ChatStream } from "../chat/event.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
 import { framed, type Framing } from "../dialects/framing.ts";
+import { countFault, countTime, type HookTally } from "../plugin/hook-tally.ts";
 import { ReadFlow } from "../runtime/upstream-response.ts";
 import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
 import { toldUsage } from "./told-usage.ts";
@@ -18,15 +19,17 @@ interface EventsOptions {
   readonly signal: AbortSignal;
   /** Whose events they are. */
   readonly provider: string;
+  /** Of its `chat`. */
+  readonly tally: HookTally;
 }
 
 /** An answer that comes as canonical events: encoded in the client's dialect, streamed or collected as it asked. */
 export async function fromEvents(
   events: ChatStream,
-  { dialect, framing, asked, envelope, signal, provider }: EventsOptions,
+  { dialect, framing, asked, envelope, signal, provider, tally }: EventsOptions,
 ): Promise<BegunAnswer> {
   const meter = eventMeter();
-  const metered = abortable(events, signal, meter.see, provider);
+  const metered = abortable(events, signal, meter.see, provider, tally);
   if (envelope.stream) {
     const encoder = framed(dialect.encodeStream({ includeUsage: envelope.includeUsage, asked }), dialect, framing);
     return { kind: "stream", framing, source: eventSource(metered, dialect, encoder, meter.result) };
@@ -59,8 +62,10 @@ async function* abortable(
   signal: AbortSignal,
   see: (event: ChatEvent) => void,
   provider: string,
+  tally: HookTally,
 ): ChatStream {
-  const iterator = events[Symbol.asyncIterator]();
+  const startedMs = performance.now();
+  let iterator: AsyncIterator<ChatEvent> | null = null;
   // One for each wait: a promise for the whole stream would keep every event that was raced against it.
   let wait: PromiseWithResolvers<IteratorResult<ChatEvent>> | null = null;
   const stop = () => wait?.reject(signal.reason);
@@ -68,6 +73,7 @@ async function* abortable(
   const hookEnded = hookOpened("provider", provider);
   let done = false;
   try {
+    iterator = events[Symbol.asyncIterator]();
     while (true) {
       signal.throwIfAborted();
       wait = Promise.withResolvers();
@@ -82,10 +88,14 @@ async function* abortable(
       see(event);
       yield event;
     }
+  } catch (error) {
+    countFault(tally, error);
+    throw error;
   } finally {
     hookEnded();
+    countTime(tally, performance.now() - startedMs);
     signal.removeEventListener("abort", stop);
-    if (!done) void iterator.return?.()?.then(undefined, () => {});
+    if (!done) void iterator?.return?.()?.then(undefined, () => {});
   }
 }
 

@@ -27,7 +27,7 @@ export async function countFailure(
   const context = { logger: services.logger, timings: call.timings };
   try {
     const acquire = () => checkedHold(limiter.slot.acquire(claim, limits));
-    const hold = await closedHook(context, "rate-limit", limiter.name, acquire);
+    const hold = await closedHook(context, "rate-limit", limiter.name, "acquire", acquire);
     const { spared } = toldWith(hold, "rate-limit", limiter, services.logger);
     for (const limit of spared ?? []) services.limits.spared(limit);
     await hold.settle({ usage: noUsage, chargeNano: 0 });

@@ -1,5 +1,14 @@
 import { GatewayError } from "../chat/error.ts";
 import { within } from "../plugin/deadline.ts";
+import {
+  type CountedHook,
+  countFault,
+  countTime,
+  type HookTally,
+  type InstanceTallies,
+  talliesOf,
+  tallyIn,
+} from "../plugin/hook-tally.ts";
 import type { Awaitable, Kind, Logger } from "../plugin/plugin.ts";
 import { soundRefusal } from "./told-hold.ts";
 import { blockedMs, hookBlocked, hookOpened } from "./watchdog.ts";
@@ -22,23 +31,32 @@ export function closedHook<T>(
   context: HookContext,
   kind: Kind,
   name: string,
+  hook: CountedHook,
   run: () => Awaitable<T>,
   onLate?: (value: T) => void,
 ): Awaitable<T> {
+  const instance = talliesOf(kind, name);
+  const tally = tallyIn(instance, hook);
+  tally.calls += 1;
   const startedMs = performance.now();
   let value: Awaitable<T>;
   try {
     value = run();
   } catch (error) {
-    returned(context, kind, name, startedMs);
-    throw closed(context.logger, kind, name, error);
+    countTime(tally, returned(context, kind, name, instance, startedMs));
+    throw closed(context.logger, instance, tally, error);
   }
-  if (!(value instanceof Promise)) {
-    returned(context, kind, name, startedMs);
-    return value;
-  }
-  returned(context, kind, name, startedMs);
-  return inTime(context, kind, name, value, onLate);
+  const tookMs = returned(context, kind, name, instance, startedMs);
+  if (value instanceof Promise) return inTime(context, kind, name, { instance, tally, tookMs }, value, onLate);
+  countTime(tally, tookMs);
+  return value;
+}
+
+interface Begun {
+  readonly instance: InstanceTallies;
+  readonly tally: HookTally;
+  /** Until it returned its promise. */
+  readonly tookMs: number;
 }
 
 /** Apart, so that a hook that returns a plain value makes none of these functions. */
@@ -46,6 +64,7 @@ function inTime<T>(
   context: HookContext,
   kind: Kind,
   name: string,
+  { instance, tally, tookMs }: Begun,
   promise: Promise<T>,
   onLate: (value: T) => void = () => {},
 ): Promise<T> {
@@ -54,40 +73,37 @@ function inTime<T>(
   return within(hookTimeoutMs, () => promise)
     .catch((error: unknown) => {
       promise.then(onLate, () => {});
-      throw closed(context.logger, kind, name, error);
+      throw closed(context.logger, instance, tally, error);
     })
     .finally(() => {
       ended();
-      count(context, kind, name, performance.now() - calledMs);
+      const waitedMs = performance.now() - calledMs;
+      count(context, instance, waitedMs);
+      countTime(tally, tookMs + waitedMs);
     });
 }
 
-/** What a hook does before it returns, a promise or not, it does on everybody's time. */
-function returned(context: HookContext, kind: Kind, name: string, startedMs: number): void {
+/** What a hook does before it returns, a promise or not, it does on everybody's time. Returns how long that took. */
+function returned(
+  context: HookContext,
+  kind: Kind,
+  name: string,
+  instance: InstanceTallies,
+  startedMs: number,
+): number {
   const tookMs = performance.now() - startedMs;
-  count(context, kind, name, tookMs);
+  count(context, instance, tookMs);
   if (tookMs > blockedMs) hookBlocked(context.logger, kind, name, tookMs);
+  return tookMs;
 }
 
-function count({ timings }: HookContext, kind: Kind, name: string, tookMs: number): void {
-  const label = labelOf(kind, name);
+function count({ timings }: HookContext, { label }: InstanceTallies, tookMs: number): void {
   timings[label] = (timings[label] ?? 0) + tookMs;
 }
 
-/** Put together once for each plugin: a text that is new each time costs more than what it counts. */
-function labelOf(kind: Kind, name: string): string {
-  const ofKind = labels.get(kind) ?? new Map<string, string>();
-  const known = ofKind.get(name);
-  if (known !== undefined) return known;
-  const label = `${kind}/${name}`;
-  labels.set(kind, ofKind.set(name, label));
-  return label;
-}
-
-const labels = new Map<Kind, Map<string, string>>();
-
-function closed(logger: Logger, kind: Kind, name: string, error: unknown): GatewayError {
+function closed(logger: Logger, { label }: InstanceTallies, tally: HookTally, error: unknown): GatewayError {
+  countFault(tally, error);
   if (error instanceof GatewayError) return soundRefusal(error);
-  logger.error({ plugin: `${kind}/${name}`, error }, "a plugin failed; the call is refused");
+  logger.error({ plugin: label, error }, "a plugin failed; the call is refused");
   return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
 }

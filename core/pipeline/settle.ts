@@ -2,8 +2,9 @@ import type { GatewayError } from "../chat/error.ts";
 import { noUsage, type ReportedUsage, type Usage } from "../chat/usage.ts";
 import type { Metered } from "../dialects/dialect.ts";
 import { within } from "../plugin/deadline.ts";
+import { countFault, countTime, type HookTally, talliesOf, tallyIn } from "../plugin/hook-tally.ts";
 import { labelText } from "../plugin/labels.ts";
-import type { CallRecord } from "../plugin/plugin.ts";
+import type { Awaitable, CallRecord } from "../plugin/plugin.ts";
 import type { Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
@@ -255,7 +256,9 @@ async function endHolds(
   const context = { logger: services.logger, timings: call.timings };
   for (const { name, kind, hold } of admitted.holds.toReversed()) {
     try {
-      await closedHook(context, kind, name, () => (used ? hold.settle(used) : hold.release()));
+      await closedHook(context, kind, name, used ? "settle" : "release", () =>
+        used ? hold.settle(used) : hold.release(),
+      );
     } catch {
       // Logged by the hook. The call is served; the plugin's own counters are its own to mend.
     }
@@ -305,28 +308,42 @@ function tellObservers(record: CallRecord, services: Services) {
 }
 
 function tell({ name, slot }: Services["observers"][number], record: CallRecord, services: Services) {
+  if (!slot.callEnded) return;
+  const tally = tallyIn(talliesOf("observer", name), "callEnded");
+  tally.calls += 1;
   const startedMs = performance.now();
+  let told: Awaitable<void>;
   try {
-    const told = slot.callEnded?.(record);
-    const tookMs = performance.now() - startedMs;
-    if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
-    if (told instanceof Promise) void heard(told, name, services);
+    told = slot.callEnded(record);
   } catch (error) {
-    observerFailed(error, name, services);
+    countTime(tally, performance.now() - startedMs);
+    return observerFailed(error, name, tally, services);
   }
+  const tookMs = performance.now() - startedMs;
+  if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
+  if (told instanceof Promise) void heard(told, name, { tally, startedMs }, services);
+  else countTime(tally, tookMs);
 }
 
 /** Until then the observer is in use. */
-async function heard(told: Promise<void>, name: string, services: Services): Promise<void> {
+async function heard(
+  told: Promise<void>,
+  name: string,
+  { tally, startedMs }: { readonly tally: HookTally; readonly startedMs: number },
+  services: Services,
+): Promise<void> {
   services.inUse.enter();
   try {
     await within(observerTimeoutMs, () => told);
   } catch (error) {
-    observerFailed(error, name, services);
+    observerFailed(error, name, tally, services);
   } finally {
+    countTime(tally, performance.now() - startedMs);
     services.inUse.leave();
   }
 }
 
-const observerFailed = (error: unknown, name: string, { logger }: Services) =>
+function observerFailed(error: unknown, name: string, tally: HookTally, { logger }: Services): void {
+  countFault(tally, error);
   logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
+}

@@ -13,7 +13,7 @@ export const requestOf = (
   { timings }: Call,
   { logger }: Services,
 ): Awaitable<UpstreamRequest> =>
-  closedHook({ logger, timings }, "provider", provider, () => checkedRequest(slot.request(attempt)));
+  closedHook({ logger, timings }, "provider", provider, "request", () => checkedRequest(slot.request(attempt)));
 
 /**
  * Whether a refusal says something of the stored key that the request came with. Counting tokens has limits and rights of

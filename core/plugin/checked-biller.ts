@@ -1,20 +1,25 @@
 import { GatewayError } from "../chat/error.ts";
+import { countFault, talliesOf, tallyIn } from "./hook-tally.ts";
 import type { Biller, Logger, Rating } from "./plugin.ts";
 
 /**
  * A biller of which core can believe every rating: what is none would pass through budgets, because no comparison with
  * it holds. What it throws, other than a GatewayError, or returns amiss refuses the call; the log says why.
  */
-export function checkedBiller(slot: Biller, logger: Logger): Biller {
+export function checkedBiller(name: string, slot: Biller, logger: Logger): Biller {
+  const tally = tallyIn(talliesOf("billing", name), "rate");
   const { models, facts, factsAhead, adopt, prices, authorize } = slot;
   return {
     policy: slot.policy,
     rate(usage, target, atMs, options) {
+      // Not timed: every call is rated several times, and to read the clock takes as long as most ratings.
+      tally.calls += 1;
       try {
         const rating = slot.rate(usage, target, atMs, options);
         if (isRating(rating)) return rating;
         throw new TypeError("rate() returned no rating: costNano and chargeNano must be whole numbers from 0");
       } catch (error) {
+        countFault(tally, error);
         if (error instanceof GatewayError) throw error;
         logger.error({ error }, "a plugin failed; the call is refused");
         throw new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });

@@ -10,7 +10,7 @@ import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
 import { describeInstance, maskOptions, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
-import { canProbe, isBiller, isProvider, isStorage, needs } from "./shape.ts";
+import { canProbe, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
 
 /** Everything the config named, set up. */
@@ -34,6 +34,10 @@ export interface HeldPlugin {
   readonly cleanups: Cleanups;
   /** The rows of `prices:` that its `setup` saw. */
   readonly prices: readonly PriceRow[];
+  /** That it fills, by name. */
+  readonly hooks: readonly string[];
+  /** Covers what its config has from outside. */
+  readonly mask: (text: string) => string;
   holders: number;
 }
 /** A `provider` instance, as stored keys may be used in it. */
@@ -85,6 +89,7 @@ export async function setupPlugins(
 ): Promise<Plugins> {
   const held: HeldPlugin[] = [];
   const { prices } = loaded.config;
+  const { mask } = loaded.source;
   try {
     const [storage, ...others] = resolved;
     if (storage === undefined) throw new SetupError("no storage");
@@ -119,10 +124,11 @@ export async function setupPlugins(
 
   async function open(plugin: ResolvedPlugin): Promise<Database> {
     const { cleanups, parts, setUp } = workOn(plugin, loaded, host);
-    const one = { plugin, slot: null, upstream: null, cleanups, prices, holders: 0 };
-    hold(one);
+    const opening = { plugin, slot: null, upstream: null, cleanups, prices, hooks: [], mask, holders: 1 };
+    held.push(opening);
     const storage = await setUp(plugin, storageContext(parts));
     if (!isStorage(storage)) throw lacking(plugin);
+    held[held.length - 1] = { ...opening, hooks: hooksIn("storage", storage) };
     // Without a deadline, like `close`: the upgrade of a big database takes as long as it takes.
     const database = await named(plugin, loaded, "open", () => storage.open());
     cleanups.add(plugin, () => database.close(), null);
@@ -132,13 +138,14 @@ export async function setupPlugins(
   async function added(plugin: ResolvedPlugin, database: Database): Promise<HeldPlugin> {
     const { cleanups, parts, setUp, deadlineMs } = workOn(plugin, loaded, host);
     const context = pluginContext(parts, database, prices);
-    const failing: HeldPlugin = { plugin, slot: null, upstream: null, cleanups, prices, holders: 1 };
+    const failing: HeldPlugin = { plugin, slot: null, upstream: null, cleanups, prices, hooks: [], mask, holders: 1 };
     held.push(failing);
     const slot = await setUp(plugin, context);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
     const isPriced = plugin.kind === "billing" && isBiller(slot);
-    const one = { ...failing, slot: isPriced ? checkedBiller(slot, parts.host.logger(plugin)) : slot, upstream };
+    const used = isPriced ? checkedBiller(plugin.name, slot, parts.host.logger(plugin)) : slot;
+    const one = { ...failing, slot: used, upstream, hooks: hooksIn(plugin.kind, slot) };
     held[held.length - 1] = one;
     return one;
   }

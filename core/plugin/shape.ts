@@ -51,6 +51,25 @@ export const isObserver = (slot: unknown): slot is Observer => {
   if (receiver === undefined) return has(slot, "callEnded");
   return has(receiver, "deliver") && isNonEmptyList(property(receiver, "events"));
 };
+/** What a slot of each kind may fill; the tallies of what it fills say how often that ran. */
+const fillable: { readonly [K in Kind]: readonly string[] } = {
+  storage: ["open"],
+  provider: ["request", "chat"],
+  auth: ["authenticate"],
+  "rate-limit": ["acquire", "preview", "use"],
+  billing: ["rate", "models", "facts", "factsAhead", "adopt", "prices", "authorize"],
+  guardrail: ["input", "output"],
+  cache: ["get", "set"],
+  observer: ["callEnded", "receiver", "mail", "metrics"],
+};
+const ofEveryKind = ["probe", "webhook"];
+
+/** The hooks that a slot fills, by name. */
+export const hooksIn = (kind: Kind, slot: unknown): readonly string[] =>
+  [...fillable[kind], ...ofEveryKind].filter(
+    (hook) => has(slot, hook) || (hook === "receiver" && property(slot, hook)),
+  );
+
 export const canProbe = (slot: unknown): slot is { probe(): unknown } => has(slot, "probe");
 
 const has = (slot: unknown, method: string): boolean => typeof property(slot, method) === "function";

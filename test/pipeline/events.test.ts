@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { type ChatEvent, GatewayError } from "llm-proxy/plugin";
 import { openaiChat } from "../../core/dialects/openai-chat/index.ts";
 import { fromEvents } from "../../core/pipeline/events.ts";
+import { noCalls } from "../../core/plugin/hook-tally.ts";
 import { nextOf } from "../../core/runtime/upstream-response.ts";
 
 /** A stream of the events, before its first one. */
@@ -16,6 +17,7 @@ async function begin(events: AsyncIterable<ChatEvent>) {
     envelope: openaiChat.readEnvelope(body, 100),
     signal: abort.signal,
     provider: "p",
+    tally: { ...noCalls },
   });
   if (answer.kind !== "stream") throw new Error("no stream");
   return { abort, next: () => nextOf(answer.source) };

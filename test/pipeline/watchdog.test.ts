@@ -47,11 +47,11 @@ describe("a plugin that blocks the loop", () => {
   test("is named, once in ten seconds, whether it returns a value or a promise", () => {
     const seen = logger();
     for (let call = 0; call < 2; call++)
-      void closedHook(context(seen), "auth", "computes", () => {
+      void closedHook(context(seen), "auth", "computes", "authenticate", () => {
         compute(210);
         return null;
       });
-    void closedHook(context(seen), "billing", "computes", () => {
+    void closedHook(context(seen), "billing", "computes", "authorize", () => {
       compute(210);
       return Promise.resolve(null);
     });
@@ -63,9 +63,9 @@ describe("a plugin that blocks the loop", () => {
 
   test("a quick one is not, and one that waits is not", async () => {
     const seen = logger();
-    void closedHook(context(seen), "auth", "quick", () => null);
+    void closedHook(context(seen), "auth", "quick", "authenticate", () => null);
     const slow = Promise.withResolvers<null>();
-    const waiting = closedHook(context(seen), "auth", "waits", () => slow.promise);
+    const waiting = closedHook(context(seen), "auth", "waits", "authenticate", () => slow.promise);
     slow.resolve(null);
     await waiting;
     expect(seen.lines).toEqual([]);
@@ -75,7 +75,7 @@ describe("a plugin that blocks the loop", () => {
     const seen = logger();
     const watchdog = loopWatchdog(seen);
     watchdog(0);
-    await closedHook(context(seen), "guardrail", "late", async () => {
+    await closedHook(context(seen), "guardrail", "late", "acquire", async () => {
       await Promise.resolve();
       compute(1);
       return null;
@@ -83,7 +83,7 @@ describe("a plugin that blocks the loop", () => {
     watchdog(500);
     watchdog(900);
     expect(seen.lines).toEqual([{ lagMs: 500, hooks: expect.arrayContaining(["guardrail/late"]) }]);
-    await closedHook(context(seen), "guardrail", "later", () => Promise.resolve(null));
+    await closedHook(context(seen), "guardrail", "later", "acquire", () => Promise.resolve(null));
     watchdog(700);
     expect(seen.lines.slice(1)).toEqual([{ lagMs: 700, hooks: ["guardrail/later"] }]);
   });
