@@ -38,7 +38,17 @@ export interface DriftLine {
   readonly wins: "database" | "strictest";
 }
 
+/** The pages about what the file brings, above each of them. */
+export const configTabs = (current: "config" | "plugins"): Html =>
+  html`<nav class="tabs" aria-label="Config">${tabs.map(([id, path, label]) => html`<a href="${path}"${id === current && html` aria-current="page"`}>${label}</a>`)}</nav>`;
+
+const tabs = [
+  ["config", "/dashboard/config", "The file"],
+  ["plugins", "/dashboard/plugins", "Plugins"],
+] as const;
+
 export const configPage = (model: ConfigModel): Html => html`<h1>Config</h1>
+  ${configTabs("config")}
   ${model.problems.length > 0 && html`<div class="banner bad" role="alert">${problemList(model.problems)}</div>`}
   ${stateCard(model)}
   ${model.plan !== null && planPanel(model.plan)}

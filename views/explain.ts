@@ -1,5 +1,5 @@
 import { target as targetName } from "./call-table.ts";
-import { count } from "./format.ts";
+import { count, took } from "./format.ts";
 import { html, type Html, segment, url, type Value } from "./html.ts";
 import { chip, cut, money, name } from "./text.ts";
 import { unitPrice } from "./unit-price.ts";
@@ -144,8 +144,6 @@ const plugins = (lines: readonly { readonly plugin: string; readonly tookUs: num
     : html`<table><tbody>${lines.map(({ plugin, tookUs }) => html`<tr><th scope="row">${name(plugin, 60)}</th><td class="num">${took(tookUs)}</td></tr>`)}</tbody></table>`;
 
 /** Most hooks take less than a millisecond. */
-const took = (us: number): string => (us < 10_000 ? `${count(us)} µs` : `${count(Math.floor(us / 1_000))} ms`);
-
 function limits(lines: readonly ExplainedLimitLine[], above: number, names: Names): Html {
   const needs = lines.some(({ needed }) => needed !== undefined);
   if (lines.length === 0) return html`<p class="hint">None.${more(above)}</p>`;

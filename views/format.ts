@@ -55,6 +55,10 @@ export function duration(milliseconds: number | null): string {
   return `${Math.floor(seconds / 3600)} h ${pad(Math.floor((seconds % 3600) / 60))} min`;
 }
 
+/** `840 µs`; from 10 ms on as `duration`. */
+export const took = (microseconds: number): string =>
+  microseconds < 10_000 ? `${count(microseconds)} µs` : duration(microseconds / 1_000);
+
 /** `23 Nov`, UTC. */
 export function day(atMs: number): string {
   const at = new Date(atMs);

@@ -1,11 +1,12 @@
 import { configPage, type PlanLine } from "../../views/config.ts";
+import { pluginsPage } from "../../views/plugins.ts";
 import { permits } from "../identity/policy.ts";
 import { redirect } from "./page.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 const path = "/dashboard/config";
 
-/** The config that is in use, what a reload would change, and what was set by hand beside the file. */
+/** The config that is in use, what a reload would change, what was set by hand beside the file, and what is loaded. */
 export function configRoutes({ config }: PageDependencies): readonly PageRoute[] {
   function show(visit: Visit, plan: readonly PlanLine[] | null, problems: readonly string[] = []): Response {
     const csrf = permits(visit.actor, "config.write") ? visit.csrf : null;
@@ -14,6 +15,12 @@ export function configRoutes({ config }: PageDependencies): readonly PageRoute[]
   }
   return [
     { method: "GET", path, permission: "config.read", answer: async (visit) => show(visit, null) },
+    {
+      method: "GET",
+      path: "/dashboard/plugins",
+      permission: "config.read",
+      answer: async ({ page }) => page("Plugins", "config", pluginsPage(config.plugins())),
+    },
     {
       method: "POST",
       path: `${path}/plan`,

@@ -6,6 +6,7 @@ import type { ExplainModel } from "../../views/explain.ts";
 import type { DryRunModel } from "../../views/explain-form.ts";
 import type { Html } from "../../views/html.ts";
 import type { Shell } from "../../views/layout.ts";
+import type { PluginLine } from "../../views/plugins.ts";
 import type { ProviderLine } from "../../views/providers.ts";
 import type { TestedLine } from "../../views/test-call.ts";
 import type { TrafficLine } from "../../views/traffic.ts";
@@ -88,6 +89,7 @@ export interface PageDependencies {
 export interface DashboardConfig {
   state(): ConfigInUse;
   drift(): readonly DriftLine[];
+  plugins(): readonly PluginLine[];
   plan(): Promise<{ readonly ok: true; readonly lines: readonly PlanLine[] } | Refused>;
   reload(by: string): Promise<{ readonly ok: true } | Refused>;
 }

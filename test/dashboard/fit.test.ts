@@ -74,6 +74,8 @@ function inBrowser(path: string): void {
         providers: "/dashboard/providers",
         provider: `/dashboard/providers/${long}`,
         alias: `/dashboard/models/${long}`,
+        config: "/dashboard/config",
+        plugins: "/dashboard/plugins",
         missing: "/dashboard/calls/none",
       };
       for (const dark of [false, true]) {

@@ -6,9 +6,9 @@ import { configFileOf } from "../support/config-file.ts";
 import { answers } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
 import { setUp } from "../support/setup.ts";
-import { api, join as joined } from "../support/visits.ts";
+import { api, join as joined, operatorSession, page } from "../support/visits.ts";
 
-/** What is loaded, and what its hooks came to: `GET /api/plugins`. */
+/** What is loaded, and what its hooks came to: `GET /api/plugins`, and the page. */
 const fixtures = join(import.meta.dir, "..", "fixtures", "plugins");
 const failing = join(fixtures, "failing.ts");
 const hidden = "s3cret-of-the-other-provider";
@@ -149,11 +149,27 @@ describe("GET /api/plugins", () => {
     }
   });
 
+  test("is a page beside that of the config, for the same people, and without a secret too", async () => {
+    const { cookie } = await operatorSession(gateway);
+    const { status, text } = await page(gateway, "/dashboard/plugins", cookie);
+    expect(status).toBe(200);
+    for (const shown of ["rate-limit/failing", "openai-compatible", "authenticate", "callEnded", "baseUrl", "***"])
+      expect(text).toContain(shown);
+    expect(text).not.toContain(hidden);
+    expect(text).toContain('<a href="/dashboard/config">');
+    expect((await page(gateway, "/dashboard/config", cookie)).text).toContain('<a href="/dashboard/plugins">');
+    const account = (await api(gateway, "POST", "/api/accounts", { name: "another team" })).body.id;
+    const tenant = await joined(gateway, "admin", { accountId: account });
+    expect((await page(gateway, "/dashboard/plugins", tenant.cookie)).status).toBe(403);
+  });
+
   test("follows a reload: what is gone is not listed, what stays is counted on", async () => {
     const before = await timing("auth", "api-key", "authenticate");
     await file.reloadWith(
       file.first.replace(`, failing: { use: "${failing}" } }`, " }").replace(", prometheus: {}", ""),
     );
+    const { cookie } = await operatorSession(gateway);
+    expect((await page(gateway, "/dashboard/plugins", cookie)).text).not.toContain("rate-limit/failing");
     const listed = (await plugins()).map(({ kind, name }) => `${kind}/${name}`);
     expect(listed).not.toContain("observer/prometheus");
     expect(listed).not.toContain("rate-limit/failing");

@@ -17,5 +17,18 @@ export const fakeConfig = (): ConfigService => ({
       options: { baseUrl: "https://llm.example/v1", apiKey: "***" },
       timings: { request: { calls: 12, failures: 1, timeouts: 0, totalMs: 1.5, slowestMs: 0.4 } },
     },
+    {
+      kind: "rate-limit",
+      name: "a-name-as-long-as-a-file-may-give-to-one-of-its-instances-or-so",
+      plugin: "@somebody/a-package-with-a-name-that-is-long-too",
+      origin: "npm",
+      description: null,
+      hooks: ["acquire", "preview", "use", "probe", "webhook"],
+      options: { "some.path.of.an-option": "a value as long as the list of values shows them ".repeat(3) },
+      timings: {
+        acquire: { calls: 1_234_567_890, failures: 1_000_000, timeouts: 123, totalMs: 123_456_789, slowestMs: 5_000.1 },
+        settle: { calls: 0, failures: 0, timeouts: 0, totalMs: 0, slowestMs: 0 },
+      },
+    },
   ],
 });

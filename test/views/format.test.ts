@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { change, count, duration, share, splitUsd, usd } from "../../views/format.ts";
+import { change, count, duration, share, splitUsd, took, usd } from "../../views/format.ts";
 import { cut, name, time } from "../../views/text.ts";
 
 test("money is shown to the last digit", () => {
@@ -47,6 +47,13 @@ test.each([
   [-1, "–"],
   [null, "–"],
 ])("duration %p is %p", (value, text) => expect(duration(value)).toBe(text));
+
+test.each([
+  [0, "0 µs"],
+  [9_999, "9,999 µs"],
+  [10_000, "10 ms"],
+  [1_845_000, "1.84 s"],
+])("%p microseconds are %p", (value, text) => expect(took(value)).toBe(text));
 
 test("a share is cut and never hides what is there", () => {
   expect([share(1, 3), share(0, 5), share(5, 5), share(1, 100_000), share(1, 0)]).toEqual([

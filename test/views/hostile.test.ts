@@ -17,6 +17,7 @@ import { estimatesPage } from "../../views/estimates.ts";
 import { testCallPage, testedCall } from "../../views/test-call.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { callsPage } from "../../views/calls.ts";
+import { pluginsPage } from "../../views/plugins.ts";
 import { configPage } from "../../views/config.ts";
 import { failure, notice } from "../../views/failure.ts";
 import type { Html } from "../../views/html.ts";
@@ -72,6 +73,19 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       problems: [text],
       csrf: "c",
     }),
+  plugins: (text) =>
+    pluginsPage([
+      {
+        kind: text,
+        name: text,
+        plugin: text,
+        origin: "file",
+        description: text,
+        hooks: [text],
+        options: { [text]: text },
+        timings: { [text]: { calls: 1, failures: 1, timeouts: 1, totalMs: 1, slowestMs: null } },
+      },
+    ]),
   overview: (text) =>
     overview({
       today: sum,
