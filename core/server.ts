@@ -4,12 +4,14 @@ import { entranceOf } from "./api/entrance.ts";
 import { metricsRoute } from "./api/metrics.ts";
 import { errorAnswer, notFound, upgradeRefused } from "./api/process.ts";
 import { selfRoutes } from "./api/self.ts";
+import { webhookRoute } from "./api/webhooks.ts";
 import { errorPage } from "./dashboard/page.ts";
 import type { DashboardDependencies } from "./dashboard/route.ts";
 import { dashboardRoutes } from "./dashboard/routes.ts";
 import { type Answerer, answererOf, frontRoutes, type Route } from "./front.ts";
 import type { SelfService } from "./identity/self.ts";
 import type { Services } from "./pipeline/services.ts";
+import type { Webhooks } from "./plugin/webhooks.ts";
 import type { Outbox } from "./outbox/outbox.ts";
 import type { LoopLag } from "./runtime/loop-lag.ts";
 
@@ -24,6 +26,7 @@ export interface ServerDependencies {
   /** Errors that nobody handled, so far. */
   readonly strays: { readonly count: number };
   readonly outbox: Pick<Outbox, "metrics">;
+  readonly webhooks: Webhooks;
 }
 
 /** Every route of the process. Whoever passes requests on to them counts those that are no calls. */
@@ -36,6 +39,7 @@ export const routesOf = ({
   lag,
   strays,
   outbox,
+  webhooks,
 }: ServerDependencies): readonly Route[] => [
   ...frontRoutes({ services, troubles }),
   ...selfRoutes(self, services, api.addressOf),
@@ -49,6 +53,7 @@ export const routesOf = ({
     outbox,
     version: api.version,
   }),
+  webhookRoute({ ...services, webhooks }),
   ...adminRoutes(api),
   ...dashboardRoutes(dashboard),
 ];

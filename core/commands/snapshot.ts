@@ -120,7 +120,7 @@ export async function snapshotOf(
       version,
       addressOf,
     };
-    const beside = { services, lag: parts.lag, strays: parts.strays, outbox, troubles };
+    const beside = { services, lag: parts.lag, strays: parts.strays, outbox, troubles, webhooks: plugins.webhooks };
     const rest = once(async () => {
       const [{ wholeServer }, itsPeople] = await Promise.all([import("./whole-server.ts"), people()]);
       return wholeServer({ ...surface, people: itsPeople, publicUrl: listeningUrl(settings, parts) }, beside);

@@ -5,5 +5,5 @@ import { surfaceOf, type SurfaceParts } from "./surface.ts";
 /** All routes over one set of services. A module of its own, so that it can be loaded when calls are served already. */
 export const wholeServer = (
   surface: SurfaceParts,
-  beside: Pick<ServerDependencies, "services" | "lag" | "strays" | "outbox" | "troubles">,
+  beside: Pick<ServerDependencies, "services" | "lag" | "strays" | "outbox" | "troubles" | "webhooks">,
 ): Answerer => serverOf({ ...beside, ...surfaceOf(surface) });

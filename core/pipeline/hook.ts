@@ -14,7 +14,7 @@ import { soundRefusal } from "./told-hold.ts";
 import { blockedMs, hookBlocked, hookOpened } from "./watchdog.ts";
 
 /** Longest a hook of a plugin may take before its policy applies. It cannot stop a loop that never yields. */
-const hookTimeoutMs = 5_000;
+export const hookTimeoutMs = 5_000;
 
 export interface HookContext {
   readonly logger: Logger;

@@ -10,7 +10,7 @@ import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Database } from "../storage/database.ts";
 import type { Claim, Hold, Limits, RateLimiter } from "./limits.ts";
 import type { Receiver } from "./events.ts";
-import type { Probed } from "./probed.ts";
+import type { SlotExtras } from "./slot-extras.ts";
 import type { UpstreamTraits } from "./upstream-traits.ts";
 import type { BookEntry, ModelFacts, PriceListing, PriceRow, RatedTerms } from "./prices.ts";
 
@@ -39,6 +39,7 @@ export { type Claim, type Hold, limitFields, type Limits, type OwnScope, type Ra
 export { neededOf } from "./limits.ts";
 export { alertTypes, usageTypes, type AlertType, type EventType, type Receiver, type ToldEvent } from "./events.ts";
 export type * from "./prices.ts";
+export type { SlotExtras } from "./slot-extras.ts";
 export type * from "./upstream-traits.ts";
 export { priceFault } from "./price-fault.ts";
 
@@ -76,7 +77,7 @@ export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
    */
   check?(config: Static<C>): void;
   /** Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up. */
-  setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K] & Probed>;
+  setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K] & SlotExtras>;
 }
 export const definePlugin = <K extends Kind, C extends TSchema>(plugin: Plugin<K, C>): Plugin<K, C> => plugin;
 

@@ -10,14 +10,16 @@ import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
 import { describeInstance, maskOptions, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
-import { canProbe, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
+import { canProbe, extrasTrouble, hasWebhook, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
+import { type Webhook, type Webhooks, webhooksOf } from "./webhooks.ts";
 
 /** Everything the config named, set up. */
 export interface Plugins extends Slots {
   readonly database: Database;
   readonly instances: readonly InstanceFacts[];
   readonly upstreams: readonly UpstreamAccount[];
+  readonly webhooks: Webhooks;
   /** What a later config may keep, in the order of `setup`. */
   readonly held: readonly HeldPlugin[];
   /**
@@ -36,6 +38,8 @@ export interface HeldPlugin {
   readonly prices: readonly PriceRow[];
   /** That it fills, by name. */
   readonly hooks: readonly string[];
+  /** `null`: it has none. */
+  readonly webhook: Webhook | null;
   /** Covers what its config has from outside. */
   readonly mask: (text: string) => string;
   holders: number;
@@ -106,6 +110,10 @@ export async function setupPlugins(
       database,
       instances: held.map(({ plugin }) => factsOf(plugin)),
       upstreams: held.flatMap(({ upstream }) => upstream ?? []),
+      webhooks: webhooksOf(
+        held.flatMap(({ webhook }) => webhook ?? []),
+        loaded,
+      ),
       held,
       dispose: letterGo(held),
     };
@@ -124,11 +132,11 @@ export async function setupPlugins(
 
   async function open(plugin: ResolvedPlugin): Promise<Database> {
     const { cleanups, parts, setUp } = workOn(plugin, loaded, host);
-    const opening = { plugin, slot: null, upstream: null, cleanups, prices, hooks: [], mask, holders: 1 };
+    const opening = { plugin, slot: null, upstream: null, cleanups, prices, ...noExtras, mask, holders: 1 };
     held.push(opening);
     const storage = await setUp(plugin, storageContext(parts));
     if (!isStorage(storage)) throw lacking(plugin);
-    held[held.length - 1] = { ...opening, hooks: hooksIn("storage", storage) };
+    held[held.length - 1] = { ...opening, ...extrasOf(plugin, storage, mask) };
     // Without a deadline, like `close`: the upgrade of a big database takes as long as it takes.
     const database = await named(plugin, loaded, "open", () => storage.open());
     cleanups.add(plugin, () => database.close(), null);
@@ -138,14 +146,15 @@ export async function setupPlugins(
   async function added(plugin: ResolvedPlugin, database: Database): Promise<HeldPlugin> {
     const { cleanups, parts, setUp, deadlineMs } = workOn(plugin, loaded, host);
     const context = pluginContext(parts, database, prices);
-    const failing: HeldPlugin = { plugin, slot: null, upstream: null, cleanups, prices, hooks: [], mask, holders: 1 };
+    const failing: HeldPlugin = { plugin, slot: null, upstream: null, cleanups, prices, ...noExtras, mask, holders: 1 };
     held.push(failing);
     const slot = await setUp(plugin, context);
+    const extras = extrasOf(plugin, slot, mask);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
     const isPriced = plugin.kind === "billing" && isBiller(slot);
     const used = isPriced ? checkedBiller(plugin.name, slot, parts.host.logger(plugin)) : slot;
-    const one = { ...failing, slot: used, upstream, hooks: hooksIn(plugin.kind, slot) };
+    const one = { ...failing, slot: used, upstream, ...extras };
     held[held.length - 1] = one;
     return one;
   }
@@ -163,6 +172,25 @@ function workOn(plugin: ResolvedPlugin, loaded: LoadedConfig, host: Host) {
     parts: { kind, name, options, host, onDispose },
     setUp: (one: ResolvedPlugin, context: Contexts[Kind]): Promise<unknown> =>
       named(one, loaded, "setup", () => within(deadlineMs, () => one.plugin.setup(one.options, context))),
+  };
+}
+
+const noExtras: Pick<HeldPlugin, "hooks" | "webhook"> = { hooks: [], webhook: null };
+
+/** What there is to know of a slot beside what its kind needs. */
+function extrasOf(plugin: ResolvedPlugin, slot: unknown, mask: HeldPlugin["mask"]): typeof noExtras {
+  const { kind, name } = plugin;
+  const trouble = extrasTrouble(slot);
+  if (trouble !== null) throw new SetupError(`${describeInstance(plugin)}: setup returned no ${kind}: ${trouble}`);
+  const answering = hasWebhook(slot) ? slot : null;
+  return {
+    hooks: hooksIn(kind, slot),
+    webhook: answering && {
+      kind,
+      name,
+      answer: (request) => answering.webhook(request),
+      mask: (text) => maskOptions(mask(text), plugin),
+    },
   };
 }
 

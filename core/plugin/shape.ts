@@ -9,6 +9,7 @@ import type {
   ResponseCache,
   Storage,
 } from "./plugin.ts";
+import type { SlotExtras } from "./slot-extras.ts";
 
 /** What keeps a value from being a plugin, or `null`. */
 export function pluginTrouble(value: unknown): string | null {
@@ -70,6 +71,12 @@ export const hooksIn = (kind: Kind, slot: unknown): readonly string[] =>
     (hook) => has(slot, hook) || (hook === "receiver" && property(slot, hook)),
   );
 
+/** What keeps a slot's extras from being some, or `null`. */
+export const extrasTrouble = (slot: unknown): string | null => {
+  const wrong = ofEveryKind.find((hook) => property(slot, hook) !== undefined && !has(slot, hook));
+  return wrong === undefined ? null : `its ${wrong} is no function`;
+};
+export const hasWebhook = (slot: unknown): slot is Required<Pick<SlotExtras, "webhook">> => has(slot, "webhook");
 export const canProbe = (slot: unknown): slot is { probe(): unknown } => has(slot, "probe");
 
 const has = (slot: unknown, method: string): boolean => typeof property(slot, method) === "function";

@@ -23,11 +23,16 @@ export function readBody(
   return readUpTo(request, maxBytes, hold);
 }
 
-async function readUpTo(request: Request, maxBytes: number, hold: (bytes: number) => void): Promise<Uint8Array | null> {
+/** The same of whatever has a body, whose stated length is not believed. */
+export async function readUpTo(
+  { body }: Pick<Request, "body">,
+  maxBytes: number,
+  hold: (bytes: number) => void = () => {},
+): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   let sinceMs = performance.now();
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) return null;
     hold(chunk.byteLength);

@@ -172,7 +172,9 @@ describe("a database that cannot be read (141)", () => {
           // The operator may know which config is in use.
           const text = answer.text.replaceAll(joined(gateway.directory, "llm-proxy.yaml"), "");
           const leak =
-            /no such table|SQLITE|select |\.ts\b|node_modules|\n\s+at |Elysia|\/work|\/tmp/i.exec(text)?.[0] ?? null;
+            /no such table|SQLITE_|SQLiteError|select |\.ts\b|node_modules|\n\s+at |Elysia|\/work|\/tmp/i.exec(
+              text,
+            )?.[0] ?? null;
           expect([path, leak, sent.get("server"), sent.get("x-powered-by")]).toEqual([path, null, null, null]);
         }
     } finally {

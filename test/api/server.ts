@@ -140,6 +140,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       ...surface,
       services,
       troubles: () => [],
+      webhooks: new Map(),
       outbox: { metrics: async () => [] },
       strays: { count: 0 },
       lag: { read: () => ({ lastMs: 1, maxMs: 20 }) },

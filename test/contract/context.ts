@@ -1,6 +1,6 @@
 import type { TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Awaitable, Contexts, Kind, Namespace, Plugin, Slots } from "llm-proxy/plugin";
+import type { Awaitable, Contexts, Kind, Namespace, Plugin, SlotExtras, Slots } from "llm-proxy/plugin";
 
 /** A clock that goes only when told; starts at a fixed time. */
 export interface FakeClock {
@@ -69,7 +69,7 @@ export async function setUp<K extends Kind, C extends TSchema>(
   plugin: Plugin<K, C>,
   options: unknown,
   context: Contexts[K],
-): Promise<Slots[K]> {
+): Promise<Slots[K] & SlotExtras> {
   const checked: unknown = Value.Default(plugin.config, Value.Clone(options));
   if (!Value.Check(plugin.config, checked)) {
     const errors = [...Value.Errors(plugin.config, checked)].map(({ path, message }) => `${path}: ${message}`);

@@ -9,4 +9,5 @@ export { testProvider, type ModelContract, type UpstreamContract } from "./provi
 export { testRateLimit, type RateLimitContract } from "./rate-limit.ts";
 export { anEvent, testReceiver, type ReceiverUnderTest } from "./receiver.ts";
 export { testStorage, type StorageContract } from "./storage.ts";
+export { testWebhook, type WebhookContract } from "./webhook.ts";
 export { aCallRecord, aChatRequest, aClaim, aMessage, anAttempt, aPrincipal } from "./samples.ts";

@@ -1,0 +1,112 @@
+import { GatewayError } from "../chat/error.ts";
+import { maskSecrets, printable } from "../chat/mask.ts";
+import { reasonOf } from "../config/problem.ts";
+import { answerHeaders } from "../pipeline/answer-headers.ts";
+import { hookTimeoutMs } from "../pipeline/hook.ts";
+import type { Services } from "../pipeline/services.ts";
+import { blockedMs, hookBlocked, hookOpened } from "../pipeline/watchdog.ts";
+import { DeadlineError, within } from "../plugin/deadline.ts";
+import { tallied } from "../plugin/hook-tally.ts";
+import type { Webhook, Webhooks } from "../plugin/webhooks.ts";
+import { readBody, readUpTo } from "../runtime/read-body.ts";
+import { dialectOf } from "./caller.ts";
+import { errorAnswer, notFound } from "./process.ts";
+
+/** Of a request, and of the answer to it. */
+const maxBodyBytes = 1024 * 1024;
+
+export interface WebhookDependencies extends Pick<Services, "logger" | "newId" | "overload"> {
+  readonly webhooks: Webhooks;
+}
+
+/** `POST /hooks/:instance`: what plugins are told by others. Whoever reaches the port may ask; the plugin looks who it is. */
+export const webhookRoute = ({ webhooks, logger, newId, overload }: WebhookDependencies) => ({
+  method: "POST" as const,
+  path: "/hooks/:instance",
+  access: "public" as const,
+  async handle(request: Request, { instance = "" }: Readonly<Record<string, string>>): Promise<Response> {
+    const webhook = webhooks.get(instance);
+    const requestId = newId();
+    if (!webhook) return notFound([], "/hooks", requestId, dialectOf(request));
+    let heldBytes = 0;
+    try {
+      const body = await bodyOf(request, (bytes) => {
+        overload.holdBody(bytes);
+        heldBytes += bytes;
+      });
+      const { url, headers } = request;
+      return await asked(webhook, new Request(url, { method: "POST", headers, body }), logger);
+    } catch (error) {
+      return errorAnswer(error, requestId, dialectOf(request));
+    } finally {
+      if (heldBytes > 0) overload.releaseBody(heldBytes);
+    }
+  },
+});
+
+async function bodyOf(request: Request, hold: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readBody(request, maxBodyBytes, hold).catch((cause: unknown) => {
+    if (cause instanceof GatewayError) throw cause;
+    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
+  });
+  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
+  return new Uint8Array(bytes);
+}
+
+/** Throws what the sender may know. */
+async function asked(webhook: Webhook, request: Request, logger: Services["logger"]): Promise<Response> {
+  const { kind, name, mask } = webhook;
+  const ended = hookOpened(kind, name);
+  try {
+    return await tallied(kind, name, "webhook", () => within(hookTimeoutMs, () => answered(webhook, request, logger)));
+  } catch (error) {
+    const reason = printable(maskSecrets(mask(reasonOf(error))), 400);
+    logger.error({ plugin: `${kind}/${name}`, reason }, "a webhook failed");
+    if (error instanceof DeadlineError) throw new GatewayError("upstream-timeout", "no answer in time");
+    throw new GatewayError("internal", "Internal error.");
+  } finally {
+    ended();
+  }
+}
+
+/** Whole: after this, nothing of the plugin's runs for the answer any more. */
+async function answered({ kind, name, answer }: Webhook, request: Request, logger: Services["logger"]) {
+  const startedMs = performance.now();
+  const answering = answer(request);
+  const tookMs = performance.now() - startedMs;
+  if (tookMs > blockedMs) hookBlocked(logger, kind, name, tookMs);
+  const made = await answering;
+  // A plugin in plain JavaScript may return anything.
+  if (!(made instanceof Response)) throw new TypeError("webhook() returned no Response");
+  const body = await readUpTo(made, maxBodyBytes);
+  if (body === null) throw new TypeError(`webhook() answered with more than ${maxBodyBytes} bytes`);
+  return new Response(body.byteLength === 0 ? null : new Uint8Array(body), {
+    status: made.status,
+    headers: headersOf(made.headers),
+  });
+}
+
+/** RFC 9110 §7.6.1: they are about a connection, and this one is ours; so is what says how long the body is. */
+const hopByHop = [
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+];
+
+function headersOf(told: Headers): Headers {
+  const { "cache-control": cacheControl, ...always } = answerHeaders;
+  const headers = new Headers(told);
+  const named = (told.get("connection") ?? "").split(",").map((name) => name.trim());
+  for (const name of [...hopByHop, ...named.filter(isToken)]) headers.delete(name);
+  for (const [name, value] of Object.entries(always)) headers.set(name, value);
+  if (!headers.has("cache-control")) headers.set("cache-control", cacheControl);
+  return headers;
+}
+
+const isToken = (name: string): boolean => /^[\w!#$%&'*+.^`|~-]+$/.test(name);
