@@ -4,7 +4,7 @@ import { type LimitUse, remainingOf } from "../chat/limit.ts";
 import { limitFault } from "../config/limit-fault.ts";
 import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
-import { type LimitBook, type LimitRule, storedRules } from "../pipeline/limit-book.ts";
+import { type LimitBook, storedRules } from "../pipeline/limit-book.ts";
 import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import {
@@ -41,17 +41,16 @@ export const LimitChangeSchema = t.Object(
 
 export interface LimitServiceDependencies extends Pick<KeyServiceDependencies, "now" | "newId" | "enforces"> {
   readonly database: Pick<Database, "accounts" | "keys" | "limits">;
-  readonly book: Pick<LimitBook, "adopt" | "met">;
-  /** Of the file. */
-  readonly fixed: readonly LimitRule[];
+  readonly book: Pick<LimitBook, "adopt" | "fixed" | "met">;
   readonly limiters: readonly Instance<RateLimiter>[];
 }
 
 export function limitService(dependencies: LimitServiceDependencies): LimitService {
   const { database, book, limiters, now, newId, enforces } = dependencies;
-  const fixed: readonly Entry[] = [
-    ...dependencies.fixed.map((rule) => entryOf(rule, limiters[0])),
-    ...limiters.flatMap(ofInstance),
+  const ofInstances = limiters.flatMap(ofInstance);
+  const fixedEntries = (): readonly Entry[] => [
+    ...book.fixed().map((rule) => entryOf(rule, limiters[0])),
+    ...ofInstances,
   ];
   const adopt = () => book.adopt(storedRules(database.limits.all()));
   const entryOfRow = ({ createdMs, ...row }: LimitRow): Entry => ({
@@ -62,6 +61,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
   return {
     async list({ scope, place, after, limit = 50 }) {
       const all = database.limits.all();
+      const fixed = fixedEntries();
       const fixedFrom = after ? fixed.findIndex(({ limit: one }) => one.id === after) + 1 : 0;
       const isShown = async ({ scope: on }: Pick<ShownLimit, "scope">) => !place || (await place.inScope(on));
       const last = after ? (fixed[fixedFrom - 1]?.limit ?? all.find(({ id }) => id === after)) : null;
@@ -82,7 +82,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
     },
     async get(id) {
       const row = database.limits.all().find((one) => one.id === id);
-      const entry = row ? entryOfRow(row) : fixed.find(({ limit }) => limit.id === id);
+      const entry = row ? entryOfRow(row) : fixedEntries().find(({ limit }) => limit.id === id);
       return entry ? withUse(entry) : null;
     },
     async create(given) {

@@ -1,3 +1,4 @@
+import type { Config, FileLimit } from "../config/config.ts";
 import { defaultAccount } from "../config/normalise.ts";
 import { readConfig } from "../config/read.ts";
 import { resolvePlugins } from "../plugin/load.ts";
@@ -13,11 +14,22 @@ export const check: Command = async (input) => {
     return 0;
   }
   input.print(`${path ?? "The default config"} is valid: ${resolved.length} plugin instances.`);
-  const elsewhere = loaded.config.keys.filter(({ account }) => account !== defaultAccount).map(({ name }) => name);
-  if (elsewhere.length > 0)
-    input.print(`Not checked, as the database knows it: the accounts of the keys ${elsewhere.join(", ")}.`);
+  for (const unknown of knownToTheDatabase(loaded.config))
+    input.print(`Not checked, as the database knows it: ${unknown}.`);
   return 0;
 };
+
+function knownToTheDatabase({ keys, limits }: Config): readonly string[] {
+  const elsewhere = keys.filter(({ account }) => account !== defaultAccount).map(({ name }) => name);
+  const isUnknown = ({ kind, id }: FileLimit["scope"]) =>
+    id !== null &&
+    (kind === "key" ? keys.every(({ name }) => name !== id) : kind === "account" && id !== defaultAccount);
+  const limited = limits.flatMap(({ scope }, at) => (isUnknown(scope) ? [`limits[${at}]`] : []));
+  return [
+    ...(elsewhere.length > 0 ? [`the accounts of the keys ${elsewhere.join(", ")}`] : []),
+    ...(limited.length > 0 ? [`the account or key of ${limited.join(", ")}`] : []),
+  ];
+}
 
 /** What is loaded, from where: a line an instance. */
 export const plugins: Command = async (input) => {

@@ -17,11 +17,14 @@ export interface DeclaredKeysDependencies {
   readonly newId: () => string;
 }
 
-/** Makes the keys of the config file what it says. Throws `ConfigError` with the place of the key that cannot be made. */
+/**
+ * Makes the keys of the config file what it says, and returns their ids by name. Throws `ConfigError` with the place of
+ * the key that cannot be made.
+ */
 export async function declareKeys(
   declared: readonly DeclaredKey[],
   { repository, accounts, keys, source, now, newId }: DeclaredKeysDependencies,
-): Promise<void> {
+): Promise<ReadonlyMap<string, string>> {
   const createdMs = now();
   const made = await Promise.all(
     declared.map(async ({ name, secret, account, ...terms }): Promise<NewKey> => {
@@ -32,7 +35,9 @@ export async function declareKeys(
     }),
   );
   try {
-    for (const { id } of await asAuthor(configFile, () => repository.declare(made, createdMs))) keys.forget(id);
+    const rows = await asAuthor(configFile, () => repository.declare(made, createdMs));
+    for (const { id } of rows) keys.forget(id);
+    return new Map(rows.flatMap(({ declaredAs, id }) => (declaredAs === null ? [] : [[declaredAs, id]])));
   } catch (error) {
     if (!(error instanceof GatewayError) || error.details.param === undefined) throw error;
     throw new ConfigError([source.problem(["keys", error.details.param], error.message)]);

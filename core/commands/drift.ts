@@ -1,10 +1,12 @@
 import type { DriftLine } from "../api/config-service.ts";
 import type { Database } from "../storage/database.ts";
+import type { LimitBook } from "../pipeline/limit-book.ts";
 import type { LimitRow } from "../storage/limit.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 interface OfFile {
-  readonly loaded: { readonly config: Pick<Snapshot["loaded"]["config"], "prices" | "limits"> };
+  readonly loaded: { readonly config: Pick<Snapshot["loaded"]["config"], "prices"> };
+  readonly services: { readonly limits: Pick<LimitBook, "fixed"> };
   readonly plugins: {
     readonly upstreams: readonly Pick<Snapshot["plugins"]["upstreams"][number], "name" | "apiKey">[];
   };
@@ -16,14 +18,20 @@ interface OfDatabase {
 }
 
 /** What was set by hand, in the dashboard or through the API, beside what the file says of the same. */
-export function driftOf({ loaded, plugins }: OfFile, database: OfDatabase, nowMs: number): readonly DriftLine[] {
-  const { prices, limits } = loaded.config;
+export function driftOf(
+  { loaded, services, plugins }: OfFile,
+  database: OfDatabase,
+  nowMs: number,
+): readonly DriftLine[] {
+  const { prices } = loaded.config;
   const credentials = Map.groupBy(
     database.credentials.all().filter(({ enabled }) => enabled),
     ({ provider }) => provider,
   );
   const ofFile = new Set(prices.map(({ target }) => target));
-  const limited = new Set(limits.map(({ scope }) => nameOf(scope)));
+  const limited = new Set(
+    services.limits.fixed().flatMap(({ source, scope }) => (source === "file" ? nameOf(scope) : [])),
+  );
   // Of the same time the one written last, as the biller has it.
   const current = new Map(
     database.book

@@ -1,4 +1,5 @@
 import type { CredentialParts } from "../api/credential-service.ts";
+import type { FileLimit } from "../config/config.ts";
 import { createTakenForms, type TakenForms } from "../dashboard/taken-forms.ts";
 import { type Admin, adminOf } from "../identity/admin.ts";
 import { createRequestAudit, type RequestAudit } from "../identity/request-audit.ts";
@@ -9,6 +10,7 @@ import type { Plugins } from "../plugin/setup.ts";
 import type { Database } from "../storage/database.ts";
 import { type LastingServices, lastingServices } from "./call-services.ts";
 import { declareKeys } from "./declared-keys.ts";
+import { declaredLimits, onKeys } from "./declared-limits.ts";
 import { storedCredentials } from "./credentials.ts";
 import type { ProcessParts } from "./process-parts.ts";
 import type { Wanted } from "./wanted.ts";
@@ -60,16 +62,16 @@ export async function lastingParts(
   };
 }
 
-/** Makes the keys that the file names. Throws `ConfigError`, and has changed nothing then. */
-export const declareFileKeys = (
-  { config: { keys }, source }: Wanted["loaded"],
+/**
+ * Makes the keys that the file names, and returns its limits with the ids of those they name. Throws `ConfigError`, and
+ * has changed nothing then.
+ */
+export async function declareFile(
+  { config, source }: Wanted["loaded"],
   { parts: { keysFor, now, newId }, database }: Pick<LastingParts, "parts" | "database">,
-): Promise<void> =>
-  declareKeys(keys, {
-    repository: database.keys,
-    accounts: database.accounts,
-    keys: keysFor(database.keys),
-    source,
-    now,
-    newId,
-  });
+): Promise<readonly FileLimit[]> {
+  const stored = { repository: database.keys, accounts: database.accounts, source };
+  const limits = await declaredLimits(config.limits, config.keys, stored);
+  const ids = await declareKeys(config.keys, { ...stored, keys: keysFor(database.keys), now, newId });
+  return onKeys(limits, ids);
+}

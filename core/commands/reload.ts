@@ -8,7 +8,6 @@ import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { derivedKey } from "../identity/secret.ts";
 import { keepApplied } from "./plan.ts";
 import { factsOf, ofTheStart, planOf } from "./config-facts.ts";
-import { declareFileKeys } from "./lasting-parts.ts";
 import { type SeenFile, SeenFiles } from "./seen-files.ts";
 import { keptOf, type Snapshot, type SnapshotParts, snapshotOf } from "./snapshot.ts";
 import type { Wanted } from "./wanted.ts";
@@ -96,7 +95,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     try {
       next = await snapshotOf(wanted, plugins, parts, keptOf(old, wanted, plugins));
       await probe(next);
-      await declareFileKeys(wanted.loaded, lasting);
+      await next.declare();
       await swap(old, next);
     } catch (error) {
       next?.discard();
@@ -129,7 +128,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
 
   /** Each part for itself: one that fails must not keep the others from it. */
   async function goBackTo(old: Snapshot): Promise<void> {
-    const steps: readonly (() => Awaitable<void>)[] = [old.adopt, () => declareFileKeys(old.loaded, lasting)];
+    const steps: readonly (() => Awaitable<void>)[] = [old.adopt, old.declare];
     for (const step of steps)
       try {
         await step();

@@ -10,7 +10,7 @@ import type { CommandInput, ExitCode } from "./command.ts";
 import { driftOf } from "./drift.ts";
 import { firstStart } from "./first-start.ts";
 import type { Hangups } from "./hangup.ts";
-import { declareFileKeys, lastingParts } from "./lasting-parts.ts";
+import { lastingParts } from "./lasting-parts.ts";
 import { processParts } from "./process-parts.ts";
 import { pluginLines } from "./plugin-lines.ts";
 import { type Reloader, reloaderOf } from "./reload.ts";
@@ -61,7 +61,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     };
     const first = await snapshotOf(wanted, plugins, snapshotParts, { people: null, transport: null });
     await found.keep();
-    await declareFileKeys(wanted.loaded, lasting);
+    await first.declare();
     await lasting.admin.adopt(parts.keyFor("admin-token"));
     first.adopt();
     const current = (reloader = reloaderOf({ ...snapshotParts, first, read: (seen) => wantedConfig(input, seen) }));

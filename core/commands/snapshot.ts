@@ -3,13 +3,13 @@ import type { ConfigService } from "../api/config-service.ts";
 import type { PeopleParts, peopleParts } from "../api/people-parts.ts";
 import { publicUrlOf, type Settings } from "../config/settings.ts";
 import { dialects } from "../dialects/index.ts";
-import { fileRules } from "../pipeline/limit-book.ts";
+import { fileRules, type LimitRule } from "../pipeline/limit-book.ts";
 import { namedModels } from "../pipeline/named-models.ts";
 import { hasSeveralIssuers, type Plugins, SetupError } from "../plugin/setup.ts";
 import { transportOf, type Transport } from "../runtime/transport.ts";
 import { type Answerer, frontOf } from "../front.ts";
 import { type CallServices, callServices } from "./call-services.ts";
-import type { LastingParts } from "./lasting-parts.ts";
+import { declareFile, type LastingParts } from "./lasting-parts.ts";
 import { become, liveSettings } from "./live-settings.ts";
 import type { ProcessParts } from "./process-parts.ts";
 import type { SurfaceParts } from "./surface.ts";
@@ -24,6 +24,8 @@ export interface Snapshot extends Wanted {
   readonly complete: () => Promise<unknown>;
   readonly people: () => Promise<PeopleParts>;
   readonly transport: Transport;
+  /** Makes in the database what the file declares, before `adopt`. Throws `ConfigError`, and has changed nothing then. */
+  readonly declare: () => Promise<void>;
   /** Makes what lasts follow this config; in one turn of the event loop. May be called again, to go back to it. */
   readonly adopt: () => void;
   /** Of one that was never adopted; its plugins are for whoever set them up. */
@@ -83,7 +85,7 @@ export async function snapshotOf(
       providers: plugins.providers,
       biller,
     });
-    const fileLimits = fileRules(config.limits);
+    let fileLimits: readonly LimitRule[] = [];
     const people =
       kept.people ??
       loadedPeople(
@@ -114,7 +116,6 @@ export async function snapshotOf(
       requestAudit,
       takenForms,
       throttles,
-      fileLimits,
       enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },
       severalIssuers: hasSeveralIssuers(plugins.instances),
       version,
@@ -139,6 +140,9 @@ export async function snapshotOf(
         await rest();
         // The first call would have to wait for what the price book loads.
         services.models.targets();
+      },
+      async declare() {
+        fileLimits = fileRules(await declareFile(loaded, lasting));
       },
       adopt() {
         // Prices may have been set meanwhile, and were told to the biller of before. First, because a plugin may throw.

@@ -17,7 +17,6 @@ import type { RequestAudit } from "../identity/request-audit.ts";
 import type { Throttles } from "../identity/throttle.ts";
 import { routingTags } from "../pipeline/conditions.ts";
 import { countFailure } from "../pipeline/failed-authentications.ts";
-import type { LimitRule } from "../pipeline/limit-book.ts";
 import { reprice } from "../pipeline/reprice.ts";
 import type { Services } from "../pipeline/services.ts";
 import { aliasRoute } from "../pipeline/route-map.ts";
@@ -39,8 +38,6 @@ export interface SurfaceParts {
   readonly people: ReturnType<typeof peopleParts>;
   readonly takenForms: PageDependencies["takenForms"];
   readonly throttles?: Throttles;
-  /** Limits that the file names. */
-  readonly fileLimits: readonly LimitRule[];
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: ServerDependencies["api"]["enforces"];
   readonly severalIssuers: boolean;
@@ -63,7 +60,6 @@ export function surfaceOf({
   people: { sessions, tokenHolder, ...people },
   takenForms,
   throttles,
-  fileLimits,
   enforces,
   severalIssuers,
   publicUrl,
@@ -73,7 +69,7 @@ export function surfaceOf({
   const { now, newId, logger, ratios } = services;
   const parts = { database, keys, now, newId, enforces, routingTags: () => routingTags(services.models.aliases()) };
   const prices = priceService({ ...parts, ...services });
-  const limits = limitService({ ...parts, book: services.limits, fixed: fileLimits, limiters: services.rateLimit });
+  const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);
   const keyHolders = keyHolderParts({
     ...services,

@@ -278,7 +278,7 @@ const limitScope = t.Object(
         minLength: 1,
         maxLength: 256,
         description:
-          "Id of the key or account, name of the model or provider. Left out: each of them for itself. Not for `global` and `ip`.",
+          "Id of the key or account, name of the model or provider; in the file also the name of a key under `keys:`, and an account's name at the top or path (`Org/Team`). Left out: each of them for itself. Not for `global` and `ip`.",
       }),
     ),
   },

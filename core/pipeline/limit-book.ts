@@ -23,8 +23,8 @@ export interface LimitRule {
 
 /** The limits of the file and of the database, in memory: each call looks here. */
 export interface LimitBook {
-  /** All rules, those of the file first. */
-  readonly rules: () => readonly LimitRule[];
+  /** Those of the file. */
+  readonly fixed: () => readonly LimitRule[];
   /** Takes the place of those of the file, for the next call on. */
   fix(rules: readonly LimitRule[]): void;
   /** Takes the place of those of the database, for the next call on. */
@@ -61,8 +61,7 @@ interface OnScope {
 export function limitBook(ofFile: readonly LimitRule[] = []): LimitBook {
   let fixed = ofFile;
   let adopted: readonly LimitRule[] = [];
-  let rules = fixed;
-  let compiled = compile(rules);
+  let compiled = compile(fixed);
   const met = new Map<string, Met>();
   const count = (kind: LimitScope["kind"], measure: string, enforced: boolean) => {
     const place = `${kind} ${measure} ${enforced}`;
@@ -71,11 +70,10 @@ export function limitBook(ofFile: readonly LimitRule[] = []): LimitBook {
     else met.set(place, { labels: { scope: kind, measure, enforced: String(enforced) }, count: 1 });
   };
   function renew() {
-    rules = [...fixed, ...adopted];
-    compiled = compile(rules);
+    compiled = compile([...fixed, ...adopted]);
   }
   return {
-    rules: () => rules,
+    fixed: () => fixed,
     fix(others) {
       fixed = others;
       renew();

@@ -67,16 +67,14 @@ export function pluginContext(
     now: host.now,
     onDispose,
   };
-  if (kind === "auth") {
-    const accounts: AccountLookup = {
-      find: (word) => database.accounts.idOf(word),
-      whyNot: (word) => database.accounts.whyNot(word),
-    };
-    return { ...context, keys: host.keys(database), accounts };
-  }
+  const accounts: AccountLookup = {
+    find: (word) => database.accounts.idOf(word),
+    whyNot: (word) => database.accounts.whyNot(word),
+  };
+  if (kind === "auth") return { ...context, keys: host.keys(database), accounts };
   const lasting = () => host.lasting?.(`${kind}/${name}`) ?? {};
   if (kind === "observer") return { ...context, named: host.named, lasting: lasting() };
   if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: lasting() };
-  if (kind === "billing") return { ...context, prices };
+  if (kind === "billing") return { ...context, prices, accounts };
   return context;
 }

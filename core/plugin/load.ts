@@ -44,14 +44,14 @@ interface Named {
 
 async function resolveInstance(
   { kind, name, instance }: Named,
-  { directory, source }: LoadedConfig,
+  { directory, source, config }: LoadedConfig,
   builtins: Builtins,
 ): Promise<ResolvedPlugin | { problems: readonly Problem[] }> {
   const { use = name, ...written } = instance;
   try {
     const { plugin, origin } = await findPlugin({ kind, name, use, directory }, builtins);
     const options = structuredClone(written);
-    const problems = checkOptions({ kind, name, plugin, options }, { directory, source });
+    const problems = checkOptions({ kind, name, plugin, options }, { directory, source, config });
     return problems.length > 0 ? { problems } : { kind, name, plugin, origin, options };
   } catch (error) {
     const message = reasonOf(error);
@@ -75,7 +75,7 @@ interface Options {
 
 function checkOptions(
   { kind, name, plugin, options }: Options,
-  { directory, source }: Pick<LoadedConfig, "directory" | "source">,
+  { directory, source, config }: Pick<LoadedConfig, "directory" | "source" | "config">,
 ): Problem[] {
   const schema = closed(plugin.config);
   resolvePaths(schema, options, directory);
@@ -87,18 +87,23 @@ function checkOptions(
   });
   if (faults.length > 0) return faults;
   try {
-    plugin.check?.(options);
+    plugin.check?.(options, { providers: Object.keys(config.provider) });
     return [];
   } catch (error) {
     const reason = maskOptions(reasonOf(error), { plugin, options });
-    const [, place = "", rest = ""] = /^([\w.[\]-]+): (.+)/.exec(reason) ?? [];
-    const path = place.split(/[.[\]]+/).filter((step) => step !== "");
-    return [
-      Object.hasOwn(options, path[0] ?? "")
-        ? source.problem([kind, name, ...path], rest)
-        : source.problem([kind, name], reason, "key"),
-    ];
+    return [optionProblem(reason, { kind, name, options }, source) ?? source.problem([kind, name], reason, "key")];
   }
+}
+
+/** What a plugin says of one of its options, `charges[0].fee: …`, at its place; `null`: it names none. */
+export function optionProblem(
+  reason: string,
+  { kind, name, options }: Pick<ResolvedPlugin, "kind" | "name" | "options">,
+  source: LoadedConfig["source"],
+): Problem | null {
+  const [, place = "", rest = ""] = /^([\w.[\]-]+): (.+)/.exec(reason) ?? [];
+  const path = place.split(/[.[\]]+/).filter((step) => step !== "");
+  return Object.hasOwn(options, path[0] ?? "") ? source.problem([kind, name, ...path], rest) : null;
 }
 
 /** Covers options that are secrets by schema or name: those that stand in the file itself are known by nothing else. */

@@ -6,7 +6,7 @@ export interface KeyLookup {
   find(credential: string, request: Request): Awaitable<Principal | null>;
 }
 
-/** Accounts that credentials name, for auth plugins. */
+/** Accounts that credentials or options name, for auth and billing plugins. */
 export interface AccountLookup {
   /**
    * The id of the account with this id, or else of the only one at the top with this name, or on this path of names from

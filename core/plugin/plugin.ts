@@ -72,12 +72,20 @@ export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
   /** Schema of the options, a closed object: checked and defaulted before `setup`. Also the docs and the form. */
   readonly config: C;
   /**
-   * Throws for options that each fit their schema, but not each other: `apiKey: …` or `charges[0].fee: …`, without their
-   * values. For `check` too, so nothing is done here; `setup` gets only what passed.
+   * Throws for options that each fit their schema, but not each other or what stands beside them in the file: `apiKey: …`
+   * or `charges[0].fee: …`, without their values. For `check` too, so nothing is done here; `setup` gets only what passed.
    */
-  check?(config: Static<C>): void;
-  /** Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up. */
+  check?(config: Static<C>, file: FileFacts): void;
+  /**
+   * Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up; what is
+   * thrown of an option is told at its place as that of `check`.
+   */
   setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K] & SlotExtras>;
+}
+/** What an instance's options may refer to in the operator's file. */
+export interface FileFacts {
+  /** Names of the `provider` instances. */
+  readonly providers: readonly string[];
 }
 export const definePlugin = <K extends Kind, C extends TSchema>(plugin: Plugin<K, C>): Plugin<K, C> => plugin;
 
@@ -107,8 +115,8 @@ export interface Contexts {
   auth: Context & { readonly keys: KeyLookup; readonly accounts: AccountLookup };
   /** `elapsed` is a clock in ms that never steps, whatever the operator or NTP does to `now`; only differences mean something. `lasting`: the same for the instance over reloads, to keep counters by in a WeakMap. */
   "rate-limit": Context & { readonly elapsed: () => number; readonly lasting: object };
-  /** `prices` are the rows of the file's `prices:` section, in file order. */
-  billing: Context & { readonly prices: readonly PriceRow[] };
+  /** `prices` are the rows of the file's `prices:` section, in file order; `accounts` as of `auth`. */
+  billing: Context & { readonly prices: readonly PriceRow[]; readonly accounts: AccountLookup };
   guardrail: Context;
   cache: Context;
   /** `named` tells the names of models that an operator knows from words that clients made up. `lasting` as of `rate-limit`. */

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { TSchema } from "@sinclair/typebox";
 import type { LoadedConfig } from "../config/config.ts";
-import { reasonOf } from "../config/problem.ts";
+import { describeProblem, reasonOf } from "../config/problem.ts";
 import type { Database } from "../storage/database.ts";
 import { checkedBiller } from "./checked-biller.ts";
 import { type Cleanups, createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
-import { describeInstance, maskOptions, type ResolvedPlugin } from "./load.ts";
+import { describeInstance, maskOptions, optionProblem, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
 import { canProbe, extrasTrouble, hasWebhook, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
 import { collectSlots, type Slots } from "./slots.ts";
@@ -70,7 +70,10 @@ export const hasSeveralIssuers = (instances: readonly InstanceFacts[]): boolean 
   instances.filter(({ kind, plugin, origin }) => kind === "auth" && !(plugin === "api-key" && origin === "built-in"))
     .length > 1;
 
-/** Names the instance; `cause` is the plugin's own error, with secrets in it if the plugin put them there. */
+/**
+ * Names the instance, or the option that is wrong, with its place; `cause` is the plugin's own error, with secrets in it
+ * if the plugin put them there.
+ */
 export class SetupError extends Error {
   override readonly name = "SetupError";
 }
@@ -247,7 +250,13 @@ async function named<T>(
     return await work();
   } catch (error) {
     const masked = maskOptions(loaded.source.mask(reasonOf(error)), plugin);
-    throw new SetupError(`${describeInstance(plugin)}: ${what} failed: ${masked}`, { cause: error });
+    const problem = optionProblem(masked, plugin, loaded.source);
+    throw new SetupError(
+      problem ? describeProblem(problem) : `${describeInstance(plugin)}: ${what} failed: ${masked}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

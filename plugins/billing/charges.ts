@@ -1,4 +1,4 @@
-import type { BookEntry, ChargeRow, ChargeTerms, RatedTerms, Target } from "llm-proxy/plugin";
+import type { AccountLookup, BookEntry, ChargeRow, ChargeTerms, RatedTerms, Target } from "llm-proxy/plugin";
 import { createHash } from "node:crypto";
 import { type Decimal, decimals, parseDecimal } from "./decimal.ts";
 import { meansTarget, rankOf } from "./target-pattern.ts";
@@ -25,6 +25,7 @@ export interface Charges {
  * account hold, of one account those of the exact target, then the longest prefix.
  */
 export function chargesOf(rows: readonly ChargeRow[]): Charges {
+  refuseTwins(rows);
   const own = rows.map((row, index) => ({
     account: row.account ?? null,
     target: row.target ?? "*",
@@ -83,6 +84,39 @@ export function chargesOf(rows: readonly ChargeRow[]): Charges {
     },
   };
 }
+
+/** Of two that say the same of whom and what they mean, one would do nothing. */
+function refuseTwins(rows: readonly ChargeRow[]) {
+  const places = new Map<string, number>();
+  for (const [at, { account = "", target = "*" }] of rows.entries()) {
+    const place = `${account}\n${target}`;
+    const first = places.get(place);
+    if (first !== undefined) throw new Error(`charges[${at}]: the same account and target as charges[${first}]`);
+    places.set(place, at);
+  }
+}
+
+/** A row that means no provider's models would do nothing. */
+export function refuseStrayTargets(rows: readonly ChargeRow[], providers: readonly string[]) {
+  for (const [at, { target = "*" }] of rows.entries()) {
+    const prefix = target.endsWith("*") ? target.slice(0, -1) : null;
+    const isMeant = (name: string) =>
+      target.startsWith(`${name}/`) || (prefix !== null && `${name}/`.startsWith(prefix));
+    if (!providers.some(isMeant))
+      throw new Error(`charges[${at}].target: no provider instance "${target.split("/", 1)[0]}"`);
+  }
+}
+
+/** The rows with the ids of the accounts that they name. */
+export const withAccountIds = (rows: readonly ChargeRow[], accounts: AccountLookup): Promise<readonly ChargeRow[]> =>
+  Promise.all(
+    rows.map(async ({ account, ...row }, at) => {
+      if (account === undefined) return row;
+      const id = await accounts.find(account);
+      if (id === null) throw new Error(`charges[${at}].account: ${await accounts.whyNot(account)}`);
+      return { ...row, account: id };
+    }),
+  );
 
 /** A bound, because models' names come from clients. */
 const maxRemembered = 10_000;

@@ -1,5 +1,6 @@
 import {
   type Biller,
+  type BillingPolicy,
   type ChargeRow,
   type ChargeTerms,
   definePlugin,
@@ -14,7 +15,7 @@ import {
 import { decimalOf, formatDecimal } from "./decimal.ts";
 import { doubtsOf } from "./doubts.ts";
 import { longestModelName } from "./model-match.ts";
-import { type Charges, chargesOf, type Terms } from "./charges.ts";
+import { type Charges, chargesOf, refuseStrayTargets, type Terms, withAccountIds } from "./charges.ts";
 import { type Listing, openPriceBook, type PriceBook } from "./price-book.ts";
 import { dearestAt, sheetAt } from "./price-period.ts";
 import { type Cost, costOf, dearestCostOf, dearestLines } from "./rating.ts";
@@ -67,7 +68,11 @@ export default definePlugin({
           t.Object(
             {
               account: t.Optional(
-                t.String({ minLength: 1, description: "The account and all below it; absent: everybody." }),
+                t.String({
+                  minLength: 1,
+                  description:
+                    "The account, by id, name at the top or path (`Org/Team`), and all below it; absent: everybody.",
+                }),
               ),
               target: t.Optional(
                 t.String({
@@ -90,33 +95,47 @@ export default definePlugin({
     },
     { additionalProperties: false },
   ),
-  check: ({ charges: rows = [] }) => void chargesOf(rows.map(rowOf)),
-  setup: ({ charges: rows = [], refresh, ...policy }, context) => {
-    const book = openPriceBook(context.prices);
-    const charges = chargesOf(rows.map(rowOf));
-    for (const doubt of doubtsOf(context.prices)) context.logger.warn(doubt, "a price of the file looks like a slip");
-    const biller: Biller = {
-      policy,
-      rate: (usage, target, atMs, options) => rate({ book, charges }, usage, target, atMs, options ?? {}),
-      models: (vendor) => book.models(vendor),
-      facts(target, atMs) {
-        const listing = book.find(target);
-        return listing && valueAt(listing, atMs).facts;
-      },
-      factsAhead(target, atMs) {
-        const listing = book.find(target);
-        // Nearly every target has one price.
-        if (listing === null || listing.length === 1) return noFacts;
-        return valuesIn(listing, atMs, atMs + holdAheadMs).map(({ facts }) => facts);
-      },
-      adopt(entries) {
-        book.adopt(entries);
-        charges.adopt(entries);
-      },
-      prices: (instances) => book.listings(instances),
-    };
-    return refresh ? startRefreshing(refresh, context, (news) => book.refresh(news)).then(() => biller) : biller;
+  check({ charges: written = [] }, { providers }) {
+    const rows = written.map(rowOf);
+    chargesOf(rows);
+    refuseStrayTargets(rows, providers);
   },
+  setup({ charges: written = [], refresh, ...policy }, context) {
+    const book = openPriceBook(context.prices);
+    const rows = written.map(rowOf);
+    for (const doubt of doubtsOf(context.prices)) context.logger.warn(doubt, "a price of the file looks like a slip");
+    const made = rows.some(({ account }) => account !== undefined)
+      ? withAccountIds(rows, context.accounts).then((named) => billerOf(policy, { book, charges: chargesOf(named) }))
+      : billerOf(policy, { book, charges: chargesOf(rows) });
+    return refresh ? begun() : made;
+
+    async function begun(): Promise<Biller> {
+      const biller = await made;
+      if (refresh) await startRefreshing(refresh, context, (news) => book.refresh(news));
+      return biller;
+    }
+  },
+});
+
+const billerOf = (policy: BillingPolicy, { book, charges }: Books): Biller => ({
+  policy,
+  rate: (usage, target, atMs, options) => rate({ book, charges }, usage, target, atMs, options ?? {}),
+  models: (vendor) => book.models(vendor),
+  facts(target, atMs) {
+    const listing = book.find(target);
+    return listing && valueAt(listing, atMs).facts;
+  },
+  factsAhead(target, atMs) {
+    const listing = book.find(target);
+    // Nearly every target has one price.
+    if (listing === null || listing.length === 1) return noFacts;
+    return valuesIn(listing, atMs, atMs + holdAheadMs).map(({ facts }) => facts);
+  },
+  adopt(entries) {
+    book.adopt(entries);
+    charges.adopt(entries);
+  },
+  prices: (instances) => book.listings(instances),
 });
 
 interface ChargeOption extends Omit<ChargeRow, keyof ChargeTerms> {

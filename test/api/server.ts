@@ -128,7 +128,6 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       requestAudit,
       takenForms: createTakenForms(clock.now),
       people,
-      fileLimits: services.limits.rules(),
       enforces,
       severalIssuers: false,
       publicUrl,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { driftOf } from "../../core/commands/drift.ts";
+import { fileRules, limitBook } from "../../core/pipeline/limit-book.ts";
 import type { BookEntryRow } from "../../core/storage/book.ts";
 import type { LimitRow } from "../../core/storage/limit.ts";
 
@@ -7,7 +8,7 @@ type Price = Extract<BookEntryRow, { readonly kind: "price" }>;
 
 const dayMs = 86_400_000;
 const nowMs = 100 * dayMs;
-const file = { loaded: { config: { prices: [], limits: [] } }, plugins: { upstreams: [] } };
+const file = { loaded: { config: { prices: [] } }, services: { limits: limitBook() }, plugins: { upstreams: [] } };
 const stored = (entries: readonly BookEntryRow[], limits: readonly LimitRow[] = []) => ({
   credentials: { all: () => [] },
   book: { entries: () => entries },
@@ -40,13 +41,16 @@ test("a limit is beside one of the file on the very same scope", () => {
     { kind: "account", id: null },
     { kind: "account", id: "a" },
     { kind: "key", id: "a" },
+    // The file's own is there though nobody wrote it.
+    { kind: "ip", id: null },
   ] as const;
   const rows = scopes.map((scope, at) => ({ id: String(at), scope, limits, enforce: true, createdMs: 0 }));
-  const config = { prices: [], limits: [{ scope: scopes[1], limits, enforce: true }] };
-  const lines = driftOf({ ...file, loaded: { config } }, stored([], rows), nowMs);
+  const fixed = fileRules([{ scope: scopes[1], limits, enforce: true }]);
+  const lines = driftOf({ ...file, services: { limits: limitBook(fixed) } }, stored([], rows), nowMs);
   expect(lines.map(({ path, inFile }) => [path, inFile])).toEqual([
     ["limits.account:each", false],
     ["limits.account:a", true],
     ["limits.key:a", false],
+    ["limits.ip:each", false],
   ]);
 });

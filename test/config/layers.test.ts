@@ -75,12 +75,42 @@ models:
   expect(lines.join("\n")).not.toMatch(/secret-word|short-word/);
 });
 
+test.each([
+  ["foo/*", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "foo"'],
+  ["foo*", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "foo*"'],
+  ["echo", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "echo"'],
+  ["echo-x/y", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "echo-x"'],
+  ["*", ""],
+  ["echo/*", ""],
+  ["echo/any", ""],
+  ["ec*", ""],
+  ["echo/an*", ""],
+])("terms of charging for %s are for models of a provider that is there", async (target, line) => {
+  const { lines } = await checked(
+    `provider: { echo: {} }\nbilling: { ledger: { charges: [{ target: "${target}", fee: 1 }, { account: a, fee: 1 }] } }`,
+  );
+  expect(lines).toEqual([line]);
+});
+
+test("terms of charging that are said twice", async () => {
+  const { lines } = await checked(
+    'billing: { ledger: { charges: [{ account: a, margin: 10 }, { account: b, margin: 10 }, { account: a, target: "*", margin: 20 }] } }',
+  );
+  expect(lines).toEqual(["c.yaml:1:88 billing.ledger.charges[2]: the same account and target as charges[0]"]);
+});
+
 test("what only the database knows is said not to be checked", async () => {
   const key = `{ sha256: "${"0".repeat(64)}"`;
-  const { printed } = await checked(`keys: { a: ${key} }, b: ${key.replace("0", "1")}, account: team } }`);
+  const limit = (kind: string, id: string) => `{ scope: { kind: ${kind}, id: ${id} }, requestsPerDay: 1 }`;
+  const known = `[${limit("account", "default")}, ${limit("key", "a")}, ${limit("provider", "echo")}]`;
+  const unknown = `[${limit("account", "team")}, ${limit("key", "a")}, ${limit("key", "c")}]`;
+  const { printed } = await checked(
+    `keys: { a: ${key} }, b: ${key.replace("0", "1")}, account: team } }\nlimits: ${unknown}`,
+  );
   expect(printed).toEqual([
     expect.stringMatching(/c\.yaml is valid: \d+ plugin instances\.$/),
     "Not checked, as the database knows it: the accounts of the keys b.",
+    "Not checked, as the database knows it: the account or key of limits[0], limits[2].",
   ]);
-  expect((await checked(`keys: { a: ${key} } }`)).printed).toHaveLength(1);
+  expect((await checked(`keys: { a: ${key} } }\nlimits: ${known}`)).printed).toHaveLength(1);
 });

@@ -75,7 +75,7 @@ export async function setUp<K extends Kind, C extends TSchema>(
     const errors = [...Value.Errors(plugin.config, checked)].map(({ path, message }) => `${path}: ${message}`);
     throw new Error(`${plugin.kind} ${plugin.name}: ${errors.join("; ")}`);
   }
-  plugin.check?.(checked);
+  plugin.check?.(checked, { providers: ["echo"] });
   return plugin.setup(checked, context);
 }
 

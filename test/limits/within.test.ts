@@ -64,8 +64,7 @@ function serviceOver(database: Database) {
   );
   return limitService({
     database,
-    book: limitBook(),
-    fixed: fileRules(ofFile.map((rule) => ({ ...rule, enforce: true }))),
+    book: limitBook(fileRules(ofFile.map((rule) => ({ ...rule, enforce: true })))),
     limiters: [],
     now: () => startMs,
     newId: anId,

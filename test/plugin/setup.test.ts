@@ -97,6 +97,12 @@ describe("a setup that fails stops the boot", () => {
     expect(message).toBe('storage "main" (broken): open failed: disk is gone');
   });
 
+  test("at its place, when it names an option, and without what the option says", async () => {
+    const fail = () => Promise.reject(new Error("apiKey: opens nothing, not even file-secret"));
+    const message = await failureOf(boot("observer: { a: { apiKey: file-secret } }", [observer("a", [], fail)], []));
+    expect(message).toMatch(/^\S+:1:26 observer\.a\.apiKey: opens nothing, not even \*\*\*$/);
+  });
+
   test("without saying a secret, from the file or the environment", async () => {
     const events: string[] = [];
     const fail = () => Promise.reject(new Error("bad key file-secret or env-secret"));
@@ -175,7 +181,7 @@ describe("context", () => {
       const more =
         {
           auth: ["accounts", "keys"],
-          billing: ["prices"],
+          billing: ["accounts", "prices"],
           observer: ["lasting", "named"],
           "rate-limit": ["elapsed", "lasting"],
         }[String(kind)] ?? [];

@@ -29,8 +29,7 @@ export function fakeLimits(
   };
   return limitService({
     database: { ...database, limits },
-    book: limitBook(),
-    fixed: fileRules([]),
+    book: limitBook(fileRules([])),
     limiters: [{ name: "token-bucket", slot: tokenBucket({ now, elapsed: now }) }],
     now,
     newId: () => crypto.randomUUID(),

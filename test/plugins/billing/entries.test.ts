@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { BookEntry, ChargeRow } from "llm-proxy/plugin";
 import { timelineOf, valueAt, valuesIn } from "../../../plugins/billing/timeline.ts";
-import { atMs, defaultPolicy, makeLedger, target, usage } from "./ledger-fixture.ts";
+import { atMs, defaultPolicy, makeLedger, makeNamingLedger, target, usage } from "./ledger-fixture.ts";
 
 const hourMs = 3_600_000;
 const million = usage({ inputTokens: 1_000_000 });
@@ -196,10 +196,10 @@ test("a timeline is what a look at all claims at each moment says", () => {
 
 describe("what is charged", () => {
   const ledgerWith = (charges: readonly ChargeRow[]) =>
-    makeLedger([{ target: "lab/*", input: "1", output: "0" }], { ...defaultPolicy, charges });
+    makeNamingLedger([{ target: "lab/*", input: "1", output: "0" }], { ...defaultPolicy, charges });
   const at = target("lab", "x");
-  const rated = (charges: readonly ChargeRow[], accounts: readonly string[] = [], inputTokens = 1_000_000) =>
-    ledgerWith(charges).rate(usage({ inputTokens }), at, atMs, { accounts });
+  const rated = async (charges: readonly ChargeRow[], accounts: readonly string[] = [], inputTokens = 1_000_000) =>
+    (await ledgerWith(charges)).rate(usage({ inputTokens }), at, atMs, { accounts });
 
   test.each<[string, ChargeRow, number]>([
     ["a margin", { margin: "20" }, 1_200_000_000],
@@ -207,19 +207,19 @@ describe("what is charged", () => {
     ["the whole as a discount", { discount: "100" }, 0],
     ["a fee", { fee: "0.000000001" }, 1_000_000_001],
     ["all of them", { margin: "10", discount: "10", fee: "0.01" }, 1_000_000_000],
-  ])("%s leaves the cost as it is", (_, row, chargeNano) => {
-    expect(rated([row])).toMatchObject({ costNano: 1_000_000_000, chargeNano });
-    expect(rated([row]).terms).toEqual({ version: expect.stringMatching(/^config:[0-9a-f]{12}$/), ...row });
+  ])("%s leaves the cost as it is", async (_, row, chargeNano) => {
+    expect(await rated([row])).toMatchObject({ costNano: 1_000_000_000, chargeNano });
+    expect((await rated([row])).terms).toEqual({ version: expect.stringMatching(/^config:[0-9a-f]{12}$/), ...row });
   });
 
-  test("no row: the charge is the cost, and nothing is said of terms", () => {
-    expect(rated([])).toEqual(expect.not.objectContaining({ terms: expect.anything() }));
-    expect(rated([{ account: "acme", margin: "50" }], ["other"]).chargeNano).toBe(1_000_000_000);
+  test("no row: the charge is the cost, and nothing is said of terms", async () => {
+    expect(await rated([])).toEqual(expect.not.objectContaining({ terms: expect.anything() }));
+    expect((await rated([{ account: "acme", margin: "50" }], ["other"])).chargeNano).toBe(1_000_000_000);
   });
 
-  test("is rounded up once, from the exact sum", () => {
+  test("is rounded up once, from the exact sum", async () => {
     // 1 token at 1 USD per million is 1,000 nano-USD; a third of a percent of it is 3.333…
-    expect(rated([{ margin: "0.333333333333333333" }], [], 1).chargeNano).toBe(1_004);
+    expect((await rated([{ margin: "0.333333333333333333" }], [], 1)).chargeNano).toBe(1_004);
     const tiny = makeLedger([{ target: "lab/*", input: "0.0001", output: "0" }], {
       ...defaultPolicy,
       charges: [{ margin: "100" }],
@@ -228,23 +228,24 @@ describe("what is charged", () => {
     expect(tiny.rate(usage({ inputTokens: 1 }), at, atMs)).toMatchObject({ costNano: 1, chargeNano: 1 });
   });
 
-  test("the nearest account's row holds, of one account's the most specific", () => {
+  test("the nearest account's row holds, of one account's the most specific", async () => {
     const rows: readonly ChargeRow[] = [
       { margin: "1" },
       { account: "org", target: "lab/x", margin: "2" },
-      { account: "team", target: "lab/*", margin: "3" },
+      { account: "Team", target: "lab/*", margin: "3" },
       { account: "team", margin: "4" },
     ];
+    const ledger = await ledgerWith(rows);
     const charge = (accounts: readonly string[], model = "x") =>
-      ledgerWith(rows).rate(million, target("lab", model), atMs, { accounts }).chargeNano / 10_000_000 - 100;
+      ledger.rate(million, target("lab", model), atMs, { accounts }).chargeNano / 10_000_000 - 100;
     expect(charge(["user", "team", "org"])).toBe(3);
     expect(charge(["other", "org"])).toBe(2);
     expect(charge(["other", "org"], "y")).toBe(1);
     expect(charge([])).toBe(1);
   });
 
-  test("terms that were set hold from their time on, by the same order, until they are taken back", () => {
-    const ledger = ledgerWith([{ account: "org", margin: "1" }]);
+  test("terms that were set hold from their time on, by the same order, until they are taken back", async () => {
+    const ledger = await ledgerWith([{ account: "org", margin: "1" }]);
     ledger.adopt?.([
       terms(null, "*", { margin: "50" }),
       terms("org", "*", { discount: "50" }, atMs + 10),
@@ -254,8 +255,8 @@ describe("what is charged", () => {
     expect([atMs - 1, atMs, atMs + 10, atMs + 20].map(charge)).toEqual([1.01, 1.5, 0.5, 1.5]);
   });
 
-  test("a hold covers the dearest charge to come, and any charge of an end", () => {
-    const ledger = ledgerWith([{ margin: "5", fee: "0.001" }]);
+  test("a hold covers the dearest charge to come, and any charge of an end", async () => {
+    const ledger = await ledgerWith([{ margin: "5", fee: "0.001" }]);
     ledger.adopt?.([terms(null, "*", { margin: "90" }, atMs + 60_000)]);
     const held = ledger.rate(million, at, atMs, { dearest: true });
     expect(usd(held.chargeNano)).toBe(1.9);
@@ -267,11 +268,21 @@ describe("what is charged", () => {
     );
   });
 
-  test.each([
-    [{ discount: "101" }, "charges[0].discount: more than 100 percent"],
-    [{ margin: "much" }, "charges[0].margin: not a decimal"],
-  ])("%j stops the boot and says where", (row, message) => {
-    expect(() => ledgerWith([row])).toThrow(message);
+  test.each<[string, readonly ChargeRow[]]>([
+    ["charges[0].discount: more than 100 percent", [{ discount: "101" }]],
+    ["charges[0].margin: not a decimal", [{ margin: "much" }]],
+    ["charges[1].account: no account has this id or name", [{ fee: "1" }, { account: "Nobody", fee: "1" }]],
+    ["charges[1]: the same account and target as charges[0]", [{ fee: "1" }, { target: "*", fee: "2" }]],
+    [
+      "charges[2]: the same account and target as charges[0]",
+      [
+        { account: "org", target: "lab/x", fee: "1" },
+        { account: "org", target: "lab/*", fee: "1" },
+        { account: "Org", target: "lab/x", fee: "2" },
+      ],
+    ],
+  ])("what is wrong stops the boot and says where: %s", async (message, rows) => {
+    expect(await ledgerWith(rows).catch(String)).toContain(message);
   });
 });
 
