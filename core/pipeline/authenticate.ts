@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { DialectName } from "../dialects/dialect.ts";
 import { areLabels } from "../plugin/labels.ts";
+import { areLimits } from "../plugin/limit-rules.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
@@ -21,7 +22,10 @@ export async function authenticate(request: Request, call: Call, services: Servi
       // Most know at once: an `await` for what is there takes a turn of its own.
       const principal = told instanceof Promise ? await told : told;
       if (principal === null) continue;
-      if (!isPrincipal(principal)) throw new GatewayError("unauthenticated", "invalid API key");
+      if (!isPrincipal(principal)) {
+        services.logger.error({ plugin: `auth/${name}` }, "a plugin told no whole principal; the call is refused");
+        throw new GatewayError("unauthenticated", "invalid API key");
+      }
       return principal.keyId === null ? toldBy(name, principal) : principal;
     }
     throw new GatewayError("unauthenticated", "invalid API key");
@@ -100,5 +104,4 @@ const isPrincipal = (value: unknown): value is Principal =>
   (!("routes" in value) || value.routes === undefined || Array.isArray(value.routes)) &&
   (!("labels" in value) || value.labels === undefined || areLabels(value.labels)) &&
   "limits" in value &&
-  typeof value.limits === "object" &&
-  value.limits !== null;
+  areLimits(value.limits);

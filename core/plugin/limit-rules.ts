@@ -1,4 +1,4 @@
-import { limitFields, type Limit, type Limits, type LimitScope } from "./plugin.ts";
+import { limitFields, type Limit, type Limits, type LimitScope, type Measure } from "./plugin.ts";
 
 type Amount = Pick<Limit, "measure" | "per" | "amount">;
 
@@ -9,6 +9,20 @@ const read = new WeakMap<Limits, readonly Amount[]>();
 export function limitsOn(scope: LimitScope, limits: Limits, enforce = true): Limit[] {
   const amounts = amountsOf(limits);
   return amounts.map((amount) => (enforce ? { scope, ...amount } : { scope, enforce, ...amount }));
+}
+
+/** What a plugin says of limits may be anything, and a limit that is no number lets everything pass. */
+export const areLimits = (value: unknown): value is Limits =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.entries(value).every(([name, amount]) => amount === undefined || isAmount(measures.get(name), amount));
+
+const measures: ReadonlyMap<string, Measure> = new Map(limitFields.map(({ name, measure }) => [name, measure]));
+
+function isAmount(measure: Measure | undefined, amount: unknown): boolean {
+  if (measure !== "spend") return measure !== undefined && Number.isSafeInteger(amount) && Number(amount) >= 1;
+  const isDecimal = typeof amount === "number" || (typeof amount === "string" && /^\d+(\.\d+)?$/.test(amount));
+  return isDecimal && Number.isFinite(Number(amount)) && Number(amount) > 0;
 }
 
 /** Whether nothing is limited. */

@@ -160,6 +160,16 @@ describe("who calls", () => {
     ["a name without end", { ...aPrincipal(), name: "x".repeat(256) }],
     ["no models", { ...aPrincipal(), models: undefined }],
     ["no limits", { ...aPrincipal(), limits: null }],
+    ["a limit that is not a number", { ...aPrincipal(), limits: { tokensPerMinute: Number.NaN } }],
+    ["a limit in words", { ...aPrincipal(), limits: { usdPerDay: "abc" } }],
+    ["a limit in USD without end", { ...aPrincipal(), limits: { usdPerDay: Infinity } }],
+    ["a limit of nothing", { ...aPrincipal(), limits: { concurrency: 0 } }],
+    ["a limit that is null", { ...aPrincipal(), limits: { requestsPerDay: null } }],
+    ["half a call", { ...aPrincipal(), limits: { requestsPerMinute: 5, requestsPerDay: 0.5 } }],
+    ["a limit as a text", { ...aPrincipal(), limits: { requestsPerMinute: "60" } }],
+    ["a limit by a name that is none", { ...aPrincipal(), limits: { requestPerMinute: 1 } }],
+    ["a limit by a name that every object has", { ...aPrincipal(), limits: { toString: 1 } }],
+    ["limits that are a list", { ...aPrincipal(), limits: [5] }],
     ["labels that are a list", { ...aPrincipal(), labels: ["a"] }],
     ["nine labels", { ...aPrincipal(), labels: Object.fromEntries([..."abcdefghi"].map((name) => [name, "x"])) }],
     ["a label without end", { ...aPrincipal(), labels: { team: "x".repeat(101) } }],
@@ -168,6 +178,21 @@ describe("who calls", () => {
   ])("an instance that answers with %s says nothing: 401", async (_, answer) => {
     // What a plugin in JavaScript may do.
     expect(await outcome({ authenticate: () => answer as never })).toMatchObject({ kind: "unauthenticated" });
+  });
+
+  test("what a plugin tells amiss names the plugin in the log, without what it told", async () => {
+    const slot: Authenticator = { authenticate: () => aPrincipal({ name: "alice", limits: { concurrency: 0.5 } }) };
+    const { services, logged } = await newBench({ auth: [{ name: "staff", slot }] });
+    await authenticate(chatRequest(), openCall(null, chat, services), services).catch(() => {});
+    expect(logged.map((line) => JSON.parse(line))).toEqual([
+      { level: "error", plugin: "auth/staff", message: "a plugin told no whole principal; the call is refused" },
+    ]);
+  });
+
+  test("limits of every kind are believed, and one that is left open is none", async () => {
+    const limits = { requestsPerSecond: 1, tokensPerDay: 5e12, usdPerHour: "0.000000001", usdPerDay: 0.25 };
+    const answer = { ...aPrincipal(), limits: { ...limits, concurrency: undefined } };
+    expect(await outcome({ authenticate: () => answer as never })).toEqual(answer as never);
   });
 });
 
