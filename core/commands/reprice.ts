@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { momentOf } from "../config/moment.ts";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
 import { mostFailures, reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
@@ -72,8 +73,8 @@ function orderOf({ flags }: CommandInput): Order | null {
 function timeOf(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (/^\d{1,16}$/.test(text)) return Number(text);
-  const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(ms) || ms < 0 ? null : ms;
+  const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? momentOf(text) : null;
+  return ms === null || ms < 0 ? null : ms;
 }
 
 /** An address for every interface is reached by that of this machine. */

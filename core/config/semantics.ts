@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { limitFault } from "./limit-fault.ts";
 import { egressEntry } from "./egress-schema.ts";
 import { priceFault } from "../plugin/price-fault.ts";
+import { momentOf } from "./moment.ts";
 import { didYouMean } from "./nearest.ts";
 import { isCidr, isHostName, isNetwork } from "./network.ts";
 import { checkLogin } from "./login-check.ts";
@@ -126,8 +127,7 @@ function checkKeys(config: Config, { keys = {} }: ConfigFile): Finding[] {
     if ((key === undefined) === (sha256 === undefined)) find([name], "expected either key or sha256");
     for (const [at, cidr] of cidrs.entries())
       if (!isCidr(cidr)) find([name, "cidrs", at], "expected a network, as 10.0.0.0/8");
-    if (expiresAt !== undefined && Number.isNaN(Date.parse(expiresAt)))
-      find([name, "expiresAt"], "there is no such day");
+    if (expiresAt !== undefined && momentOf(expiresAt) === null) find([name, "expiresAt"], "there is no such day");
     if (limits !== undefined && Object.keys(limits).length > 0 && Object.keys(config["rate-limit"]).length === 0)
       find([name, "limits"], "no rate-limit plugin is configured, so nothing keeps them");
   }

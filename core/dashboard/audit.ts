@@ -1,5 +1,6 @@
 import { type AuditChange, auditEntryPage, auditFilters, type AuditLine, auditPage } from "../../views/audit.ts";
 import { isJsonObject } from "../chat/json.ts";
+import { momentOf } from "../config/moment.ts";
 import type { AuditFilter, AuditRow } from "../storage/audit.ts";
 import { errorPage } from "./page.ts";
 import { filled } from "./refusal.ts";
@@ -45,10 +46,7 @@ export const auditRoutes = ({ database, version }: PageDependencies): readonly P
 const dayMs = 86_400_000;
 
 /** `null`: none was typed. */
-function dayIn(text: string | undefined): number | null {
-  const ms = /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  return Number.isNaN(ms) ? null : ms;
-}
+const dayIn = (text = ""): number | null => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? momentOf(text) : null);
 
 const lineOf = ({ before, after, ...row }: AuditRow): AuditLine => ({ ...row, changes: changesIn(before, after) });
 

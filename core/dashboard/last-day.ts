@@ -1,13 +1,13 @@
 import { GatewayError } from "../chat/error.ts";
+import { momentOf } from "../config/moment.ts";
 
 const dayMs = 24 * 3_600_000;
 
 /** The start of a day that was typed as 2030-12-31, UTC. Throws `invalid-request` with a message that begins with `label`. */
 export function parseDay(text: string, label: string): number {
-  const startMs = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  // `Date` takes 30 February for 1 March in some engines; the way back tells. No call is from before 1970.
-  if (!(startMs >= 0) || new Date(startMs).toISOString().slice(0, 10) !== text)
-    throw new GatewayError("invalid-request", `${label}: a date as 2030-12-31.`);
+  const startMs = /^\d{4}-\d{2}-\d{2}$/.test(text) ? momentOf(text) : null;
+  // No call is from before 1970.
+  if (startMs === null || startMs < 0) throw new GatewayError("invalid-request", `${label}: a date as 2030-12-31.`);
   return startMs;
 }
 

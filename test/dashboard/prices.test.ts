@@ -184,6 +184,7 @@ describe("charges", () => {
     [{ account: "", target: "lab/m", discount: "101" }, "discount: more than 100 percent"],
     [{ account: "nobody", target: "lab/m", margin: "5" }, "account: no such account"],
     [{ account: "", target: "lab/m", margin: "5", from: "2025-01-01T00:00" }, "effectiveFrom: must be after now"],
+    [{ account: "", target: "lab/m", margin: "5", from: "2096-02-30T00:00" }, "In effect from: a time as"],
     [{ account: "", target: "lab/m", margin: "5", withdraw: "yes" }, "margin: expected at least one"],
   ])("%j comes back as it was typed, with what is wrong", async (fields, message) => {
     const { browser } = await visit();

@@ -147,6 +147,10 @@ describe("reprice", () => {
   test("says what it lacks", async () => {
     expect((await runCommand(gateway, ["reprice"])).code).toBe(2);
     expect((await runCommand(gateway, ["reprice", "--from", "yesterday", "--to", "0"])).code).toBe(2);
+    for (const time of ["2026-02-30", "2026-04-31T10:00:00+02:00"])
+      expect((await runCommand(gateway, ["reprice", "--from", time, "--to", "2100-01-01"])).code).toBe(2);
+    const leapDay = ["reprice", "--from", "2096-02-29T23:00:00-02:00", "--to", "2100-01-01", "--dry-run"];
+    expect((await runCommand(gateway, leapDay)).code).toBe(0);
     const tokenless = await runCommand(gateway, ["reprice", "--from", "0", "--to", "1"], {
       LLM_PROXY_ADMIN_TOKEN: undefined,
     });
