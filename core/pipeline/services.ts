@@ -1,6 +1,6 @@
 import type { Dialect, InPath, Operation } from "../dialects/dialect.ts";
-import type { Authenticator, Biller, Logger, Observer, Provider, RateLimiter } from "../plugin/plugin.ts";
-import type { Instance } from "../plugin/slots.ts";
+import type { Authenticator, Biller, Logger, Provider, RateLimiter } from "../plugin/plugin.ts";
+import type { Instance, ObserverInstance } from "../plugin/slots.ts";
 import type { Transport } from "../runtime/transport.ts";
 import type { Database } from "../storage/database.ts";
 import type { Breakers } from "./breaker.ts";
@@ -35,7 +35,7 @@ export interface Services {
   readonly rateLimit: readonly Instance<RateLimiter>[];
   readonly limits: LimitBook;
   readonly billing: Instance<Biller> | null;
-  readonly observers: readonly Instance<Observer>[];
+  readonly observers: readonly ObserverInstance[];
   readonly transport: Transport;
   readonly vault: Vault;
   /** `null`: off. */

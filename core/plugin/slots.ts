@@ -8,6 +8,11 @@ export interface Instance<Slot> {
   readonly slot: Slot;
 }
 
+export interface ObserverInstance extends Instance<Observer> {
+  /** A built-in one leaves its records as they are; any other gets a copy of its own. */
+  readonly isBuiltIn?: boolean;
+}
+
 /** The slots of every kind but storage, in file order. */
 export interface Slots {
   readonly providers: ReadonlyMap<string, Provider>;
@@ -16,7 +21,7 @@ export interface Slots {
   readonly billing: Instance<Biller> | null;
   readonly guardrail: readonly Instance<Guardrail>[];
   readonly cache: readonly Instance<ResponseCache>[];
-  readonly observer: readonly Instance<Observer>[];
+  readonly observer: readonly ObserverInstance[];
 }
 
 /** Sorts what each `setup` returned to its kind. `put` says `false` when it lacks what the kind needs. */
@@ -27,9 +32,9 @@ export function collectSlots() {
   const billing: Instance<Biller>[] = [];
   const guardrail: Instance<Guardrail>[] = [];
   const cache: Instance<ResponseCache>[] = [];
-  const observer: Instance<Observer>[] = [];
+  const observer: ObserverInstance[] = [];
 
-  const put = ({ kind, name }: ResolvedPlugin, slot: unknown): boolean => {
+  const put = ({ kind, name, origin }: ResolvedPlugin, slot: unknown): boolean => {
     switch (kind) {
       case "provider":
         return shape.isProvider(slot) && providers.set(name, slot).has(name);
@@ -44,7 +49,7 @@ export function collectSlots() {
       case "cache":
         return shape.isCache(slot) && cache.push({ name, slot }) > 0;
       case "observer":
-        return shape.isObserver(slot) && observer.push({ name, slot }) > 0;
+        return shape.isObserver(slot) && observer.push({ name, slot, isBuiltIn: origin === "built-in" }) > 0;
       case "storage":
         return false;
     }

@@ -16,7 +16,7 @@ const setup = await setUp({
   providers: `  hostile: { use: "${file}" }`,
   config: [
     `  - { target: hostile/*, input: 1, output: 2 }`,
-    `observer: { log: {}, hostile: { use: "${file}" } }`,
+    `observer: { hostile: { use: "${file}" }, log: {} }`,
     "server: { disconnect: { drainMs: 200 }, timeouts: { models: { hostile/chat-hangs: { firstByteMs: 200 } } } }",
   ].join("\n"),
 });
@@ -114,6 +114,21 @@ describe("a provider that answers nonsense", () => {
         });
       }
     });
+});
+
+test("an observer that rewrites its record rewrites nobody else's", async () => {
+  for (const model of ["observer-rewrites", "after"]) {
+    const { callId } = await ask(model);
+    const line = await until("the line", () =>
+      gateway
+        .log()
+        .split("\n")
+        .find((each) => each.includes(`"callId":"${callId}"`)),
+    );
+    expect(usageOf(gateway, callId)).toMatchObject({ cost_nano: 3_000, input_tokens: 1, output_tokens: 1 });
+    const tokens = { input: 1, cacheRead: 0, cacheWrite: 0, output: 1, reasoning: 0 };
+    expect(JSON.parse(line)).toMatchObject({ httpStatus: 200, costNano: 3_000, tokens, attempts: 1 });
+  }
 });
 
 test("an observer that hangs keeps no call, no record and no end of the process waiting", async () => {
