@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { countFault, talliesOf, tallyIn } from "./hook-tally.ts";
-import type { Biller, Logger, Rating } from "./plugin.ts";
+import type { Biller, Logger, Rating, RatingLine } from "./plugin.ts";
 
 /**
  * A biller of which core can believe every rating: what is none would pass through budgets, because no comparison with
@@ -17,7 +17,9 @@ export function checkedBiller(name: string, slot: Biller, logger: Logger): Bille
       try {
         const rating = slot.rate(usage, target, atMs, options);
         if (isRating(rating)) return rating;
-        throw new TypeError("rate() returned no rating: costNano and chargeNano must be whole numbers from 0");
+        throw new TypeError(
+          "rate() returned no rating: costNano and chargeNano must be whole numbers from 0, lines and terms plain texts and numbers",
+        );
       } catch (error) {
         countFault(tally, error);
         if (error instanceof GatewayError) throw error;
@@ -37,8 +39,29 @@ export function checkedBiller(name: string, slot: Biller, logger: Logger): Bille
 /** A plugin in plain JavaScript may return anything. */
 function isRating(rating: Partial<Rating> | null | undefined): rating is Rating {
   if (rating === null || rating === undefined) return false;
-  const { costNano, chargeNano, priceVersion, lines } = rating;
-  return isNano(costNano) && isNano(chargeNano) && typeof priceVersion === "string" && Array.isArray(lines);
+  const { costNano, chargeNano, priceVersion, lines, terms } = rating;
+  return (
+    isNano(costNano) &&
+    isNano(chargeNano) &&
+    typeof priceVersion === "string" &&
+    Array.isArray(lines) &&
+    lines.every(isLine) &&
+    (terms === undefined || (isPlain(terms) && typeof terms.version === "string"))
+  );
+}
+
+const isLine = (line: Partial<RatingLine> | null | undefined): boolean =>
+  isPlain(line) && typeof line.item === "string" && typeof line.quantity === "number" && typeof line.price === "string";
+
+/** What is kept with the call as JSON: a part that has none, or itself in it, would leave the call open with its hold. */
+function isPlain<Fields extends object>(fields: Fields | null | undefined): fields is Fields {
+  if (typeof fields !== "object" || fields === null) return false;
+  // Without a list of what is there: it is on the path of every call, several times.
+  for (const name in fields) {
+    const value: unknown = fields[name];
+    if (value !== undefined && typeof value !== "string" && !Number.isFinite(value)) return false;
+  }
+  return true;
 }
 
 const isNano = (nano: number | undefined): boolean => Number.isSafeInteger(nano) && (nano ?? -1) >= 0;

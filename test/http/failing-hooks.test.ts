@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { call, chat, errorOf } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
-import { allUsage } from "../support/rows.ts";
+import { allUsage, usageOf } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
 
 /** Hooks that throw, reject, hang or return nonsense: what must be checked is refused, what was taken is given back. */
@@ -128,6 +128,21 @@ test.each(["headers", "use", "spared"])(
     expect(said).toEqual([expect.stringContaining('"plugin":"rate-limit/failing"')]);
   },
 );
+
+const itemised = "nothing null text cyclic bigint nan priceless nameless tier method"
+  .split(" ")
+  .map((what) => `lines-rates-${what}`)
+  .concat("terms-rates-cyclic", "terms-rates-terms", "terms-rates-version", "terms-rates-null");
+test("a rating that cannot be kept refuses the call, and leaves one that has ended without a price", async () => {
+  for (const name of itemised) {
+    const before = recorded();
+    const replies = [await ask(name), await ask(`end-${name}`)];
+    expect([name, ...replies.map(({ status }) => status)]).toEqual([name, 503, 200]);
+    expect([name, recorded()]).toEqual([name, { all: before.all + 2, ok: before.ok + 1 }]);
+    expect([name, usageOf(gateway, replies[1]?.callId ?? "")]).toMatchObject([name, { cost_nano: null }]);
+  }
+  await allFree();
+});
 
 test("what fails after the answer changes nothing of it, and what fails while it gives back keeps nothing", async () => {
   for (const name of [
