@@ -5,6 +5,7 @@ import type { Json, JsonObject } from "../chat/json.ts";
 import type { ChatRequest, MediaPart, TextPart } from "../chat/request.ts";
 import type { ChatResponse } from "../chat/response.ts";
 import type { ReportedUsage } from "../chat/usage.ts";
+import type { OtherModel } from "./other-models.ts";
 import type { ParameterPlaces } from "./parameters.ts";
 
 export type DialectName = "openai-chat" | "openai-responses" | "anthropic-messages" | "gemini";
@@ -108,6 +109,8 @@ export interface Envelope {
   readonly reasoningTokens?: number;
   /** Answers asked for, ≥ 1. The output bound is the cap times this. */
   readonly candidates: number;
+  /** Models besides `model` that a target of this dialect is told to run. Absent: none. */
+  readonly otherModels?: { readonly dialect: DialectName; readonly models: readonly OtherModel[] };
   readonly input: InputMeasure;
 }
 

@@ -8,6 +8,7 @@ import { uncappedOutput } from "./account-terms.ts";
 import type { Asked } from "./decode.ts";
 import { expectedInput, inputBound, searchBound } from "./estimate.ts";
 import type { Route, RouteTarget } from "./models.ts";
+import { refuseOtherPrices } from "./other-models.ts";
 import type { Services } from "./services.ts";
 
 /** Below this a lowered cap would make answers useless; the client is told to wait instead. */
@@ -73,6 +74,10 @@ export function billOf(
   // Each is rated, so that a target without a price is met now and not after a fallback.
   const expected = rated(services, input, first, now, budgeted, usual);
   for (const target of route.targets) if (target !== first) rated(services, input, target, now, budgeted, usual);
+  if (envelope.otherModels)
+    refuseOtherPrices(envelope, route, (usage, target, options) =>
+      rated(services, usage, target, now, budgeted, { ...usual, ...options }),
+    );
   const ifInterrupted = expected && interruption(expected, expectedInputTokens);
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
   if (!budgeted && !biller?.authorize)

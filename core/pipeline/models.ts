@@ -1,9 +1,11 @@
 import { GatewayError } from "../chat/error.ts";
 import { joinParameters, type Parameters } from "../chat/parameters.ts";
+import type { Envelope } from "../dialects/dialect.ts";
 import type { Biller, Principal, Provider, Target } from "../plugin/plugin.ts";
 import { noTerms, type TreeTerms } from "./account-terms.ts";
 import { Fit, NoFitError, type SkippedTarget, type Terms } from "./fit.ts";
 import { meansText } from "./glob.ts";
+import { othersAt } from "./other-models.ts";
 import type { Shadow } from "./shadow.ts";
 import { byStrategy, type Candidate, type Choice, type Strategy, type StrategyNeeds } from "./strategy.ts";
 import { targetName } from "./target-name.ts";
@@ -183,6 +185,12 @@ export function modelTable(
     return ofAccount;
   }
 
+  /** Throws `forbidden` for a model that the request has a target run too, and that the caller may not call there. */
+  function permitOthers(targets: Route["targets"], envelope: Envelope, principal: Principal, terms: TreeTerms): void {
+    for (const { target } of targets.flatMap((one) => othersAt(one, envelope)))
+      if (target !== null) permitted([target], targetName(target), principal, terms, []);
+  }
+
   /** Drawn anew for each call. A caller's data goes nowhere that its key and accounts do not let it go. */
   function shadowOf(
     name: string,
@@ -213,9 +221,10 @@ export function modelTable(
       const skipped = fit?.skipped ?? [];
       const targets = permitted(isUnfit ? expandOnce(name, random) : found, name, principal, terms, skipped);
       if (isUnfit) throw new NoFitError(skipped);
+      if (choice?.envelope.otherModels) permitOthers(targets, choice.envelope, principal, terms);
       // Of no alias: nothing was left out, and nobody gets a copy.
       if (fit === null) return { targets };
-      const shadow = shadowOf(name, principal, random, terms, fit);
+      const shadow = choice?.envelope.otherModels ? null : shadowOf(name, principal, random, terms, fit);
       return { targets, ...(skipped.length > 0 && { skipped }), ...(shadow && { shadow }) };
     },
     targets() {

@@ -1,6 +1,8 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObjects, readString } from "../fields.ts";
+import { otherModels } from "../other-models.ts";
+import { dialectName } from "./kept.ts";
 import { isPlainTool } from "./tools.ts";
 
 /** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
@@ -16,12 +18,14 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   const model = readModel(body["model"]);
   const cap = readInteger(body["max_tokens"], "max_tokens", 1, maxOutputTokens) ?? missing("max_tokens");
   const { thinking } = body;
+  const models = otherModels(body);
   const budget = isJsonObject(thinking) && thinking["type"] === "enabled" ? thinking["budget_tokens"] : null;
   return {
     ...readCountEnvelope(body, bytes),
     model,
     maxOutputTokens: cap,
     ...(typeof budget === "number" && Number.isInteger(budget) ? { reasoningTokens: budget } : {}),
+    ...(models.length > 0 && { otherModels: { dialect: dialectName, models } }),
   };
 }
 

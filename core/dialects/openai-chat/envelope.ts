@@ -1,6 +1,8 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
+import { otherModels } from "../other-models.ts";
+import { dialectName } from "./kept.ts";
 
 /** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
 export const maxMessages = 20_000;
@@ -18,6 +20,7 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   const streamOptions = readObject(body["stream_options"], "stream_options");
   const includeUsage = readBoolean(streamOptions?.["include_usage"], "stream_options.include_usage") ?? false;
   checkCounts(body);
+  const models = otherModels(body);
   return {
     model,
     stream,
@@ -25,6 +28,7 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
     maxOutputTokens: readCap(body),
     candidates: Math.max(readCandidates(body["n"], "n"), readCandidates(body["best_of"], "best_of")),
     input: measure(body, bytes),
+    ...(models.length > 0 && { otherModels: { dialect: dialectName, models } }),
   };
 }
 

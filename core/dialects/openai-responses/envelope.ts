@@ -1,7 +1,9 @@
 import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
+import { otherModels } from "../other-models.ts";
 import { outputCapField } from "./edit-request.ts";
+import { dialectName } from "./kept.ts";
 
 /** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
 export const maxItems = 20_000;
@@ -24,6 +26,7 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   if (readBoolean(body["background"], "background") === true && !stream) {
     throw invalid("background", "needs 'stream': an answer cannot be fetched later");
   }
+  const models = otherModels(body);
   return {
     model,
     stream,
@@ -31,6 +34,7 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
     maxOutputTokens: readInteger(body[outputCapField], outputCapField, 1, maxOutputTokens),
     candidates: 1,
     input: measure(body, bytes),
+    ...(models.length > 0 && { otherModels: { dialect: dialectName, models } }),
   };
 }
 

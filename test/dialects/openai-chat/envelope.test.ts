@@ -46,6 +46,23 @@ test("of two caps the larger bounds the call, of n and best_of too", () => {
   expect(readEnvelope(body({ n: 2, best_of: 4 }), 1).candidates).toBe(4);
 });
 
+test("models besides the one asked for are read wherever a vendor takes them", () => {
+  const others = (fields: JsonObject) => readEnvelope(body(fields), 1).otherModels?.models;
+  expect(others({ models: ["a", "b"], fallbacks: "default" })).toEqual([
+    { param: "models", name: "a" },
+    { param: "models", name: "b" },
+    { param: "fallbacks", name: null },
+  ]);
+  expect(others({ tools: [{ type: "x:advisor", parameters: { model: "a" } }] })).toEqual([
+    { param: "tools[0].model", name: "a" },
+  ]);
+  const usual = { type: "function", function: { name: "model", parameters: { properties: { model: {} } } } };
+  expect(others({ models: null, fallbacks: [], plugins: [], tools: [usual] })).toBeUndefined();
+  expect(others({ tools: [{ type: "image_generation", model: "a" }] })).toBeUndefined();
+  for (const models of ["a", [1], Array.from({ length: 101 }, () => "a")])
+    expect(refusal(body({ models }))).toMatchObject({ details: { param: "models" } });
+});
+
 describe("numbers that decide about money must be plain integers", () => {
   const bad: Json[] = [-1, 0, 1.5, "100", 1e12, Infinity, true, [], {}, "9".repeat(1_000), 2 ** 53 + 2];
   for (const field of ["max_tokens", "max_completion_tokens", "n"]) {
