@@ -111,6 +111,8 @@ export interface Envelope {
   readonly candidates: number;
   /** Models besides `model` that a target of this dialect is told to run. Absent: none. */
   readonly otherModels?: { readonly dialect: DialectName; readonly models: readonly OtherModel[] };
+  /** What a target of this dialect is told to serve the call in, by the name that prices of its own have. Absent: the usual. */
+  readonly tier?: { readonly dialect: DialectName; readonly param: string; readonly name: string };
   readonly input: InputMeasure;
 }
 

@@ -10,6 +10,7 @@ import { expectedInput, inputBound, searchBound } from "./estimate.ts";
 import type { Route, RouteTarget } from "./models.ts";
 import { refuseOtherPrices } from "./other-models.ts";
 import type { Services } from "./services.ts";
+import { speaks } from "./speaks.ts";
 
 /** Below this a lowered cap would make answers useless; the client is told to wait instead. */
 const leastCapTokens = 1_024;
@@ -69,15 +70,21 @@ export function billOf(
   }
   const [first] = route.targets;
   const expectedInputTokens = expectedInput(envelope.input, services.ratios.of(first).input, inputBoundTokens);
-  const usual = { accounts };
+  const usual: RateOptions = envelope.tier ? { accounts, serviceTier: envelope.tier.name } : { accounts };
   const input = usageOf(expectedInputTokens, 0, 0);
   // Each is rated, so that a target without a price is met now and not after a fallback.
   const expected = rated(services, input, first, now, budgeted, usual);
   for (const target of route.targets) if (target !== first) rated(services, input, target, now, budgeted, usual);
-  if (envelope.otherModels)
+  const { otherModels, tier } = envelope;
+  if (otherModels)
     refuseOtherPrices(envelope, route, (usage, target, options) =>
       rated(services, usage, target, now, budgeted, { ...usual, ...options }),
     );
+  if (tier && (budgeted || biller?.policy.unpriced === "refuse")) {
+    for (const target of route.targets)
+      if (speaks(target, tier.dialect))
+        refuseUnpricedTier(tier, rated(services, usageOf(1, 1, 0), target, now, budgeted, usual));
+  }
   const ifInterrupted = expected && interruption(expected, expectedInputTokens);
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
   if (!budgeted && !biller?.authorize)
@@ -189,6 +196,19 @@ function rated(
     if (isUnpriced(error) && biller.policy.unpriced === "allow" && !budgeted) return null;
     throw error;
   }
+}
+
+/** The usual prices of the model say nothing of it. Where they are 0, so are any multiples of them. */
+function refuseUnpricedTier({ param, name }: NonNullable<Envelope["tier"]>, rating: Rating | null): void {
+  if (rating === null || rating.costNano === 0 || rating.lines.some(({ tier }) => tier === name)) return;
+  throw new GatewayError(
+    "invalid-request",
+    `'${param}' asks for what the model has no price of: '${name.slice(0, 64)}'.`,
+    {
+      code: "unpriced_model",
+      param,
+    },
+  );
 }
 
 /** For the list of what has no price. It holds up no call, and fails none. */

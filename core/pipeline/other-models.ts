@@ -3,6 +3,7 @@ import type { Envelope } from "../dialects/dialect.ts";
 import { invalid } from "../dialects/fields.ts";
 import type { RateOptions, Rating } from "../plugin/plugin.ts";
 import type { Route, RouteTarget } from "./models.ts";
+import { speaks } from "./speaks.ts";
 
 /** A model that a target is told to run too, as the target that it would be by itself. */
 interface OtherTarget {
@@ -13,8 +14,7 @@ interface OtherTarget {
 
 /** Only who speaks the client's dialect is told of them. */
 export function othersAt(target: RouteTarget, { otherModels }: Envelope): readonly OtherTarget[] {
-  const { slot } = target;
-  if (otherModels === undefined || !("dialects" in slot) || !slot.dialects.includes(otherModels.dialect)) return none;
+  if (otherModels === undefined || !speaks(target, otherModels.dialect)) return none;
   return otherModels.models
     .filter(({ name }) => name !== target.model)
     .map(({ param, name }) => ({ param, target: name === null ? null : { ...target, model: name } }));

@@ -233,7 +233,9 @@ function ratingOf(
   // As of a call that was refused before it was admitted, there is nothing to know.
   if (status === "refused") return "unpriced";
   if (!usage) return free;
-  const serviceTier = metered.usage?.serviceTier;
+  // Of a call that was cut before its provider told anything, what was asked for.
+  const told = metered.usage ?? metered.begun;
+  const serviceTier = told ? told.serviceTier : call.envelope?.tier?.name;
   try {
     const { accounts, startedMs } = call;
     const options = serviceTier === undefined ? { accounts } : { accounts, serviceTier };

@@ -4,6 +4,7 @@ import { invalid, missing, readBoolean, readInteger, readObjects, readString } f
 import { otherModels } from "../other-models.ts";
 import { dialectName } from "./kept.ts";
 import { isPlainTool } from "./tools.ts";
+import { pricedApart } from "./usage.ts";
 
 /** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
 export const maxMessages = 20_000;
@@ -19,6 +20,8 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   const cap = readInteger(body["max_tokens"], "max_tokens", 1, maxOutputTokens) ?? missing("max_tokens");
   const { thinking } = body;
   const models = otherModels(body);
+  const speed = readString(body["speed"], "speed");
+  const tier = pricedApart(speed, readString(body["inference_geo"], "inference_geo"));
   const budget = isJsonObject(thinking) && thinking["type"] === "enabled" ? thinking["budget_tokens"] : null;
   return {
     ...readCountEnvelope(body, bytes),
@@ -26,6 +29,9 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
     maxOutputTokens: cap,
     ...(typeof budget === "number" && Number.isInteger(budget) ? { reasoningTokens: budget } : {}),
     ...(models.length > 0 && { otherModels: { dialect: dialectName, models } }),
+    ...(tier !== null && {
+      tier: { dialect: dialectName, name: tier, param: pricedApart(speed, null) === null ? "inference_geo" : "speed" },
+    }),
   };
 }
 

@@ -46,9 +46,31 @@ export function decodeUsage(usage: Json | undefined): ReportedUsage | null {
     outputAudioTokens: 0,
     ...(webSearches > 0 && { webSearches }),
   };
-  const tier = usage["service_tier"];
-  return { usage: counted, anomalous: read.anomalous, ...(typeof tier === "string" ? { serviceTier: tier } : {}) };
+  const serviceTier = tierOf(usage);
+  return { usage: counted, anomalous: read.anomalous, ...(serviceTier === null ? {} : { serviceTier }) };
 }
+
+function tierOf({ service_tier: tier, speed, inference_geo: geo }: JsonObject): string | null {
+  const named = typeof tier === "string" ? tier : null;
+  // A tier that is priced apart is not served fast.
+  return named === null || named === "standard" ? (pricedApart(speed, geo) ?? named) : named;
+}
+
+/**
+ * What a request asks for, or an answer says it got, beside the tier and at prices of its own: `fast`, `us`, `fast-us`
+ * (https://platform.claude.com/docs/en/build-with-claude/fast-mode,
+ * https://platform.claude.com/docs/en/manage-claude/data-residency).
+ */
+export function pricedApart(speed: Json | undefined, geo: Json | undefined): string | null {
+  // Most answers say neither, or the usual: then nothing is made.
+  if (isUsual(speed) && isUsual(geo)) return null;
+  const parts = [speed, geo].flatMap((part) => (typeof part === "string" && !isUsual(part) ? [part] : []));
+  return parts.join("-").toLowerCase();
+}
+
+const isUsual = (said: Json | undefined): boolean => typeof said !== "string" || usualWords.has(said);
+/** Models that know no geography say `not_available`. */
+const usualWords: ReadonlySet<string> = new Set(["", "standard", "global", "not_available"]);
 
 /**
  * Reports of one stream are cumulative: the later one overwrites, field by field, what it names. The totals of the cache

@@ -83,6 +83,20 @@ describe("usage", () => {
     }
   });
 
+  test.each([
+    [{}, undefined],
+    [{ service_tier: "standard", speed: "standard", inference_geo: "global" }, "standard"],
+    [{ service_tier: "standard", speed: "fast", inference_geo: "not_available" }, "fast"],
+    [{ inference_geo: "us" }, "us"],
+    [{ speed: "fast", inference_geo: "US" }, "fast-us"],
+    [{ service_tier: "priority", inference_geo: "us" }, "priority"],
+    [{ service_tier: null, speed: 7, inference_geo: null }, undefined],
+  ])("%j is served as %p", (said, tier) => {
+    expect(relay.meterResponse({ usage: { input_tokens: 1, output_tokens: 1, ...said } }).usage?.serviceTier).toBe(
+      tier,
+    );
+  });
+
   test("without a count there is none", () => {
     expect(usageOf({})).toBeNull();
     expect(relay.meterResponse({ content: [] }).usage).toBeNull();
@@ -133,6 +147,16 @@ describe("the envelope", () => {
     ]) {
       expect({ body, unbounded: inputOf(body).unbounded }).toEqual({ body, unbounded: false });
     }
+  });
+
+  test("speed and geography at prices of their own are a tier", () => {
+    const tierOf = (body: JsonObject) => readEnvelope({ model: "m", max_tokens: 1, messages, ...body }, 1).tier;
+    const dialect = "anthropic-messages";
+    expect(tierOf({ speed: "fast", inference_geo: "us" })).toEqual({ dialect, param: "speed", name: "fast-us" });
+    expect(tierOf({ speed: "standard", inference_geo: "us" })).toEqual({ dialect, param: "inference_geo", name: "us" });
+    expect(tierOf({ speed: "standard", inference_geo: "global" })).toBeUndefined();
+    expect(tierOf({ speed: null })).toBeUndefined();
+    expect(() => tierOf({ speed: 1 })).toThrow("'speed'");
   });
 
   test("a count of tokens needs no cap", () => {
