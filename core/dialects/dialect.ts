@@ -109,6 +109,8 @@ export interface Envelope {
   readonly reasoningTokens?: number;
   /** Answers asked for, ≥ 1. The output bound is the cap times this. */
   readonly candidates: number;
+  /** What `editRequest` says otherwise than the client whatever the edit is, for a warning. Absent: nothing. */
+  readonly changed?: string;
   /** Models besides `model` that a target of this dialect is told to run. Absent: none. */
   readonly otherModels?: { readonly dialect: DialectName; readonly models: readonly OtherModel[] };
   /** What a target of this dialect is told to serve the call in, by the name that prices of its own have. Absent: the usual. */

@@ -43,7 +43,7 @@ export function messageFor(order: Order, slot: UpstreamProvider): Awaitable<Mess
 function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Message {
   const { call, asked, target } = order;
   const { dialect, framing = "sse" } = call.endpoint;
-  const { stream, includeUsage } = asked.envelope;
+  const { stream, includeUsage, changed } = asked.envelope;
   const hideUsage = stream && !includeUsage && slot.refusesStreamOptions !== true;
   const plain = mayHoldMarks(asked.text) ? withoutMarks(order) : asked.text;
   const { text, warnings } = target.parameters
@@ -60,7 +60,7 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     body,
     framing,
     clientHeaders: protocolHeaders(call),
-    warnings,
+    warnings: changed === undefined ? warnings : [...warnings, changed],
     async read(response, secrets) {
       const received = await upstreamBody(response, stream);
       if (isAsAsked(received, call.endpoint, stream)) return relay(received, dialect, { codec, hideUsage, secrets });

@@ -77,8 +77,10 @@ function requestOf(dialect: Name, recording: Recording, model: string, upstreamM
     const at = `/v1beta/models/${model}:${action}${withoutKey(query)}`;
     return { path: at, sent: text(model), expected: text(upstreamModel) };
   }
-  const text = (named: string) => JSON.stringify({ ...body, model: named }, null, 1);
-  return { path: "/v1/responses", sent: text(model), expected: text(upstreamModel) };
+  const text = (named: string, more: object = {}) => JSON.stringify({ ...body, ...more, model: named }, null, 1);
+  // Nothing goes on in the background when the client has left.
+  const expected = text(upstreamModel, body["background"] === true ? { background: false } : {});
+  return { path: "/v1/responses", sent: text(model), expected };
 }
 
 const withoutKey = (query: string): string => (query.includes("alt=sse") ? "?alt=sse" : "");

@@ -1,7 +1,10 @@
 import type { RequestEdit } from "../dialect.ts";
 import { type Edit, type Member, objectMembers, splice } from "../json-text.ts";
 
-/** Splices the edit into the client's text; `source` is a JSON object with a `model`. Usage is always reported. */
+/**
+ * Splices the edit into the client's text; `source` is a JSON object with a `model`. Usage is always reported. In the
+ * background an answer would be written, and billed, to its end when nobody is there any more to hear what it used.
+ */
 export function editRequest(source: string, { model, maxOutputTokens }: RequestEdit): string {
   const members = objectMembers(source);
   const named = members.find(({ key }) => key === "model");
@@ -18,6 +21,10 @@ export function editRequest(source: string, { model, maxOutputTokens }: RequestE
       const at = named.keyStart;
       edits.push({ start: at, end: at, text: `"${outputCapField}":${maxOutputTokens},` });
     }
+  }
+  for (const member of members) {
+    const isBackground = member.key === "background" && source.startsWith("true", member.valueStart);
+    if (isBackground) edits.push(replace(member, "false"));
   }
   return splice(source, edits);
 }

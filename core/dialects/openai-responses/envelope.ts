@@ -22,10 +22,9 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   }
   checkCounts(body);
   const stream = readBoolean(body["stream"], "stream") ?? false;
+  const isBackground = readBoolean(body["background"], "background") === true;
   // It would be answered before anything is used, and nobody would ever hear what was.
-  if (readBoolean(body["background"], "background") === true && !stream) {
-    throw invalid("background", "needs 'stream': an answer cannot be fetched later");
-  }
+  if (isBackground && !stream) throw invalid("background", "needs 'stream': an answer cannot be fetched later");
   const models = otherModels(body);
   return {
     model,
@@ -35,6 +34,7 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
     candidates: 1,
     input: measure(body, bytes),
     ...(models.length > 0 && { otherModels: { dialect: dialectName, models } }),
+    ...(isBackground && { changed: "background set to false, because a call is over when its client leaves" }),
   };
 }
 

@@ -123,7 +123,6 @@ function nativeOnlyOf(body: JsonObject): readonly NativeOnly[] {
   const found: NativeOnly[] = [];
   for (const [param, what] of storedFields) if (!isNothing(body[param])) found.push({ param, what });
   if (body["store"] === true) found.push({ param: "store", what: "a response that is stored" });
-  if (body["background"] === true) found.push({ param: "background", what: "a response in the background" });
   for (const [i, item] of (isJsonArray(body["input"]) ? body["input"] : []).entries()) {
     const what = isJsonObject(item) ? essential(item) : null;
     if (what !== null) found.push({ param: `input[${i}]`, what });

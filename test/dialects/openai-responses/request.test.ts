@@ -288,7 +288,7 @@ describe("a request of this protocol", () => {
     const params = (fields: JsonObject) => decode(fields).nativeOnly.map(({ param }) => param);
     expect(params({})).toEqual([]);
     expect(params({ store: false, background: false, previous_response_id: null })).toEqual([]);
-    expect(params({ store: true, background: true, stream: true })).toEqual(["store", "background"]);
+    expect(params({ store: true })).toEqual(["store"]);
     expect(params({ previous_response_id: "r", conversation: "c", prompt: { id: "p" } })).toEqual([
       "previous_response_id",
       "conversation",
