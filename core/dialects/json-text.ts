@@ -6,8 +6,9 @@ export const maxJsonDepth = 128;
 
 /**
  * The body of a request. A name given twice, at the top or in an object right below it, is refused: `JSON.parse` takes the
- * last while a provider may take the first, so a call could be admitted as one thing and run as another. Throws
- * `invalid-request`, never with content of the body in its message.
+ * last while a provider may take the first, so a call could be admitted as one thing and run as another. So is one that
+ * decides about the call in another case, for providers that read names in any. Throws `invalid-request`, never with
+ * content of the body in its message.
  */
 export function parseJsonBody(text: string): JsonObject {
   const { depth, members } = scan(text, 0, maxJsonDepth);
@@ -16,8 +17,13 @@ export function parseJsonBody(text: string): JsonObject {
   const body = parsed(text);
   if (!isJsonObject(body)) throw new GatewayError("invalid-request", "The body must be a JSON object.");
   refuseRepeated(members);
-  for (const { valueStart } of members)
-    if (text.charCodeAt(valueStart) === openBrace) refuseRepeated(objectMembers(text, valueStart));
+  refuseOtherCase(members);
+  for (const { key, valueStart } of members) {
+    if (text.charCodeAt(valueStart) !== openBrace) continue;
+    const inner = objectMembers(text, valueStart);
+    refuseRepeated(inner);
+    if (key === "stream_options") refuseOtherCase(inner);
+  }
   return body;
 }
 
@@ -39,6 +45,46 @@ function isAmongFirst(members: readonly Member[], count: number, key: string): b
   for (let at = 0; at < count; at++) if (members[at]?.key === key) return true;
   return false;
 }
+
+function refuseOtherCase(members: readonly Member[]): void {
+  for (const { key } of members) {
+    if (key.length > longestDecisive || plainName.test(key)) continue;
+    // Both ways, as Go folds names: the Kelvin sign is a k, and the long s an s.
+    const name = key.toUpperCase().toLowerCase();
+    if (name !== key && decisive.has(name))
+      throw new GatewayError("invalid-request", `The body has '${name}' in another case.`, { param: key });
+  }
+}
+
+/**
+ * They say what runs and how much it may use. Go takes a name in any case, and of several the last
+ * (https://pkg.go.dev/encoding/json#Unmarshal).
+ */
+const decisive: ReadonlySet<string> = new Set([
+  "model",
+  "models",
+  "fallbacks",
+  "messages",
+  "input",
+  "tools",
+  "functions",
+  "plugins",
+  "max_tokens",
+  "max_completion_tokens",
+  "max_output_tokens",
+  "n",
+  "best_of",
+  "stream",
+  "stream_options",
+  "include_usage",
+  "background",
+  "speed",
+  "inference_geo",
+]);
+const longestDecisive = 21;
+
+/** Nearly every name is one: then nothing is made to find it out. */
+const plainName = /^[a-z0-9_]*$/;
 
 /** Where one member of an object stands in its text, in UTF-16 offsets; `end`s are exclusive. */
 export interface Member {

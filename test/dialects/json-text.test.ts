@@ -9,7 +9,11 @@ describe("parseJsonBody", () => {
   test("takes what JSON.parse takes, when it is an object", () => {
     fc.assert(
       fc.property(
-        fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 6 })),
+        // In lower case, because `N` is one that it does not take.
+        fc.dictionary(
+          fc.string().map((name) => name.toLowerCase()),
+          fc.jsonValue({ maxDepth: 6 }),
+        ),
         fc.constantFrom(0, 1, 4),
         (value, indent) => {
           const text = JSON.stringify(value, null, indent);
@@ -74,6 +78,26 @@ describe("parseJsonBody", () => {
       [`{${Array.from({ length: 20 }, (_, i) => `"k${i}":0`).join()},"k3":1}`, "k3"],
     ] as const)
       expect(refusal(text).details.param).toBe(param);
+  });
+
+  test("refuses what decides about a call in another case", () => {
+    for (const [text, param] of [
+      ['{"model":"a","MODEL":"b"}', "MODEL"],
+      ['{"Model":"a"}', "Model"],
+      ['{"model":"a","M\\u004fdel":"b"}', "MOdel"],
+      ['{"Max_Completion_Tokens":1}', "Max_Completion_Tokens"],
+      ['{"N":1}', "N"],
+      ['{"\u017ftream":true}', "\u017ftream"],
+      ['{"max_to\u212aens":1}', "max_to\u212aens"],
+      ['{"stream_options":{"Include_Usage":false}}', "Include_Usage"],
+    ] as const)
+      expect(refusal(text).details.param).toBe(param);
+    for (const text of [
+      '{"metadata":{"Model":"a","N":1},"logit_bias":{"Stream":1}}',
+      '{"generationConfig":{"maxOutputTokens":1},"Temperature":1,"userModel":"a","größe":1}',
+      '{"messages":[{"Model":"a"}]}',
+    ])
+      expect(parseJsonBody(text)).toEqual(JSON.parse(text));
   });
 
   test("leaves what is said of deeper objects to the provider", () => {

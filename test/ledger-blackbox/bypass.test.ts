@@ -74,6 +74,16 @@ describe("a reservation", () => {
     expect([reply.status, errorOf(reply.text).param]).toEqual([400, field]);
     expect(upstream.requestsFor("odd")).toEqual([]);
   });
+
+  test.each(["MODEL", "Max_Tokens", "Max_Completion_Tokens", "N", "Stream"])(
+    "or past which a provider reads %s is refused",
+    async (field) => {
+      upstream.on("odd", answers());
+      const reply = await call(gateway, key.key, chat("mock/odd", { max_tokens: 5, [field]: 99_999 }));
+      expect([reply.status, errorOf(reply.text).param]).toEqual([400, field]);
+      expect(upstream.requestsFor("odd")).toEqual([]);
+    },
+  );
 });
 
 describe("a provider that fails", () => {
