@@ -5,7 +5,7 @@ import type { Awaitable, Claim, Hold, Limit, Principal } from "../plugin/plugin.
 import type { Instance } from "../plugin/slots.ts";
 import type { HeldOn } from "../storage/call-why.ts";
 import type { Admission, AdmitResult } from "../storage/database.ts";
-import { type Bill, billOf } from "./bill.ts";
+import { type Bill, billOf, isUnbilled } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import { asWhole, countedInputs, isHopeless, mayCount } from "./count-input.ts";
@@ -170,8 +170,8 @@ function billFor(
   services: Services,
   told?: readonly (number | null)[],
 ): Bill {
-  const counted = services.database.budgets.inScope(scopes);
-  if (counted !== "none" && !services.billing)
+  const counted = isUnbilled(call.endpoint.operation) ? "free" : services.database.budgets.inScope(scopes);
+  if (counted !== "none" && counted !== "free" && !services.billing)
     throw unavailable("a budget counts the call, and nothing is configured that rates it");
   return billOf(asked, route, counted, services, call.accounts, told);
 }
@@ -201,7 +201,7 @@ const admissionOf = (
   stream: asked.envelope.stream,
   provider: route.targets[0].provider,
   upstreamModel: route.targets[0].model,
-  scopes,
+  scopes: isUnbilled(call.endpoint.operation) ? [] : scopes,
   need,
   budgeted,
   ifInterrupted,

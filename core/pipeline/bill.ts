@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
-import { noUsage, type Usage } from "../chat/usage.ts";
-import type { Envelope } from "../dialects/dialect.ts";
+import type { Usage } from "../chat/usage.ts";
+import type { Envelope, Operation } from "../dialects/dialect.ts";
 import type { Biller, ModelFacts, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
@@ -11,6 +11,7 @@ import type { Route, RouteTarget } from "./models.ts";
 import { refuseOtherPrices } from "./other-models.ts";
 import type { Services } from "./services.ts";
 import { speaks } from "./speaks.ts";
+import { unitsOf } from "./told-usage.ts";
 
 /** Below this a lowered cap would make answers useless; the client is told to wait instead. */
 const leastCapTokens = 1_024;
@@ -21,6 +22,9 @@ const leastCapOf = ({ reasoningTokens = 0 }: Envelope, capTokens: number): numbe
 
 /** Output of a candidate, where a budget holds what a call will probably cost: few answers are longer. */
 const likelyOutputTokens = 1_024;
+
+/** What no provider bills: it is charged nothing, and neither a budget nor a limit in USD counts it. */
+export const isUnbilled = (operation: Operation): boolean => operation === "count-tokens";
 
 /** What a call may cost at most, and will probably use. */
 export interface Bill {
@@ -45,17 +49,18 @@ const mayCacheLong = (text: string): boolean =>
 /**
  * The worst case over the route's targets, at the dearest tier of each, and the most that one of them will probably cost.
  * Throws `unpriced_model` by the operator's policy. `told`: the most input by the count of each target's provider,
- * where it was asked.
+ * where it was asked. `counted` "free": whatever budgets there are, the call costs nothing.
  */
 export function billOf(
   { envelope, text }: Asked,
   route: Route,
-  counted: ReturnType<BudgetRepository["inScope"]>,
+  counted: ReturnType<BudgetRepository["inScope"]> | "free",
   services: Services,
   accounts: readonly string[] = [],
   told: readonly (number | null)[] = [],
 ): Bill {
-  const budgeted = counted !== "none";
+  const isFree = counted === "free";
+  const budgeted = !isFree && counted !== "none";
   const biller = services.billing?.slot ?? null;
   const now = services.now();
   const bounds: number[] = [];
@@ -85,9 +90,9 @@ export function billOf(
       if (speaks(target, tier.dialect))
         refuseUnpricedTier(tier, rated(services, usageOf(1, 1, 0), target, now, budgeted, usual));
   }
-  const ifInterrupted = expected && interruption(expected, expectedInputTokens);
+  const ifInterrupted = isFree ? null : expected && interruption(expected, expectedInputTokens);
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
-  if (!budgeted && !biller?.authorize)
+  if (isFree || (!budgeted && !biller?.authorize))
     return {
       budgeted,
       need: noNeed,
@@ -127,11 +132,10 @@ export function billOf(
     for (let at = 0; at < bounds.length; at++) {
       const target = route.targets[at] ?? first;
       const tokens = expectedInput(envelope.input, services.ratios.of(target).input, bounds[at] ?? inputBoundTokens);
-      const likely = rated(services, usageOf(tokens, likelyTokens, 0), target, now, budgeted, usual);
-      // What no tokens say: the most of what it may make. The fee of a call is in the likely cost.
-      const fixed = rated(services, noUsage, target, now, budgeted, most)?.chargeNano ?? 0;
-      const fee = rated(services, noUsage, target, now, budgeted, usual)?.chargeNano ?? 0;
-      need.expectedNano = Math.max(need.expectedNano, (likely?.chargeNano ?? 0) + Math.max(fixed - fee, 0));
+      // What no tokens say: the most of what it may make.
+      const made = unitsOf(biller?.facts?.(target, now)?.most ?? {});
+      const likely = rated(services, { ...usageOf(tokens, likelyTokens, 0), ...made }, target, now, budgeted, usual);
+      need.expectedNano = Math.max(need.expectedNano, likely?.chargeNano ?? 0);
     }
   }
   return { budgeted, need, dearest, ifInterrupted, capTokens, inputBoundTokens, expectedInputTokens };

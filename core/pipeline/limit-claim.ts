@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { limitText, subjectText } from "../chat/limit.ts";
 import { noUsage } from "../chat/usage.ts";
 import type { Claim, Limit, Principal } from "../plugin/plugin.ts";
-import { isUnpriced } from "./bill.ts";
+import { isUnbilled, isUnpriced } from "./bill.ts";
 import type { Call } from "./call.ts";
 import type { Asked } from "./decode.ts";
 import type { Route, RouteTarget } from "./models.ts";
@@ -38,15 +38,16 @@ export function claimOf(
     expectedTokens: expectedInputTokens + expectedOutputTokens,
     expectedInputTokens,
     expectedOutputTokens,
-    expectedChargeNano: limits.some(({ measure }) => measure === "spend")
-      ? chargeOf(
-          { inputTokens: expectedInputTokens, outputTokens: expectedOutputTokens },
-          call,
-          target,
-          limits,
-          services,
-        )
-      : 0,
+    expectedChargeNano:
+      !isUnbilled(call.endpoint.operation) && limits.some(({ measure }) => measure === "spend")
+        ? chargeOf(
+            { inputTokens: expectedInputTokens, outputTokens: expectedOutputTokens },
+            call,
+            target,
+            limits,
+            services,
+          )
+        : 0,
   };
 }
 

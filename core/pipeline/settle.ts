@@ -11,7 +11,7 @@ import type { Call } from "./call.ts";
 import { leaveLists } from "./disconnect.ts";
 import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
-import { countUnpriced, isUnpriced } from "./bill.ts";
+import { countUnpriced, isUnbilled, isUnpriced } from "./bill.ts";
 import type { RouteTarget } from "./models.ts";
 import { notesOf, type Rated } from "./notes.ts";
 import { rateEnded } from "./rate-ended.ts";
@@ -162,6 +162,7 @@ function usedBy(
   finishedMs: number,
   { ratios, billing }: Pick<Services, "ratios" | "billing">,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
+  if (isUnbilled(call.endpoint.operation)) return { usage: null, source: "none" };
   if (metered.usage && isCredible(metered.usage)) {
     const usage = counted(metered.usage.usage, call, target, billing, finishedMs);
     return { usage, source: drained ? "drained" : "provider" };

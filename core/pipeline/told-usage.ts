@@ -95,13 +95,14 @@ export function unitsUntold(
   finishedMs: number,
 ) {
   if (isUpstream(target.slot) && envelope?.input.unbounded !== true) return {};
-  const { image, second, character } = mostAt(target, billing, startedMs, finishedMs);
-  return {
-    ...(image !== undefined && { images: image }),
-    ...(second !== undefined && { seconds: second }),
-    ...(character !== undefined && { characters: character }),
-  };
+  return unitsOf(mostAt(target, billing, startedMs, finishedMs));
 }
+
+export const unitsOf = ({ image, second, character }: MostUnits): Pick<Usage, "images" | "seconds" | "characters"> => ({
+  ...(image !== undefined && { images: image }),
+  ...(second !== undefined && { seconds: second }),
+  ...(character !== undefined && { characters: character }),
+});
 
 /** By the price that the call is rated by. A billing plugin that fails here must not keep a hold from its end. */
 function mostAt(target: RouteTarget, billing: Services["billing"], startedMs: number, finishedMs: number): MostUnits {

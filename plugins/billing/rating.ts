@@ -112,6 +112,8 @@ function sum(charges: readonly Charge[], tier: string | null, terms: Terms | nul
   }
   // No part is negative, so a sum that is exact has only exact parts.
   if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), lines);
+  // The fee is that of a call that used something.
+  if (charges.length === 0) return priced(0, lines);
   let total: Decimal = 0n;
   for (const { quantity, price } of charges) total += BigInt(quantity) * (price?.value ?? 0n);
   return charged(total, terms, lines);

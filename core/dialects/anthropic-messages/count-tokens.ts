@@ -2,7 +2,6 @@ import { GatewayError } from "../../chat/error.ts";
 import type { TokenCount } from "../../chat/embeddings.ts";
 import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest } from "../../chat/request.ts";
-import { noUsage } from "../../chat/usage.ts";
 import type { Encoded, Metered, OperationCodec } from "../dialect.ts";
 import { without } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
@@ -13,7 +12,7 @@ import { decodeAnyRequest, encodeRequest } from "./request.ts";
 
 /** `POST /v1/messages/count_tokens`: a request without what only an answer needs; `{input_tokens}` comes back. */
 export const countTokens: OperationCodec<ChatRequest, TokenCount> = {
-  readEnvelope: readCountEnvelope,
+  readEnvelope: (body, bytes) => ({ ...readCountEnvelope(body, bytes), maxOutputTokens: 0 }),
   editRequest: (source, edit) => editRequest(source, { ...edit, maxOutputTokens: null }),
   decodeRequest: decodeAnyRequest,
   encodeRequest: encodeCount,
@@ -53,11 +52,10 @@ function decodeResponse(body: JsonObject): TokenCount {
   return { inputTokens, extensions: keep(without(body, countKeys)).extensions ?? {} };
 }
 
-/** Counting costs nothing; of an error that came instead, nothing was told. */
 function meterResponse(body: JsonObject): Metered {
   const fault = body["type"] === "error" || isJsonObject(body["error"]) ? decodeError(body) : null;
   return {
-    usage: fault === null ? { usage: noUsage, anomalous: false } : null,
+    usage: null,
     finish: null,
     upstreamId: null,
     contentBytes: 0,

@@ -2,7 +2,6 @@ import type { TokenCount } from "../../chat/embeddings.ts";
 import { GatewayError } from "../../chat/error.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest } from "../../chat/request.ts";
-import { noUsage } from "../../chat/usage.ts";
 import type { Encoded, Envelope, InPath, Metered, OperationCodec } from "../dialect.ts";
 import { objectMembers, splice } from "../json-text.ts";
 import { decodeError } from "./error.ts";
@@ -69,11 +68,10 @@ function decodeResponse(body: JsonObject): TokenCount {
   return { inputTokens: totalTokens, extensions: keep(rest).extensions ?? {} };
 }
 
-/** Counting costs nothing; of an error that came instead, nothing was told. */
 function meterResponse(body: JsonObject): Metered {
   const fault = isGiven(body["error"]) ? decodeError(body) : null;
   return {
-    usage: fault === null ? { usage: noUsage, anomalous: false } : null,
+    usage: null,
     finish: null,
     upstreamId: null,
     contentBytes: 0,

@@ -159,9 +159,13 @@ describe("the envelope", () => {
     expect(() => tierOf({ speed: 1 })).toThrow("'speed'");
   });
 
-  test("a count of tokens needs no cap", () => {
+  test("a count of tokens needs no cap, and has no output", () => {
     const codec = anthropicMessages.operations["count-tokens"];
-    expect(codec?.readEnvelope({ model: "m", messages }, 1)).toMatchObject({ maxOutputTokens: null, stream: false });
+    for (const cap of [{}, { max_tokens: 9 }])
+      expect(codec?.readEnvelope({ model: "m", messages, ...cap }, 1)).toMatchObject({
+        maxOutputTokens: 0,
+        stream: false,
+      });
   });
 });
 
@@ -222,10 +226,7 @@ describe("the count of tokens", () => {
   test("is asked for without what only an answer needs, and costs nothing", () => {
     const request = anthropicMessages.decodeRequest({ model: "m", max_tokens: 9, messages, stream: true, top_k: 1 });
     expect(codec?.encodeRequest(request, "x")).toEqual({ body: { model: "x", messages }, warnings: [] });
-    expect(codec?.meterResponse({ input_tokens: 9 })).toMatchObject({
-      usage: { usage: { inputTokens: 0, outputTokens: 0 } },
-      complete: true,
-    });
+    expect(codec?.meterResponse({ input_tokens: 9 })).toMatchObject({ usage: null, complete: true });
     expect(
       codec?.editRequest('{"model":"a"}', {
         includeUsage: true,

@@ -62,7 +62,7 @@ describe("countTokens", () => {
     const count = counting.decodeResponse(body);
     expect(count.inputTokens).toBe(12);
     expect(counting.encodeResponse(count, counting.decodeRequest({ contents }, path))).toEqual(body);
-    expect(counting.meterResponse(body)).toMatchObject({ complete: true, usage: { usage: { inputTokens: 0 } } });
+    expect(counting.meterResponse(body)).toMatchObject({ complete: true, usage: null });
     for (const bad of [{}, { totalTokens: -1 }, { totalTokens: "12" }])
       expect(() => counting.decodeResponse(bad)).toThrow("not a count");
     expect(counting.meterResponse({ error: { message: "no" } })).toMatchObject({
