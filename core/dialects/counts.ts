@@ -1,5 +1,12 @@
 import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 
+interface ReportedOutput {
+  readonly input: number;
+  readonly said: number;
+  readonly reasoning: number;
+  readonly total: number | null;
+}
+
 /**
  * Reads numbers a vendor wrote, and remembers whether one had to be corrected. A number that cannot be true is brought
  * into range: below 0 is 0, a fraction is rounded up, a string of digits is its number, more than 2^53 - 1 is that,
@@ -21,6 +28,18 @@ export class Counts {
     let most = 0;
     for (const value of values) if (value !== undefined) most = Math.max(most, this.count(value));
     return most;
+  }
+
+  /**
+   * All output of an OpenAI-style report. Reasoning is in what is `said`, unless it is more than that or the total is the sum
+   * of all three; what the total has beyond them, only the model can have written (Gemini's thoughts, where a proxy turns
+   * its reports into OpenAI's). `total` `null`: none was told.
+   */
+  output({ input, said, reasoning, total }: ReportedOutput): number {
+    const isBeside = reasoning > said || (reasoning > 0 && total === input + said + reasoning);
+    const told = isBeside ? said + reasoning : said;
+    if (total !== null && total !== input + told) this.anomalous = true;
+    return this.clamp(Math.max(told, (total ?? 0) - input), Number.MAX_SAFE_INTEGER);
   }
 
   details(value: Json | undefined): JsonObject {

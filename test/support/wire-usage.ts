@@ -17,8 +17,9 @@ export function expectedUsage(recording: Recording): ExpectedUsage | null {
   const completion = count(usage, "completion_tokens");
   const total = count(usage, "total_tokens");
   const reasoning = count(usage, "completion_tokens_details", "reasoning_tokens");
-  // Some vendors count reasoning beside the completion; only the total tells.
-  const output = reasoning > 0 && total === input + completion + reasoning ? completion + reasoning : completion;
+  // Some vendors count reasoning beside the completion; the total tells, or that there is more of it.
+  const isBeside = reasoning > completion || (reasoning > 0 && total === input + completion + reasoning);
+  const output = isBeside ? completion + reasoning : completion;
   const cacheRead =
     count(usage, "prompt_tokens_details", "cached_tokens") ||
     count(usage, "prompt_cache_hit_tokens") ||

@@ -6,7 +6,7 @@ import { Counts } from "../counts.ts";
  * What an OpenAI-style `usage` object says; `null` when it is no object or names no count at all.
  *
  * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those.
- * - `completion_tokens` includes reasoning, unless `total_tokens` is the sum of all three (xAI); then it is added.
+ * - `completion_tokens` includes reasoning, or `Counts.output` adds it: xAI's, Vercel's of Gemini.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
  */
 export function decodeUsage(usage: Json | undefined, serviceTier?: Json): ReportedUsage | null {
@@ -20,11 +20,8 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
   const promptDetails = read.details(usage["prompt_tokens_details"]);
   const completionDetails = read.details(usage["completion_tokens_details"]);
   const reasoning = read.largest(completionDetails["reasoning_tokens"], usage["reasoning_tokens"]);
-  const reasoningOutside = reasoning > 0 && total === prompt + completion + reasoning;
-  if (total !== null && !reasoningOutside && total !== prompt + completion) read.anomalous = true;
-
   const inputTokens = prompt;
-  const outputTokens = reasoningOutside ? read.clamp(completion + reasoning, Number.MAX_SAFE_INTEGER) : completion;
+  const outputTokens = read.output({ input: prompt, said: completion, reasoning, total });
   const cacheReadTokens = read.clamp(
     read.largest(
       promptDetails["cached_tokens"],

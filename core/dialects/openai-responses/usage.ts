@@ -6,7 +6,7 @@ import { Counts } from "../counts.ts";
  * What a `usage` object says; `null` when it is no object or names no count at all.
  *
  * - `input_tokens` includes what was read from or written to the cache.
- * - `output_tokens` includes reasoning, unless `total_tokens` is the sum of all three; then it is added.
+ * - `output_tokens` includes reasoning, or `Counts.output` adds it.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
  * - Searches of the web are billed by the piece and are not in it: `output` has them. Pages that are opened cost nothing
  *   (https://platform.openai.com/docs/guides/tools-web-search).
@@ -25,9 +25,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
   const inputDetails = read.details(usage["input_tokens_details"]);
   const outputDetails = read.details(usage["output_tokens_details"]);
   const reasoning = read.largest(outputDetails["reasoning_tokens"]);
-  const isOutside = reasoning > 0 && total === inputTokens + told + reasoning;
-  if (total !== null && !isOutside && total !== inputTokens + told) read.anomalous = true;
-  const outputTokens = isOutside ? read.clamp(told + reasoning, Number.MAX_SAFE_INTEGER) : told;
+  const outputTokens = read.output({ input: inputTokens, said: told, reasoning, total });
 
   const cacheReadTokens = read.clamp(read.largest(inputDetails["cached_tokens"]), inputTokens);
   const inputAudioTokens = read.clamp(read.largest(inputDetails["audio_tokens"]), inputTokens);

@@ -226,7 +226,8 @@ function expectedUsage(raw: Json | undefined) {
   const details = object(usage["completion_tokens_details"]);
   const promptDetails = object(usage["prompt_tokens_details"]);
   const reasoning = Number(details["reasoning_tokens"] ?? 0);
-  const isOutside = reasoning > 0 && usage["total_tokens"] === prompt + completion + reasoning;
+  const isOutside =
+    reasoning > completion || (reasoning > 0 && usage["total_tokens"] === prompt + completion + reasoning);
   const outputTokens = isOutside ? completion + reasoning : completion;
   const cached = [
     promptDetails["cached_tokens"],

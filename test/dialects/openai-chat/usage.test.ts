@@ -63,6 +63,11 @@ describe("vendors' words for the same thing", () => {
     };
     reads(usage, { inputTokens: 12, outputTokens: 322, reasoningTokens: 320 });
   });
+  test("reasoning outside of the completion, of which no total tells", () =>
+    reads(
+      { prompt_tokens: 12, completion_tokens: 2, completion_tokens_details: { reasoning_tokens: 320 } },
+      { inputTokens: 12, outputTokens: 322, reasoningTokens: 320 },
+    ));
   test("vLLM's details are null when it has none", () =>
     reads({ ...plain, prompt_tokens_details: null, completion_tokens_details: null }, base));
   test("embeddings have no completion", () => reads({ prompt_tokens: 8, total_tokens: 8 }, { inputTokens: 8 }));
@@ -101,12 +106,20 @@ describe("numbers that cannot be true are corrected and marked", () => {
       of(10, 1, { prompt_tokens_details: { cached_tokens: 6, cache_write_tokens: 6 } }),
       { inputTokens: 10, outputTokens: 1, cacheReadTokens: 6, cacheWriteTokens: 4 },
     ],
+    // Vercel's of gemini-3-pro-preview, 2 and 12 USD a million: its `market_cost` is that of 284 tokens of output.
     [
       "more reasoning than output",
-      of(1, 5, { completion_tokens_details: { reasoning_tokens: 9 }, total_tokens: 6 }),
-      { inputTokens: 1, outputTokens: 5, reasoningTokens: 5 },
+      of(9, 52, { completion_tokens_details: { reasoning_tokens: 232 }, total_tokens: 61 }),
+      { inputTokens: 9, outputTokens: 284, reasoningTokens: 232 },
     ],
-    ["a total that is no sum", of(10, 5, { total_tokens: 99 }), { inputTokens: 10, outputTokens: 5 }],
+    // https://github.com/mozilla-ai/any-llm/issues/1290: what is missing are the thoughts.
+    ["a total above the sum", of(20, 198, { total_tokens: 623 }), { inputTokens: 20, outputTokens: 603 }],
+    [
+      "a total above the sum, of which not all is told to be reasoning",
+      of(20, 198, { total_tokens: 623, completion_tokens_details: { reasoning_tokens: 400 } }),
+      { inputTokens: 20, outputTokens: 603, reasoningTokens: 400 },
+    ],
+    ["a total below the sum", of(10, 5, { total_tokens: 9 }), { inputTokens: 10, outputTokens: 5 }],
     [
       "null inside",
       of(10, 5, { prompt_tokens_details: { cached_tokens: null } }),
