@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { limitText, subjectText } from "../chat/limit.ts";
 import { noUsage } from "../chat/usage.ts";
+import type { Envelope } from "../dialects/dialect.ts";
 import type { Claim, Limit, Principal } from "../plugin/plugin.ts";
 import { isUnbilled, isUnpriced } from "./bill.ts";
 import type { Call } from "./call.ts";
@@ -28,7 +29,7 @@ export function claimOf(
   const expectedOutputTokens =
     maxOutputTokens !== null
       ? maxOutputTokens * candidates
-      : call.endpoint.operation === "chat" && limits.length > 0
+      : limits.length > 0 && writesFreely(call, envelope)
         ? guessed(target, candidates, expectedInputTokens, limits, services)
         : 0;
   return {
@@ -50,6 +51,10 @@ export function claimOf(
         : 0,
   };
 }
+
+/** How much such a call will write is a guess, and what it has written is what guesses are learned of. */
+export const writesFreely = ({ endpoint }: Call, { maxOutputTokens }: Envelope): boolean =>
+  endpoint.operation === "chat" && maxOutputTokens === null;
 
 /** A guess alone must not refuse what could pass: it is never more than the limits let through at once. */
 function guessed(

@@ -12,6 +12,7 @@ import { leaveLists } from "./disconnect.ts";
 import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
 import { countUnpriced, isUnbilled, isUnpriced } from "./bill.ts";
+import { writesFreely } from "./limit-claim.ts";
 import type { RouteTarget } from "./models.ts";
 import { notesOf, type Rated } from "./notes.ts";
 import { rateEnded } from "./rate-ended.ts";
@@ -81,7 +82,8 @@ export async function settle(
   }
   if (kept) await kept;
   learn(call, outcome, admitted, final, services.ratios);
-  if (admitted.holds.length > 0 && source === "provider" && usage && outcome.status === "ok")
+  const isWhole = source === "provider" && outcome.status === "ok";
+  if (admitted.holds.length > 0 && isWhole && usage && call.envelope && writesFreely(call, call.envelope))
     services.limits.output.learn(outcome.target, usage.outputTokens);
   if (admitted.holds.length > 0) {
     const isAsked = call.attempts.length > 0 || outcome.status === "ok";

@@ -139,6 +139,28 @@ describe("tokens", () => {
     expect(next.status).toBe(200);
   });
 
+  test("what a model usually writes is learned of calls that let it write, and of no others", async () => {
+    const { id, key } = await setup.gateway.createKey({ limits: { outputTokensPerMinute: 1_000_000 } });
+    const request = chat("mock/talks");
+    const reserved = async () => {
+      const { limits } = await setup.gateway.admin<{ limits: { needed: number }[] }>("POST", "/api/explain", {
+        keyId: id,
+        request,
+      });
+      return limits[0]?.needed;
+    };
+    setup.upstream.on("talks", answers({ completionTokens: 2_000 }));
+    const untaught = await reserved();
+    expect((await call(setup.gateway, key, request)).status).toBe(200);
+    const taught = await reserved();
+    expect(taught).toBeGreaterThan(untaught ?? 0);
+    setup.upstream.on("talks", answers({ completionTokens: 1 }));
+    await call(setup.gateway, key, { ...request, max_completion_tokens: 1 });
+    setup.upstream.on("talks", json(200, { data: [{ embedding: [1] }], usage: { prompt_tokens: 2, total_tokens: 2 } }));
+    const { status } = await call(setup.gateway, key, { model: "mock/talks", input: "x" }, { path: "/v1/embeddings" });
+    expect([status, await reserved()]).toEqual([200, taught]);
+  });
+
   test("a single call above the limit is refused with a clear message, and nothing goes upstream", async () => {
     const key = await keyWith({ tokensPerMinute: 1_000 });
     const before = setup.upstream.log.length;
