@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { limitText, subjectText } from "../chat/limit.ts";
-import { noUsage } from "../chat/usage.ts";
+import { noUsage, type Usage } from "../chat/usage.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import type { Claim, Limit, Principal } from "../plugin/plugin.ts";
 import { isUnbilled, isUnpriced } from "./bill.ts";
@@ -17,6 +17,8 @@ interface Claimant {
   readonly route: Route;
   readonly expectedInputTokens: number;
 }
+
+type Tokens = Pick<Usage, "inputTokens" | "outputTokens">;
 
 /** What a call will probably use: the input, and of the output its cap, or what the model usually writes. */
 export function claimOf(
@@ -41,15 +43,35 @@ export function claimOf(
     expectedOutputTokens,
     expectedChargeNano:
       !isUnbilled(call.endpoint.operation) && limits.some(({ measure }) => measure === "spend")
-        ? chargeOf(
+        ? expectedCharge(
             { inputTokens: expectedInputTokens, outputTokens: expectedOutputTokens },
             call,
+            envelope,
             target,
             limits,
             services,
           )
         : 0,
   };
+}
+
+/** A guess of the output must not refuse what could pass here either; what the input costs is none. */
+function expectedCharge(
+  tokens: Tokens,
+  call: Call,
+  envelope: Envelope,
+  target: RouteTarget,
+  limits: readonly Limit[],
+  services: Services,
+): number {
+  const wholeNano = chargeOf(tokens, call, target, limits, services);
+  if (!writesFreely(call, envelope)) return wholeNano;
+  const spends = limits.filter(({ measure }) => measure === "spend");
+  // One that is only tried must not lower what those that hold let through.
+  const enforced = spends.filter(({ enforce }) => enforce !== false);
+  const leastNano = Math.min(...(enforced.length > 0 ? enforced : spends).map(({ amount }) => amount));
+  if (wholeNano <= leastNano) return wholeNano;
+  return Math.max(leastNano, chargeOf({ ...tokens, outputTokens: 0 }, call, target, limits, services));
 }
 
 /** How much such a call will write is a guess, and what it has written is what guesses are learned of. */
@@ -74,7 +96,7 @@ function guessed(
 
 /** A limit in money that cannot be checked refuses. */
 function chargeOf(
-  tokens: { readonly inputTokens: number; readonly outputTokens: number },
+  tokens: Tokens,
   call: Call,
   target: RouteTarget,
   limits: readonly Limit[],

@@ -161,6 +161,22 @@ describe("tokens", () => {
     expect([status, await reserved()]).toEqual([200, taught]);
   });
 
+  test("a guess of what a call will write refuses none for good, by a limit in USD as little as by one in tokens", async () => {
+    setup.upstream.on("long", answers({ completionTokens: 20_000 }));
+    const teacher = await keyWith({ requestsPerMinute: 100 });
+    for (let at = 0; at < 8; at++) await call(setup.gateway, teacher, chat("mock/long"));
+    setup.upstream.on("long", answers({ promptTokens: 20, completionTokens: 30 }));
+    for (const limits of [{ usdPerMinute: "0.005" }, { tokensPerMinute: 500 }]) {
+      const key = await keyWith(limits);
+      expect([limits, (await call(setup.gateway, key, chat("mock/long"))).status]).toEqual([limits, 200]);
+      // What it reserved beyond what it used is given back.
+      expect((await call(setup.gateway, key, chat("mock/long", { max_completion_tokens: 100 }))).status).toBe(200);
+    }
+    const key = await keyWith({ usdPerMinute: "0.000001" });
+    const refused = await call(setup.gateway, key, chat("mock/long"));
+    expect([refused.status, refused.headers.get("x-should-retry")]).toEqual([429, "false"]);
+  });
+
   test("a single call above the limit is refused with a clear message, and nothing goes upstream", async () => {
     const key = await keyWith({ tokensPerMinute: 1_000 });
     const before = setup.upstream.log.length;
