@@ -138,8 +138,8 @@ export interface Relay {
   editRequest(source: string, edit: RequestEdit): string;
   /** Reads usage, finish and fault of a whole answer. */
   meterResponse(body: JsonObject): Metered;
-  /** A meter that looks at each SSE frame of one stream. */
-  meterStream(options: { readonly hideUsage: boolean }): StreamMeter;
+  /** A meter that looks at each SSE frame of one stream. `isSeveral`: more than one candidate was asked for. */
+  meterStream(options: { readonly hideUsage: boolean; readonly isSeveral?: boolean }): StreamMeter;
 }
 
 export interface RequestEdit {

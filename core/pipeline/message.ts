@@ -43,7 +43,7 @@ export function messageFor(order: Order, slot: UpstreamProvider): Awaitable<Mess
 function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Message {
   const { call, asked, target } = order;
   const { dialect, framing = "sse" } = call.endpoint;
-  const { stream, includeUsage, changed } = asked.envelope;
+  const { stream, includeUsage, candidates, changed } = asked.envelope;
   const hideUsage = stream && !includeUsage && slot.refusesStreamOptions !== true;
   const plain = mayHoldMarks(asked.text) ? withoutMarks(order) : asked.text;
   const { text, warnings } = target.parameters
@@ -63,7 +63,8 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     warnings: changed === undefined ? warnings : [...warnings, changed],
     async read(response, secrets) {
       const received = await upstreamBody(response, stream);
-      if (isAsAsked(received, call.endpoint, stream)) return relay(received, dialect, { codec, hideUsage, secrets });
+      if (isAsAsked(received, call.endpoint, stream))
+        return relay(received, dialect, { codec, hideUsage, isSeveral: candidates > 1, secrets });
       const parties = { client: dialect, target: dialect, asked: order.request(), restore: unchanged };
       return translatedAnswer(received, stream, { ...parties, includeUsage, framing, secrets });
     },

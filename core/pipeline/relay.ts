@@ -18,15 +18,16 @@ interface RelayOptions {
   readonly codec: WireCodec;
   /** Drop the usage chunk that only we asked for. */
   readonly hideUsage: boolean;
+  readonly isSeveral?: boolean;
   /** What the provider may know of us and the client must not. */
   readonly secrets: Needles;
 }
 
 /** The upstream's own bytes, metered as they pass. */
-export function relay(body: UpstreamBody, dialect: Dialect, { codec, hideUsage, secrets }: RelayOptions): Answer {
+export function relay(body: UpstreamBody, dialect: Dialect, { codec, secrets, ...metering }: RelayOptions): Answer {
   if (body.kind === "whole") return wholeAnswer(body.bytes, codec, secrets);
   const splitter = splitterOf(body.framing);
-  const meter = dialect.relay.meterStream({ hideUsage });
+  const meter = dialect.relay.meterStream(metering);
   const source =
     splitter instanceof JsonArraySplitter
       ? new RelayedArray(body, splitter, meter, { dialect, secrets })

@@ -228,7 +228,11 @@ export function decodeSse(dialect: Dialect, chunks: readonly Uint8Array[]) {
   return { events, complete, response };
 }
 
-export function meterSse(dialect: Dialect, chunks: readonly Uint8Array[], options = { hideUsage: false }) {
+export function meterSse(
+  dialect: Dialect,
+  chunks: readonly Uint8Array[],
+  options: Parameters<Dialect["relay"]["meterStream"]>[0] = { hideUsage: false },
+) {
   const splitter = new SseSplitter();
   const meter = dialect.relay.meterStream(options);
   let hidden = 0;

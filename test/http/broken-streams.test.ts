@@ -96,6 +96,17 @@ describe("what came is delivered, then an error event, and no [DONE]", () => {
     });
   }
 
+  test("an end with one of several choices half way", async () => {
+    const piece = (index: number, delta: object, finish: string | null = null) =>
+      frame(chunk("halves", [{ index, delta, finish_reason: finish }]));
+    const text = `${piece(0, { content: "whole" })}${piece(1, { content: "ha" })}${piece(0, {}, "stop")}`;
+    setup.upstream.on("halves", sse(text));
+    const reply = await call(setup.gateway, setup.key.key, chat("mock/halves", { stream: true, n: 2 }));
+    expect(reply.text).toStartWith(text);
+    expect(JSON.parse(dataOf(reply.text).at(-1) ?? "null")).toMatchObject({ error: { message: expect.any(String) } });
+    expect(usageOf(setup.gateway, reply.callId)).toMatchObject(failedFree);
+  });
+
   test("usage that was already reported is what it costs", async () => {
     const usage = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 };
     const script = tracked((upstreamId) =>

@@ -9,7 +9,7 @@ import { type FrameScan, scanDelta } from "./frame-scan.ts";
 import { isGiven, readUsage } from "./stream.ts";
 import { decodeUsage, isInterimUsage } from "./usage.ts";
 
-export const relay: Relay = { editRequest, meterResponse, meterStream: ({ hideUsage }) => new ChunkMeter(hideUsage) };
+export const relay: Relay = { editRequest, meterResponse, meterStream: (options) => new ChunkMeter(options) };
 
 function meterResponse(body: JsonObject): Metered {
   const choices = objectsIn(body["choices"]);
@@ -29,6 +29,7 @@ function meterResponse(body: JsonObject): Metered {
 /** Parses a chunk only when it may hold more than a piece of the answer. */
 class ChunkMeter implements StreamMeter {
   readonly #hideUsage: boolean;
+  readonly #isSeveral: boolean;
   readonly #scan: FrameScan = { contentBytes: 0, notable: false, valueStart: -1, valueEnd: -1 };
   readonly #template = new FrameTemplate();
   readonly #fitting = { contentBytes: 0 };
@@ -43,12 +44,15 @@ class ChunkMeter implements StreamMeter {
   #finish: string | null = null;
   #upstreamId: string | null = null;
   #contentBytes = 0;
-  #complete = false;
+  /** Indexes of the choices that have begun, and of those that have ended. */
+  readonly #begun = new Set<Json>();
+  readonly #ended = new Set<Json>();
   #isDone = false;
   #fault: VendorError | null = null;
 
-  constructor(hideUsage: boolean) {
+  constructor({ hideUsage, isSeveral = false }: Parameters<Relay["meterStream"]>[0]) {
     this.#hideUsage = hideUsage;
+    this.#isSeveral = isSeveral;
   }
 
   run(bytes: Uint8Array, from: number): number {
@@ -65,13 +69,14 @@ class ChunkMeter implements StreamMeter {
     const { data } = frame;
     if (data === null || data === "") return true;
     if (data.startsWith("[DONE]")) {
-      this.#complete = true;
       this.#isDone = true;
       return true;
     }
     if (frame.event !== "error") {
       const worthParsing = this.#scanChunk(data, frame);
-      if (!worthParsing && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
+      // No choice begins in a chunk like the one before; any other may be the first of one.
+      const isRead = worthParsing || this.#isSeveral;
+      if (!isRead && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
     }
     const chunk = parsed(data);
     if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
@@ -80,13 +85,14 @@ class ChunkMeter implements StreamMeter {
 
   result(): Metered {
     // A report without the output counts only for an answer that has come to its end.
-    const usage = this.#interim && !this.#complete ? null : this.#usage;
+    const complete = this.#isDone || this.#hasFinished();
+    const usage = this.#interim && !complete ? null : this.#usage;
     return {
       usage,
       finish: this.#finish,
       upstreamId: this.#upstreamId,
       contentBytes: this.#contentBytes,
-      complete: this.#complete && this.#fault === null,
+      complete: complete && this.#fault === null,
       isEnded: this.#isDone,
       fault: this.#fault,
     };
@@ -95,6 +101,11 @@ class ChunkMeter implements StreamMeter {
   /** Some vendors never send it, and clients do without. */
   missingEnd(isCut: boolean): string {
     return isCut && !this.#isDone ? "data: [DONE]\n\n" : "";
+  }
+
+  /** Where one was asked for, its end is the answer's, whatever index a vendor gives it. */
+  #hasFinished(): boolean {
+    return this.#ended.size > 0 && (!this.#isSeveral || this.#ended.size === this.#begun.size);
   }
 
   /** Counts the content; whether the chunk is worth parsing. */
@@ -117,10 +128,12 @@ class ChunkMeter implements StreamMeter {
     this.#serviceTier = chunk["service_tier"] ?? this.#serviceTier;
     this.#fault ??= faultOf(chunk, choices);
     for (const choice of choices) {
+      const index = choice["index"] ?? 0;
       const finish = text(choice["finish_reason"]);
+      this.#begun.add(index);
       if (finish === null) continue;
-      this.#complete = true;
-      if ((choice["index"] ?? 0) === 0) this.#finish ??= finish;
+      this.#ended.add(index);
+      if (index === 0) this.#finish ??= finish;
     }
     if (usage === null) return true;
     this.#usage = decodeUsage(usage, this.#serviceTier) ?? this.#usage;

@@ -162,6 +162,21 @@ describe("meterStream", () => {
     });
   });
 
+  test("of several choices that were asked for, all that have begun must end, unless [DONE] comes", () => {
+    const several = (...chunks: readonly string[]) =>
+      meterSse(openaiChat, [bytesOf(chunks.join(""))], { hideUsage: false, isSeveral: true }).metered;
+    const more = (index: number) => chunk([delta({ content: "x" }, null, index)]);
+    const end = (index: number) => chunk([delta({}, "stop", index)]);
+    expect(several(more(0), more(0), more(0), more(1), end(0))).toMatchObject({ finish: "stop", complete: false });
+    expect(several(more(0), more(0), more(0), more(1), end(0), "data: [DONE]\n\n").complete).toBe(true);
+    expect(several(more(0), more(1), end(0), more(0), end(1)).complete).toBe(true);
+    // A vendor that gives no more than one.
+    expect(several(more(0), end(0)).complete).toBe(true);
+    expect(several(more(0)).complete).toBe(false);
+    expect(several(chunk([delta({ content: "x" }, "stop", 0), delta({ content: "x" }, null, 1)])).complete).toBe(false);
+    expect(meter(more(0) + chunk([delta({}, "stop", 1)])).metered.complete).toBe(true);
+  });
+
   test("reads usage ahead of the choices, and Groq's own place for it", () => {
     const ahead = (n: number) =>
       `data: {"id":"c","usage":${JSON.stringify(usage(1, n))},"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n`;
