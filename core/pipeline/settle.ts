@@ -155,7 +155,8 @@ export async function refuse(call: Call, error: GatewayError, services: Services
  * What is charged for: the provider's word when there is one, an explicit 0 included. Without it, a call that failed
  * upstream used nothing; one that was served, in part or whole, or that we cut is estimated, never above the hold. Of a
  * provider that tells its input first (Anthropic's `message_start`), that is its word: with what it told of the output if
- * it then failed, with an estimate of the output, and marked so, if it was cut.
+ * it then failed, with an estimate of the output, and marked so, if it was cut. Of a report whose input could not be read
+ * the input is estimated.
  */
 function usedBy(
   call: Call,
@@ -165,19 +166,25 @@ function usedBy(
   { ratios, billing }: Pick<Services, "ratios" | "billing">,
 ): { readonly usage: Usage | null; readonly source: UsageSource } {
   if (isUnbilled(call.endpoint.operation)) return { usage: null, source: "none" };
+  // Of who served it: at admission the first target of the route was asked about.
+  const ratio = ratios.of(target);
+  const likelyInput = () =>
+    call.envelope
+      ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
+      : admitted.expectedInputTokens;
   if (metered.usage && isCredible(metered.usage)) {
     const usage = counted(metered.usage.usage, call, target, billing, finishedMs);
+    if (lacksInput(metered.usage)) return { usage: { ...usage, inputTokens: likelyInput() }, source: "estimated" };
     return { usage, source: drained ? "drained" : "provider" };
   }
-  const opening = metered.begun && isCredible(metered.begun) ? metered.begun.usage : null;
+  const tellsOpening = metered.begun && isCredible(metered.begun) && !lacksInput(metered.begun);
+  const opening = tellsOpening ? metered.begun.usage : null;
   const begun = opening && counted(opening, call, target, billing, finishedMs);
   const failed = status === "upstream_error" && call.stopped === null;
   if (failed && begun) return { usage: begun, source: "provider" };
   const isCut = call.stopped !== null && call.isSent;
   const served = status === "ok" || metered.complete || metered.contentBytes > 0 || isCut;
   if (failed || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
-  // Of who served it: at admission the first target of the route was asked about.
-  const ratio = ratios.of(target);
   const outputTokens = Math.min(
     expectedOutput(metered.contentBytes, ratio.output),
     admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY,
@@ -186,11 +193,8 @@ function usedBy(
     const usage = { ...begun, outputTokens: Math.max(begun.outputTokens, outputTokens) };
     return { usage, source: "estimated" };
   }
-  const inputTokens = call.envelope
-    ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
-    : admitted.expectedInputTokens;
   return {
-    usage: { ...noUsage, inputTokens, outputTokens, ...unitsUntold(call, target, billing, finishedMs) },
+    usage: { ...noUsage, inputTokens: likelyInput(), outputTokens, ...unitsUntold(call, target, billing, finishedMs) },
     source: "estimated",
   };
 }
@@ -214,6 +218,10 @@ const isCredible = ({ usage, anomalous }: ReportedUsage): boolean => {
   const sum = inputTokens + outputTokens + images + seconds + characters;
   return Math.max(inputTokens, outputTokens) <= maxCredibleTokens && !(anomalous && sum === 0);
 };
+
+/** Nothing is written without having read something: its count was missing, or could not be read. */
+const lacksInput = ({ usage, anomalous }: ReportedUsage): boolean =>
+  anomalous && usage.inputTokens === 0 && usage.outputTokens > 0;
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 

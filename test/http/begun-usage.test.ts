@@ -80,3 +80,19 @@ test("the client leaves: the input that was told, an estimate of the output, and
   // Four bytes a token, while nothing is known of the model.
   expect(row?.output_tokens).toBe(Math.ceil(text.length / 4));
 });
+
+test("a stream that tells no input at its start: an estimate of it, beside the output that was told", async () => {
+  upstream.on("headless", async (exchange) => {
+    const stream = await openStream(exchange);
+    const end = 'event: message_stop\ndata: {"type":"message_stop"}\n\n';
+    await stream.send(
+      `event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}\n\n${end}`,
+    );
+    await stream.end();
+  });
+  const asked = { model: "mock-anthropic-messages/headless", stream: true };
+  const { callId } = await ask(gateway, key.key, "anthropic-messages", asked);
+  const row = usageOf(gateway, callId);
+  expect(row).toMatchObject({ status: "ok", source: "estimated", output_tokens: 9 });
+  expect(row.input_tokens).toBeGreaterThan(0);
+});

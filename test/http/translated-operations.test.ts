@@ -39,6 +39,16 @@ describe("embeddings", () => {
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", operation: "embeddings", output_tokens: 0 });
   });
 
+  test("whose usage nobody told are said to be what they are estimated and charged as", async () => {
+    upstream.on("untold", json(200, { embeddings: [{ values: [0.5] }] }));
+    const asked = { model: "mock-gemini/untold", input: "How many tokens are these?" };
+    const reply = await call(gateway, key.key, asked, { path: "/v1/embeddings" });
+    const row = usageOf(gateway, reply.callId);
+    expect(row).toMatchObject({ status: "ok", source: "estimated" });
+    expect(row.input_tokens).toBeGreaterThan(0);
+    expect(JSON.parse(reply.text).usage).toEqual({ prompt_tokens: row.input_tokens, total_tokens: row.input_tokens });
+  });
+
   test("a Gemini client's, of a provider that speaks OpenAI's", async () => {
     const data = [{ object: "embedding", index: 0, embedding: [1, 2, 3] }];
     const usage = { prompt_tokens: 7, total_tokens: 7 };

@@ -116,6 +116,19 @@ describe("reports of usage", () => {
     }
   }
 
+  for (const reported of [
+    { prompt_tokens: null, completion_tokens: 5, total_tokens: 5 },
+    { completion_tokens: 5, total_tokens: 5 },
+    { completion_tokens: 5 },
+    { prompt_tokens: "x", completion_tokens: 5 },
+  ]) {
+    test(`without an input that can be read it is estimated, and the output is its word: ${JSON.stringify(reported)}`, async () => {
+      const { row } = await ask(answers({ usage: reported }), asking);
+      expect(row).toMatchObject({ status: "ok", source: "estimated", output_tokens: 5 });
+      expect(row.input_tokens).toBeGreaterThan(0);
+    });
+  }
+
   const hostile: unknown[] = [
     usage(-5, -7),
     { prompt_tokens: "12", completion_tokens: "3", total_tokens: "15" },

@@ -80,7 +80,7 @@ describe("a usage that cannot be true, of a plugin in plain JavaScript", () => {
     ["fractions", 40_014_000],
     ["part-nan", 14_000],
     ["part-huge", 14_000],
-    ["negative", 4_000],
+    ["negative", "estimated"],
     ["unit-nan", mostImagesNano],
     ["unit-negative", mostImagesNano],
     ["unit-infinite", mostImagesNano],

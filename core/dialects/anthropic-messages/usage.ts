@@ -24,6 +24,8 @@ export function decodeUsage(usage: Json | undefined): ReportedUsage | null {
       Number.MAX_SAFE_INTEGER,
     );
   const inputTokens = sum(({ fresh, read: fromCache, write }) => fresh + fromCache + write);
+  // A stream whose `message_start` never came.
+  if (isNothing(usage["input_tokens"]) && inputTokens === 0) read.anomalous = true;
   const outputTokens = sum(({ output }) => output);
   const cacheReadTokens = sum(({ read: fromCache }) => fromCache);
   const cacheWriteTokens = sum(({ write }) => write);

@@ -97,9 +97,12 @@ const namesCount = (usage: JsonObject): boolean =>
   usage["total_tokens"] !== undefined;
 
 /** A total that the vendor left out follows from the others: embeddings have no `completion_tokens`. */
-function totals(read: Counts, prompt: Json | undefined, completion: Json | undefined, total: number | null) {
+function totals(read: Counts, said: Json | undefined, completion: Json | undefined, total: number | null) {
+  const prompt = said ?? undefined;
+  if (said === null) read.anomalous = true;
   if (prompt === undefined && completion !== undefined && total !== null) {
     const output = read.count(completion);
+    if (output > 0 && total <= output) read.anomalous = true;
     return { prompt: Math.max(total - output, 0), completion: output };
   }
   const input = prompt === undefined && total !== null ? total : read.count(prompt);

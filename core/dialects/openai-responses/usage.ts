@@ -17,10 +17,11 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
   if (input === undefined && said === undefined && sum === undefined) return null;
   const read = new Counts();
   const total = sum === undefined ? null : read.count(sum);
+  if (input === undefined || input === null || said === undefined) read.anomalous = true;
   // One that is left out follows from the total.
-  const inputTokens = input === undefined && total !== null && said === undefined ? total : read.count(input ?? null);
+  const rest = total === null || said === undefined ? total : Math.max(total - read.count(said), 0);
+  const inputTokens = read.count(input ?? rest);
   const told = said === undefined && total !== null ? Math.max(total - inputTokens, 0) : read.count(said ?? null);
-  if (input === undefined || said === undefined) read.anomalous = true;
 
   const inputDetails = read.details(usage["input_tokens_details"]);
   const outputDetails = read.details(usage["output_tokens_details"]);

@@ -1,11 +1,14 @@
+import type { EmbeddingsRequest, EmbeddingsResponse } from "../../chat/embeddings.ts";
 import { GatewayError } from "../../chat/error.ts";
 import type { Json, JsonObject } from "../../chat/json.ts";
+import { noUsage } from "../../chat/usage.ts";
 import { codecOf } from "../../dialects/codec.ts";
 import type { Dialect, Operation, OperationCodec } from "../../dialects/dialect.ts";
 import { dialects } from "../../dialects/index.ts";
 import type { Provider } from "../../plugin/plugin.ts";
 import type { UpstreamResponse } from "../../runtime/upstream-response.ts";
 import { type Answer, nothingMetered, type WholeAnswer } from "../answer.ts";
+import { expectedInput } from "../estimate.ts";
 import type { Message } from "../message.ts";
 import type { Order } from "../order.ts";
 import { type Needles, redacted } from "../redact.ts";
@@ -19,7 +22,7 @@ export function translatedOperation(order: Order, spoken: readonly Dialect[]): M
   for (const dialect of spoken) {
     const message =
       operation === "embeddings"
-        ? between(order, dialect, client.operations.embeddings, dialect.operations.embeddings)
+        ? between(order, dialect, counting(order, client.operations.embeddings), dialect.operations.embeddings)
         : operation === "count-tokens"
           ? between(order, dialect, client.operations["count-tokens"], dialect.operations["count-tokens"])
           : null;
@@ -52,6 +55,23 @@ export function unasked({ call, asked, admitted }: Order): WholeAnswer {
 
 export const countIsEstimated =
   "the number of tokens is an estimate, because the model's provider has no way to count them";
+
+/** Tells the estimate that is charged for where the provider told no usage (Google's of most models). */
+function counting(
+  { asked, admitted, target, services }: Order,
+  client: OperationCodec<EmbeddingsRequest, EmbeddingsResponse> | undefined,
+): typeof client {
+  if (client === undefined) return undefined;
+  const inputTokens = () =>
+    expectedInput(asked.envelope.input, services.ratios.of(target).input, admitted.inputBoundTokens);
+  return {
+    ...client,
+    encodeResponse: (response, request) => {
+      const usage = response.usage ?? { usage: { ...noUsage, inputTokens: inputTokens() }, anomalous: false };
+      return client.encodeResponse({ ...response, usage }, request);
+    },
+  };
+}
 
 function between<Asked, Answered>(
   { call, asked: { body }, target }: Order,

@@ -126,6 +126,8 @@ describe("numbers that cannot be true are corrected and marked", () => {
       { inputTokens: 10, outputTokens: 5 },
     ],
     ["details as a list", of(10, 5, { prompt_tokens_details: [] }), { inputTokens: 10, outputTokens: 5 }],
+    ["no input beside a total", of(null, 5, { total_tokens: 12 }), { inputTokens: 7, outputTokens: 5 }],
+    ["no input, of embeddings", { prompt_tokens: null, total_tokens: 12 }, { inputTokens: 12 }],
     ["a total alone", { total_tokens: 9 }, { inputTokens: 9 }],
   ];
   for (const [name, usage, expected] of cases) test(name, () => reads(usage, expected, true));

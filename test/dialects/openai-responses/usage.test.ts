@@ -23,6 +23,7 @@ const cases: readonly [of: string, usage: JsonObject, expected: Partial<Usage>, 
     true,
   ],
   ["a total above the sum", { output_tokens: 20, total_tokens: 1_030 }, { outputTokens: 1_020 }, true],
+  ["no input", { input_tokens: null, output_tokens: 20, total_tokens: 30 }, { outputTokens: 20 }, true],
   ["a total below the sum", { output_tokens: 20, total_tokens: 12 }, { outputTokens: 20 }, true],
 ];
 test.each(cases)("%s", (_, usage, expected, anomalous) => {
