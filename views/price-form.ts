@@ -28,6 +28,7 @@ const media = [
 const units = [
   ["request", "USD per call", "none"],
   ["webSearch", "USD per search", "none"],
+  ["fileSearch", "USD per file search", "none"],
   ["image", "USD per image", "none"],
   ["most.image", "Most images a call", "with a price"],
   ["second", "USD per second", "none"],

@@ -49,6 +49,7 @@ type Item =
   | "outputImage"
   | "request"
   | "webSearch"
+  | "fileSearch"
   | "image"
   | "second"
   | "character";

@@ -5,6 +5,7 @@ import { cut } from "./text.ts";
 export const unitWords = {
   request: "per call",
   webSearch: "per search",
+  fileSearch: "per file search",
   image: "per image",
   second: "per second",
   character: "per million characters",

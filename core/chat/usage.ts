@@ -23,6 +23,8 @@ export interface Usage {
   readonly outputImageTokens?: number;
   /** Searches of the web that the provider ran for the call and bills by the piece; no tokens. */
   readonly webSearches?: number;
+  /** Searches of files that the provider keeps, billed like those of the web. */
+  readonly fileSearches?: number;
   /** Images that the call made, where they are billed by the piece. */
   readonly images?: number;
   /** Of audio or video that was heard or made, where it is billed by its length; a second that has begun is a whole one. */

@@ -191,6 +191,7 @@ const items = {
   outputImage: t.Optional(decimal("Images in the output.")),
   request: t.Optional(decimal("USD per call.")),
   webSearch: t.Optional(decimal("USD per search of the web that the provider runs.")),
+  fileSearch: t.Optional(decimal("USD per search of files that the provider keeps.")),
   image: t.Optional(decimal("USD per image that the call makes.")),
   second: t.Optional(decimal("USD per second of audio or video.")),
   character: t.Optional(decimal("USD per million characters.")),

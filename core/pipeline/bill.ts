@@ -144,7 +144,7 @@ export function billOf(
 type Writable<Whole> = { -readonly [Field in keyof Whole]: Whole[Field] };
 
 /** Written out: a copy of `noUsage` with changes takes twice the time and memory, three times a call. */
-const usageOf = (inputTokens: number, outputTokens: number, webSearches: number): Usage => ({
+const usageOf = (inputTokens: number, outputTokens: number, searches: number): Usage => ({
   inputTokens,
   outputTokens,
   cacheReadTokens: 0,
@@ -154,7 +154,8 @@ const usageOf = (inputTokens: number, outputTokens: number, webSearches: number)
   inputAudioTokens: 0,
   cacheReadAudioTokens: 0,
   outputAudioTokens: 0,
-  webSearches,
+  webSearches: searches,
+  fileSearches: searches,
 });
 
 /** By the largest context window that holds before the call has ended. */

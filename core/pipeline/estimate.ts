@@ -30,8 +30,8 @@ export function inputBound(input: InputMeasure, contextWindow: number | null): n
 }
 
 /**
- * Searches of the web that a provider may run for the call and bill by the piece: only tools that bytes do not bound run
- * any, and no recording has more than two.
+ * Searches, of the web and of files each, that a provider may run for the call and bill by the piece: only tools that bytes
+ * do not bound run any, and no recording has more than two.
  */
 export const searchBound = (input: InputMeasure): number => searchBounds[input.unbounded ? 1 : 0];
 /** Without and with such tools. */

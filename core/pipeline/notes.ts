@@ -55,9 +55,10 @@ export function notesOf(
 /** What a rating needs beside the columns of a call, so that it can be repeated; `null`: nothing. */
 function countsOf(usage: Usage): NonNullable<CallNotes["counts"]> | null {
   const { inputAudioTokens, cacheReadAudioTokens, outputAudioTokens } = usage;
-  const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0, images, seconds, characters } = usage;
+  const { inputImageTokens = 0, outputImageTokens = 0, webSearches = 0 } = usage;
+  const { fileSearches, images, seconds, characters } = usage;
   const tokens = inputAudioTokens + cacheReadAudioTokens + outputAudioTokens + inputImageTokens + outputImageTokens;
-  const sum = tokens + webSearches + (images ?? 0) + (seconds ?? 0) + (characters ?? 0);
+  const sum = tokens + webSearches + (fileSearches ?? 0) + (images ?? 0) + (seconds ?? 0) + (characters ?? 0);
   if (sum === 0) return null;
   return {
     inputAudioTokens,
@@ -66,6 +67,7 @@ function countsOf(usage: Usage): NonNullable<CallNotes["counts"]> | null {
     inputImageTokens,
     outputImageTokens,
     webSearches,
+    ...(fileSearches !== undefined && { fileSearches }),
     ...(images !== undefined && { images }),
     ...(seconds !== undefined && { seconds }),
     ...(characters !== undefined && { characters }),

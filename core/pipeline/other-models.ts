@@ -57,4 +57,5 @@ const sample: Usage = {
   outputTokens: 10_000,
   reasoningTokens: 1_000,
   webSearches: 1,
+  fileSearches: 1,
 };

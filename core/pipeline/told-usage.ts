@@ -8,7 +8,13 @@ import type { RouteTarget } from "./models.ts";
 import type { Services } from "./services.ts";
 
 /** No call uses more of them: such a report says nothing, and a charge for it could not be written. */
-const credible = { webSearches: 1_000_000, images: 1_000_000, seconds: 10_000_000, characters: 1_000_000_000 };
+const credible = {
+  webSearches: 1_000_000,
+  fileSearches: 1_000_000,
+  images: 1_000_000,
+  seconds: 10_000_000,
+  characters: 1_000_000_000,
+};
 const unreadable = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -59,7 +65,7 @@ export function toldUsage(reported: unknown): ReportedUsage | null {
   };
 }
 
-const units = ["webSearches", "images", "seconds", "characters"] as const;
+const units = ["webSearches", "fileSearches", "images", "seconds", "characters"] as const;
 
 /** What has begun is a whole one. */
 function unitsIn(value: unknown): number {
@@ -114,18 +120,17 @@ function mostAt(target: RouteTarget, billing: Services["billing"], startedMs: nu
   }
 }
 
-const hasCredibleUnits = ({ webSearches = 0, images = 0, seconds = 0, characters = 0 }: Usage): boolean =>
-  webSearches <= credible.webSearches &&
-  images <= credible.images &&
-  seconds <= credible.seconds &&
-  characters <= credible.characters;
+const hasCredibleUnits = (usage: Usage): boolean => {
+  for (const unit of units) if ((usage[unit] ?? 0) > credible[unit]) return false;
+  return true;
+};
 
 /**
  * Units that no call uses are charged as many as were held: what cannot be read makes nothing free, and nothing dearer than
  * the call could be.
  */
-function believed(usage: Usage, { image, second, character }: MostUnits, searches: number): Usage {
-  const held = { webSearches: searches, images: image, seconds: second, characters: character };
+function believed(usage: Usage, most: MostUnits, searches: number): Usage {
+  const held = { webSearches: searches, fileSearches: searches, ...unitsOf(most) };
   const sound: { -readonly [Field in keyof Usage]: Usage[Field] } = { ...usage };
   for (const unit of units) if ((usage[unit] ?? 0) > credible[unit]) sound[unit] = held[unit] ?? 0;
   return sound;

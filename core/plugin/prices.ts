@@ -20,6 +20,8 @@ export interface ItemPrices {
   readonly request?: string;
   /** USD per search of the web. */
   readonly webSearch?: string;
+  /** USD per search of files that the provider keeps. */
+  readonly fileSearch?: string;
   /** USD per image that the call makes. */
   readonly image?: string;
   /** USD per second of audio or video. */

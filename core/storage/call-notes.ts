@@ -24,6 +24,7 @@ export interface CallNotes {
     | "inputImageTokens"
     | "outputImageTokens"
     | "webSearches"
+    | "fileSearches"
     | "images"
     | "seconds"
     | "characters"

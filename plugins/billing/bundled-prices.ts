@@ -19,7 +19,11 @@ const tokenKeys: Readonly<Record<string, Item>> = {
   output_image_mtok: "outputImage",
 };
 /** USD per thousand. */
-const pieceKeys: Readonly<Record<string, Item>> = { requests_kcount: "request", web_searches_kcount: "webSearch" };
+const pieceKeys: Readonly<Record<string, Item>> = {
+  requests_kcount: "request",
+  web_searches_kcount: "webSearch",
+  storage_searches_kcount: "fileSearch",
+};
 
 export const periodsOf = (prices: ModelInfo["prices"]): readonly Period[] =>
   conditionsOf(prices).map(({ when, prices: its }) => ({ when, sheet: sheetOf(its) }));

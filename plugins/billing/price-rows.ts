@@ -49,6 +49,7 @@ const pricedItems = [
   "outputImage",
   "request",
   "webSearch",
+  "fileSearch",
   "image",
   "second",
   "character",

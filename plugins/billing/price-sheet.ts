@@ -16,11 +16,13 @@ export type TokenClass = (typeof inputClasses)[number] | (typeof outputClasses)[
 /** What is no token and bounded by nothing in the request. */
 export const units = ["image", "second", "character"] as const;
 /** What is paid beside tokens: the call itself, searches that the provider ran for it, and other units. */
-export const pieces = ["request", "webSearch", ...units] as const;
+/** Bounded by what the request asks for. */
+const searches = ["webSearch", "fileSearch"] as const;
+export const pieces = ["request", ...searches, ...units] as const;
 export type Piece = (typeof pieces)[number];
 /** Given in USD for one; all others are for a million. */
 export const isPricedEach = (item: Item): boolean =>
-  item === "request" || item === "webSearch" || item === "image" || item === "second";
+  item === "request" || item === "webSearch" || item === "fileSearch" || item === "image" || item === "second";
 /** What can have a price. */
 export type Item = TokenClass | Piece;
 
@@ -71,6 +73,7 @@ export interface Dearest {
   readonly shortInput: Price | null;
   readonly output: Price | null;
   readonly webSearch: Price | null;
+  readonly fileSearch: Price | null;
   /** The call itself, and the most of each unit that it can use. */
   readonly fixed: readonly Most[];
   /** All of `fixed` together, for one call. */
@@ -118,6 +121,7 @@ export function completeSheet(
     shortInput: dearestOf(inputClasses.flatMap((name) => (name === "cacheWrite1h" ? [] : [tariffs[name]]))),
     output: dearestOf(outputClasses.map((name) => tariffs[name])),
     webSearch: dearestOf([given.webSearch ?? null]),
+    fileSearch: dearestOf([given.fileSearch ?? null]),
     ...together(priced.flatMap(([item, tariff]) => mostOf(item, tariff, most))),
   };
   for (const sheet of serviceTiers.values()) dearest = dearerSides(dearest, sheet.dearest);
@@ -125,12 +129,13 @@ export function completeSheet(
   return { given, tariffs, reasoningApart: given.reasoning !== undefined, pieces: priced, serviceTiers, dearest };
 }
 
-/** Searches are bounded by what the request asks for. */
 function mostOf(item: Piece, tariff: Tariff, most: MostUnits): readonly Most[] {
   const price = dearestOf([tariff]);
-  const quantity = item === "request" ? 1 : item === "webSearch" ? 0 : (most[item] ?? 0);
+  const quantity = item === "request" ? 1 : isSearch(item) ? 0 : (most[item] ?? 0);
   return price === null || quantity === 0 ? [] : [{ item, quantity, price }];
 }
+
+const isSearch = (item: Piece): item is (typeof searches)[number] => searches.some((search) => search === item);
 
 const together = (fixed: readonly Most[]): Pick<Dearest, "fixed" | "fixedTotal"> => ({
   fixed,
@@ -150,6 +155,7 @@ export const dearerSides = (left: Dearest, right: Dearest): Dearest => ({
   shortInput: dearer(left.shortInput, right.shortInput),
   output: dearer(left.output, right.output),
   webSearch: dearer(left.webSearch, right.webSearch),
+  fileSearch: dearer(left.fileSearch, right.fileSearch),
   ...together(dearerOfEach([...left.fixed, ...right.fixed])),
 });
 

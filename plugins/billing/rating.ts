@@ -49,9 +49,10 @@ export function costOf(
   return sum(charges, tier, terms);
 }
 
-function countOf(item: Piece, { webSearches, images, seconds, characters }: Usage): number {
+function countOf(item: Piece, { webSearches, fileSearches, images, seconds, characters }: Usage): number {
   if (item === "request") return 1;
   if (item === "webSearch") return webSearches ?? 0;
+  if (item === "fileSearch") return fileSearches ?? 0;
   return (item === "image" ? images : item === "second" ? seconds : characters) ?? 0;
 }
 
@@ -60,31 +61,33 @@ function countOf(item: Piece, { webSearches, images, seconds, characters }: Usag
  * Without lines, as it is asked several times a call; `dearestLines` has them.
  */
 export function dearestCostOf(
-  { inputTokens, outputTokens, webSearches = 0 }: Usage,
+  { inputTokens, outputTokens, webSearches = 0, fileSearches = 0 }: Usage,
   dearest: Dearest,
   terms: Terms | null = null,
   shortCache = false,
 ): Cost | null {
-  const { output, webSearch, fixedTotal } = dearest;
+  const { output, webSearch, fileSearch, fixedTotal } = dearest;
   const input = shortCache ? dearest.shortInput : dearest.input;
   if ((inputTokens > 0 && input === null) || (outputTokens > 0 && output === null)) return null;
   const nano =
     (input ? inputTokens * input.nano : 0) +
     (output ? outputTokens * output.nano : 0) +
     fixedTotal.nano +
-    (webSearches > 0 ? webSearches * (webSearch?.nano ?? 0) : 0);
+    (webSearches > 0 ? webSearches * (webSearch?.nano ?? 0) : 0) +
+    (fileSearches > 0 ? fileSearches * (fileSearch?.nano ?? 0) : 0);
   if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), []);
   const total =
     BigInt(inputTokens) * (input?.value ?? 0n) +
     BigInt(outputTokens) * (output?.value ?? 0n) +
     fixedTotal.value +
-    BigInt(webSearches) * (webSearch?.value ?? 0n);
+    BigInt(webSearches) * (webSearch?.value ?? 0n) +
+    BigInt(fileSearches) * (fileSearch?.value ?? 0n);
   return charged(total, terms, []);
 }
 
 export function dearestLines(
-  { inputTokens, outputTokens, webSearches = 0 }: Usage,
-  { output, webSearch, fixed, ...dearest }: Dearest,
+  { inputTokens, outputTokens, webSearches = 0, fileSearches = 0 }: Usage,
+  { output, webSearch, fileSearch, fixed, ...dearest }: Dearest,
   shortCache = false,
 ): readonly RatingLine[] {
   const input = shortCache ? dearest.shortInput : dearest.input;
@@ -93,6 +96,7 @@ export function dearestLines(
     { item: "output", quantity: outputTokens, price: output },
     ...fixed,
     { item: "webSearch", quantity: webSearches, price: webSearch },
+    { item: "fileSearch", quantity: fileSearches, price: fileSearch },
   ];
   return charges.flatMap(({ item, quantity, price }) =>
     price === null || quantity === 0 ? [] : [{ item, quantity, price: price.text }],

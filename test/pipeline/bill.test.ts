@@ -99,7 +99,15 @@ test("what bytes do not bound is held for with the searches that a provider may 
   const { services } = await newBench();
   const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
   const biller = makeLedger([
-    { target: "lab/*", input: "0", output: "0", webSearch: "0.01", contextWindow: 100_000, maxOutputTokens: 100 },
+    {
+      target: "lab/*",
+      input: "0",
+      output: "0",
+      webSearch: "0.01",
+      fileSearch: "0.002",
+      contextWindow: 100_000,
+      maxOutputTokens: 100,
+    },
   ]);
   const inputNano = (unbounded: boolean) => {
     const input = { textBytes: 100, functionTools: 0, images: 0, audioBytes: 0, unbounded };
@@ -110,7 +118,7 @@ test("what bytes do not bound is held for with the searches that a provider may 
       billing: { name: "test", slot: biller },
     }).need.inputNano;
   };
-  expect([inputNano(false), inputNano(true)]).toEqual([0, 100_000_000]);
+  expect([inputNano(false), inputNano(true)]).toEqual([0, 120_000_000]);
 });
 
 test.each([

@@ -63,7 +63,7 @@ export function endFields(ended: JsonObject, own: JsonObject): JsonObject {
 export function usageField(usage: ReportedUsage | null, raw: Json | undefined): Json {
   if (usage === null) return null;
   // The field does not say how many searches and images there were.
-  const { webSearches: _, images: __, ...tokens } = usage.usage;
+  const { webSearches: _, fileSearches: __, images: ___, ...tokens } = usage.usage;
   const isSame = isJsonObject(raw) && sameJson({ ...decodeUsage(raw)?.usage }, tokens);
   return isSame ? raw : encodeUsage(usage);
 }

@@ -8,8 +8,8 @@ import { Counts } from "../counts.ts";
  * - `input_tokens` includes what was read from or written to the cache.
  * - `output_tokens` includes reasoning, or `Counts.output` adds it.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
- * - Searches of the web are billed by the piece and are not in it: `output` has them. Pages that are opened cost nothing
- *   (https://platform.openai.com/docs/guides/tools-web-search).
+ * - Searches of the web and of files are billed by the piece and are not in it: `output` has them. Pages that are opened
+ *   cost nothing (https://platform.openai.com/docs/guides/tools-web-search).
  */
 export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?: Json): ReportedUsage | null {
   if (!isJsonObject(usage)) return null;
@@ -32,6 +32,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
   const inputAudioTokens = read.clamp(read.largest(inputDetails["audio_tokens"]), inputTokens);
   const tier = usage["service_tier"] ?? serviceTier;
   const webSearches = searchesIn(output);
+  const fileSearches = fileSearchesIn(output);
   const images = imagesIn(output);
   return {
     usage: {
@@ -45,6 +46,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
       cacheReadAudioTokens: 0,
       outputAudioTokens: read.clamp(read.largest(outputDetails["audio_tokens"]), outputTokens),
       ...(webSearches > 0 && { webSearches }),
+      ...(fileSearches > 0 && { fileSearches }),
       ...(images > 0 && { images }),
     },
     anomalous: read.anomalous,
@@ -61,6 +63,12 @@ function searchesIn(output: Json | undefined): number {
     return !isJsonObject(action) || action["type"] === undefined || action["type"] === "search";
   }).length;
 }
+
+/** An item is one call, however many questions it asks (https://platform.openai.com/docs/guides/tools-file-search). */
+const fileSearchesIn = (output: Json | undefined): number =>
+  isJsonArray(output)
+    ? output.filter((item: Json) => isJsonObject(item) && item["type"] === "file_search_call").length
+    : 0;
 
 /**
  * What the tool for images made, which may be billed by the piece

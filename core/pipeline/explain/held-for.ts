@@ -48,9 +48,9 @@ function heldFor(held: Held, biller: Biller, providers: ReadonlyMap<string, Prov
     const slash = target.indexOf("/");
     const [instance, model] = [target.slice(0, slash), target.slice(slash + 1)];
     const at = { provider: instance, vendor: providers.get(instance)?.vendor ?? instance, model };
-    for (const webSearches of searchBounds)
+    for (const searches of searchBounds)
       for (const shortCache of [true, false]) {
-        const usage = { ...noUsage, inputTokens, outputTokens, webSearches };
+        const usage = { ...noUsage, inputTokens, outputTokens, webSearches: searches, fileSearches: searches };
         try {
           const options = { dearest: true, accounts, shortCache, itemised: true };
           const { chargeNano, lines, priceVersion } = biller.rate(usage, at, atMs, options);

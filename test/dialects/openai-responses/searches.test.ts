@@ -13,6 +13,15 @@ test("searches are counted in the output, and pages that were opened are none", 
   for (const none of [[], null, "x", [null, 5, "web_search_call"]]) expect(searched(none)).toBeUndefined();
 });
 
+test("searches of files are counted apart, one an item", () => {
+  const call = { type: "file_search_call", id: "fs_1", status: "completed", queries: ["a", "b"], results: null };
+  expect(usageWith([call, { type: "web_search_call", id: "ws_1" }, call])).toMatchObject({
+    webSearches: 1,
+    fileSearches: 2,
+  });
+  expect(usageWith([{ type: "message" }])?.fileSearches).toBeUndefined();
+});
+
 test("images that were made are counted, and those that failed are none", () => {
   const call = (status: string, result: Json = null) => ({ type: "image_generation_call", id: "ig_1", status, result });
   const output = [call("completed"), call("generating", "iVBORw0KGgo="), call("failed"), { type: "message" }];

@@ -323,6 +323,7 @@ describe("the list of the book", () => {
       reasoningTokens: 31,
       inputImageTokens: 55,
       webSearches: 2,
+      fileSearches: 3,
     });
     const differing: string[] = [];
     let compared = 0;

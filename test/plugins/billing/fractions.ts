@@ -59,6 +59,7 @@ function counted(used: Usage, reasoningApart: boolean) {
     outputImage: outputImageTokens,
     request: 1,
     webSearch: webSearches,
+    fileSearch: used.fileSearches ?? 0,
     image: used.images ?? 0,
     second: used.seconds ?? 0,
     character: used.characters ?? 0,
@@ -100,6 +101,7 @@ export function bundledNano(vendor: string, model: string, used: Usage, atMs: nu
     outputImage: named("output_image_mtok", million) ?? output,
     request: named("requests_kcount", 1_000n),
     webSearch: named("web_searches_kcount", 1_000n),
+    fileSearch: named("storage_searches_kcount", 1_000n),
     image: null,
     second: null,
     character: null,
@@ -135,7 +137,7 @@ export function rowNano(row: PriceRow, used: Usage, tier?: string): bigint | nul
   return exactNano(used, price, set.reasoning !== undefined);
 }
 
-const pieces = ["request", "webSearch", "image", "second", "character"] as const;
+const pieces = ["request", "webSearch", "fileSearch", "image", "second", "character"] as const;
 const isPiece = (item: string): boolean => pieces.some((piece) => piece === item);
 const piecesOf = (row: PriceRow): Partial<ItemPrices> =>
   Object.fromEntries(pieces.flatMap((piece) => (row[piece] === undefined ? [] : [[piece, row[piece]]])));

@@ -29,6 +29,7 @@ const full: PriceRow = {
   outputImage: "29.9100000000003",
   request: "0.00123456789012",
   webSearch: "0.0101000000003",
+  fileSearch: "0.00250000000007",
   image: "0.0421000000007",
   second: "0.000100000000003",
   character: "15.0300000000001",
@@ -66,6 +67,7 @@ describe("recordings", () => {
         const { usage: used, serviceTier } = reported;
         const tiers = serviceTier === undefined ? {} : { serviceTier };
         if (used.webSearches !== undefined) count(`${dialect.name} with searches`);
+        if (used.fileSearches !== undefined) count(`${dialect.name} with searches of files`);
         if (used.outputImageTokens !== undefined) count(`${dialect.name} with images in the output`);
         const own = biller.rate(used, target("lab", "any"), atMs, tiers);
         expect({ id: recording.id, nano: BigInt(own.costNano) }).toEqual({
@@ -175,7 +177,15 @@ function usages(): fc.Arbitrary<Usage> {
     .record({ text: some, audio: some, image: some, read: some, readAudio: some, write: some, hour: some })
     .chain((input) =>
       fc
-        .record({ text: some, reasoning: some, audio: some, image: some, searches: fc.nat(9), ...made })
+        .record({
+          text: some,
+          reasoning: some,
+          audio: some,
+          image: some,
+          searches: fc.nat(9),
+          ofFiles: fc.nat(9),
+          ...made,
+        })
         .map((output) => ({
           inputTokens: Object.values(input).reduce((sum, part) => sum + part, 0),
           outputTokens: output.text + output.reasoning + output.audio + output.image,
@@ -189,6 +199,7 @@ function usages(): fc.Arbitrary<Usage> {
           outputAudioTokens: output.audio,
           outputImageTokens: output.image,
           webSearches: output.searches,
+          fileSearches: output.ofFiles,
           images: output.images,
           seconds: output.seconds,
           characters: output.characters,
@@ -212,6 +223,7 @@ function rows(): fc.Arbitrary<PriceRow> {
       outputImage: price,
       request: price,
       webSearch: price,
+      fileSearch: price,
       image: price,
       second: price,
       character: price,
