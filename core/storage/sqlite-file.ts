@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { lstatSync, mkdirSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
 import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
@@ -28,8 +28,18 @@ export async function lockFolder(path: string): Promise<() => void> {
   }
 }
 
-/** Beside the file itself, whatever link leads to it: two processes that come by two ways must meet there. */
-export const lockOf = (path: string): string => `${existsSync(path) ? realpathSync(path) : path}.lock`;
+/**
+ * Beside the file itself, whatever links lead to it, there or not yet: two processes that come by two ways must meet there.
+ * Throws where a folder on the way is missing.
+ */
+export function lockOf(path: string): string {
+  let file = path;
+  // As many as the system follows itself.
+  for (let links = 0; links < 40 && isLink(file); links++) file = resolve(dirname(file), readlinkSync(file));
+  return `${join(realpathSync(dirname(file)), basename(file))}.lock`;
+}
+
+const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 
 /** Opens, checks and migrates the file. Throws `StorageError` with a message for the operator. */
 export async function openFile({

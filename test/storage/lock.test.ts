@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { LockedError } from "../../core/runtime/lock.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
@@ -21,6 +21,17 @@ describe("one process a data folder", () => {
     await database.close();
     const again = await openAt(path);
     expect(await again.settings.get("still")).toBe("works");
+    await again.close();
+  });
+
+  test("also by a link to a file that was not there yet when the first one came", async () => {
+    const [file, link] = [folder.file(), folder.file()];
+    symlinkSync(file, link);
+    const database = await openAt(link);
+    for (const path of [link, file]) expect(await failure(openAt(path))).toBeInstanceOf(LockedError);
+    await database.close();
+    const again = await openAt(file);
+    for (const path of [link, file]) expect(await failure(openAt(path))).toBeInstanceOf(LockedError);
     await again.close();
   });
 
