@@ -103,6 +103,9 @@ export const RepriceSchema = t.Object(
     reason: words("Kept with each adjustment."),
     author: words("Kept with each adjustment."),
     after: t.Optional(t.String({ maxLength: 64, description: "`next` of the answer before." })),
+    pid: t.Optional(
+      t.Integer({ minimum: 1, description: "Of the process that is meant: another one refuses, and changes nothing." }),
+    ),
   },
   closed,
 );

@@ -1,3 +1,4 @@
+import { GatewayError } from "../chat/error.ts";
 import type { BookEntryRow, ListedPrice, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Repriced, RepriceOrder } from "../pipeline/reprice.ts";
 import {
@@ -25,7 +26,11 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     body: RepriceSchema,
     status: 200,
     async answer({ actor, body }) {
-      const { reason = "reprice", author = actor.name, ...order } = checked(RepriceSchema, body);
+      const { reason = "reprice", author = actor.name, pid = process.pid, ...order } = checked(RepriceSchema, body);
+      if (pid !== process.pid)
+        throw new GatewayError("conflict", `the process that is meant (${pid}) is not the one that serves here`, {
+          param: "pid",
+        });
       return repriced({ ...order, dryRun: order.dryRun === true, reason, author });
     },
   },

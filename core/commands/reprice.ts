@@ -32,22 +32,20 @@ export const reprice: Command = async (input) => {
   const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
   const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
   const { path } = await databaseOf(input);
-  // Only of a database that a process holds is it asked to do so: what serves at the address may be another's.
-  const lock = existsSync(path) ? await takeLock(lockOf(path)).catch(asHeld) : null;
+  if (!existsSync(path)) throw new StorageError(`there is no database at ${path}`);
+  const lock = await takeLock(lockOf(path)).catch(asHeld);
   if (typeof lock === "function") {
     lock();
     return report(input, order, await onDatabase(input, loaded, settings, order));
   }
   const url = urlOf(settings);
-  if (!(await isServing(url))) {
-    if (lock === null) throw new StorageError(`there is no database at ${path}`);
+  if (!(await isServing(url)))
     throw new StorageError(
       `${lock.message}; it is not reached at the address in the config: set PORT, or --port, to that of the proxy`,
     );
-  }
   const token = input.env.LLM_PROXY_ADMIN_TOKEN;
   if (!token) throw new StorageError(`the proxy serves at ${url}: set LLM_PROXY_ADMIN_TOKEN to its admin token`);
-  return report(input, order, await inSteps(order, throughServer(url, token)));
+  return report(input, order, await inSteps(order, throughServer(url, token, lock.pid)));
 };
 
 function asHeld(error: unknown): LockedError {
@@ -93,14 +91,15 @@ async function isServing(url: string): Promise<boolean> {
   }
 }
 
+/** `pid`: of the process that holds the database; another one that serves there refuses. */
 const throughServer =
-  (url: string, token: string): Step =>
+  (url: string, token: string, pid: number | null): Step =>
   async (order) => {
     const response = await egress.send(`${url}/api/ledger/reprice`, {
       redirect: "manual",
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: JSON.stringify(order),
+      body: JSON.stringify({ ...order, ...(pid !== null && { pid }) }),
     });
     const text = await response.text();
     if (!response.ok) throw new StorageError(`the proxy at ${url} answered ${response.status}: ${text.slice(0, 500)}`);

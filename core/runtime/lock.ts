@@ -4,6 +4,13 @@ import { openSqlite } from "./sqlite.ts";
 /** Another process holds the data folder. */
 export class LockedError extends Error {
   override readonly name = "LockedError";
+  /** Of the process that holds it; `null`: not known. */
+  readonly pid: number | null;
+
+  constructor(pid: number | null) {
+    super(`the data folder is in use by process ${pid ?? "(unknown)"}: one process serves one folder`);
+    this.pid = pid;
+  }
 }
 
 /**
@@ -21,16 +28,16 @@ export async function takeLock(path: string): Promise<() => void> {
     client.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
   } catch {
     client.close();
-    throw new LockedError(`the data folder is in use by process ${readPid(pidFile)}: one process serves one folder`);
+    throw new LockedError(readPid(pidFile));
   }
   writeFileSync(pidFile, String(process.pid), { mode: 0o600 });
   return () => client.close();
 }
 
-function readPid(pidFile: string): string {
+function readPid(pidFile: string): number | null {
   try {
-    return readFileSync(pidFile, "utf8").trim();
+    return Number.parseInt(readFileSync(pidFile, "utf8"), 10) || null;
   } catch {
-    return "(unknown)";
+    return null;
   }
 }

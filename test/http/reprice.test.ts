@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
 import { answers, completion } from "../support/openai-answers.ts";
+import { takeLock } from "../../core/runtime/lock.ts";
 import { until } from "../support/poll.ts";
 import { allBudgets, openCalls, usageOf } from "../support/rows.ts";
 import { json } from "../support/scripts.ts";
@@ -164,13 +165,17 @@ describe("reprice", () => {
     mkdirSync(copy);
     const [file, range] = [join(copy, "llm-proxy.db"), ["--from", "0", "--to", "1"]];
     const env = { LLM_PROXY_DATA: copy, LLM_PROXY_ADMIN_TOKEN: undefined };
-    // Nothing is there yet: the proxy that serves is asked.
-    const none = await runCommand(gateway, ["reprice", ...range], { ...env, PORT: "9" });
+    const none = await runCommand(gateway, ["reprice", ...range], { LLM_PROXY_DATA: copy });
     expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no database") });
     expect((await runCommand(gateway, ["backup", file])).code).toBe(0);
     copyFileSync(join(gateway.dataDir, "secret"), join(copy, "secret"));
     // Without a token, the serving one would refuse.
     expect(await runCommand(gateway, ["reprice", ...range], env)).toMatchObject({ code: 0, stderr: "" });
+    // Another process holds it, and this one serves at the address.
+    const release = await takeLock(`${file}.lock`);
+    const other = await runCommand(gateway, ["reprice", ...range], { LLM_PROXY_DATA: copy });
+    release();
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining(`is meant (${process.pid}) is not`) });
   });
 });
 
