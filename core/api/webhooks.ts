@@ -57,33 +57,47 @@ async function bodyOf(request: Request, hold: (bytes: number) => void): Promise<
 async function asked(webhook: Webhook, request: Request, logger: Services["logger"]): Promise<Response> {
   const { kind, name, mask } = webhook;
   const ended = hookOpened(kind, name);
+  const late = new AbortController();
   try {
-    return await tallied(kind, name, "webhook", () => within(hookTimeoutMs, () => answered(webhook, request, logger)));
+    return await tallied(kind, name, "webhook", () =>
+      within(hookTimeoutMs, () => answered(webhook, request, late.signal, logger)),
+    );
   } catch (error) {
     const reason = printable(maskSecrets(mask(reasonOf(error))), 400);
     logger.error({ plugin: `${kind}/${name}`, reason }, "a webhook failed");
     if (error instanceof DeadlineError) throw new GatewayError("upstream-timeout", "no answer in time");
     throw new GatewayError("internal", "Internal error.");
   } finally {
+    late.abort();
     ended();
   }
 }
 
-/** Whole: after this, nothing of the plugin's runs for the answer any more. */
-async function answered({ kind, name, answer }: Webhook, request: Request, logger: Services["logger"]) {
+/** Whole: after this, nothing of the plugin's runs for the answer any more, nor after `signal`. */
+async function answered(
+  { kind, name, answer }: Webhook,
+  request: Request,
+  signal: AbortSignal,
+  logger: Services["logger"],
+) {
   const startedMs = performance.now();
-  const answering = answer(request);
+  const answering = answer(new Request(request, { signal }));
   const tookMs = performance.now() - startedMs;
   if (tookMs > blockedMs) hookBlocked(logger, kind, name, tookMs);
   const made = await answering;
   // A plugin in plain JavaScript may return anything.
   if (!(made instanceof Response)) throw new TypeError("webhook() returned no Response");
-  const body = await readUpTo(made, maxBodyBytes);
+  const body = await bodyUntil(signal, made);
   if (body === null) throw new TypeError(`webhook() answered with more than ${maxBodyBytes} bytes`);
-  return new Response(body.byteLength === 0 ? null : new Uint8Array(body), {
-    status: made.status,
-    headers: headersOf(made.headers),
-  });
+  const headers = headersOf(made.headers);
+  // The runtime leaves out the type of a text, which the standard has it say.
+  if (body.byteLength > 0 && !headers.has("content-type")) headers.set("content-type", "text/plain;charset=utf-8");
+  return new Response(body.byteLength === 0 ? null : new Uint8Array(body), { status: made.status, headers });
+}
+
+/** `signal` ends the reading, and whoever still writes. `null`: it is too large. */
+function bodyUntil(signal: AbortSignal, { body }: Response): Promise<Uint8Array | null> {
+  return readUpTo({ body: body && body.pipeThrough(new TransformStream(), { signal }) }, maxBodyBytes);
 }
 
 /** RFC 9110 §7.6.1: they are about a connection, and this one is ours; so is what says how long the body is. */

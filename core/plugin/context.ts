@@ -57,6 +57,7 @@ export function pluginContext(
   parts: Parts,
   database: Database,
   prices: readonly PriceRow[],
+  onAccountAsked: () => void,
 ): Contexts[Exclude<Kind, "storage">] {
   const { kind, name, options, host, onDispose } = parts;
   const context: Context = {
@@ -75,6 +76,12 @@ export function pluginContext(
   const lasting = () => host.lasting?.(`${kind}/${name}`) ?? {};
   if (kind === "observer") return { ...context, named: host.named, lasting: lasting() };
   if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: lasting() };
-  if (kind === "billing") return { ...context, prices, accounts };
+  if (kind === "billing") {
+    const find: AccountLookup["find"] = (word) => {
+      onAccountAsked();
+      return accounts.find(word);
+    };
+    return { ...context, prices, accounts: { ...accounts, find } };
+  }
   return context;
 }

@@ -36,6 +36,8 @@ export interface HeldPlugin {
   readonly cleanups: Cleanups;
   /** The rows of `prices:` that its `setup` saw. */
   readonly prices: readonly PriceRow[];
+  /** Its `setup` asked for accounts: what it was told may be another answer when it is set up again. */
+  readonly asksAccounts: boolean;
   /** That it fills, by name. */
   readonly hooks: readonly string[];
   /** `null`: it has none. */
@@ -133,9 +135,13 @@ export async function setupPlugins(
     return one;
   }
 
+  function unset(plugin: ResolvedPlugin, cleanups: Cleanups): Omit<HeldPlugin, "holders"> {
+    return { plugin, slot: null, upstream: null, cleanups, prices, asksAccounts: false, ...noExtras, mask };
+  }
+
   async function open(plugin: ResolvedPlugin): Promise<Database> {
     const { cleanups, parts, setUp } = workOn(plugin, loaded, host);
-    const opening = { plugin, slot: null, upstream: null, cleanups, prices, ...noExtras, mask, holders: 1 };
+    const opening = { ...unset(plugin, cleanups), holders: 1 };
     held.push(opening);
     const storage = await setUp(plugin, storageContext(parts));
     if (!isStorage(storage)) throw lacking(plugin);
@@ -148,16 +154,18 @@ export async function setupPlugins(
 
   async function added(plugin: ResolvedPlugin, database: Database): Promise<HeldPlugin> {
     const { cleanups, parts, setUp, deadlineMs } = workOn(plugin, loaded, host);
-    const context = pluginContext(parts, database, prices);
-    const failing: HeldPlugin = { plugin, slot: null, upstream: null, cleanups, prices, ...noExtras, mask, holders: 1 };
+    const asked = { accounts: false };
+    const context = pluginContext(parts, database, prices, () => void (asked.accounts = true));
+    const failing: HeldPlugin = { ...unset(plugin, cleanups), holders: 1 };
     held.push(failing);
     const slot = await setUp(plugin, context);
+    const asksAccounts = asked.accounts;
     const extras = extrasOf(plugin, slot, mask);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
     const isPriced = plugin.kind === "billing" && isBiller(slot);
     const used = isPriced ? checkedBiller(plugin.name, slot, parts.host.logger(plugin)) : slot;
-    const one = { ...failing, slot: used, upstream, ...extras };
+    const one = { ...failing, slot: used, upstream, asksAccounts, ...extras };
     held[held.length - 1] = one;
     return one;
   }
@@ -207,12 +215,16 @@ async function letGo(held: HeldPlugin[]): Promise<void> {
   }
 }
 
-/** A changed file is another plugin object; only `billing` sees the prices. */
+/**
+ * A changed file is another plugin object; only `billing` sees the prices. One that asked for accounts asks again: `auth`
+ * asks with each call.
+ */
 const isSame = (held: HeldPlugin, plugin: ResolvedPlugin, prices: readonly PriceRow[]): boolean =>
   held.plugin.kind === plugin.kind &&
   held.plugin.name === plugin.name &&
   held.plugin.plugin === plugin.plugin &&
   isDeepStrictEqual(held.plugin.options, plugin.options) &&
+  !held.asksAccounts &&
   (plugin.kind !== "billing" || isDeepStrictEqual(held.prices, prices));
 
 function accountOf(

@@ -100,6 +100,8 @@ function refuseTwins(rows: readonly ChargeRow[]) {
 export function refuseStrayTargets(rows: readonly ChargeRow[], providers: readonly string[]) {
   for (const [at, { target = "*" }] of rows.entries()) {
     const prefix = target.endsWith("*") ? target.slice(0, -1) : null;
+    if (prefix === null && !target.includes("/"))
+      throw new Error(`charges[${at}].target: expected instance/model, or a pattern that ends in *`);
     const isMeant = (name: string) =>
       target.startsWith(`${name}/`) || (prefix !== null && `${name}/`.startsWith(prefix));
     if (!providers.some(isMeant))

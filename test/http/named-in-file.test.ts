@@ -106,6 +106,23 @@ test("terms of charging hold for accounts by name and by path, after a reload an
   expect(await all()).toEqual([1.5, 2, 1]);
   await setup.gateway.restart();
   expect(await all()).toEqual([1.5, 2, 1]);
+  // Whoever has the name when the file is read again is meant, though it says the same.
+  const rename = (id: string | undefined, name: string) =>
+    setup.gateway.admin("PATCH", `/api/accounts/${id}`, { name });
+  await rename(ids.Acme, "Old");
+  await rename(ids.Other, "Acme");
+  const lost = await file.reload().catch(String);
+  expect(lost).toContain("charges[1].account");
+  await rename(ids.Other, "Other");
+  await rename(ids.Acme, "Acme");
+  await file.reloadWith(withLines("billing: { ledger: { charges: [{ account: Other, margin: 50 }] } }"));
+  expect(await all()).toEqual([1, 1, 1.5]);
+  await rename(ids.Other, "Old");
+  await rename(ids.Acme, "Other");
+  await file.reload();
+  expect(await all()).toEqual([1.5, 1.5, 1]);
+  await rename(ids.Acme, "Acme");
+  await rename(ids.Other, "Other");
 });
 
 describe("who is not there", () => {

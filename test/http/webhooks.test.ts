@@ -43,6 +43,8 @@ describe("a webhook", () => {
     });
     expect([status, answer]).toEqual([200, { label: "first", said: "hello", type: "application/json", url: "?x=1" }]);
     expect((await tell({ do: "empty" })).status).toBe(204);
+    const { headers, text } = await tell({ do: "text" });
+    expect([text, headers.get("content-type")]).toEqual(["challenge", "text/plain;charset=utf-8"]);
   });
 
   test("refuses for itself", async () => {
@@ -132,6 +134,7 @@ describe("a webhook", () => {
     expect(status).toBe(504);
     expect(text).not.toContain("no result");
     expect(performance.now() - startMs).toBeLessThan(9_000);
+    await until("nobody reads its answer", () => setup.gateway.log().includes('"the answer was let go"'));
     await until("the one of before is gone", () => setup.gateway.log().includes("the webhook is gone"));
     await ours.reloadWith(ours.first.replace(/, acme: \{.*/, " }"));
     expect((await tell({})).status).toBe(404);
