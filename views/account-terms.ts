@@ -1,4 +1,4 @@
-import { formFields } from "./form-fields.ts";
+import { formFields, writtenFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { chip, name } from "./text.ts";
 
@@ -8,6 +8,8 @@ export interface AccountTermsModel {
   readonly values: Readonly<Record<AccountTermField, string>>;
   readonly operations: readonly { readonly name: string; readonly chosen: boolean }[];
   readonly keyRotation: boolean;
+  /** Of each field as it was written. */
+  readonly marks: Readonly<Record<string, string>>;
   /** Of each account that says something, nearest first; in words. */
   readonly said: readonly {
     readonly account: string;
@@ -21,9 +23,11 @@ export interface AccountTermsModel {
 
 export const accountTermFields = ["models", "providers", "uncappedOutputTokens", "metadata"] as const;
 export type AccountTermField = (typeof accountTermFields)[number];
+/** What the form brings where it is checked. */
+export const keyRotationChecked = "yes";
 
 export const accountTermsPanel = (
-  { values, operations, keyRotation, said, open }: AccountTermsModel,
+  { values, operations, keyRotation, marks, said, open }: AccountTermsModel,
   action: string,
   csrf: string,
 ): Html => html`${
@@ -35,7 +39,7 @@ export const accountTermsPanel = (
   <details class="panel new"${open && html` open`}>
   <summary>Change what its calls may use</summary>
   <form method="post" action="${action}">
-    ${formFields(csrf)}<input type="hidden" name="part" value="terms">
+    ${formFields(csrf)}${writtenFields(marks)}<input type="hidden" name="part" value="terms">
     <div class="fields">
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas; * for any part"></label>
       <label>Providers<input name="providers" value="${values.providers}" autocomplete="off" spellcheck="false" placeholder="all, or instances with commas"></label>
@@ -46,7 +50,7 @@ export const accountTermsPanel = (
       (each) =>
         html`<label><input type="checkbox" name="operations" value="${each.name}"${each.chosen && html` checked`}>${each.name}</label>`,
     )}</fieldset>
-    <fieldset class="choices"><legend>Keys</legend><label><input type="checkbox" name="keyRotation" value="yes"${keyRotation && html` checked`}>may rotate themselves</label></fieldset>
+    <fieldset class="choices"><legend>Keys</legend><label><input type="checkbox" name="keyRotation" value="${keyRotationChecked}"${keyRotation && html` checked`}>may rotate themselves</label></fieldset>
     <div class="actions"><button class="primary">Save</button><span class="hint">Binds this account and all below it, from the next call on. No operation chosen: all of them.</span></div>
   </form>
 </details>`;

@@ -3,7 +3,7 @@ import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
 import { count } from "./format.ts";
-import { formFields, onceFields } from "./form-fields.ts";
+import { formFields, onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { money, name, time } from "./text.ts";
@@ -32,6 +32,8 @@ export interface AccountModel {
   readonly balance: { readonly balanceNano: number; readonly heldNano: number; readonly sinceMs: number } | null;
   /** Whether prompts and answers are kept; empty: as the account above says. */
   readonly content: string;
+  /** Of the fields of its name and place as they are written here. */
+  readonly marks: Readonly<Record<string, string>>;
   readonly terms: AccountTermsModel;
   readonly error: string | null;
   readonly csrf: string;
@@ -62,10 +64,10 @@ export function accountPage(model: AccountModel): Html {
 
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);
 
-const changes = ({ account, places, content, csrf }: AccountModel): Html => html`<details class="panel new">
+const changes = ({ account, places, content, marks, csrf }: AccountModel): Html => html`<details class="panel new">
   <summary>Rename, move, content, disable or remove</summary>
   <form method="post" action="${pathOf(account.id)}">
-    ${formFields(csrf)}
+    ${formFields(csrf)}${writtenFields(marks)}
     <div class="fields">
       <label>Name<input name="name" value="${account.name}" required maxlength="100" autocomplete="off"></label>
       <label>Under${placeChoice(places, account.parentId ?? "")}</label>

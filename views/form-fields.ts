@@ -3,6 +3,10 @@ import { html, type Html } from "./html.ts";
 /** What every form that changes something carries. */
 export const formFields = (csrf: string | null): Html => html`<input type="hidden" name="csrf" value="${csrf}">`;
 
-/** The same for one that makes something or moves money: sent twice, it is taken once. */
+/** How each field was written with the form: what differs from it was typed since, and is all that changes. */
+export const writtenFields = (marks: Readonly<Record<string, string>>): Html =>
+  html`${Object.entries(marks).map(([field, mark]) => html`<input type="hidden" name="was.${field}" value="${mark}" autocomplete="off">`)}`;
+
+/** `formFields` for one that makes something or moves money: sent twice, it is taken once. */
 export const onceFields = (csrf: string): Html =>
   html`${formFields(csrf)}<input type="hidden" name="once" value="${crypto.randomUUID()}" autocomplete="off">`;

@@ -1,11 +1,11 @@
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
 import { count } from "./format.ts";
-import { formFields, onceFields } from "./form-fields.ts";
+import { formFields, onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { type KeyState, keyTones, revocationQuestion, secretPanel } from "./keys.ts";
-import { chip, date, money, name, time } from "./text.ts";
+import { chip, date, moment, money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
 
 export interface KeyModel {
@@ -31,6 +31,8 @@ export interface KeyModel {
   /** What stands in the form, as it was typed. */
   readonly values: Readonly<Record<KeyTermField, string>>;
   readonly operations: readonly { readonly name: string; readonly chosen: boolean }[];
+  /** Of each of these fields as it was written. */
+  readonly marks: Readonly<Record<string, string>>;
   /** The new secret, on the answer that made it and never again. */
   readonly secret: string | null;
   readonly error: string | null;
@@ -72,18 +74,19 @@ const terms = ({
   key,
   values,
   operations,
+  marks,
   csrf,
   error,
 }: KeyModel): Html => html`<details class="panel new"${error !== null && html` open`}>
   <summary>What it may do</summary>
   <form method="post" action="${pathOf(key.id)}">
-    ${formFields(csrf)}
+    ${formFields(csrf)}${writtenFields(marks)}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas; * for any part"></label>
       <label>Routes<input name="routes" value="${values.routes}" autocomplete="off" spellcheck="false" placeholder="every one, or paths as /v1/messages"></label>
       <label>Networks<input name="cidrs" value="${values.cidrs}" autocomplete="off" spellcheck="false" placeholder="everywhere, or as 10.0.0.0/8"></label>
-      <label>Valid through (UTC)<input type="date" name="expires" value="${values.expires}"></label>
+      <label>Valid through (UTC)${key.expiresMs !== null && html`<span>ends ${moment(key.expiresMs)}</span>`}<input type="date" name="expires" value="${values.expires}"></label>
       <label>Prompts and answers${contentChoice(values.content, "as the account says", false)}</label>
       <label>Metadata<input name="metadata" value="${values.metadata}" autocomplete="off" spellcheck="false" placeholder="owner=platform, ticket=42"></label>
     </div>

@@ -1,10 +1,11 @@
-import { accountTermFields, type AccountTermsModel } from "../../views/account-terms.ts";
+import { accountTermFields, keyRotationChecked, type AccountTermsModel } from "../../views/account-terms.ts";
 import { GatewayError } from "../chat/error.ts";
 import { operations } from "../dialects/dialect.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { AccountRow } from "../storage/database.ts";
-import { parseMetadata, wordsOf, writtenMetadata } from "./key-input.ts";
 import type { DashboardDatabase } from "./route.ts";
+import { isTyped, marksOf } from "./typed-fields.ts";
+import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
 
 /** `line`: the account and those above it. `form`: what was typed and refused; `null`: nothing was. */
 export function accountTermsModel(
@@ -13,7 +14,8 @@ export function accountTermsModel(
   form: URLSearchParams | null,
 ): AccountTermsModel {
   const own = accountTerms.of(line[0]?.id ?? "") ?? openTerms;
-  const chosen: readonly string[] = form ? form.getAll("operations") : own.operations === "all" ? [] : own.operations;
+  const allowed = own.operations === "all" ? [] : operations.filter((name) => own.operations.includes(name));
+  const chosen: readonly string[] = form?.getAll("operations") ?? allowed;
   const written = {
     models: textOf(own.models),
     providers: textOf(own.providers),
@@ -26,6 +28,10 @@ export function accountTermsModel(
       : written,
     operations: operations.map((name) => ({ name, chosen: chosen.includes(name) })),
     keyRotation: form ? form.has("keyRotation") : own.keyRotation,
+    marks: marksOf(
+      { ...written, operations: allowed.join(","), keyRotation: own.keyRotation ? keyRotationChecked : "" },
+      form,
+    ),
     said: line.flatMap(({ id, name }, at) =>
       said(accountTerms.of(id) ?? openTerms).map((one) => ({ ...one, account: name, own: at === 0 })),
     ),
@@ -60,7 +66,7 @@ function metadataSaid(what: string, metadata: AccountTerms["metadata"], isMeant:
   return meant.length === 0 ? [] : [{ what, words: writtenMetadata(Object.fromEntries(meant)) }];
 }
 
-/** As the API takes it. Throws `invalid-request` with a message for the form. */
+/** What was typed, as the API takes it. Throws `invalid-request` with a message for the form. */
 export function parseAccountTerms(form: URLSearchParams): object {
   const list = (field: string) => {
     const words = wordsOf(form.get(field) ?? "");
@@ -71,13 +77,13 @@ export function parseAccountTerms(form: URLSearchParams): object {
     throw new GatewayError("invalid-request", "The output cap is a whole number of tokens, or nothing.");
   const chosen = form.getAll("operations");
   return {
-    models: list("models"),
-    providers: list("providers"),
-    operations: chosen.length > 0 ? chosen : null,
-    uncappedOutputTokens: tokens === "" ? null : Number(tokens),
-    keyRotation: form.has("keyRotation"),
-    metadata: parseMetadata(form.get("metadata") ?? ""),
+    ...(isTyped(form, "models") && { models: list("models") }),
+    ...(isTyped(form, "providers") && { providers: list("providers") }),
+    ...(isTyped(form, "operations") && { operations: chosen.length > 0 ? chosen : null }),
+    ...(isTyped(form, "uncappedOutputTokens") && { uncappedOutputTokens: tokens === "" ? null : Number(tokens) }),
+    ...(isTyped(form, "keyRotation") && { keyRotation: form.has("keyRotation") }),
+    ...(isTyped(form, "metadata") && { metadata: parseMetadata(form.get("metadata") ?? "") }),
   };
 }
 
-const textOf = (list: readonly string[] | "all"): string => (list === "all" ? "" : list.join(", "));
+const textOf = (list: readonly string[] | "all"): string => (list === "all" ? "" : writtenWords(list));

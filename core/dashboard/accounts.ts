@@ -9,6 +9,7 @@ import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { treeOf } from "./tree.ts";
+import { isTyped, marksOf } from "./typed-fields.ts";
 import { segment } from "../../views/html.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -40,18 +41,22 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       database.credits.balance(id),
     ]);
     const tree = treeOf(accounts, usage.data);
+    // Not under itself or what is below it.
+    const places = tree.filter((branch) => !isUnder(tree, branch.id, id));
+    const content = database.content.setting({ kind: "account", id }) ?? "";
+    const placed = places.find((place) => place.id === account.parentId)?.id ?? "";
     const main = accountPage({
       account,
       path: line.slice(1).toReversed(),
       disabledBy: line.slice(1).find((above) => database.accounts.isDisabled(above.id)) ?? null,
       total: usage.total,
       children: tree.filter(({ parentId }) => parentId === id),
-      // Not under itself or what is below it.
-      places: tree.filter((branch) => !isUnder(tree, branch.id, id)),
+      places,
       budgets: await budgetLines(database, budgets.data),
       limits: await limitLines(database, limits.data, now()),
       balance,
-      content: database.content.setting({ kind: "account", id }) ?? "",
+      content,
+      marks: marksOf({ name: account.name, parentId: placed, content }, null),
       terms: accountTermsModel(line, database, error !== null && isTerms(visit) ? visit.form : null),
       error,
       csrf: visit.csrf,
@@ -95,9 +100,10 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       method: "POST",
       path: "/dashboard/accounts/:id",
       permission: "accounts.write",
-      answer: changing((visit, id) =>
-        money.accounts.change(id, isTerms(visit) ? parseAccountTerms(visit.form) : placeOf(visit.form)),
-      ),
+      answer: changing(async (visit, id) => {
+        const change = isTerms(visit) ? parseAccountTerms(visit.form) : placeOf(visit.form);
+        return Object.keys(change).length > 0 ? money.accounts.change(id, change) : database.accounts.get(id);
+      }),
     },
     {
       method: "POST",
@@ -118,9 +124,12 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
 const isTerms = ({ form }: Visit): boolean => form.get("part") === "terms";
 
 function placeOf(form: URLSearchParams): object {
-  const { name } = filled(form, ["name"]);
   const content = form.get("content");
-  return { name, parentId: form.get("parentId") || null, ...(content !== null && { content: content || null }) };
+  return {
+    ...(isTyped(form, "name") && { name: (form.get("name") ?? "").trim() }),
+    ...(isTyped(form, "parentId") && { parentId: form.get("parentId") || null }),
+    ...(content !== null && isTyped(form, "content") && { content: content || null }),
+  };
 }
 
 /** The newest of them, and whether there are more. */

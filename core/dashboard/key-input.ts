@@ -4,6 +4,7 @@ import type { BudgetWindow } from "../storage/budget.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { parseLastDay } from "./last-day.ts";
 import type { NewKeyFields } from "./route.ts";
+import { wordsOf } from "./written-text.ts";
 
 type Values = KeyFormModel["values"];
 
@@ -46,9 +47,6 @@ export function parseKeyForm(values: Values, nowMs: number): NewKeyFields {
   };
 }
 
-/** What stands between commas and white space. */
-export const wordsOf = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");
-
 const windows: readonly BudgetWindow[] = ["day", "week", "month", "lifetime"];
 
 function parseWindow(text: string): BudgetWindow {
@@ -79,22 +77,4 @@ function parseWhole(text: string, label: string): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
   if (value < 1) throw new GatewayError("invalid-request", `${label}: a whole number from 1, or nothing.`);
   return value;
-}
-
-/** As a form takes it. */
-export const writtenMetadata = (metadata: KeyRow["metadata"]): string =>
-  Object.entries(metadata)
-    .map(([field, value]) => `${field}=${value}`)
-    .join(", ");
-
-/** Throws `invalid-request` with a message for the form. */
-export function parseMetadata(text: string): KeyRow["metadata"] {
-  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at < 1) throw new GatewayError("invalid-request", "Metadata: pairs as owner=platform, with commas between.");
-      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-    }),
-  );
 }

@@ -4,13 +4,15 @@ import { operations } from "../dialects/dialect.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { keyState } from "./keys.ts";
-import { parseContent, parseMetadata, wordsOf, writtenMetadata } from "./key-input.ts";
-import { parseLastDay } from "./last-day.ts";
+import { parseContent } from "./key-input.ts";
+import { parseLastDay, writtenLastDay } from "./last-day.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { changesOf } from "./change.ts";
 import { errorPage } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+import { isTyped, marksOf } from "./typed-fields.ts";
+import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
 
 const dayMs = 24 * 3_600_000;
 
@@ -50,9 +52,11 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
               use: await dependencies.limits.use(scope, row.limits),
             } as const,
           ];
-    const typed = error === undefined ? null : visit.form;
+    // The other forms of this page come back without these fields.
+    const typed = error !== undefined && visit.form.has("name") ? visit.form : null;
     const written = writtenTerms(row, database.content.setting(scope) ?? "");
-    const chosen = typed ? typed.getAll("operations") : row.operations === "all" ? [] : row.operations;
+    const allowed = row.operations === "all" ? [] : operations.filter((name) => row.operations.includes(name));
+    const chosen: readonly string[] = typed?.getAll("operations") ?? allowed;
     const model: KeyModel = {
       key: { ...row, state: keyState(row, now()) },
       account: { id: row.accountId, name: account?.name ?? row.accountId },
@@ -67,6 +71,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
         ? { ...written, ...Object.fromEntries(keyTermFields.map((field) => [field, typed.get(field) ?? ""])) }
         : written,
       operations: operations.map((name) => ({ name, chosen: chosen.includes(name) })),
+      marks: marksOf({ ...written, operations: allowed.join(",") }, typed),
       secret: secret ?? null,
       error: error ?? null,
       csrf: visit.csrf,
@@ -86,7 +91,10 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
       method: "POST",
       path: "/dashboard/keys/:id",
       permission: "keys.write",
-      answer: changing((visit, id) => keys.change(id, parseTerms(visit.form, now()))),
+      answer: changing(async (visit, id) => {
+        const change = parseTerms(visit.form, now());
+        return Object.keys(change).length > 0 ? keys.change(id, change) : database.keys.get(id);
+      }),
     },
     {
       method: "POST",
@@ -116,16 +124,15 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
 /** What the form shows of a key. */
 const writtenTerms = (row: KeyRow, content: string): KeyModel["values"] => ({
   name: row.name,
-  models: row.models === "all" ? "" : row.models.join(", "),
-  routes: row.routes === "all" ? "" : row.routes.join(", "),
-  cidrs: row.cidrs.join(", "),
+  models: row.models === "all" ? "" : writtenWords(row.models),
+  routes: row.routes === "all" ? "" : writtenWords(row.routes),
+  cidrs: writtenWords(row.cidrs),
   metadata: writtenMetadata(row.metadata),
-  // The day before the end, which it is valid through; an end within a day is of that day.
-  expires: row.expiresMs === null ? "" : new Date(row.expiresMs - 1).toISOString().slice(0, 10),
+  expires: row.expiresMs === null ? "" : writtenLastDay(row.expiresMs),
   content,
 });
 
-/** As the API takes it. Throws `invalid-request` with a message for the form. */
+/** What was typed, as the API takes it. Throws `invalid-request` with a message for the form. */
 function parseTerms(form: URLSearchParams, nowMs: number): object {
   const text = (field: string) => (form.get(field) ?? "").trim();
   const list = (field: string) => {
@@ -134,13 +141,15 @@ function parseTerms(form: URLSearchParams, nowMs: number): object {
   };
   const chosen = form.getAll("operations");
   return {
-    name: text("name"),
-    models: list("models"),
-    routes: list("routes"),
-    cidrs: list("cidrs") ?? [],
-    metadata: parseMetadata(text("metadata")),
-    operations: chosen.length > 0 ? chosen : null,
-    expiresAt: text("expires") === "" ? null : parseLastDay(text("expires"), nowMs, "Valid through"),
-    content: text("content") === "" ? null : parseContent(text("content")),
+    ...(isTyped(form, "name") && { name: text("name") }),
+    ...(isTyped(form, "models") && { models: list("models") }),
+    ...(isTyped(form, "routes") && { routes: list("routes") }),
+    ...(isTyped(form, "cidrs") && { cidrs: list("cidrs") ?? [] }),
+    ...(isTyped(form, "metadata") && { metadata: parseMetadata(text("metadata")) }),
+    ...(isTyped(form, "operations") && { operations: chosen.length > 0 ? chosen : null }),
+    ...(isTyped(form, "expires") && {
+      expiresAt: text("expires") === "" ? null : parseLastDay(text("expires"), nowMs, "Valid through"),
+    }),
+    ...(isTyped(form, "content") && { content: text("content") === "" ? null : parseContent(text("content")) }),
   };
 }

@@ -4,7 +4,7 @@ import type { UsageGroup } from "../../core/storage/database.ts";
 import { noSums } from "../../core/storage/usage-sums.ts";
 import { seed, callRow } from "./seed.ts";
 import { site, startMs } from "./site.ts";
-import { signedIn, type Visitor } from "./visitor.ts";
+import { formWith, signedIn, type Visitor } from "./visitor.ts";
 
 const text = (markup: string): string =>
   markup
@@ -71,6 +71,52 @@ describe("accounts", () => {
     expect((await visitor.post("/dashboard/accounts/nobody/state", { disabled: "true" })).status).toBe(404);
     expect((await visitor.post(`${path}/removal`)).headers.get("location")).toBe("/dashboard/accounts");
     expect((await visitor.get(path)).status).toBe(404);
+  });
+
+  test("keep in their forms what was not typed", async () => {
+    const one = site({ seed: seed() });
+    const visitor = await signedIn(one);
+    const path = "/dashboard/accounts/research";
+    const said = {
+      models: ["a,b", "c d"],
+      providers: ["up"],
+      operations: ["embeddings", "chat"],
+      uncappedOutputTokens: 500,
+      keyRotation: false,
+      metadata: { note: "x, y=z", lead: " lead" },
+    } as const;
+    await one.database.accounts.change("research", { terms: said });
+    const formOf = async (field: string) => formWith(field, await (await visitor.get(path)).text());
+    const terms = await formOf("models");
+    const place = await formOf("parentId");
+    for (const form of [terms, place]) expect((await visitor.post(path, form)).headers.get("location")).toBe(path);
+    expect(one.database.accountTerms.of("research")).toMatchObject(said);
+    expect(one.database.rows.accounts.find(({ id }) => id === "research")).toMatchObject({
+      name: "Research",
+      parentId: "acme",
+    });
+    // Meanwhile, in another tab.
+    await visitor.post(path, { name: "Studies", parentId: "default" });
+    place.set("content", "forbid");
+    await visitor.post(path, place);
+    terms.set("providers", "down");
+    terms.set("keyRotation", "yes");
+    terms.delete("operations");
+    await visitor.post(path, terms);
+    expect(one.database.rows.accounts.find(({ id }) => id === "research")).toMatchObject({
+      name: "Studies",
+      parentId: "default",
+    });
+    expect(one.database.content.setting({ kind: "account", id: "research" })).toBe("forbid");
+    expect(one.database.accountTerms.of("research")).toMatchObject({
+      ...said,
+      providers: ["down"],
+      keyRotation: true,
+      operations: "all",
+    });
+    terms.set("metadata", "a=b, a=c");
+    expect((await visitor.post(path, terms)).status).toBe(422);
+    expect((await visitor.post(path, { name: " " })).status).toBe(422);
   });
 
   test("a key is made for one of them, and says whose it is", async () => {

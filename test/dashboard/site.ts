@@ -1,6 +1,6 @@
 import type { KeptContent } from "../../core/pipeline/content/log.ts";
 import { accountService } from "../../core/api/accounts.ts";
-import { KeyChangeSchema } from "../../core/api/key-schemas.ts";
+import { KeyChangeSchema, RotationSchema } from "../../core/api/key-schemas.ts";
 import { checked } from "../../core/api/route.ts";
 import { budgetService } from "../../core/api/budget-service.ts";
 import type { LimitService } from "../../core/identity/limits.ts";
@@ -164,10 +164,14 @@ export function site({
           ...(expiresAt !== undefined && { expiresMs: expiresAt }),
           ...(change.name !== undefined && { name: change.name }),
           ...(change.models !== undefined && { models: change.models ?? "all" }),
+          ...(change.operations !== undefined && { operations: change.operations ?? "all" }),
+          ...(change.routes !== undefined && { routes: change.routes ?? "all" }),
+          ...(change.cidrs !== undefined && { cidrs: change.cidrs }),
           ...(change.metadata !== undefined && { metadata: change.metadata }),
         });
       },
-      async rotate(id) {
+      async rotate(id, input) {
+        checked(RotationSchema, input);
         const secret = { digest: crypto.randomUUID(), prefix: "sk-llmp-NewNewNewNew", last4: "9xYz", imported: false };
         const row = await database.keys.rotate(id, secret, clock.nowMs, clock.nowMs);
         return row && { row, secret: newSecret };

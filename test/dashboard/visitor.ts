@@ -1,3 +1,4 @@
+import { unescaped } from "../support/visits.ts";
 import { adminToken, type Site } from "./site.ts";
 
 /** A browser as far as cookies and its own headers go. */
@@ -7,7 +8,7 @@ export interface Visitor {
   /** A form of a page of this site, with the session's token, unless the headers or fields say otherwise. */
   post(
     path: string,
-    fields?: Readonly<Record<string, string>>,
+    fields?: Readonly<Record<string, string>> | URLSearchParams,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Response>;
   /** The token that the pages of this session carry. */
@@ -31,10 +32,11 @@ export function visitor(
     cookie: () => held,
     get: (path, headers = {}) => send(path, { headers: { ...headers } }),
     async post(path, fields = {}, headers = {}) {
-      const csrf = path === "/dashboard/login" || "csrf" in fields ? {} : { csrf: await self.csrf() };
+      const body = new URLSearchParams(fields);
+      if (path !== "/dashboard/login" && !body.has("csrf")) body.set("csrf", await self.csrf());
       return send(path, {
         method: "POST",
-        body: new URLSearchParams({ ...csrf, ...fields }),
+        body,
         headers: { origin, ...headers },
       });
     },
@@ -50,4 +52,31 @@ export async function signedIn(site: Site, origin?: string): Promise<Visitor> {
   const one = visitor(site, origin === undefined ? {} : { origin });
   await one.post("/dashboard/login", { token: adminToken });
   return one;
+}
+
+/** What a browser sends of the form that has this field and nothing typed into it. */
+export function formWith(field: string, page: string): URLSearchParams {
+  const forms = page.match(/<form [^]*?<\/form>/g) ?? [];
+  const sent = new URLSearchParams();
+  let select = "";
+  const add = (name: string | null, value: string | null) =>
+    name !== null && sent.append(name, unescaped(value ?? "").replaceAll(/[\r\n]/g, ""));
+  new HTMLRewriter()
+    .on("input", {
+      element(input) {
+        const isBox = input.getAttribute("type") === "checkbox";
+        if (!isBox || input.hasAttribute("checked")) add(input.getAttribute("name"), input.getAttribute("value"));
+      },
+    })
+    .on("select", {
+      element(element) {
+        select = element.getAttribute("name") ?? "";
+        sent.set(select, "");
+      },
+    })
+    .on("option[selected]", {
+      element: (option) => sent.set(select, unescaped(option.getAttribute("value") ?? "")),
+    })
+    .transform(forms.find((form) => form.includes(`name="${field}"`)) ?? "");
+  return sent;
 }

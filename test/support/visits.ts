@@ -122,7 +122,8 @@ export async function crawl(
   return { pages, actions };
 }
 
-const unescaped = (text: string): string =>
+/** What an attribute says. */
+export const unescaped = (text: string): string =>
   text
     .replaceAll("&quot;", '"')
     .replaceAll("&#39;", "'")

@@ -177,6 +177,7 @@ export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
       limits: [limitLine(text)],
       values: { name: text, models: text, routes: text, cidrs: text, metadata: text, expires: text, content: text },
       operations: [{ name: text, chosen: true }],
+      marks: { name: text },
       secret: text,
       error: text,
       csrf: "c",

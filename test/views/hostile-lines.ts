@@ -1,5 +1,6 @@
 import type { UsageModel } from "../../views/usage.ts";
 import { measures } from "../../views/usage-table.ts";
+import type { AccountTermsModel } from "../../views/account-terms.ts";
 import type { AliasRouteModel } from "../../views/alias-route.ts";
 import type { AlertsModel } from "../../views/alerts.ts";
 import type { ListedProvider } from "../../views/providers.ts";
@@ -18,6 +19,15 @@ export const limitLine = (text: string): LimitLine => ({
     { field: text, text, value: text, use: { amount: 10, used: 3, held: 2, freeAtMs: 5, text } },
     { field: text, text, value: text, use: null },
   ],
+});
+
+export const accountTerms = (text: string): AccountTermsModel => ({
+  values: { models: text, providers: text, uncappedOutputTokens: text, metadata: text },
+  operations: [{ name: text, chosen: true }],
+  keyRotation: false,
+  marks: { models: text },
+  said: [true, false].map((own) => ({ account: text, own, what: text, words: text })),
+  open: true,
 });
 
 export const auditLine = (text: string): AuditLine => ({

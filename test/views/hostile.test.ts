@@ -30,6 +30,7 @@ import { canaries, outline } from "../support/markup.ts";
 import { explained, notMade } from "./hostile-explain.ts";
 import { identityPages } from "./hostile-identity.ts";
 import {
+  accountTerms,
   alertsModel,
   aliasMap,
   attempts,
@@ -225,14 +226,9 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       budgets: [budgetLine(text)],
       limits: [limitLine(text)],
       balance: { balanceNano: 1, heldNano: 0, sinceMs: 0 },
-      terms: {
-        values: { models: text, providers: text, uncappedOutputTokens: text, metadata: text },
-        operations: [{ name: text, chosen: true }],
-        keyRotation: false,
-        said: [true, false].map((own) => ({ account: text, own, what: text, words: text })),
-        open: true,
-      },
+      terms: accountTerms(text),
       content: text,
+      marks: { name: text },
       error: text,
       csrf: "c",
     }),
