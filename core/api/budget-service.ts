@@ -5,6 +5,7 @@ import type { KeyServiceDependencies } from "./key-service.ts";
 import { missing, notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
 import { checked } from "./route.ts";
+import { scopeOf } from "./scope.ts";
 import { BudgetChangeSchema, NewBudgetSchema } from "./schemas.ts";
 
 /** What budgets go through, whoever asks: the API or the dashboard. */
@@ -52,20 +53,10 @@ async function existing(
   scope: { readonly kind: Scope["kind"]; readonly id?: string },
   database: BudgetServiceDependencies["database"],
 ): Promise<Scope> {
-  const found = scopeOf(scope.kind, scope.id);
+  const found = scopeOf(scope.kind, scope.id, "scope.id");
   if (found.kind === "key" && !(await database.keys.get(found.id))) missing();
   if (found.kind === "account" && !(await database.accounts.find(found.id))) missing();
   return found;
-}
-
-export function scopeOf(kind: string, id: string | undefined): Scope {
-  if (kind === "global") return { kind, id: "global" };
-  const param = "scope.id";
-  if (id === undefined) throw new GatewayError("invalid-request", `${param}: missing`, { param });
-  if (kind === "key" || kind === "account" || kind === "model" || kind === "provider") return { kind, id };
-  throw new GatewayError("invalid-request", "scopeKind: expected key, account, model, provider or global", {
-    param: "scopeKind",
-  });
 }
 
 function increaseOf({ usd, until }: { readonly usd: number | string; readonly until: number }, nowMs: number) {

@@ -1,9 +1,10 @@
 import { GatewayError } from "../chat/error.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
-import { type BudgetService, scopeOf } from "./budget-service.ts";
+import type { BudgetService } from "./budget-service.ts";
 import { budgetAnswer, missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { BudgetChangeSchema, BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
+import { scopeOf } from "./scope.ts";
 
 export const budgetRoutes = (service: BudgetService, database: TenantDatabase): readonly ApiRoute[] => [
   {
@@ -28,7 +29,7 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
       const { scopeKind, scopeId, ...paging } = checkedQuery(BudgetsQuerySchema, query);
       if (scopeKind === undefined && scopeId !== undefined)
         throw new GatewayError("invalid-request", "scopeKind: missing", { param: "scopeKind" });
-      const scope = scopeKind === undefined ? {} : { scope: scopeOf(scopeKind, scopeId) };
+      const scope = scopeKind === undefined ? {} : { scope: scopeOf(scopeKind, scopeId, "scopeId") };
       const page = await database.budgets.list({ ...paging, ...scope });
       return { data: page.data.map(budgetAnswer), next: page.next };
     },

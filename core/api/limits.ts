@@ -1,11 +1,11 @@
 import { Type as t } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
 import { LimitSchema } from "../config/schema.ts";
-import type { LimitScope } from "../plugin/plugin.ts";
 import { missing } from "./keys.ts";
 import type { LimitService } from "../identity/limits.ts";
 import { limitAnswer, LimitChangeSchema } from "./limit-service.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
+import { scopeOf } from "./scope.ts";
 
 const QuerySchema = t.Object(
   {
@@ -43,7 +43,7 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
       const { scopeKind, scopeId, ...paging } = checkedQuery(QuerySchema, query);
       if (scopeKind === undefined && scopeId !== undefined)
         throw new GatewayError("invalid-request", "scopeKind: missing", { param: "scopeKind" });
-      const scope = scopeKind === undefined ? {} : { scope: scopeOf(scopeKind, scopeId) };
+      const scope = scopeKind === undefined ? {} : { scope: scopeOf(scopeKind, scopeId, "scopeId") };
       const { data, next } = await service.list({ ...paging, ...scope });
       return { data: data.map((row) => limitAnswer(row, now())), next };
     },
@@ -83,14 +83,3 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     },
   },
 ];
-
-const kinds: readonly LimitScope["kind"][] = ["key", "account", "model", "provider", "global"];
-
-function scopeOf(kind: string, id: string | undefined): LimitScope {
-  if (kind === "global") return { kind, id: "global" };
-  const known = kinds.find((one) => one === kind);
-  if (known === undefined)
-    throw new GatewayError("invalid-request", `scopeKind: expected ${kinds.join(", ")}`, { param: "scopeKind" });
-  if (id === undefined) throw new GatewayError("invalid-request", "scopeId: missing", { param: "scopeId" });
-  return { kind: known, id };
-}

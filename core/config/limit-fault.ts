@@ -10,9 +10,18 @@ export function limitFault({
   const named = limitFields.filter(({ name }) => limits[name] !== undefined);
   if (named.length === 0) return { at: [], message: "names no limit, such as requestsPerMinute" };
   if (id !== undefined && kind === "ip") return { at: ["scope", "id"], message: "not for ip: it counts each address" };
-  if (id !== undefined && kind === "global" && id !== "global")
-    return { at: ["scope", "id"], message: "not for global: there is one" };
+  const fault = globalFault({ kind, id });
+  if (fault) return { at: ["scope", "id"], message: fault };
   const other = named.find(({ measure }) => measure !== "requests");
   if (kind === "ip" && other) return { at: [other.name], message: "not for ip: it counts requests only" };
   return null;
 }
+
+/** What is wrong with the id of a scope, where it is the global one. */
+export const globalFault = ({
+  kind,
+  id,
+}: {
+  readonly kind: string;
+  readonly id?: string | undefined;
+}): string | null => (kind === "global" && id !== undefined && id !== "global" ? "not for global: there is one" : null);

@@ -178,6 +178,7 @@ describe("POST /api/budgets", () => {
     ["a scope of nothing", { scope: {}, usd: 1, window: "day" }, "scope.kind"],
     ["a kind there is none of", { scope: { kind: "team", id: "x" }, usd: 1, window: "day" }, "scope.kind"],
     ["a key without its id", { scope: { kind: "key" }, usd: 1, window: "day" }, "scope.id"],
+    ["another global one", { scope: { kind: "global", id: "x" }, usd: 1, window: "day" }, "scope.id"],
     ["an empty id", { scope: { kind: "model", id: "" }, usd: 1, window: "day" }, "scope.id"],
     ["no amount", { scope: { kind: "global" }, window: "day" }, "usd"],
     ["no window", { scope: { kind: "global" }, usd: 1 }, "window"],
@@ -185,6 +186,11 @@ describe("POST /api/budgets", () => {
     ["one field more", { scope: { kind: "global" }, usd: 1, window: "day", name: "x" }, "name"],
   ] as const)("%s is refused", async (_, body, param) => {
     await refused("/api/budgets", JSON.stringify(body), param);
+  });
+
+  test("the global scope as answers show it is taken", async () => {
+    const body = { scope: { kind: "global", id: "global" }, usd: 1, window: "day" };
+    expect((await api.admin("POST", "/api/budgets", body)).status).toBe(201);
   });
 
   test.each([

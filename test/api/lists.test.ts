@@ -70,6 +70,21 @@ describe("pages", () => {
     expect([status, body.error.param]).toEqual([400, param]);
   });
 
+  test.each(["budgets", "limits"])("of %s on one scope name what is wrong with it by its parameter", async (list) => {
+    const api = await shared();
+    for (const [query, param] of [
+      ["scopeKind=key", "scopeId"],
+      ["scopeId=x", "scopeKind"],
+      ["scopeKind=team&scopeId=x", "scopeKind"],
+      ["scopeKind=global&scopeId=x", "scopeId"],
+    ]) {
+      const { status, body } = await api.admin("GET", `/api/${list}?${query}`);
+      expect([status, body.error.param]).toEqual([400, param]);
+      expect(body.error.message).toStartWith(`${param}: `);
+    }
+    expect((await api.admin("GET", `/api/${list}?scopeKind=global`)).status).toBe(200);
+  });
+
   test("an unknown filter finds nothing; it is no error", async () => {
     const { status, body } = await (await shared()).admin("GET", "/api/calls?model=unheard-of");
     expect([status, body]).toEqual([200, { data: [], next: null }]);

@@ -198,6 +198,7 @@ describe("budgets", () => {
   test.each([
     ["", { kind: "account", id: "nobody", usd: "1", window: "day" }, "no such object"],
     ["", { kind: "key", usd: "1", window: "day" }, "scope.id: missing"],
+    ["", { kind: "global", id: "x", usd: "1", window: "day" }, "scope.id: not for global"],
     ["", { kind: "global", usd: "0", window: "day" }, "usd: expected an amount above 0"],
     ["", { kind: "global", usd: "1", window: "year" }, "window: "],
     ["/018f0000-0000-7000-8000-b00000000001", { usd: "x" }, "usd: expected"],
