@@ -1,8 +1,8 @@
 import { Type as t } from "@sinclair/typebox";
 import { roles } from "../identity/policy.ts";
 import { addressForm } from "../identity/sign-in.ts";
+import { closed, label } from "./schemas.ts";
 
-const closed = { additionalProperties: false };
 const expected = (what: string, description = "") => ({ expected: what, ...(description && { description }) });
 
 const email = t.String({
@@ -11,12 +11,7 @@ const email = t.String({
   pattern: addressForm,
   ...expected("an e-mail address", "With which they sign in, in any case; nobody else's."),
 });
-const name = t.String({
-  minLength: 1,
-  maxLength: 100,
-  pattern: "^[^\\u0000-\\u001f\\u007f]+$",
-  ...expected("1 to 100 characters, none of them a control character"),
-});
+const name = label("Shown in lists and records.");
 const role = t.Union(
   roles.map((one) => t.Literal(one)),
   expected("owner, admin, viewer or member", "Never above one's own."),

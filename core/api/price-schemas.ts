@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { decimal, priceFields, priceTarget } from "../config/schema.ts";
+import { closed, label } from "./schemas.ts";
 
-const closed = { additionalProperties: false };
 const pageQuery = {
   after: t.Optional(t.String({ maxLength: 1_000, description: "`next` of the page before." })),
   limit: t.Optional(t.Integer({ minimum: 1, maximum: 200, description: "Rows a page; default 50." })),
@@ -78,16 +78,6 @@ export const PagedQuerySchema = t.Object(pageQuery, closed);
 
 const time = (description: string) =>
   t.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: `${description} Epoch milliseconds.` });
-const words = (description: string) =>
-  t.Optional(
-    t.String({
-      minLength: 1,
-      maxLength: 200,
-      pattern: "^[^\\u0000-\\u001f\\u007f]+$",
-      expected: "1 to 200 characters, none of them a control character",
-      description,
-    }),
-  );
 export const RepriceSchema = t.Object(
   {
     from: time("Calls admitted at or after."),
@@ -100,8 +90,8 @@ export const RepriceSchema = t.Object(
       }),
     ),
     dryRun: t.Optional(t.Boolean({ default: false, description: "Only say what would change." })),
-    reason: words("Kept with each adjustment."),
-    author: words("Kept with each adjustment."),
+    reason: t.Optional(label("Kept with each adjustment.", 200)),
+    author: t.Optional(label("Kept with each adjustment.", 200)),
     after: t.Optional(t.String({ maxLength: 64, description: "`next` of the answer before." })),
     pid: t.Optional(
       t.Integer({ minimum: 1, description: "Of the process that is meant: another one refuses, and changes nothing." }),

@@ -14,14 +14,19 @@ export const millis = (description: string) =>
     t.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: `${description} Epoch milliseconds.` }),
   );
 export const name = (description: string) => t.Optional(t.String({ minLength: 1, maxLength: 256, description }));
-export const label = (description: string) =>
+/** A text that people see and click on. */
+export const label = (description: string, maxLength = 100) =>
   t.String({
     minLength: 1,
-    maxLength: 100,
-    pattern: "^[^\\u0000-\\u001f\\u007f]+$",
-    expected: "1 to 100 characters, none of them a control character",
+    maxLength,
+    pattern: `^(?=[\\s\\S]*[^${unseen}])(?:[^${controls}\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])+$`,
+    expected: `1 to ${maxLength} characters, not only blanks, and none of them a control character`,
     description,
   });
+const controls = "\\u0000-\\u001f\\u007f";
+/** Spaces, and what Unicode lets nobody see: its default ignorables, and letters that are blank. */
+const unseen =
+  "\\s\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\uffa0";
 
 export const UsdSchema = t.Union([t.Number(), t.String({ maxLength: 32 })], {
   expected: "an amount in USD",

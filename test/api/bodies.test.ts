@@ -66,10 +66,18 @@ describe("POST /api/keys", () => {
     ]);
   });
 
+  test.each(["\u{1f600}", " a", "\u200dx\u0301", "名前", "x".repeat(100)])("the name %p is taken", async (name) => {
+    expect((await api.admin("POST", "/api/keys", { name })).status).toBe(201);
+  });
+
   const bad: readonly (readonly [string, object, string])[] = [
     ["no name", {}, "name"],
     ["an empty name", { name: "" }, "name"],
     ["a name too long", { name: "x".repeat(101) }, "name"],
+    ["a name of a blank", { name: " " }, "name"],
+    ["a name that nobody sees", { name: "\u200b\u3164\u2060" }, "name"],
+    ["half a character for a name", { name: "a\ud83d" }, "name"],
+    ["the other half", { name: "\ude00a" }, "name"],
     ["a name that is no text", { name: 5 }, "name"],
     ["null for a name", { name: null }, "name"],
     ["an empty account", { name: "a", accountId: "" }, "accountId"],

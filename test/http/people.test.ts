@@ -109,7 +109,7 @@ describe("an invitation", () => {
     expect((await login({ token: second, password: other })).status).toBe(401);
   });
 
-  test("to an address that somebody has is refused, and so are fields that nobody offered", async () => {
+  test("to an address that somebody has is refused, and so are fields that nobody offered and a name that nobody sees", async () => {
     expect((await api("POST", "/api/people", { email: "BOB@example.com", name: "B", role: "viewer" })).status).toBe(
       409,
     );
@@ -119,6 +119,8 @@ describe("an invitation", () => {
       { hasPassword: true },
       { tenant_id: "x" },
       { is_admin: true },
+      { name: " " },
+      { name: "\ud800" },
     ]) {
       const body = { email: "new@example.com", name: "N", role: "viewer", ...more };
       expect([more, (await api("POST", "/api/people", body)).status]).toEqual([more, 400]);
