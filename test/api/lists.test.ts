@@ -85,6 +85,17 @@ describe("pages", () => {
     expect((await api.admin("GET", `/api/${list}?scopeKind=global`)).status).toBe(200);
   });
 
+  test.each(["prices", "prices/unpriced", "prices/charges", "models", "estimates"])(
+    "of %s end at no cursor of another list",
+    async (list) => {
+      const api = await shared();
+      for (const after of ["junk", "0", "AAAA", "azo=", "a2s6", " "]) {
+        const { status, body } = await api.admin("GET", `/api/${list}?${new URLSearchParams({ after })}`);
+        expect([after, status, body.error?.param]).toEqual([after, 400, "after"]);
+      }
+    },
+  );
+
   test("an unknown filter finds nothing; it is no error", async () => {
     const { status, body } = await (await shared()).admin("GET", "/api/calls?model=unheard-of");
     expect([status, body]).toEqual([200, { data: [], next: null }]);
