@@ -32,7 +32,7 @@ export const budgetForm = ({
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>On${choice("kind", kinds, values["kind"])}</label>
-      <label>Which one<input name="id" value="${values["id"]}" list="scopes" autocomplete="off" spellcheck="false" placeholder="id or name; none for global"></label>
+      <label>Which one<input name="id" value="${values["id"]}" list="scopes" autocomplete="off" spellcheck="false" placeholder="key or account: its id; else the name"></label>
       <label>Limit in USD<input name="usd" value="${values["usd"]}" required inputmode="decimal" autocomplete="off"></label>
       <label>Window<input name="window" value="${values["window"] ?? "month"}" required list="windows" autocomplete="off" placeholder="month, or hours as 5h"></label>
       <label>Time zone<input name="timeZone" value="${values["timeZone"]}" autocomplete="off" spellcheck="false" placeholder="UTC"></label>

@@ -2,10 +2,10 @@ import { GatewayError, type Scope } from "../chat/error.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Database } from "../storage/database.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { missing, notEnforced } from "./keys.ts";
+import { notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
 import { checked } from "./route.ts";
-import { scopeOf } from "./scope.ts";
+import { mustExist, scopeOf } from "./scope.ts";
 import { BudgetChangeSchema, NewBudgetSchema } from "./schemas.ts";
 
 /** What budgets go through, whoever asks: the API or the dashboard. */
@@ -48,14 +48,12 @@ export const budgetService = ({ database, now, newId, enforces }: BudgetServiceD
 
 const rising = (percents: readonly number[]): number[] => percents.toSorted((a, b) => a - b);
 
-/** A budget on a key or account that does not exist would count nothing, which nobody wants. */
 async function existing(
   scope: { readonly kind: Scope["kind"]; readonly id?: string },
   database: BudgetServiceDependencies["database"],
 ): Promise<Scope> {
   const found = scopeOf(scope.kind, scope.id, "scope.id");
-  if (found.kind === "key" && !(await database.keys.get(found.id))) missing();
-  if (found.kind === "account" && !(await database.accounts.find(found.id))) missing();
+  await mustExist(found, database);
   return found;
 }
 

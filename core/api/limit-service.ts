@@ -19,8 +19,9 @@ import type { Instance } from "../plugin/slots.ts";
 import type { Database } from "../storage/database.ts";
 import type { LimitQuery, LimitRow } from "../storage/limit.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { missing, notEnforced } from "./keys.ts";
+import { notEnforced } from "./keys.ts";
 import { checked } from "./route.ts";
+import { mustExist } from "./scope.ts";
 
 /** A change of limits: those that are named; `null` takes one away. */
 export const LimitChangeSchema = t.Object(
@@ -91,8 +92,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
       const fault = limitFault(input);
       if (fault) throw refused(fault.at.join("."), fault.message);
       const { scope, limits, enforce } = limitOf(input);
-      if (scope.kind === "key" && scope.id !== null && !(await database.keys.get(scope.id))) missing();
-      if (scope.kind === "account" && scope.id !== null && !(await database.accounts.find(scope.id))) missing();
+      await mustExist(scope, database);
       if (database.limits.all().length >= maxLimits)
         throw new GatewayError("conflict", `there are ${maxLimits} limits`);
       const row = await database.limits.create({ id: newId(), scope, limits, enforce, createdMs: now() });

@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 
 const maxNano = BigInt(Number.MAX_SAFE_INTEGER);
+const mostUsd = `${maxNano / 1_000_000_000n}.${maxNano % 1_000_000_000n}`;
 
 /** USD as a client writes it, a number or decimal > 0 with at most nine decimals, in nano-USD. Throws `invalid-request`. */
 export function nanoOf(usd: number | string, param: string): number {
@@ -9,7 +10,7 @@ export function nanoOf(usd: number | string, param: string): number {
   if (!match) throw bad("expected an amount in USD above 0 with at most 9 decimals");
   const nano = BigInt(match[1] ?? "") * 1_000_000_000n + BigInt((match[2] ?? "").padEnd(9, "0"));
   if (nano <= 0n) throw bad("expected an amount above 0");
-  if (nano > maxNano) throw bad("too large");
+  if (nano > maxNano) throw bad(`expected at most ${mostUsd}`);
   return Number(nano);
 }
 

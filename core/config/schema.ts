@@ -169,7 +169,10 @@ export const decimal = (description: string) =>
   t.Union(
     [
       t.Number({ minimum: 0, maximum: 1_000_000 }),
-      t.String({ pattern: "^\\d{1,7}(\\.\\d{1,18})?$", expected: "a decimal ≥ 0" }),
+      t.String({
+        pattern: "^\\d{1,7}(\\.\\d{1,18})?$",
+        expected: "a decimal ≥ 0, with at most 7 digits before the point and 18 behind it",
+      }),
     ],
     {
       expected: "a number or decimal ≥ 0",

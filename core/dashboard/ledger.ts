@@ -59,7 +59,11 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
           await money.credits.add({ ...credit, ...expiresAt });
           return redirect("/dashboard/ledger");
         } catch (error) {
-          return await show(visit, { values, error: refusalOf(error) }, 422);
+          return await show(
+            visit,
+            { values, error: refusalOf(error, { usd: "USD", expiresAt: "Expires after" }) },
+            422,
+          );
         }
       },
     },

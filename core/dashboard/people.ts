@@ -68,7 +68,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
       const made = await make(visit, idOf(visit));
       return made === null ? errorPage(visit.request, 404, version) : await showOne(visit, made, null, { status: 201 });
     } catch (error) {
-      return await showOne(visit, null, refusalOf(error), { status: 422 });
+      return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
     }
   };
 
@@ -91,7 +91,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
             ? redirect(pathOf(person.id))
             : await showAll(visit, { values: {}, error: null }, linkShown(person.email, link.url), 201);
         } catch (error) {
-          return await showAll(visit, { values, error: refusalOf(error) }, null, 422);
+          return await showAll(visit, { values, error: refusalOf(error, { accountId: "Sees" }) }, null, 422);
         }
       },
     },
@@ -115,7 +115,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
             ? redirect(pathOf(person.id))
             : await showOne(visit, linkShown(person.email, link.url), null, { status: 201, id: person.id });
         } catch (error) {
-          return await showOne(visit, null, refusalOf(error), { status: 422 });
+          return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
         }
       },
     },
@@ -168,7 +168,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
             ? redirect(pathOf(person.id))
             : await showOne(visit, linkShown(person.email, link.url), null, { status: 201 });
         } catch (error) {
-          return await showOne(visit, null, refusalOf(error), { status: 422 });
+          return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
         }
       },
     },

@@ -1,17 +1,15 @@
 import { Type as t } from "@sinclair/typebox";
 
 const atMost = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000_000, description }));
+const usdExpected = "an amount in USD above 0, with at most 7 digits before the point and 9 behind it";
 const usd = (description: string) =>
   t.Optional(
     t.Union(
       [
-        t.Number({ exclusiveMinimum: 0, maximum: 1_000_000 }),
-        t.String({ pattern: "^(?=.*[1-9])\\d{1,7}(\\.\\d{1,9})?$" }),
+        t.Number({ exclusiveMinimum: 0, maximum: 9_999_999 }),
+        t.String({ pattern: "^(?=.*[1-9])\\d{1,7}(\\.\\d{1,9})?$", expected: usdExpected }),
       ],
-      {
-        expected: "an amount in USD above 0 with at most 9 decimals",
-        description,
-      },
+      { expected: usdExpected, description },
     ),
   );
 

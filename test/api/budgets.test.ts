@@ -80,7 +80,7 @@ describe("/api/budgets", () => {
     ["POST", "", { window: "day", admission: "never" }, 400, "admission"],
     ["POST", "", { window: "day", increase: { usd: 1, until: 5 } }, 400, "increase.until"],
     ["POST", "", { window: "day", increase: { usd: 0, until: 8e15 } }, 400, "increase.usd"],
-    ["POST", "", { window: "day", scope: { kind: "account", id: "nobody" } }, 404, null],
+    ["POST", "", { window: "day", scope: { kind: "account", id: "nobody" } }, 404, "scope.id"],
     ["PATCH", "/nobody", { usd: 1 }, 404, null],
     ["PATCH", "/nobody", { window: "day" }, 400, "window"],
     ["PATCH", "/nobody", {}, 400, null],

@@ -46,14 +46,15 @@ describe("the page of a key", () => {
       expiresMs: Date.UTC(2031, 0, 1),
     });
     for (const [field, value, says] of [
-      ["name", "", "name"],
+      ["name", "", "Name: expected"],
       ["metadata", "nothing", "pairs as owner=platform"],
       ["metadata", "a=b, a=c", "a is there twice"],
       ["metadata", 'a="b', "in quotes, as note="],
       ["models", '"a" "b', "in quotes, as"],
       ["expires", "2001-01-01", "this day is over"],
       ["content", "maybe", "kept or not"],
-      ["operations", "everything", "operations"],
+      ["operations", "everything", "Operations: expected"],
+      ["routes", "v1", "Routes: expected a path"],
     ] as const) {
       const refused = await visitor.post(path, { name: "third", [field]: value });
       expect(refused.status).toBe(422);

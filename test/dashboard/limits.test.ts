@@ -63,8 +63,13 @@ describe("limits", () => {
     ["no amount", { kind: "global", measure: "requests", per: "day" }, "whole number from 1"],
     ["half a request", { kind: "global", amount: "0.5", measure: "requests", per: "day" }, "whole number from 1"],
     ["nothing to count", { kind: "global", amount: "5", measure: "cats", per: "day" }, "not known"],
-    ["nobody", { kind: "key", id: "nobody", amount: "5", measure: "requests", per: "day" }, "no such object"],
-    ["free money", { kind: "global", amount: "0", measure: "spend", per: "day" }, "usdPerDay"],
+    [
+      "nobody",
+      { kind: "key", id: "nobody", amount: "5", measure: "requests", per: "day" },
+      "Which one: no key has this id",
+    ],
+    ["free money", { kind: "global", amount: "0", measure: "spend", per: "day" }, "USD a day: expected an amount"],
+    ["no money", { kind: "global", amount: "x", measure: "spend", per: "hour" }, "USD an hour: expected an amount"],
     ["tokens of strangers", { kind: "ip", amount: "5", measure: "tokens", per: "day" }, "not for ip"],
   ])("%s is refused beside what was typed", async (_, form, says) => {
     const { visitor } = await open();

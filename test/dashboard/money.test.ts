@@ -131,7 +131,7 @@ describe("accounts", () => {
   test("say beside the form why they cannot be", async () => {
     const visitor = await signedIn(site({ seed: seed() }));
     const unnamed = await visitor.post("/dashboard/accounts", { name: "  " });
-    expect([unnamed.status, text(await unnamed.text())]).toEqual([422, expect.stringContaining("name: missing")]);
+    expect([unnamed.status, text(await unnamed.text())]).toEqual([422, expect.stringContaining("Name: missing")]);
     const kept = await visitor.post("/dashboard/accounts/acme/removal");
     expect([kept.status, text(await kept.text())]).toEqual([
       422,
@@ -196,12 +196,19 @@ describe("budgets", () => {
   });
 
   test.each([
-    ["", { kind: "account", id: "nobody", usd: "1", window: "day" }, "no such object"],
-    ["", { kind: "key", usd: "1", window: "day" }, "scope.id: missing"],
-    ["", { kind: "global", id: "x", usd: "1", window: "day" }, "scope.id: not for global"],
-    ["", { kind: "global", usd: "0", window: "day" }, "usd: expected an amount above 0"],
-    ["", { kind: "global", usd: "1", window: "year" }, "window: "],
-    ["/018f0000-0000-7000-8000-b00000000001", { usd: "x" }, "usd: expected"],
+    ["", { kind: "account", id: "nobody", usd: "1", window: "day" }, "Which one: no account has this id"],
+    ["", { kind: "key", usd: "1", window: "day" }, "Which one: missing"],
+    ["", { kind: "global", id: "x", usd: "1", window: "day" }, "Which one: not for global"],
+    ["", { kind: "global", usd: "0", window: "day" }, "Limit in USD: expected an amount above 0"],
+    ["", { kind: "global", usd: "1", window: "year" }, "Window: "],
+    ["/018f0000-0000-7000-8000-b00000000001", { usd: "x" }, "Limit in USD: expected"],
+    [
+      "",
+      { kind: "global", usd: "9007199.254740992", window: "day" },
+      "Limit in USD: expected at most 9007199.254740991",
+    ],
+    ["", { kind: "global", usd: "1", window: "day", alertPercents: "80, x" }, "Alerts at percents spent: expected"],
+    ["/018f0000-0000-7000-8000-b00000000001/increase", { usd: "0", until: "2030-01-01" }, "USD on top of the limit: "],
     ["/018f0000-0000-7000-8000-b00000000001/increase", { usd: "1", until: "" }, "Through: a date"],
   ])("%s with %p says why not", async (path, fields, message) => {
     const one = site({ seed: seed() });
@@ -234,7 +241,7 @@ describe("the ledger", () => {
     const page = await answer.text();
     expect([answer.status, text(page)]).toEqual([
       422,
-      expect.stringContaining("usd: expected an amount in USD above 0"),
+      expect.stringContaining("USD: expected an amount in USD above 0"),
     ]);
     expect(page).toContain('value="seven"');
     const late = await visitor.post("/dashboard/ledger/credits", {

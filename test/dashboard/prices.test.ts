@@ -119,6 +119,10 @@ describe("prices", () => {
     [{ target: "openai/gpt-5", input: "1", output: "1", "batch.input": "0.25" }, "serviceTiers.batch.output: missing"],
     [{ target: "openai/gpt-5", input: "1" }, "output: missing"],
     [{ target: "openai/gpt-5", input: "much", output: "1" }, "input: expected a decimal ≥ 0"],
+    [
+      { target: "openai/gpt-5", input: "12345678", output: "1" },
+      "input: expected a decimal ≥ 0, with at most 7 digits before the point",
+    ],
     [{ target: "nobody/x", input: "1", output: "1" }, "no provider instance"],
     [{ target: "openai/gpt-5", input: "1", output: "1", from: "soon" }, "In effect from: a time as"],
   ])("%j comes back as it was typed, with what is wrong", async (fields, message) => {
@@ -180,12 +184,12 @@ describe("charges", () => {
   });
 
   test.each([
-    [{ account: "", target: "", margin: "" }, "margin: expected at least one"],
-    [{ account: "", target: "lab/m", discount: "101" }, "discount: more than 100 percent"],
-    [{ account: "nobody", target: "lab/m", margin: "5" }, "account: no such account"],
-    [{ account: "", target: "lab/m", margin: "5", from: "2025-01-01T00:00" }, "effectiveFrom: must be after now"],
+    [{ account: "", target: "", margin: "" }, "Margin in %: expected at least one"],
+    [{ account: "", target: "lab/m", discount: "101" }, "Discount in %: more than 100 percent"],
+    [{ account: "nobody", target: "lab/m", margin: "5" }, "Account: no such account"],
+    [{ account: "", target: "lab/m", margin: "5", from: "2025-01-01T00:00" }, "In effect from: must be after now"],
     [{ account: "", target: "lab/m", margin: "5", from: "2096-02-30T00:00" }, "In effect from: a time as"],
-    [{ account: "", target: "lab/m", margin: "5", withdraw: "yes" }, "margin: expected at least one"],
+    [{ account: "", target: "lab/m", margin: "5", withdraw: "yes" }, "Margin in %: expected at least one"],
   ])("%j comes back as it was typed, with what is wrong", async (fields, message) => {
     const { browser } = await visit();
     const answer = await browser.post(path, fields);

@@ -136,6 +136,10 @@ describe("/api/limits", () => {
       { scope: { kind: "global" }, usdPerDay: value },
       "usdPerDay",
     ]),
+    ...["-1", "0", "x", "12345678", "1.0000000001"].map((value): [object, string] => [
+      { scope: { kind: "global" }, usdPerDay: value },
+      "usdPerDay: expected an amount in USD above 0, with at most 7 digits before the point and 9 behind it",
+    ]),
     [{ scope: { kind: "global" }, requestsPerDay: 5, requestsPerWeek: 5 }, "requestsPerWeek"],
   ])("%j is refused", async (body, says) => {
     expect(await refusedWith("POST", "/api/limits", body)).toContain(says);
