@@ -2,7 +2,7 @@ import { accountTermsPanel, type AccountTermsModel } from "./account-terms.ts";
 import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
-import { count } from "./format.ts";
+import { count, type Nano } from "./format.ts";
 import { formFields, onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
@@ -22,7 +22,7 @@ export interface AccountModel {
   /** From the root down to its parent. */
   readonly path: readonly { readonly id: string; readonly name: string }[];
   /** Of the last 30 days, with all below it. */
-  readonly total: { readonly calls: number; readonly chargeNano: number };
+  readonly total: { readonly calls: number; readonly chargeNano: Nano };
   readonly children: readonly BranchLine[];
   /** Where it may be moved to. */
   readonly places: readonly BranchLine[];

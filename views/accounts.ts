@@ -1,4 +1,4 @@
-import { count } from "./format.ts";
+import { count, type Nano } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { money, name } from "./text.ts";
@@ -19,7 +19,7 @@ export interface BranchLine {
   readonly keys: number;
   /** Of the account and all below it. */
   readonly calls: number;
-  readonly chargeNano: number;
+  readonly chargeNano: Nano;
 }
 
 export const accountsPage = ({ tree, more, form, csrf }: AccountTreeModel): Html => html`<h1>Accounts</h1>

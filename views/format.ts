@@ -1,11 +1,14 @@
 /** Numbers and times as text. Nothing here rounds money or counts; durations are cut, not rounded. */
 
+/** Nano-USD: a number, and a bigint only where a sum is beyond what numbers hold exactly. */
+export type Nano = number | bigint;
+
 /** Shown where there is no value. */
 export const none = "–";
 
 /** Dollars to the cent, and the digits below it: `{ whole: "$1,234.56", fine: "789" }`. `null`: unknown or not an integer. */
-export function splitUsd(nano: number | bigint | null): { readonly whole: string; readonly fine: string } | null {
-  if (nano === null || (typeof nano === "number" && !Number.isInteger(nano))) return null;
+export function splitUsd(nano: Nano | null): { readonly whole: string; readonly fine: string } | null {
+  if (nano === null || !isWhole(nano)) return null;
   const exact = BigInt(nano);
   const size = exact < 0n ? -exact : exact;
   const decimals = (size % 1_000_000_000n).toString().padStart(9, "0");
@@ -14,14 +17,14 @@ export function splitUsd(nano: number | bigint | null): { readonly whole: string
 }
 
 /** Nano-USD as dollars, every digit kept: `$0.000123`. */
-export function usd(nano: number | bigint | null): string {
+export function usd(nano: Nano | null): string {
   const parts = splitUsd(nano);
   return parts === null ? none : parts.whole + parts.fine;
 }
 
 /** `1,234,567`. */
 export function count(value: number | bigint | null): string {
-  if (value === null || (typeof value === "number" && !Number.isInteger(value))) return none;
+  if (value === null || !isWhole(value)) return none;
   const exact = BigInt(value);
   return exact < 0n ? `−${group(-exact)}` : group(exact);
 }
@@ -35,8 +38,8 @@ export function share(part: number, whole: number): string {
 }
 
 /** By how much `now` is more or less than `before`, in percent with one decimal, cut: `+12.3 %`, `−4.0 %`. */
-export function change(now: number, before: number): string {
-  if (!Number.isInteger(now) || !Number.isInteger(before) || (now === 0 && before === 0)) return none;
+export function change(now: Nano, before: Nano): string {
+  if (!isWhole(now) || !isWhole(before) || (now === 0 && before === 0)) return none;
   if (before === 0) return "new";
   const more = BigInt(now) - BigInt(before);
   const of = BigInt(before);
@@ -77,17 +80,18 @@ export function clock(atMs: number): string {
 export const isTime = (atMs: number): boolean => Number.isFinite(atMs) && Math.abs(atMs) <= 8.64e15;
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const isWhole = (value: number | bigint): boolean => typeof value === "bigint" || Number.isInteger(value);
 const pad = (value: number): string => String(value).padStart(2, "0");
 const group = (value: bigint): string => value.toString().replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** What there is to say of money and whether it is all: `costNano` is what providers bill, `chargeNano` what accounts are. */
-interface Spent<Nano extends number | null> {
-  readonly costNano: number | null;
-  readonly chargeNano: Nano;
+interface Spent<Charge extends Nano | null> {
+  readonly costNano: Nano | null;
+  readonly chargeNano: Charge;
 }
 /** The cost, or the charge where that is not told. */
-export const spentNano = <Nano extends number | null>({ costNano, chargeNano }: Spent<Nano>): number | Nano =>
+export const spentNano = <Charge extends Nano | null>({ costNano, chargeNano }: Spent<Charge>): Nano | Charge =>
   costNano ?? chargeNano;
 /** A call that has a charge has a cost: who looks is of an account, and is told none. */
-export const costIsHidden = ({ costNano, chargeNano }: Spent<number | null>): boolean =>
+export const costIsHidden = ({ costNano, chargeNano }: Spent<Nano | null>): boolean =>
   costNano === null && chargeNano !== null;

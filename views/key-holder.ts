@@ -1,6 +1,6 @@
 import { gauge } from "./budget-table.ts";
 import { chart } from "./chart.ts";
-import { count, day, usd } from "./format.ts";
+import { count, day, type Nano, usd } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, url, type Html } from "./html.ts";
 import { secretPanel } from "./keys.ts";
@@ -15,7 +15,7 @@ export interface KeyHolderModel {
   readonly total: Sums;
   readonly models: readonly (Sums & { readonly model: string })[];
   /** Left to right, without a gap. */
-  readonly days: readonly { readonly startMs: number; readonly calls: number; readonly chargeNano: number }[];
+  readonly days: readonly { readonly startMs: number; readonly calls: number; readonly chargeNano: Nano }[];
   /** Newest first. */
   readonly calls: readonly HolderCall[];
   /** Of the next page. */
@@ -29,7 +29,7 @@ interface Sums {
   readonly calls: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
-  readonly chargeNano: number;
+  readonly chargeNano: Nano;
 }
 export interface KeyFacts {
   readonly name: string;
@@ -153,7 +153,7 @@ const use = ({ days, models }: KeyHolderModel): Html | false =>
     axis: "Day (UTC)",
     bars: days.map(({ startMs, calls: made, chargeNano }) => ({
       label: day(startMs),
-      value: chargeNano,
+      value: Number(chargeNano),
       detail: `${usd(chargeNano)}, ${count(made)} calls`,
     })),
     format: (nano) => usd(Math.round(nano)),

@@ -1,6 +1,6 @@
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
-import { count } from "./format.ts";
+import { count, type Nano } from "./format.ts";
 import { formFields, onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
@@ -24,7 +24,7 @@ export interface KeyModel {
   };
   readonly account: { readonly id: string; readonly name: string };
   /** Of the last 30 days. */
-  readonly total: { readonly calls: number; readonly chargeNano: number };
+  readonly total: { readonly calls: number; readonly chargeNano: Nano };
   readonly olderSecrets: readonly { readonly prefix: string; readonly last4: string; readonly untilMs: number }[];
   readonly budgets: readonly BudgetLine[];
   readonly limits: readonly LimitLine[];

@@ -1,4 +1,4 @@
-import { count } from "./format.ts";
+import { count, type Nano } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { type MadeSecret, secretPanel } from "./people.ts";
@@ -19,7 +19,7 @@ export interface MeModel {
   /** Of the last 30 days, of the account they belong to; `null`: they belong to none. */
   readonly usage: {
     readonly calls: number;
-    readonly chargeNano: number;
+    readonly chargeNano: Nano;
     readonly inputTokens: number;
     readonly outputTokens: number;
   } | null;

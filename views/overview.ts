@@ -1,7 +1,7 @@
 import { callTable, type CallLine } from "./call-table.ts";
 import { chart, type Bar } from "./chart.ts";
 import { exportLinks } from "./export-links.ts";
-import { count, duration, share, spentNano, usd } from "./format.ts";
+import { count, duration, type Nano, share, spentNano, usd } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
 import { money, name } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -26,8 +26,8 @@ export interface Sum {
   readonly calls: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
-  readonly costNano: number | null;
-  readonly chargeNano: number;
+  readonly costNano: Nano | null;
+  readonly chargeNano: Nano;
 }
 /** Calls that did not end well, by whose doing it was. */
 export interface Ends {

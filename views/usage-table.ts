@@ -1,4 +1,4 @@
-import { change, clock, count, day, spentNano, usd } from "./format.ts";
+import { change, clock, count, day, type Nano, spentNano, usd } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
 import { statusChip } from "./status.ts";
 import { date, money, name } from "./text.ts";
@@ -10,8 +10,8 @@ export interface UsageSums {
   readonly outputTokens: number;
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
-  readonly costNano: number | null;
-  readonly chargeNano: number;
+  readonly costNano: Nano | null;
+  readonly chargeNano: Nano;
 }
 /** `before`: the period before; `null`: nothing is compared. */
 export interface UsagePair {
@@ -73,7 +73,7 @@ export const groupLabels: Readonly<Record<Cell["field"], string>> = {
   hour: "Hour",
 };
 
-export const inText = (value: number, isMoney: boolean): string => (isMoney ? usd(value) : count(value));
+export const inText = (value: Nano, isMoney: boolean): string => (isMoney ? usd(value) : count(value));
 
 export function usageTable(model: UsageTableModel): Html {
   const { groupBy, rows, others, total } = model;

@@ -1,5 +1,6 @@
 import type { TenantDatabase } from "../identity/tenancy.ts";
-import type { CallFilter, CallRow, GroupField } from "../storage/database.ts";
+import type { CallFilter, CallRow, GroupField, UsageSum } from "../storage/database.ts";
+import { nanoInJson } from "../storage/nano.ts";
 import { missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { CallsQuerySchema, UsageQuerySchema } from "./schemas.ts";
@@ -53,9 +54,15 @@ export const callRoutes = (database: TenantDatabase, now: () => number): readonl
         groupBy: [...new Set(fields)],
         ...(under !== undefined && { under }),
       });
-      return { data: data.map(({ group, ...sums }) => ({ ...group, ...sums })), total };
+      return { data: data.map(({ group, ...sums }) => ({ ...group, ...sumsAnswer(sums) })), total: sumsAnswer(total) };
     },
   },
 ];
+
+export const sumsAnswer = <Sums extends UsageSum>({ costNano, chargeNano, ...counts }: Sums) => ({
+  ...counts,
+  costNano: nanoInJson(costNano),
+  chargeNano: nanoInJson(chargeNano),
+});
 
 export const callAnswer = <Row extends CallRow>(row: Row) => ({ id: row.callId, ...row });

@@ -2,7 +2,7 @@ import type { OwnService } from "../identity/people.ts";
 import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import type { Actor } from "../identity/policy.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
-import { callAnswer } from "./calls.ts";
+import { callAnswer, sumsAnswer } from "./calls.ts";
 import { missing } from "./keys.ts";
 import { personAnswer, sessionAnswer, tokenAnswer } from "./people.ts";
 import { IssuerSchema, OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
@@ -38,7 +38,7 @@ export const ownRoutes = (
     status: 200,
     async answer({ actor, query }) {
       const { from = 0, to = now() + 1 } = checkedQuery(OwnUsageQuerySchema, query);
-      return { total: await ownUsage(database, actor, { from, to }) };
+      return { total: sumsAnswer(await ownUsage(database, actor, { from, to })) };
     },
   },
   {

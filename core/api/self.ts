@@ -7,6 +7,7 @@ import type { Principal } from "../plugin/plugin.ts";
 import type { AccountTerms } from "../storage/account-terms.ts";
 import type { CallRow, UsageSum } from "../storage/database.ts";
 import { dialectOf } from "./caller.ts";
+import { sumsAnswer } from "./calls.ts";
 import { answered } from "./caller-answer.ts";
 import { jsonOf } from "./json-body.ts";
 import { budgetAnswer, listOrNull, secretAnswer } from "./keys.ts";
@@ -142,7 +143,10 @@ function viewAnswer(view: SelfView, nowMs: number) {
 }
 
 /** What providers bill is between them and the operator. */
-const charged = ({ costNano: _, ...sums }: UsageSum) => sums;
+function charged(sums: UsageSum) {
+  const { costNano: _, ...told } = sumsAnswer(sums);
+  return told;
+}
 const ownCallAnswer = ({ costNano: _, accountId: __, keyId: ___, principal: ____, ...row }: CallRow) => ({
   id: row.callId,
   ...row,

@@ -2,6 +2,7 @@ import type { Bar } from "../../views/chart.ts";
 import { clock, count, day, spentNano, usd } from "../../views/format.ts";
 import { type Ends, overview, type Ranked } from "../../views/overview.ts";
 import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
+import { type Nano, plusNano } from "../storage/nano.ts";
 import { callLines, keyNames } from "./names.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
 
@@ -66,8 +67,8 @@ const at = (groups: readonly UsageGroup[], field: GroupField, startMs: number): 
   groups.filter((group) => group.group[field] === startMs);
 
 function spendBar(startMs: number, groups: readonly UsageGroup[]): Bar {
-  const value = total(groups, spentNano);
-  return { label: day(startMs), value, detail: `${usd(value)}, ${callsIn(groups)}` };
+  const value = groups.reduce<Nano>((sum, group) => plusNano(sum, spentNano(group)), 0);
+  return { label: day(startMs), value: Number(value), detail: `${usd(value)}, ${callsIn(groups)}` };
 }
 
 function callsBar(startMs: number, groups: readonly UsageGroup[]): Bar {
@@ -109,7 +110,10 @@ function callsIn(groups: readonly UsageGroup[]): string {
 
 /** The six that cost most; calls decide among equals. */
 const dearest = (groups: readonly UsageGroup[]): readonly UsageGroup[] =>
-  [...groups].sort((left, right) => spentNano(right) - spentNano(left) || right.calls - left.calls).slice(0, 6);
+  [...groups]
+    .sort((left, right) => compared(spentNano(left), spentNano(right)) || right.calls - left.calls)
+    .slice(0, 6);
+const compared = (left: Nano, right: Nano): number => (left === right ? 0 : right > left ? 1 : -1);
 
 function idOf(group: UsageGroup, field: GroupField): string | null {
   const value = group.group[field];

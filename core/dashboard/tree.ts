@@ -1,11 +1,12 @@
 import type { AccountSummary, UsageGroup } from "../storage/database.ts";
+import { type Nano, plusNano } from "../storage/nano.ts";
 
 /** An account where it stands in the tree, with what it and all below it used. */
 export interface Branch extends AccountSummary {
   /** 0 for a root. */
   readonly depth: number;
   readonly calls: number;
-  readonly chargeNano: number;
+  readonly chargeNano: Nano;
 }
 
 /** Depth first, each level by name. An account whose parent is not among them stands as a root. */
@@ -28,7 +29,7 @@ export function treeOf(accounts: readonly AccountSummary[], usage: readonly Usag
             ...account,
             depth,
             calls: children.reduce((sum, { calls }) => sum + calls, sums?.calls ?? 0),
-            chargeNano: children.reduce((sum, { chargeNano }) => sum + chargeNano, sums?.chargeNano ?? 0),
+            chargeNano: children.reduce((sum, { chargeNano }) => plusNano(sum, chargeNano), sums?.chargeNano ?? 0),
           },
           ...below,
         ];

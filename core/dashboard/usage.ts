@@ -95,7 +95,7 @@ function barsOf(
     const against = earlier === null ? "" : `, ${inText(earlier, isMoney)} before (${change(value, earlier)})`;
     return {
       label: unit === "day" ? day(startMs) : `${withDay ? `${day(startMs)} ` : ""}${clock(startMs)}`,
-      value,
+      value: Number(value),
       detail: inText(value, isMoney) + against,
     };
   });

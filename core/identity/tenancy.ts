@@ -293,7 +293,7 @@ export function within(
   };
 }
 
-const withoutCost = <Row extends { readonly costNano: number | null }>(row: Row) => ({ ...row, costNano: null });
+const withoutCost = <Row extends { readonly costNano: unknown }>(row: Row) => ({ ...row, costNano: null });
 
 const withoutCosts = <Pair extends UsagePair>(pair: Pair) => ({
   ...pair,

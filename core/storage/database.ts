@@ -1,5 +1,6 @@
 import type { Scope } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
+import type { Nano } from "./nano.ts";
 import type { DialectName, Operation } from "../dialects/dialect.ts";
 import type { Labels } from "../plugin/labels.ts";
 import type { Awaitable, Namespace } from "../plugin/plugin.ts";
@@ -362,8 +363,8 @@ export interface UsageSum {
   readonly cacheWriteTokens: number;
   readonly reasoningTokens: number;
   /** `null`: not told to whoever asks. */
-  readonly costNano: number | null;
-  readonly chargeNano: number;
+  readonly costNano: Nano | null;
+  readonly chargeNano: Nano;
 }
 export interface UsageGroup extends UsageSum {
   /**

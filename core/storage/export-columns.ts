@@ -2,6 +2,7 @@ import type { AuditRow } from "./audit.ts";
 import type { LedgerEntry } from "./credit.ts";
 import type { CallRow, GroupField, UsageGroup } from "./database.ts";
 import { type Column, usdText, utcText } from "./export-text.ts";
+import { type Nano, nanoInJson } from "./nano.ts";
 
 /** The columns of each export: named as the API names them, money also in USD and times also in words. */
 
@@ -16,7 +17,7 @@ const plain = <Row>(name: NamesOf<Row, string | number | boolean | null>): Colum
   // The names are those of such values.
   value: (row) => row[name] as string | number | boolean | null,
 });
-const usd = <Row>(name: string, nano: (row: Row) => number | null): Column<Row> => ({
+const usd = <Row>(name: string, nano: (row: Row) => Nano | null): Column<Row> => ({
   name,
   exact: true,
   value: (row) => usdText(nano(row)),
@@ -108,8 +109,8 @@ export const usageColumns = (groupBy: readonly GroupField[]): readonly Column<Us
   plain("cacheReadTokens"),
   plain("cacheWriteTokens"),
   plain("reasoningTokens"),
-  plain("costNano"),
+  { name: "costNano", exact: true, value: ({ costNano }) => nanoInJson(costNano) },
   usd("costUsd", ({ costNano }) => costNano),
-  plain("chargeNano"),
+  { name: "chargeNano", exact: true, value: ({ chargeNano }) => nanoInJson(chargeNano) },
   usd("chargeUsd", ({ chargeNano }) => chargeNano),
 ];

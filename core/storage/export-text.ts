@@ -1,4 +1,5 @@
 import type { ExportFormat } from "./export.ts";
+import type { Nano } from "./nano.ts";
 
 /** `exact`: our own digits, which are a number in a sheet and stay a string in JSON, where a number would lose some. */
 export interface Column<Row> {
@@ -44,9 +45,9 @@ const isFormula = /^[=+\-@\t\r\n＝＋－＠]/;
 const quoted = (text: string): string => (/[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 /** Nano-USD as dollars with all nine decimals: `-0.000000045`. `null`: unknown. */
-export function usdText(nano: number | null): string | null {
+export function usdText(nano: Nano | null): string | null {
   if (nano === null) return null;
-  const digits = BigInt(Math.abs(nano)).toString().padStart(10, "0");
+  const digits = BigInt(nano).toString().replace("-", "").padStart(10, "0");
   return `${nano < 0 ? "-" : ""}${digits.slice(0, -9)}.${digits.slice(-9)}`;
 }
 

@@ -25,7 +25,10 @@ export interface Fold {
 /** How much the writer gets to do at once: it holds up the process meanwhile. */
 export interface FoldSize {
   readonly calls: number;
-  /** More groups than this halve the number of calls, until one call is left; so do twice as many blocks, or as many targets. */
+  /**
+   * More groups than this halve the number of calls, until one call is left; so do twice as many blocks, as many targets,
+   * or a sum of money that no number holds.
+   */
   readonly groups: number;
 }
 
@@ -51,7 +54,7 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
       if (through === undefined) return null;
       const span = { from, through };
       const rows = usage.all(span);
-      if (rows.length > groups && count > 1) continue;
+      if ((rows.length > groups || !rows.every(isExact)) && count > 1) continue;
       const blocks = blocksOf(span);
       if (blocks.length > 2 * groups && count > 1) continue;
       // As selected: numbers, of which only the time to the first byte may be NULL.
@@ -63,6 +66,9 @@ export function foldReader(database: SqliteDatabase): (size: FoldSize) => Fold |
     }
   };
 }
+
+const isExact = ({ costNano, chargeNano }: UsageSumRow): boolean =>
+  Number.isSafeInteger(costNano) && Number.isSafeInteger(chargeNano);
 
 const inFold = () => and(gt(calls.seq, sql.placeholder("from")), lte(calls.seq, sql.placeholder("through")));
 

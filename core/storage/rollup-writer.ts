@@ -162,16 +162,21 @@ const usageKey = (row: UsageSumRow) =>
   `${row.startMs} ${row.accountRef} ${row.keyRef} ${row.modelRef} ${row.providerRef} ${row.status}`;
 const totalsKey = (row: UsageSumRow) => `${row.startMs} ${row.modelRef} ${row.providerRef} ${row.status}`;
 
-/** Rows with the same key as one: fewer to write. */
+/** Rows with the same key as one: fewer to write. What no number would hold is another row, which SQLite adds. */
 function merged(rows: readonly UsageSumRow[], keyOf: (row: UsageSumRow) => string): UsageSumRow[] {
   const found = new Map<string, Record<(typeof sumNames)[number], number> & UsageSumRow>();
+  const full: UsageSumRow[] = [];
   for (const row of rows) {
     const key = keyOf(row);
     const sums = found.get(key);
-    if (!sums) found.set(key, { ...row });
-    else for (const name of sumNames) sums[name] += row[name];
+    const fits = sums === undefined || sumNames.every((name) => Number.isSafeInteger(sums[name] + row[name]));
+    if (sums !== undefined && fits) for (const name of sumNames) sums[name] += row[name];
+    else {
+      if (sums) full.push(sums);
+      found.set(key, { ...row });
+    }
   }
-  return [...found.values()];
+  return [...full, ...found.values()];
 }
 
 function runAll(statement: HotStatement, rows: readonly Row[]): void {

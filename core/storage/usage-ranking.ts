@@ -36,7 +36,7 @@ export function rankedUsage(
 
 /** Calls decide among equals. */
 const compared = (left: WholeSum, right: WholeSum, by: "costNano" | "chargeNano"): number =>
-  right[by] - left[by] || right.calls - left.calls;
+  left[by] === right[by] ? right.calls - left.calls : right[by] > left[by] ? 1 : -1;
 
 const sumOf = (pairs: readonly Pair[], isCompared: boolean): Pair => ({
   now: pairs.reduce((so, { now }) => added(so, now), noSums),

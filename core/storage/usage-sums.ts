@@ -1,8 +1,9 @@
 import type { UsageSum } from "./database.ts";
+import { type Nano, plusNano } from "./nano.ts";
 
 /** From the books, where a cost is always known; people of an account are not told it. */
 export interface WholeSum extends UsageSum {
-  readonly costNano: number;
+  readonly costNano: Nano;
 }
 
 /** Of no call. */
@@ -26,6 +27,6 @@ export const added = (total: WholeSum, row: WholeSum): WholeSum => ({
   cacheReadTokens: total.cacheReadTokens + row.cacheReadTokens,
   cacheWriteTokens: total.cacheWriteTokens + row.cacheWriteTokens,
   reasoningTokens: total.reasoningTokens + row.reasoningTokens,
-  costNano: total.costNano + row.costNano,
-  chargeNano: total.chargeNano + row.chargeNano,
+  costNano: plusNano(total.costNano, row.costNano),
+  chargeNano: plusNano(total.chargeNano, row.chargeNano),
 });

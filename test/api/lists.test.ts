@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { aFinal, aKey, anAdmission, aRefusal, startMs } from "../contract/storage-samples.ts";
-import { type Api, apis } from "./server.ts";
+import { adminToken, type Api, apis } from "./server.ts";
 
 const newApi = apis();
 
@@ -132,6 +132,50 @@ describe("one call", () => {
     const { body: listed } = await api.admin("GET", "/api/calls?limit=1");
     expect(body).toMatchObject(listed.data[0]);
     expect(listed.data[0]).toMatchObject({ createdMs: startMs, costNano: 45, chargeNano: 50 });
+  });
+});
+
+describe("money beyond what a number holds", () => {
+  const nano = 400_000_782_827_605;
+  const sum = { costNano: String(44n * BigInt(nano)), chargeNano: String(44n * BigInt(nano) + 44n) };
+  let api: Api;
+  beforeAll(async () => {
+    api = await newApi();
+    const keys = [await api.database.keys.create(aKey(), null), await api.database.keys.create(aKey(), null)];
+    for (let call = 0; call < 44; call++) {
+      // Most are of one key, so that its sum alone is beyond it.
+      const admission = anAdmission({ startedMs: startMs, keyId: keys[call % 11 === 0 ? 0 : 1]?.id ?? null });
+      await api.database.ledger.admit(admission);
+      await api.database.ledger.finish(aFinal(admission.callId, { costNano: nano, chargeNano: nano + 1 }));
+    }
+  });
+
+  test.each(["", "key", "account", "model", "provider", "status", "day", "hour", "key,day", "label:none"])(
+    "has every digit of it in a string, by %p as by everything else",
+    async (groupBy) => {
+      const query = `from=${startMs - 1}&to=${startMs + 1}${groupBy && `&groupBy=${groupBy}`}`;
+      const { body } = await api.admin("GET", `/api/usage?${query}`);
+      expect(body.total).toMatchObject({ calls: 44, ...sum });
+      const added = (field: string) =>
+        body.data.reduce((so: bigint, row: Record<string, string>) => so + BigInt(row[field] ?? ""), 0n);
+      expect([added("costNano"), added("chargeNano")].map(String)).toEqual([sum.costNano, sum.chargeNano]);
+      if (groupBy === "key")
+        expect(body.data.map(({ costNano }: { costNano: unknown }) => typeof costNano).toSorted()).toEqual([
+          "number",
+          "string",
+        ]);
+    },
+  );
+
+  test("so have files", async () => {
+    const file = async (format: string) =>
+      (
+        await api.send("GET", `/api/usage/export?format=${format}`, {
+          headers: { authorization: `Bearer ${adminToken}` },
+        })
+      ).text();
+    expect(JSON.parse(await file("jsonl"))).toMatchObject({ ...sum, costUsd: "17600034.444414620" });
+    expect(await file("csv")).toContain(`,${sum.costNano},17600034.444414620,${sum.chargeNano},17600034.444414664\r\n`);
   });
 });
 

@@ -44,6 +44,12 @@ describe("accounts", () => {
       ["b11", 2, 1, 10],
       ["b2", 1, 0, 0],
     ]);
+    const huge = ["b", "b1", "b11"].map((id): UsageGroup => ({
+      ...noSums,
+      group: { account: id },
+      chargeNano: 9_007_199_254_740_991,
+    }));
+    expect(treeOf(accounts, huge).find(({ id }) => id === "b")?.chargeNano).toBe(27_021_597_764_222_973n);
     // The parent is beyond what is shown.
     expect(treeOf([account("b11", "b1")], []).map(({ depth }) => depth)).toEqual([0]);
   });

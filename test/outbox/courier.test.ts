@@ -295,7 +295,7 @@ test("any schedule of calls, re-rating, failures, crashes and restarts delivers 
       0,
     );
     const { total } = await database().calls.usage({ from: 0, to: clock.now() + 1, groupBy: [] });
-    expect(told).toBe(total.chargeNano);
+    expect(told).toBe(Number(total.chargeNano));
     // An adjustment never comes before its call.
     const order = had.map(({ type, data }) => `${type} ${String(data["callId"])}`);
     for (const [at, line] of order.entries())

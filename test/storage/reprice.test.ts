@@ -158,8 +158,8 @@ test("a second look finds nothing, and everything adds up to what the book says"
   expect(chargesOf(path)).toBe(before + done.chargeDeltaNano);
   expect(await reportOf(database)).toEqual({
     ...report,
-    costNano: (report.costNano ?? 0) + done.costDeltaNano,
-    chargeNano: report.chargeNano + done.chargeDeltaNano,
+    costNano: Number(report.costNano) + done.costDeltaNano,
+    chargeNano: Number(report.chargeNano) + done.chargeDeltaNano,
   });
   expect(await proofs(database)).toEqual([]);
   expect(await run()).toMatchObject({ changed: 0 });

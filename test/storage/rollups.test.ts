@@ -109,6 +109,20 @@ describe("rollups", () => {
     subject.client.close();
   });
 
+  test("a fold of more money than a number holds is made of smaller ones, and loses none of it", async () => {
+    const subject = await started();
+    const sample = fc.sample(rolledCall, { numRuns: 1, seed: 1 })[0] ?? never();
+    const costly = { ...sample, costNano: 5e15 + 1, chargeNano: 5e15 + 1 };
+    // Of one group, and of several that the totals have as one.
+    const calls = Array.from({ length: 9 }, (_, at) => ({ ...costly, account: at < 6 ? 1 : at - 5 }));
+    for (const call of calls) insertCall(subject.client, call);
+    while (subject.fold({ calls: 100, groups: 100 }));
+    for (const groupBy of [[], ["account"], ["model"]] as const)
+      await reported(subject.reads, calls, { from: 0, to: Number.MAX_SAFE_INTEGER, groupBy });
+    subject.provesClean();
+    subject.client.close();
+  });
+
   test("a fold is as small as asked for, and one call at least", async () => {
     const subject = await started();
     for (const call of fc.sample(rolledCall, { numRuns: 64, seed: 2 })) insertCall(subject.client, call);

@@ -61,7 +61,7 @@ test("a ranking is the reports of both ranges beside one another: every group on
       }
       const spent = (sums: WholeSum | undefined) => sums?.[by ?? "costNano"] ?? 0;
       const shown = rows.map((row) => spent(now.get(JSON.stringify(row.group))));
-      expect(shown).toEqual(shown.toSorted((left, right) => right - left));
+      expect(shown).toEqual(shown.toSorted((left, right) => (left === right ? 0 : right > left ? 1 : -1)));
       for (const rest of groups) expect(spent(now.get(rest))).toBeLessThanOrEqual(shown.at(-1) ?? Infinity);
 
       const sum = (of: ReadonlyMap<string, WholeSum>, which: Iterable<string>) =>

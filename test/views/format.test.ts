@@ -77,6 +77,8 @@ test.each([
   [7, 0, "new"],
   [0, 0, "–"],
   [Number.NaN, 1, "–"],
+  [18_014_398_509_481_982n, 9_007_199_254_740_991, "+100.0 %"],
+  [0, 18_014_398_509_481_982n, "−100.0 %"],
 ])("%p after %p is %p", (now, before, text) => expect(change(now, before)).toBe(text));
 
 test("times are UTC and machine-readable; what is no time is none", () => {

@@ -1,6 +1,7 @@
 import { asc, desc, eq, gte, lt, type Placeholder, type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import type { GroupField, LabelField, UsageGroup, UsageRange, UsageSum } from "../database.ts";
 import { adjustedMoney } from "../adjusted.ts";
+import { nanoSum } from "../nano.ts";
 import { purgedBefore } from "../purge-state.ts";
 import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
 import { keyOrLabels, orZero, startOf, sum } from "../rollup-fold.ts";
@@ -194,8 +195,8 @@ function rolledSums(database: SqliteDatabase, table: Rolled, groupBy: readonly G
       cacheReadTokens: sum(table.cacheReadTokens),
       cacheWriteTokens: sum(table.cacheWriteTokens),
       reasoningTokens: sum(table.reasoningTokens),
-      costNano: sum(table.costNano),
-      chargeNano: sum(table.chargeNano),
+      costNano: nanoSum(table.costNano),
+      chargeNano: nanoSum(table.chargeNano),
     })
     .from(table)
     .where(
@@ -235,8 +236,8 @@ function callSums(
       cacheReadTokens: sum(calls.cacheReadTokens),
       cacheWriteTokens: sum(calls.cacheWriteTokens),
       reasoningTokens: sum(calls.reasoningTokens),
-      costNano: sum(costNano),
-      chargeNano: sum(chargeNano),
+      costNano: nanoSum(costNano),
+      chargeNano: nanoSum(chargeNano),
     })
     .from(calls)
     .where(where);
