@@ -26,17 +26,23 @@ export type AccountTermField = (typeof accountTermFields)[number];
 /** What the form brings where it is checked. */
 export const keyRotationChecked = "yes";
 
-export const accountTermsPanel = (
-  { values, operations, keyRotation, marks, said, open }: AccountTermsModel,
-  action: string,
-  csrf: string,
-): Html => html`${
-  said.length > 0 &&
-  html`<section class="panel"><h2>What its calls may use</h2>
+/** `csrf` `null`: they are only read. */
+export const accountTermsPanel = (terms: AccountTermsModel, action: string, csrf: string | null): Html =>
+  html`${saidPanel(terms)}${csrf !== null && termsForm(terms, action, csrf)}`;
+
+const saidPanel = ({ said }: AccountTermsModel): Html =>
+  html`${
+    said.length > 0 &&
+    html`<section class="panel"><h2>What its calls may use</h2>
     <ul class="plain">${said.map(({ account, own, what, words }) => html`<li>${chip(own ? "info" : "quiet", own ? "here" : "above")} ${!own && html`${name(account, 32)}: `}${what} ${name(words, 200)}</li>`)}</ul>
   </section>`
-}
-  <details class="panel new"${open && html` open`}>
+  }`;
+
+const termsForm = (
+  { values, operations, keyRotation, marks, open }: AccountTermsModel,
+  action: string,
+  csrf: string,
+): Html => html`<details class="panel new"${open && html` open`}>
   <summary>Change what its calls may use</summary>
   <form method="post" action="${action}">
     ${formFields(csrf)}${writtenFields(marks)}<input type="hidden" name="part" value="terms">

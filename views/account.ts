@@ -36,7 +36,8 @@ export interface AccountModel {
   readonly marks: Readonly<Record<string, string>>;
   readonly terms: AccountTermsModel;
   readonly error: string | null;
-  readonly csrf: string;
+  /** `null`: whoever looks may not change it. */
+  readonly csrf: string | null;
 }
 
 export function accountPage(model: AccountModel): Html {
@@ -58,13 +59,16 @@ export function accountPage(model: AccountModel): Html {
   ${limits.length > 0 && html`<section class="panel flush"><h2>Limits on it</h2>${limitTable(limits)}</section>`}
   ${children.length > 0 && html`<section class="panel flush"><h2>Right below it</h2>${branchTable(children.map((child) => ({ ...child, depth: 0 })))}</section>`}
   ${accountTermsPanel(model.terms, pathOf(account.id), model.csrf)}
-  ${changes(model)}
-  <p class="hint"><a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/limits", { kind: "account", id: account.id })}">Put a limit on it</a> · <a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/usage", { under: account.id, by: "account" })}">Usage of it and of all below it</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
+  ${model.csrf !== null && changes(model, model.csrf)}
+  <p class="hint">${model.csrf !== null && html`<a href="${url("/dashboard/budgets", { kind: "account", id: account.id })}">Put a budget on it</a> · <a href="${url("/dashboard/limits", { kind: "account", id: account.id })}">Put a limit on it</a> · `}<a href="${url("/dashboard/calls", { account: account.id })}">Its own calls</a> · <a href="${url("/dashboard/usage", { under: account.id, by: "account" })}">Usage of it and of all below it</a> · <a href="${url("/dashboard/ledger", { account: account.id })}">Its entries in the ledger, and credits</a></p>`;
 }
 
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);
 
-const changes = ({ account, places, content, marks, csrf }: AccountModel): Html => html`<details class="panel new">
+const changes = (
+  { account, places, content, marks }: AccountModel,
+  csrf: string,
+): Html => html`<details class="panel new">
   <summary>Rename, move, content, disable or remove</summary>
   <form method="post" action="${pathOf(account.id)}">
     ${formFields(csrf)}${writtenFields(marks)}

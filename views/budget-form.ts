@@ -7,6 +7,8 @@ export interface BudgetFormModel {
   readonly error: string | null;
   /** Accounts and keys that a budget may be on. */
   readonly names: readonly { readonly id: string; readonly name: string }[];
+  /** Whoever looks belongs to an account, and sets nothing on what is of all of them. */
+  readonly ofAccount: boolean;
   readonly csrf: string;
 }
 export const budgetFields = [
@@ -24,6 +26,7 @@ export const budgetForm = ({
   values,
   error,
   names,
+  ofAccount,
   csrf,
 }: BudgetFormModel): Html => html`<details class="panel new" id="new-budget"${(error !== null || values["id"] !== undefined) && html` open`}>
   <summary>New budget</summary>
@@ -31,7 +34,7 @@ export const budgetForm = ({
     ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
-      <label>On${choice("kind", kinds, values["kind"])}</label>
+      <label>On${scopeChoice(kinds, values["kind"], ofAccount)}</label>
       <label>Which one<input name="id" value="${values["id"]}" list="scopes" autocomplete="off" spellcheck="false" placeholder="key or account: its id; else the name"></label>
       <label>Limit in USD<input name="usd" value="${values["usd"]}" required inputmode="decimal" autocomplete="off"></label>
       <label>Window<input name="window" value="${values["window"] ?? "month"}" required list="windows" autocomplete="off" placeholder="month, or hours as 5h"></label>
@@ -50,6 +53,10 @@ type Choice = readonly (readonly [value: string, label: string])[];
 
 export const choice = (field: string, options: Choice, chosen: string | undefined): Html =>
   html`<select name="${field}">${options.map(([value, label]) => html`<option value="${value}"${value === chosen && html` selected`}>${label}</option>`)}</select>`;
+
+/** What something may be set on; by people of an account, on what is theirs. */
+export const scopeChoice = (kinds: Choice, chosen: string | undefined, ofAccount: boolean): Html =>
+  choice("kind", ofAccount ? kinds.filter(([kind]) => kind === "account" || kind === "key") : kinds, chosen);
 
 const kinds: Choice = ["account", "key", "model", "provider", "global"].map((kind) => [kind, kind] as const);
 export const shortfalls: Choice = [

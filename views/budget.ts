@@ -8,7 +8,8 @@ import { chip, money, name, time } from "./text.ts";
 export interface BudgetModel {
   readonly budget: BudgetLine;
   readonly error: string | null;
-  readonly csrf: string;
+  /** `null`: whoever looks may not change it. */
+  readonly csrf: string | null;
 }
 
 export const budgetPage = ({
@@ -28,7 +29,9 @@ export const budgetPage = ({
     ${fact("Resets", resets(budget))}
     ${fact("Alerts at", html`${thresholds(budget)} <span class="hint">of the limit, when spent</span>`)}
   </dl></section>
-  <div class="columns">
+  ${csrf !== null && changes(budget, csrf)}`;
+
+const changes = (budget: BudgetLine, csrf: string): Html => html`<div class="columns">
     <section class="panel"><h2>Terms</h2><form method="post" action="${path(budget)}">
       ${formFields(csrf)}
       <div class="fields two">

@@ -11,7 +11,9 @@ export interface LedgerModel {
   /** Empty is no filter. */
   readonly filter: { readonly account: string; readonly kind: string };
   readonly balances: readonly BalanceLine[];
-  readonly form: CreditFormModel;
+  readonly accounts: readonly { readonly id: string; readonly name: string }[];
+  /** `null`: whoever looks may give no credit. */
+  readonly form: CreditFormModel | null;
   readonly retention: RetentionModel;
 }
 /** How long calls are kept, in days; `null`: for ever. Times in ms; `null`: there is no such call. */
@@ -42,12 +44,11 @@ export interface BalanceLine {
 export interface CreditFormModel {
   readonly values: Readonly<Record<string, string>>;
   readonly error: string | null;
-  readonly accounts: readonly { readonly id: string; readonly name: string }[];
   readonly csrf: string;
 }
 
 export const ledgerPage = (model: LedgerModel): Html => html`<h1>Ledger</h1>
-  ${creditForm(model.form)}
+  ${model.form !== null && creditForm(model.form, model.accounts)}
   ${model.balances.length > 0 && html`<section class="panel flush"><h2>Balances</h2>${balanceTable(model.balances)}</section>`}
   ${filterForm(model)}
   ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.first ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
@@ -64,12 +65,10 @@ const retention = ({ keepDays, oldestMs, goneBeforeMs, goneCalls, lastMs }: Rete
     html` ${count(goneCalls)} from before ${date(goneBeforeMs)} were deleted, the last ${time(lastMs)}: their entries here and their sums stay.`
   }`;
 
-const creditForm = ({
-  values,
-  error,
-  accounts,
-  csrf,
-}: CreditFormModel): Html => html`<details class="panel new" id="new-credit"${error !== null && html` open`}>
+const creditForm = (
+  { values, error, csrf }: CreditFormModel,
+  accounts: LedgerModel["accounts"],
+): Html => html`<details class="panel new" id="new-credit"${error !== null && html` open`}>
   <summary>Credit an account</summary>
   <form method="post" action="/dashboard/ledger/credits">
     ${onceFields(csrf)}
@@ -86,7 +85,7 @@ const creditForm = ({
 
 const accountChoice = (
   field: string,
-  accounts: CreditFormModel["accounts"],
+  accounts: LedgerModel["accounts"],
   chosen: string | undefined,
   none: string,
   required = false,
@@ -97,9 +96,9 @@ const accountChoice = (
 
 const filterForm = ({
   filter,
-  form,
+  accounts,
 }: LedgerModel): Html => html`<form class="filter" method="get" action="/dashboard/ledger">
-  <label>Account${accountChoice("account", form.accounts, filter.account, "any")}</label>
+  <label>Account${accountChoice("account", accounts, filter.account, "any")}</label>
   <label>Kind<select name="kind"><option value="">any</option>${["charge", "adjustment", "credit", "expiry"].map((kind) => html`<option value="${kind}"${kind === filter.kind && html` selected`}>${kind}</option>`)}</select></label>
   <div class="actions"><button>Filter</button><a href="/dashboard/ledger">Clear</a></div>
 </form>`;

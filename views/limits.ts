@@ -1,4 +1,4 @@
-import { choice } from "./budget-form.ts";
+import { choice, scopeChoice } from "./budget-form.ts";
 import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
@@ -25,6 +25,8 @@ export interface LimitFormModel {
   readonly error: string | null;
   /** Accounts and keys that limits may be on. */
   readonly names: readonly { readonly id: string; readonly name: string }[];
+  /** Whoever looks belongs to an account, and sets nothing on what is of all of them. */
+  readonly ofAccount: boolean;
   readonly csrf: string;
 }
 export const limitFormFields = ["kind", "id", "amount", "measure", "per", "enforce"] as const;
@@ -46,6 +48,7 @@ const limitForm = ({
   values,
   error,
   names,
+  ofAccount,
   csrf,
 }: LimitFormModel): Html => html`<details class="panel new" id="new-limit"${(error !== null || values["id"] !== undefined) && html` open`}>
   <summary>New limit</summary>
@@ -53,7 +56,7 @@ const limitForm = ({
     ${onceFields(csrf)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
-      <label>On${choice("kind", kinds, values["kind"])}</label>
+      <label>On${scopeChoice(kinds, values["kind"], ofAccount)}</label>
       <label>Which one<input name="id" value="${values["id"]}" list="scopes" autocomplete="off" spellcheck="false" placeholder="id or name; none for each of them"></label>
       ${amountFields(values)}
       <label>A call beyond it${choice("enforce", enforcing, values["enforce"])}</label>
@@ -71,7 +74,8 @@ const amountFields = (values: Readonly<Record<string, string>>, isRequired = tru
 export interface LimitModel {
   readonly limit: LimitLine;
   readonly error: string | null;
-  readonly csrf: string;
+  /** `null`: whoever looks may not change it. */
+  readonly csrf: string | null;
 }
 
 export const limitPage = ({
@@ -82,7 +86,12 @@ export const limitPage = ({
   <div class="heading"><h1>${chip("quiet", limit.scopeKind)} ${limit.scopeName === null ? "each" : name(limit.scopeName, 60)}</h1></div>
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
   <section class="panel flush">${limitTable([limit])}</section>
-  <section class="panel"><h2>Change</h2><form method="post" action="${pathOf(limit)}">
+  ${csrf !== null && changes(limit, csrf)}`;
+
+const changes = (
+  limit: LimitLine,
+  csrf: string,
+): Html => html`<section class="panel"><h2>Change</h2><form method="post" action="${pathOf(limit)}">
     ${formFields(csrf)}
     <div class="fields">
       ${limit.parts.map((part) => html`<label>${part.text}<input name="${part.field}" value="${part.value}" inputmode="decimal" autocomplete="off" placeholder="none takes it away"></label>`)}

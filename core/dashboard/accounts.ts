@@ -1,5 +1,7 @@
 import { accountPage } from "../../views/account.ts";
 import { accountsPage } from "../../views/accounts.ts";
+import { permits } from "../identity/policy.ts";
+import { isOnOwn } from "../identity/reach.ts";
 import type { AccountSummary } from "../storage/database.ts";
 import { accountTermsModel, parseAccountTerms } from "./account-terms.ts";
 import { budgetLines } from "./budget-lines.ts";
@@ -45,6 +47,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
     const places = tree.filter((branch) => !isUnder(tree, branch.id, id));
     const content = database.content.setting({ kind: "account", id }) ?? "";
     const placed = places.find((place) => place.id === account.parentId)?.id ?? "";
+    const mayChange = permits(visit.actor, "accounts.write") && !isOnOwn(visit.actor, { kind: "account", id });
     const main = accountPage({
       account,
       path: line.slice(1).toReversed(),
@@ -59,7 +62,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       marks: marksOf({ name: account.name, parentId: placed, content }, null),
       terms: accountTermsModel(line, database, error !== null && isTerms(visit) ? visit.form : null),
       error,
-      csrf: visit.csrf,
+      csrf: mayChange ? visit.csrf : null,
     });
     return visit.page(account.name, "accounts", main, { status, history: { kind: "account", id } });
   }

@@ -2,6 +2,8 @@ import { budgetPage } from "../../views/budget.ts";
 import { type BudgetFormModel, budgetFields } from "../../views/budget-form.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { segment } from "../../views/html.ts";
+import { permits } from "../identity/policy.ts";
+import { isOnOwn } from "../identity/reach.ts";
 import { allAccounts } from "./accounts.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { parseLastDay } from "./last-day.ts";
@@ -19,11 +21,14 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     const keys = await database.keys.list({ limit: 200 });
     const { accounts } = await allAccounts(database);
     const names = [
-      ...accounts.map(({ id, name }) => ({ id, name: `account ${name}` })),
+      ...accounts
+        .filter(({ id }) => !isOnOwn(visit.actor, { kind: "account", id }))
+        .map(({ id, name }) => ({ id, name: `account ${name}` })),
       ...keys.data.filter((key) => key.revokedMs === null).map(({ id, name }) => ({ id, name: `key ${name}` })),
     ];
     const budgets = await budgetLines(database, data);
-    const main = budgetsPage({ budgets, next, form: { ...form, names, csrf: visit.csrf } });
+    const ofAccount = visit.actor.accountId !== null;
+    const main = budgetsPage({ budgets, next, form: { ...form, names, ofAccount, csrf: visit.csrf } });
     return visit.page("Budgets", "budgets", main, { status });
   }
 
@@ -32,7 +37,9 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     if (budget === null) return errorPage(visit.request, 404, version);
     const [line] = await budgetLines(database, [budget]);
     if (line === undefined) return errorPage(visit.request, 404, version);
-    return visit.page("Budget", "budgets", budgetPage({ budget: line, error, csrf: visit.csrf }), {
+    const mayChange = permits(visit.actor, "budgets.write") && !isOnOwn(visit.actor, budget.scope);
+    const main = budgetPage({ budget: line, error, csrf: mayChange ? visit.csrf : null });
+    return visit.page("Budget", "budgets", main, {
       status,
       history: { kind: "budget", id: line.id },
     });

@@ -1,4 +1,5 @@
 import { type CreditFormModel, ledgerPage } from "../../views/ledger.ts";
+import { permits } from "../identity/policy.ts";
 import type { EntryFilter } from "../storage/credit.ts";
 import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
@@ -31,7 +32,8 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
       first: after === null,
       filter: { account, kind },
       balances: balances.data.map(named),
-      form: { ...form, accounts: accounts.map(({ id, name }) => ({ id, name })), csrf: visit.csrf },
+      accounts: accounts.map(({ id, name }) => ({ id, name })),
+      form: permits(visit.actor, "credits.write") ? { ...form, csrf: visit.csrf } : null,
       retention: { ...retention, keepDays: keepMs === null ? null : keepMs / dayMs },
     });
     return visit.page("Ledger", "ledger", main, { status });

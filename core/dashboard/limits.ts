@@ -1,6 +1,8 @@
 import { segment } from "../../views/html.ts";
 import { type LimitFormModel, limitFormFields, limitPage, limitsPage } from "../../views/limits.ts";
 import { GatewayError } from "../chat/error.ts";
+import { permits } from "../identity/policy.ts";
+import { isOnOwn } from "../identity/reach.ts";
 import { limitFields } from "../plugin/plugin.ts";
 import { allAccounts } from "./accounts.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
@@ -18,7 +20,9 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     const keys = (await database.keys.list({ limit: 200 })).data.filter((key) => key.revokedMs === null);
     const { accounts } = await allAccounts(database);
     const names = [
-      ...accounts.map(({ id, name }) => ({ id, name: `account ${name}` })),
+      ...accounts
+        .filter(({ id }) => !isOnOwn(visit.actor, { kind: "account", id }))
+        .map(({ id, name }) => ({ id, name: `account ${name}` })),
       ...keys.map(({ id, name }) => ({ id, name: `key ${name}` })),
     ];
     const ofKeys = await Promise.all(
@@ -36,7 +40,7 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
       ofKeys,
       met: limits.met(),
       next,
-      form: { ...form, names, csrf: visit.csrf },
+      form: { ...form, names, ofAccount: visit.actor.accountId !== null, csrf: visit.csrf },
     });
     return visit.page("Limits", "limits", main, { status });
   }
@@ -46,7 +50,9 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     if (limit?.source !== "api") return errorPage(visit.request, 404, version);
     const [line] = await limitLines(database, [limit], now());
     if (line === undefined) return errorPage(visit.request, 404, version);
-    return visit.page("Limit", "limits", limitPage({ limit: line, error, csrf: visit.csrf }), {
+    const mayChange = permits(visit.actor, "limits.write") && !isOnOwn(visit.actor, limit.scope);
+    const main = limitPage({ limit: line, error, csrf: mayChange ? visit.csrf : null });
+    return visit.page("Limit", "limits", main, {
       status,
       history: { kind: "limit", id: line.id },
     });

@@ -10,3 +10,9 @@ export async function reaches(
 ): Promise<boolean> {
   return own === null || (await lineage(accountId, nowMs)).some(({ id }) => id === own);
 }
+
+/** Whether something is on the actor's own account: it is set from above, and so is what is said of that account itself. */
+export const isOnOwn = (
+  { accountId: own }: Pick<Actor, "accountId">,
+  { kind, id }: { readonly kind: string; readonly id: string | null },
+): boolean => kind === "account" && id !== null && id === own;

@@ -7,6 +7,7 @@ import type { EntryFilter } from "../storage/credit.ts";
 import type { AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { UsagePair } from "../storage/ranking.ts";
+import { isOnOwn } from "./reach.ts";
 
 /**
  * What the API and the pages read and change of a database. Whatever else is in one, a route gets it by a service that it
@@ -51,8 +52,8 @@ export function placeOf(
       if (id === null) return false;
       return kind === "account" ? holds(id) : kind === "key" && (await key(id)) !== null;
     },
-    checkBelow({ kind, id }) {
-      if (kind === "account" && id === accountId) throw forbidden("what binds your own account is set above it");
+    checkBelow(scope) {
+      if (isOnOwn({ accountId }, scope)) throw forbidden("what binds your own account is set above it");
     },
   };
 }

@@ -290,6 +290,36 @@ describe("people of an account", () => {
     expect(told).toBe((await narrowed(unknownId))[1]);
     expect(await narrowed(a1.account)).toMatchObject([200, expect.stringContaining("alpha below")]);
   });
+
+  test("are shown no form that would only be refused: of their own account, of what binds it, of its credit", async () => {
+    const { id } = await api.database.people.create(aPerson({ role: "owner", accountId: a.account }));
+    const value = await api.sessions.open(id, { address: null, agent: null });
+    const page = async (path: string) =>
+      (await api.send("GET", `/dashboard${path}`, { headers: { cookie: `llmp=${value}` } })).text();
+    const actions = (text: string) => [
+      ...new Set([...text.matchAll(/method="post" action="\/dashboard(\/[^"]+)"/g)].map(([, action = ""]) => action)),
+    ];
+    const shown = async (path: string) => actions(await page(path)).filter((action) => action !== "/logout");
+    expect(await shown("/ledger")).toEqual([]);
+    for (const path of [`/accounts/${a.account}`, `/budgets/${a.budget}`, `/limits/${a.limit}`])
+      expect([path, await shown(path)]).toEqual([path, []]);
+    const [below, budget, limit] = [`/accounts/${a1.account}`, `/budgets/${a1.budget}`, `/limits/${a1.limit}`];
+    expect(await shown(below)).toEqual([below, `${below}/state`, `${below}/removal`]);
+    expect(await shown(budget)).toEqual([budget, `${budget}/increase`, `${budget}/reset`, `${budget}/removal`]);
+    expect(await shown(limit)).toEqual([limit, `${limit}/removal`]);
+    const puts = async (account: string) => (await page(`/accounts/${account}`)).match(/Put a \w+ on it/g);
+    expect([await puts(a.account), await puts(a1.account)]).toEqual([
+      null,
+      ["Put a budget on it", "Put a limit on it"],
+    ]);
+    for (const path of ["/budgets", "/limits"]) {
+      const text = await page(path);
+      const offered = [...text.matchAll(/<option value="([^"]+)"/g)].map(([, option = ""]) => option);
+      expect([path, offered.includes(a1.account), offered.includes(a.account)]).toEqual([path, true, false]);
+      const kinds = ["account", "key", "model", "provider", "global", "ip"];
+      expect([path, kinds.filter((kind) => offered.includes(kind))]).toEqual([path, ["account", "key"]]);
+    }
+  });
 });
 
 const isForeign = (path: string): boolean => Object.values(b).some((id) => path.endsWith(`/${id}`));

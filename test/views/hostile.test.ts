@@ -179,6 +179,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         values: { kind: text, id: text, usd: text, window: text, timeZone: text },
         error: text,
         names: [{ id: text, name: text }],
+        ofAccount: false,
         csrf: "c",
       },
     }),
@@ -192,6 +193,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         values: { kind: text, id: text, amount: text, measure: text, per: text, enforce: text },
         error: text,
         names: [{ id: text, name: text }],
+        ofAccount: false,
         csrf: "c",
       },
     }),
@@ -264,9 +266,9 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       form: {
         values: { accountId: text, usd: text, expires: text, note: text },
         error: text,
-        accounts: [{ id: text, name: text }],
         csrf: "c",
       },
+      accounts: [{ id: text, name: text }],
     }),
   prices: (text) =>
     pricesPage({
