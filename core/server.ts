@@ -76,12 +76,25 @@ export function serverOf(dependencies: ServerDependencies): Answerer {
 /** 405 where the path exists with other methods, else 404, as a page or in the dialect of the path. */
 function unmatched(request: Request, routes: readonly Route[], { version, newId }: ApiDependencies): Response {
   const { pathname } = new URL(request.url);
-  const allow = routes.filter(({ path }) => matcher(path).test(pathname)).map(({ method }) => method);
-  if (isPage(request) && allow.length === 0) return errorPage(request, 404, version);
+  const allow = methodsAt(pathname, routes);
+  if (isPage(request))
+    return allow.length === 0
+      ? errorPage(request, 404, version)
+      : errorPage(request, 405, version, undefined, { allow, back: pageAbove(pathname, routes) });
   const wantsSocket = /^websocket$/i.test(request.headers.get("upgrade") ?? "");
   if (wantsSocket && pathname.startsWith("/v1/") && allow.includes("POST"))
     return upgradeRefused(newId(), dialectOf(request));
-  return notFound([...new Set(allow)], pathname, newId(), dialectOf(request));
+  return notFound(allow, pathname, newId(), dialectOf(request));
+}
+
+const methodsAt = (pathname: string, routes: readonly Route[]): readonly Route["method"][] => [
+  ...new Set(routes.filter(({ path }) => matcher(path).test(pathname)).map(({ method }) => method)),
+];
+
+/** The address of a form stays in the address bar when its answer is a page; who opens it wants the page it was on. */
+function pageAbove(pathname: string, routes: readonly Route[]): string | null {
+  const above = pathname.slice(0, pathname.lastIndexOf("/"));
+  return above === "" || methodsAt(above, routes).includes("GET") ? above || null : pageAbove(above, routes);
 }
 
 const isPage = (request: Request): boolean => /^https?:\/\/[^/]+\/dashboard(?:[/?#]|$)/.test(request.url);

@@ -1,11 +1,11 @@
-import { html, type Html } from "./html.ts";
+import { html, type Html, url } from "./html.ts";
 
-/** A page that says what went wrong and where to go on. */
-export function failure(heading: string, message: string): Html {
+/** A page that says what went wrong and where to go on: to `back`, else to the overview. */
+export function failure(heading: string, message: string, back: string | null = null): Html {
   return html`<section class="panel card">
     <h1>${heading}</h1>
     <p>${message}</p>
-    <p><a href="/dashboard">Back to the overview</a></p>
+    <p>${back === null ? html`<a href="/dashboard">Back to the overview</a>` : html`<a href="${url(back)}">Back to the page</a>`}</p>
   </section>`;
 }
 

@@ -32,13 +32,19 @@ export function errorPage(
   status: number,
   version: string,
   message = defaultMessage(status),
+  { allow, back = null }: { readonly allow?: readonly string[]; readonly back?: string | null } = {},
 ): Response {
+  const headers = allow ? { allow: allow.join(", ") } : {};
   if (request.headers.get("hx-request") === "true") {
-    return htmlResponse(notice(message), { status, headers: { "hx-retarget": "#notice", "hx-reswap": "innerHTML" } });
+    return htmlResponse(notice(message), {
+      status,
+      headers: { ...headers, "hx-retarget": "#notice", "hx-reswap": "innerHTML" },
+    });
   }
   const heading = headings[status] ?? "This did not work";
-  return page({ title: heading, section: null, csrf: null, version, banner: null }, failure(heading, message), {
+  return page({ title: heading, section: null, csrf: null, version, banner: null }, failure(heading, message, back), {
     status,
+    headers,
   });
 }
 

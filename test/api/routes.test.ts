@@ -105,6 +105,18 @@ describe("every route", () => {
   });
 
   test.each([
+    ["/dashboard/ledger/credits", "/dashboard/ledger"],
+    ["/dashboard/config/plan", "/dashboard/config"],
+    ["/dashboard/keys/k%201/rotation", "/dashboard/keys/k%201"],
+    ["/dashboard/logout", "/dashboard"],
+  ])("is a page with the way back where a browser opens %s, to which a form was sent", async (path, back) => {
+    const answer = await api.send("GET", path);
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, "POST"]);
+    expect(answer.headers.get("content-type")).toStartWith("text/html");
+    expect(await answer.text()).toContain(`<a href="${back}">`);
+  });
+
+  test.each([
     "//api/keys",
     "/api/keys/",
     "/API/keys",
