@@ -17,6 +17,8 @@ export type Reload = ReloadOutcome & { readonly atMs: number; readonly by: strin
 export interface ConfigService {
   state(): ConfigState;
   reload(by: string): Promise<ReloadOutcome>;
+  /** Whether the file as it is now is right, as the command `check` finds it. */
+  check(): Promise<CheckOutcome>;
   /** What a reload would change now. */
   plan(): Promise<PlanOutcome>;
   /** What was set by hand beside the file, at most 200 lines. */
@@ -48,6 +50,9 @@ export interface HookTiming {
   readonly slowestMs: number | null;
 }
 
+export type CheckOutcome =
+  | { readonly ok: true; readonly file: string | null; readonly instances: number }
+  | { readonly ok: false; readonly problems: readonly string[] };
 export type PlanOutcome =
   | { readonly ok: true; readonly lines: readonly PlanLine[] }
   | { readonly ok: false; readonly problems: readonly string[] };

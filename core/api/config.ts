@@ -27,6 +27,17 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
   },
   {
     method: "POST",
+    path: "/api/config/check",
+    permission: "config.write",
+    summary:
+      "Read the config file, and tell whether it is right, as `check --json`: `ok` with the number of its plugin instances, or with all `problems`. Nothing is changed.",
+    query: null,
+    body: null,
+    status: 200,
+    answer: () => config.check(),
+  },
+  {
+    method: "POST",
     path: "/api/config/plan",
     permission: "config.write",
     summary: "Read the config file, and tell what a reload would change, without secrets. Nothing is changed.",

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { ConfigError, describeProblem, reasonOf } from "../config/problem.ts";
 import { publicUrlOf } from "../config/settings.ts";
-import type { PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
+import type { CheckOutcome, PlanOutcome, Reload, ReloadOutcome } from "../api/config-service.ts";
 import { within } from "../plugin/deadline.ts";
 import type { Awaitable } from "../plugin/plugin.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
@@ -34,6 +34,7 @@ export interface Reloader {
    * @param by who asks, for the log.
    */
   reload(by: string): Promise<ReloadOutcome>;
+  check(): Promise<CheckOutcome>;
   plan(): Promise<PlanOutcome>;
   /** Writes down what is in use, as each reload does: for the start, once the process serves. */
   keep(): void;
@@ -168,6 +169,14 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
       const done = turn.then(() => attempt(by));
       turn = done;
       return done;
+    },
+    async check() {
+      try {
+        const { loaded, resolved } = await read();
+        return { ok: true, file: loaded.file, instances: resolved.length };
+      } catch (error) {
+        return { ok: false, problems: problemsOf(error, current) };
+      }
     },
     async plan() {
       try {

@@ -41,6 +41,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     const config: ConfigService = {
       state: () => stateOf(started()),
       reload: (by) => started().reload(by),
+      check: () => started().check(),
       plan: () => started().plan(),
       drift: () => driftOf(started().current, database, now()).slice(0, 200),
       plugins: () => pluginLines(started().current.plugins),

@@ -57,6 +57,11 @@ export const apiRecipes: Readonly<Record<string, Recipe>> = {
     action: "account.change",
   }),
   "DELETE /api/accounts/:id": async () => ({ path: `/api/accounts/${await anAccount()}`, action: "account.remove" }),
+  "POST /api/config/check": () => ({
+    path: "/api/config/check",
+    action: "request.done",
+    object: "POST /api/config/check",
+  }),
   "POST /api/config/plan": () => ({
     path: "/api/config/plan",
     action: "request.done",

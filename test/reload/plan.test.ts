@@ -156,6 +156,21 @@ test("secrets deep in the options of a plugin are told nowhere either, though th
   await file.reloadWith(changed);
 });
 
+test("the file is checked through the process as the command checks it, and nothing of it is put into use", async () => {
+  const check = () => gateway.admin<object>("POST", "/api/config/check");
+  const byCommand = async (): Promise<object> => JSON.parse((await runCommand(gateway, ["check", "--json"])).stdout);
+  const before = await file.state();
+  file.write(changed.replace("maxKeys: 20", "maxKeys: 30"));
+  expect(await check()).toEqual({ ok: true, file: file.path, instances: expect.any(Number) });
+  expect(await check()).toEqual(await byCommand());
+  file.write(`${changed.replace("maxKeys: 20", "maxKeys: none")}nonsense: {}\n`);
+  const problems = [expect.stringContaining("server.idempotency.maxKeys"), expect.stringContaining("nonsense")];
+  expect(await check()).toEqual({ ok: false, problems });
+  expect(await check()).toEqual(await byCommand());
+  expect(await file.state()).toEqual(before);
+  file.write(changed);
+});
+
 test("what was set by hand is listed beside the file, with what holds, and survives a reload", async () => {
   await gateway.admin("POST", "/api/providers/other/credentials", { apiKey: "sk-by-hand-0123456789" });
   await gateway.admin("POST", "/api/prices", { target: "mock/*", input: 7, output: 7 });
