@@ -6,11 +6,17 @@ import { chip, date, money, name, time } from "./text.ts";
 
 export interface LedgerModel {
   readonly entries: readonly EntryLine[];
+  /** Cursors of this page, `null` for the first, and of the next one. */
+  readonly after: string | null;
   readonly next: string | null;
-  readonly first: boolean;
   /** Empty is no filter. */
   readonly filter: { readonly account: string; readonly kind: string };
-  readonly balances: readonly BalanceLine[];
+  /** Paged for itself. */
+  readonly balances: {
+    readonly lines: readonly BalanceLine[];
+    readonly after: string | null;
+    readonly next: string | null;
+  };
   readonly accounts: readonly { readonly id: string; readonly name: string }[];
   /** `null`: whoever looks may give no credit. */
   readonly form: CreditFormModel | null;
@@ -49,13 +55,27 @@ export interface CreditFormModel {
 
 export const ledgerPage = (model: LedgerModel): Html => html`<h1>Ledger</h1>
   ${model.form !== null && creditForm(model.form, model.accounts)}
-  ${model.balances.length > 0 && html`<section class="panel flush"><h2>Balances</h2>${balanceTable(model.balances)}</section>`}
+  ${model.balances.lines.length > 0 && html`<section class="panel flush" id="balances"><h2>Balances</h2>${balanceTable(model.balances.lines)}${balancePager(model)}</section>`}
   ${filterForm(model)}
-  ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.first ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
-  <nav class="pager" aria-label="Paging">${model.first ? html`<span class="hint">Newest first</span>` : html`<a href="${url("/dashboard/ledger", { ...model.filter })}">← Newest</a>`}
+  ${model.entries.length === 0 ? html`<p class="panel empty">No entries${model.after === null ? "" : " before these"}.</p>` : html`<div class="panel flush">${entryTable(model.entries)}</div>`}
+  <nav class="pager" aria-label="Paging">${model.after === null ? html`<span class="hint">Newest first</span>` : html`<a href="${pageOf(model, { after: null })}">← Newest</a>`}
     ${exportLinks("ledger", "Export", { ...model.filter })}
-    ${model.next !== null && html`<a rel="next" href="${url("/dashboard/ledger", { ...model.filter, after: model.next })}">Older →</a>`}</nav>
+    ${model.next !== null && html`<a rel="next" href="${pageOf(model, { after: model.next })}">Older →</a>`}</nav>
   <p class="hint">${retention(model.retention)}</p>`;
+
+/** One of entries or balances, with the other as it is. */
+const pageOf = (
+  { filter, after, balances }: LedgerModel,
+  to: { readonly after: string | null } | { readonly balances: string | null },
+): string => url("/dashboard/ledger", { ...filter, after, balances: balances.after, ...to });
+
+const balancePager = (model: LedgerModel): Html | false => {
+  const { after, next } = model.balances;
+  if (after === null && next === null) return false;
+  return html`<nav class="pager" aria-label="Paging of balances">
+    ${after === null ? html`<span class="hint">Prepaid most recently first</span>` : html`<a href="${pageOf(model, { balances: null })}#balances">← Newest</a>`}
+    ${next !== null && html`<a href="${pageOf(model, { balances: next })}#balances">Older balances →</a>`}</nav>`;
+};
 
 /** What the entries can still be traced to. */
 const retention = ({ keepDays, oldestMs, goneBeforeMs, goneCalls, lastMs }: RetentionModel): Html =>

@@ -13,11 +13,12 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
   async function show(visit: Visit, form: Pick<CreditFormModel, "values" | "error">, status = 200): Promise<Response> {
     const { account = "", kind = "" } = filled(visit.query, ["account", "kind"]);
     const after = visit.query.get("after") || null;
+    const balancesAfter = visit.query.get("balances") || null;
     const chosen = kinds.find((one) => one === kind);
     const filter: EntryFilter = { ...(account !== "" && { account }), ...(chosen !== undefined && { kind: chosen }) };
     const [{ data, next }, balances, { accounts }, { keepMs, ...retention }] = await Promise.all([
       database.credits.entries(filter, { after, limit: 50 }),
-      database.credits.balances({ limit: 50 }),
+      database.credits.balances({ after: balancesAfter, limit: 50 }),
       allAccounts(database),
       database.retention(),
     ]);
@@ -28,10 +29,10 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
     });
     const main = ledgerPage({
       entries: data.map(named),
+      after,
       next,
-      first: after === null,
       filter: { account, kind },
-      balances: balances.data.map(named),
+      balances: { lines: balances.data.map(named), after: balancesAfter, next: balances.next },
       accounts: accounts.map(({ id, name }) => ({ id, name })),
       form: permits(visit.actor, "credits.write") ? { ...form, csrf: visit.csrf } : null,
       retention: { ...retention, keepDays: keepMs === null ? null : keepMs / dayMs },

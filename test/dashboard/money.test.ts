@@ -241,6 +241,37 @@ describe("the ledger", () => {
     expect(await pageOf(visitor, "/dashboard/ledger?account=acme&kind=credit")).toContain("$100.00");
   });
 
+  test("shows each balance on exactly one page, beside the entries that are open", async () => {
+    const names = Array.from({ length: 120 }, (_, at) => `prepaid-${at}`);
+    const one = site({
+      seed: { accounts: names.map((id, createdMs) => ({ id, name: id, parentId: null, createdMs })) },
+    });
+    for (const accountId of names)
+      await one.database.credits.add({ accountId, nano: 1_000_000_000, expiresMs: null, note: null });
+    const visitor = await signedIn(one);
+    const shown: string[] = [];
+    let last = "";
+    let at: string | undefined = "/dashboard/ledger?kind=credit";
+    for (let pages = 0; at !== undefined && pages < 5; pages++) {
+      const page: string = await (await visitor.get(at)).text();
+      const [, balances = ""] = /<h2>Balances<\/h2>([\s\S]*?)<\/section>/.exec(page) ?? [];
+      shown.push(...[...balances.matchAll(/\/accounts\/(prepaid-\d+)/g)].map(([, name = ""]) => name));
+      const next: string | undefined = /href="([^"]+)">Older balances →/.exec(balances)?.[1]?.replaceAll("&amp;", "&");
+      expect(balances.includes("← Newest")).toBe(pages > 0);
+      last = at;
+      at = next;
+    }
+    expect(shown.toSorted()).toEqual(names.toSorted());
+    // Paging through the one keeps the place in the other.
+    const both = await (await visitor.get(last)).text();
+    const older = /rel="next" href="([^"]+)">Older →/.exec(both)?.[1]?.replaceAll("&amp;", "&") ?? "";
+    expect(Object.fromEntries(new URL(older, "http://x").searchParams)).toEqual({
+      kind: "credit",
+      after: expect.any(String),
+      balances: new URL(last, "http://x").searchParams.get("balances") ?? "none",
+    });
+  });
+
   test("keeps what was typed when it is refused", async () => {
     const visitor = await signedIn(site({ seed: seed() }));
     const answer = await visitor.post("/dashboard/ledger/credits", { accountId: "acme", usd: "-1", note: "seven" });

@@ -259,9 +259,13 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         },
       ],
       next: text,
-      first: false,
+      after: text,
       filter: { account: text, kind: text },
-      balances: [{ accountId: text, accountName: text, balanceNano: 0, heldNano: 0, sinceMs: 0 }],
+      balances: {
+        lines: [{ accountId: text, accountName: text, balanceNano: 0, heldNano: 0, sinceMs: 0 }],
+        after: text,
+        next: text,
+      },
       retention: { keepDays: 1, oldestMs: 1, goneBeforeMs: 1, goneCalls: 1, lastMs: 1 },
       form: {
         values: { accountId: text, usd: text, expires: text, note: text },
