@@ -8,7 +8,7 @@ import { callRow, seed } from "./seed.ts";
 import { newSecret, site, startMs } from "./site.ts";
 
 if (browserPath === null)
-  console.log("skipped: 8 tests of the dashboard in a browser (no chromium here; CHROMIUM_PATH names one)");
+  console.log("skipped: 9 tests of the dashboard in a browser (no chromium here; CHROMIUM_PATH names one)");
 else inBrowser(browserPath);
 
 function inBrowser(path: string): void {
@@ -211,6 +211,47 @@ function inBrowser(path: string): void {
         expect(complaints.filter((complaint) => !complaint.includes("422"))).toEqual([]);
         await page.context().close();
       }
+    },
+    patienceMs,
+  );
+
+  test(
+    "by keyboard the focus goes on where something is told, and from a row that changed in that row",
+    async () => {
+      const { page } = await open("localhost");
+      await signIn(page);
+      const focused = (selector: string) =>
+        page.waitForFunction((wanted) => document.activeElement?.matches(wanted) === true, selector);
+      await page.goto("/dashboard/keys");
+      await page.getByText("New key").press("Enter");
+      await page.getByLabel("Name").fill("by keyboard");
+      await page.getByLabel("Budget in USD").fill("0");
+      await page.getByLabel("Budget in USD").press("Enter");
+      await focused("#keys .error");
+      await page.keyboard.press("Tab");
+      await focused("input[name=name]");
+      await page.getByLabel("Budget in USD").fill("1");
+      await page.getByRole("button", { name: "Create key" }).press("Enter");
+      await focused("#keys .secret");
+      page.once("dialog", (dialog) => void dialog.accept());
+      const row = page.getByRole("row", { name: "by keyboard" });
+      await row.getByRole("button", { name: "Revoke" }).press("Enter");
+      await row.getByText("revoked").waitFor();
+      expect(await row.getByRole("link", { name: "by keyboard" }).evaluate((link) => link.matches(":focus"))).toBe(
+        true,
+      );
+
+      await page.goto("/dashboard/prices");
+      await page.getByText("New price").press("Enter");
+      await page.getByLabel("Target").fill("no slash");
+      await page.getByLabel("Target").press("Enter");
+      await focused("#prices .error");
+      await page.getByLabel("Target").fill("lab/keyboard");
+      await page.getByLabel("Input", { exact: true }).fill("1");
+      await page.getByLabel("Output", { exact: true }).fill("2");
+      await page.getByLabel("Target").press("Enter");
+      await focused("#new-price summary");
+      await page.context().close();
     },
     patienceMs,
   );

@@ -1,4 +1,4 @@
-// The whole of our own script. Pages work without it: it shows where one is, copies, asks before something ends, sends a form once, pauses refreshes in hidden tabs, and says when one failed.
+// The whole of our own script. Pages work without it: it shows where one is, copies, asks before something ends, sends a form once, pauses refreshes in hidden tabs, says when one failed, and keeps the place of the keyboard.
 (() => {
   const notice = () => document.getElementById("notice");
 
@@ -6,6 +6,14 @@
   const reveal = (root) => root.querySelectorAll("button[data-copy]").forEach((button) => (button.hidden = false));
   reveal(document);
   document.addEventListener("htmx:after:settle", () => reveal(document));
+
+  // A form that is swapped takes the focus with it: it goes on where something is told, else at the form, folded now, or the name of a row.
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.request.method !== "POST" || document.activeElement !== document.body) return;
+    const [told, next] = [".error, .secret", "summary"].map((what) => event.target.querySelector(what));
+    if (told) told.tabIndex = -1;
+    (told ?? next ?? event.target.querySelector("a"))?.focus();
+  });
 
   // On a phone the pages are a line that scrolls: the current one is in sight.
   const nav = document.querySelector(".top nav");
