@@ -115,8 +115,12 @@ function attempts(call: CallModel): Html {
 
 const attempt = (entry: AttemptLine, index: number): Html => html`<tr>
   <td class="num">${index + 1}</td><td>${target(entry.provider, entry.upstreamModel)}</td>
-  <td>${entry.status ?? "no answer"}${entry.fault && html`<span class="sub">${cut(entry.fault, 60)}</span>`}</td><td>${after(entry.sentMs)}</td><td>${entry.fault ? name(null) : after(entry.tookMs)}</td><td>${entry.billed ? "yes" : "no"}</td><td>${name(entry.upstreamId, 60)}</td>
+  <td>${statusOf(entry)}${entry.fault && html`<span class="sub">${cut(entry.fault, 60)}</span>`}</td><td>${after(entry.sentMs)}</td><td>${entry.fault ? name(null) : after(entry.tookMs)}</td><td>${entry.billed ? "yes" : "no"}</td><td>${name(entry.upstreamId, 60)}</td>
 </tr>`;
+
+/** A provider that answers itself has no HTTP status. */
+const statusOf = ({ status, tookMs = null, fault = null }: AttemptLine): number | string =>
+  status ?? (tookMs !== null && fault === null ? "answered" : "no answer");
 
 const after = (ms: number | null | undefined): Html =>
   ms === null || ms === undefined ? name(null) : html`after ${duration(ms)}`;

@@ -3,7 +3,7 @@ export interface AttemptRow {
   readonly provider: string;
   readonly upstreamModel: string;
   readonly upstreamId: string | null;
-  /** HTTP status; `null` when no answer came. */
+  /** HTTP status; `null` when no answer came, or from a provider that answers itself. */
   readonly status: number | null;
   readonly billed: boolean;
   /** From the start of the call until it was sent. With the two below: absent where nobody recorded it. */

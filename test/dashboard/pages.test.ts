@@ -178,6 +178,26 @@ describe("calls", () => {
       expect(shown).toContain(wanted);
   });
 
+  test("one call says of a provider without HTTP that it answered, unless it failed or nobody saw an answer", async () => {
+    const attempt = { upstreamModel: "echo", upstreamId: null, status: null, billed: false };
+    const call = callRow(0, {
+      attempts: [
+        { ...attempt, provider: "answering", sentMs: 0, tookMs: 2 },
+        { ...attempt, provider: "failing", sentMs: 0, tookMs: 2, fault: "upstream-invalid" },
+        { ...attempt, provider: "left", sentMs: 0, tookMs: null },
+        { ...attempt, provider: "long-ago" },
+      ],
+    });
+    const browser = await signedIn(site({ seed: { calls: [call] } }));
+    const shown = text(await (await browser.get(`/dashboard/calls/${call.callId}`)).text());
+    expect([...shown.matchAll(/(\S+) \/ echo (no answer|answered)/g)].map(([, ...said]) => said)).toEqual([
+      ["answering", "answered"],
+      ["failing", "no answer"],
+      ["left", "no answer"],
+      ["long-ago", "no answer"],
+    ]);
+  });
+
   test("one call names its account and those above it, whose budgets and limits held it", async () => {
     const accounts = [
       { id: "above", parentId: null, name: "Above", createdMs: 0 },
