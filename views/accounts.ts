@@ -1,6 +1,7 @@
 import { count, type Nano } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { money, name } from "./text.ts";
 
 export interface AccountTreeModel {
@@ -38,7 +39,9 @@ export const accountsPage = ({ tree, more, form, csrf }: AccountTreeModel): Html
   <div class="panel flush">${branchTable(tree)}</div>
   <p class="hint">Sums of the last 30 days, each with all below it.${more && html` Only the newest accounts are shown.`}</p>`;
 
-export const branchTable = (tree: readonly BranchLine[]): Html => html`<div class="scroll"><table class="cards">
+export const branchTable = (
+  tree: readonly BranchLine[],
+): Html => html`<div class="scroll"${scrolls("Accounts")}><table class="cards">
   <thead><tr><th scope="col">Account</th><th scope="col" class="num">Keys</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Charged</th></tr></thead>
   <tbody>${tree.map(row)}</tbody>
 </table></div>`;

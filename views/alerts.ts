@@ -1,6 +1,7 @@
 import { count } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, name, time } from "./text.ts";
 
 export interface AlertsModel {
@@ -66,7 +67,10 @@ const told = ({ receiver, error }: NonNullable<AlertsModel["tested"]>): Html =>
     ? html`<p class="banner" role="status">${name(receiver)} took the test.</p>`
     : html`<p class="banner bad" role="alert">${name(receiver)} did not take the test: ${cut(error, 200)}</p>`;
 
-const receiverTable = ({ receivers, csrf }: AlertsModel): Html => html`<div class="scroll"><table class="cards">
+const receiverTable = ({
+  receivers,
+  csrf,
+}: AlertsModel): Html => html`<div class="scroll"${scrolls("Receivers")}><table class="cards">
   <thead><tr><th scope="col">Receiver</th><th scope="col">State</th><th scope="col" class="num">Waiting</th><th scope="col" class="num">Given up</th><th scope="col">Last delivered</th><th scope="col">Last failure</th><th scope="col"></th></tr></thead>
   <tbody>${receivers.map(
     (line) => html`<tr>
@@ -95,7 +99,9 @@ function state(line: ReceiverLine): Html {
 const action = (receiver: string, verb: "test" | "retry", label: string, csrf: string): Html =>
   html`<form method="post" action="${url(`/dashboard/alerts/${segment(receiver)}/${verb}`)}">${onceFields(csrf)}<button>${label}</button></form>`;
 
-const alertTable = (alerts: readonly AlertLine[]): Html => html`<div class="scroll"><table class="cards">
+const alertTable = (
+  alerts: readonly AlertLine[],
+): Html => html`<div class="scroll"${scrolls("Alerts")}><table class="cards">
   <thead><tr><th scope="col">What</th><th scope="col">When</th><th scope="col">Told to</th></tr></thead>
   <tbody>${alerts.map(
     ({ type, text, createdMs, deliveries }) => html`<tr>
@@ -114,7 +120,9 @@ function delivered({ state: how, attempts, nextMs, endedMs }: AlertLine["deliver
     : html`${chip("warn", `failed ${count(attempts)} ×`)} again ${time(nextMs)}`;
 }
 
-const deadTable = (letters: readonly DeadLine[]): Html => html`<div class="scroll"><table class="cards">
+const deadTable = (
+  letters: readonly DeadLine[],
+): Html => html`<div class="scroll"${scrolls("Given up")}><table class="cards">
   <thead><tr><th scope="col">Event</th><th scope="col">Given up</th><th scope="col" class="num">Tries</th><th scope="col">Why</th></tr></thead>
   <tbody>${letters.map(
     ({ id, type, text, attempts, endedMs, lastError }) => html`<tr>

@@ -1,6 +1,7 @@
 import { type Bar, chart } from "./chart.ts";
 import { clock, count, day, duration, share } from "./format.ts";
 import { html, type Html, url } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { name, time } from "./text.ts";
 import { tile } from "./tile.ts";
 import { type BreakerLine, breakerChip } from "./traffic.ts";
@@ -114,7 +115,7 @@ function inWords(sums: AttemptSumsLine): string {
 function modelTable({ path, over, model, report, breakers }: AttemptsModel): Html {
   if (report.models.length === 0) return html`<p class="panel empty">Nothing was sent to it in this time.</p>`;
   const states = new Map(breakers.map((breaker) => [breaker.model, breaker.state]));
-  return html`<section class="panel flush"><h3>Models</h3><div class="scroll"><table class="cards">
+  return html`<section class="panel flush"><h3>Models</h3><div class="scroll"${scrolls("Models")}><table class="cards">
   <thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="num">Attempts</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Limited</th><th scope="col" class="num">Refused</th><th scope="col" class="num">Half</th><th scope="col" class="num">95 %</th></tr></thead>
   <tbody>${report.models.map((line) => {
     const state = states.get(line.model);

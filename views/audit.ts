@@ -1,6 +1,7 @@
 import { exportLinks } from "./export-links.ts";
 import { count } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, name, time } from "./text.ts";
 
 export interface AuditModel {
@@ -76,7 +77,9 @@ const kinds = [
   "token",
 ];
 
-const entryTable = (entries: readonly AuditLine[]): Html => html`<div class="scroll"><table class="cards">
+const entryTable = (
+  entries: readonly AuditLine[],
+): Html => html`<div class="scroll"${scrolls("Entries")}><table class="cards">
   <thead><tr><th scope="col">Action</th><th scope="col">Object</th><th scope="col">Who</th><th scope="col">From</th><th scope="col">When</th><th scope="col">What</th></tr></thead>
   <tbody>${entries.map(
     (entry) => html`<tr>
@@ -105,7 +108,9 @@ export const auditEntryPage = (entry: AuditLine): Html => html`<p class="crumb">
   ].map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl></section>
   <section class="panel flush"><h2>What was changed</h2>${entry.changes.length === 0 ? html`<p class="empty">Nothing is told of it.</p>` : difference(entry.changes)}</section>`;
 
-const difference = (changes: readonly AuditChange[]): Html => html`<div class="scroll"><table class="cards">
+const difference = (
+  changes: readonly AuditChange[],
+): Html => html`<div class="scroll"${scrolls("Changes")}><table class="cards">
   <thead><tr><th scope="col">Field</th><th scope="col">Before</th><th scope="col">After</th></tr></thead>
   <tbody>${changes.map(
     ({ field, before, after }) => html`<tr>

@@ -1,4 +1,5 @@
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, money, name, time } from "./text.ts";
 
 export interface BudgetLine {
@@ -25,7 +26,9 @@ export interface BudgetLine {
   readonly resetsAtMs: number | null;
 }
 
-export const budgetTable = (budgets: readonly BudgetLine[]): Html => html`<div class="scroll"><table class="cards">
+export const budgetTable = (
+  budgets: readonly BudgetLine[],
+): Html => html`<div class="scroll"${scrolls("Budgets")}><table class="cards amounts">
   <thead><tr><th scope="col">On</th><th scope="col">Window</th><th scope="col">Used</th><th scope="col" class="num">Limit</th><th scope="col" class="num">Spent</th>
     <th scope="col" class="num">Held</th><th scope="col" class="num">Free</th><th scope="col">Resets</th><th scope="col">Alerts at</th></tr></thead>
   <tbody>${budgets.map(row)}</tbody>

@@ -3,6 +3,7 @@ import { target } from "./call-table.ts";
 import { termsInWords } from "./charges.ts";
 import { costIsHidden, count, duration } from "./format.ts";
 import { html, type Html, segment, url, type Value } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, money, name, time } from "./text.ts";
 import { unitPrice } from "./unit-price.ts";
 
@@ -78,7 +79,7 @@ function tokens(call: CallModel): Html {
 
 const cost = (call: CallModel): Html => html`${
   call.lines.length > 0 &&
-  html`<div class="scroll"><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD</th></tr></thead>
+  html`<div class="scroll"${scrolls("Cost")}><table><thead><tr><th scope="col">Item</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD</th></tr></thead>
       <tbody>${call.lines.map((line) => html`<tr><td>${name(line.item)} ${line.tier !== undefined && chip("quiet", cut(line.tier, 20))}</td><td class="num">${count(line.quantity)}</td><td class="num">${unitPrice(line.item, line.price)}</td></tr>`)}</tbody></table></div>`
 }
   ${facts([
@@ -95,7 +96,10 @@ const terms = ({ version, ...rest }: NonNullable<CallModel["terms"]>): Html =>
   html`${termsInWords(rest)}<span class="sub">${version.startsWith("database:") ? html`<a href="/dashboard/prices/charges">${name(version, 60)}</a>` : name(version, 60)}</span>`;
 
 /** What re-rating has changed since; cost and charge have it in them. */
-const adjustments = (entries: readonly AdjustmentLine[], hidden: boolean): Html => html`<div class="scroll"><table>
+const adjustments = (
+  entries: readonly AdjustmentLine[],
+  hidden: boolean,
+): Html => html`<div class="scroll"${scrolls("Adjustments")}><table>
   <thead><tr><th scope="col">When</th><th scope="col">Why</th>${!hidden && html`<th scope="col" class="num">Cost</th>`}<th scope="col" class="num">Charge</th><th scope="col">Price version</th></tr></thead>
   <tbody>${entries.map(
     (
@@ -107,7 +111,7 @@ const adjustments = (entries: readonly AdjustmentLine[], hidden: boolean): Html 
 function attempts(call: CallModel): Html {
   if (call.attempts.length === 0)
     return html`<p class="hint">${call.provider === null || call.status === "refused" ? "The call was not sent to a provider." : "One attempt."}</p>`;
-  return html`<div class="scroll"><table>
+  return html`<div class="scroll"${scrolls("Attempts")}><table>
     <thead><tr><th scope="col" class="num">#</th><th scope="col">Target</th><th scope="col">Status</th><th scope="col">Sent</th><th scope="col">Answer began</th><th scope="col">Billed</th><th scope="col">Upstream id</th></tr></thead>
     <tbody>${call.attempts.map(attempt)}</tbody>
   </table></div>`;

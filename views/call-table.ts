@@ -1,5 +1,6 @@
 import { costIsHidden, count, duration, spentNano } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { statusChip } from "./status.ts";
 import { money, name, time } from "./text.ts";
 
@@ -21,7 +22,7 @@ export interface CallLine {
 }
 
 export function callTable(calls: readonly CallLine[]): Html {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Calls"><table class="lines">
+  return html`<div class="scroll"${scrolls("Calls")}><table class="lines">
     <thead><tr>
       <th scope="col">Time</th><th scope="col">Model</th><th scope="col" class="wide">Target</th><th scope="col" class="wide">Key</th><th scope="col">Status</th>
       <th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">${calls.some(costIsHidden) ? "Charged" : "Cost"}</th><th scope="col" class="num wide">Took</th>

@@ -2,6 +2,7 @@ import { chargeForm, type ChargeFormModel } from "./charge-form.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { priceTabs } from "./prices.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, moment, name } from "./text.ts";
 
 export interface ChargesModel {
@@ -29,7 +30,7 @@ export const chargesPage = ({ charges, next, form }: ChargesModel): Html => html
   ${
     charges.length === 0
       ? html`<p class="panel empty">No terms are set here: accounts are charged what calls cost, or what the file says.</p>`
-      : html`<div class="panel flush"><div class="scroll"><table class="cards">
+      : html`<div class="panel flush"><div class="scroll"${scrolls("Charges")}><table class="cards">
   <thead><tr><th scope="col">Account</th><th scope="col">Target</th><th scope="col">Charge</th><th scope="col">In effect from</th><th scope="col">By</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${charges.map((line) => row(line, form.csrf))}</tbody></table></div></div>`
   }

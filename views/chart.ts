@@ -1,4 +1,5 @@
 import { html, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 
 export interface Chart {
   /** What is counted, e.g. `Spend per day`. */
@@ -37,7 +38,7 @@ export function chart({ caption, axis, bars, format }: Chart): Html {
     <div class="axis" aria-hidden="true">${ticks(bars).map((label) => html`<span>${label}</span>`)}</div>
     <details>
       <summary>Figures</summary>
-      <div class="scroll short">
+      <div class="scroll short"${scrolls(caption)}>
         <table>
           <caption class="unseen">${caption}</caption>
           <thead><tr><th scope="col">${axis}</th><th scope="col" class="num">${caption}</th></tr></thead>

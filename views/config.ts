@@ -1,5 +1,6 @@
 import { formFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, moment, name } from "./text.ts";
 
 export interface ConfigModel {
@@ -83,7 +84,7 @@ const tones = { added: "good", removed: "bad", changed: "info" } as const;
 const planPanel = (lines: readonly PlanLine[]): Html =>
   lines.length === 0
     ? html`<p class="panel empty">The file says what is in use: a reload would change nothing.</p>`
-    : html`<section class="panel flush"><h2>What a reload would change</h2><div class="scroll"><table class="cards">
+    : html`<section class="panel flush"><h2>What a reload would change</h2><div class="scroll"${scrolls("What a reload would change")}><table class="cards">
   <thead><tr><th scope="col">Setting</th><th scope="col">Change</th><th scope="col">In use</th><th scope="col">In the file</th></tr></thead>
   <tbody>${lines.map(
     ({ change, path, before, after, needsRestart }) => html`<tr>
@@ -97,7 +98,7 @@ const planPanel = (lines: readonly PlanLine[]): Html =>
 const driftPanel = (lines: readonly DriftLine[]): Html =>
   lines.length === 0
     ? html`<p class="panel empty">Nothing is set by hand beside the file.</p>`
-    : html`<section class="panel flush"><h2>Set by hand beside the file</h2><div class="scroll"><table class="cards">
+    : html`<section class="panel flush"><h2>Set by hand beside the file</h2><div class="scroll"${scrolls("Set by hand beside the file")}><table class="cards">
   <thead><tr><th scope="col">Setting</th><th scope="col">By hand</th><th scope="col">In the file</th><th scope="col">What holds</th></tr></thead>
   <tbody>${lines.map(
     ({ path, set, inFile, wins }) => html`<tr>

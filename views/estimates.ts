@@ -1,6 +1,7 @@
 import { share } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { priceTabs } from "./prices.ts";
+import { scrolls } from "./scrolls.ts";
 import { money, name } from "./text.ts";
 
 /** What was learned of a model. */
@@ -20,7 +21,9 @@ export const estimatesPage = (lines: readonly EstimateLine[]): Html => html`<h1>
   <p class="hint">What calls are expected to use, learned from those whose usage the provider told; and what the latest ones that a budget held for held and were charged.</p>
   ${lines.length === 0 ? html`<p class="panel empty">Nothing learned yet: no provider has told a usage.</p>` : html`<div class="panel flush">${table(lines)}</div>`}`;
 
-const table = (lines: readonly EstimateLine[]): Html => html`<div class="scroll"><table class="cards">
+const table = (
+  lines: readonly EstimateLine[],
+): Html => html`<div class="scroll"${scrolls("Estimates")}><table class="cards">
   <thead><tr><th scope="col">Model</th><th scope="col" class="num">Bytes a token, in</th><th scope="col" class="num">out</th><th scope="col" class="num">Held</th><th scope="col" class="num">Charged</th><th scope="col" class="num">of what was held</th></tr></thead>
   <tbody>${lines.map(
     (line) => html`<tr>

@@ -1,6 +1,7 @@
 import { target as targetName } from "./call-table.ts";
 import { count, took } from "./format.ts";
 import { html, type Html, segment, url, type Value } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, money, name } from "./text.ts";
 import { unitPrice } from "./unit-price.ts";
 
@@ -124,7 +125,7 @@ function targetOf(full: string): Html {
 const estimate = ({ estimate: guess, hold }: ExplainModel): Html => html`
   ${
     hold?.lines &&
-    html`<div class="scroll"><table><thead><tr><th scope="col">At most</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD</th></tr></thead>
+    html`<div class="scroll"${scrolls("The most it may cost")}><table><thead><tr><th scope="col">At most</th><th scope="col" class="num">Quantity</th><th scope="col" class="num">USD</th></tr></thead>
       <tbody>${hold.lines.map((line) => html`<tr><td>${name(line.item)}</td><td class="num">${count(line.quantity)}</td><td class="num">${unitPrice(line.item, line.price)}</td></tr>`)}</tbody></table></div>`
   }
   <dl>
@@ -147,7 +148,7 @@ const plugins = (lines: readonly { readonly plugin: string; readonly tookUs: num
 function limits(lines: readonly ExplainedLimitLine[], above: number, names: Names): Html {
   const needs = lines.some(({ needed }) => needed !== undefined);
   if (lines.length === 0) return html`<p class="hint">None.${more(above)}</p>`;
-  return html`<div class="scroll"><table class="cards">
+  return html`<div class="scroll"${scrolls("Limits")}><table class="cards">
     <thead><tr><th scope="col">On</th><th scope="col">Limit</th>${needs && html`<th scope="col" class="num">Needed</th>`}<th scope="col" class="num">Left${!needs && " after it"}</th></tr></thead>
     <tbody>${lines.map(
       (line) => html`<tr><td><span>${chip("quiet", line.scope.kind)} ${named(line.scope, names)}</span></td>
@@ -162,7 +163,7 @@ const amount = (measure: string, value: number | null): Html =>
 
 function budgets(lines: readonly ExplainedBudgetLine[], above: number, names: Names): Html {
   if (lines.length === 0) return html`<p class="hint">None.${more(above)}</p>`;
-  return html`<div class="scroll"><table class="cards">
+  return html`<div class="scroll"${scrolls("Budgets")}><table class="cards">
     <thead><tr><th scope="col">On</th><th scope="col">Window</th><th scope="col" class="num">Held</th><th scope="col" class="num">Left after it</th><th scope="col" class="num">Limit now</th></tr></thead>
     <tbody>${lines.map(
       (line) => html`<tr><td>${budgetName(line, names)}</td><td data-label="Window">${line.window ?? "–"}</td>

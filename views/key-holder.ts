@@ -5,6 +5,7 @@ import { onceFields } from "./form-fields.ts";
 import { html, url, type Html } from "./html.ts";
 import { secretPanel } from "./keys.ts";
 import { limitGauge } from "./limit-table.ts";
+import { scrolls } from "./scrolls.ts";
 import { statusChip } from "./status.ts";
 import { chip, date, money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -114,7 +115,7 @@ const budgets = (all: KeyFacts["budgets"]): Html =>
   html`<section class="panel flush"><h2>Budgets</h2>${
     all.length === 0
       ? html`<p class="empty">No budget counts the calls of this key.</p>`
-      : html`<div class="scroll"><table class="cards">
+      : html`<div class="scroll"${scrolls("Budgets")}><table class="cards">
   <thead><tr><th scope="col">On</th><th scope="col">Window</th><th scope="col">Used</th><th scope="col" class="num">Left</th><th scope="col" class="num">Of</th><th scope="col" class="num">Held</th><th scope="col">Resets</th></tr></thead>
   <tbody>${all.map(
     (budget) => html`<tr>
@@ -133,7 +134,7 @@ const limits = (all: KeyFacts["limits"]): Html =>
   html`<section class="panel flush"><h2>Limits</h2>${
     all.length === 0
       ? html`<p class="empty">No limit counts the calls of this key.</p>`
-      : html`<div class="scroll"><table class="cards">
+      : html`<div class="scroll"${scrolls("Limits")}><table class="cards">
   <thead><tr><th scope="col">On</th><th scope="col">Limit</th><th scope="col">Used now</th><th scope="col" class="num">Left</th><th scope="col">All free again</th></tr></thead>
   <tbody>${all.map(
     ({ on, text, enforce, binds, use: now }) => html`<tr>
@@ -158,7 +159,7 @@ const use = ({ days, models }: KeyHolderModel): Html | false =>
     })),
     format: (nano) => usd(Math.round(nano)),
   })}</section>
-  <section class="panel flush"><h2>Models in 30 days</h2><div class="scroll"><table class="lines">
+  <section class="panel flush"><h2>Models in 30 days</h2><div class="scroll"${scrolls("Models in 30 days")}><table class="lines">
     <thead><tr><th scope="col">Model</th><th scope="col" class="num">Calls</th><th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">Charged</th></tr></thead>
     <tbody>${models.map(
       (one) =>
@@ -168,7 +169,7 @@ const use = ({ days, models }: KeyHolderModel): Html | false =>
 const calls = ({ calls: all, next }: KeyHolderModel): Html => html`<section class="panel flush"><h2>Calls</h2>${
   all.length === 0
     ? html`<p class="empty">No calls.</p>`
-    : html`<div class="scroll"><table class="lines">
+    : html`<div class="scroll"${scrolls("Latest calls")}><table class="lines">
     <thead><tr><th scope="col">Time</th><th scope="col">Model</th><th scope="col">Status</th><th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">Charged</th></tr></thead>
     <tbody>${all.map(
       (call) => html`<tr>

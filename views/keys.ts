@@ -1,6 +1,7 @@
 import { formFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { keyForm, type KeyFormModel } from "./key-form.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, date, name, time } from "./text.ts";
 
 export type KeyState = "active" | "disabled" | "expired" | "revoked";
@@ -54,7 +55,7 @@ export const secretPanel = (created: {
 const table = ({
   keys,
   csrf,
-}: KeyListModel): Html => html`<div class="panel flush"><div class="scroll" tabindex="0" role="region" aria-label="Keys"><table class="cards">
+}: KeyListModel): Html => html`<div class="panel flush"><div class="scroll"${scrolls("Keys")}><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">State</th><th scope="col">Models</th><th scope="col">Limits</th>
     <th scope="col">Created</th><th scope="col">Expires</th><th scope="col">Last used</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${keys.map((key) => keyRow(key, csrf))}</tbody>

@@ -2,6 +2,7 @@ import { exportLinks } from "./export-links.ts";
 import { count } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, date, money, name, time } from "./text.ts";
 
 export interface LedgerModel {
@@ -123,7 +124,9 @@ const filterForm = ({
   <div class="actions"><button>Filter</button><a href="/dashboard/ledger">Clear</a></div>
 </form>`;
 
-const balanceTable = (balances: readonly BalanceLine[]): Html => html`<div class="scroll"><table class="cards">
+const balanceTable = (
+  balances: readonly BalanceLine[],
+): Html => html`<div class="scroll"${scrolls("Balances")}><table class="cards">
   <thead><tr><th scope="col">Account</th><th scope="col" class="num">Balance</th><th scope="col" class="num">Held</th><th scope="col">Prepaid since</th></tr></thead>
   <tbody>${balances.map(
     (balance) => html`<tr>
@@ -135,7 +138,9 @@ const balanceTable = (balances: readonly BalanceLine[]): Html => html`<div class
   )}</tbody>
 </table></div>`;
 
-const entryTable = (entries: readonly EntryLine[]): Html => html`<div class="scroll"><table class="cards">
+const entryTable = (
+  entries: readonly EntryLine[],
+): Html => html`<div class="scroll"${scrolls("Entries")}><table class="cards">
   <thead><tr><th scope="col">Account</th><th scope="col">Kind</th><th scope="col" class="num">Amount</th><th scope="col">When</th><th scope="col">What for</th></tr></thead>
   <tbody>${entries.map(
     (entry) => html`<tr>

@@ -1,5 +1,6 @@
 import { count } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, name, time } from "./text.ts";
 
 /** The limits of one entry, as they stand now. */
@@ -33,7 +34,9 @@ export interface LimitPart {
   } | null;
 }
 
-export const limitTable = (limits: readonly LimitLine[]): Html => html`<div class="scroll"><table class="cards">
+export const limitTable = (
+  limits: readonly LimitLine[],
+): Html => html`<div class="scroll"${scrolls("Limits")}><table class="cards">
   <thead><tr><th scope="col">On</th><th scope="col">Limit</th><th scope="col">Used now</th><th scope="col" class="num">Counted and held</th>
     <th scope="col">All free again</th><th scope="col">A call beyond it</th><th scope="col">Set in</th></tr></thead>
   <tbody>${limits.flatMap((limit) => limit.parts.map((part) => row(limit, part)))}</tbody>

@@ -2,6 +2,7 @@ import { choice, scopeChoice } from "./budget-form.ts";
 import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, name } from "./text.ts";
 
 export interface LimitListModel {
@@ -38,7 +39,7 @@ export const limitsPage = ({ limits, ofKeys, met, next, form }: LimitListModel):
   ${ofKeys.length > 0 && html`<section class="panel flush"><h2>Keys with limits of their own</h2>${limitTable(ofKeys)}</section>`}
   ${
     met.length > 0 &&
-    html`<section class="panel flush"><h2>Calls that met a limit since the start</h2><div class="scroll"><table class="cards">
+    html`<section class="panel flush"><h2>Calls that met a limit since the start</h2><div class="scroll"${scrolls("Calls that met a limit")}><table class="cards">
     <thead><tr><th scope="col">Limit on</th><th scope="col">Of</th><th scope="col">They</th><th scope="col" class="num">Calls</th></tr></thead>
     <tbody>${met.map((each) => html`<tr><td>${chip("quiet", each.scope)}</td><td data-label="Of">${each.measure}</td><td data-label="They">${each.enforced ? "were refused" : "would have been refused"}</td><td data-label="Calls" class="num">${each.count}</td></tr>`)}</tbody>
   </table></div></section>`

@@ -3,6 +3,7 @@ import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { type MadeSecret, secretPanel } from "./people.ts";
 import { issuerList, newToken, type SessionLine, sessionTable, type TokenLine, tokenTable } from "./person.ts";
+import { scrolls } from "./scrolls.ts";
 import { statusChip } from "./status.ts";
 import { chip, money, name, time } from "./text.ts";
 import { tile } from "./tile.ts";
@@ -82,7 +83,7 @@ const usagePart = (usage: NonNullable<MeModel["usage"]>, calls: readonly OwnCall
   </div>
   ${
     calls.length > 0 &&
-    html`<section class="panel flush"><h2>Latest calls</h2><div class="scroll"><table class="lines">
+    html`<section class="panel flush"><h2>Latest calls</h2><div class="scroll"${scrolls("Latest calls")}><table class="lines">
     <thead><tr><th scope="col">Time</th><th scope="col">Model</th><th scope="col">Status</th><th scope="col" class="num wide">In</th><th scope="col" class="num wide">Out</th><th scope="col" class="num">Charged</th></tr></thead>
     <tbody>${calls.map(
       (call) => html`<tr>

@@ -2,6 +2,7 @@ import { aliasPath } from "./alias-route.ts";
 import { count } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
 import { type PriceItems, priceTabs, sourceChip, unitPrices } from "./prices.ts";
+import { scrolls } from "./scrolls.ts";
 import { cut, name } from "./text.ts";
 
 export interface ModelsModel {
@@ -47,7 +48,7 @@ export const modelsPage = ({ models, search, next }: ModelsModel): Html => html`
   ${
     models.length === 0
       ? html`<p class="panel empty">No model has such a name.</p>`
-      : html`<div class="panel flush"><div class="scroll"><table class="cards">
+      : html`<div class="panel flush"><div class="scroll"${scrolls("Models")}><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">Leads to</th><th scope="col" class="num">Context</th><th scope="col" class="num">Most output</th><th scope="col" class="num">Input</th><th scope="col" class="num">Output</th><th scope="col">Price from</th></tr></thead>
   <tbody>${models.map(row)}</tbody></table></div></div>`
   }

@@ -3,6 +3,7 @@ import { chart, type Bar } from "./chart.ts";
 import { exportLinks } from "./export-links.ts";
 import { count, duration, type Nano, share, spentNano, usd } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { money, name } from "./text.ts";
 import { tile } from "./tile.ts";
 
@@ -84,7 +85,7 @@ const charged = ({ costNano, chargeNano }: Sum): Html | null =>
 
 function ranking(head: string, rows: readonly Ranked[]): Html {
   if (rows.length === 0) return html`<p class="empty">Nothing used yet.</p>`;
-  return html`<div class="scroll"><table>
+  return html`<div class="scroll"${scrolls(`${head}s`)}><table class="amounts">
     <thead><tr><th scope="col">${head}</th><th scope="col" class="num">Calls</th><th scope="col" class="num wide">Tokens</th><th scope="col" class="num">Spend</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr><td>${name(row.name)}</td><td class="num">${count(row.calls)}</td><td class="num wide">${count(row.inputTokens + row.outputTokens)}</td><td class="num">${money(spentNano(row))}</td></tr>`)}</tbody>
   </table></div>`;

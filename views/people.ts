@@ -1,5 +1,6 @@
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, name, time } from "./text.ts";
 
 export interface PersonLine {
@@ -58,7 +59,7 @@ export const secretPanel = ({
 
 const table = (
   people: readonly PersonLine[],
-): Html => html`<div class="panel flush"><div class="scroll"><table class="cards">
+): Html => html`<div class="panel flush"><div class="scroll"${scrolls("People")}><table class="cards">
   <thead><tr><th scope="col">Who</th><th scope="col">Role</th><th scope="col">Sees</th><th scope="col">State</th><th scope="col">Last sign-in</th></tr></thead>
   <tbody>${people.map(row)}</tbody>
 </table></div></div>`;

@@ -1,6 +1,7 @@
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { choice, type MadeSecret, type PeopleModel, type PersonLine, placeOf, secretPanel, stateOf } from "./people.ts";
+import { scrolls } from "./scrolls.ts";
 import { date, name, time } from "./text.ts";
 
 export interface SessionLine {
@@ -64,7 +65,7 @@ const changes = (
 
 export const issuerList = (issuers: readonly string[], path: string, csrf: string): Html | false =>
   issuers.length > 0 &&
-  html`<section class="panel flush"><h2>Signs in through</h2><div class="scroll"><table class="cards">
+  html`<section class="panel flush"><h2>Signs in through</h2><div class="scroll"${scrolls("Signs in through")}><table class="cards">
   <thead><tr><th scope="col">Issuer</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${issuers.map(
     (issuer) => html`<tr>
@@ -80,7 +81,7 @@ const act = (path: string, csrf: string, label: string, question: string | null 
 export const sessionTable = (sessions: readonly SessionLine[], path: string, csrf: string): Html =>
   sessions.length === 0
     ? html`<p class="empty">Not signed in.</p>`
-    : html`<div class="scroll"><table class="cards">
+    : html`<div class="scroll"${scrolls("Sessions")}><table class="cards">
   <thead><tr><th scope="col">From</th><th scope="col">Browser</th><th scope="col">Since</th><th scope="col">Last seen</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${sessions.map(
     (session) => html`<tr>
@@ -95,7 +96,7 @@ export const sessionTable = (sessions: readonly SessionLine[], path: string, csr
 export const tokenTable = (tokens: readonly TokenLine[], path: string, csrf: string): Html =>
   tokens.length === 0
     ? html`<p class="empty">No tokens.</p>`
-    : html`<div class="scroll"><table class="cards">
+    : html`<div class="scroll"${scrolls("Tokens")}><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">Created</th><th scope="col">Expires</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${tokens.map(
     (token) => html`<tr>

@@ -1,6 +1,7 @@
 import { configTabs } from "./config.ts";
 import { count, took } from "./format.ts";
 import { html, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, name } from "./text.ts";
 
 export interface PluginLine {
@@ -25,7 +26,7 @@ export interface HookTiming {
 
 export const pluginsPage = (plugins: readonly PluginLine[]): Html => html`<h1>Plugins</h1>
   ${configTabs("plugins")}
-  <section class="panel flush"><h2>What is loaded</h2><div class="scroll"><table class="cards">
+  <section class="panel flush"><h2>What is loaded</h2><div class="scroll"${scrolls("What is loaded")}><table class="cards">
   <thead><tr><th scope="col">Instance</th><th scope="col">Kind</th><th scope="col">Plugin</th><th scope="col">From</th><th scope="col">Fills</th><th scope="col">Options</th></tr></thead>
   <tbody>${plugins.map(instance)}</tbody></table></div></section>
   ${hookPanel(plugins)}
@@ -39,7 +40,7 @@ const hookPanel = (plugins: readonly PluginLine[]): Html => {
   );
   return called.length === 0
     ? html`<p class="panel empty">No hook was called yet.</p>`
-    : html`<section class="panel flush"><h2>What hooks came to</h2><div class="scroll"><table class="cards">
+    : html`<section class="panel flush"><h2>What hooks came to</h2><div class="scroll"${scrolls("What hooks came to")}><table class="cards">
   <thead><tr><th scope="col">Instance</th><th scope="col">Hook</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Failed</th><th scope="col" class="num">Too late</th><th scope="col" class="num">Mean</th><th scope="col" class="num">Slowest</th><th scope="col" class="num">In all</th></tr></thead>
   <tbody>${called}</tbody></table></div></section>`;
 };

@@ -2,6 +2,7 @@ import { count } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html, type Value } from "./html.ts";
 import { priceForm, type PriceFormModel } from "./price-form.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, moment, name } from "./text.ts";
 import { unitWords } from "./unit-price.ts";
 
@@ -96,7 +97,7 @@ const table = ({
   prices,
   csrf,
   nowMs,
-}: PriceListModel): Html => html`<div class="panel flush"><div class="scroll" tabindex="0" role="region" aria-label="Prices"><table class="cards">
+}: PriceListModel): Html => html`<div class="panel flush"><div class="scroll"${scrolls("Prices")}><table class="cards">
   <thead><tr><th scope="col">Target</th><th scope="col">Source</th><th scope="col" class="num">Input</th><th scope="col" class="num">Output</th><th scope="col" class="num">From cache</th>
     <th scope="col" class="num">To cache</th><th scope="col">Besides</th><th scope="col">In effect</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${prices.map((line) => row(line, csrf, nowMs))}</tbody>

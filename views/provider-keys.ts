@@ -1,6 +1,7 @@
 import { formFields, onceFields } from "./form-fields.ts";
 import { html, segment, type Html } from "./html.ts";
 import { type CredentialLine, keyOfFile, type ProviderLine, providerPath } from "./providers.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, name, time } from "./text.ts";
 
 export interface ProviderKeysModel {
@@ -31,7 +32,9 @@ export const providerKeys = ({
     )
   }`;
 
-const keyTable = (credentials: readonly CredentialLine[]): Html => html`<div class="scroll"><table class="cards">
+const keyTable = (
+  credentials: readonly CredentialLine[],
+): Html => html`<div class="scroll"${scrolls("Keys")}><table class="cards">
   <thead><tr><th scope="col">Name</th><th scope="col">Key</th><th scope="col">State</th><th scope="col" class="num">Weight</th><th scope="col" class="num">Requests</th><th scope="col">Entered</th></tr></thead>
   <tbody>${credentials.map(
     (credential) => html`<tr>

@@ -1,6 +1,7 @@
 import { attemptsOf, type AttemptSumsLine, quantile } from "./attempts.ts";
 import { count, share } from "./format.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, name } from "./text.ts";
 import { type TrafficLine, trafficChip } from "./traffic.ts";
 
@@ -45,7 +46,7 @@ export const providersPage = (providers: readonly ListedProvider[]): Html => htm
 export const providerList = (providers: readonly ListedProvider[]): Html =>
   providers.length === 0
     ? html`<p class="panel empty">The config file has no provider.</p>`
-    : html`<div id="providers" class="panel flush" data-poll hx-get="/dashboard/providers" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'><div class="scroll"><table class="cards">
+    : html`<div id="providers" class="panel flush" data-poll hx-get="/dashboard/providers" hx-trigger="every 5s" hx-swap="outerMorph" hx-headers='{"x-poll":"1"}'><div class="scroll"${scrolls("Providers")}><table class="cards">
     <thead><tr><th scope="col">Provider</th><th scope="col">State</th><th scope="col" class="num">In flight</th><th scope="col" class="num">Last day</th><th scope="col" class="num">First byte</th><th scope="col">Speaks</th><th scope="col">Key of the file</th><th scope="col">Stored keys</th></tr></thead>
     <tbody>${providers.map(row)}</tbody>
   </table></div></div>`;

@@ -1,5 +1,6 @@
 import { count } from "./format.ts";
 import { html, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, cut, name, time } from "./text.ts";
 
 /** How a provider does at this moment. */
@@ -49,7 +50,7 @@ const rank = { open: 0, "half-open": 1, closed: 2 } as const;
 export function breakerTable(breakers: readonly BreakerLine[], nowMs: number): Html {
   if (breakers.length === 0) return html`<p class="empty">None of its models failed lately.</p>`;
   const shown = breakers.toSorted((one, other) => rank[one.state] - rank[other.state]).slice(0, mostBreakers);
-  return html`<div class="scroll"><table class="cards">
+  return html`<div class="scroll"${scrolls("Models that failed lately")}><table class="cards">
     <thead><tr><th scope="col">Model</th><th scope="col">State</th><th scope="col">Why</th><th scope="col" class="num">In a row</th><th scope="col">Since</th><th scope="col">Tried again</th></tr></thead>
     <tbody>${shown.map(
       ({ model, state, reason, consecutiveFailures, sinceMs, nextProbeMs }) => html`<tr>

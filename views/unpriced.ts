@@ -1,6 +1,7 @@
 import { count } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
 import { priceTabs } from "./prices.ts";
+import { scrolls } from "./scrolls.ts";
 import { chip, name, time } from "./text.ts";
 
 export interface UnpricedModelList {
@@ -20,7 +21,7 @@ export const unpricedPage = ({ models, next }: UnpricedModelList): Html => html`
   ${
     models.length === 0
       ? html`<p class="panel empty">Every model that was asked for, and every model that is named, has a price.</p>`
-      : html`<div class="panel flush"><div class="scroll"><table class="cards">
+      : html`<div class="panel flush"><div class="scroll"${scrolls("Without a price")}><table class="cards">
   <thead><tr><th scope="col">Target</th><th scope="col" class="num">Asked for</th><th scope="col">Last</th><th scope="col">Named by the file, a provider or the book</th></tr></thead>
   <tbody>${models.map(
     ({ provider, model, asked, lastMs, listed }) => html`<tr>

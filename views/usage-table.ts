@@ -1,5 +1,6 @@
 import { change, clock, count, day, type Nano, spentNano, usd } from "./format.ts";
 import { html, url, type Html } from "./html.ts";
+import { scrolls } from "./scrolls.ts";
 import { statusChip } from "./status.ts";
 import { date, money, name } from "./text.ts";
 
@@ -79,7 +80,7 @@ export function usageTable(model: UsageTableModel): Html {
   const { groupBy, rows, others, total } = model;
   const columns = measuresFor(model.costIsHidden);
   const sums = (pair: UsagePair) => columns.map((column) => sumCell(column, pair));
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Usage"><table class="cards">
+  return html`<div class="scroll"${scrolls("Usage")}><table class="cards">
     <caption class="unseen">Usage by ${groupBy.map((field) => groupLabels[field].toLowerCase()).join(" and ")}, the dearest first</caption>
     <thead><tr>${groupBy.map((field) => html`<th scope="col">${groupLabels[field]}</th>`)}${columns.map(({ id, label }) => html`<th scope="col" class="num"${id === "spend" && html` aria-sort="descending"`}>${label}</th>`)}</tr></thead>
     <tbody class="total"><tr><td colspan="${groupBy.length}">Total</td>${sums(total)}</tr></tbody>

@@ -5,6 +5,7 @@ import type { AliasRouteModel } from "../../views/alias-route.ts";
 import type { AlertsModel } from "../../views/alerts.ts";
 import type { ListedProvider } from "../../views/providers.ts";
 import type { AuditLine } from "../../views/audit.ts";
+import type { LedgerModel } from "../../views/ledger.ts";
 import type { LimitLine } from "../../views/limit-table.ts";
 
 /** Rows of tables with `text` wherever text from outside can come. */
@@ -293,4 +294,44 @@ export const usageModel = (text: string): UsageModel => ({
     costIsHidden: false,
   },
   error: null,
+});
+
+export const ledgerModel = (text: string): LedgerModel => ({
+  entries: [
+    {
+      kind: "credit",
+      accountId: text,
+      accountName: text,
+      callId: null,
+      deltaNano: 1,
+      createdMs: 0,
+      expiresMs: 5,
+      note: text,
+    },
+    {
+      kind: "charge",
+      accountId: text,
+      accountName: text,
+      callId: text,
+      deltaNano: -1,
+      createdMs: 0,
+      expiresMs: null,
+      note: null,
+    },
+  ],
+  next: text,
+  after: text,
+  filter: { account: text, kind: text },
+  balances: {
+    lines: [{ accountId: text, accountName: text, balanceNano: 0, heldNano: 0, sinceMs: 0 }],
+    after: text,
+    next: text,
+  },
+  retention: { keepDays: 1, oldestMs: 1, goneBeforeMs: 1, goneCalls: 1, lastMs: 1 },
+  form: {
+    values: { accountId: text, usd: text, expires: text, note: text },
+    error: text,
+    csrf: "c",
+  },
+  accounts: [{ id: text, name: text }],
 });

@@ -36,6 +36,7 @@ import {
   attempts,
   branch,
   budgetLine,
+  ledgerModel,
   limitLine,
   providerLine,
   line,
@@ -234,46 +235,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       error: text,
       csrf: "c",
     }),
-  ledger: (text) =>
-    ledgerPage({
-      entries: [
-        {
-          kind: "credit",
-          accountId: text,
-          accountName: text,
-          callId: null,
-          deltaNano: 1,
-          createdMs: 0,
-          expiresMs: 5,
-          note: text,
-        },
-        {
-          kind: "charge",
-          accountId: text,
-          accountName: text,
-          callId: text,
-          deltaNano: -1,
-          createdMs: 0,
-          expiresMs: null,
-          note: null,
-        },
-      ],
-      next: text,
-      after: text,
-      filter: { account: text, kind: text },
-      balances: {
-        lines: [{ accountId: text, accountName: text, balanceNano: 0, heldNano: 0, sinceMs: 0 }],
-        after: text,
-        next: text,
-      },
-      retention: { keepDays: 1, oldestMs: 1, goneBeforeMs: 1, goneCalls: 1, lastMs: 1 },
-      form: {
-        values: { accountId: text, usd: text, expires: text, note: text },
-        error: text,
-        csrf: "c",
-      },
-      accounts: [{ id: text, name: text }],
-    }),
+  ledger: (text) => ledgerPage(ledgerModel(text)),
   prices: (text) =>
     pricesPage({
       prices: [
@@ -398,5 +360,10 @@ for (const [page, render] of Object.entries(pages)) {
     ).toEqual([]);
     expect(elements.filter((element) => element.startsWith("style"))).toEqual([]);
     expect(sources.filter((source) => !source.startsWith("/"))).toEqual([]);
+  });
+
+  test(`${page}: whatever scrolls is reached by the keyboard, under a name`, () => {
+    const boxes = render("x").value.match(/<[^>]*class="scroll\b[^>]*>/g) ?? [];
+    expect(boxes.filter((box) => !/tabindex="0" role="region" aria-label="[^"]+"/.test(box))).toEqual([]);
   });
 }
