@@ -51,7 +51,7 @@ export function callList({ calls, filter, first, next }: CallListModel): Html {
     }
     ${calls.length === 0 ? empty(filter, first) : html`<div class="panel flush">${callTable(calls)}</div>`}
     <nav class="pager" aria-label="Paging">
-      ${first ? html`<span class="hint">Newest first, refreshed every 5 seconds</span>` : html`<a href="${url("/dashboard/calls", { ...filter })}">← Newest</a>`}
+      ${first ? html`<span class="hint">Latest ended first, refreshed every 5 seconds</span>` : html`<a href="${url("/dashboard/calls", { ...filter })}">← Newest</a>`}
       ${filter.status !== "open" && exportLinks("calls", "Export", { ...filter })}
       ${next !== null && html`<a rel="next" href="${url("/dashboard/calls", { ...filter, after: next })}">Older →</a>`}
     </nav>

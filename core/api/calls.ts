@@ -10,7 +10,7 @@ export const callRoutes = (database: TenantDatabase, now: () => number): readonl
     method: "GET",
     path: "/api/calls",
     permission: "calls.read",
-    summary: "List calls, newest first, those in flight before all others.",
+    summary: "List calls, those in flight before all others, then the latest ended first.",
     query: CallsQuerySchema,
     body: null,
     status: 200,

@@ -56,7 +56,7 @@ export function exportRoutes(exports: ExportRepository, { now, logger }: ExportD
         return { format, partOf: (part) => exports.audit(filter, part) };
       },
     ),
-    route("calls", "Every call that has ended, newest first.", CallsExportSchema, (query) => {
+    route("calls", "Every call that has ended, the latest ended first.", CallsExportSchema, (query) => {
       const { format = "csv", ...filter } = checkedQuery(CallsExportSchema, query);
       // The schema's list of statuses is that of EndedFilter, which its union of literals widens to string.
       return { format, partOf: (part) => exports.calls(filter as EndedFilter, part) };

@@ -19,7 +19,8 @@ export const ownRoutes = (
     method: "GET",
     path: "/api/me/calls",
     permission: "calls.read.own",
-    summary: "List the calls of the account one belongs to, without those below it, newest first.",
+    summary:
+      "List the calls of the account one belongs to, without those below it, those in flight before all others, then the latest ended first.",
     query: PageQuerySchema,
     body: null,
     status: 200,

@@ -27,7 +27,7 @@ export const selfOperations = {
     method: "GET",
     path: "/v1/me/calls",
     summary:
-      "List the key's own calls, newest first, those in flight before all others. 403 without a key of ours where several issuers are set up.",
+      "List the key's own calls, those in flight before all others, then the latest ended first. 403 without a key of ours where several issuers are set up.",
     query: OwnCallsQuerySchema,
     body: null,
     status: 200,

@@ -95,10 +95,11 @@ describe("overview", () => {
 });
 
 describe("calls", () => {
-  test("each is on exactly one page, newest first, and links keep the filter", async () => {
+  test("each is on exactly one page, the latest ended first, as it says, and links keep the filter", async () => {
     const one = site({ seed: seed() });
     const browser = await signedIn(one);
     const seen: string[] = [];
+    expect(text(await (await browser.get("/dashboard/calls")).text())).toContain(" Latest ended first, refreshed");
     let path: string | undefined = "/dashboard/calls?model=fast&status=ok";
     while (path !== undefined) {
       const page: string = await (await browser.get(path)).text();
