@@ -87,8 +87,13 @@ function unmatched(request: Request, routes: readonly Route[], { version, newId 
   return notFound(allow, pathname, newId(), dialectOf(request));
 }
 
+/** Each GET answers HEAD too. */
 const methodsAt = (pathname: string, routes: readonly Route[]): readonly Route["method"][] => [
-  ...new Set(routes.filter(({ path }) => matcher(path).test(pathname)).map(({ method }) => method)),
+  ...new Set(
+    routes
+      .filter(({ path }) => matcher(path).test(pathname))
+      .flatMap(({ method }) => (method === "GET" ? (["GET", "HEAD"] as const) : [method])),
+  ),
 ];
 
 /** The address of a form stays in the address bar when its answer is a page; who opens it wants the page it was on. */

@@ -37,7 +37,8 @@ import type { PriceService } from "./price-service.ts";
 import type { CredentialService } from "./credential-service.ts";
 import { providerRoutes } from "./providers.ts";
 import { priceRoutes, type RepriceCalls } from "./prices.ts";
-import type { ApiRoute } from "./route.ts";
+import { type ApiRoute, checkedQuery } from "./route.ts";
+import { NoQuerySchema } from "./schemas.ts";
 import { testCallRoutes } from "./test-call.ts";
 import { type TenantParts, tenantParts } from "./tenant-parts.ts";
 
@@ -140,6 +141,8 @@ async function answerOf(
   actor: Actor,
 ): Promise<Response> {
   const query = new URL(request.url).searchParams;
+  // A route that takes some checks them itself, with their types.
+  if (route.query === null) checkedQuery(NoQuerySchema, query);
   const body = route.body === null ? null : await jsonOf(request);
   const answer = await route.answer({ actor, params, query, body });
   if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: headersOfAll });

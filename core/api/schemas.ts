@@ -4,6 +4,8 @@ import { limitOptions } from "../plugin/plugin.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
 
 export const closed = { additionalProperties: false };
+/** Of a route without any: one that is given is a mistake there too. */
+export const NoQuerySchema = t.Object({}, closed);
 
 export const pageQuery = {
   after: t.Optional(t.String({ maxLength: 64, description: "`next` of the page before." })),

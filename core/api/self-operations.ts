@@ -1,7 +1,6 @@
-import { Type as t } from "@sinclair/typebox";
 import { RotationSchema } from "./key-schemas.ts";
 import type { ApiRoute } from "./route.ts";
-import { closed, OwnCallsQuerySchema, OwnGroupedUsageSchema } from "./schemas.ts";
+import { NoQuerySchema, OwnCallsQuerySchema, OwnGroupedUsageSchema } from "./schemas.ts";
 
 /** What holders of a credential for calls ask of themselves, as it is described; each takes that credential. */
 export const selfOperations = {
@@ -10,7 +9,7 @@ export const selfOperations = {
     path: "/v1/me",
     summary:
       "The key that asks, and every budget and limit that counts all its calls, with what is left and which one binds.",
-    query: t.Object({}, closed),
+    query: NoQuerySchema,
     body: null,
     status: 200,
   },
@@ -36,7 +35,7 @@ export const selfOperations = {
     method: "POST",
     path: "/v1/me/rotation",
     summary: "Give the key that asks a new secret, which only this answer holds. Takes the present secret.",
-    query: null,
+    query: NoQuerySchema,
     body: RotationSchema,
     status: 201,
   },

@@ -60,6 +60,7 @@ export function selfRoutes(service: SelfService, services: Services, addressOf: 
       return { data: data.map(ownCallAnswer), next };
     }),
     route(rotate, async (principal, request) => {
+      checkedQuery(rotate.query, withoutKey(request));
       const input: Static<typeof rotate.body> = checked(rotate.body, await jsonOf(request));
       const { row, secret } = await service.rotate(principal, await shown(request), input, {
         address: addressOf(request),

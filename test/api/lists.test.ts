@@ -16,6 +16,19 @@ describe("pages", () => {
     const api = await newApi();
     const query = await api.admin("GET", "/api/calls?accont=x");
     expect(query.body.error.message).toBe('accont: unknown parameter (did you mean "account"?)');
+    for (const [method, path, sent] of [
+      ["GET", "/api/providers?limit=2", undefined],
+      ["GET", "/api/me/sessions?after=junk", undefined],
+      ["GET", "/api/calls/none?limit=2", undefined],
+      ["POST", "/api/keys?limit=2", { name: "y" }],
+    ] as const) {
+      const { status, body: refused } = await api.admin(method, path, sent);
+      expect([path, status, refused.error.message]).toEqual([
+        path,
+        400,
+        expect.stringMatching(/^(limit|after): unknown parameter$/),
+      ]);
+    }
     const body = await api.admin("POST", "/api/keys", { nme: "x", name: "y" });
     expect(body.body.error.message).toBe('nme: unknown field (did you mean "name"?)');
   });

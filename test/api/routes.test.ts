@@ -104,6 +104,18 @@ describe("every route", () => {
     expect(wrong).toEqual([]);
   });
 
+  test.each(["/api/keys", "/healthz", "/v1/models", "/dashboard/keys"])(
+    "names HEAD among the methods of %s, which is answered as its GET",
+    async (path) => {
+      const allow = (await api.send("PUT", path)).headers.get("allow")?.split(", ") ?? [];
+      expect(allow.filter((method) => method === "GET" || method === "HEAD")).toEqual(["GET", "HEAD"]);
+      for (const headers of [{}, bearer(adminToken), bearer(key)])
+        expect((await api.send("HEAD", path, { headers })).status).toBe(
+          (await api.send("GET", path, { headers })).status,
+        );
+    },
+  );
+
   test.each([
     ["/dashboard/ledger/credits", "/dashboard/ledger"],
     ["/dashboard/config/plan", "/dashboard/config"],
