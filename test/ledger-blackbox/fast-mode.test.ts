@@ -55,6 +55,24 @@ describe("a row that prices it", () => {
     expect(upstream.requestsFor("opus").at(-1)?.json).toMatchObject(asked);
   });
 
+  test.each([
+    [{ speed: "fast" }, 180_000_000],
+    [{}, 33_000_000],
+  ])(
+    "in a geography that %j did not ask for: %d nano-USD, though the row has no price of both",
+    async (asked, cost) => {
+      upstream.on("opus", told({ ...asked, inference_geo: "us" }));
+      const reply = await ask("opus", asked);
+      expect(usageOf(gateway, reply.callId)).toMatchObject({ cost_nano: cost });
+    },
+  );
+
+  test("of both, asked for, is refused where it prices each alone", async () => {
+    const before = upstream.requestsFor("opus").length;
+    expect((await ask("opus", { speed: "fast", inference_geo: "us" })).status).toBe(400);
+    expect(upstream.requestsFor("opus").length).toBe(before);
+  });
+
   test("is held for, and charged when the client leaves before anything is told", async () => {
     const poor = await gateway.createKey({ budget: { usd: "1", window: "lifetime" } });
     const asked = gate();
