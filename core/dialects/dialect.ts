@@ -68,6 +68,8 @@ export interface Traits {
   readonly signsCalls?: true;
   /** A part of another dialect's request as it is taken; `null`: not at all. Its type is in lower case, without parameters. */
   readonly takes: (part: MediaPart) => MediaPart | TextPart | null;
+  /** A call is served fast only where its request says so, which `readEnvelope` tells; absent: a provider may do so unasked. */
+  readonly fastWhenAsked?: true;
   /** The format of an answer is an object's, and JSON mode is refused unless a message has the word; absent: neither. */
   readonly objectFormats?: true;
   /** A whole answer may have a text in several parts, as its streams have; absent: each part is a text of its own. */

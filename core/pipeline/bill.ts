@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Usage } from "../chat/usage.ts";
 import type { Envelope, Operation } from "../dialects/dialect.ts";
+import { dialects } from "../dialects/index.ts";
 import type { Biller, ModelFacts, RateOptions, Rating } from "../plugin/plugin.ts";
 import type { BudgetRepository } from "../storage/budget.ts";
 import type { Admission, Need } from "../storage/database.ts";
@@ -47,7 +48,7 @@ const mayCacheLong = (text: string): boolean =>
   text.includes('"1h"') || text.includes("\\u0031") || text.includes("\\u0068");
 
 /**
- * The worst case over the route's targets, at the dearest tier of each, and the most that one of them will probably cost.
+ * The worst case over the route's targets, at the dearest tier that each may serve, and the most that one of them will probably cost.
  * Throws `unpriced_model` by the operator's policy. `told`: the most input by the count of each target's provider,
  * where it was asked. `counted` "free": whatever budgets there are, the call costs nothing.
  */
@@ -110,11 +111,12 @@ export function billOf(
   const outputTokens = capTokens * envelope.candidates;
   let dearest: Rating | null = null;
   let inputNano = 0;
-  const most = { dearest: true, accounts, shortCache: !mayCacheLong(text) };
+  const shortCache = !mayCacheLong(text);
   const searches = searchBound(envelope.input);
   for (let at = 0; at < bounds.length; at++) {
     const target = route.targets[at] ?? first;
     const inputTokens = bounds[at] ?? inputBoundTokens;
+    const most = { dearest: true, accounts, shortCache, ...askedTier(target, tier) };
     const onlyInput = rated(services, usageOf(inputTokens, 0, searches), target, now, budgeted, most);
     const whole = rated(services, usageOf(inputTokens, outputTokens, searches), target, now, budgeted, most);
     inputNano = Math.max(inputNano, onlyInput?.chargeNano ?? 0);
@@ -140,6 +142,16 @@ export function billOf(
   }
   return { budgeted, need, dearest, ifInterrupted, capTokens, inputBoundTokens, expectedInputTokens };
 }
+
+/** Nothing where the provider may serve any tier, whatever is asked for. */
+function askedTier(target: RouteTarget, tier: Envelope["tier"]): Pick<RateOptions, "serviceTier"> {
+  if (tier && speaks(target, tier.dialect)) return { serviceTier: tier.name };
+  const { slot } = target;
+  const isToldAll = "dialects" in slot && slot.dialects.every((name) => dialects.get(name)?.traits.fastWhenAsked);
+  return isToldAll ? usualTier : anyTier;
+}
+const usualTier = { serviceTier: "standard" } as const;
+const anyTier = {} as const;
 
 type Writable<Whole> = { -readonly [Field in keyof Whole]: Whole[Field] };
 

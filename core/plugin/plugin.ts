@@ -256,7 +256,7 @@ export interface RateOptions {
   readonly shortCache?: boolean;
   /** With `dearest`: its lines too, for people. */
   readonly itemised?: boolean;
-  /** As reported by the provider, e.g. `priority`. */
+  /** As reported by the provider, e.g. `priority`. With `dearest`: as asked for, where nobody is served `fast` unasked. */
   readonly serviceTier?: string;
   /** Who pays: the account and its parents, nearest first. */
   readonly accounts?: readonly string[];

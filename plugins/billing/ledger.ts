@@ -188,19 +188,19 @@ function dearestRating(
   terms: Timeline<Terms | null> | null,
   usage: Usage,
   atMs: number,
-  { shortCache = false, itemised = false }: RateOptions,
+  { shortCache = false, itemised = false, serviceTier: asked }: RateOptions,
 ): Rating | null {
   // Nearly every target has one price and no terms, and this is asked several times a call.
   if (prices.length === 1 && terms === null) {
     const { version, periods } = prices[0].value;
-    const dearest = dearestAt(periods, atMs);
+    const dearest = dearestAt(periods, atMs, asked);
     const cost = dearest && dearestCostOf(usage, dearest, null, shortCache);
     const lines = itemised && dearest ? dearestLines(usage, dearest, shortCache) : noLines;
     return cost && { costNano: cost.costNano, chargeNano: cost.chargeNano, priceVersion: version, lines };
   }
   let most: Rating | null = null;
   for (const { version, periods } of valuesIn(prices, atMs, atMs + holdAheadMs)) {
-    const dearest = dearestAt(periods, atMs);
+    const dearest = dearestAt(periods, atMs, asked);
     if (dearest === null) continue;
     for (const standing of terms === null ? [null] : valuesIn(terms, atMs, atMs + holdAheadMs)) {
       const cost = dearestCostOf(usage, dearest, standing, shortCache);

@@ -1,4 +1,5 @@
 import { type Dearest, dearerSides, type PriceSheet } from "./price-sheet.ts";
+import { isFast } from "./service-tier.ts";
 
 const dayMs = 86_400_000;
 
@@ -23,11 +24,11 @@ export function sheetAt(periods: readonly Period[], atMs: number): PriceSheet | 
 
 /**
  * The dearest prices of the date, at whatever time of its day: a call that is held at a cheap hour may end in a dear one.
- * `null`: no price.
+ * `null`: no price. `asked`: the tier that it asks for, where others are served as well but none faster.
  */
-export function dearestAt(periods: readonly Period[], atMs: number): Dearest | null {
+export function dearestAt(periods: readonly Period[], atMs: number, asked?: string): Dearest | null {
   const [only] = periods;
-  if (only !== undefined && periods.length === 1) return only.sheet?.dearest ?? null;
+  if (only !== undefined && periods.length === 1) return only.sheet && dearestOf(only.sheet, asked);
   const standing = Math.max(
     0,
     periods.findLastIndex(({ when }) => when.type !== "daily" && fits(when, atMs)),
@@ -36,10 +37,14 @@ export function dearestAt(periods: readonly Period[], atMs: number): Dearest | n
   for (const [index, { when, sheet }] of periods.entries()) {
     const possible = index === standing || (index > standing && when.type === "daily");
     if (!possible || sheet === null) continue;
-    dearest = dearest === null ? sheet.dearest : dearerSides(dearest, sheet.dearest);
+    const its = dearestOf(sheet, asked);
+    dearest = dearest === null ? its : dearerSides(dearest, its);
   }
   return dearest;
 }
+
+const dearestOf = ({ dearest, dearestUnasked }: PriceSheet, asked: string | undefined): Dearest =>
+  asked === undefined || isFast(asked) ? dearest : dearestUnasked;
 
 function fits(when: Period["when"], atMs: number): boolean {
   if (when.type === "always") return true;

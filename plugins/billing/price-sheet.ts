@@ -1,5 +1,6 @@
 import type { MostUnits } from "llm-proxy/plugin";
 import { type Decimal, decimals, formatDecimal } from "./decimal.ts";
+import { isFast } from "./service-tier.ts";
 
 /** The classes that every token of a call falls into, each into exactly one. */
 export const inputClasses = [
@@ -65,8 +66,10 @@ export interface PriceSheet {
   /** Sheets of the service tiers that have prices of their own, which have no tiers themselves. */
   readonly serviceTiers: ReadonlyMap<string, PriceSheet>;
   readonly dearest: Dearest;
+  /** Without the tiers that are served only to those who ask for them. */
+  readonly dearestUnasked: Dearest;
 }
-/** The highest price of any class on a side, in any tier. `null`: none on that side has a price. */
+/** The highest price of any class on a side, in several tiers. `null`: none on that side has a price. */
 export interface Dearest {
   readonly input: Price | null;
   /** Where nothing is written to a cache that is kept for an hour, the dearest class that there is. */
@@ -124,9 +127,21 @@ export function completeSheet(
     fileSearch: dearestOf([given.fileSearch ?? null]),
     ...together(priced.flatMap(([item, tariff]) => mostOf(item, tariff, most))),
   };
-  for (const sheet of serviceTiers.values()) dearest = dearerSides(dearest, sheet.dearest);
+  let dearestUnasked = dearest;
+  for (const [name, sheet] of serviceTiers) {
+    dearest = dearerSides(dearest, sheet.dearest);
+    if (!isFast(name)) dearestUnasked = dearerSides(dearestUnasked, sheet.dearest);
+  }
   if (dearest.input === null && dearest.output === null) return null;
-  return { given, tariffs, reasoningApart: given.reasoning !== undefined, pieces: priced, serviceTiers, dearest };
+  return {
+    given,
+    tariffs,
+    reasoningApart: given.reasoning !== undefined,
+    pieces: priced,
+    serviceTiers,
+    dearest,
+    dearestUnasked,
+  };
 }
 
 function mostOf(item: Piece, tariff: Tariff, most: MostUnits): readonly Most[] {

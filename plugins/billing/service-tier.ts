@@ -26,6 +26,9 @@ const standIns: ReadonlyMap<string, string> = new Map([
   ["batch", "flex"],
 ]);
 
+/** Whether a tier is had only by those who ask for it. */
+export const isFast = (tier: string): boolean => tier === "fast" || tier.startsWith("fast-");
+
 function partsOf(name: string): readonly string[] {
   const dash = name.indexOf("-");
   return dash < 0 ? [] : [name.slice(0, dash), name.slice(dash + 1)];

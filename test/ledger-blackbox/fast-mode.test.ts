@@ -12,6 +12,7 @@ const setup = await setUp({
   dialects: ["anthropic-messages", "openai-chat"],
   config: [
     "  - { target: mock-anthropic-messages/opus, input: 5, output: 25, serviceTiers: { fast: { input: 30, output: 150 }, us: { input: 5.5, output: 27.5 } } }",
+    "  - { target: mock-openai-chat/opus, input: 5, output: 25, serviceTiers: { fast: { input: 30, output: 150 } } }",
     "  - { target: mock-anthropic-messages/free, input: 0, output: 0 }",
     "server: { disconnect: { drainMs: 1 } }",
   ].join("\n"),
@@ -98,6 +99,31 @@ describe("a row that prices it", () => {
       "select input_tokens, cost_nano from v_usage where status = 'client_aborted'",
     );
     expect(row?.cost_nano).toBe((row?.input_tokens ?? 0) * 30_000);
+  });
+});
+
+describe("what a call is held for", () => {
+  const poor = async () => (await gateway.createKey({ budget: { usd: "0.06", window: "lifetime" } })).key;
+  const plain = (target: string) => ({ ...chat(target), max_tokens: 1_000 });
+
+  test.each([
+    ["in its own dialect", messages],
+    ["in another", {}],
+  ])("does not count what Anthropic serves only when asked: %s", async (_, how) => {
+    upstream.on("opus", told({}));
+    const { status, callId } = await call(gateway, await poor(), plain("mock-anthropic-messages/opus"), how);
+    expect(status).toBe(200);
+    const { hold } = await gateway.admin<{ hold: { lines: object[] } }>("GET", `/api/explain/${callId}`);
+    // The geography may be that of the workspace.
+    expect(hold.lines).toMatchObject([
+      { item: "input", price: "5.5" },
+      { item: "output", price: "27.5" },
+    ]);
+  });
+
+  test("does when it is asked for, and where a provider may serve it unasked", async () => {
+    expect((await ask("opus", { speed: "fast" }, await poor())).status).toBe(402);
+    expect((await call(gateway, await poor(), plain("mock-openai-chat/opus"))).status).toBe(402);
   });
 });
 

@@ -22,6 +22,8 @@ export const anthropicMessages: Dialect = {
     // The patterns that its 400s name for tools[].name and tool_use.id.
     toolName: /^[a-zA-Z0-9_-]{1,128}$/,
     toolCallId: /^[a-zA-Z0-9_-]+$/,
+    // OpenAI's projects have a setting for it: https://developers.openai.com/api/docs/guides/fast-mode
+    fastWhenAsked: true,
     requestHeaders: ["anthropic-beta", "anthropic-version"],
     requestIdHeader: "request-id",
   },

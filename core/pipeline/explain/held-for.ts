@@ -1,5 +1,5 @@
 import { noUsage } from "../../chat/usage.ts";
-import type { Biller, Provider, RatingLine } from "../../plugin/plugin.ts";
+import type { Biller, Provider, RateOptions, RatingLine } from "../../plugin/plugin.ts";
 import { searchBounds } from "../estimate.ts";
 import type { ExplainedHold } from "./explanation.ts";
 
@@ -49,10 +49,10 @@ function heldFor(held: Held, biller: Biller, providers: ReadonlyMap<string, Prov
     const [instance, model] = [target.slice(0, slash), target.slice(slash + 1)];
     const at = { provider: instance, vendor: providers.get(instance)?.vendor ?? instance, model };
     for (const searches of searchBounds)
-      for (const shortCache of [true, false]) {
+      for (const asked of askedFor) {
         const usage = { ...noUsage, inputTokens, outputTokens, webSearches: searches, fileSearches: searches };
         try {
-          const options = { dearest: true, accounts, shortCache, itemised: true };
+          const options = { dearest: true, accounts, itemised: true, ...asked };
           const { chargeNano, lines, priceVersion } = biller.rate(usage, at, atMs, options);
           // A lowered cap is priced in proportion, and rounded up.
           const isIt = Math.abs(chargeNano - nano) <= 2;
@@ -64,3 +64,9 @@ function heldFor(held: Held, biller: Biller, providers: ReadonlyMap<string, Prov
   }
   return null;
 }
+
+/** What decides about the dearest price; which it was is not kept either. */
+const askedFor: readonly RateOptions[] = [true, false].flatMap((shortCache) => [
+  { shortCache },
+  { shortCache, serviceTier: "standard" },
+]);

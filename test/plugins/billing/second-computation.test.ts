@@ -149,6 +149,33 @@ describe("service tiers", () => {
     expect(held).toBeGreaterThanOrEqual(costOf("priority").costNano);
     expect(held).toBeGreaterThan(costOf("default").costNano);
   });
+  test.each([
+    ["nobody knows what", "fast-us", "4"],
+    ["fast", "fast-us", "4"],
+    ["fast-us", "fast-us", "4"],
+    ["standard", "us", "2"],
+    ["us", "us", "2"],
+  ])("a hold of a call that asks for %s covers all up to %s", (serviceTier, most, each) => {
+    const row = {
+      target: "lab/*",
+      input: "1",
+      output: "1",
+      serviceTiers: {
+        fast: { input: "3", output: "3" },
+        us: { input: "2", output: "2" },
+        "fast-us": { input: "4", output: "4" },
+      },
+    };
+    const biller = makeLedger([row]);
+    const asked = serviceTier === "nobody knows what" ? {} : { serviceTier };
+    const { costNano, lines } = biller.rate(used, target("lab", "x"), atMs, {
+      dearest: true,
+      itemised: true,
+      ...asked,
+    });
+    expect(BigInt(costNano)).toBe(rowNano(row, used, most) ?? -1n);
+    expect(new Set(lines.map(({ price }) => price))).toEqual(new Set([each]));
+  });
   test("a price for long inputs alone is refused, by its place", () => {
     const row = { ...full, contextTiers: [{ above: 9, reasoning: "1" }], reasoning: undefined };
     const { reasoning: _, ...rest } = row;
