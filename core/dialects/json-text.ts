@@ -48,27 +48,49 @@ function isAmongFirst(members: readonly Member[], count: number, key: string): b
 
 function refuseOtherCase(members: readonly Member[]): void {
   for (const { key } of members) {
-    if (key.length > longestDecisive || plainName.test(key)) continue;
-    // Both ways, as Go folds names: the Kelvin sign is a k, and the long s an s.
-    const name = key.toUpperCase().toLowerCase();
-    if (name !== key && decisive.has(name))
+    if (key.length > longestDecisive) continue;
+    const name = otherCaseOf(key);
+    if (name !== null && decisive.has(name))
       throw new GatewayError("invalid-request", `The body has '${name}' in another case.`, { param: key });
   }
 }
 
 /**
- * They say what runs and how much it may use. Go takes a name in any case, and of several the last
- * (https://pkg.go.dev/encoding/json#Unmarshal).
+ * The name in lower case that a provider may take this one for; `null`: it is in lower case. Go takes a name in any case, and
+ * of several the last (https://pkg.go.dev/encoding/json#Unmarshal).
  */
+export function otherCaseOf(key: string): string | null {
+  if (plainName.test(key)) return null;
+  // Both ways, as Go folds names: the Kelvin sign is a k, and the long s an s.
+  const name = key.toUpperCase().toLowerCase();
+  return name === key ? null : name;
+}
+
+/** They say what runs, how much it may use, and what it takes in that the body does not show: all that envelopes are read from. */
 const decisive: ReadonlySet<string> = new Set([
   "model",
   "models",
   "fallbacks",
   "messages",
   "input",
+  "system",
+  "prompt",
+  "prediction",
+  "previous_response_id",
+  "conversation",
+  "container",
+  "thread",
+  "context_management",
   "tools",
   "functions",
   "plugins",
+  "mcp_servers",
+  "web_search_options",
+  "search_parameters",
+  "data_sources",
+  "enable_search",
+  "thinking",
+  "reasoning",
   "max_tokens",
   "max_completion_tokens",
   "max_output_tokens",

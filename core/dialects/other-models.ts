@@ -1,5 +1,6 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject, objectsIn } from "../chat/json.ts";
 import { invalid } from "./fields.ts";
+import { otherCaseOf } from "./json-text.ts";
 
 /** A model that a request has its provider run beside, or instead of, the one that it asks for. */
 export interface OtherModel {
@@ -18,8 +19,11 @@ export interface OtherModel {
  *   (https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback).
  * - `model` of a tool or a plugin: Anthropic's advisor and OpenRouter's are billed at the price of that model
  *   (https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool).
+ *
+ * Throws for a tool or a plugin that says in another case what it runs, as `parseJsonBody` does at the top.
  */
 export function otherModels(body: JsonObject): readonly OtherModel[] {
+  for (const field of runners) objectsIn(body[field]).forEach((runner, i) => refuseOtherCase(runner, field, i));
   const { models, fallbacks } = body;
   if (!isGiven(models) && !isGiven(fallbacks) && !runners.some((field) => objectsIn(body[field]).some(namesModel)))
     return none;
@@ -35,6 +39,20 @@ export function otherModels(body: JsonObject): readonly OtherModel[] {
 const none: readonly OtherModel[] = [];
 const runners = ["tools", "plugins"] as const;
 const maxNames = 100;
+
+function refuseOtherCase(runner: JsonObject, field: string, i: number): void {
+  for (const key in runner)
+    if (decisive.has(otherCaseOf(key) ?? "")) throw invalid(`${field}[${i}].${key}`, "must be in lower case");
+  const { parameters } = runner;
+  if (!isJsonObject(parameters)) return;
+  // A function's are a schema, in which a `Model` would be no name of one.
+  for (const key in parameters)
+    if (otherCaseOf(key) === "model" && typeof parameters[key] === "string")
+      throw invalid(`${field}[${i}].parameters.${key}`, "must be in lower case");
+}
+
+/** What a tool or a plugin runs. `type` and `tools` also say whether the client runs it. */
+const decisive: ReadonlySet<string> = new Set(["type", "model", "parameters", "tools"]);
 
 function readNames(value: Json | undefined, param: string): OtherModel[] {
   if (!isJsonArray(value) || value.length > maxNames)

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GatewayError } from "../../core/chat/error.ts";
+import type { JsonObject } from "../../core/chat/json.ts";
+import { dialects } from "../../core/dialects/index.ts";
 import { arrayItems, maxJsonDepth, objectMembers, parseJsonBody, splice } from "../../core/dialects/json-text.ts";
 
 const spaces = ["", " ", "\n\t ", "\r\n"];
@@ -100,6 +102,29 @@ describe("parseJsonBody", () => {
       expect(parseJsonBody(text)).toEqual(JSON.parse(text));
   });
 
+  test("refuses in another case all that an envelope is read from", () => {
+    const body: JsonObject = { model: "m", max_tokens: 1, messages: [{ role: "user", content: "hi" }], input: "hi" };
+    const read = new Set<string>();
+    const watched = new Proxy(body, {
+      get(fields, name) {
+        if (typeof name === "string") read.add(name);
+        return typeof name === "string" ? fields[name] : undefined;
+      },
+    });
+    for (const { name, readEnvelope, operations } of dialects.values()) {
+      // Its names are in camel case.
+      if (name === "gemini") continue;
+      readEnvelope(watched, 1);
+      for (const codec of Object.values(operations)) codec.readEnvelope(watched, 1);
+    }
+    expect([...read]).toEqual(expect.arrayContaining(["model", "prediction", "mcp_servers", "reasoning", "n"]));
+    const taken = [...read].filter((name) => isTaken(`{"${name.toUpperCase()}":null}`));
+    // Text, whose bytes count whatever it is called, and the length of vectors.
+    expect(new Set(taken)).toEqual(
+      new Set(["stop", "stop_sequences", "metadata", "logit_bias", "instructions", "dimensions"]),
+    );
+  });
+
   test("leaves what is said of deeper objects to the provider", () => {
     const body = parseJsonBody('{"messages":[{"a":1,"a":2}],"x":{"y":{"model":1,"model":2}}}');
     expect(body).toEqual({ messages: [{ a: 2 }], x: { y: { model: 2 } } });
@@ -160,6 +185,15 @@ test("splice changes the spans and nothing else", () => {
   ];
   expect(splice("abcdef", edits)).toBe(">adEf");
 });
+
+function isTaken(text: string): boolean {
+  try {
+    parseJsonBody(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function refusal(text: string): GatewayError {
   try {

@@ -75,7 +75,7 @@ describe("a reservation", () => {
     expect(upstream.requestsFor("odd")).toEqual([]);
   });
 
-  test.each(["MODEL", "Max_Tokens", "Max_Completion_Tokens", "N", "Stream"])(
+  test.each(["MODEL", "Max_Tokens", "Max_Completion_Tokens", "N", "Stream", "WEB_SEARCH_OPTIONS", "Enable_Search"])(
     "or past which a provider reads %s is refused",
     async (field) => {
       upstream.on("odd", answers());

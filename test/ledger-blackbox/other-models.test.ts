@@ -79,6 +79,17 @@ describe("a model of another price", () => {
     expect(upstream.requestsFor("adviced")).toEqual([]);
   });
 
+  test("is refused under names that only providers in Go know", async () => {
+    const plugins = [{ id: "fusion", Model: "dear" }];
+    const reply = await call(gateway, key.key, chat("mock-openai-chat/plain", { plugins }));
+    expect([reply.status, errorOf(reply.text).param]).toEqual([400, "plugins[0].Model"]);
+    const tools = [{ type: "advisor_20260301", name: "advisor", MODEL: "dear" }];
+    const advice = await call(gateway, key.key, message("mock-anthropic-messages/adviced", { tools }), messages);
+    expect(advice.status).toBe(400);
+    expect(advice.text).toContain("'tools[0].MODEL'");
+    expect(upstream.log).toEqual([]);
+  });
+
   test("does no harm where the target is not told of it", async () => {
     const more = { models: ["dear"], fallbacks: [{ model: "dear" }] };
     upstream.on("foreign", json(200, spokenWhole("openai-responses", { text: "hi", usage: { input: 10, output: 5 } })));

@@ -59,6 +59,15 @@ test("models besides the one asked for are read wherever a vendor takes them", (
   const usual = { type: "function", function: { name: "model", parameters: { properties: { model: {} } } } };
   expect(others({ models: null, fallbacks: [], plugins: [], tools: [usual] })).toBeUndefined();
   expect(others({ tools: [{ type: "image_generation", model: "a" }] })).toBeUndefined();
+  const schema = { properties: {}, Model: {}, $defs: { Type: {} } };
+  expect(others({ tools: [{ type: "function", name: "f", parameters: schema }] })).toBeUndefined();
+  for (const [param, more] of [
+    ["plugins[1].Model", { plugins: [{ id: "web" }, { id: "web", Model: "a" }] }],
+    ["tools[0].Parameters", { tools: [{ type: "x:advisor", Parameters: { model: "a" } }] }],
+    ["tools[0].parameters.MODEL", { tools: [{ type: "x:advisor", parameters: { MODEL: "a" } }] }],
+    ["tools[0].Type", { tools: [{ type: "function", Type: "x:search", function: { name: "f" } }] }],
+  ] as const)
+    expect(refusal(body(more))).toMatchObject({ kind: "invalid-request", details: { param } });
   for (const models of ["a", [1], Array.from({ length: 101 }, () => "a")])
     expect(refusal(body({ models }))).toMatchObject({ details: { param: "models" } });
 });
