@@ -78,7 +78,7 @@ models:
 test.each([
   ["foo/*", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "foo"'],
   ["foo*", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "foo*"'],
-  ["echo", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "echo"'],
+  ["echo", "c.yaml:2:42 billing.ledger.charges[0].target: expected instance/model, or a pattern that ends in *"],
   ["echo-x/y", 'c.yaml:2:42 billing.ledger.charges[0].target: no provider instance "echo-x"'],
   ["*", ""],
   ["echo/*", ""],

@@ -87,7 +87,17 @@ function inHalves(framing: "length" | "chunks"): readonly [begin: string, end: s
     : [head("transfer-encoding: chunked") + chunk(first), `${chunk(second)}0\r\n\r\n`];
 }
 
+/** Memory is given back only when the proxy has seen that a client is gone. */
+async function allAreGone(): Promise<void> {
+  const credential = { authorization: `Bearer ${gateway.adminToken}` };
+  await until("nothing is held any more", async () => {
+    const metrics = await (await gateway.get("/metrics", credential))?.text();
+    return metrics?.includes("\nllm_proxy_open_calls 0\n") === true;
+  });
+}
+
 describe("many bodies at once", () => {
+  afterEach(allAreGone);
   for (const framing of ["length", "chunks"] as const)
     test(`by ${framing}: those beyond their memory are refused, and what fits is served`, async () => {
       const [begin, end] = inHalves(framing);
