@@ -5,7 +5,8 @@ import { Counts } from "../counts.ts";
 /**
  * What an OpenAI-style `usage` object says; `null` when it is no object or names no count at all.
  *
- * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those.
+ * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those, unless
+ *   `total_tokens` is the sum of all (Anthropic's way to count, under OpenAI's names); then they are added.
  * - `completion_tokens` includes reasoning, or `Counts.output` adds it: xAI's, Vercel's of Gemini.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
  */
@@ -20,25 +21,23 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
   const promptDetails = read.details(usage["prompt_tokens_details"]);
   const completionDetails = read.details(usage["completion_tokens_details"]);
   const reasoning = read.largest(completionDetails["reasoning_tokens"], usage["reasoning_tokens"]);
-  const inputTokens = prompt;
-  const outputTokens = read.output({ input: prompt, said: completion, reasoning, total });
-  const cacheReadTokens = read.clamp(
-    read.largest(
-      promptDetails["cached_tokens"],
-      usage["prompt_cache_hit_tokens"], // DeepSeek
-      usage["cache_read_input_tokens"], // Databricks
-      usage["num_cached_tokens"], // Mistral
-      usage["cached_tokens"], // Moonshot, Together
-    ),
-    inputTokens,
+  const cacheRead = read.largest(
+    promptDetails["cached_tokens"],
+    usage["prompt_cache_hit_tokens"], // DeepSeek
+    usage["cache_read_input_tokens"], // Databricks
+    usage["num_cached_tokens"], // Mistral
+    usage["cached_tokens"], // Moonshot, Together
   );
-  const cacheWriteTokens = read.clamp(
-    read.largest(
-      promptDetails["cache_write_tokens"], // OpenAI, OpenRouter
-      usage["cache_creation_input_tokens"], // Databricks, Vercel
-    ),
-    inputTokens - cacheReadTokens,
+  const cacheWrite = read.largest(
+    promptDetails["cache_write_tokens"], // OpenAI, OpenRouter
+    usage["cache_creation_input_tokens"], // Databricks, Vercel
   );
+  const cached = cacheRead + cacheWrite;
+  const isBeside = cached > 0 && cached !== reasoning && total === prompt + completion + cached;
+  const inputTokens = isBeside ? prompt + cached : prompt;
+  const outputTokens = read.output({ input: inputTokens, said: completion, reasoning, total });
+  const cacheReadTokens = read.clamp(cacheRead, inputTokens);
+  const cacheWriteTokens = read.clamp(cacheWrite, inputTokens - cacheReadTokens);
   const inputAudioTokens = read.clamp(read.largest(promptDetails["audio_tokens"]), inputTokens);
   const inputImageTokens = read.clamp(read.largest(promptDetails["image_tokens"]), inputTokens);
   const outputImageTokens = read.clamp(read.largest(completionDetails["image_tokens"]), outputTokens);

@@ -54,6 +54,13 @@ describe("vendors' words for the same thing", () => {
   }
   test("Vercel's cache writes", () =>
     reads({ ...plain, cache_creation_input_tokens: 30 }, { ...base, cacheWriteTokens: 30 }));
+  test("a cache outside of the prompt is in it where the total says so, and no output", () => {
+    const read = { prompt_tokens_details: { cached_tokens: 1_000 } };
+    reads({ ...plain, ...read, total_tokens: 1_120 }, { ...base, inputTokens: 1_100, cacheReadTokens: 1_000 });
+    const written = { cache_read_input_tokens: 1_000, cache_creation_input_tokens: 500, total_tokens: 1_620 };
+    const counted = { inputTokens: 1_600, cacheReadTokens: 1_000, cacheWriteTokens: 500 };
+    reads({ ...plain, ...written }, { ...base, ...counted });
+  });
   test("xAI counts reasoning outside of the completion", () => {
     const usage = {
       prompt_tokens: 12,
