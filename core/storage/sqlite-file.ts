@@ -21,6 +21,7 @@ export async function lockFolder(path: string): Promise<() => void> {
     return await takeLock(lockOf(path));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "ENOENT") throw new StorageError(`a link at or above ${path} leads to a folder that is not there`);
     if (!["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(code)) throw error;
     throw new StorageError(
       `the data folder cannot be written (${code}): give it space and to the user that runs the proxy, or choose another (LLM_PROXY_DATA)`,
@@ -35,7 +36,8 @@ export async function lockFolder(path: string): Promise<() => void> {
 export function lockOf(path: string): string {
   let file = path;
   // As many as the system follows itself.
-  for (let links = 0; links < 40 && isLink(file); links++) file = resolve(dirname(file), readlinkSync(file));
+  for (let links = 0; links < 40 && isLink(file); links++)
+    file = resolve(realpathSync(dirname(file)), readlinkSync(file));
   return `${join(realpathSync(dirname(file)), basename(file))}.lock`;
 }
 

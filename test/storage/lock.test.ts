@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { existsSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { LockedError } from "../../core/runtime/lock.ts";
 import { openAt, temporaryFolder } from "./folder.ts";
@@ -33,6 +33,23 @@ describe("one process a data folder", () => {
     const again = await openAt(file);
     for (const path of [link, file]) expect(await failure(openAt(path))).toBeInstanceOf(LockedError);
     await again.close();
+  });
+
+  test("also by a link in a folder that is a link itself, which leads up from where that one leads", async () => {
+    // a/d → b/c, b/c/db → ../x.db: the system takes `..` from b/c.
+    const base = folder.file();
+    for (const made of ["a", "b/c"]) mkdirSync(join(base, made), { recursive: true });
+    symlinkSync(join(base, "b/c"), join(base, "a/d"));
+    symlinkSync("../x.db", join(base, "b/c/db"));
+    const ways = ["a/d/db", "b/c/db", "b/x.db"].map((way) => join(base, way));
+    // The first time it is not there yet.
+    for (const way of [...ways, ...ways]) {
+      const database = await openAt(way);
+      for (const other of ways) expect(await failure(openAt(other))).toBeInstanceOf(LockedError);
+      await database.close();
+    }
+    symlinkSync(join(base, "nowhere/x.db"), join(base, "lost.db"));
+    expect(String(await failure(openAt(join(base, "lost.db"))))).toContain("leads to a folder that is not there");
   });
 
   test("the lock dies with its process, however that ends", async () => {
