@@ -1,5 +1,13 @@
 import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 
+interface ReportedInput {
+  readonly said: number;
+  /** Read from and written to a cache. */
+  readonly cached: number;
+  readonly output: number;
+  readonly reasoning: number;
+  readonly total: number | null;
+}
 interface ReportedOutput {
   readonly input: number;
   readonly said: number;
@@ -28,6 +36,16 @@ export class Counts {
     let most = 0;
     for (const value of values) if (value !== undefined) most = Math.max(most, this.count(value));
     return most;
+  }
+
+  /**
+   * All input of an OpenAI-style report. What was cached is in what is `said`, unless the total is the sum with it, as where
+   * a proxy turns Anthropic's reports into OpenAI's (https://github.com/Portkey-AI/gateway/issues/1211).
+   */
+  input({ said, cached, output, reasoning, total }: ReportedInput): number {
+    const beyond = (total ?? 0) - said - output;
+    const isBeside = cached > 0 && ((beyond === cached && cached !== reasoning) || beyond === cached + reasoning);
+    return isBeside ? said + cached : said;
   }
 
   /**

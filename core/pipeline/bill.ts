@@ -76,6 +76,8 @@ export function billOf(
   }
   const [first] = route.targets;
   const expectedInputTokens = expectedInput(envelope.input, services.ratios.of(first).input, inputBoundTokens);
+  // What costs nothing needs no price.
+  if (isFree) return unheld(inputBoundTokens, expectedInputTokens, null);
   const usual: RateOptions = envelope.tier ? { accounts, serviceTier: envelope.tier.name } : { accounts };
   const input = usageOf(expectedInputTokens, 0, 0);
   // Each is rated, so that a target without a price is met now and not after a fallback.
@@ -91,18 +93,9 @@ export function billOf(
       if (speaks(target, tier.dialect))
         refuseUnpricedTier(tier, rated(services, usageOf(1, 1, 0), target, now, budgeted, usual));
   }
-  const ifInterrupted = isFree ? null : expected && interruption(expected, expectedInputTokens);
+  const ifInterrupted = expected && interruption(expected, expectedInputTokens);
   // Nobody asks what the call may cost at most: that it has a price is all there is to know.
-  if (isFree || (!budgeted && !biller?.authorize))
-    return {
-      budgeted,
-      need: noNeed,
-      dearest: null,
-      ifInterrupted,
-      capTokens: null,
-      inputBoundTokens,
-      expectedInputTokens,
-    };
+  if (!budgeted && !biller?.authorize) return unheld(inputBoundTokens, expectedInputTokens, ifInterrupted);
 
   const capTokens = Math.min(
     envelope.maxOutputTokens ?? uncapped(route, biller, now, uncappedOutput(accounts, services.database)),
@@ -142,6 +135,21 @@ export function billOf(
   }
   return { budgeted, need, dearest, ifInterrupted, capTokens, inputBoundTokens, expectedInputTokens };
 }
+
+/** Of a call that no budget counts. */
+const unheld = (
+  inputBoundTokens: number,
+  expectedInputTokens: number,
+  ifInterrupted: Bill["ifInterrupted"],
+): Bill => ({
+  budgeted: false,
+  need: noNeed,
+  dearest: null,
+  ifInterrupted,
+  capTokens: null,
+  inputBoundTokens,
+  expectedInputTokens,
+});
 
 /** Nothing where the provider may serve any tier, whatever is asked for. */
 function askedTier(target: RouteTarget, tier: Envelope["tier"]): Pick<RateOptions, "serviceTier"> {

@@ -84,7 +84,7 @@ export async function settle(
   learn(call, outcome, admitted, final, services.ratios);
   const isWhole = source === "provider" && outcome.status === "ok";
   if (admitted.holds.length > 0 && isWhole && usage && call.envelope && writesFreely(call, call.envelope))
-    services.limits.output.learn(outcome.target, usage.outputTokens);
+    services.limits.output.learn(outcome.target, usage.outputTokens / call.envelope.candidates);
   if (admitted.holds.length > 0) {
     const isAsked = call.attempts.length > 0 || outcome.status === "ok";
     const used = isAsked ? { usage: usage ?? noUsage, chargeNano: final.chargeNano ?? 0 } : null;

@@ -4,6 +4,7 @@ import { answers } from "../support/openai-answers.ts";
 import { allBudgets, usageOf } from "../support/rows.ts";
 import { json } from "../support/scripts.ts";
 import { type Setup, setUp } from "../support/setup.ts";
+import { startUpstream } from "../support/upstream.ts";
 
 /** Counting tokens is free with every provider, so it is charged nothing, held for by nothing, and refused by no money. */
 
@@ -13,12 +14,18 @@ const config = [
   "  - { target: mock/each, input: 1, output: 2, request: 0.01 }",
   "billing: { ledger: { charges: [{ fee: 0.01 }] } }",
 ].join("\n");
+const unpriced = await startUpstream();
 let setup: Setup;
 beforeAll(async () => {
-  setup = await setUp({ config, dialects: ["anthropic-messages", "gemini"] });
+  const providers = `  bare: { use: openai-compatible, baseUrl: "${unpriced.baseUrl}", dialects: [anthropic-messages] }`;
+  unpriced.on("each", json(200, { input_tokens: 7 }));
+  setup = await setUp({ config, dialects: ["anthropic-messages", "gemini"], providers });
   for (const model of ["each", "plain"]) setup.upstream.on(model, json(200, { input_tokens: 7, totalTokens: 7 }));
 });
-afterAll(() => setup.stop());
+afterAll(async () => {
+  await setup.stop();
+  await unpriced.stop();
+});
 
 const messages = [{ role: "user", content: "hi" }];
 const anthropic = (key: string, model: string, more: object = {}): Promise<Reply> =>
@@ -49,6 +56,15 @@ test.each([
   }
   const order = { from: 0, reason: "to see", dryRun: true };
   expect(await setup.gateway.admin("POST", "/api/ledger/reprice", order)).toMatchObject({ examined: 0, changed: 0 });
+});
+
+test("a model without a price is counted for, as there is nothing to pay", async () => {
+  const asked = { model: "bare/each", messages };
+  const reply = await call(setup.gateway, setup.key.key, asked, { path: "/v1/messages/count_tokens" });
+  expect(reply.status).toBe(200);
+  expect(usageOf(setup.gateway, reply.callId)).toMatchObject(free);
+  const chatted = await call(setup.gateway, setup.key.key, { ...asked, max_tokens: 5 }, { path: "/v1/messages" });
+  expect([chatted.status, chatted.text.includes("has no price")]).toEqual([400, true]);
 });
 
 test.each([

@@ -159,6 +159,11 @@ describe("tokens", () => {
     setup.upstream.on("talks", json(200, { data: [{ embedding: [1] }], usage: { prompt_tokens: 2, total_tokens: 2 } }));
     const { status } = await call(setup.gateway, key, { model: "mock/talks", input: "x" }, { path: "/v1/embeddings" });
     expect([status, await reserved()]).toEqual([200, taught]);
+    // Of several candidates, what each wrote.
+    setup.upstream.on("talks", answers({ completionTokens: 8 * 2_000 }));
+    const before = await reserved();
+    for (let at = 0; at < 20; at++) await call(setup.gateway, key, { ...request, n: 8 });
+    expect(await reserved()).toBeWithin((before ?? 0) - 1, 2_001);
   });
 
   test("a guess of what a call will write refuses none for good, by a limit in USD as little as by one in tokens", async () => {

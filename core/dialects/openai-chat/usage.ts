@@ -5,8 +5,8 @@ import { Counts } from "../counts.ts";
 /**
  * What an OpenAI-style `usage` object says; `null` when it is no object or names no count at all.
  *
- * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those, unless
- *   `total_tokens` is the sum of all (Anthropic's way to count, under OpenAI's names); then they are added.
+ * - `prompt_tokens` includes what was read from or written to the cache, whatever the vendor calls those, or `Counts.input`
+ *   adds it.
  * - `completion_tokens` includes reasoning, or `Counts.output` adds it: xAI's, Vercel's of Gemini.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
  */
@@ -33,8 +33,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json): Report
     usage["cache_creation_input_tokens"], // Databricks, Vercel
   );
   const cached = cacheRead + cacheWrite;
-  const isBeside = cached > 0 && cached !== reasoning && total === prompt + completion + cached;
-  const inputTokens = isBeside ? prompt + cached : prompt;
+  const inputTokens = read.input({ said: prompt, cached, output: completion, reasoning, total });
   const outputTokens = read.output({ input: inputTokens, said: completion, reasoning, total });
   const cacheReadTokens = read.clamp(cacheRead, inputTokens);
   const cacheWriteTokens = read.clamp(cacheWrite, inputTokens - cacheReadTokens);

@@ -5,7 +5,7 @@ import { Counts } from "../counts.ts";
 /**
  * What a `usage` object says; `null` when it is no object or names no count at all.
  *
- * - `input_tokens` includes what was read from or written to the cache.
+ * - `input_tokens` includes what was read from or written to the cache, or `Counts.input` adds it.
  * - `output_tokens` includes reasoning, or `Counts.output` adds it.
  * - A number that cannot be true is brought into range and marked, as `Counts` does; a part is never above its total.
  * - Searches of the web and of files are billed by the piece and are not in it: `output` has them. Pages that are opened
@@ -20,15 +20,18 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
   if (input === undefined || input === null || said === undefined) read.anomalous = true;
   // One that is left out follows from the total.
   const rest = total === null || said === undefined ? total : Math.max(total - read.count(said), 0);
-  const inputTokens = read.count(input ?? rest);
-  const told = said === undefined && total !== null ? Math.max(total - inputTokens, 0) : read.count(said ?? null);
+  const asked = read.count(input ?? rest);
+  const told = said === undefined && total !== null ? Math.max(total - asked, 0) : read.count(said ?? null);
 
   const inputDetails = read.details(usage["input_tokens_details"]);
   const outputDetails = read.details(usage["output_tokens_details"]);
   const reasoning = read.largest(outputDetails["reasoning_tokens"]);
+  const cacheRead = read.largest(inputDetails["cached_tokens"]);
+  const cacheWrite = read.largest(inputDetails["cache_write_tokens"]);
+  const inputTokens = read.input({ said: asked, cached: cacheRead + cacheWrite, output: told, reasoning, total });
   const outputTokens = read.output({ input: inputTokens, said: told, reasoning, total });
 
-  const cacheReadTokens = read.clamp(read.largest(inputDetails["cached_tokens"]), inputTokens);
+  const cacheReadTokens = read.clamp(cacheRead, inputTokens);
   const inputAudioTokens = read.clamp(read.largest(inputDetails["audio_tokens"]), inputTokens);
   const tier = usage["service_tier"] ?? serviceTier;
   const webSearches = searchesIn(output);
@@ -39,7 +42,7 @@ export function decodeUsage(usage: Json | undefined, serviceTier?: Json, output?
       inputTokens,
       outputTokens,
       cacheReadTokens,
-      cacheWriteTokens: read.clamp(read.largest(inputDetails["cache_write_tokens"]), inputTokens - cacheReadTokens),
+      cacheWriteTokens: read.clamp(cacheWrite, inputTokens - cacheReadTokens),
       cacheWrite1hTokens: 0,
       reasoningTokens: read.clamp(reasoning, outputTokens),
       inputAudioTokens,

@@ -60,6 +60,13 @@ describe("vendors' words for the same thing", () => {
     const written = { cache_read_input_tokens: 1_000, cache_creation_input_tokens: 500, total_tokens: 1_620 };
     const counted = { inputTokens: 1_600, cacheReadTokens: 1_000, cacheWriteTokens: 500 };
     reads({ ...plain, ...written }, { ...base, ...counted });
+    const thought = { completion_tokens_details: { reasoning_tokens: 7 }, total_tokens: 1_627 };
+    reads({ ...plain, ...written, ...thought }, { ...base, ...counted, outputTokens: 27, reasoningTokens: 7 });
+    // By Portkey's issue 1211.
+    reads(
+      { prompt_tokens: 368, completion_tokens: 19, total_tokens: 10_923, cache_read_input_tokens: 10_536 },
+      { inputTokens: 10_904, outputTokens: 19, cacheReadTokens: 10_536 },
+    );
   });
   test("xAI counts reasoning outside of the completion", () => {
     const usage = {

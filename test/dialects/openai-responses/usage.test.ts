@@ -24,6 +24,12 @@ const cases: readonly [of: string, usage: JsonObject, expected: Partial<Usage>, 
   ],
   ["a total above the sum", { output_tokens: 20, total_tokens: 1_030 }, { outputTokens: 1_020 }, true],
   ["no input", { input_tokens: null, output_tokens: 20, total_tokens: 30 }, { outputTokens: 20 }, true],
+  [
+    "a cache beside the input, by the total",
+    { output_tokens: 20, total_tokens: 1_530, input_tokens_details: { cached_tokens: 1_000, cache_write_tokens: 500 } },
+    { inputTokens: 1_510, cacheReadTokens: 1_000, cacheWriteTokens: 500, outputTokens: 20 },
+    false,
+  ],
   ["a total below the sum", { output_tokens: 20, total_tokens: 12 }, { outputTokens: 20 }, true],
 ];
 test.each(cases)("%s", (_, usage, expected, anomalous) => {
