@@ -137,11 +137,7 @@ export function billOf(
 }
 
 /** Of a call that no budget counts. */
-const unheld = (
-  inputBoundTokens: number,
-  expectedInputTokens: number,
-  ifInterrupted: Bill["ifInterrupted"],
-): Bill => ({
+const unheld = (inputBoundTokens: number, expectedInputTokens: number, ifInterrupted: Bill["ifInterrupted"]): Bill => ({
   budgeted: false,
   need: noNeed,
   dearest: null,
