@@ -46,13 +46,19 @@ const hookPanel = (plugins: readonly PluginLine[]): Html => {
 };
 
 const instance = (plugin: PluginLine): Html => html`<tr>
-  <td>${name(plugin.name)}${plugin.description !== null && html`<span class="sub">${cut(plugin.description, 160)}</span>`}</td>
+  <td>${name(plugin.name)}${plugin.description !== null && html`<span class="sub">${described(plugin.description)}</span>`}</td>
   <td data-label="Kind">${plugin.kind}</td>
   <td data-label="Plugin">${name(plugin.plugin)}</td>
   <td data-label="From">${chip(tones[plugin.origin], plugin.origin)}</td>
   <td data-label="Fills" class="prose">${plugin.hooks.length === 0 ? name(null) : cut(plugin.hooks.join(", "), 200)}</td>
   <td data-label="Options" class="prose">${options(Object.entries(plugin.options))}</td>
 </tr>`;
+
+/** As the README has it, where names stand between backticks. */
+const described = (text: string): readonly Html[] =>
+  cut(text, 160)
+    .split("`")
+    .map((part, at) => (at % 2 === 0 ? html`${part}` : html`<code>${part}</code>`));
 
 const tones = { "built-in": "quiet", npm: "info", file: "info" } as const;
 
