@@ -84,6 +84,11 @@ export const priceFields: readonly PriceField[] = [
   "withdraw",
 ];
 
+/** By their fields, of all that take an amount. */
+export const priceLabels: Readonly<Record<string, string>> = Object.fromEntries(
+  [...tokens, ...media, ...units, ...long, ...tiers, ...sizes].map(([field, label]) => [field, label]),
+);
+
 /** Works as a plain form; htmx only spares the reload. What is rarer still is set through the API. */
 export const priceForm = (
   { values, error }: PriceFormModel,

@@ -1,4 +1,3 @@
-import { GatewayError } from "../chat/error.ts";
 import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel, type KeyState } from "../../views/keys.ts";
 import { limitText } from "../chat/limit.ts";
@@ -7,6 +6,7 @@ import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
+import { refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
 export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] {
@@ -42,8 +42,7 @@ export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] 
           const { row, secret } = await dependencies.keys.create(parseKeyForm(values, now()));
           return await show(visit, emptyForm, { name: row.name, secret }, 201);
         } catch (error) {
-          if (!(error instanceof GatewayError) || error.status >= 500) throw error;
-          return await show(visit, { values, error: error.message }, null, 422);
+          return await show(visit, { values, error: refusalOf(error) }, null, 422);
         }
       },
     },

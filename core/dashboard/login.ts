@@ -1,5 +1,4 @@
 import type { LoginModel } from "../../views/login.ts";
-import { GatewayError } from "../chat/error.ts";
 import { addressGroup } from "../identity/client-address.ts";
 import { addressForm, plainAddress, type SignedIn } from "../identity/sign-in.ts";
 import { keySessionMs } from "../identity/key-sessions.ts";
@@ -13,6 +12,7 @@ import { readForm } from "./form.ts";
 import { loginPages } from "./login-page.ts";
 import { isSameOrigin, safeNext } from "./origin.ts";
 import { answerErrors, errorPage, redirect } from "./page.ts";
+import { refusalOf } from "./refusal.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
 
 /** Wrong passwords for one address a minute, wherever they come from. */
@@ -83,9 +83,9 @@ export function loginRoutes(dependencies: DashboardDependencies, sessions: Sessi
     try {
       found = await asAuthor(stranger, () => known(form));
     } catch (error) {
-      if (!(error instanceof GatewayError) || error.status >= 500) throw error;
+      const refusal = refusalOf(error);
       settled();
-      return show(request, { form: await formOf(form.get("token")), ...typed, error: error.message }, 422);
+      return show(request, { form: await formOf(form.get("token")), ...typed, error: refusal }, 422);
     }
     if (found?.done === "refused") {
       requestAudit.refused(stranger, "login.fail", told);

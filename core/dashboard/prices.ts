@@ -1,11 +1,11 @@
-import { GatewayError } from "../chat/error.ts";
 import { estimatesPage } from "../../views/estimates.ts";
-import { priceFields, type PriceFormModel } from "../../views/price-form.ts";
+import { priceFields, priceLabels, type PriceFormModel } from "../../views/price-form.ts";
 import { modelsPage } from "../../views/models.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { effectiveFrom } from "./effective-from.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
+import { refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 /** The models that calls held most for; the API lists all. */
@@ -45,8 +45,7 @@ export function priceRoutes(dependencies: PageDependencies): readonly PageRoute[
           await prices.set(inputOf(values), visit.actor.name);
           return show(visit, emptyForm, values.target.replace(/\*$/, ""), 201);
         } catch (error) {
-          if (!(error instanceof GatewayError) || error.status >= 500) throw error;
-          return show(visit, { values, error: error.message.replace(/^contextTiers\.0\./, "long inputs, ") }, "", 422);
+          return show(visit, { values, error: refusalOfPrice(error) }, "", 422);
         }
       },
     },
@@ -128,6 +127,19 @@ function inputOf({ target, from, withdraw, ...fields }: Values): object {
     ...(withdraw !== "" && { withdraw: true }),
   };
 }
+
+/** Of a price it may say which field has the most of its unit, too. */
+const refusalOfPrice = (error: unknown): string =>
+  refusalOf(error, labels).replace(/\bmost\.\w+/, (field) => labels[field] ?? field);
+
+/** By the names of the API. */
+const labels: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(priceLabels).map(([field, label]) => {
+    const [group = "", item] = field.split(".");
+    if (item === undefined || group === "most") return [field, label];
+    return [group === "long" ? `contextTiers.0.${item}` : `serviceTiers.${field}`, label];
+  }),
+);
 
 const counts: ReadonlySet<string> = new Set(["above", "contextWindow", "maxOutputTokens"]);
 

@@ -28,6 +28,7 @@ const labels: FieldLabels = {
   account: "Account",
   parentId: "Under",
   email: "E-mail",
+  password: "Password",
   role: "Role",
   models: "Models",
   providers: "Providers",

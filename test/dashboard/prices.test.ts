@@ -112,16 +112,19 @@ describe("prices", () => {
   test.each([
     [
       { target: "openai/gpt-5", input: "1", output: "1", image: "1" },
-      "image: has a price, and most.image does not say",
+      "USD per image: has a price, and Most images a call does not say",
     ],
-    [{ target: "openai/gpt-5", input: "1", output: "1", second: "1", "most.second": "a few" }, "most.second: "],
-    [{ target: "openai/gpt-5", input: "1", output: "1", "long.input": "2" }, "long inputs, above: missing"],
-    [{ target: "openai/gpt-5", input: "1", output: "1", "batch.input": "0.25" }, "serviceTiers.batch.output: missing"],
-    [{ target: "openai/gpt-5", input: "1" }, "output: missing"],
-    [{ target: "openai/gpt-5", input: "much", output: "1" }, "input: expected a decimal ≥ 0"],
+    [
+      { target: "openai/gpt-5", input: "1", output: "1", second: "1", "most.second": "a few" },
+      "Most seconds a call: expected",
+    ],
+    [{ target: "openai/gpt-5", input: "1", output: "1", "long.input": "2" }, "Longer than, tokens: missing"],
+    [{ target: "openai/gpt-5", input: "1", output: "1", "batch.input": "0.25" }, "Batch, output: missing"],
+    [{ target: "openai/gpt-5", input: "1" }, "Output: missing"],
+    [{ target: "openai/gpt-5", input: "much", output: "1" }, "Input: expected a decimal ≥ 0"],
     [
       { target: "openai/gpt-5", input: "12345678", output: "1" },
-      "input: expected a decimal ≥ 0, with at most 7 digits before the point",
+      "Input: expected a decimal ≥ 0, with at most 7 digits before the point",
     ],
     [{ target: "nobody/x", input: "1", output: "1" }, "no provider instance"],
     [{ target: "openai/gpt-5", input: "1", output: "1", from: "soon" }, "In effect from: a time as"],
