@@ -24,7 +24,9 @@ export function cut(text: string, maxCharacters: number): string {
 export function money(nano: number | bigint | null): Html {
   const parts = splitUsd(nano);
   if (parts === null) return html`<span class="none" title="No price is known.">${none}</span>`;
-  return html`<span class="money">${parts.whole}<span class="fine">${parts.fine}</span></span>`;
+  // Its table has no room for the digits below a cent beside it.
+  const isLong = parts.whole.length > "$9,999.99".length;
+  return html`<span class="money${isLong && " long"}">${parts.whole}<span class="fine">${parts.fine}</span></span>`;
 }
 
 /** `23 Nov 14:26:05`, UTC; the machine-readable time and the year are in the element. */
