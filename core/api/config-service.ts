@@ -51,7 +51,13 @@ export interface HookTiming {
 }
 
 export type CheckOutcome =
-  | { readonly ok: true; readonly file: string | null; readonly instances: number }
+  | {
+      readonly ok: true;
+      readonly file: string | null;
+      readonly instances: number;
+      /** What the file names that only the database knows, so that a reload may refuse it all the same. */
+      readonly unchecked: readonly string[];
+    }
   | { readonly ok: false; readonly problems: readonly string[] };
 export type PlanOutcome =
   | { readonly ok: true; readonly lines: readonly PlanLine[] }

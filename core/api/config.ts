@@ -30,7 +30,7 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     path: "/api/config/check",
     permission: "config.write",
     summary:
-      "Read the config file, and tell whether it is right, as `check --json`: `ok` with the number of its plugin instances, or with all `problems`. Nothing is changed.",
+      "Read the config file, and tell whether it is right, as `check --json`: `ok` with the number of its plugin instances, or with all `problems`. `unchecked` has what only the database knows, such as accounts: a reload may refuse that, and what plugins find when they are set up. Nothing is changed.",
     query: null,
     body: null,
     status: 200,

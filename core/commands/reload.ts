@@ -6,6 +6,7 @@ import { within } from "../plugin/deadline.ts";
 import type { Awaitable } from "../plugin/plugin.ts";
 import { SetupError, setupPlugins } from "../plugin/setup.ts";
 import { derivedKey } from "../identity/secret.ts";
+import { rightOutcome } from "./check-outcome.ts";
 import { keepApplied } from "./plan.ts";
 import { factsOf, ofTheStart, planOf } from "./config-facts.ts";
 import { type SeenFile, SeenFiles } from "./seen-files.ts";
@@ -172,8 +173,7 @@ export function reloaderOf(parts: ReloaderParts): Reloader {
     },
     async check() {
       try {
-        const { loaded, resolved } = await read();
-        return { ok: true, file: loaded.file, instances: resolved.length };
+        return rightOutcome(await read());
       } catch (error) {
         return { ok: false, problems: problemsOf(error, current) };
       }

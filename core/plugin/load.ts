@@ -18,6 +18,8 @@ export interface ResolvedPlugin {
   readonly origin: Origin;
   /** Checked, defaulted. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Places of options that only `setup` can check, as the database knows what they name. */
+  readonly unchecked: readonly string[];
 }
 
 /**
@@ -51,8 +53,8 @@ async function resolveInstance(
   try {
     const { plugin, origin } = await findPlugin({ kind, name, use, directory }, builtins);
     const options = structuredClone(written);
-    const problems = checkOptions({ kind, name, plugin, options }, { directory, source, config });
-    return problems.length > 0 ? { problems } : { kind, name, plugin, origin, options };
+    const checked = checkOptions({ kind, name, plugin, options }, { directory, source, config });
+    return "problems" in checked ? checked : { kind, name, plugin, origin, options, ...checked };
   } catch (error) {
     const message = reasonOf(error);
     const place = instance.use === undefined ? source.locate([kind, name], "key") : source.locate([kind, name, "use"]);
@@ -76,7 +78,7 @@ interface Options {
 function checkOptions(
   { kind, name, plugin, options }: Options,
   { directory, source, config }: Pick<LoadedConfig, "directory" | "source" | "config">,
-): Problem[] {
+): { readonly problems: readonly Problem[] } | Pick<ResolvedPlugin, "unchecked"> {
   const schema = closed(plugin.config);
   resolvePaths(schema, options, directory);
   Value.Default(schema, options);
@@ -85,13 +87,15 @@ function checkOptions(
     const path = [kind, name, ...steps(at)];
     return unknownKey ? source.problem(path, message, "key") : source.problem(path, message);
   });
-  if (faults.length > 0) return faults;
+  if (faults.length > 0) return { problems: faults };
   try {
-    plugin.check?.(options, { providers: Object.keys(config.provider) });
-    return [];
+    // Whatever a plugin without types returns.
+    const unchecked: unknown = plugin.check?.(options, { providers: Object.keys(config.provider) });
+    return { unchecked: Array.isArray(unchecked) ? unchecked.filter((place) => typeof place === "string") : [] };
   } catch (error) {
     const reason = maskOptions(reasonOf(error), { plugin, options });
-    return [optionProblem(reason, { kind, name, options }, source) ?? source.problem([kind, name], reason, "key")];
+    const problem = optionProblem(reason, { kind, name, options }, source);
+    return { problems: [problem ?? source.problem([kind, name], reason, "key")] };
   }
 }
 

@@ -74,8 +74,9 @@ export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
   /**
    * Throws for options that each fit their schema, but not each other or what stands beside them in the file: `apiKey: …`
    * or `charges[0].fee: …`, without their values. For `check` too, so nothing is done here; `setup` gets only what passed.
+   * May return the places of options that name what only the database knows, `charges[0].account`: `check` lists them.
    */
-  check?(config: Static<C>, file: FileFacts): void;
+  check?(config: Static<C>, file: FileFacts): readonly string[] | void;
   /**
    * Builds the slot. Fast, no network. A throw stops the boot and disposes, in reverse, what was already set up; what is
    * thrown of an option is told at its place as that of `check`.

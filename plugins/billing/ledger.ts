@@ -99,6 +99,7 @@ export default definePlugin({
     const rows = written.map(rowOf);
     chargesOf(rows);
     refuseStrayTargets(rows, providers);
+    return rows.flatMap(({ account }, at) => (account === undefined ? [] : [`charges[${at}].account`]));
   },
   setup({ charges: written = [], refresh, ...policy }, context) {
     const book = openPriceBook(context.prices);

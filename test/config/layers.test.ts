@@ -103,14 +103,24 @@ test("what only the database knows is said not to be checked", async () => {
   const key = `{ sha256: "${"0".repeat(64)}"`;
   const limit = (kind: string, id: string) => `{ scope: { kind: ${kind}, id: ${id} }, requestsPerDay: 1 }`;
   const known = `[${limit("account", "default")}, ${limit("key", "a")}, ${limit("provider", "echo")}]`;
+  writeFileSync(
+    join(folder, "odd.ts"),
+    `import { definePlugin, t } from "llm-proxy/plugin";
+     const plugin = { kind: "observer", name: "odd", api: 1, config: t.Object({}), check: () => ["pool", 7] };
+     export default definePlugin({ ...plugin, setup: () => ({ usage: () => {} }) });`,
+  );
   const unknown = `[${limit("account", "team")}, ${limit("key", "a")}, ${limit("key", "c")}]`;
   const { printed } = await checked(
-    `keys: { a: ${key} }, b: ${key.replace("0", "1")}, account: team } }\nlimits: ${unknown}`,
+    `keys: { a: ${key} }, b: ${key.replace("0", "1")}, account: team } }\nlimits: ${unknown}
+billing: { ledger: { charges: [{ fee: 1 }, { account: team, fee: 1 }] } }
+observer: { odd: { use: ./odd.ts } }`,
   );
   expect(printed).toEqual([
     expect.stringMatching(/c\.yaml is valid: \d+ plugin instances\.$/),
     "Not checked, as the database knows it: the accounts of the keys b.",
     "Not checked, as the database knows it: the account or key of limits[0], limits[2].",
+    "Not checked, as the database knows it: billing.ledger.charges[1].account.",
+    "Not checked, as the database knows it: observer.odd.pool.",
   ]);
   expect((await checked(`keys: { a: ${key} } }\nlimits: ${known}`)).printed).toHaveLength(1);
 });

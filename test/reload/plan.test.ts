@@ -161,7 +161,11 @@ test("the file is checked through the process as the command checks it, and noth
   const byCommand = async (): Promise<object> => JSON.parse((await runCommand(gateway, ["check", "--json"])).stdout);
   const before = await file.state();
   file.write(changed.replace("maxKeys: 20", "maxKeys: 30"));
-  expect(await check()).toEqual({ ok: true, file: file.path, instances: expect.any(Number) });
+  const right = { ok: true, file: file.path, instances: expect.any(Number) };
+  expect(await check()).toEqual({ ...right, unchecked: [] });
+  expect(await check()).toEqual(await byCommand());
+  file.write(changed.concat("billing: { ledger: { charges: [{ account: nobody, margin: 10 }] } }\n"));
+  expect(await check()).toEqual({ ...right, unchecked: ["billing.ledger.charges[0].account"] });
   expect(await check()).toEqual(await byCommand());
   file.write(`${changed.replace("maxKeys: 20", "maxKeys: none")}nonsense: {}\n`);
   const problems = [expect.stringContaining("server.idempotency.maxKeys"), expect.stringContaining("nonsense")];

@@ -4,7 +4,7 @@ import type { ConfigService } from "../../core/api/config-service.ts";
 export const fakeConfig = (): ConfigService => ({
   state: () => ({ file: "/etc/llm-proxy.yaml", loadedMs: 0, generation: 0, lastReload: null, callsBefore: [] }),
   reload: async () => ({ ok: true, generation: 1, needsRestart: [] }),
-  check: async () => ({ ok: true, file: "/etc/llm-proxy.yaml", instances: 1 }),
+  check: async () => ({ ok: true, file: "/etc/llm-proxy.yaml", instances: 1, unchecked: [] }),
   plan: async () => ({ ok: true, lines: [] }),
   drift: () => [],
   plugins: () => [
