@@ -3,6 +3,7 @@ import { maskSecrets, printable } from "../chat/mask.ts";
 import { reasonOf } from "../config/problem.ts";
 import { answerHeaders } from "../pipeline/answer-headers.ts";
 import { hookTimeoutMs } from "../pipeline/hook.ts";
+import { holdBodyOf, releaseBodyOf } from "../pipeline/overload.ts";
 import type { Services } from "../pipeline/services.ts";
 import { blockedMs, hookBlocked, hookOpened } from "../pipeline/watchdog.ts";
 import { DeadlineError, within } from "../plugin/deadline.ts";
@@ -28,18 +29,15 @@ export const webhookRoute = ({ webhooks, logger, newId, overload }: WebhookDepen
     const webhook = webhooks.get(instance);
     const requestId = newId();
     if (!webhook) return notFound([], "/hooks", requestId, dialectOf(request));
-    let heldBytes = 0;
+    const held = { heldBodyBytes: 0 };
     try {
-      const body = await bodyOf(request, (bytes) => {
-        overload.holdBody(bytes);
-        heldBytes += bytes;
-      });
+      const body = await bodyOf(request, (bytes) => holdBodyOf(held, bytes, overload));
       const { url, headers } = request;
       return await asked(webhook, new Request(url, { method: "POST", headers, body }), logger);
     } catch (error) {
       return errorAnswer(error, requestId, dialectOf(request));
     } finally {
-      if (heldBytes > 0) overload.releaseBody(heldBytes);
+      releaseBodyOf(held, overload);
     }
   },
 });

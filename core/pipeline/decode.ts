@@ -5,6 +5,7 @@ import type { Envelope } from "../dialects/dialect.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
 import { readBody } from "../runtime/read-body.ts";
 import type { Call } from "./call.ts";
+import { holdBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
 import { callersTimeouts } from "./timeouts.ts";
 
@@ -24,10 +25,7 @@ export async function decode(request: Request, call: Call, services: Services): 
   if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
   let bytes: Uint8Array | null;
   try {
-    bytes = await readBody(request, maxBodyBytes, (more) => {
-      services.overload.holdBody(more);
-      call.heldBodyBytes += more;
-    });
+    bytes = await readBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload));
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
     throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });

@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { type Call, stopCall } from "./call.ts";
+import { releaseBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
 
 /**
@@ -27,7 +28,7 @@ function lookForLeavers(services: Services): void {
 /** From here on the answer is on its way, or has been refused. */
 export function stopWaiting(call: Call, services: Services): void {
   call.client = null;
-  if (call.heldBodyBytes > 0) services.overload.releaseBody(call.heldBodyBytes);
+  releaseBodyOf(call, services.overload);
 }
 
 function clientLeft(call: Call, services: Services): void {

@@ -141,6 +141,31 @@ export function watchOverload(options: OverloadOptions): Overload {
   return overload;
 }
 
+/** Counts the body of a call as it comes. Throws `unavailable` when there is no room for it. */
+export function holdBodyOf(
+  call: BodyHolder,
+  bytes: number,
+  overload: Pick<Overload, "holdBody" | "releaseBody">,
+): void {
+  try {
+    overload.holdBody(bytes);
+    call.heldBodyBytes += bytes;
+  } catch (error) {
+    // Now and not when the call is over: it would count against those beside it, and they would be refused as well.
+    releaseBodyOf(call, overload);
+    throw error;
+  }
+}
+
+export function releaseBodyOf(call: BodyHolder, overload: Pick<Overload, "releaseBody">): void {
+  if (call.heldBodyBytes > 0) overload.releaseBody(call.heldBodyBytes);
+  call.heldBodyBytes = 0;
+}
+
+interface BodyHolder {
+  heldBodyBytes: number;
+}
+
 /** A tenth; where that is little, so much more that the streams which have just begun find room for their buffers. */
 const reserveOf = (limitBytes: number): number =>
   Math.min(Math.max(limitBytes * 0.1, Math.min(limitBytes / 6, 64 * mib)), 256 * mib);

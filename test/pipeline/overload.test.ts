@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type Overload, watchOverload } from "../../core/pipeline/overload.ts";
+import { holdBodyOf, type Overload, releaseBodyOf, watchOverload } from "../../core/pipeline/overload.ts";
 
 const mib = 1024 * 1024;
 let used = 0;
@@ -25,6 +25,19 @@ const sample = (lagMs: number, times = 1) => {
   for (let time = 0; time < times; time++) overload.sample(lagMs);
 };
 const refused = { kind: "unavailable", status: 503, details: { code: "overloaded", retryAfterSeconds: 2 } };
+
+test("a body that finds no room gives back at once what it had, so that those beside it find some", () => {
+  const [first, second, third] = [{ heldBodyBytes: 0 }, { heldBodyBytes: 0 }, { heldBodyBytes: 0 }];
+  for (const body of [first, second]) holdBodyOf(body, 4 * mib, overload);
+  // Each lies in memory three times: 30 MiB are room for ten.
+  expect(thrownBy(() => holdBodyOf(second, 4 * mib, overload))).toMatchObject(refused);
+  expect(second.heldBodyBytes).toBe(0);
+  holdBodyOf(first, 4 * mib, overload);
+  expect(thrownBy(() => holdBodyOf(third, 4 * mib, overload))).toMatchObject(refused);
+  for (const body of [first, second, third]) releaseBodyOf(body, overload);
+  holdBodyOf(third, 9 * mib, overload);
+  holdBodyOf(first, mib, overload);
+});
 
 describe("memory", () => {
   test("below its reserve no call is taken, and none until half as much again is free", () => {
