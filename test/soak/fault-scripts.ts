@@ -186,7 +186,9 @@ async function fail(exchange: Exchange, plan: Plan, text: string, stream: boolea
 /** A stream that has begun, and goes wrong at its byte `cut`. */
 async function failInside(exchange: Exchange, kind: Kind, cut: number, text: string, ms: number): Promise<void> {
   const stream = await openStream(exchange);
-  await stream.send(text.slice(0, cut));
+  // All but the last line end is a whole answer: an error behind it would be a second end, and the upstream's own.
+  const most = kind === "error event" ? text.trimEnd().length - 1 : text.length;
+  await stream.send(text.slice(0, Math.min(cut, most)));
   await Promise.race([pause(ms), exchange.over]);
   if (exchange.abandoned) return;
   switch (kind) {
