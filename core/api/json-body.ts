@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
-import { readBody } from "../runtime/read-body.ts";
+import { wholeBody } from "../pipeline/whole-body.ts";
 
 /** What the admin API takes in one body. */
 const maxBodyBytes = 1024 * 1024;
@@ -9,11 +9,7 @@ const maxBodyBytes = 1024 * 1024;
 export async function jsonOf(request: Request): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
     throw new GatewayError("unsupported-media-type", "content-type must be application/json");
-  const bytes = await readBody(request, maxBodyBytes).catch((cause: unknown) => {
-    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
-  });
-  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
-  return parseJsonBody(textOf(bytes));
+  return parseJsonBody(textOf(await wholeBody(request, maxBodyBytes)));
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

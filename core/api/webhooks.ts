@@ -6,10 +6,11 @@ import { hookTimeoutMs } from "../pipeline/hook.ts";
 import { holdBodyOf, releaseBodyOf } from "../pipeline/overload.ts";
 import type { Services } from "../pipeline/services.ts";
 import { blockedMs, hookBlocked, hookOpened } from "../pipeline/watchdog.ts";
+import { wholeBody } from "../pipeline/whole-body.ts";
 import { DeadlineError, within } from "../plugin/deadline.ts";
 import { tallied } from "../plugin/hook-tally.ts";
 import type { Webhook, Webhooks } from "../plugin/webhooks.ts";
-import { readBody, readUpTo } from "../runtime/read-body.ts";
+import { readUpTo } from "../runtime/read-body.ts";
 import { dialectOf } from "./caller.ts";
 import { errorAnswer, notFound } from "./process.ts";
 
@@ -31,9 +32,8 @@ export const webhookRoute = ({ webhooks, logger, newId, overload }: WebhookDepen
     if (!webhook) return notFound([], "/hooks", requestId, dialectOf(request));
     const held = { heldBodyBytes: 0 };
     try {
-      const body = await bodyOf(request, (bytes) => holdBodyOf(held, bytes, overload));
-      const { url, headers } = request;
-      return await asked(webhook, new Request(url, { method: "POST", headers, body }), logger);
+      const body = await wholeBody(request, maxBodyBytes, (bytes) => holdBodyOf(held, bytes, overload));
+      return await asked(webhook, request, new Uint8Array(body), logger);
     } catch (error) {
       return errorAnswer(error, requestId, dialectOf(request));
     } finally {
@@ -42,23 +42,22 @@ export const webhookRoute = ({ webhooks, logger, newId, overload }: WebhookDepen
   },
 });
 
-async function bodyOf(request: Request, hold: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await readBody(request, maxBodyBytes, hold).catch((cause: unknown) => {
-    if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
-  });
-  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
-  return new Uint8Array(bytes);
-}
-
 /** Throws what the sender may know. */
-async function asked(webhook: Webhook, request: Request, logger: Services["logger"]): Promise<Response> {
+async function asked(
+  webhook: Webhook,
+  { url, headers }: Request,
+  body: Uint8Array<ArrayBuffer>,
+  logger: Services["logger"],
+): Promise<Response> {
   const { kind, name, mask } = webhook;
   const ended = hookOpened(kind, name);
   const late = new AbortController();
+  const { signal } = late;
   try {
     return await tallied(kind, name, "webhook", () =>
-      within(hookTimeoutMs, () => answered(webhook, request, late.signal, logger)),
+      within(hookTimeoutMs, () =>
+        answered(webhook, new Request(url, { method: "POST", headers, body, signal }), logger),
+      ),
     );
   } catch (error) {
     const reason = printable(maskSecrets(mask(reasonOf(error))), 400);
@@ -71,21 +70,16 @@ async function asked(webhook: Webhook, request: Request, logger: Services["logge
   }
 }
 
-/** Whole: after this, nothing of the plugin's runs for the answer any more, nor after `signal`. */
-async function answered(
-  { kind, name, answer }: Webhook,
-  request: Request,
-  signal: AbortSignal,
-  logger: Services["logger"],
-) {
+/** Whole: after this, nothing of the plugin's runs for the answer any more, nor after the request's signal. */
+async function answered({ kind, name, answer }: Webhook, request: Request, logger: Services["logger"]) {
   const startedMs = performance.now();
-  const answering = answer(new Request(request, { signal }));
+  const answering = answer(request);
   const tookMs = performance.now() - startedMs;
   if (tookMs > blockedMs) hookBlocked(logger, kind, name, tookMs);
   const made = await answering;
   // A plugin in plain JavaScript may return anything.
   if (!(made instanceof Response)) throw new TypeError("webhook() returned no Response");
-  const body = await bodyUntil(signal, made);
+  const body = await bodyUntil(request.signal, made);
   if (body === null) throw new TypeError(`webhook() answered with more than ${maxBodyBytes} bytes`);
   const headers = headersOf(made.headers);
   // The runtime leaves out the type of a text, which the standard has it say.

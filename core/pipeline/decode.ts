@@ -3,11 +3,11 @@ import type { JsonObject } from "../chat/json.ts";
 import { codecOf } from "../dialects/codec.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
-import { readBody } from "../runtime/read-body.ts";
 import type { Call } from "./call.ts";
 import { holdBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
 import { callersTimeouts } from "./timeouts.ts";
+import { wholeBody } from "./whole-body.ts";
 
 /** The request as the stages need it: its exact text for the relay, and its parsed form for everything else. */
 export interface Asked {
@@ -23,14 +23,7 @@ export async function decode(request: Request, call: Call, services: Services): 
   const { dialect, operation, inPath } = call.endpoint;
   const codec = codecOf(dialect, operation);
   if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
-  let bytes: Uint8Array | null;
-  try {
-    bytes = await readBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload));
-  } catch (cause) {
-    if (cause instanceof GatewayError) throw cause;
-    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
-  }
-  if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBodyBytes} bytes`);
+  const bytes = await wholeBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload));
   const text = utf8(bytes);
   const body = parseJsonBody(text);
   return { text, body, envelope: codec.readEnvelope(body, bytes.byteLength, inPath) };
