@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
+import type { LoadedConfig } from "../config/config.ts";
 import { momentOf } from "../config/moment.ts";
-import { readConfig } from "../config/read.ts";
-import { type Settings, settingsFrom } from "../config/settings.ts";
+import type { Settings } from "../config/settings.ts";
 import { mostFailures, reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
 import { resolvePlugins } from "../plugin/load.ts";
 import { setupPlugins } from "../plugin/setup.ts";
@@ -11,7 +11,7 @@ import { LockedError, takeLock } from "../runtime/lock.ts";
 import { StorageError } from "../storage/migrate.ts";
 import { lockOf } from "../storage/sqlite-file.ts";
 import { databaseOf } from "./storage.ts";
-import { type Command, type CommandInput, type ExitCode, pathOfConfig } from "./command.ts";
+import type { Command, CommandInput, ExitCode } from "./command.ts";
 
 type Order = Omit<RepriceOrder, "after">;
 type Step = (order: RepriceOrder) => Promise<Repriced>;
@@ -29,9 +29,7 @@ export const reprice: Command = async (input) => {
     );
     return 2;
   }
-  const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
-  const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
-  const { path } = await databaseOf(input);
+  const { path, settings, loaded } = await databaseOf(input);
   if (!existsSync(path)) throw new StorageError(`there is no database at ${path}`);
   const lock = await takeLock(lockOf(path)).catch(asHeld);
   if (typeof lock === "function") {
@@ -109,7 +107,7 @@ const throughServer =
 
 async function onDatabase(
   { builtins }: CommandInput,
-  loaded: Awaited<ReturnType<typeof readConfig>>,
+  loaded: LoadedConfig,
   { dataDir }: Settings,
   order: Order,
 ): Promise<Repriced> {

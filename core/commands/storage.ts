@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import type { LoadedConfig } from "../config/config.ts";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
 import { endSessions, newAdminToken } from "../identity/admin.ts";
@@ -118,12 +119,14 @@ export async function openReadonly(input: CommandInput): Promise<SqliteClient> {
   return openSqlite(path, { readonly: true });
 }
 
-/** The file that `storage` names. These commands are about SQLite; another storage has tools of its own. */
-export async function databaseOf(input: CommandInput): Promise<{ readonly path: string; readonly settings: Settings }> {
+/** The file that `storage` names, and the config that says so. These commands are about SQLite; another storage has tools of its own. */
+export async function databaseOf(
+  input: CommandInput,
+): Promise<{ readonly path: string; readonly settings: Settings; readonly loaded: LoadedConfig }> {
   const loaded = await readConfig({ path: pathOfConfig(input), env: input.env });
   const settings = settingsFrom({ flags: input.flags, env: input.env, config: loaded.config });
   const storage = (await resolvePlugins(loaded, input.builtins)).find(({ kind }) => kind === "storage");
   if (storage?.plugin.name !== "sqlite") throw new StorageError("this command needs the sqlite storage");
   const { path } = storage.options;
-  return { path: typeof path === "string" ? path : resolve(settings.dataDir, "llm-proxy.db"), settings };
+  return { path: typeof path === "string" ? path : resolve(settings.dataDir, "llm-proxy.db"), settings, loaded };
 }
