@@ -48,9 +48,9 @@ const mayCacheLong = (text: string): boolean =>
   text.includes('"1h"') || text.includes("\\u0031") || text.includes("\\u0068");
 
 /**
- * The worst case over the route's targets, at the dearest tier that each may serve, and the most that one of them will probably cost.
- * Throws `unpriced_model` by the operator's policy. `told`: the most input by the count of each target's provider,
- * where it was asked. `counted` "free": whatever budgets there are, the call costs nothing.
+ * The worst case over the route's targets, at the dearest tier that each may serve, and the most that one of them will
+ * probably cost. Throws `unpriced_model` by the operator's policy. `told`: the most input by the count of each target's
+ * provider, where it was asked. `counted` "free": whatever budgets there are, the call costs nothing.
  */
 export function billOf(
   { envelope, text }: Asked,

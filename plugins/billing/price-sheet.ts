@@ -16,9 +16,9 @@ export const outputClasses = ["output", "reasoning", "outputAudio", "outputImage
 export type TokenClass = (typeof inputClasses)[number] | (typeof outputClasses)[number];
 /** What is no token and bounded by nothing in the request. */
 export const units = ["image", "second", "character"] as const;
-/** What is paid beside tokens: the call itself, searches that the provider ran for it, and other units. */
 /** Bounded by what the request asks for. */
 const searches = ["webSearch", "fileSearch"] as const;
+/** What is paid beside tokens: the call itself, searches that the provider ran for it, and other units. */
 export const pieces = ["request", ...searches, ...units] as const;
 export type Piece = (typeof pieces)[number];
 /** Given in USD for one; all others are for a million. */
