@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { chromium, type Browser, type Page } from "playwright-core";
@@ -72,6 +73,35 @@ export async function signIn(page: Page): Promise<void> {
   await page.getByLabel("Admin token").fill(adminToken);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("heading", { name: "Overview" }).waitFor();
+}
+
+/** Where there are people, the token is for those who lost their way in. */
+export async function signInWithToken(page: Page, token: string): Promise<void> {
+  await page.goto("/dashboard/login");
+  await page.getByText("Use the admin token").click();
+  await page.getByLabel("Admin token").fill(token);
+  await page.getByRole("button", { name: "Sign in with the token" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+}
+
+/** A site's tables, each by its label and the page that it stands on, show their whole width on a desk and on a tablet on its side. */
+export async function expectWhole(
+  page: Page,
+  tables: Readonly<Record<string, string>>,
+  picture: string,
+): Promise<void> {
+  for (const [label, address] of Object.entries(tables))
+    for (const width of [1920, 1280, 1024]) {
+      await page.setViewportSize({ width, height: 860 });
+      await page.goto(address);
+      const over = await page
+        .getByRole("region", { name: label, exact: true })
+        .evaluate((box) => box.scrollWidth - box.clientWidth);
+      const { SCREENSHOTS } = process.env;
+      if (SCREENSHOTS)
+        await page.screenshot({ path: `${SCREENSHOTS}/${picture}-${label}-${width}.png`, fullPage: true });
+      expect({ label, width, over }).toEqual({ label, width, over: 0 });
+    }
 }
 
 /** Collects what a page complains about: errors and warnings of the console (a refused style or script is one), thrown errors, failed loads. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
-import { browserPath, patienceMs, signIn, type Visits, visitsOf } from "./browser.ts";
+import { browserPath, expectWhole, patienceMs, signIn, type Visits, visitsOf } from "./browser.ts";
 import { callRow, seed } from "./seed.ts";
 import { keyRow, site, startMs } from "./site.ts";
 
@@ -37,18 +37,7 @@ function inBrowser(path: string): void {
     "no table hides any of it, on a desk or on a tablet on its side",
     async () => {
       const tables = { Models: "/dashboard", Keys: "/dashboard", Budgets: "/dashboard/budgets" };
-      for (const [label, address] of Object.entries(tables))
-        for (const width of [1920, 1280, 1024]) {
-          await page.setViewportSize({ width, height: 860 });
-          await page.goto(address);
-          const over = await page
-            .getByRole("region", { name: label, exact: true })
-            .evaluate((box) => box.scrollWidth - box.clientWidth);
-          const { SCREENSHOTS } = process.env;
-          if (SCREENSHOTS)
-            await page.screenshot({ path: `${SCREENSHOTS}/large-${label}-${width}.png`, fullPage: true });
-          expect({ label, width, over }).toEqual({ label, width, over: 0 });
-        }
+      await expectWhole(page, tables, "large");
     },
     patienceMs,
   );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Page } from "playwright-core";
-import { browserPath, patienceMs, signIn, type Visits, visitsOf } from "./browser.ts";
+import { browserPath, expectWhole, patienceMs, signIn, type Visits, visitsOf } from "./browser.ts";
 import { callRow } from "./seed.ts";
 import { keyRow, site, startMs } from "./site.ts";
 
@@ -55,17 +55,7 @@ function inBrowser(path: string): void {
   test(
     "nothing is out of sight on a desk, nor on a tablet on its side",
     async () => {
-      for (const [label, address] of Object.entries(tables))
-        for (const width of [1920, 1280, 1024]) {
-          await page.setViewportSize({ width, height: 860 });
-          await page.goto(address);
-          const over = await page
-            .getByRole("region", { name: label, exact: true })
-            .evaluate((box) => box.scrollWidth - box.clientWidth);
-          const { SCREENSHOTS } = process.env;
-          if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/long-${label}-${width}.png`, fullPage: true });
-          expect({ label, width, over }).toEqual({ label, width, over: 0 });
-        }
+      await expectWhole(page, tables, "long");
     },
     patienceMs,
   );

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Browser } from "playwright-core";
 import { type Gateway, startGateway } from "../support/process.ts";
 import { api, crawl, join, type Signed } from "../support/visits.ts";
-import { browserPath, launch } from "./browser.ts";
+import { browserPath, launch, signInWithToken } from "./browser.ts";
 
 /** What ends something, by one click, asks before. */
 let gateway: Gateway;
@@ -70,11 +70,7 @@ function inBrowser(path: string): void {
   test("no is no, and yes is yes", async () => {
     const isDisabled = async () => (await api(gateway, "GET", "/api/accounts/default")).body.disabled;
     const page = await browser.newPage({ baseURL: gateway.url });
-    await page.goto("/dashboard/login");
-    await page.getByText("Use the admin token").click();
-    await page.getByLabel("Admin token").fill(gateway.adminToken);
-    await page.getByRole("button", { name: "Sign in with the token" }).click();
-    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await signInWithToken(page, gateway.adminToken);
     await page.goto("/dashboard/accounts/default");
     await page.getByText("Rename, move, content, disable").click();
     const disable = page.getByRole("button", { name: "Disable this account" });

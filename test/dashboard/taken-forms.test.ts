@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { createTakenForms } from "../../core/dashboard/taken-forms.ts";
 import { type Gateway, startGateway } from "../support/process.ts";
 import { api, form, join, operatorSession, page, type Signed } from "../support/visits.ts";
-import { browserPath, launch } from "./browser.ts";
+import { browserPath, launch, signInWithToken } from "./browser.ts";
 
 /** Forms that make something or move money, sent twice: by two clicks, a reload, or a client that tries again. */
 
@@ -197,11 +197,7 @@ describe("a process", () => {
       test(`a double click is one click, ${javaScriptEnabled ? "with" : "without"} JavaScript`, async () => {
         const context = await browser.newContext({ baseURL: gateway.url, javaScriptEnabled });
         const shown = await context.newPage();
-        await shown.goto("/dashboard/login");
-        await shown.getByText("Use the admin token").click();
-        await shown.getByLabel("Admin token").fill(gateway.adminToken);
-        await shown.getByRole("button", { name: "Sign in with the token" }).click();
-        await shown.getByRole("heading", { name: "Overview" }).waitFor();
+        await signInWithToken(shown, gateway.adminToken);
         await shown.goto("/dashboard/people");
         await shown.locator("#new-person > summary").click();
         await shown.locator("input[name=name]").fill("Cid");
