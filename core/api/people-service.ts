@@ -7,6 +7,7 @@ import type { Sessions } from "../identity/sessions.ts";
 import { plainAddress } from "../identity/sign-in.ts";
 import type { Database } from "../storage/database.ts";
 import type { NewLink, PersonRow } from "../storage/people.ts";
+import { dayMs } from "../storage/range-parts.ts";
 import { missing } from "./keys.ts";
 import { IssuerSchema, NewPersonSchema, PersonChangeSchema } from "./people-schemas.ts";
 import { newToken } from "./person-tokens.ts";
@@ -25,7 +26,6 @@ export interface PersonServiceDependencies {
   readonly newId: () => string;
 }
 
-const dayMs = 24 * 3_600_000;
 const invitationMs = 7 * dayMs;
 const resetMs = dayMs;
 

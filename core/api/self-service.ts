@@ -15,6 +15,7 @@ import type { BudgetRow } from "../storage/budget.ts";
 import type { Balance } from "../storage/credit.ts";
 import type { AccountRow, Database } from "../storage/database.ts";
 import type { FoundKey } from "../storage/key.ts";
+import { dayMs, hourMs } from "../storage/range-parts.ts";
 import type { KeyService } from "./key-service.ts";
 import { RotationSchema } from "./key-schemas.ts";
 import { missing } from "./keys.ts";
@@ -30,14 +31,12 @@ export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "l
   readonly throttles?: Throttles;
 }
 
-const dayMs = 24 * 3_600_000;
 /** Calls without a key are in no rollup: their sums read each call of the range. */
 const callerRangeMs = 31 * dayMs;
 /** Per credential; they are no calls, so no limit of calls counts them. */
 const asksPerMinute = 60;
 /** Each leaves a secret that may still work. */
 const rotationsPerHour = 10;
-const hourMs = 3_600_000;
 /** More budgets than anybody puts on one scope. */
 const maxBudgets = 200;
 

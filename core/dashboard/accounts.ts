@@ -3,6 +3,7 @@ import { accountsPage } from "../../views/accounts.ts";
 import { permits } from "../identity/policy.ts";
 import { isOnOwn } from "../identity/reach.ts";
 import type { AccountSummary } from "../storage/database.ts";
+import { dayMs } from "../storage/range-parts.ts";
 import { accountTermsModel, parseAccountTerms } from "./account-terms.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { limitLines } from "./limit-lines.ts";
@@ -14,7 +15,6 @@ import { treeOf } from "./tree.ts";
 import { isTyped, marksOf } from "./typed-fields.ts";
 import { segment } from "../../views/html.ts";
 
-const dayMs = 24 * 3_600_000;
 /** More are not shown at once; each has a page of its own. */
 const maxShown = 1_000;
 

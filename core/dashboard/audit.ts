@@ -2,6 +2,7 @@ import { type AuditChange, auditEntryPage, auditFilters, type AuditLine, auditPa
 import { isJsonObject } from "../chat/json.ts";
 import { momentOf } from "../config/moment.ts";
 import type { AuditFilter, AuditRow } from "../storage/audit.ts";
+import { dayMs } from "../storage/range-parts.ts";
 import { errorPage } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
@@ -42,8 +43,6 @@ export const auditRoutes = ({ database, version }: PageDependencies): readonly P
     },
   },
 ];
-
-const dayMs = 86_400_000;
 
 /** `null`: none was typed. */
 const dayIn = (text = ""): number | null => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? momentOf(text) : null);

@@ -7,6 +7,7 @@ import { permits } from "../identity/policy.ts";
 import { reaches } from "../identity/reach.ts";
 import { readingOf } from "../storage/content.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
+import { dayMs } from "../storage/range-parts.ts";
 import { callLines, keyNames } from "./names.ts";
 import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -164,5 +165,3 @@ async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs
     providers: values("provider"),
   };
 }
-
-const dayMs = 24 * 3_600_000;

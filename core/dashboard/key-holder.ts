@@ -11,9 +11,9 @@ import { isSameOrigin } from "./origin.ts";
 import { answerErrors, errorPage, page, redirect } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
+import { dayMs } from "../storage/range-parts.ts";
 
 const path = "/dashboard/me/key";
-const dayMs = 24 * 3_600_000;
 const shownDays = 30;
 const shownCalls = 20;
 

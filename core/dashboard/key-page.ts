@@ -2,6 +2,7 @@ import { segment } from "../../views/html.ts";
 import { type KeyModel, keyPage, keyTermFields } from "../../views/key.ts";
 import { operations } from "../dialects/dialect.ts";
 import type { KeyRow } from "../storage/key.ts";
+import { dayMs } from "../storage/range-parts.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { keyState } from "./keys.ts";
 import { parseContent } from "./key-input.ts";
@@ -13,8 +14,6 @@ import { refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, marksOf } from "./typed-fields.ts";
 import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
-
-const dayMs = 24 * 3_600_000;
 
 /** The page of one key, and what is changed there. */
 export function keyPageRoutes(dependencies: PageDependencies): readonly PageRoute[] {

@@ -1,7 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { momentOf } from "../config/moment.ts";
-
-const dayMs = 24 * 3_600_000;
+import { dayMs } from "../storage/range-parts.ts";
 
 /**
  * The last day that something is valid through which ends then, for a field to show: of an end within a day that day.

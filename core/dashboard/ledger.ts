@@ -1,6 +1,7 @@
 import { type CreditFormModel, ledgerPage } from "../../views/ledger.ts";
 import { permits } from "../identity/policy.ts";
 import type { EntryFilter } from "../storage/credit.ts";
+import { dayMs } from "../storage/range-parts.ts";
 import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
 import { redirect } from "./page.ts";
@@ -73,5 +74,4 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
   ];
 }
 
-const dayMs = 86_400_000;
 const kinds = ["charge", "adjustment", "credit", "expiry"] as const;

@@ -5,9 +5,9 @@ import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+import { dayMs } from "../storage/range-parts.ts";
 
 const path = "/dashboard/me";
-const dayMs = 24 * 3_600_000;
 const shownCalls = 20;
 
 /** What is one's own: password, second factor, sessions, tokens. */

@@ -3,6 +3,7 @@ import { clock, count, day, spentNano, usd } from "../../views/format.ts";
 import { type Ends, overview, type Ranked } from "../../views/overview.ts";
 import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
 import { type Nano, plusNano } from "../storage/nano.ts";
+import { dayMs, hourMs } from "../storage/range-parts.ts";
 import { callLines, keyNames } from "./names.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
 
@@ -56,9 +57,6 @@ export function overviewRoutes(dependencies: PageDependencies): readonly PageRou
     },
   ];
 }
-
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
 
 const times = (firstMs: number, stepMs: number, length: number): readonly number[] =>
   Array.from({ length }, (_, index) => firstMs + index * stepMs);

@@ -5,8 +5,8 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 import { windowAt } from "./windows.ts";
 import type { BudgetWindow } from "./budget.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { dayMs } from "./range-parts.ts";
 
-const dayMs = 86_400_000;
 /** How far ahead the starts of windows are noted. */
 const aheadMs = 800 * dayMs;
 /** They are noted again when they reach no further than this. */

@@ -1,4 +1,5 @@
 import type { BudgetWindow } from "./budget.ts";
+import { dayMs, hourMs } from "./range-parts.ts";
 
 /** What decides which calls a budget counts together. */
 export interface WindowTerms {
@@ -81,8 +82,6 @@ function zonedSpan(window: BudgetWindow, timeZone: string, atMs: number) {
 }
 
 const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
 /** 5 January 1970. */
 const firstMondayMs = 4 * dayMs;
 
