@@ -1,4 +1,4 @@
-import { onceFields } from "./form-fields.ts";
+import { onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { choice, type MadeSecret, type PeopleModel, type PersonLine, placeOf, secretPanel, stateOf } from "./people.ts";
 import { scrolls } from "./scrolls.ts";
@@ -25,6 +25,7 @@ export interface PersonModel extends Pick<PeopleModel, "roles" | "accounts" | "w
   readonly sessions: readonly SessionLine[];
   readonly tokens: readonly TokenLine[];
   readonly made: MadeSecret | null;
+  readonly marks: Readonly<Record<string, string>>;
   readonly error: string | null;
 }
 
@@ -43,11 +44,11 @@ export function personPage(model: PersonModel): Html {
 }
 
 const changes = (
-  { person, roles, accounts, whole, csrf }: PersonModel,
+  { person, roles, accounts, whole, marks, csrf }: PersonModel,
   path: string,
 ): Html => html`<section class="panel">
   <form method="post" action="${path}">
-    ${onceFields(csrf)}
+    ${onceFields(csrf)}${writtenFields(marks)}
     <div class="fields">
       <label>Name<input name="name" value="${person.name}" required maxlength="100" autocomplete="off"></label>
       ${person.email !== null && html`<label>E-mail<input type="email" name="email" value="${person.email}" required maxlength="254" autocomplete="off"></label>`}

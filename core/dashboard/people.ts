@@ -10,6 +10,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+import { isTyped, marksOf } from "./typed-fields.ts";
 
 export function peopleRoutes({ database, people, now, version }: PageDependencies): readonly PageRoute[] {
   const pathOf = (id: string) => `/dashboard/people/${segment(id)}`;
@@ -41,16 +42,22 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
   ): Promise<Response> {
     const person = await people.get(visit.actor, id);
     if (person === null) return errorPage(visit.request, 404, version);
-    const { line, ...rest } = await choices(visit.actor);
+    const { line, accounts, ...rest } = await choices(visit.actor);
+    const { email, role, accountId } = person;
+    // Of very many accounts not all are shown: without their own, saving the form would put them elsewhere.
+    const isShown = accountId === null || accounts.some((account) => account.id === accountId);
+    const own = isShown ? null : await database.accounts.find(accountId);
     const sessions = (await people.sessions(visit.actor, person.id)) ?? [];
     const main = personPage({
       ...rest,
+      accounts: own ? [own, ...accounts] : accounts,
       // One above the visitor is shown as they are.
-      roles: rest.roles.includes(person.role) ? rest.roles : [person.role, ...rest.roles],
+      roles: rest.roles.includes(role) ? rest.roles : [role, ...rest.roles],
       person: line(person),
       sessions: sessions.map((session) => ({ ...session, current: session.digest === visit.session })),
       tokens: (await people.tokens(visit.actor, person.id)) ?? [],
       made,
+      marks: marksOf({ name: person.name, email: email ?? "", role, accountId: accountId ?? "" }, null),
       error,
       csrf: visit.csrf,
     });
@@ -106,11 +113,15 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
       path: "/dashboard/people/:id",
       permission: "people.write",
       async answer(visit) {
-        const values = { ...filled(visit.form, ["name", "email", "role"]), accountId: placeIn(visit) };
+        const change = typedIn(visit);
         try {
-          const changed = await people.change(visit.actor, idOf(visit), values);
-          if (changed === null) return errorPage(visit.request, 404, version);
-          const { person, link } = changed;
+          const changed =
+            Object.keys(change).length > 0
+              ? await people.change(visit.actor, idOf(visit), change)
+              : { person: await people.get(visit.actor, idOf(visit)), link: null };
+          const person = changed?.person;
+          if (!changed || !person) return errorPage(visit.request, 404, version);
+          const { link } = changed;
           return link === null
             ? redirect(pathOf(person.id))
             : await showOne(visit, linkShown(person.email, link.url), null, { status: 201, id: person.id });
@@ -183,6 +194,19 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
 
 /** Nothing chosen is everything, which the service refuses to those who do not see it. */
 const placeIn = ({ form }: Visit): string | null => form.get("accountId") || null;
+
+/** What was typed into the form of a person; one that was left open gives back nothing that was taken meanwhile. */
+function typedIn(visit: Visit): object {
+  const { form } = visit;
+  const typed = (field: string): boolean => form.has(field) && isTyped(form, field);
+  const text = (field: string): string => (form.get(field) ?? "").trim();
+  return {
+    ...(typed("name") && { name: text("name") }),
+    ...(typed("email") && { email: text("email") }),
+    ...(typed("role") && { role: text("role") }),
+    ...(typed("accountId") && { accountId: placeIn(visit) }),
+  };
+}
 
 export const tokenInput = (form: URLSearchParams, nowMs: number): object => {
   const { name = "", expires } = filled(form, ["name", "expires"]);

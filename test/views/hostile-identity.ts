@@ -90,6 +90,7 @@ export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
       sessions: [{ id: text, createdMs: 1, seenMs: null, address: text, agent: text, current: true }],
       tokens: [{ id: text, name: text, last4: text, createdMs: 1, expiresMs: 2 }],
       made: null,
+      marks: { name: text },
       error: text,
       csrf: "c",
     }),
