@@ -3,7 +3,7 @@ import { GatewayError } from "../chat/error.ts";
 import { isCidr } from "../config/network.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
-import type { TenantDatabase } from "../identity/tenancy.ts";
+import type { FromFile, TenantDatabase } from "../identity/tenancy.ts";
 import type { NewBudget } from "../storage/budget.ts";
 import type { KeyChange, KeyRow, StoredSecret } from "../storage/key.ts";
 import { KeyChangeSchema, NewKeySchema, RotationSchema } from "./key-schemas.ts";
@@ -18,8 +18,8 @@ export interface KeyServiceDependencies {
   readonly newId: () => string;
   /** The account of a key for which none is named; default `default`. */
   readonly home?: string;
-  /** Metadata of accounts that aliases go by; absent: none does. */
-  readonly routingTags?: () => ReadonlySet<string>;
+  /** Absent: nothing. */
+  readonly fromFile?: FromFile;
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: { readonly limits: boolean; readonly budgets: boolean };
 }

@@ -1,4 +1,4 @@
-import { type Place, placeOf, type TenantDatabase, within } from "../identity/tenancy.ts";
+import { type FromFile, type Place, placeOf, type TenantDatabase, within } from "../identity/tenancy.ts";
 import { type AccountService, accountService } from "./accounts.ts";
 import { type BudgetService, budgetService } from "./budget-service.ts";
 import { type KeyService, type KeyServiceDependencies, keyService } from "./key-service.ts";
@@ -17,11 +17,11 @@ export interface TenantParts {
 
 /** `accountId` `null`: of the whole. Cheap: the parts hold nothing, so they are made for each request of an account's people. */
 export function tenantParts(dependencies: KeyServiceDependencies, accountId: string | null): TenantParts {
-  const { database, now, routingTags = none } = dependencies;
+  const { database, now, fromFile = nothing } = dependencies;
   const parts =
     accountId === null
       ? dependencies
-      : { ...dependencies, database: within(database, accountId, now, routingTags), home: accountId };
+      : { ...dependencies, database: within(database, accountId, now, fromFile), home: accountId };
   return {
     database: parts.database,
     service: keyService(parts),
@@ -32,4 +32,4 @@ export function tenantParts(dependencies: KeyServiceDependencies, accountId: str
   };
 }
 
-const none = (): ReadonlySet<string> => new Set();
+const nothing: FromFile = { routingTags: () => new Set(), accountsInFile: () => [] };

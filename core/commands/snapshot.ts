@@ -8,6 +8,7 @@ import { namedModels } from "../pipeline/named-models.ts";
 import { hasSeveralIssuers, type Plugins, SetupError } from "../plugin/setup.ts";
 import { transportOf, type Transport } from "../runtime/transport.ts";
 import { type Answerer, frontOf } from "../front.ts";
+import { accountsIn } from "./accounts-in-file.ts";
 import { type CallServices, callServices } from "./call-services.ts";
 import { declareFile, type LastingParts } from "./lasting-parts.ts";
 import { become, liveSettings } from "./live-settings.ts";
@@ -118,6 +119,7 @@ export async function snapshotOf(
       throttles,
       enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },
       severalIssuers: hasSeveralIssuers(plugins.instances),
+      accountsInFile: accountsIn(config, plugins),
       version,
       addressOf,
     };

@@ -41,6 +41,7 @@ export interface SurfaceParts {
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: ServerDependencies["api"]["enforces"];
   readonly severalIssuers: boolean;
+  readonly accountsInFile: readonly string[];
   readonly publicUrl: string;
   readonly version: string;
   readonly addressOf: (request: Request) => string | null;
@@ -62,12 +63,14 @@ export function surfaceOf({
   throttles,
   enforces,
   severalIssuers,
+  accountsInFile,
   publicUrl,
   version,
   addressOf,
 }: SurfaceParts): Pick<ServerDependencies, "api" | "self" | "dashboard"> {
   const { now, newId, logger, ratios } = services;
-  const parts = { database, keys, now, newId, enforces, routingTags: () => routingTags(services.models.aliases()) };
+  const fromFile = { routingTags: () => routingTags(services.models.aliases()), accountsInFile: () => accountsInFile };
+  const parts = { database, keys, now, newId, enforces, fromFile };
   const prices = priceService({ ...parts, ...services });
   const limits = limitService({ ...parts, book: services.limits, limiters: services.rateLimit });
   const whole = tenantParts(parts, null);

@@ -7,6 +7,7 @@ import type { EntryFilter } from "../storage/credit.ts";
 import type { AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { UsagePair } from "../storage/ranking.ts";
+import { namedAccounts } from "./named-accounts.ts";
 import { isOnOwn } from "./reach.ts";
 
 /**
@@ -31,6 +32,14 @@ export interface Place {
 interface AnyScope {
   readonly kind: string;
   readonly id: string | null;
+}
+
+/** What the config in use says that people of an account may not undo. */
+export interface FromFile {
+  /** Metadata of accounts that aliases go by: set from above on all of them. */
+  readonly routingTags: () => ReadonlySet<string>;
+  /** Ids, names and paths by which it names accounts. */
+  readonly accountsInFile: () => readonly string[];
 }
 
 export function placeOf(
@@ -61,18 +70,18 @@ export function placeOf(
 /**
  * The same, as those see it who belong to an account: it and what is below it is all there is, and it is the root. What
  * is elsewhere is as if it did not exist. Budgets on the account itself are set from above. What providers bill is the
- * operator's to see: no row tells a cost, nor what it could be reckoned from. `routingTags`: metadata of accounts that
- * aliases go by, which is set from above on all of them.
+ * operator's to see: no row tells a cost, nor what it could be reckoned from.
  */
 export function within(
   database: TenantDatabase,
   accountId: string,
   now: () => number,
-  routingTags: () => ReadonlySet<string>,
+  { routingTags, accountsInFile }: FromFile,
 ): TenantDatabase {
   const { accounts, accountTerms, audit, budgets, calls, content, credits, exports, keys } = database;
 
   const { holds, key, inScope, checkBelow } = placeOf(database, accountId, now);
+  const named = namedAccounts(accounts, accountsInFile, now);
   const own = { under: accountId };
   /** An account elsewhere is none. */
   const narrowed = async (under: string | undefined): Promise<{ readonly under: string }> =>
@@ -151,6 +160,7 @@ export function within(
         const parentId = account.parentId ?? accountId;
         if (!(await holds(parentId))) return missing();
         checkTags({}, said?.terms?.metadata);
+        await named.checkPlace({ ...account, parentId }, null);
         return rooted(await accounts.create({ ...account, parentId }, { ...said, fromBelow: true }));
       },
       async change(id, { parentId, ...change }) {
@@ -174,12 +184,17 @@ export function within(
         if (id === accountId && change.disabled !== undefined)
           throw forbidden("your own account is disabled from above");
         if (moves && !(await holds(place))) return missing();
+        const before = await accounts.get(id);
+        const { name = before?.name ?? "" } = change;
+        if (before) await named.checkPlace({ id, name, parentId: moves ? place : before.parentId }, before);
         const row = await accounts.change(id, { ...change, ...(moves && { parentId: place }), fromBelow: true });
         return row && rooted(row);
       },
       async remove(id) {
         if (id === accountId) throw forbidden("your own account stays");
-        return (await holds(id)) && accounts.remove(id);
+        if (!(await holds(id))) return false;
+        await named.checkRemoval(id);
+        return accounts.remove(id);
       },
     },
     accountTerms: {

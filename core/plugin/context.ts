@@ -57,7 +57,7 @@ export function pluginContext(
   parts: Parts,
   database: Database,
   prices: readonly PriceRow[],
-  onAccountAsked: () => void,
+  onAccountAsked: (word: string) => void,
 ): Contexts[Exclude<Kind, "storage">] {
   const { kind, name, options, host, onDispose } = parts;
   const context: Context = {
@@ -78,7 +78,7 @@ export function pluginContext(
   if (kind === "rate-limit") return { ...context, elapsed: host.elapsed, lasting: lasting() };
   if (kind === "billing") {
     const find: AccountLookup["find"] = (word) => {
-      onAccountAsked();
+      onAccountAsked(word);
       return accounts.find(word);
     };
     return { ...context, prices, accounts: { ...accounts, find } };

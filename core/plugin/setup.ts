@@ -36,8 +36,8 @@ export interface HeldPlugin {
   readonly cleanups: Cleanups;
   /** The rows of `prices:` that its `setup` saw. */
   readonly prices: readonly PriceRow[];
-  /** Its `setup` asked for accounts: what it was told may be another answer when it is set up again. */
-  readonly asksAccounts: boolean;
+  /** Accounts that its `setup` asked for: what it was told may be another answer when it is set up again. */
+  readonly accountsAsked: readonly string[];
   /** That it fills, by name. */
   readonly hooks: readonly string[];
   /** `null`: it has none. */
@@ -136,7 +136,7 @@ export async function setupPlugins(
   }
 
   function unset(plugin: ResolvedPlugin, cleanups: Cleanups): Omit<HeldPlugin, "holders"> {
-    return { plugin, slot: null, upstream: null, cleanups, prices, asksAccounts: false, ...noExtras, mask };
+    return { plugin, slot: null, upstream: null, cleanups, prices, accountsAsked: [], ...noExtras, mask };
   }
 
   async function open(plugin: ResolvedPlugin): Promise<Database> {
@@ -154,18 +154,20 @@ export async function setupPlugins(
 
   async function added(plugin: ResolvedPlugin, database: Database): Promise<HeldPlugin> {
     const { cleanups, parts, setUp, deadlineMs } = workOn(plugin, loaded, host);
-    const asked = { accounts: false };
-    const context = pluginContext(parts, database, prices, () => void (asked.accounts = true));
+    const asked = new Set<string>();
+    let isSetUp = false;
+    const context = pluginContext(parts, database, prices, (word) => void (isSetUp || asked.add(word)));
     const failing: HeldPlugin = { ...unset(plugin, cleanups), holders: 1 };
     held.push(failing);
     const slot = await setUp(plugin, context);
-    const asksAccounts = asked.accounts;
+    isSetUp = true;
+    const accountsAsked = [...asked];
     const extras = extrasOf(plugin, slot, mask);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
     const isPriced = plugin.kind === "billing" && isBiller(slot);
     const used = isPriced ? checkedBiller(plugin.name, slot, parts.host.logger(plugin)) : slot;
-    const one = { ...failing, slot: used, upstream, asksAccounts, ...extras };
+    const one = { ...failing, slot: used, upstream, accountsAsked, ...extras };
     held[held.length - 1] = one;
     return one;
   }
@@ -224,7 +226,7 @@ const isSame = (held: HeldPlugin, plugin: ResolvedPlugin, prices: readonly Price
   held.plugin.name === plugin.name &&
   held.plugin.plugin === plugin.plugin &&
   isDeepStrictEqual(held.plugin.options, plugin.options) &&
-  !held.asksAccounts &&
+  held.accountsAsked.length === 0 &&
   (plugin.kind !== "billing" || isDeepStrictEqual(held.prices, prices));
 
 function accountOf(
