@@ -12,6 +12,8 @@ export interface LoginModel {
   readonly issuers: readonly { readonly name: string; readonly label: string }[];
   /** Whether people sign in with passwords. */
   readonly passwords: boolean;
+  /** Whether holders of API keys do. */
+  readonly keys: boolean;
   /** Path to go to afterwards. */
   readonly next: string;
   /** As it was typed. */
@@ -21,14 +23,14 @@ export interface LoginModel {
 }
 
 export function login(model: LoginModel): Html {
-  const { form, error, hint, next } = model;
+  const { form, error, hint, next, keys } = model;
   return html`<section class="panel card">
     <h1><span class="brand">LLM Proxy</span></h1>
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     ${(form.kind === "token" || form.kind === "password") && buttons(model)}
     ${fields(model)}
     ${hint !== null && html`<p class="hint">${hint}</p>`}
-    ${(form.kind === "token" || form.kind === "password") && html`<details class="apart"><summary>Use an API key</summary>${whole(next, "Show what the key has left", apiKey)}</details>`}
+    ${keys && (form.kind === "token" || form.kind === "password") && html`<details class="apart"><summary>Use an API key</summary>${whole(next, "Show what the key has left", apiKey)}</details>`}
     ${(form.kind === "token" || form.kind === "password") && html`<p class="hint">The admin token was printed at the first start, or is set as <code>LLM_PROXY_ADMIN_TOKEN</code>. Lost it? Run <code>bun core/main.ts admin-token --new</code>.</p>`}
   </section>`;
 }

@@ -11,7 +11,8 @@ export interface KeyHolderParts {
 
 /** All that is about holders of keys, for `/v1/me` and for their page. */
 export const keyHolderParts = (
-  dependencies: SelfServiceDependencies & { readonly database: Database; readonly keys: Keys },
+  dependencies: SelfServiceDependencies &
+    Pick<KeySessions, "takesKeys"> & { readonly database: Database; readonly keys: Keys },
 ): KeyHolderParts => ({
   sessions: createKeySessions({ ...dependencies, storage: dependencies.database.namespace("core/key-sessions") }),
   self: selfService(dependencies),

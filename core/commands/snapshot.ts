@@ -5,7 +5,7 @@ import { publicUrlOf, type Settings } from "../config/settings.ts";
 import { dialects } from "../dialects/index.ts";
 import { fileRules, type LimitRule } from "../pipeline/limit-book.ts";
 import { namedModels } from "../pipeline/named-models.ts";
-import { hasSeveralIssuers, type Plugins, SetupError } from "../plugin/setup.ts";
+import { hasSeveralIssuers, mayTakeKeys, type Plugins, SetupError } from "../plugin/setup.ts";
 import { transportOf, type Transport } from "../runtime/transport.ts";
 import { type Answerer, frontOf } from "../front.ts";
 import { accountsIn } from "./accounts-in-file.ts";
@@ -119,6 +119,7 @@ export async function snapshotOf(
       throttles,
       enforces: { limits: plugins.rateLimit.length > 0, budgets: plugins.billing !== null },
       severalIssuers: hasSeveralIssuers(plugins.instances),
+      takesKeys: mayTakeKeys(plugins.instances),
       accountsInFile: accountsIn(config, plugins),
       version,
       addressOf,

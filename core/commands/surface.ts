@@ -41,6 +41,7 @@ export interface SurfaceParts {
   /** Whether something keeps limits and counts money; else setting one is a conflict. */
   readonly enforces: ServerDependencies["api"]["enforces"];
   readonly severalIssuers: boolean;
+  readonly takesKeys: boolean;
   readonly accountsInFile: readonly string[];
   readonly publicUrl: string;
   readonly version: string;
@@ -63,6 +64,7 @@ export function surfaceOf({
   throttles,
   enforces,
   severalIssuers,
+  takesKeys,
   accountsInFile,
   publicUrl,
   version,
@@ -79,6 +81,7 @@ export function surfaceOf({
     ...parts,
     service: whole.service,
     severalIssuers,
+    takesKeys,
     ...(throttles && { throttles }),
   });
   const testCall = audited(testCalls(services, handle), database);

@@ -12,7 +12,7 @@ import type { DashboardDependencies } from "./route.ts";
 export interface LoginPages {
   show(
     request: Request,
-    model: Omit<LoginModel, "hint" | "issuers" | "passwords">,
+    model: Omit<LoginModel, "hint" | "issuers" | "passwords" | "keys">,
     status?: number,
     headers?: Readonly<Record<string, string>>,
   ): Response;
@@ -31,13 +31,13 @@ export interface LoginPages {
 }
 
 export function loginPages(dependencies: DashboardDependencies, sessions: Sessions): LoginPages {
-  const { publicUrl, version, signIn, issuers } = dependencies;
+  const { publicUrl, version, signIn, issuers, keyHolders } = dependencies;
   const policyOf = (request: Request) => cookiePolicy(publicUrl, request.headers.get("host"));
   return {
     policyOf,
     show(request, model, status = 200, headers = {}) {
       const banner = policyOf(request).secure ? null : plainHttpWarning;
-      const ways = { issuers: issuers.issuers, passwords: signIn.passwords };
+      const ways = { issuers: issuers.issuers, passwords: signIn.passwords, keys: keyHolders.sessions.takesKeys };
       return page(
         { title: "Sign in", section: null, csrf: null, version, banner },
         login({ ...model, ...ways, hint: elsewhere(request, publicUrl) }),

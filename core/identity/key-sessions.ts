@@ -15,25 +15,29 @@ export interface KeySession extends KeyHolder {
  * expired, or is used from elsewhere than its key allows, the session opens nothing.
  */
 export interface KeySessions {
+  /** Otherwise no key may call here, and none opens a session. */
+  readonly takesKeys: boolean;
   /** The value for the cookie, of which only the hash is kept; `null`: no key that may call now. */
   open(credential: string, request: Request): Promise<string | null>;
   find(value: string | null, request: Request): Promise<KeySession | null>;
   close(value: string | null): Promise<void>;
 }
 
-export interface KeySessionsDependencies {
+export interface KeySessionsDependencies extends Pick<KeySessions, "takesKeys"> {
   readonly keys: Pick<Keys, "digestsIn" | "holder">;
   /** By the hash of each session's value: the digest of its secret. */
   readonly storage: Pick<Namespace, "get" | "set">;
 }
 
-export function createKeySessions({ keys, storage }: KeySessionsDependencies): KeySessions {
+export function createKeySessions({ takesKeys, keys, storage }: KeySessionsDependencies): KeySessions {
   async function heldIn(credential: string, request: Request): Promise<string | null> {
+    if (!takesKeys) return null;
     for (const digest of keys.digestsIn(credential)) if ((await keys.holder(digest, request)) !== null) return digest;
     return null;
   }
 
   return {
+    takesKeys,
     async open(credential, request) {
       const digest = await heldIn(credential, request);
       if (digest === null) return null;
@@ -42,7 +46,7 @@ export function createKeySessions({ keys, storage }: KeySessionsDependencies): K
       return value;
     },
     async find(value, request) {
-      if (value === null || !wellFormed.test(value)) return null;
+      if (!takesKeys || value === null || !wellFormed.test(value)) return null;
       const digest = await storage.get(hash(value));
       const holder = typeof digest === "string" ? await keys.holder(digest, request) : null;
       return holder && { ...holder, csrf: hash(`${value}csrf`) };

@@ -72,6 +72,10 @@ export const hasSeveralIssuers = (instances: readonly InstanceFacts[]): boolean 
   instances.filter(({ kind, plugin, origin }) => kind === "auth" && !(plugin === "api-key" && origin === "built-in"))
     .length > 1;
 
+/** Whether a key of ours may be a credential: every `auth` plugin may look keys up, and the built-in `jwt` alone never does. */
+export const mayTakeKeys = (instances: readonly InstanceFacts[]): boolean =>
+  instances.some(({ kind, plugin, origin }) => kind === "auth" && !(plugin === "jwt" && origin === "built-in"));
+
 /**
  * Names the instance, or the option that is wrong, with its place; `cause` is the plugin's own error, with secrets in it
  * if the plugin put them there.

@@ -130,6 +130,7 @@ export function apis(): (options?: ApiOptions) => Promise<Api> {
       people,
       enforces,
       severalIssuers: false,
+      takesKeys: true,
       accountsInFile: [],
       publicUrl,
       version: "0.0.0",

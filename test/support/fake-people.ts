@@ -34,7 +34,7 @@ export const fakePeople = (): FakePeople => ({
     dropTotp: unreached,
   },
   keyHolders: {
-    sessions: { open: async () => null, find: async () => null, close: async () => {} },
+    sessions: { takesKeys: true, open: async () => null, find: async () => null, close: async () => {} },
     self: {
       begin: unreached,
       secretOf: unreached,

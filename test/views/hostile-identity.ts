@@ -9,7 +9,7 @@ import { peoplePage } from "../../views/people.ts";
 import { personPage } from "../../views/person.ts";
 import { auditLine, budgetLine, limitLine, personLine } from "./hostile-lines.ts";
 
-const ways = (text: string) => ({ passwords: true, issuers: [{ name: text, label: text }] });
+const ways = (text: string) => ({ passwords: true, keys: true, issuers: [{ name: text, label: text }] });
 
 /** The pages of keys and people, with `text` wherever text from outside can come. */
 export const identityPages: Readonly<Record<string, (text: string) => Html>> = {
