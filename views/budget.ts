@@ -1,19 +1,29 @@
 import { admissions, choice, shortfalls } from "./budget-form.ts";
 import { type BudgetLine, free, gauge, resets, thresholds } from "./budget-table.ts";
 import { usd } from "./format.ts";
-import { formFields, onceFields } from "./form-fields.ts";
+import { formFields, onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, money, name, time } from "./text.ts";
 
 export interface BudgetModel {
   readonly budget: BudgetLine;
+  readonly marks: Readonly<Record<string, string>>;
   readonly error: string | null;
   /** `null`: whoever looks may not change it. */
   readonly csrf: string | null;
 }
 
+/** What the form of its terms holds. */
+export const writtenTerms = ({ limitNano, increase, onShortfall, admission, alertPercents }: BudgetLine) => ({
+  usd: plain(limitNano - (increase?.nano ?? 0)),
+  onShortfall,
+  admission,
+  alertPercents: alertPercents.join(", "),
+});
+
 export const budgetPage = ({
   budget,
+  marks,
   error,
   csrf,
 }: BudgetModel): Html => html`<p class="crumb"><a href="/dashboard/budgets">Budgets</a></p>
@@ -29,16 +39,18 @@ export const budgetPage = ({
     ${fact("Resets", resets(budget))}
     ${fact("Alerts at", html`${thresholds(budget)} <span class="hint">of the limit, when spent</span>`)}
   </dl></section>
-  ${csrf !== null && changes(budget, csrf)}`;
+  ${csrf !== null && changes(budget, marks, csrf)}`;
 
-const changes = (budget: BudgetLine, csrf: string): Html => html`<div class="columns">
+const changes = (budget: BudgetLine, marks: BudgetModel["marks"], csrf: string): Html => {
+  const written = writtenTerms(budget);
+  return html`<div class="columns">
     <section class="panel"><h2>Terms</h2><form method="post" action="${path(budget)}">
-      ${formFields(csrf)}
+      ${formFields(csrf)}${writtenFields(marks)}
       <div class="fields two">
-        <label>Limit in USD<input name="usd" value="${plain(budget.limitNano - (budget.increase?.nano ?? 0))}" required inputmode="decimal" autocomplete="off"></label>
-        <label>A call that does not fit${choice("onShortfall", shortfalls, budget.onShortfall)}</label>
-        <label>A call holds${choice("admission", admissions, budget.admission)}</label>
-        <label>Alerts at percents spent<input name="alertPercents" value="${budget.alertPercents.join(", ")}" autocomplete="off" placeholder="none"></label>
+        <label>Limit in USD<input name="usd" value="${written.usd}" required inputmode="decimal" autocomplete="off"></label>
+        <label>A call that does not fit${choice("onShortfall", shortfalls, written.onShortfall)}</label>
+        <label>A call holds${choice("admission", admissions, written.admission)}</label>
+        <label>Alerts at percents spent<input name="alertPercents" value="${written.alertPercents}" autocomplete="off" placeholder="none"></label>
       </div>
       <button class="primary">Save</button>
     </form></section>
@@ -55,6 +67,7 @@ const changes = (budget: BudgetLine, csrf: string): Html => html`<div class="col
     <form method="post" action="${path(budget)}/reset" data-confirm="Start the window anew? What was spent in it until now does not count any more.">${onceFields(csrf)}<button>Start the window anew</button></form>
     <form method="post" action="${path(budget)}/removal" data-confirm="Remove this budget? Nothing holds calls to it from the next one on.">${onceFields(csrf)}<button class="plain danger">Remove this budget</button></form>
   </div>`;
+};
 
 const path = ({ id }: BudgetLine): string => url(`/dashboard/budgets/${segment(id)}`);
 const fact = (term: string, value: Html): Html => html`<div><dt>${term}</dt><dd>${value}</dd></div>`;

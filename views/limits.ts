@@ -1,5 +1,5 @@
 import { choice, scopeChoice } from "./budget-form.ts";
-import { formFields, onceFields } from "./form-fields.ts";
+import { formFields, onceFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { scrolls } from "./scrolls.ts";
@@ -73,30 +73,39 @@ const amountFields = (values: Readonly<Record<string, string>>, isRequired = tru
       <label>In a${choice("per", periods, values["per"] ?? "minute")}</label>`;
 
 export interface LimitModel {
+  readonly marks: Readonly<Record<string, string>>;
   readonly limit: LimitLine;
   readonly error: string | null;
   /** `null`: whoever looks may not change it. */
   readonly csrf: string | null;
 }
 
+/** What the form of one holds. */
+export const writtenLimit = ({ parts, enforce }: LimitLine) => ({
+  ...Object.fromEntries(parts.map(({ field, value }) => [field, value])),
+  enforce: enforce ? "yes" : "no",
+});
+
 export const limitPage = ({
   limit,
+  marks,
   error,
   csrf,
 }: LimitModel): Html => html`<p class="crumb"><a href="/dashboard/limits">Limits</a></p>
   <div class="heading"><h1>${chip("quiet", limit.scopeKind)} ${limit.scopeName === null ? "each" : name(limit.scopeName, 60)}</h1></div>
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
   <section class="panel flush">${limitTable([limit])}</section>
-  ${csrf !== null && changes(limit, csrf)}`;
+  ${csrf !== null && changes(limit, marks, csrf)}`;
 
 const changes = (
   limit: LimitLine,
+  marks: LimitModel["marks"],
   csrf: string,
 ): Html => html`<section class="panel"><h2>Change</h2><form method="post" action="${pathOf(limit)}">
-    ${formFields(csrf)}
+    ${formFields(csrf)}${writtenFields(marks)}
     <div class="fields">
       ${limit.parts.map((part) => html`<label>${part.text}<input name="${part.field}" value="${part.value}" inputmode="decimal" autocomplete="off" placeholder="none takes it away"></label>`)}
-      <label>A call beyond it${choice("enforce", enforcing, limit.enforce ? "yes" : "no")}</label>
+      <label>A call beyond it${choice("enforce", enforcing, writtenLimit(limit).enforce)}</label>
     </div>
     <h3>One more</h3>
     <div class="fields">${amountFields({}, false)}</div>

@@ -1,4 +1,4 @@
-import { budgetPage } from "../../views/budget.ts";
+import { budgetPage, writtenTerms } from "../../views/budget.ts";
 import { type BudgetFormModel, budgetFields } from "../../views/budget-form.ts";
 import { budgetsPage } from "../../views/budgets.ts";
 import { segment } from "../../views/html.ts";
@@ -11,6 +11,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+import { isTyped, marksOf } from "./typed-fields.ts";
 
 export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, money, now, version } = dependencies;
@@ -38,7 +39,8 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     const [line] = await budgetLines(database, [budget]);
     if (line === undefined) return errorPage(visit.request, 404, version);
     const mayChange = permits(visit.actor, "budgets.write") && !isOnOwn(visit.actor, budget.scope);
-    const main = budgetPage({ budget: line, error, csrf: mayChange ? visit.csrf : null });
+    const marks = marksOf(writtenTerms(line), null);
+    const main = budgetPage({ budget: line, marks, error, csrf: mayChange ? visit.csrf : null });
     return visit.page("Budget", "budgets", main, {
       status,
       history: { kind: "budget", id: line.id },
@@ -89,9 +91,12 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
       method: "POST",
       path: "/dashboard/budgets/:id",
       permission: "budgets.write",
-      answer: changing(({ form }, id) => {
-        const { alertPercents = "", ...terms } = filled(form, ["usd", "onShortfall", "admission", "alertPercents"]);
-        return money.budgets.change(id, { ...terms, ...(form.has("alertPercents") && percentsOf(alertPercents)) });
+      answer: changing(async ({ form }, id) => {
+        const all = ["usd", "onShortfall", "admission", "alertPercents"];
+        const typed = all.filter((field) => form.has(field) && isTyped(form, field));
+        const { alertPercents = "", ...terms } = filled(form, typed);
+        const change = { ...terms, ...(typed.includes("alertPercents") && percentsOf(alertPercents)) };
+        return Object.keys(change).length > 0 ? money.budgets.change(id, change) : database.budgets.get(id);
       }),
     },
     {

@@ -1,5 +1,5 @@
 import { segment } from "../../views/html.ts";
-import { type LimitFormModel, limitFormFields, limitPage, limitsPage } from "../../views/limits.ts";
+import { type LimitFormModel, limitFormFields, limitPage, limitsPage, writtenLimit } from "../../views/limits.ts";
 import { GatewayError } from "../chat/error.ts";
 import { permits } from "../identity/policy.ts";
 import { isOnOwn } from "../identity/reach.ts";
@@ -10,6 +10,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+import { isTyped, marksOf } from "./typed-fields.ts";
 
 export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, limits, now, version } = dependencies;
@@ -51,7 +52,8 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     const [line] = await limitLines(database, [limit], now());
     if (line === undefined) return errorPage(visit.request, 404, version);
     const mayChange = permits(visit.actor, "limits.write") && !isOnOwn(visit.actor, limit.scope);
-    const main = limitPage({ limit: line, error, csrf: mayChange ? visit.csrf : null });
+    const marks = marksOf(writtenLimit(line), null);
+    const main = limitPage({ limit: line, marks, error, csrf: mayChange ? visit.csrf : null });
     return visit.page("Limit", "limits", main, {
       status,
       history: { kind: "limit", id: line.id },
@@ -102,16 +104,17 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
       answer: changing(({ form }, id) => {
         const named = limitFields.flatMap(({ name, measure }) => {
           const text = form.get(name)?.trim();
-          if (text === undefined) return [];
+          if (text === undefined || !isTyped(form, name)) return [];
           return [[name, text === "" ? null : measure === "spend" ? text : whole(text)] as const];
         });
         const more = form.get("amount")?.trim() ? amountIn(form) : {};
         const enforce = form.get("enforce");
-        return limits.change(id, {
+        const change = {
           ...Object.fromEntries(named),
           ...more,
-          ...(enforce !== null && { enforce: enforce !== "no" }),
-        });
+          ...(enforce !== null && isTyped(form, "enforce") && { enforce: enforce !== "no" }),
+        };
+        return Object.keys(change).length > 0 ? limits.change(id, change) : limits.get(id);
       }),
     },
     {

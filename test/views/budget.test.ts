@@ -8,7 +8,7 @@ test("a budget's page says since when it counts: from its window's start, or its
     const budget = { ...budgetLine("b"), window: "week", windowStartMs, createdMs };
     return (
       /Window<\/dt>[\s\S]*?<time[^>]*datetime="([^"]+)"/.exec(
-        String(budgetPage({ budget, error: null, csrf: "c" })),
+        String(budgetPage({ budget, marks: {}, error: null, csrf: "c" })),
       )?.[1] ?? ""
     );
   };

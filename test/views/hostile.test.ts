@@ -198,7 +198,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         csrf: "c",
       },
     }),
-  limit: (text) => limitPage({ limit: limitLine(text), error: text, csrf: "c" }),
+  limit: (text) => limitPage({ limit: limitLine(text), marks: { enforce: text }, error: text, csrf: "c" }),
   providers: (text) => providersPage([providerLine(text)]),
   provider: (text) =>
     providerPage({
@@ -215,7 +215,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   "test call that answered": (text) => testedCall(tested(text)),
   "test call that failed": (text) => testedCall({ ...tested(text), error: text }),
   alerts: (text) => alertsPage(alertsModel(text)),
-  budget: (text) => budgetPage({ budget: budgetLine(text), error: text, csrf: "c" }),
+  budget: (text) => budgetPage({ budget: budgetLine(text), marks: { usd: text }, error: text, csrf: "c" }),
   accounts: (text) =>
     accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
   account: (text) =>
