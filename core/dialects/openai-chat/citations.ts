@@ -1,20 +1,40 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { Citation } from "../../chat/request.ts";
+import type { Citation, Part } from "../../chat/request.ts";
 import { keep, kept } from "./kept.ts";
 
 /** `annotations` of a message: `{type: "url_citation", url_citation: {url, title, start_index, end_index}}`. */
 export const decodeAnnotations = (annotations: Json | undefined): readonly Citation[] =>
   isJsonArray(annotations) ? annotations.filter(isJsonObject).map(decodeAnnotation) : [];
 
-/** A citation of something that is no page has no word here, unless it came from here. */
-export const encodeAnnotations = (citations: readonly Citation[]): readonly JsonObject[] =>
+/** Which piece of its message's text a text is: a message has one text here, whatever blocks it came in. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The annotations of the message that the texts among `parts` add up to. */
+export function annotationsOf(parts: readonly Part[]): readonly JsonObject[] {
+  let start = 0;
+  return parts.flatMap((part) => {
+    if (part.type !== "text") return [];
+    const span = { start, end: start + part.text.length };
+    start = span.end;
+    return encodeAnnotations(part.citations ?? [], span);
+  });
+}
+
+/**
+ * Of the text at `span`. A citation of something that is no page has no word here, unless it came from here; one that does
+ * not say what it supports supports its whole text.
+ */
+export const encodeAnnotations = (citations: readonly Citation[], span: Span): readonly JsonObject[] =>
   citations.flatMap((citation): readonly JsonObject[] => {
     const own = kept(citation);
     if (own["type"] !== undefined) return [own];
     const { url, title, start, end } = citation;
     if (url === null) return [];
-    const span = { start_index: start ?? 0, end_index: end ?? 0 };
-    return [{ type: "url_citation", url_citation: { ...span, url, title: title ?? "" } }];
+    const indices = { start_index: span.start + (start ?? 0), end_index: end === null ? span.end : span.start + end };
+    return [{ type: "url_citation", url_citation: { ...indices, url, title: title ?? "" } }];
   });
 
 function decodeAnnotation(annotation: JsonObject): Citation {

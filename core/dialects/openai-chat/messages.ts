@@ -2,7 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { Citation, MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
-import { decodeAnnotations, encodeAnnotations } from "./citations.ts";
+import { annotationsOf, decodeAnnotations } from "./citations.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { type ContentPart, decodeContent, encodePart } from "./parts.ts";
 import { decodeReasoning, encodeReasoning, encodeThinking, isInContent, reasoningKeys } from "./reasoning.ts";
@@ -135,7 +135,7 @@ function encodeAnswer(parts: readonly Part[], warn: (what: string) => void): Jso
   const calls = parts.filter((part) => part.type === "tool-call");
   const refusal = parts.flatMap((part) => (part.type === "refusal" ? part.text : [])).join("");
   const audio = parts.find(isAudio);
-  const citations = encodeAnnotations(parts.flatMap((part) => (part.type === "text" ? (part.citations ?? []) : [])));
+  const citations = annotationsOf(parts);
   const content = parts.filter(
     (part) =>
       part.type === "text" || part.type === "other" || isThinking(part) || (part.type === "media" && !isAudio(part)),

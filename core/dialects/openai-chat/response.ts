@@ -4,7 +4,7 @@ import type { ChatRequest, Part } from "../../chat/request.ts";
 import type { Candidate, ChatResponse } from "../../chat/response.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import { sameJson, without } from "../extensions.ts";
-import { encodeAnnotations } from "./citations.ts";
+import { annotationsOf } from "./citations.ts";
 import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeAnswer, encodeAudio, isAudio } from "./messages.ts";
@@ -113,7 +113,7 @@ function encodeParts(parts: readonly Part[]): JsonObject {
     content: texts.length === 0 ? null : texts.map((part) => part.text).join(""),
     refusal: refusal === "" ? null : refusal,
     ...encodeReasoning(parts.filter((part) => part.type === "reasoning").map(inDefaultPlace)),
-    annotations: encodeAnnotations(texts.flatMap((part) => part.citations ?? [])),
+    annotations: annotationsOf(texts),
     ...(audio === undefined ? {} : { audio: encodeAudio(audio) }),
   };
 }

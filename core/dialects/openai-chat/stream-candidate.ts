@@ -2,9 +2,9 @@ import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type JsonObject } from "../../chat/json.ts";
 import type { Citation } from "../../chat/request.ts";
 import { isEmpty, keepRest } from "../extensions.ts";
-import { decodeAnnotations, encodeAnnotations } from "./citations.ts";
+import { decodeAnnotations } from "./citations.ts";
 import { decodeFinish } from "./finish.ts";
-import { keep } from "./kept.ts";
+import { keep, kept } from "./kept.ts";
 import { decodeAudio } from "./messages.ts";
 import { closeProse, noReasoning, type Prose, proseDeltas, type ReasoningState, say } from "./stream-prose.ts";
 import { addToTool, endTools, toolDeltas, type ToolState } from "./stream-tools.ts";
@@ -52,8 +52,8 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
       : {};
   const word = choice["finish_reason"];
   const finish = state.finish ?? (typeof word === "string" ? word : null);
-  const kept = keepRest(state.kept, choice, choiceKeys);
-  let next = finish === state.finish && kept === state.kept ? state : { ...state, finish, kept };
+  const rest = keepRest(state.kept, choice, choiceKeys);
+  let next = finish === state.finish && rest === state.kept ? state : { ...state, finish, kept: rest };
   const { audio, annotations } = delta;
   if (isJsonObject(audio)) next = { ...next, audio: joinAudio(state.audio, audio) };
   const citations = decodeAnnotations(annotations);
@@ -73,7 +73,7 @@ export function endCandidate(state: CandidateState, isDone: boolean): readonly C
   if (audio !== null) events.push({ type: "media", candidate: closed.candidate, index: closed.nextIndex, part: audio });
   const message = {
     ...(audio !== null || isEmpty(closed.audio) ? {} : { audio: closed.audio }),
-    ...(closed.citations.length === 0 ? {} : { annotations: encodeAnnotations(closed.citations) }),
+    ...(closed.citations.length === 0 ? {} : { annotations: closed.citations.map(kept) }),
   };
   events.push({
     type: "candidate-end",

@@ -2,7 +2,7 @@ import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import { without } from "../extensions.ts";
 import type { Dialect, StreamEncoder } from "../dialect.ts";
-import { encodeAnnotations } from "./citations.ts";
+import { encodeAnnotations, type Span } from "./citations.ts";
 import { encodeFinish } from "./finish.ts";
 import { kept } from "./kept.ts";
 import { encodeAudio, isAudio } from "./messages.ts";
@@ -24,6 +24,8 @@ interface CandidateState {
   readonly isLegacy: boolean;
   /** Blocks that are calls, in order; a call's place in the list is its `index` on the wire. */
   readonly tools: readonly ToolState[];
+  /** The last text, as far as it came. */
+  readonly text: Span;
 }
 interface ToolState {
   readonly block: number;
@@ -31,6 +33,8 @@ interface ToolState {
   readonly isLegacy: boolean;
   readonly isEmpty: boolean;
 }
+
+const noText: Span = { start: 0, end: 0 };
 
 const initialState = (includeUsage: boolean, isLegacy: boolean): EncodeState => ({
   includeUsage,
@@ -65,7 +69,7 @@ function step(state: EncodeState, event: ChatEvent): readonly [EncodeState, read
     return [state, [{ ...state.head, ...without(own, new Set(["choices"])), choices: [], usage }]];
   }
   const known = state.candidates.find(({ candidate }) => candidate === event.candidate);
-  const before = known ?? { candidate: event.candidate, isLegacy: state.isLegacy, tools: [] };
+  const before = known ?? { candidate: event.candidate, isLegacy: state.isLegacy, tools: [], text: noText };
   const [candidate, choices] = encodeEvent(before, event);
   const role = { role: "assistant", content: event.type === "tool-input-start" ? null : "", refusal: null };
   const all = known === undefined ? [{ delta: role }, ...choices] : choices;
@@ -86,12 +90,18 @@ type BlockEvent = Exclude<ChatEvent, { type: "response-start" | "response-end" }
 /** The choices that say `event`, each for a chunk of its own. */
 function encodeEvent(state: CandidateState, event: BlockEvent): readonly [CandidateState, readonly JsonObject[]] {
   switch (event.type) {
-    case "text-delta":
-      return [state, [{ delta: { content: event.text }, logprobs: event.logprobs ?? null }]];
+    case "text-start":
+      return [{ ...state, text: { start: state.text.end, end: state.text.end } }, []];
+    case "text-delta": {
+      const text = { start: state.text.start, end: state.text.end + event.text.length };
+      return [{ ...state, text }, [{ delta: { content: event.text }, logprobs: event.logprobs ?? null }]];
+    }
     case "text-end":
       return [
         state,
-        event.citations === undefined ? [] : [{ delta: { annotations: encodeAnnotations(event.citations) } }],
+        event.citations === undefined
+          ? []
+          : [{ delta: { annotations: encodeAnnotations(event.citations, state.text) } }],
       ];
     case "reasoning-delta":
       return [state, [{ delta: { reasoning_content: event.text } }]];
@@ -113,7 +123,6 @@ function encodeEvent(state: CandidateState, event: BlockEvent): readonly [Candid
     case "media":
       // No other kind has a place in an answer of this protocol.
       return [state, isAudio(event.part) ? [{ delta: { audio: encodeAudio(event.part) } }] : []];
-    case "text-start":
     case "reasoning-start":
     case "refusal-start":
     case "refusal-end":

@@ -6,24 +6,28 @@ import { keep, kept } from "./kept.ts";
 export const decodeAnnotations = (annotations: Json | undefined): readonly Citation[] =>
   isJsonArray(annotations) ? annotations.filter(isJsonObject).map(decodeAnnotation) : [];
 
-/** A citation of something that is no page has no word here, unless it came from here. */
-export const encodeAnnotations = (citations: readonly Citation[]): readonly JsonObject[] =>
+/**
+ * Of `text`. A citation of something that is no page has no word here, unless it came from here; one that does not say what
+ * it supports supports all of the text.
+ */
+export const encodeAnnotations = (citations: readonly Citation[], text: string): readonly JsonObject[] =>
   citations.flatMap((citation): readonly JsonObject[] => {
     const own = kept(citation);
     if (own["type"] !== undefined) return [own];
     const { url, title, start, end } = citation;
     if (url === null) return [];
-    return [{ type: "url_citation", start_index: start ?? 0, end_index: end ?? 0, url, title: title ?? "" }];
+    const indices = { start_index: start ?? 0, end_index: end ?? text.length };
+    return [{ type: "url_citation", ...indices, url, title: title ?? "" }];
   });
 
 const decodeAnnotation = (annotation: JsonObject): Citation => ({
-  url: text(annotation["url"]),
-  title: text(annotation["title"]) ?? text(annotation["filename"]),
+  url: word(annotation["url"]),
+  title: word(annotation["title"]) ?? word(annotation["filename"]),
   quote: null,
   start: offset(annotation["start_index"]),
   end: offset(annotation["end_index"]),
   ...keep(annotation),
 });
 
-const text = (value: Json | undefined): string | null => (typeof value === "string" ? value : null);
+const word = (value: Json | undefined): string | null => (typeof value === "string" ? value : null);
 const offset = (value: Json | undefined): number | null => (typeof value === "number" ? value : null);

@@ -34,7 +34,12 @@ export function encodePart(part: ContentPart, textType: TextType, warn: (what: s
     case "text": {
       if (part.cache !== undefined && own["prompt_cache_breakpoint"] === undefined) warn("cache marks");
       if (textType === "input_text") return { type: textType, text: part.text, ...own };
-      return { type: textType, text: part.text, annotations: encodeAnnotations(part.citations ?? []), ...own };
+      return {
+        type: textType,
+        text: part.text,
+        annotations: encodeAnnotations(part.citations ?? [], part.text),
+        ...own,
+      };
     }
     case "media": {
       if (part.cache !== undefined && own["prompt_cache_breakpoint"] === undefined) warn("cache marks");

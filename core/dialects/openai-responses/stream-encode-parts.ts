@@ -81,7 +81,7 @@ export const wholePart = ({ kind, text, logprobs }: PartState): JsonObject =>
 function endContent(before: PartState, event: EndEvent): Written {
   const { place, text, kind } = before;
   const { item, ...own } = kept(event);
-  const annotations = event.type === "text-end" ? encodeAnnotations(event.citations ?? []) : [];
+  const annotations = event.type === "text-end" ? encodeAnnotations(event.citations ?? [], text) : [];
   const cited = kind === "text" ? { annotations } : {};
   const whole: JsonObject = { ...wholePart(before), ...cited, ...own };
   const part = { ...before, whole, fields: isJsonObject(item) ? item : {} };
