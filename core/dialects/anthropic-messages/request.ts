@@ -63,7 +63,7 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
     nativeOnly: nativeOnlyOf(body),
     user,
     metadata: {},
-    serviceTier: readString(body["service_tier"], "service_tier"),
+    serviceTier: decodeTier(readString(body["service_tier"], "service_tier")),
     extensions: {
       ...keep(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))).extensions,
       [ownKey]: true,
@@ -110,7 +110,7 @@ function encodeOwn(request: ChatRequest, model: string, warn: Warn): JsonObject 
     ...said,
     ...(Object.keys(config).length === 0 ? {} : { output_config: config }),
     ...(Object.keys(named).length === 0 ? {} : { metadata: named }),
-    ...given("service_tier", request.serviceTier),
+    ...given("service_tier", request.serviceTier === "default" ? standardOnly : request.serviceTier),
   };
 }
 
@@ -156,11 +156,17 @@ function* unsaid(request: ChatRequest): Generator<string> {
   if (Object.keys(request.metadata).length > 0) yield "metadata";
 }
 
-/** `standard_only` is what others call the default; tiers that are bought by the call it has none. */
+/** What others call the default. */
+const standardOnly = "standard_only";
+
+/** The canonical words are OpenAI's. */
+const decodeTier = (tier: string | null): string | null => (tier === standardOnly ? "default" : tier);
+
+/** Tiers that are bought by the call it has none. */
 function encodeTier(tier: string | null, warn: Warn): JsonObject {
   if (tier === null) return {};
-  if (tier === "auto" || tier === "standard_only") return { service_tier: tier };
-  if (tier === "default" || tier === "standard") return { service_tier: "standard_only" };
+  if (tier === "auto") return { service_tier: tier };
+  if (tier === "default" || tier === "standard" || tier === standardOnly) return { service_tier: standardOnly };
   warn(`the service tier '${tier.slice(0, 32)}'`);
   return {};
 }

@@ -1,0 +1,44 @@
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import type { DialectName } from "../../core/dialects/dialect.ts";
+import { dialects } from "../../core/dialects/index.ts";
+import { ask } from "../support/dialect-calls.ts";
+import { invariants } from "../support/invariants.ts";
+import { json } from "../support/scripts.ts";
+import { setUp } from "../support/setup.ts";
+import { spokenWhole } from "../support/spoken.ts";
+
+/** What of a client's request a provider of another dialect gets, under the provider's own words. */
+
+const setup = await setUp({ dialects: dialects.keys() });
+afterEach(() => invariants(setup));
+afterAll(() => setup.stop());
+const { gateway, upstream, key } = setup;
+
+const answer = { text: "hello", usage: { input: 3, output: 2 } };
+let asked = 0;
+
+/** The body that reached a target of the dialect `to`, and the warnings of the call. */
+async function sent(from: DialectName, to: DialectName, more: Readonly<Record<string, unknown>>) {
+  const model = `asked-${asked++}`;
+  upstream.on(model, json(200, spokenWhole(to, answer)));
+  const reply = await ask(gateway, key.key, from, { model: `mock-${to}/${model}`, more });
+  expect(reply.status).toBe(200);
+  const [exchange] = upstream.requestsFor(model);
+  return { body: exchange?.json ?? {}, warnings: reply.headers.get("x-llm-proxy-warnings") ?? "" };
+}
+
+describe("the tier that a call is to be served by", () => {
+  test.each([
+    ["openai-chat", { service_tier: "default" }],
+    ["openai-responses", { service_tier: "default" }],
+    ["gemini", { serviceTier: "standard" }],
+    ["anthropic-messages", { service_tier: "standard_only" }],
+  ] as const)(
+    "is the standard one in the words of %s too, where Anthropic's client wants no other",
+    async (to, words) => {
+      const { body, warnings } = await sent("anthropic-messages", to, { service_tier: "standard_only" });
+      expect(body).toMatchObject(words);
+      expect(warnings).not.toContain("tier");
+    },
+  );
+});
