@@ -42,3 +42,23 @@ describe("the tier that a call is to be served by", () => {
     },
   );
 });
+
+describe("a file by its address", () => {
+  const fileOf = (mimeType: string) => ({
+    contents: [
+      { role: "user", parts: [{ text: "What is this?" }, { fileData: { fileUri: "https://a.example/x", mimeType } }] },
+    ],
+  });
+
+  test("is a document for Anthropic where it is a PDF, which is all that it fetches", async () => {
+    const { body, warnings } = await sent("gemini", "anthropic-messages", fileOf("application/pdf"));
+    expect(JSON.stringify(body["messages"])).toContain('{"type":"url","url":"https://a.example/x"}');
+    expect(warnings).not.toContain("by url");
+  });
+
+  test.each(["video/mp4", "text/plain"])("is left out for Anthropic where it is %s, and named", async (mimeType) => {
+    const { body, warnings } = await sent("gemini", "anthropic-messages", fileOf(mimeType));
+    expect(body["messages"]).toEqual([{ role: "user", content: "What is this?" }]);
+    expect(warnings).toContain("file by url; left out");
+  });
+});

@@ -38,11 +38,15 @@ export function encodeMedia(part: MediaPart, warn: (what: string) => void): Json
   return { type: "document", source, ...title, ...encodeCache(part), ...own };
 }
 
-/** Images are of four types, documents PDFs or text (https://platform.claude.com/docs/en/build-with-claude/vision). */
+/**
+ * Images are of four types, documents PDFs or text (https://platform.claude.com/docs/en/build-with-claude/vision), and those
+ * that have an address PDFs alone (https://platform.claude.com/docs/en/build-with-claude/pdf-support).
+ */
 export function takenMedia(part: MediaPart): MediaPart | null {
   const { kind, mediaType, source } = part;
-  const isOther = kind === "image" && source.by === "data" && mediaType !== null && !imageTypes.has(mediaType);
-  return isOther || encodeSource(part) === null ? null : part;
+  const isOtherImage = kind === "image" && source.by === "data" && mediaType !== null && !imageTypes.has(mediaType);
+  const isOtherFile = kind === "file" && source.by === "url" && !fetchedTypes.has(mediaType);
+  return isOtherImage || isOtherFile || encodeSource(part) === null ? null : part;
 }
 
 function decodeSource(source: JsonObject): MediaPart["source"] | null {
@@ -71,6 +75,7 @@ function encodeSource(part: MediaPart): JsonObject | null {
 const isImage = ({ kind, mediaType }: MediaPart): boolean =>
   kind === "image" || (kind === "file" && mediaType !== null && imageTypes.has(mediaType));
 
+const fetchedTypes: ReadonlySet<string | null> = new Set([null, "application/pdf"]);
 const imageTypes: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"]);
 
 /** By the first bytes. */
