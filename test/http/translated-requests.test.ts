@@ -43,6 +43,26 @@ describe("the tier that a call is to be served by", () => {
   );
 });
 
+describe("the client's id of its end user", () => {
+  test.each([
+    ["openai-responses", { user: "user-1" }],
+    ["anthropic-messages", { metadata: { user_id: "user-1" } }],
+  ] as const)("reaches %s where a chat client says it as OpenAI wants it now", async (to, words) => {
+    const { body, warnings } = await sent("openai-chat", to, { safety_identifier: "user-1" });
+    expect(body).toMatchObject(words);
+    expect(warnings).not.toContain("safety_identifier");
+  });
+
+  test("is the older word's where a chat client says both", async () => {
+    const { body, warnings } = await sent("openai-chat", "anthropic-messages", {
+      user: "user-1",
+      safety_identifier: "x",
+    });
+    expect(body).toMatchObject({ metadata: { user_id: "user-1" } });
+    expect(warnings).toContain("safety_identifier");
+  });
+});
+
 describe("a file by its address", () => {
   const fileOf = (mimeType: string) => ({
     contents: [

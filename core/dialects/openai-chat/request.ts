@@ -39,12 +39,15 @@ export function decodeRequest(body: JsonObject): ChatRequest {
   const cacheKey = readString(body["prompt_cache_key"], "prompt_cache_key");
   const verbosity = readString(body["verbosity"], "verbosity");
 
+  const user = readString(body["user"], "user");
+  const safetyIdentifier = readString(body["safety_identifier"], "safety_identifier");
   const reasoning = isJsonObject(body["reasoning"]) ? body["reasoning"] : null;
 
   const consumed = new Set(plainFields);
   if (isLegacy) consumed.add("functions");
   if (format !== null) consumed.add("response_format");
   if (toolChoice !== null) consumed.add(isLegacy ? "function_call" : "tool_choice");
+  if (user === null) consumed.add("safety_identifier");
   if (logprobs !== null) for (const field of ["logprobs", "top_logprobs"]) consumed.add(field);
   const rest = Object.entries(without(body, consumed)).filter(([, value]) => value !== null);
   const moreReasoning = reasoning === null ? {} : without(reasoning, reasoningKeys);
@@ -53,6 +56,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     ...(isNothing(body["max_tokens"]) ? [] : outputCapFields.filter((field) => !isNothing(body[field]))),
     ...(isLegacy ? ["functions"] : []),
     ...(reasoning === null ? [] : ["reasoning"]),
+    ...(user === null && safetyIdentifier !== null ? ["safety_identifier"] : []),
   ];
 
   return {
@@ -81,7 +85,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     reasoning: decodeReasoningOptions(body, reasoning ?? {}),
     logprobs: logprobs === true ? (readNumber(body["top_logprobs"], "top_logprobs") ?? 0) : null,
     nativeOnly: nativeOnlyOf(body),
-    user: readString(body["user"], "user"),
+    user: user ?? safetyIdentifier,
     metadata,
     serviceTier: readString(body["service_tier"], "service_tier"),
     ...(cacheKey === null ? {} : { cacheKey }),
@@ -128,7 +132,7 @@ export function encodeRequest(
       : encodeEffort(request.reasoning, warn)),
     ...(request.logprobs === null ? {} : { logprobs: true }),
     ...(request.logprobs === null || request.logprobs === 0 ? {} : { top_logprobs: request.logprobs }),
-    ...given("user", request.user),
+    ...given(spelling.has("safety_identifier") ? "safety_identifier" : "user", request.user),
     ...(Object.keys(request.metadata).length === 0 ? {} : { metadata: request.metadata }),
     ...given("service_tier", request.serviceTier),
     ...given("prompt_cache_key", request.cacheKey ?? null),
