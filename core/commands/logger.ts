@@ -56,17 +56,28 @@ export function processLogger(level: string, now: () => number, destination?: De
 
 const skippedText = "lines with the same text were left out";
 
-/** Name, code and message only: a fetch error carries the whole URL in other properties, and with it perhaps a key. */
+/** What a plugin or a library throws may lead back to itself, or refuse to be read: a call must end all the same. */
 function describeError(error: unknown): object {
-  if (!(error instanceof Error)) return { message: clean(String(error)) };
+  try {
+    return described(error, maxCauses);
+  } catch {
+    return { message: "what was thrown cannot be read" };
+  }
+}
+
+const maxCauses = 8;
+
+/** Name, code and message only: a fetch error carries the whole URL in other properties, and with it perhaps a key. */
+function described(error: unknown, causes: number): object {
+  if (!(error instanceof Error)) return { message: clean(error) };
   const { cause } = error;
   return {
     name: error.name,
-    ...("code" in error && { code: clean(String(error.code)) }),
+    ...("code" in error && { code: clean(error.code) }),
     message: clean(error.message),
-    ...(cause !== undefined && { cause: describeError(cause) }),
+    ...(cause !== undefined && causes > 0 && { cause: described(cause, causes - 1) }),
     ...(error.stack !== undefined && { stack: clean(error.stack) }),
   };
 }
 
-const clean = (text: string): string => printable(maskSecrets(text), 4_000);
+const clean = (text: unknown): string => printable(maskSecrets(String(text)), 4_000);

@@ -72,14 +72,22 @@ describe("errors that nobody handles", () => {
         expect(gateway.log()).toContain('"plugin":"observer/hostile"');
       }));
 
-  test("in the middle of a stream: an error event, no [DONE], and a record", () =>
-    besides(async () => {
-      const reply = await ask("pull-throws");
-      expect(reply.text).toContain("Hello");
-      expect(reply.text).not.toContain("[DONE]");
-      expect(reply.text).not.toContain("in pull");
-      expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", cost_nano: 0 });
-    }));
+  for (const model of [
+    "pull-throws",
+    "pull-throws-cycle",
+    "pull-throws-object",
+    "pull-throws-getter",
+    "pull-throws-bare",
+  ])
+    test(`in the middle of a stream (${model}): an error event, no [DONE], and a record`, () =>
+      besides(async () => {
+        const reply = await ask(model);
+        expect(reply.text).toContain("Hello");
+        expect(reply.text).toContain("broke off");
+        expect(reply.text).not.toContain("[DONE]");
+        expect(reply.text).not.toContain("in pull");
+        expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", cost_nano: 0 });
+      }));
 
   for (const model of ["cancel-throws", "cancel-rejects"])
     test(`${model}: the client's leaving is recorded all the same`, () =>
