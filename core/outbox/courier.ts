@@ -3,6 +3,7 @@ import { maskSecrets, printable } from "../chat/mask.ts";
 import { within } from "../plugin/deadline.ts";
 import { tallied } from "../plugin/hook-tally.ts";
 import type { Logger, Receiver, ToldEvent } from "../plugin/plugin.ts";
+import { toldError } from "../plugin/told-error.ts";
 import type { OutboxRepository, UsageEvent } from "../storage/outbox.ts";
 import { pauseMs } from "./backoff.ts";
 
@@ -61,7 +62,8 @@ export function courier(dependencies: CourierDependencies): Courier {
       );
       counts.delivered += events.length;
       return null;
-    } catch (error) {
+    } catch (thrown) {
+      const error = toldError(thrown);
       if (!signal.aborted) counts.failed += events.length;
       const asked = error instanceof GatewayError ? error.details.retryAfterSeconds : undefined;
       return { error: reasonOf(error, mask), ...(asked !== undefined && { asked }) };
@@ -148,6 +150,6 @@ function reasonOf(error: unknown, mask: (text: string) => string): string {
   if (!(error instanceof Error)) return "it threw no error";
   const code =
     "code" in error && typeof error.code === "string" && !(error instanceof GatewayError) ? error.code : null;
-  const text = code ?? (error.message === "" ? error.name : error.message);
+  const text = code ?? (error.message === "" ? error.name : String(error.message));
   return printable(maskSecrets(mask(text)).replaceAll(/(https?:\/\/[^/\s]+)\S*/gi, "$1"), maxReason);
 }

@@ -5,6 +5,7 @@ import type { ChatRequest } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
 import { framed, type Framing } from "../dialects/framing.ts";
 import { countFault, countTime, type HookTally } from "../plugin/hook-tally.ts";
+import { toldError } from "../plugin/told-error.ts";
 import { ReadFlow } from "../runtime/upstream-response.ts";
 import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
 import { toldUsage } from "./told-usage.ts";
@@ -88,7 +89,8 @@ async function* abortable(
       see(event);
       yield event;
     }
-  } catch (error) {
+  } catch (thrown) {
+    const error = toldError(thrown);
     countFault(tally, error);
     throw error;
   } finally {
@@ -117,5 +119,9 @@ function eventMeter() {
 }
 
 /** A provider of the model form throws whatever its library throws: only a GatewayError's words are for the client. */
-export const modelFault = (error: unknown): GatewayError =>
-  error instanceof GatewayError ? error : new GatewayError("upstream-invalid", "the provider failed", { cause: error });
+export function modelFault(thrown: unknown): GatewayError {
+  const error = toldError(thrown);
+  return error instanceof GatewayError
+    ? error
+    : new GatewayError("upstream-invalid", "the provider failed", { cause: error });
+}

@@ -10,7 +10,7 @@ import {
   tallyIn,
 } from "../plugin/hook-tally.ts";
 import type { Awaitable, Kind, Logger } from "../plugin/plugin.ts";
-import { soundRefusal } from "./told-hold.ts";
+import { toldError } from "../plugin/told-error.ts";
 import { blockedMs, hookBlocked, hookOpened } from "./watchdog.ts";
 
 /** Longest a hook of a plugin may take before its policy applies. It cannot stop a loop that never yields. */
@@ -101,9 +101,10 @@ function count({ timings }: HookContext, { label }: InstanceTallies, tookMs: num
   timings[label] = (timings[label] ?? 0) + tookMs;
 }
 
-function closed(logger: Logger, { label }: InstanceTallies, tally: HookTally, error: unknown): GatewayError {
+function closed(logger: Logger, { label }: InstanceTallies, tally: HookTally, thrown: unknown): GatewayError {
+  const error = toldError(thrown);
   countFault(tally, error);
-  if (error instanceof GatewayError) return soundRefusal(error);
+  if (error instanceof GatewayError) return error;
   logger.error({ plugin: label, error }, "a plugin failed; the call is refused");
   return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
 }

@@ -1,8 +1,6 @@
-import { GatewayError } from "../chat/error.ts";
-import { periods } from "../chat/limit.ts";
-import { limitFields } from "../plugin/limits.ts";
 import type { Awaitable, Hold, Kind, Logger } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
+import { isLimitList, isUse } from "../plugin/told-limits.ts";
 
 /** What a plugin told with a hold; `null`: nothing. */
 export type ToldHold = { readonly [Field in "headers" | "use" | "spared"]: NonNullable<Hold[Field]> | null };
@@ -22,15 +20,8 @@ export function checkedHold(hold: Awaitable<Hold>): Awaitable<Hold> {
 export const toldWith = (hold: Hold, kind: Kind, plugin: Instance<object>, logger: Logger): ToldHold => ({
   headers: told(hold, "headers", areHeaders, kind, plugin, logger),
   use: told(hold, "use", isUse, kind, plugin, logger),
-  spared: told(hold, "spared", areLimits, kind, plugin, logger),
+  spared: told(hold, "spared", isLimitList, kind, plugin, logger),
 });
-
-/** A plugin's own refusal without what it tells of limits where that is malformed: the answer and its record are made of it. */
-export function soundRefusal(refusal: GatewayError): GatewayError {
-  const { use, limit, ...details } = refusal.details;
-  const isSound = (use === undefined || isUse(use)) && (limit === undefined || isRefusing(limit));
-  return isSound ? refusal : new GatewayError(refusal.kind, refusal.message, details);
-}
 
 function told<Field extends keyof ToldHold>(
   hold: Hold,
@@ -59,38 +50,6 @@ const faults = new WeakMap<object, Set<keyof ToldHold>>();
 
 const areHeaders = (value: unknown): boolean =>
   isFields(value) && !Array.isArray(value) && Object.values(value).every((text) => typeof text === "string");
-
-const isUse = (value: unknown): boolean => Array.isArray(value) && value.every(isLimitUse);
-
-const areLimits = (value: unknown): boolean => Array.isArray(value) && value.every(isLimit);
-
-function isLimitUse(value: unknown): boolean {
-  if (!isFields(value)) return false;
-  const { limit, used, held, resetMs } = value;
-  return (
-    isLimit(limit) && Number.isFinite(used) && Number.isFinite(held) && (resetMs === null || Number.isFinite(resetMs))
-  );
-}
-
-const isRefusing = (value: unknown): boolean =>
-  isFields(value) && isScope(value["scope"]) && ["limit", "used", "held"].every((name) => Number.isFinite(value[name]));
-
-const isScope = (value: unknown): boolean =>
-  isFields(value) && typeof value["kind"] === "string" && typeof value["id"] === "string";
-
-function isLimit(value: unknown): boolean {
-  if (!isFields(value)) return false;
-  const { scope, measure, amount, per = "minute" } = value;
-  return (
-    isScope(scope) &&
-    measures.has(measure) &&
-    Number.isFinite(amount) &&
-    typeof per === "string" &&
-    Object.hasOwn(periods, per)
-  );
-}
-
-const measures: ReadonlySet<unknown> = new Set(limitFields.map(({ measure }) => measure));
 
 const isFields = (value: unknown): value is Partial<Record<string, unknown>> =>
   typeof value === "object" && value !== null;

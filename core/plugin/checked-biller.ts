@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { countFault, talliesOf, tallyIn } from "./hook-tally.ts";
 import type { Biller, Logger, Rating, RatingLine } from "./plugin.ts";
+import { toldError } from "./told-error.ts";
 
 /**
  * A biller of which core can believe every rating: what is none would pass through budgets, because no comparison with
@@ -20,7 +21,8 @@ export function checkedBiller(name: string, slot: Biller, logger: Logger): Bille
         throw new TypeError(
           "rate() returned no rating: costNano and chargeNano must be whole numbers from 0, lines and terms plain texts and numbers",
         );
-      } catch (error) {
+      } catch (thrown) {
+        const error = toldError(thrown);
         countFault(tally, error);
         if (error instanceof GatewayError) throw error;
         logger.error({ error }, "a plugin failed; the call is refused");

@@ -64,19 +64,33 @@ describe("closed", () => {
     await allFree();
   });
 
-  test("one that refuses, and tells of limits what nobody can read, refuses all the same", async () => {
+  test("one that refuses, and tells of it what nobody can read, refuses all the same", async () => {
+    for (const hook of ["acquire", "authorize", "request"])
+      for (const how of ["refuses", "miscounts", "cycles"]) {
+        const before = allUsage(gateway).length;
+        const name = `${hook}-${how}`;
+        const { status, headers, text } = await ask(name);
+        const { message, code } = errorOf(text);
+        expect([name, status, message, code]).toEqual([name, 429, "not now", "rate_limit_exceeded"]);
+        expect([name, headers.get("retry-after")]).toEqual([name, null]);
+        expect([name, allUsage(gateway).length]).toEqual([name, before + 1]);
+      }
+    await allFree();
+  });
+
+  test("one that refuses for a reason that there is none has failed, and the log says what it is", async () => {
     for (const hook of ["acquire", "authorize", "request"]) {
       const before = allUsage(gateway).length;
-      const reply = await ask(`${hook}-refuses`);
-      expect([hook, reply.status, errorOf(reply.text).message]).toEqual([hook, 429, "not now"]);
+      expect([hook, (await ask(`${hook}-misspells`)).status]).toEqual([hook, 503]);
       expect([hook, allUsage(gateway).length]).toEqual([hook, before + 1]);
     }
+    expect(gateway.log()).toContain("too-many, which is none");
     await allFree();
   });
 
   test("what asks who calls lets nobody in when it fails", async () => {
     const before = allUsage(gateway).length;
-    for (const how of ["throws", "rejects", "text", "number", "list", "object", "true"]) {
+    for (const how of ["throws", "rejects", "misspells", "text", "number", "list", "object", "true"]) {
       const { status } = await ask("well", { "x-fail": `auth-${how}` });
       expect([how, [401, 503].includes(status)]).toEqual([how, true]);
     }

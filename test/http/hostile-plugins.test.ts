@@ -78,6 +78,7 @@ describe("errors that nobody handles", () => {
     "pull-throws-object",
     "pull-throws-getter",
     "pull-throws-bare",
+    "pull-throws-kind",
   ])
     test(`in the middle of a stream (${model}): an error event, no [DONE], and a record`, () =>
       besides(async () => {
@@ -108,7 +109,7 @@ describe("errors that nobody handles", () => {
 
 describe("a provider that answers nonsense", () => {
   const nonsense =
-    "chat-throws chat-nothing chat-promise chat-rejects chat-hangs next-nothing next-rejects event-null event-unknown ends-at-once";
+    "chat-throws chat-throws-kind next-rejects-code chat-nothing chat-promise chat-rejects chat-hangs next-nothing next-rejects event-null event-unknown ends-at-once";
   for (const model of nonsense.split(" "))
     test(`${model}: an error of ours, a record, and no word of the plugin's`, async () => {
       for (const stream of [false, true]) {

@@ -223,6 +223,26 @@ describe("a receiver that fails", () => {
     expect(had.map(({ id }) => id)).toEqual(ids);
   });
 
+  test("with a pause or words that are none: has failed, and is asked again as any other", async () => {
+    const faults = [
+      new GatewayError("rate-limited", "HTTP 429", { retryAfterSeconds: Number("Wed, 21 Oct 2026 07:28:00 GMT") }),
+      Object.assign(new Error("down"), { message: { text: "down" } }),
+    ];
+    for (const fault of faults) {
+      const { clock, database, had, brings, answers } = await world();
+      await finish(database(), clock);
+      answers(() => {
+        throw fault;
+      });
+      await brings().usage();
+      expect((await database().outbox.receivers())[0]).toMatchObject({ attempts: 1, lastError: expect.any(String) });
+      answers(() => {});
+      clock.advance(1_000);
+      await brings().usage();
+      expect(had).toHaveLength(1);
+    }
+  });
+
   test("with an address in its words: the address is not kept", async () => {
     const { clock, database, brings, answers } = await world();
     await finish(database(), clock);
