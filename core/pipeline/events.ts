@@ -57,6 +57,9 @@ function eventSource(events: ChatStream, dialect: Dialect, encoder: StreamEncode
   };
 }
 
+/** Events in a row for longer than this stall every other call. */
+const longestTurnMs = 10;
+
 /** A plugin may not look at its signal: whoever waits for it is let go all the same. */
 async function* abortable(
   events: ChatStream,
@@ -73,6 +76,7 @@ async function* abortable(
   signal.addEventListener("abort", stop);
   const hookEnded = hookOpened("provider", provider);
   let done = false;
+  let turnMs = startedMs;
   try {
     iterator = events[Symbol.asyncIterator]();
     while (true) {
@@ -84,10 +88,17 @@ async function* abortable(
         done = true;
         return;
       }
-      const event =
-        next.value.type === "response-end" ? { ...next.value, usage: toldUsage(next.value.usage) } : next.value;
+      const told = toldEvent(next.value);
+      const event = told.type === "response-end" ? { ...told, usage: toldUsage(told.usage) } : told;
       see(event);
       yield event;
+      // What follows the end is nobody's business: it would be answered, counted or waited for.
+      if (event.type === "response-end") return;
+      if (performance.now() - turnMs > longestTurnMs) {
+        // A plugin that waits for nothing between its events would keep timers, clients and all other calls waiting.
+        await new Promise((resolve) => setImmediate(resolve));
+        turnMs = performance.now();
+      }
     }
   } catch (thrown) {
     const error = toldError(thrown);
@@ -100,6 +111,25 @@ async function* abortable(
     if (!done) void iterator?.return?.()?.then(undefined, () => {});
   }
 }
+
+/** A plugin in plain JavaScript may yield anything; the answer and the record are made of it. */
+function toldEvent(value: ChatEvent): ChatEvent {
+  const fields: Partial<Record<string, unknown>> = { ...value };
+  if ("text" in fields && typeof fields["text"] !== "string") throw noEvent(fields, "text");
+  if (fields["type"] === "response-start" && typeof fields["id"] !== "string") throw noEvent(fields, "id");
+  if (fields["type"] === "candidate-end" && !isFinish(fields["finish"])) throw noEvent(fields, "finish");
+  return value;
+}
+
+const noEvent = ({ type }: Partial<Record<string, unknown>>, field: string) =>
+  new TypeError(`chat() yielded no event: the ${field} of a ${String(type)} is malformed`);
+
+const isFinish = (value: unknown): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  "reason" in value &&
+  typeof value.reason === "string" &&
+  (!("raw" in value) || value.raw === undefined || value.raw === null || typeof value.raw === "string");
 
 function eventMeter() {
   const encoder = new TextEncoder();

@@ -175,7 +175,7 @@ export interface UpstreamRequest {
 
 /** Answers canonical calls itself: for upstreams that are not HTTP or speak no known dialect, and to wrap a library. */
 export interface ModelProvider extends Offer {
-  /** Keeps the event grammar of `ChatEvent`. Throws `GatewayError`; stops when `signal` aborts. */
+  /** Keeps the event grammar of `ChatEvent`, and is left at `response-end`. Throws `GatewayError`; stops when `signal` aborts. */
   chat(request: ChatRequest, call: ModelCall): ChatStream;
 }
 export interface ModelCall {

@@ -125,6 +125,40 @@ describe("a provider that answers nonsense", () => {
     });
 });
 
+test.each(["id-object", "finish-text", "finish-raw", "text-number"])(
+  "an answer with an event that is none (%s) is no answer, and has its record",
+  async (model) => {
+    const whole = await ask(model, false);
+    expect([whole.status, errorOf(whole.text).message]).toEqual([502, "the provider failed"]);
+    const streamed = await ask(model);
+    expect(streamed.text).not.toContain("[DONE]");
+    for (const { callId } of [whole, streamed])
+      expect(usageOf(gateway, callId)).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
+  },
+);
+
+test.each(["goes-on", "ends-then-throws", "ends-then-hangs"])(
+  "what a plugin does after the end of its answer (%s) is nobody's business",
+  async (model) => {
+    for (const stream of [false, true]) {
+      const reply = await ask(model, stream);
+      expect([stream, reply.status, reply.text.split("[DONE]").length]).toEqual([stream, 200, stream ? 2 : 1]);
+      expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", source: "provider", cost_nano: 3_000 });
+    }
+  },
+);
+
+test("a plugin whose events have no end keeps nobody waiting, and is left when its client leaves", async () => {
+  for (const stream of [false, true]) {
+    const client = new AbortController();
+    const reply = call(gateway, key.key, chat("hostile/endless", { stream }), { signal: client.signal });
+    await until("it runs", () => allUsage(gateway).some(({ status }) => status === "open"));
+    expect((await gateway.get("/healthz"))?.status).toBe(200);
+    client.abort();
+    await reply.catch(() => null);
+  }
+});
+
 test("an observer that rewrites its record rewrites nobody else's", async () => {
   for (const model of ["observer-rewrites", "after"]) {
     const { callId } = await ask(model);
