@@ -99,9 +99,11 @@ const isPrincipal = (value: unknown): value is Principal =>
   "keyId" in value &&
   (value.keyId === null || typeof value.keyId === "string") &&
   "models" in value &&
-  (value.models === "all" || Array.isArray(value.models)) &&
-  (!("operations" in value) || value.operations === undefined || Array.isArray(value.operations)) &&
-  (!("routes" in value) || value.routes === undefined || Array.isArray(value.routes)) &&
+  (value.models === "all" || areTexts(value.models)) &&
+  (!("operations" in value) || value.operations === undefined || areTexts(value.operations)) &&
+  (!("routes" in value) || value.routes === undefined || areTexts(value.routes)) &&
   (!("labels" in value) || value.labels === undefined || areLabels(value.labels)) &&
   "limits" in value &&
   areLimits(value.limits);
+
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((text) => typeof text === "string");

@@ -26,7 +26,13 @@ export const isOfKey = (operation: Operation, status: number): boolean =>
 function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamRequest> {
   if (made instanceof Promise) return made.then(checkedRequest);
   const found: Partial<UpstreamRequest> | null | undefined = made;
-  if (typeof found?.url === "string" && typeof found.body === "string" && typeof found.headers === "object")
-    return made;
-  throw new TypeError("request() returned no request: it needs url, headers and body");
+  if (typeof found?.url === "string" && typeof found.body === "string" && areHeaders(found.headers)) return made;
+  throw new TypeError("request() returned no request: it needs url, headers as plain texts by name, and body");
+}
+
+/** Not `Headers`: what is secret in them is looked for by name. */
+function areHeaders(headers: unknown): boolean {
+  if (typeof headers !== "object" || headers === null || headers instanceof Headers) return false;
+  for (const value of Object.values(headers)) if (typeof value !== "string") return false;
+  return true;
 }

@@ -67,6 +67,14 @@ describe("a hook that fails closed", () => {
     expect(seen.errors).toEqual([]);
   });
 
+  test("a refusal of a kind that is none is a failure, and is logged", async () => {
+    const seen = context();
+    const refuses = () => raise(new GatewayError("too-many" as never, "slow down"));
+    const error = await failure(() => closedHook(seen, "rate-limit", "one", "acquire", refuses));
+    expect(error).toMatchObject({ kind: "unavailable" });
+    expect(seen.errors).toEqual([expect.stringContaining("rate-limit/one")]);
+  });
+
   test("one that hangs is let go after 5 s", async () => {
     jest.useFakeTimers();
     const seen = context();
