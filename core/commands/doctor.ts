@@ -7,7 +7,7 @@ import { schemaVersion, StorageError } from "../storage/migrate.ts";
 import { intactness } from "../storage/intactness.ts";
 import { prove } from "../storage/prove.ts";
 import { repair } from "../storage/repair.ts";
-import { latestSchemaVersion, lockOf } from "../storage/sqlite-file.ts";
+import { latestSchemaVersion, lockOf, mustBeThere } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import type { Command } from "./command.ts";
 import { databaseOf, openReadonly } from "./storage.ts";
@@ -49,6 +49,7 @@ function proofsOf(client: SqliteClient): readonly Proof[] {
 }
 
 async function repairedIn(path: string): Promise<readonly ProofCode[]> {
+  mustBeThere(path);
   const release = await takeLock(lockOf(path));
   try {
     const client = await openSqlite(path);

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { LoadedConfig } from "../config/config.ts";
 import { momentOf } from "../config/moment.ts";
 import type { Settings } from "../config/settings.ts";
@@ -9,7 +8,7 @@ import type { Logger } from "../plugin/plugin.ts";
 import { createEgress } from "../runtime/egress.ts";
 import { LockedError, takeLock } from "../runtime/lock.ts";
 import { StorageError } from "../storage/migrate.ts";
-import { lockOf } from "../storage/sqlite-file.ts";
+import { lockOf, mustBeThere } from "../storage/sqlite-file.ts";
 import { databaseOf } from "./storage.ts";
 import type { Command, CommandInput, ExitCode } from "./command.ts";
 
@@ -30,7 +29,7 @@ export const reprice: Command = async (input) => {
     return 2;
   }
   const { path, settings, loaded } = await databaseOf(input);
-  if (!existsSync(path)) throw new StorageError(`there is no database at ${path}`);
+  mustBeThere(path);
   const lock = await takeLock(lockOf(path)).catch(asHeld);
   if (typeof lock === "function") {
     lock();

@@ -13,7 +13,7 @@ import { copyTo, schemaVersion, StorageError } from "../storage/migrate.ts";
 import { sessionRepository } from "../storage/repositories/sessions.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
 import { openSqliteDatabase } from "../storage/sqlite.ts";
-import { latestSchemaVersion } from "../storage/sqlite-file.ts";
+import { latestSchemaVersion, mustBeThere } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
 import { databaseChange, tellOf } from "./told.ts";
@@ -90,6 +90,7 @@ export const adminToken: Command = async (input) => {
   }
   const { path } = await databaseOf(input);
   if (!existsSync(path)) throw new StorageError("there is no database yet: the first start prints the admin token");
+  mustBeThere(path);
   const client = await openSqlite(path);
   try {
     client.exec("PRAGMA busy_timeout = 5000");
@@ -115,7 +116,7 @@ export const adminToken: Command = async (input) => {
 
 export async function openReadonly(input: CommandInput): Promise<SqliteClient> {
   const { path } = await databaseOf(input);
-  if (!existsSync(path)) throw new StorageError(`there is no database at ${path}`);
+  mustBeThere(path);
   return openSqlite(path, { readonly: true });
 }
 

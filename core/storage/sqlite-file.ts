@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
 import { takeLock } from "../runtime/lock.ts";
@@ -33,15 +33,42 @@ export async function lockFolder(path: string): Promise<() => void> {
  * Beside the file itself, whatever links lead to it, there or not yet: two processes that come by two ways must meet there.
  * Throws where a folder on the way is missing.
  */
-export function lockOf(path: string): string {
+export const lockOf = (path: string): string => `${fileOf(path)}.lock`;
+
+function fileOf(path: string): string {
   let file = path;
   // As many as the system follows itself.
   for (let links = 0; links < 40 && isLink(file); links++)
     file = resolve(realpathSync(dirname(file)), readlinkSync(file));
-  return `${join(realpathSync(dirname(file)), basename(file))}.lock`;
+  return join(realpathSync(dirname(file)), basename(file));
 }
 
 const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+
+/** For what works with a database that is there; opening would make an empty one, and take such a one for it. */
+export function mustBeThere(path: string): void {
+  if (existsSync(path)) mustNotBeLost(path);
+  if (bytesOf(path) === 0) throw new StorageError(`there is no database at ${path}`);
+}
+
+/**
+ * A copy that failed and a file system that broke leave an empty file, or a log alone. To SQLite either is a new database:
+ * the log would be deleted, and every client refused as if nobody had ever been here. A secret without a file is none of
+ * that: it outlives a database that somebody deletes to begin anew.
+ */
+function mustNotBeLost(path: string): void {
+  if (bytesOf(path) > 0) return;
+  const file = fileOf(path);
+  const isThere = existsSync(file);
+  const left = [`${file}-wal`, ...(isThere ? [join(dirname(file), "secret")] : [])].find((one) => bytesOf(one) > 0);
+  if (left === undefined) return;
+  throw new StorageError(
+    `the database ${path} is ${isThere ? "empty" : "missing"}, but ${left} is there: nothing was changed; ` +
+      `put a backup in its place, as the README says, or delete ${file} and ${file}-wal to begin with a new one`,
+  );
+}
+
+const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 /** Opens, checks and migrates the file. Throws `StorageError` with a message for the operator. */
 export async function openFile({
@@ -52,6 +79,7 @@ export async function openFile({
   onUpgrade,
   driver = openSqlite,
 }: SqliteOptions): Promise<SqliteClient> {
+  mustNotBeLost(path);
   // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
   writeFileSync(path, "", { mode: 0o600, flag: "a" });
   const client = await driver(path);

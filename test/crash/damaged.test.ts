@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
@@ -93,5 +93,34 @@ describe("a damaged database", () => {
     const { code, stdout } = await runCommand(setup.gateway, ["doctor"]);
     expect({ code, wrong: code === 0 ? "" : stdout }).toEqual({ code: 0, wrong: "" });
     expect((await call(setup.gateway, setup.key.key, chat("mock/fast"))).status).toBe(200);
+  }, 60_000);
+
+  test("emptied: the start and every command refuse it in words, and leave it empty", async () => {
+    await setup.gateway.stop();
+    writeFileSync(path, "");
+    expect(await refusedStart()).toMatch(/the database \S+ is empty, but \S+\/secret is there: nothing was changed/);
+    for (const command of [
+      "doctor",
+      "doctor --repair",
+      "migrate",
+      "backup copy.db",
+      "audit verify",
+      "admin-token --new",
+    ]) {
+      const { code, stderr } = await runCommand(setup.gateway, command.split(" "));
+      expect([command, code, stderr]).toEqual([command, 1, expect.stringContaining("is empty, but")]);
+    }
+    expect(statSync(path).size).toBe(0);
+  }, 60_000);
+
+  test("gone, but for its log: it is not deleted for a new database", async () => {
+    await setup.gateway.kill();
+    const log = readFileSync(`${path}-wal`);
+    rmSync(path);
+    expect(await refusedStart()).toMatch(/the database \S+ is missing, but \S+-wal is there: nothing was changed/);
+    expect([existsSync(path), readFileSync(`${path}-wal`).equals(log)]).toEqual([false, true]);
+    rmSync(`${path}-wal`);
+    await setup.gateway.start();
+    expect(allUsage(setup.gateway)).toEqual([]);
   }, 60_000);
 });
