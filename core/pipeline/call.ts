@@ -17,6 +17,8 @@ export interface Call {
   readonly id: string;
   readonly endpoint: Endpoint;
   readonly startedMs: number;
+  /** The same by the clock of the watch, which never steps: what is waited for is measured from here. */
+  readonly arrivedMs: number;
   /** Aborts the attempt in flight; each attempt has its own. The reason is a GatewayError. */
   abort: Abort;
   /** Why no further attempt may be made: the client's drain is over, or the process stops. */
@@ -75,13 +77,14 @@ export interface ShadowOf {
 export const openCall = (
   request: Request | null,
   endpoint: Endpoint,
-  services: Pick<Services, "now" | "newId">,
+  services: Pick<Services, "now" | "newId"> & { readonly watch: Pick<Services["watch"], "now"> },
 ): Call => {
   const startedMs = services.now();
   return {
     id: services.newId(),
     endpoint,
     startedMs,
+    arrivedMs: services.watch.now(),
     abort: new Abort(),
     stopped: null,
     principal: null,

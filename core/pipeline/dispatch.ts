@@ -71,14 +71,14 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
         place.catch(() => {});
         // How long it is waited for is the bulkhead's; the provider has not been asked yet.
         const untilPlace = { ...limits, firstByteMs: Infinity };
-        timer = cutLater(call, cutOfAttempt(call, untilPlace, totalMs, services.now(), hasWaited));
+        timer = cutLater(call, cutOfAttempt(call, untilPlace, totalMs, services.watch.now(), hasWaited));
         await waiting(call, place);
         clearTimeout(timer);
       }
       hasPlace = true;
       if (services.loads) beginLoad(call, target, services.loads);
       const beganMs = services.loads ? services.watch.now() : 0;
-      timer = cutLater(call, cutOfAttempt(call, limits, totalMs, services.now(), hasWaited));
+      timer = cutLater(call, cutOfAttempt(call, limits, totalMs, services.watch.now(), hasWaited));
       const answer = await ask({ call, asked, admitted, target, limits, services, request }, attempt);
       const begun: Dispatched =
         answer.kind === "stream"

@@ -68,7 +68,7 @@ class Streaming implements BodySource, Waiter, Watched {
     this.#limits = limitsOfStream(call, services.settings.timeouts(call.envelope?.model ?? "", target));
     this.lastMs = services.watch.now();
     this.saidMs = this.lastMs;
-    this.endMs = this.lastMs + this.#limits.endMs - services.now();
+    this.endMs = call.arrivedMs + this.#limits.totalMs;
     this.#unwatch = services.watch.add(this);
   }
 

@@ -115,7 +115,7 @@ export const stoppedStatus = ({ kind, details }: GatewayError): "client_aborted"
 
 // ── what is cut ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Timed = Pick<Call, "startedMs" | "attempts" | "ownTimeouts">;
+type Timed = Pick<Call, "arrivedMs" | "attempts" | "ownTimeouts">;
 
 /** Which limit an attempt would meet first. Its reason is made when it is met, which is rare: an error gathers its stack. */
 export interface Cut {
@@ -130,13 +130,13 @@ export interface Cut {
 }
 
 /**
- * `attemptsMs`: what all attempts of a call may take, from its arrival. `hasWaited`: for a place at a provider, this one or
- * one before.
+ * `attemptsMs`: what all attempts of a call may take, from its arrival. `nowMs`: by the watch's clock. `hasWaited`: for a
+ * place at a provider, this one or one before.
  */
 export function cutOfAttempt(call: Timed, limits: Timeouts, attemptsMs: number, nowMs: number, hasWaited = false): Cut {
-  const { startedMs, attempts, ownTimeouts: own } = call;
+  const { arrivedMs, attempts, ownTimeouts: own } = call;
   const { firstByteMs } = limits;
-  const spentMs = nowMs - startedMs;
+  const spentMs = Math.floor(nowMs - arrivedMs);
   const totalMs = Math.min(limits.totalMs, attemptsMs);
   const ownMs = Math.min(own?.firstByteMs ?? Infinity, (own?.totalMs ?? Infinity) - spentMs);
   if (ownMs < Math.min(firstByteMs, totalMs - spentMs))
@@ -172,14 +172,14 @@ function cutNow(call: Call, cut: Cut): void {
 export interface StreamLimits {
   /** The shorter of the provider's silence that is borne and that of the caller. */
   readonly idleMs: number;
-  /** When it must have ended, in epoch ms. */
-  readonly endMs: number;
+  /** The shorter of what the whole call may take and what the caller allows for it. */
+  readonly totalMs: number;
   readonly limits: Timeouts;
 }
 
-export const limitsOfStream = ({ startedMs, ownTimeouts: own }: Timed, limits: Timeouts): StreamLimits => ({
+export const limitsOfStream = ({ ownTimeouts: own }: Pick<Call, "ownTimeouts">, limits: Timeouts): StreamLimits => ({
   idleMs: Math.min(own?.idleMs ?? Infinity, limits.idleMs),
-  endMs: startedMs + Math.min(own?.totalMs ?? Infinity, limits.totalMs),
+  totalMs: Math.min(own?.totalMs ?? Infinity, limits.totalMs),
   limits,
 });
 
@@ -190,8 +190,7 @@ export function idleEnd(call: Call, { idleMs, limits }: StreamLimits): void {
 }
 
 /** What ends it when its time is over. */
-export function totalEnd(call: Call, { endMs, limits }: StreamLimits): void {
-  const totalMs = endMs - call.startedMs;
+export function totalEnd(call: Call, { totalMs, limits }: StreamLimits): void {
   const reason = new GatewayError("upstream-timeout", `the answer did not end within ${totalMs} ms`);
   stopCall(call, totalMs < limits.totalMs ? callersEnd(totalMs) : reason);
 }

@@ -29,8 +29,9 @@ export interface Step {
   readonly waitMs: number;
 }
 
-type Tried = Pick<Call, "startedMs" | "attempts" | "ownTimeouts">;
-type Needs = Pick<Services, "now" | "random" | "retries"> & {
+type Tried = Pick<Call, "arrivedMs" | "attempts" | "ownTimeouts">;
+type Needs = Pick<Services, "random" | "retries"> & {
+  readonly watch: Pick<Services["watch"], "now">;
   readonly settings: Pick<Services["settings"], "attempts">;
 };
 
@@ -71,13 +72,13 @@ export class Tries {
   }
 
   #decide(reason: unknown): Step | null {
-    const { settings, now, retries } = this.#services;
+    const { settings, watch, retries } = this.#services;
     const { max, totalMs, afterContentFilter } = settings.attempts;
     if (!mayFallBack(reason) && !isNotCarried(reason) && !mayElsewhere(reason, afterContentFilter)) return null;
-    const nowMs = now();
+    const nowMs = watch.now();
     const hasKey = reason instanceof OtherKeyError;
     if (!hasKey) this.#note(reason, nowMs);
-    const endMs = this.#call.startedMs + Math.min(totalMs, this.#call.ownTimeouts?.totalMs ?? Infinity);
+    const endMs = this.#call.arrivedMs + Math.min(totalMs, this.#call.ownTimeouts?.totalMs ?? Infinity);
     if (this.#call.attempts.length >= max || nowMs >= endMs) return null;
     if (hasKey) return { at: this.at, waitMs: 0 };
     const next = this.#asked?.length ?? 0;

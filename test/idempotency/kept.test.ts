@@ -58,7 +58,7 @@ async function world(
   });
   const begin: World["begin"] = async (key, { text = "{}", ...who } = {}) => {
     const request = new Request("http://here/v1/chat/completions", { method: "POST" });
-    const call = openCall(request, endpoint, { now: clock.now, newId: anId });
+    const call = openCall(request, endpoint, { now: clock.now, watch: { now: clock.now }, newId: anId });
     const principal = { accountId: "a", keyId: "k", name: "n", models: "all", limits: {}, ...who } as const;
     const response = await idempotency.begin(key, call, principal, { text });
     return { call, replayed: response === null ? null : await response.text() };

@@ -12,7 +12,7 @@ import { type Setup, setUp } from "../support/setup.ts";
 
 /** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
 const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
-if (library === null) console.log("skipped: 5 tests of a clock that steps (no faketime here)");
+if (library === null) console.log("skipped: 7 tests of a clock that steps (no faketime here)");
 else withClock(library);
 
 function withClock(path: string): void {
@@ -25,7 +25,7 @@ function withClock(path: string): void {
   beforeAll(async () => {
     step(hour);
     setup = await setUp({
-      config: "server: { timeouts: { drainMs: 300 } }",
+      config: "server: { timeouts: { drainMs: 300 } }\nmodels: { pair: [mock/first, mock/second] }",
       env: {
         LD_PRELOAD: path,
         FAKETIME_TIMESTAMP_FILE: file,
@@ -181,6 +181,34 @@ function withClock(path: string): void {
     expect(Math.abs(Date.now() - (breaker?.since ?? 0))).toBeLessThan(60_000);
     await until("it is asked again", async () => (await call(gateway, key.key, chat("mock/failing"))).status === 200);
   }, 60_000);
+
+  for (const [way, seconds] of [
+    ["back", -hour],
+    ["forward", hour],
+  ] as const)
+    test(`a call asks its targets on when the clock is set ${way} between two of them`, async () => {
+      const { gateway, upstream, key } = setup;
+      step(0);
+      const busy = json(503, { error: { message: "busy", type: "server_error", code: null } });
+      const refused = json(401, { error: { message: "who?", type: "invalid_request_error", code: null } });
+      const isSet = gate();
+      let isAsked = false;
+      let left = 1;
+      upstream.on("first", (exchange) => (left-- > 0 ? busy : answers())(exchange));
+      upstream.on("second", async (exchange) => {
+        isAsked = true;
+        await isSet.opened;
+        await refused(exchange);
+      });
+      const fromMs = performance.now();
+      const asking = call(gateway, key.key, chat("pair"), { signal: AbortSignal.timeout(10_000) });
+      await until("the second is asked", () => isAsked);
+      step(seconds);
+      isSet.open();
+      const { status, headers } = await asking;
+      expect([status, headers.get("x-llm-proxy-attempts")]).toEqual([200, "3"]);
+      expect(performance.now() - fromMs).toBeLessThan(10_000);
+    }, 20_000);
 
   test("a process that ends while the clock is set back waits no longer for its calls", async () => {
     const { gateway, upstream, key } = setup;

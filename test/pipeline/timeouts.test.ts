@@ -100,7 +100,7 @@ describe("where an attempt is cut", () => {
   const limits: Timeouts = { ...all, totalMs: Infinity };
   const cut = (own: OwnTimeouts | null, spentMs: number, change: Partial<Timeouts> = {}, attemptsMs = 5_000) => {
     const found = cutOfAttempt(
-      { startedMs: 1_000, attempts: spentMs > 0 ? [{} as never] : [], ownTimeouts: own },
+      { arrivedMs: 1_000, attempts: spentMs > 0 ? [{} as never] : [], ownTimeouts: own },
       { ...limits, ...change },
       attemptsMs,
       1_000 + spentMs,

@@ -38,10 +38,10 @@ interface Run {
 /** The whole of a call whose attempts fail as told: which targets it asked, and how long it waited before each. */
 function run({ targets, reasons, change = {}, random = () => 1, retries = true }: Run) {
   const clock = fakeClock();
-  const call = { startedMs: clock.now(), attempts: [] as { provider: string }[] };
+  const call = { arrivedMs: clock.now(), attempts: [] as { provider: string }[] };
   const needs = {
     settings: { attempts: { ...settings, ...change } },
-    now: clock.now,
+    watch: { now: clock.now },
     random,
     retries: { called: () => {}, take: () => retries, taken: 0, denied: 0 },
   };
@@ -59,7 +59,7 @@ function run({ targets, reasons, change = {}, random = () => 1, retries = true }
   return {
     asked: steps.map(({ at }) => at),
     waits: steps.map(({ waitMs }) => waitMs),
-    tookMs: clock.now() - call.startedMs,
+    tookMs: clock.now() - call.arrivedMs,
   };
 }
 
