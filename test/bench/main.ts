@@ -12,7 +12,7 @@ import { seed } from "./seed.ts";
 import { type ProxyOptions, startProxy } from "./proxy.ts";
 import type { Subject } from "./spawn.ts";
 import { benchStorage } from "./storage.ts";
-import { startBare, startNginx, startUpstream } from "./subjects.ts";
+import { startBare, startLeast, startNginx, startUpstream } from "./subjects.ts";
 import { tables, tableText } from "./tables.ts";
 
 /**
@@ -80,6 +80,7 @@ async function bench(): Promise<void> {
   if (nginx) subjects.push(nginx);
   else print("nginx: skipped, not installed");
   const shared = { upstreamPort: upstream.port, keys: 10 };
+  subjects.push(await startLeast(shared.upstreamPort, shared.keys));
   for (let at = 0; at < processes; at++) {
     const own = (name: string) => ({ ...shared, name, dataDir: join(scratch, `${name} ${at}`) });
     await addProxy({ ...own("proxy"), billing: true });

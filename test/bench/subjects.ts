@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../support/process.ts";
+import { runtimeVariables } from "../support/runtime-variables.ts";
 import { requestOf } from "./shape.ts";
 import { answering, firstLine, loadCore, start, type Subject, subjectCore } from "./spawn.ts";
 
@@ -24,6 +25,23 @@ export async function startBare(upstreamPort: number): Promise<Subject> {
     pid: child.pid,
     requests: (kind) => [requestOf(kind)],
     stop: () => child.kill(),
+  };
+}
+
+/** Keys with a budget each, as the proxy has. */
+export async function startLeast(upstreamPort: number, keys: number): Promise<Subject> {
+  const directory = mkdtempSync(join(tmpdir(), "llm-proxy-bench-"));
+  const command = ["bun", "test/bench/least.ts", String(upstreamPort), join(directory, "least.db")];
+  const child = start(command, subjectCore, runtimeVariables);
+  return {
+    name: "least",
+    port: Number(await firstLine(child)),
+    pid: child.pid,
+    requests: (kind) => Array.from({ length: keys }, (_, at) => requestOf(kind, `key ${at}`)),
+    stop() {
+      child.kill();
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
 }
 
