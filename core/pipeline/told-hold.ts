@@ -1,5 +1,6 @@
 import type { Awaitable, Hold, Kind, Logger } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
+import { areHeaders } from "../plugin/told-headers.ts";
 import { isLimitList, isUse } from "../plugin/told-limits.ts";
 
 /** What a plugin told with a hold; `null`: nothing. */
@@ -47,9 +48,3 @@ function told<Field extends keyof ToldHold>(
 
 /** What was said of each plugin: one that gets it wrong does so with each call. */
 const faults = new WeakMap<object, Set<keyof ToldHold>>();
-
-const areHeaders = (value: unknown): boolean =>
-  isFields(value) && !Array.isArray(value) && Object.values(value).every((text) => typeof text === "string");
-
-const isFields = (value: unknown): value is Partial<Record<string, unknown>> =>
-  typeof value === "object" && value !== null;

@@ -1,4 +1,5 @@
 import type { Attempt, Awaitable, Operation, UpstreamProvider, UpstreamRequest } from "../plugin/plugin.ts";
+import { areHeaders } from "../plugin/told-headers.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
 import type { Services } from "./services.ts";
@@ -28,11 +29,4 @@ function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamReq
   const found: Partial<UpstreamRequest> | null | undefined = made;
   if (typeof found?.url === "string" && typeof found.body === "string" && areHeaders(found.headers)) return made;
   throw new TypeError("request() returned no request: it needs url, headers as plain texts by name, and body");
-}
-
-/** Not `Headers`: what is secret in them is looked for by name. */
-function areHeaders(headers: unknown): boolean {
-  if (typeof headers !== "object" || headers === null || headers instanceof Headers) return false;
-  for (const value of Object.values(headers)) if (typeof value !== "string") return false;
-  return true;
 }
