@@ -2,7 +2,8 @@ import { GatewayError } from "../chat/error.ts";
 import type { DialectName } from "../dialects/dialect.ts";
 import { areLabels } from "../plugin/labels.ts";
 import { areLimits } from "../plugin/limit-rules.ts";
-import type { Principal } from "../plugin/plugin.ts";
+import type { Authenticator, Awaitable, Principal } from "../plugin/plugin.ts";
+import type { Instance } from "../plugin/slots.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
 import { countFailure } from "./failed-authentications.ts";
@@ -10,29 +11,63 @@ import type { Services } from "./services.ts";
 
 /**
  * The first instance that knows the credential says who calls. Needs no body, so a stranger costs next to nothing. Who
- * shows none that holds is counted by address: a good key from the same address works all the same.
+ * shows none that holds is counted by address: a good key from the same address works all the same. No promise where an
+ * instance knows at once, as most do: an `await` for what is there takes a turn of its own.
  */
-export async function authenticate(request: Request, call: Call, services: Services): Promise<Principal> {
+export function authenticate(request: Request, call: Call, services: Services): Awaitable<Principal> {
   try {
     const credential = credentialFor(request, call.endpoint.dialect.name);
     if (credential === null) throw new GatewayError("unauthenticated", "no API key given");
-    const context = { logger: services.logger, timings: call.timings };
-    for (const { name, slot } of services.auth) {
-      const told = closedHook(context, "auth", name, "authenticate", () => slot.authenticate(credential, request));
-      // Most know at once: an `await` for what is there takes a turn of its own.
-      const principal = told instanceof Promise ? await told : told;
-      if (principal === null) continue;
-      if (!isPrincipal(principal)) {
-        services.logger.error({ plugin: `auth/${name}` }, "a plugin told no whole principal; the call is refused");
-        throw new GatewayError("unauthenticated", "invalid API key");
-      }
-      return principal.keyId === null ? toldBy(name, principal) : principal;
-    }
-    throw new GatewayError("unauthenticated", "invalid API key");
+    const told = askInstances({ credential, request, call, services }, 0);
+    return told instanceof Promise ? told.catch((error: unknown) => refused(error, request, call, services)) : told;
   } catch (error) {
-    if (error instanceof GatewayError && error.kind === "unauthenticated") await countFailure(request, call, services);
-    throw error;
+    return refused(error, request, call, services);
   }
+}
+
+async function refused(error: unknown, request: Request, call: Call, services: Services): Promise<never> {
+  if (error instanceof GatewayError && error.kind === "unauthenticated") await countFailure(request, call, services);
+  throw error;
+}
+
+interface Shown {
+  readonly credential: string;
+  readonly request: Request;
+  readonly call: Call;
+  readonly services: Services;
+}
+
+/** Those from `first` on, one after the other. */
+function askInstances(shown: Shown, first: number): Awaitable<Principal> {
+  const { auth } = shown.services;
+  for (let at = first; at < auth.length; at++) {
+    const instance = auth[at];
+    if (instance === undefined) continue;
+    const told = askInstance(instance, shown);
+    if (told instanceof Promise) return later(told, instance.name, shown, at);
+    const principal = believed(instance.name, told, shown.services);
+    if (principal !== null) return principal;
+  }
+  throw new GatewayError("unauthenticated", "invalid API key");
+}
+
+function askInstance({ name, slot }: Instance<Authenticator>, shown: Shown): Awaitable<Principal | null> {
+  const context = { logger: shown.services.logger, timings: shown.call.timings };
+  return closedHook(context, "auth", name, "authenticate", () => slot.authenticate(shown.credential, shown.request));
+}
+
+async function later(told: Promise<Principal | null>, name: string, shown: Shown, at: number): Promise<Principal> {
+  return believed(name, await told, shown.services) ?? (await askInstances(shown, at + 1));
+}
+
+/** What an instance told; `null`: it does not know the credential. */
+function believed(auth: string, told: Principal | null, { logger }: Pick<Services, "logger">): Principal | null {
+  if (told === null) return null;
+  if (!isPrincipal(told)) {
+    logger.error({ plugin: `auth/${auth}` }, "a plugin told no whole principal; the call is refused");
+    throw new GatewayError("unauthenticated", "invalid API key");
+  }
+  return told.keyId === null ? toldBy(auth, told) : told;
 }
 
 /** Each time anew: a plugin may keep its principals, and what it wrote there itself is not believed. */
@@ -51,22 +86,23 @@ function toldBy(auth: string, told: Principal): Principal {
   };
 }
 
+const none: readonly string[] = [];
 const bearer = /^bearer +(\S+)$/i;
 const keyHeaders = ["x-api-key", "api-key", "x-goog-api-key"];
 
 /** Gemini's clients may put their key into the address: `?key=`. It goes no further, neither upstream nor into a log. */
 const queryKeys = (url: string): readonly string[] =>
-  url.includes("?") ? new URL(url).searchParams.getAll("key") : [];
+  url.includes("?") ? new URL(url).searchParams.getAll("key") : none;
 
 /** What a caller shows, wherever its dialect lets it. */
 export const credentialFor = (request: Request, dialect: DialectName): string | null =>
-  credentialOf(request.headers, dialect === "gemini" ? queryKeys(request.url) : []);
+  credentialOf(request.headers, dialect === "gemini" ? queryKeys(request.url) : none);
 
 /**
  * One extractor for all dialects. Two different credentials in one request are none: neither may win.
  * `others`: those that came elsewhere than in a header.
  */
-export function credentialOf(headers: Headers, others: readonly string[] = []): string | null {
+export function credentialOf(headers: Headers, others: readonly string[] = none): string | null {
   const authorization = headers.get("authorization");
   let found: string | null = null;
   if (authorization !== null) {

@@ -117,10 +117,12 @@ describe("who calls", () => {
     const authenticator: Authenticator = { authenticate: (found) => (seen.push(found), aPrincipal()) };
     const { services } = await newBench({ auth: [{ name: "auth", slot: authenticator }] });
     const outcomeOf = (dialect: Dialect, query: string) =>
-      authenticate(
-        new Request(`http://gateway.test/any${query}`),
-        openCall(null, { ...chat, dialect }, services),
-        services,
+      Promise.try(() =>
+        authenticate(
+          new Request(`http://gateway.test/any${query}`),
+          openCall(null, { ...chat, dialect }, services),
+          services,
+        ),
       ).catch((error: unknown) => String(error));
     const gemini: Dialect = { ...chat.dialect, name: "gemini" };
     await outcomeOf(gemini, `?alt=sse&key=${key}`);
@@ -186,7 +188,7 @@ describe("who calls", () => {
   test("what a plugin tells amiss names the plugin in the log, without what it told", async () => {
     const slot: Authenticator = { authenticate: () => aPrincipal({ name: "alice", limits: { concurrency: 0.5 } }) };
     const { services, logged } = await newBench({ auth: [{ name: "staff", slot }] });
-    await authenticate(chatRequest(), openCall(null, chat, services), services).catch(() => {});
+    await Promise.try(() => authenticate(chatRequest(), openCall(null, chat, services), services)).catch(() => {});
     expect(logged.map((line) => JSON.parse(line))).toEqual([
       { level: "error", plugin: "auth/staff", message: "a plugin told no whole principal; the call is refused" },
     ]);
