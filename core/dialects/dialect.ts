@@ -5,6 +5,7 @@ import type { Json, JsonObject } from "../chat/json.ts";
 import type { ChatRequest, MediaPart, TextPart } from "../chat/request.ts";
 import type { ChatResponse } from "../chat/response.ts";
 import type { ReportedUsage } from "../chat/usage.ts";
+import type { Member } from "./json-text.ts";
 import type { OtherModel } from "./other-models.ts";
 import type { ParameterPlaces } from "./parameters.ts";
 
@@ -153,6 +154,8 @@ export interface RequestEdit {
   readonly maxOutputTokens: number | null;
   /** The target's name of the cap when the request has none of its own, e.g. `max_completion_tokens`. */
   readonly maxOutputTokensField: string;
+  /** Where those of the text to edit stand, as `objectMembers` says; absent: not known. */
+  readonly members?: readonly Member[] | undefined;
 }
 
 export interface StreamMeter {

@@ -10,7 +10,10 @@ export const maxJsonDepth = 128;
  * decides about the call in another case, for providers that read names in any. Throws `invalid-request`, never with
  * content of the body in its message.
  */
-export function parseJsonBody(text: string): JsonObject {
+export const parseJsonBody = (text: string): JsonObject => readJsonBody(text).body;
+
+/** The same, and where its members stand. */
+export function readJsonBody(text: string): { readonly body: JsonObject; readonly members: readonly Member[] } {
   const { depth, members } = scan(text, 0, maxJsonDepth);
   if (depth > maxJsonDepth)
     throw new GatewayError("invalid-request", `The body is nested deeper than ${maxJsonDepth} levels.`);
@@ -24,7 +27,7 @@ export function parseJsonBody(text: string): JsonObject {
     refuseRepeated(inner);
     if (key === "stream_options") refuseOtherCase(inner);
   }
-  return body;
+  return { body, members };
 }
 
 function refuseRepeated(members: readonly Member[]): void {

@@ -23,6 +23,9 @@ export interface OtherModel {
  * Throws for a tool or a plugin that says in another case what it runs, as `parseJsonBody` does at the top.
  */
 export function otherModels(body: JsonObject): readonly OtherModel[] {
+  // Nearly every request: nothing is made to find it out.
+  if (!isGiven(body["tools"]) && !isGiven(body["plugins"]) && !isGiven(body["models"]) && !isGiven(body["fallbacks"]))
+    return none;
   for (const field of runners) objectsIn(body[field]).forEach((runner, i) => refuseOtherCase(runner, field, i));
   const { models, fallbacks } = body;
   if (!isGiven(models) && !isGiven(fallbacks) && !runners.some((field) => objectsIn(body[field]).some(namesModel)))

@@ -2,17 +2,20 @@ import { GatewayError } from "../chat/error.ts";
 import type { JsonObject } from "../chat/json.ts";
 import { codecOf } from "../dialects/codec.ts";
 import type { Envelope } from "../dialects/dialect.ts";
-import { parseJsonBody } from "../dialects/json-text.ts";
+import { type Member, readJsonBody } from "../dialects/json-text.ts";
+import { readBody } from "../runtime/read-body.ts";
 import type { Call } from "./call.ts";
 import { holdBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
 import { callersTimeouts } from "./timeouts.ts";
-import { wholeBody } from "./whole-body.ts";
+import { bodyFault, within } from "./whole-body.ts";
 
 /** The request as the stages need it: its exact text for the relay, and its parsed form for everything else. */
 export interface Asked {
   readonly text: string;
   readonly body: JsonObject;
+  /** Where those of `text` stand, so that it need not be looked through again; absent: not known. */
+  readonly members?: readonly Member[];
   readonly envelope: Envelope;
 }
 
@@ -23,10 +26,18 @@ export async function decode(request: Request, call: Call, services: Services): 
   const { dialect, operation, inPath } = call.endpoint;
   const codec = codecOf(dialect, operation);
   if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
-  const bytes = await wholeBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload));
+  let bytes: Uint8Array;
+  try {
+    bytes = within(
+      maxBodyBytes,
+      await readBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload)),
+    );
+  } catch (cause) {
+    throw bodyFault(cause);
+  }
   const text = utf8(bytes);
-  const body = parseJsonBody(text);
-  return { text, body, envelope: codec.readEnvelope(body, bytes.byteLength, inPath) };
+  const { body, members } = readJsonBody(text);
+  return { text, body, members, envelope: codec.readEnvelope(body, bytes.byteLength, inPath) };
 }
 
 /** What can be refused before a byte of the body is read. */

@@ -3,7 +3,7 @@ import { type Edit, type Member, objectMembers, splice } from "../json-text.ts";
 
 /** Splices the edit into the client's text; `source` is a JSON object with a `model`. Usage is always told. */
 export function editRequest(source: string, edit: RequestEdit): string {
-  const members = objectMembers(source);
+  const { members = objectMembers(source) } = edit;
   const model = members.find(({ key }) => key === "model");
   if (model === undefined) throw new Error("editRequest needs a body that readEnvelope accepted");
   const edits: Edit[] = [];

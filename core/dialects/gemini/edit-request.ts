@@ -6,8 +6,10 @@ import { capFields, configFields } from "./envelope.ts";
  * Splices the edit into the client's text. The model is in the path; where the body repeats it, as Google's older clients
  * do, it is made to agree. Usage is always reported.
  */
-export function editRequest(source: string, { model, maxOutputTokens }: RequestEdit): string {
-  const members = objectMembers(source);
+export function editRequest(
+  source: string,
+  { model, maxOutputTokens, members = objectMembers(source) }: RequestEdit,
+): string {
   const edits = modelEdits(source, members, model);
   if (maxOutputTokens !== null) edits.push(...capEdits(source, members, maxOutputTokens));
   return edits.length === 0 ? source : splice(source, edits);

@@ -4,7 +4,7 @@ import { outputCapFields } from "./envelope.ts";
 
 /** Splices the edit into the client's text; `source` is a JSON object with a `model`. */
 export function editRequest(source: string, edit: RequestEdit): string {
-  const members = objectMembers(source);
+  const { members = objectMembers(source) } = edit;
   const model = members.find(isModel);
   if (model === undefined) throw new Error("editRequest needs a body that readEnvelope accepted");
   const added: string[] = [];

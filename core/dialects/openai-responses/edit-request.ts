@@ -5,8 +5,10 @@ import { type Edit, type Member, objectMembers, splice } from "../json-text.ts";
  * Splices the edit into the client's text; `source` is a JSON object with a `model`. Usage is always reported. In the
  * background an answer would be written, and billed, to its end when nobody is there any more to hear what it used.
  */
-export function editRequest(source: string, { model, maxOutputTokens }: RequestEdit): string {
-  const members = objectMembers(source);
+export function editRequest(
+  source: string,
+  { model, maxOutputTokens, members = objectMembers(source) }: RequestEdit,
+): string {
   const named = members.find(({ key }) => key === "model");
   if (named === undefined) throw new Error("editRequest needs a body that readEnvelope accepted");
   const edits: Edit[] = [];
