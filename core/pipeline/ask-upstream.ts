@@ -12,7 +12,7 @@ import { overloaded } from "./overload.ts";
 import { secretsIn } from "./redact.ts";
 import { AmbiguousError, OtherKeyError, RepeatableError } from "./repeatable.ts";
 import { callersOwn } from "./timeouts.ts";
-import { isAnswer } from "./upstream-body.ts";
+import { isAnswer, upstreamBody } from "./upstream-body.ts";
 import { brokenOff, retryAfterMs, upstreamError } from "./upstream-error.ts";
 import { isOfKey, requestOf } from "./upstream-request.ts";
 
@@ -30,7 +30,9 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
   const { abort, ownTimeouts } = call;
   const ownConnectMs = ownTimeouts?.connectMs ?? Infinity;
   const connectMs = Math.min(order.limits.connectMs, ownConnectMs);
-  const message = await messageFor(order, slot);
+  // Most know at once: an `await` for what is there takes a turn of its own.
+  const making = messageFor(order, slot);
+  const message = making instanceof Promise ? await making : making;
   progress.warn(message.warnings);
   const attempt = {
     callId: call.id,
@@ -42,7 +44,8 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     framing: message.framing,
     clientHeaders: message.clientHeaders,
   };
-  const request = await requestOf({ slot, provider: target.provider }, attempt, call, services);
+  const filling = requestOf({ slot, provider: target.provider }, attempt, call, services);
+  const request = filling instanceof Promise ? await filling : filling;
   const keyed = request instanceof KeyedRequest ? request : null;
   progress.sent(keyed);
   let response: UpstreamResponse;
@@ -63,7 +66,10 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     throw isKeys ? byAnotherKey(keyed, response, error, nowMs) : error;
   }
   try {
-    return await message.read(response, secrets);
+    const reading = upstreamBody(response, asked.envelope.stream && call.endpoint.operation === "chat");
+    const received = reading instanceof Promise ? await reading : reading;
+    const answer = message.read(received, secrets);
+    return answer instanceof Promise ? await answer : answer;
   } catch (error) {
     if (abort.aborted) throw abort.reason;
     if (error instanceof GatewayError) throw error;

@@ -6,7 +6,6 @@ import type { Framing } from "../dialects/framing.ts";
 import { dialects } from "../dialects/index.ts";
 import { editParameters } from "../dialects/parameters.ts";
 import type { Awaitable, UpstreamProvider } from "../plugin/plugin.ts";
-import type { UpstreamResponse } from "../runtime/upstream-response.ts";
 import type { Answer } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { capOf, type Order } from "./order.ts";
@@ -18,7 +17,7 @@ import { translatedChat } from "./translate/chat.ts";
 import { translatedOperation } from "./translate/operation.ts";
 import { mayHoldMarks, withOwnSignatures } from "./translate/signatures.ts";
 import type { Emit } from "./translate/stream.ts";
-import { startsLikeSse, type UpstreamBody, upstreamBody } from "./upstream-body.ts";
+import { startsLikeSse, type UpstreamBody } from "./upstream-body.ts";
 
 /** What one attempt says to its target, and how its answer is read. */
 export interface Message {
@@ -28,7 +27,8 @@ export interface Message {
   readonly framing: Framing;
   readonly clientHeaders: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
-  read(response: UpstreamResponse, secrets: Needles): Promise<Answer>;
+  /** Of the body of the answer. */
+  read(received: UpstreamBody, secrets: Needles): Awaitable<Answer>;
 }
 
 /** The client's own bytes where the target speaks its dialect; else a translation into the first one that serves. */
@@ -54,6 +54,7 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     includeUsage: hideUsage,
     maxOutputTokens: capOf(order),
     maxOutputTokensField: slot.maxOutputTokensField ?? defaultCapField,
+    members: text === asked.text ? asked.members : undefined,
   });
   return {
     dialect,
@@ -61,8 +62,7 @@ function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Messag
     framing,
     clientHeaders: protocolHeaders(call),
     warnings: changed === undefined ? warnings : [...warnings, changed],
-    async read(response, secrets) {
-      const received = await upstreamBody(response, stream);
+    read(received, secrets) {
       if (isAsAsked(received, call.endpoint, stream))
         return relay(received, dialect, { codec, hideUsage, isSeveral: candidates > 1, secrets });
       const parties = { client: dialect, target: dialect, asked: order.request(), restore: unchanged };

@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { Framing } from "../dialects/framing.ts";
 import { startsLikeArray } from "../dialects/json-array.ts";
+import type { Awaitable } from "../plugin/plugin.ts";
 import { joined } from "../runtime/read-body.ts";
 import { type Flow, nextOf, type Pieces, type UpstreamResponse } from "../runtime/upstream-response.ts";
 
@@ -25,10 +26,15 @@ export interface UpstreamEvents {
 }
 
 /** `stream`: the call asked for a stream. What comes decides: vendors stream unasked, and answer streams with one piece. */
-export async function upstreamBody(response: UpstreamResponse, stream: boolean): Promise<UpstreamBody> {
-  // A length that is known and bounded: so it can be read in one piece, which is the cheapest way.
+export function upstreamBody(response: UpstreamResponse, stream: boolean): Awaitable<UpstreamBody> {
   const { length } = response;
-  if (!stream && length !== null && length <= maxAnswerBytes) return whole(await response.bytes());
+  if (stream || length === null || length > maxAnswerBytes) return asItComes(response, stream);
+  // A length that is known and bounded: so it can be read in one piece, which is the cheapest way.
+  const bytes = response.bytes();
+  return bytes instanceof Promise ? bytes.then(whole) : whole(bytes);
+}
+
+async function asItComes(response: UpstreamResponse, stream: boolean): Promise<UpstreamBody> {
   const body = response.body();
   if (!body) throw new GatewayError("upstream-invalid", "the provider sent an empty answer");
 

@@ -47,6 +47,8 @@ export async function readUpTo(
 
 /** One array of all bytes; of a single chunk, the chunk itself. */
 export function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const [first] = chunks;
+  if (chunks.length === 1 && first) return first;
   const filled = chunks.filter(({ byteLength }) => byteLength > 0);
   const only = filled[0];
   if (filled.length === 1 && only) return only;

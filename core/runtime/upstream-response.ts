@@ -4,8 +4,8 @@ export interface UpstreamResponse {
   readonly headers: ResponseHeaders;
   /** How many bytes the body is, where that is said and they come as they are; `null`: not known before its end. */
   readonly length: number | null;
-  /** All of the body; for one of a `length` that is small. Rejects where it breaks off. */
-  bytes(): Promise<Uint8Array>;
+  /** All of the body; for one of a `length` that is small. No promise where it has come. Rejects, or throws, where it breaks off. */
+  bytes(): Promise<Uint8Array> | Uint8Array;
   /** The body piece by piece; `null`: it has none. May be asked for once, and not beside `bytes`. */
   body(): Pieces | null;
 }

@@ -5,7 +5,6 @@ import type { Dialect } from "../../dialects/dialect.ts";
 import type { UpstreamProvider } from "../../plugin/plugin.ts";
 import type { Message } from "../message.ts";
 import type { Order } from "../order.ts";
-import { upstreamBody } from "../upstream-body.ts";
 import { translatedAnswer } from "./answer.ts";
 import { capFor } from "./cap.ts";
 import { asModelTakes, spokenFor } from "./openai-model.ts";
@@ -40,10 +39,16 @@ export async function translatedChat(
     framing: "sse",
     clientHeaders: {},
     warnings: [...told.warnings, ...fit.warnings, ...changed, ...taken.warnings, ...cap.warnings, ...warnings],
-    async read(response, secrets) {
-      const translation = { client, target: spoken, asked: original, includeUsage, framing, restore, secrets };
-      return translatedAnswer(await upstreamBody(response, stream), stream, translation);
-    },
+    read: (received, secrets) =>
+      translatedAnswer(received, stream, {
+        client,
+        target: spoken,
+        asked: original,
+        includeUsage,
+        framing,
+        restore,
+        secrets,
+      }),
   };
 }
 

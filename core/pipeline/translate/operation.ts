@@ -6,14 +6,13 @@ import { codecOf } from "../../dialects/codec.ts";
 import type { Dialect, Operation, OperationCodec } from "../../dialects/dialect.ts";
 import { dialects } from "../../dialects/index.ts";
 import type { Provider } from "../../plugin/plugin.ts";
-import type { UpstreamResponse } from "../../runtime/upstream-response.ts";
 import { type Answer, nothingMetered, type WholeAnswer } from "../answer.ts";
 import { expectedInput } from "../estimate.ts";
 import type { Message } from "../message.ts";
 import type { Order } from "../order.ts";
 import { type Needles, redacted } from "../redact.ts";
 import { parseAnswer } from "../relay.ts";
-import { upstreamBody } from "../upstream-body.ts";
+import type { UpstreamBody } from "../upstream-body.ts";
 import { faultOf } from "../upstream-error.ts";
 
 /** A call that is answered in one piece, in the first of the target's dialects that has its operation. */
@@ -88,18 +87,17 @@ function between<Asked, Answered>(
     framing: "sse",
     clientHeaders: {},
     warnings: encoded.warnings,
-    read: (response, secrets) =>
-      answerOf(response, secrets, spoken, (answered) => client.encodeResponse(answered, asked)),
+    read: (received, secrets) =>
+      answerOf(received, secrets, spoken, (answered) => client.encodeResponse(answered, asked)),
   };
 }
 
-async function answerOf<Asked, Answered>(
-  response: UpstreamResponse,
+function answerOf<Asked, Answered>(
+  received: UpstreamBody,
   secrets: Needles,
   spoken: OperationCodec<Asked, Answered>,
   encode: (answered: Answered) => JsonObject,
-): Promise<Answer> {
-  const received = await upstreamBody(response, false);
+): Answer {
   if (received.kind === "events") throw new GatewayError("upstream-invalid", "the provider's answer is not JSON");
   const body = parseAnswer(received.bytes);
   const metered = { ...nothingMetered, ...spoken.meterResponse(body) };

@@ -123,16 +123,13 @@ export class Exchange implements UpstreamResponse, Pieces {
 
   // ── by the reader ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async bytes(): Promise<Uint8Array> {
+  bytes(): Promise<Uint8Array> | Uint8Array {
     this.#isGathered = true;
     this.#goOn();
-    if (!this.isOver) {
-      await new Promise<unknown>((came, failed) => {
-        this.#waiter = { came, failed };
-      });
-    }
-    if (this.#failure) throw this.#failure;
-    return joined(this.#unread);
+    if (this.isOver) return this.#whole();
+    return new Promise<unknown>((came, failed) => {
+      this.#waiter = { came, failed };
+    }).then(() => this.#whole());
   }
 
   body(): Pieces {
@@ -168,6 +165,11 @@ export class Exchange implements UpstreamResponse, Pieces {
     this.fail(asError(this.signal.reason));
     this.#unread = [];
     line?.cut();
+  }
+
+  #whole(): Uint8Array {
+    if (this.#failure) throw this.#failure;
+    return joined(this.#unread);
   }
 
   // ── of an answer ────────────────────────────────────────────────────────────────────────────────────────────────────

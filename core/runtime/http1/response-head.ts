@@ -45,7 +45,7 @@ export function parseHead(bytes: Uint8Array): ResponseHead | null {
       if (at >= maxHeadBytes) break;
       const length = framing.lengthOf(status);
       const keepsOpen = length !== "to-close" && framing.isPlain(length, isOld) && framing.keepsOpen(isOld);
-      const headers = new Fields(bytes.subarray(0, at));
+      const headers = new Fields(bytes, at);
       const { isCoded, keptMs } = framing;
       return { status, headers, length, isCoded, keepsOpen, keptMs, endsAt: at + 1 };
     } else framing.read(bytes, from, colon, end);
@@ -183,16 +183,18 @@ const blanks = /^[\t ]+|[\t\r ]+$/g;
 /** Looked up in the text itself: few of them are ever asked for. */
 class Fields implements ResponseHeaders {
   readonly #bytes: Uint8Array;
+  readonly #endsAt: number;
   #text: string | null = null;
   #lower = "";
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, endsAt: number) {
     this.#bytes = bytes;
+    this.#endsAt = endsAt;
   }
 
   get(name: string): string | null {
     if (this.#text === null) {
-      this.#text = textOf(this.#bytes, 0, this.#bytes.byteLength);
+      this.#text = textOf(this.#bytes, 0, this.#endsAt);
       this.#lower = this.#text.toLowerCase();
     }
     const sought = `\n${name}:`;

@@ -11,7 +11,7 @@ import { FetchedResponse, nextOf } from "../../../core/runtime/upstream-response
 
 /** Streams framed as one JSON array, as Gemini's clients ask for them; the events in it are any dialect's. */
 
-const bodyOf = (text: string, contentType: string): Promise<UpstreamBody> =>
+const bodyOf = async (text: string, contentType: string): Promise<UpstreamBody> =>
   upstreamBody(new FetchedResponse(new Response(text, { headers: { "content-type": contentType } })), true);
 
 /** Without `[DONE]`, which is no JSON. */
