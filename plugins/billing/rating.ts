@@ -20,12 +20,6 @@ export interface Cost {
   readonly chargeNano: number;
   readonly lines: readonly RatingLine[];
 }
-/** So much of an item at one price; `null`: it has none. */
-interface Charge {
-  readonly item: Item;
-  readonly quantity: number;
-  readonly price: Price | null;
-}
 
 /** What was used, at the tier that the whole input falls in. `null`: a class that was used has no price. */
 export function costOf(
@@ -35,18 +29,20 @@ export function costOf(
   terms: Terms | null = null,
 ): Cost | null {
   const tokens = splitTokens(usage, sheet.reasoningApart);
-  const charges: Charge[] = [];
+  const sum = new Sum(tier);
   for (const item of classes) {
+    const quantity = tokens[item];
+    if (quantity === 0) continue;
     const tariff = sheet.tariffs[item];
-    if (tokens[item] > 0)
-      charges.push({ item, quantity: tokens[item], price: tariff && priceAt(tariff, usage.inputTokens) });
+    if (tariff === null) return null;
+    sum.add(item, quantity, priceAt(tariff, usage.inputTokens));
   }
   // Those without a price cost nothing: vendors count searches and images that they bill in tokens.
   for (const [item, tariff] of sheet.pieces) {
     const quantity = countOf(item, usage);
-    if (quantity > 0) charges.push({ item, quantity, price: priceAt(tariff, usage.inputTokens) });
+    if (quantity > 0) sum.add(item, quantity, priceAt(tariff, usage.inputTokens));
   }
-  return sum(charges, tier, terms);
+  return sum.cost(terms);
 }
 
 function countOf(item: Piece, { webSearches, fileSearches, images, seconds, characters }: Usage): number {
@@ -75,14 +71,14 @@ export function dearestCostOf(
     fixedTotal.nano +
     (webSearches > 0 ? webSearches * (webSearch?.nano ?? 0) : 0) +
     (fileSearches > 0 ? fileSearches * (fileSearch?.nano ?? 0) : 0);
-  if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), []);
+  if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), noLines);
   const total =
     BigInt(inputTokens) * (input?.value ?? 0n) +
     BigInt(outputTokens) * (output?.value ?? 0n) +
     fixedTotal.value +
     BigInt(webSearches) * (webSearch?.value ?? 0n) +
     BigInt(fileSearches) * (fileSearch?.value ?? 0n);
-  return charged(total, terms, []);
+  return charged(total, terms, noLines);
 }
 
 export function dearestLines(
@@ -104,23 +100,40 @@ export function dearestLines(
 }
 
 const classes = [...inputClasses, ...outputClasses] as const;
+const noLines: readonly RatingLine[] = [];
 
-function sum(charges: readonly Charge[], tier: string | null, terms: Terms | null): Cost | null {
-  const lines: RatingLine[] = [];
-  // In nano-USD times the million tokens that a price buys.
-  let nano = 0;
-  for (const { item, quantity, price } of charges) {
-    if (price === null) return null;
-    nano += quantity * price.nano;
-    lines.push(tier === null ? { item, quantity, price: price.text } : { item, quantity, price: price.text, tier });
+/** So much of each item at one price. One object, because every call is rated several times. */
+class Sum {
+  readonly #tier: string | null;
+  readonly #lines: RatingLine[] = [];
+  /** Of the lines. */
+  readonly #prices: Price[] = [];
+  /** In nano-USD times the million tokens that a price buys. */
+  #nano = 0;
+
+  constructor(tier: string | null) {
+    this.#tier = tier;
   }
-  // No part is negative, so a sum that is exact has only exact parts.
-  if (terms === null && Number.isSafeInteger(nano)) return priced(wholeNano(nano), lines);
-  // The fee is that of a call that used something.
-  if (charges.length === 0) return priced(0, lines);
-  let total: Decimal = 0n;
-  for (const { quantity, price } of charges) total += BigInt(quantity) * (price?.value ?? 0n);
-  return charged(total, terms, lines);
+
+  add(item: Item, quantity: number, price: Price): void {
+    const tier = this.#tier;
+    this.#nano += quantity * price.nano;
+    this.#lines.push(
+      tier === null ? { item, quantity, price: price.text } : { item, quantity, price: price.text, tier },
+    );
+    this.#prices.push(price);
+  }
+
+  cost(terms: Terms | null): Cost {
+    const lines = this.#lines;
+    // No part is negative, so a sum that is exact has only exact parts.
+    if (terms === null && Number.isSafeInteger(this.#nano)) return priced(wholeNano(this.#nano), lines);
+    // The fee is that of a call that used something.
+    if (lines.length === 0) return priced(0, lines);
+    let total: Decimal = 0n;
+    this.#prices.forEach(({ value }, at) => (total += BigInt(lines[at]?.quantity ?? 0) * value));
+    return charged(total, terms, lines);
+  }
 }
 
 const priced = (costNano: number, lines: readonly RatingLine[]): Cost => ({ costNano, chargeNano: costNano, lines });
