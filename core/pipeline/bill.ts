@@ -193,10 +193,10 @@ const maxCapTokens = 10_000_000;
  * do: the hold is lowered in proportion to it, and it is sent to whichever target is tried.
  */
 function uncapped(route: Route, biller: Biller | null, atMs: number, ofAccounts: number): number {
-  const most = route.targets.map(
-    (target) => biller?.facts?.(target, atMs)?.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-  );
-  return Math.min(biller?.policy.uncappedOutputTokens ?? maxCapTokens, ofAccounts, ...most);
+  let most = Math.min(biller?.policy.uncappedOutputTokens ?? maxCapTokens, ofAccounts);
+  for (const target of route.targets)
+    most = Math.min(most, biller?.facts?.(target, atMs)?.maxOutputTokens ?? Number.POSITIVE_INFINITY);
+  return most;
 }
 
 /** `null`: no price, and the operator lets such calls pass. A budget that cannot be checked refuses all the same. */

@@ -46,9 +46,12 @@ export function openAccounts(
     services.logger.error({ callId }, "an auth plugin named an account that does not exist");
     throw new GatewayError("forbidden", "the account does not exist");
   }
-  const ids = lineage.map(({ id }) => id);
-  for (const id of ids)
-    if (services.database.accounts.isDisabled(id)) throw new GatewayError("forbidden", "the account is disabled");
+  const { accounts } = services.database;
+  const ids: string[] = [];
+  for (const { id } of lineage) {
+    if (accounts.isDisabled(id)) throw new GatewayError("forbidden", "the account is disabled");
+    ids.push(id);
+  }
   return ids;
 }
 

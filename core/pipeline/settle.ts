@@ -168,13 +168,10 @@ function usedBy(
   if (isUnbilled(call.endpoint.operation)) return { usage: null, source: "none" };
   // Of who served it: at admission the first target of the route was asked about.
   const ratio = ratios.of(target);
-  const likelyInput = () =>
-    call.envelope
-      ? expectedInput(call.envelope.input, ratio.input, admitted.inputBoundTokens)
-      : admitted.expectedInputTokens;
   if (metered.usage && isCredible(metered.usage)) {
     const usage = counted(metered.usage.usage, call, target, billing, finishedMs);
-    if (lacksInput(metered.usage)) return { usage: { ...usage, inputTokens: likelyInput() }, source: "estimated" };
+    if (lacksInput(metered.usage))
+      return { usage: { ...usage, inputTokens: likelyInput(call, admitted, ratio) }, source: "estimated" };
     return { usage, source: drained ? "drained" : "provider" };
   }
   const tellsOpening = metered.begun && isCredible(metered.begun) && !lacksInput(metered.begun);
@@ -194,10 +191,18 @@ function usedBy(
     return { usage, source: "estimated" };
   }
   return {
-    usage: { ...noUsage, inputTokens: likelyInput(), outputTokens, ...unitsUntold(call, target, billing, finishedMs) },
+    usage: {
+      ...noUsage,
+      inputTokens: likelyInput(call, admitted, ratio),
+      outputTokens,
+      ...unitsUntold(call, target, billing, finishedMs),
+    },
     source: "estimated",
   };
 }
+
+const likelyInput = ({ envelope }: Call, admitted: Admitted, ratio: ReturnType<Ratios["of"]>): number =>
+  envelope ? expectedInput(envelope.input, ratio.input, admitted.inputBoundTokens) : admitted.expectedInputTokens;
 
 /** The machine's clock may have stepped back meanwhile: a call does not end before it began. */
 const endOf = ({ startedMs }: Call, { now }: Pick<Services, "now">): number => Math.max(now(), startedMs);

@@ -160,6 +160,11 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     };
   }
 
+  function admitted({ result, opened }: ReturnType<typeof admit>): AdmitResult {
+    if (opened) open.set(opened.row.id, opened);
+    return result;
+  }
+
   /** The balance without what has expired: nobody spends that any more. */
   function unexpired(balance: Budget, atMs: number): Budget {
     if (!creditBook.isDue(balance, atMs)) return balance;
@@ -219,11 +224,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       const heldNano = holds.reduce((most, [, nano]) => Math.max(most, nano), 0);
       return { admitted: true, heldNano, outputTokens: fitted.outputTokens, holds };
     },
-    async admit(admission) {
-      const { result, opened } = await writer.run(() => admit(admission));
-      if (opened) open.set(admission.callId, opened);
-      return result;
-    },
+    admit: (admission) => writer.run(() => admit(admission), admitted),
     finish(final) {
       const opened = open.get(final.callId);
       if (!opened) return Promise.resolve();
