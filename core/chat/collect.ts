@@ -1,5 +1,6 @@
 import { GatewayError } from "./error.ts";
 import type { ChatEvent, ChatStream, Finish } from "./event.ts";
+import { Grammar } from "./grammar.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "./json.ts";
 import type { Citation, Part } from "./request.ts";
 import type { Candidate, ChatResponse } from "./response.ts";
@@ -11,30 +12,33 @@ export async function collect(events: ChatStream): Promise<ChatResponse> {
   return collector.response();
 }
 
-/** Adds events up, and keeps them to the grammar of `ChatEvent`. */
+/** More is no answer of a language model. */
+export const maxAnswerBytes = 128 * 1024 * 1024;
+/** What each event takes at least, however little it says. */
+const eventBytes = 128;
+
+/** Adds events up, and keeps them to the grammar of `ChatEvent` and to a size. */
 export class Collector {
+  readonly #grammar = new Grammar();
+  #bytes = 0;
   #start: (ChatEvent & { type: "response-start" }) | null = null;
   #end: (ChatEvent & { type: "response-end" }) | null = null;
   readonly #candidates = new Map<number, Draft>();
 
-  /** Throws `upstream-invalid` for an event that may not come now. */
+  /** Throws `upstream-invalid` for an event that may not come now, or is too much. */
   add(event: ChatEvent): void {
-    if (this.#end !== null) throw broken(event, "after the end");
-    if (event.type === "response-start") {
-      if (this.#start !== null) throw broken(event, "twice");
-      this.#start = event;
-      return;
+    const fault = this.#grammar.faultOf(event);
+    if (fault !== null)
+      throw new GatewayError("upstream-invalid", `The provider's answer is out of order: '${event.type}' ${fault}.`);
+    this.#bytes += eventBytes + lengthOf(event);
+    if (this.#bytes > maxAnswerBytes) throw new GatewayError("upstream-invalid", "the provider's answer is too large");
+    if (event.type === "response-start") this.#start = event;
+    else if (event.type === "response-end") this.#end = event;
+    else {
+      const draft = this.#candidates.get(event.candidate) ?? newDraft();
+      this.#candidates.set(event.candidate, draft);
+      addToCandidate(draft, event);
     }
-    if (this.#start === null) throw broken(event, "before the start");
-    if (event.type === "response-end") {
-      for (const draft of this.#candidates.values())
-        if (draft.finish === null) throw broken(event, "before a candidate's end");
-      this.#end = event;
-      return;
-    }
-    const draft = this.#candidates.get(event.candidate) ?? newDraft();
-    this.#candidates.set(event.candidate, draft);
-    addToCandidate(draft, event);
   }
 
   /** Throws `upstream-invalid` when the last event has not come. */
@@ -52,7 +56,6 @@ type BlockEvent = Exclude<ChatEvent, { type: "response-start" | "response-end" }
 
 /** Text is kept in pieces: joining on each delta would copy long answers over and over. */
 interface Block {
-  readonly kind: "text" | "reasoning" | "refusal" | "tool-input" | "whole";
   readonly pieces: string[];
   readonly part: (text: string) => Part;
   end: BlockEnd | null;
@@ -73,73 +76,68 @@ interface Draft {
 
 const newDraft = (): Draft => ({ blocks: [], logprobs: [], finish: null, extensions: null });
 
+/** It keeps the grammar. */
 function addToCandidate(draft: Draft, event: BlockEvent): void {
-  if (draft.finish !== null) throw broken(event, "after its candidate's end");
+  const { blocks, logprobs } = draft;
   switch (event.type) {
     case "text-start":
     case "reasoning-start":
     case "refusal-start": {
       const type = event.type === "text-start" ? "text" : event.type === "reasoning-start" ? "reasoning" : "refusal";
-      return start(draft, event, { kind: type, pieces: [], end: null, part: (text) => ({ type, text }) });
+      blocks.push({ pieces: [], end: null, part: (text) => ({ type, text }) });
+      return;
     }
     case "tool-input-start": {
       const { id, name, custom } = event;
       const part = (input: string): Part => ({ type: "tool-call", id, name, input, ...(custom ? { custom } : {}) });
-      return start(draft, event, { kind: "tool-input", pieces: [], end: null, part });
+      blocks.push({ pieces: [], end: null, part });
+      return;
     }
     case "text-delta":
-      if (event.logprobs !== undefined) draft.logprobs.push(event.logprobs);
-      openBlock(draft, event, "text").pieces.push(event.text);
+      if (event.logprobs !== undefined) logprobs.push(event.logprobs);
+      blocks[event.index]?.pieces.push(event.text);
       return;
     case "reasoning-delta":
-      openBlock(draft, event, "reasoning").pieces.push(event.text);
-      return;
     case "refusal-delta":
-      openBlock(draft, event, "refusal").pieces.push(event.text);
-      return;
     case "tool-input-delta":
-      openBlock(draft, event, "tool-input").pieces.push(event.text);
+      blocks[event.index]?.pieces.push(event.text);
       return;
     case "text-end": {
       const { signature, citations, extensions } = event;
-      return end(draft, event, "text", { signature, citations, extensions });
+      return end(draft, event, { signature, citations, extensions });
     }
     case "reasoning-end": {
       const { signature, encrypted, extensions } = event;
-      return end(draft, event, "reasoning", { signature, encrypted, extensions });
+      return end(draft, event, { signature, encrypted, extensions });
     }
     case "refusal-end":
-      return end(draft, event, "refusal", { extensions: event.extensions });
+      return end(draft, event, { extensions: event.extensions });
     case "tool-input-end": {
       const { signature, extensions } = event;
-      return end(draft, event, "tool-input", { signature, extensions });
+      return end(draft, event, { signature, extensions });
     }
     case "media":
-      return start(draft, event, { kind: "whole", pieces: [], end: {}, part: () => event.part });
+      blocks.push({ pieces: [], end: {}, part: () => event.part });
+      return;
     case "other": {
       const { extensions } = event;
-      return start(draft, event, { kind: "whole", pieces: [], end: {}, part: () => ({ type: "other", extensions }) });
+      blocks.push({ pieces: [], end: {}, part: () => ({ type: "other", extensions }) });
+      return;
     }
     case "candidate-end":
-      if (draft.blocks.some((block) => block.end === null)) throw broken(event, "before the end of a block");
       draft.finish = event.finish;
       draft.extensions = event.extensions ?? null;
   }
 }
 
-function start(draft: Draft, event: BlockEvent & { index: number }, block: Block): void {
-  if (event.index !== draft.blocks.length) throw broken(event, "with an index out of turn");
-  draft.blocks.push(block);
+function end({ blocks }: Draft, { index }: { readonly index: number }, fields: BlockEnd): void {
+  const block = blocks[index];
+  if (block) block.end = fields;
 }
 
-function openBlock(draft: Draft, event: BlockEvent & { index: number }, kind: Block["kind"]): Block {
-  const block = draft.blocks[event.index];
-  if (block === undefined || block.kind !== kind || block.end !== null) throw broken(event, "outside of its block");
-  return block;
-}
-
-function end(draft: Draft, event: BlockEvent & { index: number }, kind: Block["kind"], fields: BlockEnd): void {
-  openBlock(draft, event, kind).end = fields;
+function lengthOf(event: ChatEvent): number {
+  if ("text" in event) return event.text.length;
+  return event.type === "media" && event.part.source.by === "data" ? event.part.source.base64.length : 0;
 }
 
 function candidateOf(draft: Draft): Candidate {
@@ -168,6 +166,3 @@ function joinLogprobs(pieces: readonly Json[]): Json {
     }),
   );
 }
-
-const broken = (event: ChatEvent, when: string) =>
-  new GatewayError("upstream-invalid", `The provider's answer is out of order: '${event.type}' came ${when}.`);

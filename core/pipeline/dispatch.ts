@@ -79,10 +79,11 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       if (services.loads) beginLoad(call, target, services.loads);
       const beganMs = services.loads ? services.watch.now() : 0;
       timer = cutLater(call, cutOfAttempt(call, limits, totalMs, services.watch.now(), hasWaited));
-      const answer = await ask({ call, asked, admitted, target, limits, services, request }, attempt);
+      const order = { call, asked, admitted, target, limits, services, request };
+      const answer = await ask(order, attempt);
       const begun: Dispatched =
         answer.kind === "stream"
-          ? { target, answer, first: await firstOf(answer, call, attempt) }
+          ? { target, answer, first: await firstOf(answer, order, attempt) }
           : { target, answer: wholeOf(answer, call, attempt), first: null };
       attempt.began();
       addWarnings(call.warnings, attempt.warnings);
@@ -225,7 +226,7 @@ function wholeOf(answer: WholeAnswer | FailedAnswer, call: Call, attempt: Attemp
 }
 
 /** The first bytes; `null`: there is none. */
-async function firstOf({ source }: StreamedAnswer, call: Call, attempt: Attempt): Promise<Uint8Array | null> {
+async function firstOf({ source }: StreamedAnswer, order: Order, attempt: Attempt): Promise<Uint8Array | null> {
   try {
     let first = await nextOf(source);
     // What is hidden or empty is skipped: the first byte is one that the client will see.
@@ -236,8 +237,8 @@ async function firstOf({ source }: StreamedAnswer, call: Call, attempt: Attempt)
     if (failed && attempt.tries.after(failed)) throw failed;
     return first;
   } catch (error) {
-    call.spoilt = source.metered();
-    throw error instanceof GatewayError ? error : modelFault(error);
+    order.call.spoilt = source.metered();
+    throw modelFault(error, order);
   } finally {
     attempt.answered(source.metered().upstreamId);
   }
@@ -262,7 +263,7 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
     });
   } catch (error) {
     countFault(tally, error);
-    throw modelFault(error);
+    throw modelFault(error, order);
   }
   try {
     return await fromEvents(events, {
@@ -275,6 +276,6 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
       tally,
     });
   } catch (error) {
-    throw modelFault(error);
+    throw modelFault(error, order);
   }
 }

@@ -1,13 +1,15 @@
 import { collect } from "../chat/collect.ts";
 import { GatewayError } from "../chat/error.ts";
 import type { ChatEvent, ChatStream } from "../chat/event.ts";
-import type { ChatRequest } from "../chat/request.ts";
+import type { ChatRequest, MediaPart } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
 import { framed, type Framing } from "../dialects/framing.ts";
+import { Grammar } from "../chat/grammar.ts";
 import { countFault, countTime, type HookTally } from "../plugin/hook-tally.ts";
 import { toldError } from "../plugin/told-error.ts";
 import { ReadFlow } from "../runtime/upstream-response.ts";
 import { type BegunAnswer, nothingMetered, type Source } from "./answer.ts";
+import type { Order } from "./order.ts";
 import { toldUsage } from "./told-usage.ts";
 import { hookOpened } from "./watchdog.ts";
 
@@ -48,7 +50,14 @@ function eventSource(events: ChatStream, dialect: Dialect, encoder: StreamEncode
   const iterator = events[Symbol.asyncIterator]();
   const flow = new ReadFlow(async () => {
     const { done, value } = await iterator.next();
-    return done ? {} : { value: bytes.encode(encoder.step(value)) };
+    if (done) return {};
+    try {
+      return { value: bytes.encode(encoder.step(value)) };
+    } catch (error) {
+      // Nobody asks for more of them: whoever yielded them is let go.
+      void iterator.return?.();
+      throw error;
+    }
   });
   return {
     metered,
@@ -75,10 +84,11 @@ async function* abortable(
   const stop = () => wait?.reject(signal.reason);
   signal.addEventListener("abort", stop);
   const hookEnded = hookOpened("provider", provider);
+  const grammar = new Grammar();
   let done = false;
   let turnMs = startedMs;
   try {
-    iterator = events[Symbol.asyncIterator]();
+    iterator = iteratorOf(events);
     while (true) {
       signal.throwIfAborted();
       wait = Promise.withResolvers();
@@ -88,8 +98,9 @@ async function* abortable(
         done = true;
         return;
       }
-      const told = toldEvent(next.value);
-      const event = told.type === "response-end" ? { ...told, usage: toldUsage(told.usage) } : told;
+      const event = toldEvent(next.value);
+      const fault = grammar.faultOf(event);
+      if (fault !== null) throw new TypeError(`chat() broke the grammar of its events: ${event.type} ${fault}`);
       see(event);
       yield event;
       // What follows the end is nobody's business: it would be answered, counted or waited for.
@@ -112,17 +123,70 @@ async function* abortable(
   }
 }
 
-/** A plugin in plain JavaScript may yield anything; the answer and the record are made of it. */
-function toldEvent(value: ChatEvent): ChatEvent {
-  const fields: Partial<Record<string, unknown>> = { ...value };
-  if ("text" in fields && typeof fields["text"] !== "string") throw noEvent(fields, "text");
-  if (fields["type"] === "response-start" && typeof fields["id"] !== "string") throw noEvent(fields, "id");
-  if (fields["type"] === "candidate-end" && !isFinish(fields["finish"])) throw noEvent(fields, "finish");
-  return value;
+function iteratorOf(events: ChatStream): AsyncIterator<ChatEvent> {
+  // A plugin in plain JavaScript may return anything.
+  const returned: Partial<ChatStream> | null | undefined = events;
+  const iterator = returned?.[Symbol.asyncIterator]?.();
+  if (iterator === undefined)
+    throw new TypeError(
+      `chat() returned ${events instanceof Promise ? "a promise" : "nothing that yields"}: it must return an async iterable of events, as an async function* does`,
+    );
+  return iterator;
 }
 
-const noEvent = ({ type }: Partial<Record<string, unknown>>, field: string) =>
-  new TypeError(`chat() yielded no event: the ${field} of a ${String(type)} is malformed`);
+/** A plugin in plain JavaScript may yield anything; the answer and the record are made of it. */
+function toldEvent(event: ChatEvent): ChatEvent {
+  if ("candidate" in event && !isCount(event.candidate)) throw noEvent(event, "candidate");
+  switch (event.type) {
+    case "response-start":
+      if (typeof event.id !== "string") throw noEvent(event, "id");
+      if (typeof event.model !== "string") throw noEvent(event, "model");
+      return event;
+    case "text-delta":
+    case "reasoning-delta":
+    case "refusal-delta":
+    case "tool-input-delta":
+      if (typeof event.text !== "string") throw noEvent(event, "text");
+      return event;
+    case "tool-input-start":
+      if (typeof event.id !== "string") throw noEvent(event, "id");
+      if (typeof event.name !== "string") throw noEvent(event, "name");
+      return event;
+    case "media":
+      if (!isMedia(event.part)) throw noEvent(event, "part");
+      return event;
+    case "candidate-end":
+      if (!isFinish(event.finish)) throw noEvent(event, "finish");
+      return event;
+    case "response-end":
+      return {
+        type: "response-end",
+        usage: toldUsage(event.usage),
+        ...(event.extensions !== undefined && { extensions: event.extensions }),
+      };
+    default:
+      return event;
+  }
+}
+
+const noEvent = ({ type }: ChatEvent, field: string) =>
+  new TypeError(`chat() yielded no event: the ${field} of a ${type} is malformed`);
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function isMedia(part: Partial<MediaPart> | null | undefined): boolean {
+  const source = part?.source;
+  switch (source?.by) {
+    case "data":
+      return typeof source.base64 === "string";
+    case "url":
+      return typeof source.url === "string";
+    case "id":
+      return typeof source.id === "string";
+    default:
+      return false;
+  }
+}
 
 const isFinish = (value: unknown): boolean =>
   typeof value === "object" &&
@@ -148,10 +212,17 @@ function eventMeter() {
   };
 }
 
-/** A provider of the model form throws whatever its library throws: only a GatewayError's words are for the client. */
-export function modelFault(thrown: unknown): GatewayError {
+/**
+ * A provider of the model form throws whatever its library throws: only a GatewayError's words are for the client, the others
+ * are for the log.
+ */
+export function modelFault(
+  thrown: unknown,
+  { call, target, services }: Pick<Order, "call" | "target" | "services">,
+): GatewayError {
   const error = toldError(thrown);
-  return error instanceof GatewayError
-    ? error
-    : new GatewayError("upstream-invalid", "the provider failed", { cause: error });
+  if (error instanceof GatewayError) return error;
+  if (!call.abort.aborted)
+    services.logger.warn({ callId: call.id, provider: target.provider, error }, "a provider failed");
+  return new GatewayError("upstream-invalid", "the provider failed", { cause: error });
 }

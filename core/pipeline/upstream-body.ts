@@ -1,3 +1,4 @@
+import { maxAnswerBytes } from "../chat/collect.ts";
 import { GatewayError } from "../chat/error.ts";
 import type { Framing } from "../dialects/framing.ts";
 import { startsLikeArray } from "../dialects/json-array.ts";
@@ -5,8 +6,6 @@ import type { Awaitable } from "../plugin/plugin.ts";
 import { joined } from "../runtime/read-body.ts";
 import { type Flow, nextOf, type Pieces, type UpstreamResponse } from "../runtime/upstream-response.ts";
 
-/** A whole answer larger than this is no answer of a language model. */
-const maxAnswerBytes = 128 * 1024 * 1024;
 /** One that does not say its length may be a decompression bomb, and lies in memory in pieces until its end. */
 const maxUntoldBytes = 64 * 1024 * 1024;
 

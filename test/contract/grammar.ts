@@ -1,32 +1,13 @@
 import type { ChatEvent } from "../../core/chat/event.ts";
+import { Grammar } from "../../core/chat/grammar.ts";
 
-/** The first way in which the events break the grammar of `ChatEvent`; `null`: they keep it. */
+/** The first way in which the events of a whole answer break the grammar of `ChatEvent`; `null`: they keep it. */
 export function grammarFault(events: readonly ChatEvent[]): string | null {
-  const open = new Map<string, string>();
-  const nextIndex = new Map<number, number>();
-  const ended = new Set<number>();
+  const grammar = new Grammar();
   for (const [position, event] of events.entries()) {
-    const fault = (what: string) => `event ${position} (${event.type}): ${what}`;
-    if ((event.type === "response-start") !== (position === 0)) return fault("response-start comes first, and once");
-    if ((event.type === "response-end") !== (position === events.length - 1))
-      return fault("response-end comes last, and once");
-    if (event.type === "response-start" || event.type === "response-end") continue;
-    if (ended.has(event.candidate)) return fault("its candidate has ended");
-    if (event.type === "candidate-end") {
-      if ([...open.keys()].some((block) => block.startsWith(`${event.candidate}/`)))
-        return fault("a block is still open");
-      ended.add(event.candidate);
-      continue;
-    }
-    const [, kind = "", step = ""] = /^(.*)-(start|delta|end)$/.exec(event.type) ?? [];
-    const block = `${event.candidate}/${event.index}`;
-    if (step === "start") {
-      if (event.index !== (nextIndex.get(event.candidate) ?? 0)) return fault("the index of a block is dense");
-      nextIndex.set(event.candidate, event.index + 1);
-      open.set(block, kind);
-    } else if (open.get(block) !== kind) return fault("its block is not open");
-    if (step === "end") open.delete(block);
+    const fault = grammar.faultOf(event);
+    if (fault !== null) return `event ${position}: ${event.type} ${fault}`;
   }
-  if (ended.size === 0) return "no candidate has ended";
-  return [...nextIndex.keys()].every((candidate) => ended.has(candidate)) ? null : "a candidate has not ended";
+  if (events.at(-1)?.type !== "response-end") return "response-end has not come";
+  return events.some(({ type }) => type === "candidate-end") ? null : "no candidate has ended";
 }

@@ -137,6 +137,46 @@ test.each(["id-object", "finish-text", "finish-raw", "text-number"])(
   },
 );
 
+test.each([
+  "no-start",
+  "no-block",
+  "no-block-end",
+  "no-candidate-end",
+  "no-end",
+  "two-starts",
+  "other-kind",
+  "other-candidate",
+  "no-candidate",
+  "no-such-event",
+  "no-citations",
+])("events that break their grammar (%s) are no answer, streamed or not, and cost nothing", async (model) => {
+  const whole = await ask(model, false);
+  expect(whole.status).toBe(502);
+  const streamed = await ask(model);
+  expect(streamed.text).not.toContain("[DONE]");
+  expect(streamed.text).toContain('"error"');
+  for (const { callId } of [whole, streamed])
+    expect(usageOf(gateway, callId)).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
+});
+
+test.each(["too-much", "too-many"])("an answer without an end (%s) is not collected for ever", async (model) => {
+  const reply = await ask(model, false);
+  expect([reply.status, errorOf(reply.text).message]).toEqual([502, "the provider's answer is too large"]);
+});
+
+test.each([
+  ["chat-throws", "provider: in chat"],
+  ["next-rejects", "provider: in next"],
+  ["chat-promise", "chat() returned a promise"],
+  ["no-start", "text-start came before the start"],
+])("why a provider failed (%s) is in the log, with its name and the call", async (model, why) => {
+  for (const stream of [false, true]) {
+    const { callId } = await ask(model, stream);
+    const line = await until("the line", () => lines().find((each) => each.includes(why) && each.includes(callId)));
+    expect(JSON.parse(line)).toMatchObject({ level: "warn", provider: "hostile", callId });
+  }
+});
+
 test.each(["goes-on", "ends-then-throws", "ends-then-hangs"])(
   "what a plugin does after the end of its answer (%s) is nobody's business",
   async (model) => {
@@ -236,6 +276,8 @@ describe("a plugin that blocks the loop", () => {
     expect(line).toMatchObject({ level: "warn", hooks: expect.arrayContaining(["provider/hostile"]) });
   });
 });
+
+const lines = (): readonly string[] => gateway.log().split("\n");
 
 /** The first line of the log with this text and a lag or a block in it. */
 function lineWith(text: string): unknown {

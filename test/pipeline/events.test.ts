@@ -28,6 +28,7 @@ test("a stream that goes on keeps none of the events that it has sent", async ()
   const sent: WeakRef<ChatEvent>[] = [];
   async function* endless(): AsyncGenerator<ChatEvent> {
     yield start;
+    yield { type: "text-start", candidate: 0, index: 0 };
     while (true) {
       const event: ChatEvent = { type: "text-delta", candidate: 0, index: 0, text: `piece ${sent.length}` };
       sent.push(new WeakRef(event));
