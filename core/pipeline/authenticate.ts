@@ -1,8 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import type { DialectName } from "../dialects/dialect.ts";
-import { areLabels } from "../plugin/labels.ts";
-import { areLimits } from "../plugin/limit-rules.ts";
 import type { Authenticator, Awaitable, Principal } from "../plugin/plugin.ts";
+import { principalTrouble } from "../plugin/principal-trouble.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
@@ -60,14 +59,17 @@ async function later(told: Promise<Principal | null>, name: string, shown: Shown
   return believed(name, await told, shown.services) ?? (await askInstances(shown, at + 1));
 }
 
-/** What an instance told; `null`: it does not know the credential. */
+/** What an instance told; `null`: it does not know the credential. Whatever cannot be read as a principal is a refusal. */
 function believed(auth: string, told: Principal | null, { logger }: Pick<Services, "logger">): Principal | null {
   if (told === null) return null;
-  if (!isPrincipal(told)) {
-    logger.error({ plugin: `auth/${auth}` }, "a plugin told no whole principal; the call is refused");
-    throw new GatewayError("unauthenticated", "invalid API key");
+  try {
+    const why = principalTrouble(told);
+    if (why === null) return told.keyId === null ? toldBy(auth, told) : told;
+    logger.error({ plugin: `auth/${auth}`, why }, "a plugin told no whole principal; the call is refused");
+  } catch (error) {
+    logger.error({ plugin: `auth/${auth}`, error }, "a plugin told no whole principal; the call is refused");
   }
-  return told.keyId === null ? toldBy(auth, told) : told;
+  throw new GatewayError("unauthenticated", "invalid API key");
 }
 
 /** Each time anew: a plugin may keep its principals, and what it wrote there itself is not believed. */
@@ -119,27 +121,3 @@ function agreed(found: string | null, value: string | null): string | null {
   if (found !== null) throw new GatewayError("unauthenticated", "more than one API key given");
   return value;
 }
-
-/** It is kept with every call; OpenID Connect gives a `sub` as many. */
-const maxNameLength = 255;
-
-/** A plugin is code from elsewhere: anything but a whole principal is a refusal, never a guess. */
-const isPrincipal = (value: unknown): value is Principal =>
-  typeof value === "object" &&
-  value !== null &&
-  "accountId" in value &&
-  typeof value.accountId === "string" &&
-  "name" in value &&
-  typeof value.name === "string" &&
-  value.name.length <= maxNameLength &&
-  "keyId" in value &&
-  (value.keyId === null || typeof value.keyId === "string") &&
-  "models" in value &&
-  (value.models === "all" || areTexts(value.models)) &&
-  (!("operations" in value) || value.operations === undefined || areTexts(value.operations)) &&
-  (!("routes" in value) || value.routes === undefined || areTexts(value.routes)) &&
-  (!("labels" in value) || value.labels === undefined || areLabels(value.labels)) &&
-  "limits" in value &&
-  areLimits(value.limits);
-
-const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((text) => typeof text === "string");

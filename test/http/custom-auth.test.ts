@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import { call, chat } from "../support/clients.ts";
+import { call, chat, errorOf } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
@@ -62,6 +62,25 @@ test("what it refuses is refused, where it fails the call cannot be checked, and
   expect((await ask("badge.default.throws")).status).toBe(503);
   expect((await ask(`badge.default.${"x".repeat(256)}`)).status).toBe(401);
   expect((await ask(setup.key.key)).status).toBe(200);
+});
+
+test("a key that there is not is refused, and takes back no call beside it", async () => {
+  const { id } = await account("desk");
+  await budget(id, "1");
+  const names = ["kim", "keyed", "lee", "keyed"];
+  const replies = await Promise.all(names.map((name) => ask(`badge.desk.${name}`)));
+  expect(replies.map(({ status }) => status)).toEqual([200, 403, 200, 403]);
+  expect(errorOf(replies[1]?.text ?? "").message).toBe("the key does not exist");
+});
+
+test("a caller who cannot be read is none", async () => {
+  expect((await ask("badge.default.hidden")).status).toBe(401);
+  await until("the log names the plugin", () =>
+    setup.gateway
+      .log()
+      .split("\n")
+      .some((line) => line.includes("auth/badge") && line.includes("tells no labels")),
+  );
 });
 
 test("all of it leaves the books in order", () => invariants(setup));

@@ -190,7 +190,12 @@ describe("who calls", () => {
     const { services, logged } = await newBench({ auth: [{ name: "staff", slot }] });
     await Promise.try(() => authenticate(chatRequest(), openCall(null, chat, services), services)).catch(() => {});
     expect(logged.map((line) => JSON.parse(line))).toEqual([
-      { level: "error", plugin: "auth/staff", message: "a plugin told no whole principal; the call is refused" },
+      {
+        level: "error",
+        plugin: "auth/staff",
+        why: "its limits are no limits by their names, each an amount above 0",
+        message: "a plugin told no whole principal; the call is refused",
+      },
     ]);
   });
 

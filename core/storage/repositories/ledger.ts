@@ -224,7 +224,11 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       const heldNano = holds.reduce((most, [, nano]) => Math.max(most, nano), 0);
       return { admitted: true, heldNano, outputTokens: fitted.outputTokens, holds };
     },
-    admit: (admission) => writer.run(() => admit(admission), admitted),
+    admit(admission) {
+      // Outside the transaction, as in `refuse`.
+      refs.key(admission.keyId);
+      return writer.run(() => admit(admission), admitted);
+    },
     finish(final) {
       const opened = open.get(final.callId);
       if (!opened) return Promise.resolve();
