@@ -1,17 +1,36 @@
 import { GatewayError } from "../chat/error.ts";
+import { reasonOf } from "../config/problem.ts";
 import { countFault, talliesOf, tallyIn } from "./hook-tally.ts";
+import { describeInstance, type ResolvedPlugin } from "./load.ts";
 import type { Biller, Logger, Rating, RatingLine } from "./plugin.ts";
 import { toldError } from "./told-error.ts";
 
 /**
  * A biller of which core can believe every rating: what is none would pass through budgets, because no comparison with
- * it holds. What it throws, other than a GatewayError, or returns amiss refuses the call; the log says why.
+ * it holds. What it throws, other than a GatewayError, or returns amiss refuses the call; the log says why. What it throws
+ * where there is no call to refuse comes with its name.
  */
-export function checkedBiller(name: string, slot: Biller, logger: Logger): Biller {
-  const tally = tallyIn(talliesOf("billing", name), "rate");
+export function checkedBiller(instance: ResolvedPlugin, slot: Biller, logger: Logger): Biller {
+  const tally = tallyIn(talliesOf("billing", instance.name), "rate");
   const { models, facts, factsAhead, adopt, prices, authorize } = slot;
+  const { unpriced, interrupted, uncappedOutputTokens } = slot.policy;
+
+  function refusal(error: unknown): GatewayError {
+    if (error instanceof GatewayError) return error;
+    logger.error({ error }, "a plugin failed; the call is refused");
+    return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
+  }
+  function named<T>(hook: string, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof GatewayError) throw error;
+      throw new Error(`${describeInstance(instance)}: ${hook}() failed: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+
   return {
-    policy: slot.policy,
+    policy: { unpriced, interrupted, uncappedOutputTokens },
     rate(usage, target, atMs, options) {
       // Not timed: every call is rated several times, and to read the clock takes as long as most ratings.
       tally.calls += 1;
@@ -24,22 +43,49 @@ export function checkedBiller(name: string, slot: Biller, logger: Logger): Bille
       } catch (thrown) {
         const error = toldError(thrown);
         countFault(tally, error);
-        if (error instanceof GatewayError) throw error;
-        logger.error({ error }, "a plugin failed; the call is refused");
-        throw new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
+        throw refusal(error);
       }
     },
-    ...(models && { models: models.bind(slot) }),
-    ...(facts && { facts: facts.bind(slot) }),
-    ...(factsAhead && { factsAhead: factsAhead.bind(slot) }),
-    ...(adopt && { adopt: adopt.bind(slot) }),
-    ...(prices && { prices: prices.bind(slot) }),
+    ...(facts && {
+      facts(target, atMs) {
+        try {
+          return atOnce("facts", facts.call(slot, target, atMs));
+        } catch (thrown) {
+          throw refusal(toldError(thrown));
+        }
+      },
+    }),
+    ...(factsAhead && {
+      factsAhead(target, atMs) {
+        try {
+          return listOf("factsAhead", factsAhead.call(slot, target, atMs));
+        } catch (thrown) {
+          throw refusal(toldError(thrown));
+        }
+      },
+    }),
+    ...(models && { models: (vendor) => named("models", () => listOf("models", models.call(slot, vendor))) }),
+    ...(adopt && { adopt: (entries) => named("adopt", () => atOnce("adopt", adopt.call(slot, entries))) }),
+    ...(prices && { prices: (instances) => named("prices", () => listOf("prices", prices.call(slot, instances))) }),
     ...(authorize && { authorize: authorize.bind(slot) }),
   };
 }
 
+/** A plugin in plain JavaScript may return anything, and an async function is one that returns nothing to the compiler. */
+function atOnce<T>(hook: string, value: T): T {
+  if (!(value instanceof Promise)) return value;
+  // Whoever is told of it need not be told twice.
+  value.catch(() => {});
+  throw new TypeError(`${hook}() returned a promise: nobody waits for it`);
+}
+
+function listOf<Item>(hook: string, value: readonly Item[]): readonly Item[] {
+  if (Array.isArray(atOnce(hook, value))) return value;
+  throw new TypeError(`${hook}() returned no list`);
+}
+
 /** A plugin in plain JavaScript may return anything. */
-function isRating(rating: Partial<Rating> | null | undefined): rating is Rating {
+export function isRating(rating: Partial<Rating> | null | undefined): rating is Rating {
   if (rating === null || rating === undefined) return false;
   const { costNano, chargeNano, priceVersion, lines, terms } = rating;
   return (

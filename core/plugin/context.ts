@@ -81,7 +81,7 @@ export function pluginContext(
       onAccountAsked(word);
       return accounts.find(word);
     };
-    return { ...context, prices, accounts: { ...accounts, find } };
+    return { ...context, prices: structuredClone(prices), accounts: { ...accounts, find } };
   }
   return context;
 }

@@ -10,7 +10,8 @@ import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
 import { describeInstance, maskOptions, optionProblem, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
-import { canProbe, extrasTrouble, hasWebhook, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
+import { canProbe, hasWebhook, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
+import { slotTrouble } from "./slot-trouble.ts";
 import { collectSlots, type Slots } from "./slots.ts";
 import { type Webhook, type Webhooks, webhooksOf } from "./webhooks.ts";
 
@@ -170,7 +171,7 @@ export async function setupPlugins(
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
     const isPriced = plugin.kind === "billing" && isBiller(slot);
-    const used = isPriced ? checkedBiller(plugin.name, slot, parts.host.logger(plugin)) : slot;
+    const used = isPriced ? checkedBiller(plugin, slot, parts.host.logger(plugin)) : slot;
     const one = { ...failing, slot: used, upstream, accountsAsked, ...extras };
     held[held.length - 1] = one;
     return one;
@@ -187,8 +188,11 @@ function workOn(plugin: ResolvedPlugin, loaded: LoadedConfig, host: Host) {
     cleanups,
     deadlineMs,
     parts: { kind, name, options, host, onDispose },
+    // Options of its own: whoever writes into them must not be another instance at each reload.
     setUp: (one: ResolvedPlugin, context: Contexts[Kind]): Promise<unknown> =>
-      named(one, loaded, "setup", () => within(deadlineMs, () => one.plugin.setup(one.options, context))),
+      named(one, loaded, "setup", () =>
+        within(deadlineMs, () => one.plugin.setup(structuredClone(one.options), context)),
+      ),
   };
 }
 
@@ -197,7 +201,7 @@ const noExtras: Pick<HeldPlugin, "hooks" | "webhook"> = { hooks: [], webhook: nu
 /** What there is to know of a slot beside what its kind needs. */
 function extrasOf(plugin: ResolvedPlugin, slot: unknown, mask: HeldPlugin["mask"]): typeof noExtras {
   const { kind, name } = plugin;
-  const trouble = extrasTrouble(slot);
+  const trouble = slotTrouble(kind, slot);
   if (trouble !== null) throw new SetupError(`${describeInstance(plugin)}: setup returned no ${kind}: ${trouble}`);
   const answering = hasWebhook(slot) ? slot : null;
   return {

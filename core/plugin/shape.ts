@@ -63,7 +63,8 @@ const fillable: { readonly [K in Kind]: readonly string[] } = {
   cache: ["get", "set"],
   observer: ["callEnded", "receiver", "mail", "metrics"],
 };
-const ofEveryKind = ["probe", "webhook"];
+/** What an instance of any kind may have. */
+export const ofEveryKind = ["probe", "webhook"];
 
 /** The hooks that a slot fills, by name. */
 export const hooksIn = (kind: Kind, slot: unknown): readonly string[] =>
@@ -71,17 +72,14 @@ export const hooksIn = (kind: Kind, slot: unknown): readonly string[] =>
     (hook) => has(slot, hook) || (hook === "receiver" && property(slot, hook)),
   );
 
-/** What keeps a slot's extras from being some, or `null`. */
-export const extrasTrouble = (slot: unknown): string | null => {
-  const wrong = ofEveryKind.find((hook) => property(slot, hook) !== undefined && !has(slot, hook));
-  return wrong === undefined ? null : `its ${wrong} is no function`;
-};
 export const hasWebhook = (slot: unknown): slot is Required<Pick<SlotExtras, "webhook">> => has(slot, "webhook");
 export const canProbe = (slot: unknown): slot is { probe(): unknown } => has(slot, "probe");
 
 const has = (slot: unknown, method: string): boolean => typeof property(slot, method) === "function";
 
-const property = (slot: unknown, name: string): unknown => (isObject(slot) ? Reflect.get(slot, name) : undefined);
+/** Methods of a class are there too. */
+export const property = (slot: unknown, name: string): unknown =>
+  isObject(slot) ? Reflect.get(slot, name) : undefined;
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 

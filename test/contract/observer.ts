@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Awaitable, CallRecord, Observer } from "llm-proxy/plugin";
+import { slotTrouble } from "../../core/plugin/slot-trouble.ts";
 import { aCallRecord } from "./samples.ts";
 import { testDeclared } from "./declared.ts";
 
@@ -22,6 +23,10 @@ export function testObserver(
 
   describe("observer contract", () => {
     testDeclared("the observer", skip, async () => ({ written: Boolean((await create()).written) }));
+
+    test("is what the host takes", async () => {
+      expect(slotTrouble("observer", (await create()).observer)).toBeNull();
+    });
 
     test("takes a record of every status, with all that may be null", async () => {
       const { observer } = await create();

@@ -10,6 +10,7 @@ import type {
   UpstreamProvider,
   UpstreamRequest,
 } from "llm-proxy/plugin";
+import { slotTrouble } from "../../core/plugin/slot-trouble.ts";
 import { fakeContext } from "./context.ts";
 import { grammarFault } from "./grammar.ts";
 import { aChatRequest, anAttempt } from "./samples.ts";
@@ -65,6 +66,10 @@ function testUpstream(
   };
 
   describe("provider contract, upstream form", () => {
+    test("is what the host takes", async () => {
+      expect(slotTrouble("provider", await create(fakeContext()))).toBeNull();
+    });
+
     test("request sends nothing", async () => {
       const context = fakeContext();
       await send(context);
@@ -179,15 +184,21 @@ async function outcomes(provider: UpstreamProvider): Promise<readonly GatewayErr
 }
 
 function testModel(create: (context: Context) => Promise<ModelProvider>, { model, unknownModel }: ModelContract): void {
-  const chat = async (signal: AbortSignal, name = model): Promise<ChatStream> =>
-    (await create(fakeContext())).chat(aChatRequest({ model: name }), {
-      callId: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
-      model: name,
-      signal,
-    });
+  const chat = async (signal: AbortSignal, name = model): Promise<ChatStream> => {
+    const provider = await create(fakeContext());
+    const call = { callId: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", model: name, signal };
+    const events = provider.chat(aChatRequest({ model: name }), call);
+    // An `await` here would hide that the host awaits nothing.
+    if (events instanceof Promise) throw new TypeError("chat() returned a promise instead of its events");
+    return events;
+  };
   const never = new AbortController().signal;
 
   describe("provider contract, model form", () => {
+    test("is what the host takes", async () => {
+      expect(slotTrouble("provider", await create(fakeContext()))).toBeNull();
+    });
+
     test("the events keep their grammar", async () => {
       expect(grammarFault(await collect(await chat(never)))).toBeNull();
     });

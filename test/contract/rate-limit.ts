@@ -9,6 +9,7 @@ import {
   periods,
   type RateLimiter,
 } from "llm-proxy/plugin";
+import { slotTrouble } from "../../core/plugin/slot-trouble.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testDeclared } from "./declared.ts";
 import { aClaim } from "./samples.ts";
@@ -41,6 +42,10 @@ export function testRateLimit(
       const refusing: Partial<Record<Limit["measure"], boolean>> = {};
       for (const measure of allMeasures) refusing[measure] = await refuses(measure);
       return { ...noMeasure, ...refusing, use: limiter.use !== undefined, preview: limiter.preview !== undefined };
+    });
+
+    test("is what the host takes", async () => {
+      expect(slotTrouble("rate-limit", await create(clocksOf(fakeClock())))).toBeNull();
     });
 
     test("no limit refuses nothing", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Awaitable, EventType, Receiver, ToldEvent } from "llm-proxy/plugin";
+import { slotTrouble } from "../../core/plugin/slot-trouble.ts";
 
 export interface ReceiverUnderTest {
   readonly receiver: Receiver;
@@ -20,6 +21,7 @@ export function testReceiver(create: () => Awaitable<ReceiverUnderTest>): void {
       const { receiver } = await create();
       expect(receiver.events.length).toBeGreaterThan(0);
       expect(new Set(receiver.events).size).toBe(receiver.events.length);
+      expect(slotTrouble("observer", { receiver })).toBeNull();
     });
 
     test("delivers an event of each type that it takes, and a test", async () => {

@@ -150,6 +150,84 @@ describe("a setup that fails stops the boot", () => {
   });
 });
 
+describe("a slot with a part that core would trip over stops the boot", () => {
+  const [callEnded, rate, acquire, chat] = Array.from({ length: 4 }, () => () => {});
+  const receiver = { events: ["usage.calls"], deliver: () => {} };
+  test.each<[Kind, unknown, string]>([
+    ["billing", { rate, policy: {} }, "its policy.unpriced is none of refuse, allow"],
+    [
+      "billing",
+      { rate, policy: { ...policy, interrupted: "free" } },
+      "its policy.interrupted is none of input, full, release",
+    ],
+    [
+      "billing",
+      { rate, policy: { ...policy, uncappedOutputTokens: "16k" } },
+      "its policy.uncappedOutputTokens is no whole number from 1",
+    ],
+    ["billing", { rate, policy, facts: {} }, "its facts is no function"],
+    [
+      "rate-limit",
+      { acquire, own: {} },
+      "the scope of its own limits is none of key, account, model, provider, global",
+    ],
+    [
+      "rate-limit",
+      { acquire, own: { scope: "key", limits: { requestsPerMinute: "many" } } },
+      "its own limits are no limits by their names, each an amount above 0",
+    ],
+    [
+      "rate-limit",
+      { acquire, own: { scope: "key", limits: {}, enforce: "no" } },
+      "enforce of its own limits is neither true nor false",
+    ],
+    ["rate-limit", { acquire, use: 5 }, "its use is no function"],
+    [
+      "observer",
+      { receiver },
+      "its receiver.events are no list of budget.threshold, credit.low, call.over_hold, call.anomalous, usage.call, usage.adjustment, test",
+    ],
+    ["observer", { callEnded, mail: "smtp://" }, "its mail is no function"],
+    ["observer", { callEnded, metrics: [] }, "its metrics is no function"],
+    ["provider", { chat, models: "m" }, "its models are no list of texts"],
+    ["provider", { chat, vendor: 5 }, "its vendor is no text"],
+  ])("%s %j", async (kind, slot, why) => {
+    const message = await failureOf(boot(`${kind}: { x: {} }`, [plugin(kind, "x", () => slot)], []));
+    expect(message).toBe(`${kind} "x" (x): setup returned no ${kind}: ${why}`);
+  });
+});
+
+describe("a billing plugin that is asked for something at once", () => {
+  const target = { provider: "p", vendor: "p", model: "m" };
+  const trouble = new Error("own trouble");
+  test.each<[string, () => unknown, string]>([
+    [
+      "throws",
+      () => {
+        throw trouble;
+      },
+      "own trouble",
+    ],
+    ["returns a promise", () => Promise.reject(trouble), "HOOK() returned a promise: nobody waits for it"],
+  ])("and %s is named, or refuses the call and is named in the log", async (_, run, why) => {
+    const hooks = ["facts", "factsAhead", "models", "adopt", "prices"];
+    const slot = { rate: () => {}, policy, ...Object.fromEntries(hooks.map((hook) => [hook, run])) };
+    const events: string[] = [];
+    const { billing } = await boot("billing: { x: {} }", [plugin("billing", "x", () => slot)], events);
+    const { models, adopt, prices, facts, factsAhead } = billing?.slot ?? {};
+    const failed = (hook: string) => `billing "x" (x): ${hook}() failed: ${why.replace("HOOK", hook)}`;
+    expect(() => models?.("p")).toThrow(failed("models"));
+    expect(() => adopt?.([])).toThrow(failed("adopt"));
+    expect(() => prices?.([])).toThrow(failed("prices"));
+    events.length = 0;
+    for (const ask of [facts, factsAhead]) expect(() => ask?.(target, 0)).toThrow("the call could not be checked");
+    const line = expect.stringContaining("log billing x: a plugin failed; the call is refused");
+    expect(events).toEqual([line, line]);
+  });
+});
+
+const policy = { unpriced: "refuse", interrupted: "input", uncappedOutputTokens: 1 };
+
 describe("context", () => {
   test("each kind gets its own", async () => {
     const seen: Record<string, Record<string, unknown>> = {};
@@ -164,7 +242,7 @@ describe("context", () => {
       ["provider", { chat: () => {} }],
       ["auth", { authenticate: () => null }],
       ["rate-limit", { acquire: () => {} }],
-      ["billing", { rate: () => {}, policy: {} }],
+      ["billing", { rate: () => {}, policy }],
       ["guardrail", { input: () => {} }],
       ["cache", { get: () => {}, set: () => {} }],
       ["observer", { callEnded: () => {} }],
@@ -208,4 +286,28 @@ describe("context", () => {
     await boot("cache: { one: { use: x }, two: { use: x } }", [asking], []);
     expect(asked).toEqual(["cache/one", "cache/two"]);
   });
+});
+
+test("a setup that writes into its options is kept all the same when they did not change", async () => {
+  const events: string[] = [];
+  const writing = definePlugin({
+    kind: "observer",
+    name: "writing",
+    api: 1,
+    config: t.Object({ tags: t.Array(t.String()), apiKey: t.String() }),
+    setup: (options) => {
+      events.push(`setup ${options.tags.join()}`);
+      options.tags.reverse();
+      options.apiKey = "";
+      return { callEnded: () => {} };
+    },
+  });
+  const text = "observer: { writing: { tags: [a, b], apiKey: k } }";
+  const before = await boot(text, [writing], events);
+  const loaded = await configOf(text);
+  const resolved = await resolvePlugins(loaded, builtinsOf([fakeStorage(events), writing]));
+  const { database } = before;
+  const after = await setupPlugins(loaded, resolved, recordingHost(events), { plugins: before, database });
+  expect(events).toEqual(["open in /data", "setup a,b"]);
+  expect(after.held.at(-1)).toBe(before.held.at(-1));
 });
