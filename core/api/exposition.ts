@@ -7,21 +7,25 @@ export const expositionType = "text/plain; version=0.0.4; charset=utf-8";
 const seriesPerTurn = 100;
 
 /**
- * Renders metrics and adds their names to `taken`. One whose name is taken or not of the format is left out, with a
- * comment that says so: one plugin must not make the whole page unreadable.
+ * Renders metrics and adds their names to `taken`. One whose name is taken, or which is not of the format, is left out, and
+ * so is a value that is none, with a comment that says so: one plugin must not make the whole page unreadable.
  */
 export async function exposition(metrics: Iterable<Metric>, taken: Set<string>): Promise<string> {
   const parts: string[] = [];
   let sinceTurn = 0;
   for (const { name, type, help, series } of metrics) {
     if (!isName(name) || namesOf(name, type).some((each) => taken.has(each))) {
-      parts.push(`# left out, its name is ${isName(name) ? "taken" : "malformed"}: ${JSON.stringify(name)}\n`);
+      parts.push(leftOut(`its name is ${isName(name) ? "taken" : "malformed"}`, name));
+      continue;
+    }
+    if (!types.has(type)) {
+      parts.push(leftOut("its type is none", name));
       continue;
     }
     for (const each of namesOf(name, type)) taken.add(each);
     parts.push(`# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`);
     for (const one of series) {
-      parts.push(textOf(name, one));
+      parts.push(isValue(type, one.value) ? textOf(name, one) : leftOut("a value of it is none", name));
       if (++sinceTurn % seriesPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -32,7 +36,23 @@ export async function exposition(metrics: Iterable<Metric>, taken: Set<string>):
 const namesOf = (name: string, type: Metric["type"]): readonly string[] =>
   type === "histogram" ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
 
-const isName = (name: string): boolean => /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+const isName = (name: unknown): boolean => typeof name === "string" && /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+
+const types: ReadonlySet<unknown> = new Set<Metric["type"]>(["counter", "gauge", "histogram"]);
+
+const leftOut = (why: string, name: unknown): string => `# left out, ${why}: ${JSON.stringify(name)}\n`;
+
+/** A plugin in plain JavaScript may tell anything. */
+function isValue(type: Metric["type"], value: unknown): boolean {
+  if (type !== "histogram") return typeof value === "number" || typeof value === "bigint";
+  if (typeof value !== "object" || value === null) return false;
+  const { bounds, counts, sum }: Partial<Record<keyof Buckets, unknown>> = value;
+  return areNumbers(bounds) && areNumbers(counts) && typeof sum === "number";
+}
+
+/** Typed arrays are as good. */
+const areNumbers = (value: unknown): boolean =>
+  Array.isArray(value) ? value.every((number) => typeof number === "number") : ArrayBuffer.isView(value);
 
 function textOf(name: string, { labels, value }: MetricSeries): string {
   const pairs = pairsOf(labels);

@@ -72,6 +72,28 @@ took_seconds_count{model="a"} 5
     );
   });
 
+  test("leaves out a type and values that are none, and says so", async () => {
+    const values: unknown[] = [undefined, null, "1", true, {}, { bounds: [], counts: [], sum: 0 }];
+    const buckets: unknown[] = [
+      1,
+      null,
+      {},
+      { bounds: ["1"], counts: [1], sum: 1 },
+      { bounds: [1], counts: [1], sum: "1" },
+    ];
+    const series = (of: readonly unknown[]) => of.map((value) => ({ labels: {}, value: value as number }));
+    const text = await render(
+      one({ series: [...series(values), { labels: {}, value: 5 }] }),
+      one({ name: "took_seconds", type: "histogram", series: series(buckets) }),
+      one({ name: "odd", type: "summary" as never }),
+      one({ name: undefined as never }),
+    );
+    const { samples, types, comments } = parseExposition(text);
+    expect(samples).toEqual([{ name: "calls_total", labels: {}, value: "5" }]);
+    expect([...types.keys()]).toEqual(["calls_total", "took_seconds"]);
+    expect(comments).toHaveLength(values.length + buckets.length + 2);
+  });
+
   test("leaves out a name that is malformed or taken, by the parts of a histogram too, and says so", async () => {
     const histogram = one({ name: "took", type: "histogram", series: [] });
     const text = await render(
