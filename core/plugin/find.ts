@@ -110,10 +110,11 @@ function choose(plugins: readonly Plugin[], { kind, name, use }: Wanted, origin:
     throw new Error(`exports no ${kind} plugin, but: ${kinds || "nothing"}`);
   }
   const wantedName = origin === "built-in" ? use : name;
+  const names = ofKind.map((plugin) => plugin.name);
+  const twice = names.find((each, at) => names.indexOf(each) !== at);
+  if (twice !== undefined) throw new Error(`exports two ${kind} plugins of the name ${twice}`);
   const [only, ...others] = ofKind;
   const chosen = others.length === 0 ? only : ofKind.find((plugin) => plugin.name === wantedName);
   if (chosen !== undefined) return chosen;
-  throw new Error(
-    `exports several ${kind} plugins; name the instance after one of them: ${ofKind.map((plugin) => plugin.name).join(", ")}`,
-  );
+  throw new Error(`exports several ${kind} plugins; name the instance after one of them: ${names.join(", ")}`);
 }

@@ -1,4 +1,4 @@
-import type { TSchema } from "@sinclair/typebox";
+import { type TSchema, TypeBoxError } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { resolve } from "node:path";
 import { convertFilled, faultsOf } from "../config/check.ts";
@@ -56,7 +56,7 @@ async function resolveInstance(
     const checked = checkOptions({ kind, name, plugin, options }, { directory, source, config });
     return "problems" in checked ? checked : { kind, name, plugin, origin, options, ...checked };
   } catch (error) {
-    const message = reasonOf(error);
+    const message = error instanceof TypeBoxError ? noSchema : reasonOf(error);
     const place = instance.use === undefined ? source.locate([kind, name], "key") : source.locate([kind, name, "use"]);
     const problem = source.problem([kind, name], message, "key");
     return {
@@ -66,6 +66,10 @@ async function resolveInstance(
     };
   }
 }
+
+/** As a schema in plain JSON has it: what its parts are is not said in it for whoever checks by it. */
+const noSchema =
+  "its config has a part that nothing can be checked by: build it with t of llm-proxy/plugin, without t.Unsafe";
 
 interface Options {
   readonly kind: Kind;

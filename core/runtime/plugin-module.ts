@@ -14,6 +14,7 @@ const imported = new Map<string, { readonly hash: string; readonly version: numb
  * itself stays as it was, and so does the memory of each version. Throws when the import would download a package.
  */
 export function moduleOf(path: string): string {
+  refuseQuery(path);
   refuseDownloads(path, provided);
   const hash = createHash("sha256").update(readFileSync(path)).digest("hex");
   const known = imported.get(path);
@@ -23,6 +24,12 @@ export function moduleOf(path: string): string {
   if (version === 0) return href;
   // Bun gives the old module for a file URL with another query, and the new one for a path with it.
   return typeof Bun === "undefined" ? `${href}?v=${version}` : `${path}?v=${version}`;
+}
+
+/** Bun takes what is behind a question mark for a query, however it is written, and finds no such file. */
+function refuseQuery(path: string): void {
+  if (typeof Bun !== "undefined" && path.includes("?"))
+    throw new Error("Bun loads nothing whose path has a question mark in it; rename that file or folder");
 }
 
 /**
@@ -62,6 +69,7 @@ export function resolvePackage(name: string, directory: string): string {
 
 /** Imports what `resolvePackage` gave. Throws when that would download another package: a link may lead out of node_modules. */
 export function importPackage(url: string): Promise<unknown> {
+  refuseQuery(fileURLToPath(url));
   refuseDownloads(fileURLToPath(url), provided);
   return import(url);
 }

@@ -132,6 +132,22 @@ describe("what is no plugin is refused with its place", () => {
       "export default { kind: 'cache', name: 'x', api: 1, config: { type: 'object' }, setup() {} };",
       "exports no observer plugin, but: cache",
     ],
+    [
+      "plain.ts",
+      "export default { kind: 'observer', name: 'x', api: 1, config: { type: 'object' }, setup() {} };",
+      "its config has a part that nothing can be checked by: build it with t of llm-proxy/plugin, without t.Unsafe",
+    ],
+    [
+      "twice.ts",
+      `const one = { kind: 'observer', name: 'x', api: 1, config: { type: 'object' }, setup() {} };
+       export default [one, { ...one }];`,
+      "exports two observer plugins of the name x",
+    ],
+    [
+      "what?.ts",
+      "export default 3;",
+      "import failed: Bun loads nothing whose path has a question mark in it; rename that file or folder",
+    ],
     ["throws.ts", "throw new Error('on purpose');", "import failed: on purpose"],
   ])("%s", async (name, content, message) => {
     write(name, content);
