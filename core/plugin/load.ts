@@ -7,7 +7,7 @@ import { ConfigError, pointer, type Problem, reasonOf, steps } from "../config/p
 import { pluginSections } from "../config/schema.ts";
 import { type Builtins, findPlugin, type Origin } from "./find.ts";
 import { leavesOf, placeOf } from "./option-secrets.ts";
-import type { Kind, Plugin } from "./plugin.ts";
+import type { FileFacts, Kind, Plugin } from "./plugin.ts";
 
 /** An instance of the config with its plugin, ready for `setup`. */
 export interface ResolvedPlugin {
@@ -94,13 +94,21 @@ function checkOptions(
   if (faults.length > 0) return { problems: faults };
   try {
     // Whatever a plugin without types returns.
-    const unchecked: unknown = plugin.check?.(options, { providers: Object.keys(config.provider) });
+    const file = { providers: Object.keys(config.provider), earlier: earlierThan(name, config[kind]) };
+    const unchecked: unknown = plugin.check?.(options, file);
     return { unchecked: Array.isArray(unchecked) ? unchecked.filter((place) => typeof place === "string") : [] };
   } catch (error) {
     const reason = maskOptions(reasonOf(error), { plugin, options });
     const problem = optionProblem(reason, { kind, name, options }, source);
     return { problems: [problem ?? source.problem([kind, name], reason, "key")] };
   }
+}
+
+/** Those of the same `use`. */
+function earlierThan(name: string, section: Readonly<Record<string, InstanceOptions>>): FileFacts["earlier"] {
+  const all = Object.entries(section).map(([each, { use = each, ...options }]) => ({ name: each, use, options }));
+  const at = all.findIndex((one) => one.name === name);
+  return all.slice(0, at).filter(({ use }) => use === all[at]?.use);
 }
 
 /** What a plugin says of one of its options, `charges[0].fee: …`, at its place; `null`: it names none. */

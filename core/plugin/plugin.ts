@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import type { FileFacts } from "./file-facts.ts";
 import type { Labels } from "./labels.ts";
 import type { AccountLookup, KeyLookup } from "./lookups.ts";
 import type { ChatStream } from "../chat/event.ts";
@@ -30,6 +31,7 @@ export type { Limit, LimitScope, LimitUse, Measure, Period } from "../chat/limit
 export { type ParameterName, parameterNames } from "../chat/parameters.ts";
 export { noUsage, type Usage } from "../chat/usage.ts";
 export type { DialectName, Operation } from "../dialects/dialect.ts";
+export type { FileFacts } from "./file-facts.ts";
 export { boundedText } from "./bounded-text.ts";
 export { claimAt } from "./claim-at.ts";
 export { type Labels, labelValue } from "./labels.ts";
@@ -82,11 +84,6 @@ export interface Plugin<K extends Kind = Kind, C extends TSchema = TSchema> {
    * thrown of an option is told at its place as that of `check`.
    */
   setup(config: Static<C>, context: Contexts[K]): Awaitable<Slots[K] & SlotExtras>;
-}
-/** What an instance's options may refer to in the operator's file. */
-export interface FileFacts {
-  /** Names of the `provider` instances. */
-  readonly providers: readonly string[];
 }
 export const definePlugin = <K extends Kind, C extends TSchema>(plugin: Plugin<K, C>): Plugin<K, C> => plugin;
 

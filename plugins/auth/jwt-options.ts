@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { JWTVerifyOptions } from "jose";
-import { type Context, limitOptions, type Limits, t } from "llm-proxy/plugin";
+import { type Context, type FileFacts, limitOptions, type Limits, t } from "llm-proxy/plugin";
 import type { ClaimRules } from "./jwt-claims.ts";
 import { keySource, mayHoldKeys, publicKeys } from "./jwt-fetch.ts";
 import { fixedKeys, type KeyStore, keyStore, sharedSecret } from "./jwt-keys.ts";
@@ -157,7 +157,7 @@ export interface Rules extends ClaimRules {
 }
 
 /** What no schema says. The host asks for it before `setup`. */
-export function check(options: JwtOptions): void {
+export function check(options: JwtOptions, { earlier }: Pick<FileFacts, "earlier">): void {
   const { issuer, jwksUrl, jwks, secret, allowHttp } = options;
   if (options.models && options.claims?.models !== undefined)
     throw new Error("models and claims.models: only one of them can say what may be called");
@@ -169,8 +169,14 @@ export function check(options: JwtOptions): void {
       throw new Error(`secret: ${name} needs at least ${least} bytes`);
   }
   if (jwks) publicKeys(jwks);
-  if (jwks || secret !== undefined || mayHoldKeys(jwksUrl ?? issuer, allowHttp)) return;
-  throw new Error(`${jwksUrl === undefined ? "issuer" : "jwksUrl"}: keys are fetched over https (or set allowHttp)`);
+  if (!jwks && secret === undefined && !mayHoldKeys(jwksUrl ?? issuer, allowHttp))
+    throw new Error(`${jwksUrl === undefined ? "issuer" : "jwksUrl"}: keys are fetched over https (or set allowHttp)`);
+  const other = earlier.find((instance) => instance.options["issuer"] === issuer);
+  // It would never be asked: whose a token is, its issuer alone tells.
+  if (other)
+    throw new Error(
+      `issuer: "${other.name}" has the same one; list the audiences of both there, and let claims tell accounts and models`,
+    );
 }
 
 export function rulesFrom(options: JwtOptions): Rules {

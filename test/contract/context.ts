@@ -75,7 +75,7 @@ export async function setUp<K extends Kind, C extends TSchema>(
     const errors = [...Value.Errors(plugin.config, checked)].map(({ path, message }) => `${path}: ${message}`);
     throw new Error(`${plugin.kind} ${plugin.name}: ${errors.join("; ")}`);
   }
-  plugin.check?.(checked, { providers: ["echo"] });
+  plugin.check?.(checked, { providers: ["echo"], earlier: [] });
   return plugin.setup(checked, context);
 }
 

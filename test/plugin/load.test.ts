@@ -104,6 +104,17 @@ describe("options", () => {
   });
 });
 
+test("a second jwt instance of one issuer is refused at its place: it would never be asked", async () => {
+  const jwt = (name: string, issuer: string) => `  ${name}: { use: jwt, issuer: "${issuer}", audience: a }`;
+  const text = (...instances: readonly string[]) => `auth:\n${instances.join("\n")}`;
+  const fine = text(jwt("one", "https://a.example"), "  keys: { use: api-key }", jwt("two", "https://a.example/"));
+  expect(await resolve(fine, { from: realBuiltins })).toHaveLength(4);
+  const twice = text(jwt("one", "https://a.example"), jwt("two", "${ISSUER}"));
+  expect(await messageOf(twice, { from: realBuiltins, env: { ISSUER: "https://a.example" } })).toContain(
+    'auth.two.issuer: "one" has the same one; list the audiences of both there',
+  );
+});
+
 describe("what is no plugin is refused with its place", () => {
   const broken = (fields: object) =>
     builtinsOf([fakeStorage([]), { ...plugin("observer", "x", () => ({})), ...fields }]);

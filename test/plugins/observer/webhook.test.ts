@@ -46,7 +46,7 @@ describe("webhook", () => {
 
   test.each(["", " ", "whsec_", "whsec_!!!"])("an empty secret %p does not start", async (empty) => {
     const options = { url: "https://x", secret: empty, events: ["usage.call" as const], batch: 1 };
-    expect(() => webhook.check?.(options, { providers: [] })).toThrow("secret: ");
+    expect(() => webhook.check?.(options, { providers: [], earlier: [] })).toThrow("secret: ");
     await expect(made({ secret: empty })).rejects.toThrow();
   });
 
