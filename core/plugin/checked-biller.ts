@@ -1,6 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { reasonOf } from "../config/problem.ts";
 import { countFault, talliesOf, tallyIn } from "./hook-tally.ts";
+import { claimCopy } from "./guarded-limiter.ts";
 import { describeInstance, type ResolvedPlugin } from "./load.ts";
 import type { Biller, Logger, Rating, RatingLine } from "./plugin.ts";
 import { toldError } from "./told-error.ts";
@@ -65,9 +66,9 @@ export function checkedBiller(instance: ResolvedPlugin, slot: Biller, logger: Lo
       },
     }),
     ...(models && { models: (vendor) => named("models", () => listOf("models", models.call(slot, vendor))) }),
-    ...(adopt && { adopt: (entries) => named("adopt", () => atOnce("adopt", adopt.call(slot, entries))) }),
+    ...(adopt && { adopt: (entries) => named("adopt", () => atOnce("adopt", adopt.call(slot, [...entries]))) }),
     ...(prices && { prices: (instances) => named("prices", () => listOf("prices", prices.call(slot, instances))) }),
-    ...(authorize && { authorize: authorize.bind(slot) }),
+    ...(authorize && { authorize: (claim, rating) => authorize.call(slot, claimCopy(claim), { ...rating }) }),
   };
 }
 

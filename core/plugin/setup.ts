@@ -8,9 +8,10 @@ import { type Cleanups, createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
+import { guardedLimiter } from "./guarded-limiter.ts";
 import { describeInstance, maskOptions, optionProblem, type ResolvedPlugin } from "./load.ts";
-import type { Awaitable, Contexts, Kind, PriceRow, Provider } from "./plugin.ts";
-import { canProbe, hasWebhook, hooksIn, isBiller, isProvider, isStorage, needs } from "./shape.ts";
+import type { Awaitable, Contexts, Kind, Logger, PriceRow, Provider } from "./plugin.ts";
+import { canProbe, hasWebhook, hooksIn, isBiller, isProvider, isRateLimiter, isStorage, needs } from "./shape.ts";
 import { slotTrouble } from "./slot-trouble.ts";
 import { collectSlots, type Slots } from "./slots.ts";
 import { type Webhook, type Webhooks, webhooksOf } from "./webhooks.ts";
@@ -170,12 +171,18 @@ export async function setupPlugins(
     const extras = extrasOf(plugin, slot, mask);
     if (before && canProbe(slot)) await named(plugin, loaded, "probe", () => within(deadlineMs, () => slot.probe()));
     const upstream = plugin.kind === "provider" && isProvider(slot) ? accountOf(plugin, slot, setUp, context) : null;
-    const isPriced = plugin.kind === "billing" && isBiller(slot);
-    const used = isPriced ? checkedBiller(plugin, slot, parts.host.logger(plugin)) : slot;
+    const used = guarded(plugin, slot, parts.host.logger(plugin));
     const one = { ...failing, slot: used, upstream, accountsAsked, ...extras };
     held[held.length - 1] = one;
     return one;
   }
+}
+
+/** As core uses it. A built-in limiter leaves what it is given as it is. */
+function guarded(plugin: ResolvedPlugin, slot: unknown, logger: Logger): unknown {
+  if (plugin.kind === "billing" && isBiller(slot)) return checkedBiller(plugin, slot, logger);
+  const isOthers = plugin.kind === "rate-limit" && plugin.origin !== "built-in";
+  return isOthers && isRateLimiter(slot) ? guardedLimiter(slot) : slot;
 }
 
 /** What one plugin is set up with, and cleaned up by. */
