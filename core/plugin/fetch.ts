@@ -8,6 +8,8 @@ export function fetchOf(
 ): Context["fetch"] {
   let named: ReadonlySet<string> | null = null;
   return async (request) => {
+    // A plugin in plain JavaScript asks as it asks the runtime's own.
+    if (!(request instanceof Request)) throw new TypeError("fetch() takes a Request: fetch(new Request(url))");
     named ??= new Set(placesIn(options));
     const { origin, host, hostname } = new URL(request.url);
     if (named.has(origin) || named.has(host) || named.has(hostname)) return send(request, { redirect: "manual" });

@@ -186,7 +186,8 @@ export interface ModelCall {
 export interface Authenticator {
   /**
    * `null`: not my kind of credential, the next instance is asked. Throws `unauthenticated`: mine, but bad.
-   * `credential` comes from whichever header or query the caller's dialect uses; core extracts it once for all.
+   * `credential` comes from whichever header or query the caller's dialect uses; core extracts it once for all. The body of
+   * `request` is still to be read, by core: one that is needed here is that of a `clone()`.
    */
   authenticate(credential: string, request: Request): Awaitable<Principal | null>;
 }

@@ -43,6 +43,12 @@ export function testAuth(create: () => Awaitable<Authenticator>, { valid, invali
       expect(JSON.stringify(principal)).not.toContain(valid);
     });
 
+    test("the body is left to the host", async () => {
+      const asked = new Request("http://localhost/v1/chat/completions", { method: "POST", body: "{}" });
+      await (await create()).authenticate(valid, asked);
+      expect(asked.bodyUsed).toBe(false);
+    });
+
     test("calls that come together are told apart: the good one passes, the bad one is refused", async () => {
       const authenticator = await create();
       const ask = async (credential: string) => {

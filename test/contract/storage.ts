@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import type { Awaitable } from "llm-proxy/plugin";
+import type { Awaitable, Json } from "llm-proxy/plugin";
 import type { Database } from "../../core/storage/database.ts";
 import { type FakeClock, fakeClock } from "./context.ts";
 import { testAccounts } from "./storage-accounts.ts";
@@ -60,6 +60,20 @@ export function testStorage({ open, reopen }: StorageContract): void {
         Array.from({ length: 100 }, (_, at) => at + 1),
       );
       expect(await space.get("count")).toBe(100);
+    });
+
+    test("what cannot be kept is refused, and takes nothing back", async () => {
+      const space = database.namespace("a");
+      // As plain JavaScript may.
+      const odd = [undefined, () => 1, 5n] as unknown as Json[];
+      const tries = odd.map((value) => space.set("odd", value));
+      tries.push(Promise.resolve(space.add("odd", Number.NaN)).then(() => {}));
+      const beside = space.set("beside", 1);
+      for (const one of tries) await expect(Promise.resolve(one)).rejects.toThrow(TypeError);
+      await beside;
+      await space.set("text", "x");
+      await expect(Promise.resolve(space.add("text", 1))).rejects.toThrow('"text" does not hold a number');
+      expect([await space.get("odd"), await space.get("beside"), await space.get("text")]).toEqual([null, 1, "x"]);
     });
 
     test("add stops at the floor, and then changes nothing", async () => {

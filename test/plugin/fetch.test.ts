@@ -35,3 +35,9 @@ test("what the options of an instance name is reached as it is; everything else 
   for (const url of [...free, ...guarded]) await fetch(new Request(url));
   expect(sent).toEqual([...free.map((url) => `${url} manual`), ...guarded.map((url) => `${url} manual guarded`)]);
 });
+
+test("what is no Request is told as that", async () => {
+  const never = () => Promise.reject(new Error("sent"));
+  const fetch = fetchOf(options, { pin: never, send: never });
+  await expect(fetch("https://mail.corp.test/" as never)).rejects.toThrow("fetch() takes a Request");
+});

@@ -1,7 +1,7 @@
 import { and, eq, gt, inArray, isNull, lte, or } from "drizzle-orm";
 import type { Json } from "../../chat/json.ts";
 import type { Namespace } from "../../plugin/plugin.ts";
-import type { GroupCommit } from "../group-commit.ts";
+import { type GroupCommit, Refused } from "../group-commit.ts";
 import { pluginState } from "../schema/sqlite-plugins.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 
@@ -22,11 +22,11 @@ export function namespaceOf(
       .from(pluginState)
       .where(and(eq(pluginState.namespace, namespace), eq(pluginState.key, key), alive))
       .all()[0];
-    // Written below with JSON.stringify only.
+    // Written below as JSON only.
     return row && (JSON.parse(row.value) as Json);
   };
-  const write = (key: string, value: Json, ttlMs: number | undefined) => {
-    const row = { value: JSON.stringify(value), expiresMs: ttlMs === undefined ? null : now() + ttlMs };
+  const write = (key: string, value: string, ttlMs: number | undefined) => {
+    const row = { value, expiresMs: ttlMs === undefined ? null : now() + ttlMs };
     database
       .insert(pluginState)
       .values({ namespace, key, ...row })
@@ -54,19 +54,31 @@ export function namespaceOf(
   };
   return {
     get: (key) => read(key) ?? null,
-    set: (key, value, options) =>
-      writer.run(() => {
+    async set(key, value, options) {
+      // Outside the transaction, which must not be taken back for others too.
+      const text = textOf(key, value);
+      await writer.run(() => {
         if (options?.ttlMs !== undefined) sweep();
-        write(key, value, options?.ttlMs);
-      }),
-    add: (key, delta, options) =>
-      writer.run(() => {
+        write(key, text, options?.ttlMs);
+      });
+    },
+    async add(key, delta, options) {
+      if (!Number.isFinite(delta)) throw new TypeError(`"${key}": what is added is no number`);
+      return writer.run(() => {
         const before = read(key) ?? 0;
-        if (typeof before !== "number") throw new TypeError(`"${key}" does not hold a number`);
+        if (typeof before !== "number") return new Refused(new TypeError(`"${key}" does not hold a number`));
         const after = before + delta;
         if (options?.floor !== undefined && after < options.floor) return null;
-        write(key, after, options?.ttlMs);
+        write(key, JSON.stringify(after), options?.ttlMs);
         return after;
-      }),
+      });
+    },
   };
+}
+
+/** A plugin in plain JavaScript may keep anything, and an absent value is no JSON. */
+function textOf(key: string, value: Json): string {
+  const text: string | undefined = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`"${key}": what is kept must be JSON`);
+  return text;
 }
