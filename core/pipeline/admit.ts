@@ -15,7 +15,7 @@ import type { Route } from "./models.ts";
 import { step } from "../runtime/turn.ts";
 import { limitsFor, openLine, scopesOf } from "./scopes.ts";
 import type { Services } from "./services.ts";
-import { checkedHold, toldWith, type ToldHold } from "./told-hold.ts";
+import { checkedHold, releaseLate, toldWith, type ToldHold } from "./told-hold.ts";
 
 /** What a plugin keeps for the call. */
 interface Taken extends ToldHold {
@@ -147,7 +147,6 @@ async function takeLimits(
 
 const none: readonly Limit[] = [];
 
-/** A hold that is granted after its deadline belongs to nobody any more: it is given back at once. */
 async function take(
   call: Call,
   kind: Taken["kind"],
@@ -157,8 +156,7 @@ async function take(
 ): Promise<Taken> {
   const { name } = plugin;
   const hook = kind === "billing" ? "authorize" : "acquire";
-  const release = (late: Hold) => void Promise.try(() => late.release()).catch(() => {});
-  const hold = await closedHook(hookOf(call, services), kind, name, hook, grant, release);
+  const hold = await closedHook(hookOf(call, services), kind, name, hook, grant, releaseLate);
   return { kind, name, hold, ...toldWith(hold, kind, plugin, services.logger) };
 }
 

@@ -4,7 +4,7 @@ import type { Principal } from "../plugin/plugin.ts";
 import type { Call } from "./call.ts";
 import { closedHook } from "./hook.ts";
 import type { Services } from "./services.ts";
-import { checkedHold, toldWith } from "./told-hold.ts";
+import { checkedHold, releaseLate, toldWith } from "./told-hold.ts";
 
 /** Counts one on its address. Throws `rate-limited` when there are too many; else the caller goes on with its refusal. */
 export async function countFailure(
@@ -27,10 +27,11 @@ export async function countFailure(
   const context = { logger: services.logger, timings: call.timings };
   try {
     const acquire = () => checkedHold(limiter.slot.acquire(claim, limits));
-    const hold = await closedHook(context, "rate-limit", limiter.name, "acquire", acquire);
+    const hold = await closedHook(context, "rate-limit", limiter.name, "acquire", acquire, releaseLate);
     const { spared } = toldWith(hold, "rate-limit", limiter, services.logger);
     for (const limit of spared ?? []) services.limits.spared(limit);
-    await hold.settle({ usage: noUsage, chargeNano: 0 });
+    const settle = () => hold.settle({ usage: noUsage, chargeNano: 0 });
+    await closedHook(context, "rate-limit", limiter.name, "settle", settle);
   } catch (error) {
     // A limiter that fails is logged by the hook; the caller is refused anyway.
     if (!(error instanceof GatewayError) || error.kind !== "rate-limited") return;

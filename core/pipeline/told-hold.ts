@@ -14,6 +14,9 @@ export function checkedHold(hold: Awaitable<Hold>): Awaitable<Hold> {
   throw new TypeError("returned no hold: it needs settle() and release()");
 }
 
+/** A hold that is granted after its deadline belongs to nobody any more: it is given back at once. */
+export const releaseLate = (late: Hold): void => void Promise.try(() => late.release()).catch(() => {});
+
 /**
  * The rest of a hold, read once and as `Hold` promises it. It only informs, so what is anything else is left out, and the
  * call goes on: it was granted. Never throws.
