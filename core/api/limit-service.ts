@@ -1,20 +1,14 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
-import { type LimitUse, remainingOf } from "../chat/limit.ts";
+import { remainingOf } from "../chat/limit.ts";
 import { limitFault } from "../config/limit-fault.ts";
 import { limitOf } from "../config/normalise.ts";
 import { LimitSchema } from "../config/schema.ts";
 import { type LimitBook, storedRules } from "../pipeline/limit-book.ts";
+import { useOf } from "../pipeline/standing-limits.ts";
 import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
-import {
-  type Limit,
-  limitFields,
-  limitOptions,
-  type Limits,
-  type LimitScope,
-  type RateLimiter,
-} from "../plugin/plugin.ts";
+import { limitFields, limitOptions, type Limits, type LimitScope, type RateLimiter } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { Database } from "../storage/database.ts";
 import type { LimitQuery, LimitRow } from "../storage/limit.ts";
@@ -115,7 +109,7 @@ export function limitService(dependencies: LimitServiceDependencies): LimitServi
       adopt();
       return removed;
     },
-    use: (scope, limits) => useOf(limiters[0], limitsOn(scope, limits)),
+    use: (scope, limits) => useOf(limiters[0]?.slot, limitsOn(scope, limits)),
     met: () =>
       [...book.met.values()].map(({ labels, count }) => ({ ...labels, enforced: labels.enforced === "true", count })),
   };
@@ -157,17 +151,8 @@ function ofInstance(limiter: Instance<RateLimiter>): readonly Entry[] {
 async function withUse({ limit, createdMs, limiter }: Entry): Promise<ShownLimit> {
   const { scope, limits, enforce } = limit;
   const { id } = scope;
-  const use = id === null ? null : await useOf(limiter, limitsOn({ ...scope, id }, limits, enforce));
+  const use = id === null ? null : await useOf(limiter?.slot, limitsOn({ ...scope, id }, limits, enforce));
   return { ...limit, createdMs, use };
-}
-
-/** A limiter that does not tell, or fails, must not hide the limits. */
-async function useOf(limiter: Entry["limiter"], limits: readonly Limit[]): Promise<readonly LimitUse[] | null> {
-  try {
-    return (await limiter?.slot.use?.(limits)) ?? null;
-  } catch {
-    return null;
-  }
 }
 
 function merged(before: Limits, named: Readonly<Record<string, unknown>>): Limits {

@@ -1,4 +1,7 @@
+import { within } from "../plugin/deadline.ts";
 import type { Limit, LimitUse, RateLimiter } from "../plugin/plugin.ts";
+import { isUse } from "../plugin/told-limits.ts";
+import { hookTimeoutMs } from "./hook.ts";
 
 /** A limit, and where it stands; `null`: its plugin does not tell. */
 export interface StandingLimit {
@@ -6,16 +9,23 @@ export interface StandingLimit {
   readonly use: LimitUse | null;
 }
 
-/** A limiter that does not tell, or fails, must not hide the limits. */
 export async function standing(
   slot: Pick<RateLimiter, "use">,
   limits: readonly Limit[],
 ): Promise<readonly StandingLimit[]> {
-  let use: readonly LimitUse[] = [];
+  const use = limits.length > 0 ? await useOf(slot, limits) : null;
+  return limits.map((limit, at) => ({ limit, use: use?.[at] ?? null }));
+}
+
+/** `null`: a limiter that does not tell, fails or hangs, which must not hide the limits. */
+export async function useOf(
+  slot: Pick<RateLimiter, "use"> | undefined,
+  limits: readonly Limit[],
+): Promise<readonly LimitUse[] | null> {
   try {
-    use = (limits.length > 0 && (await slot.use?.(limits))) || [];
+    const use = await within(hookTimeoutMs, () => slot?.use?.(limits) ?? null);
+    return isUse(use) ? use : null;
   } catch {
-    // Told by none of them.
+    return null;
   }
-  return limits.map((limit, at) => ({ limit, use: use[at] ?? null }));
 }

@@ -17,3 +17,15 @@ test("a limiter whose holds never end keeps neither strangers nor a reload waiti
   expect(reply.status).toBe(401);
   expect(gateway.log()).toContain('"plugin":"rate-limit/unsettled"');
 }, 20_000);
+
+test("one that never tells where limits stand hides none of them", async () => {
+  const { gateway } = setup;
+  const key = await gateway.createKey({ limits: { requestsPerMinute: 3 } });
+  const limit = { scope: { kind: "key", id: key.id }, requestsPerHour: 5 };
+  const [me, made] = await Promise.all([
+    gateway.get("/v1/me", { authorization: `Bearer ${key.key}` }).then((response) => response?.json()),
+    gateway.admin<{ id: string }>("POST", "/api/limits", limit),
+  ]);
+  expect(me).toMatchObject({ limits: [{ limit: 3 }] });
+  expect(await gateway.admin("GET", `/api/limits/${made.id}`)).toMatchObject({ requestsPerHour: 5, use: null });
+}, 20_000);
