@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { reasonOf } from "../config/problem.ts";
+import { atOnce } from "./at-once.ts";
 import { countFault, talliesOf, tallyIn } from "./hook-tally.ts";
 import { claimCopy } from "./guarded-limiter.ts";
 import { describeInstance, type ResolvedPlugin } from "./load.ts";
@@ -70,14 +71,6 @@ export function checkedBiller(instance: ResolvedPlugin, slot: Biller, logger: Lo
     ...(prices && { prices: (instances) => named("prices", () => listOf("prices", prices.call(slot, instances))) }),
     ...(authorize && { authorize: (claim, rating) => authorize.call(slot, claimCopy(claim), { ...rating }) }),
   };
-}
-
-/** A plugin in plain JavaScript may return anything, and an async function is one that returns nothing to the compiler. */
-function atOnce<T>(hook: string, value: T): T {
-  if (!(value instanceof Promise)) return value;
-  // Whoever is told of it need not be told twice.
-  value.catch(() => {});
-  throw new TypeError(`${hook}() returned a promise: nobody waits for it`);
 }
 
 function listOf<Item>(hook: string, value: readonly Item[]): readonly Item[] {

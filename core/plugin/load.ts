@@ -5,6 +5,7 @@ import { convertFilled, faultsOf } from "../config/check.ts";
 import type { InstanceOptions, LoadedConfig } from "../config/config.ts";
 import { ConfigError, pointer, type Problem, reasonOf, steps } from "../config/problem.ts";
 import { pluginSections } from "../config/schema.ts";
+import { atOnce } from "./at-once.ts";
 import { type Builtins, findPlugin, type Origin } from "./find.ts";
 import { leavesOf, placeOf } from "./option-secrets.ts";
 import type { FileFacts, Kind, Plugin } from "./plugin.ts";
@@ -95,7 +96,7 @@ function checkOptions(
   try {
     // Whatever a plugin without types returns.
     const file = { providers: Object.keys(config.provider), earlier: earlierThan(name, config[kind]) };
-    const unchecked: unknown = plugin.check?.(options, file);
+    const unchecked: unknown = atOnce("check", plugin.check?.(options, file));
     return { unchecked: Array.isArray(unchecked) ? unchecked.filter((place) => typeof place === "string") : [] };
   } catch (error) {
     const reason = maskOptions(reasonOf(error), { plugin, options });

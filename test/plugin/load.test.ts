@@ -104,6 +104,14 @@ describe("options", () => {
   });
 });
 
+test("a check that returns a promise is refused: nobody would hear what it finds", async () => {
+  const check = () => Promise.reject(new Error("x: is bad"));
+  const late = { ...plugin("observer", "late", () => ({ callEnded: () => {} })), check };
+  expect(await messageOf("observer:\n  late: {}", { from: builtinsOf([fakeStorage([]), late]) })).toBe(
+    "llm-proxy.yaml:2:3 observer.late: check() returned a promise: nobody waits for it",
+  );
+});
+
 test("a second jwt instance of one issuer is refused at its place: it would never be asked", async () => {
   const jwt = (name: string, issuer: string) => `  ${name}: { use: jwt, issuer: "${issuer}", audience: a }`;
   const text = (...instances: readonly string[]) => `auth:\n${instances.join("\n")}`;
