@@ -45,7 +45,7 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
   const { targets } = admitted.route;
   const tries = new Tries(call, admitted.route, services);
   services.retries.called();
-  const request = decodedOnce(call, asked);
+  let request = decodedOnce(call, asked);
   const { totalMs } = services.settings.attempts;
   let hasWaited = false;
   let last: unknown;
@@ -102,6 +102,8 @@ export async function dispatch(call: Call, asked: Asked, admitted: Admitted, ser
       attempt.key?.ended(verdict);
       if (call.busyTarget && verdict === "failed") services.loads?.answered(target, 0, true);
       endLoad(call, services.loads);
+      // A plugin has had it, and may have written into it.
+      if ("chat" in target.slot) request = decodedOnce(call, asked);
       // What the attempt left open is closed, whether or not there is another one.
       call.abort.abort(reason);
       const step = call.stopped || call.clientGone ? null : tries.after(reason);

@@ -17,6 +17,7 @@ const setup = await setUp({
   config: [
     `  - { target: hostile/*, input: 1, output: 2 }`,
     `observer: { hostile: { use: "${file}" }, log: {} }`,
+    "models: { both: [hostile/request-rewrites, echo/echo] }",
     "server: { disconnect: { drainMs: 200 }, timeouts: { models: { hostile/chat-hangs: { firstByteMs: 200 } } } }",
   ].join("\n"),
 });
@@ -175,6 +176,15 @@ test.each([
     const line = await until("the line", () => lines().find((each) => each.includes(why) && each.includes(callId)));
     expect(JSON.parse(line)).toMatchObject({ level: "warn", provider: "hostile", callId });
   }
+});
+
+test("what a provider does to its request is not what the next one is asked", async () => {
+  const { status, text } = await call(gateway, key.key, {
+    model: "both",
+    messages: [{ role: "user", content: "as it was" }],
+  });
+  expect(status).toBe(200);
+  expect(text).toContain('"content":"as it was"');
 });
 
 test.each(["goes-on", "ends-then-throws", "ends-then-hangs"])(
