@@ -12,7 +12,7 @@ import { type Setup, setUp } from "../support/setup.ts";
 
 /** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
 const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
-if (library === null) console.log("skipped: 7 tests of a clock that steps (no faketime here)");
+if (library === null) console.log("skipped: 8 tests of a clock that steps (no faketime here)");
 else withClock(library);
 
 function withClock(path: string): void {
@@ -145,6 +145,27 @@ function withClock(path: string): void {
     }
     step(0);
     expect((await runCommand(gateway, ["doctor"])).code).toBe(0);
+  }, 60_000);
+
+  test("a budget and a balance made after a step back count what they held, and no call before them", async () => {
+    const { gateway } = setup;
+    step(29 * hour);
+    const { id: accountId } = await gateway.admin<{ id: string }>("POST", "/api/accounts", { name: "late" });
+    const { key, id } = await gateway.createKey({ accountId });
+    const askOnce = async () => (await call(gateway, key, { ...chat("mock/ok"), max_tokens: 10 })).status;
+    expect(await askOnce()).toBe(200);
+    step(28 * hour);
+    const scope = { kind: "key", id };
+    await gateway.admin("POST", "/api/budgets", { scope, usd: 1, window: "lifetime" });
+    await gateway.admin("POST", "/api/ledger/credits", { accountId, usd: "1" });
+    const proven = () => runCommand(gateway, ["doctor"]);
+    expect(await proven()).toMatchObject({ code: 0 });
+    expect(await askOnce()).toBe(200);
+    step(30 * hour);
+    expect(await askOnce()).toBe(200);
+    expect(await proven()).toMatchObject({ code: 0 });
+    const [budget] = gateway.sql<{ spent_nano: number }>("SELECT spent_nano FROM v_budget WHERE scope_id = ?", id);
+    expect(budget?.spent_nano).toBe(60_000);
   }, 60_000);
 
   test("a step ends no stream, and leaves no target alone for longer than it would be", async () => {

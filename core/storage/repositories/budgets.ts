@@ -4,7 +4,7 @@ import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import { type BudgetRepository, type BudgetRow, maxBudgetsOnScope, type NewBudget } from "../budget.ts";
-import { freshMoment } from "../fresh-moment.ts";
+import { freshMoment, momentAfterCalls } from "../fresh-moment.ts";
 import { budgets } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { noteStarts } from "../window-starts.ts";
@@ -74,7 +74,7 @@ export function budgetRepository(
       writer.run((tell) => {
         if (book.inScope(budget.scope).filter(({ prepaid }) => !prepaid).length >= maxBudgetsOnScope)
           throw new GatewayError("conflict", `there are ${maxBudgetsOnScope} budgets on this scope`);
-        const createdMs = freshMoment(database, budget.createdMs);
+        const createdMs = momentAfterCalls(database, budget.createdMs);
         tell(changeOf("create", budget, { before: null, after: budgetFields(budget) }));
         return shown({ ref: insertBudget(database, book, { ...budget, createdMs }) });
       }),

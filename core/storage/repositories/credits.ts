@@ -4,7 +4,7 @@ import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { Balance, CreditRepository, EntryFilter, LedgerEntry } from "../credit.ts";
 import type { Page, PageQuery } from "../database.ts";
-import { freshMoment } from "../fresh-moment.ts";
+import { momentAfterCalls } from "../fresh-moment.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
@@ -40,7 +40,7 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
         window: "lifetime",
         limitNano: 0,
         prepaid: true,
-        createdMs: freshMoment(database, now()),
+        createdMs: momentAfterCalls(database, now()),
       })
       .returning({ ref: budgets.ref })
       .all()[0];
