@@ -58,6 +58,7 @@ export async function lastingServices({ database, live, elapsed, keyFor, address
       nameKey: keyFor("answer-names"),
       logger,
       now,
+      elapsed,
     }),
     content: createContentLog({
       settings: live.content,

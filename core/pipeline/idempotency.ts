@@ -33,6 +33,8 @@ export interface IdempotencyOptions {
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** A clock in ms that never steps. */
+  readonly elapsed: () => number;
 }
 export interface IdempotencySettings {
   readonly ttlMs: number;
@@ -57,7 +59,7 @@ interface Flight {
 }
 
 export function createIdempotency(options: IdempotencyOptions): Idempotency {
-  const { answers, settings, sealKey, nameKey, logger, now } = options;
+  const { answers, settings, sealKey, nameKey, logger, now, elapsed } = options;
   const flights = new Map<string, Flight>();
   const room: RecordingRoom = { bytes: 0, maxBytes: maxRecordingBytes };
   const digest = (parts: readonly string[], text = ""): string =>
@@ -124,12 +126,12 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
       const { dialect, operation, framing = "sse" } = call.endpoint;
       const path = call.request ? new URL(call.request.url).pathname : "";
       const fingerprint = digest([dialect.name, operation, framing, path], text);
-      const untilMs = now() + settings.waitMs;
+      const untilMs = elapsed() + settings.waitMs;
       for (;;) {
         const found = flights.has(place) ? null : await answers.find(place, now());
         const flight = flights.get(place);
         if ((flight ?? found ?? { fingerprint }).fingerprint !== fingerprint) throw otherRequest();
-        if (flight) await endOf(flight, call, untilMs - now());
+        if (flight) await endOf(flight, call, untilMs - elapsed());
         // Never admitted: the process died before anything was sent.
         else if (found?.state === "open" && found.call === "nowhere") await answers.free(place, found.callId);
         else if (found) return replay(place, found);

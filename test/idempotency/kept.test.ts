@@ -55,6 +55,7 @@ async function world(
     },
     logger,
     now: clock.now,
+    elapsed: clock.now,
   });
   const begin: World["begin"] = async (key, { text = "{}", ...who } = {}) => {
     const request = new Request("http://here/v1/chat/completions", { method: "POST" });

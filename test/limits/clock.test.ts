@@ -12,7 +12,7 @@ import { type Setup, setUp } from "../support/setup.ts";
 
 /** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
 const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
-if (library === null) console.log("skipped: 8 tests of a clock that steps (no faketime here)");
+if (library === null) console.log("skipped: 9 tests of a clock that steps (no faketime here)");
 else withClock(library);
 
 function withClock(path: string): void {
@@ -167,6 +167,43 @@ function withClock(path: string): void {
     const [budget] = gateway.sql<{ spent_nano: number }>("SELECT spent_nano FROM v_budget WHERE scope_id = ?", id);
     expect(budget?.spent_nano).toBe(60_000);
   }, 60_000);
+
+  test("a call waits for the first one with its Idempotency-Key in real time", async () => {
+    const { gateway, upstream, key } = setup;
+    step(0);
+    const [isSet, isLast] = [gate(), gate()];
+    let asked = 0;
+    upstream.on("twice", async (exchange) => {
+      asked += 1;
+      if (asked === 1) {
+        await isSet.opened;
+        await json(400, { error: { message: "no", type: "invalid_request_error", code: null } })(exchange);
+        return;
+      }
+      await isLast.opened;
+      await answers()(exchange);
+    });
+    const openCalls = async () => {
+      const metrics = await gateway.get("/metrics", { authorization: `Bearer ${gateway.adminToken}` });
+      return Number(/^llm_proxy_open_calls (\d+)$/m.exec((await metrics?.text()) ?? "")?.[1]);
+    };
+    await until("no other is in flight", async () => (await openCalls()) === 0);
+    const headers = { "idempotency-key": crypto.randomUUID() };
+    const askTwice = () => call(gateway, key.key, chat("mock/twice"), { headers });
+    const first = askTwice();
+    await until("it is asked", () => asked === 1);
+    const later = [askTwice(), askTwice()];
+    await until("they are there", async () => (await openCalls()) === 3);
+    // Refused where they wait: they came before it.
+    const other = { ...chat("mock/twice"), max_tokens: 1 };
+    expect((await call(gateway, key.key, other, { headers })).status).toBe(422);
+    step(26 * hour);
+    isSet.open();
+    expect((await first).status).toBe(400);
+    await until("it is asked again", () => asked === 2);
+    isLast.open();
+    expect((await Promise.all(later)).map(({ status }) => status)).toEqual([200, 200]);
+  }, 20_000);
 
   test("a step ends no stream, and leaves no target alone for longer than it would be", async () => {
     const { gateway, upstream, key } = setup;
