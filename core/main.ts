@@ -32,6 +32,14 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 /** Those that take words of their own. */
 const takesWords: ReadonlySet<string> = new Set(["backup", "audit", "new-plugin"]);
 
+/** Options of one command each; the others hold for all of them. */
+const ownOptions: Readonly<Record<string, readonly string[]>> = {
+  doctor: ["repair"],
+  migrate: ["compact"],
+  reprice: ["from", "to", "model", "dry-run", "reason", "author"],
+  "admin-token": ["new"],
+};
+
 const options = {
   config: { type: "string" },
   host: { type: "string" },
@@ -79,6 +87,11 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     printError(`${name} takes no "${words[0]}"\n${usage}`);
     return 2;
   }
+  const foreign = foreignOption(name, Object.keys(parsed.values));
+  if (foreign !== undefined) {
+    printError(`${name} takes no --${foreign}\n${usage}`);
+    return 2;
+  }
   try {
     const [command, builtins] = await Promise.all([load(), plugins()]);
     return await command({
@@ -102,6 +115,13 @@ function parse(args: readonly string[]) {
   } catch (error) {
     return error instanceof Error ? error : new Error("the arguments cannot be read");
   }
+}
+
+/** One that is another command's: left aside, what it was to prevent would be done. */
+function foreignOption(command: string, given: readonly string[]): string | undefined {
+  const own = ownOptions[command] ?? [];
+  const owned = Object.values(ownOptions).flat();
+  return given.find((option) => owned.includes(option) && !own.includes(option));
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -7,6 +7,9 @@ test.each([
   [["toString"], 'no command "toString"'],
   [["check", "--confg", "x"], "Unknown option '--confg'"],
   [["check", "now"], 'check takes no "now"'],
+  [["migrate", "--dry-run"], "migrate takes no --dry-run"],
+  [["plan", "--repair"], "plan takes no --repair"],
+  [["reprice", "--from", "0", "--compact"], "reprice takes no --compact"],
 ])("%p is answered with what is wrong, and the usage", (args, message) => {
   const main = join(import.meta.dir, "../../core/main.ts");
   const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: "utf8" });
