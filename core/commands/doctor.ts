@@ -1,4 +1,3 @@
-import { takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { authorOf } from "../storage/audit-author.ts";
 import { auditAppender } from "../storage/audit-writer.ts";
@@ -7,7 +6,7 @@ import { schemaVersion, StorageError } from "../storage/migrate.ts";
 import { intactness } from "../storage/intactness.ts";
 import { prove } from "../storage/prove.ts";
 import { repair } from "../storage/repair.ts";
-import { latestSchemaVersion, lockOf, mustBeThere } from "../storage/sqlite-file.ts";
+import { latestSchemaVersion, lockFolder, mustBeThere } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import type { Command } from "./command.ts";
 import { databaseOf, openReadonly } from "./storage.ts";
@@ -50,7 +49,7 @@ function proofsOf(client: SqliteClient): readonly Proof[] {
 
 async function repairedIn(path: string): Promise<readonly ProofCode[]> {
   mustBeThere(path);
-  const release = await takeLock(lockOf(path));
+  const release = await lockFolder(path);
   try {
     const client = await openSqlite(path);
     try {

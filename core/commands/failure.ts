@@ -15,9 +15,5 @@ export function explainFailure(error: unknown, json: boolean, print: Print, prin
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "the command failed";
-  if ("code" in error && error.code === "EADDRINUSE")
-    return "the port is in use: choose another with PORT, --port or server.port";
-  if ("syscall" in error && error.syscall === "listen")
-    return `the proxy cannot listen there (${maskSecrets(error.message)}): see HOST, --host or server.host, and the port`;
   return printable(maskSecrets(error.message), 2_000);
 }

@@ -6,9 +6,9 @@ import { resolvePlugins } from "../plugin/load.ts";
 import { setupPlugins } from "../plugin/setup.ts";
 import type { Logger } from "../plugin/plugin.ts";
 import { createEgress } from "../runtime/egress.ts";
-import { LockedError, takeLock } from "../runtime/lock.ts";
+import { LockedError } from "../runtime/lock.ts";
 import { StorageError } from "../storage/migrate.ts";
-import { lockOf, mustBeThere } from "../storage/sqlite-file.ts";
+import { lockFolder, mustBeThere } from "../storage/sqlite-file.ts";
 import { databaseOf } from "./storage.ts";
 import type { Command, CommandInput, ExitCode } from "./command.ts";
 
@@ -30,7 +30,7 @@ export const reprice: Command = async (input) => {
   }
   const { path, settings, loaded } = await databaseOf(input);
   mustBeThere(path);
-  const lock = await takeLock(lockOf(path)).catch(asHeld);
+  const lock = await lockFolder(path).catch(asHeld);
   if (typeof lock === "function") {
     lock();
     return report(input, order, await onDatabase(input, loaded, settings, order));

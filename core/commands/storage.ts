@@ -89,7 +89,6 @@ export const adminToken: Command = async (input) => {
     return 2;
   }
   const { path } = await databaseOf(input);
-  if (!existsSync(path)) throw new StorageError("there is no database yet: the first start prints the admin token");
   mustBeThere(path);
   const client = await openSqlite(path);
   try {

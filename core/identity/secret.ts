@@ -30,12 +30,8 @@ export function masterSecret(env: Readonly<Record<string, string | undefined>>, 
   if (given !== undefined && given !== "")
     return { value: checked(given, "LLM_PROXY_SECRET"), previous, keep: nothing };
   const path = join(dataDir, "secret");
-  if (existsSync(path))
-    return {
-      value: checked(readFileSync(path, "utf8"), "the file `secret` in the data folder"),
-      previous,
-      keep: nothing,
-    };
+  const kept = textOf(path);
+  if (kept !== null) return { value: checked(kept, "the file `secret` in the data folder"), previous, keep: nothing };
   const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
   return {
     value,
@@ -45,6 +41,18 @@ export function masterSecret(env: Readonly<Record<string, string | undefined>>, 
       writeFileSync(path, `${value}\n`, { mode: 0o600, flag: "wx" });
     },
   };
+}
+
+/** `null`: there is none. */
+function textOf(path: string): string | null {
+  try {
+    return existsSync(path) ? readFileSync(path, "utf8") : null;
+  } catch (error) {
+    throw new SecretError(
+      `the master secret ${path} cannot be read (${error instanceof Error ? error.message : "unknown reason"}): ` +
+        "it must be the file that the first start made, and the user that runs the proxy must be able to read it",
+    );
+  }
 }
 
 function checked(value: string, where: string): string {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { openSqlite } from "./sqlite.ts";
+import { isLocked, openSqlite } from "./sqlite.ts";
 
 /** Another process holds the data folder. */
 export class LockedError extends Error {
@@ -15,7 +15,7 @@ export class LockedError extends Error {
 
 /**
  * Takes `path` for this process until it ends, however it ends: the lock is SQLite's own on an otherwise empty file,
- * which the operating system drops with the process. Returns the release.
+ * which the operating system drops with the process. Returns the release. Throws `LockedError` where another one has it.
  */
 export async function takeLock(path: string): Promise<() => void> {
   // Made before SQLite does, which would give it a mode of its own.
@@ -26,8 +26,9 @@ export async function takeLock(path: string): Promise<() => void> {
     // Nothing is ever in it: no journal is needed, which took three syncs when it was given back.
     client.exec("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;");
     client.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
-  } catch {
+  } catch (error) {
     client.close();
+    if (!isLocked(error)) throw error;
     throw new LockedError(readPid(pidFile));
   }
   writeFileSync(pidFile, String(process.pid), { mode: 0o600 });

@@ -20,9 +20,30 @@ export interface Listening {
   stopNow(): Promise<void>;
 }
 
-/** Throws when the address is taken. */
-export const serve = (options: ServeOptions): Promise<Listening> =>
-  "Bun" in globalThis ? serveOnBun(options) : serveOnDeno(options);
+/** The address is taken, or none of this machine's; the message says what to do. */
+class ListenError extends Error {
+  override readonly name = "ListenError";
+
+  constructor({ host, port }: ServeOptions, cause: unknown) {
+    const isTaken = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
+    const reason = cause instanceof Error ? cause.message : "unknown reason";
+    super(
+      isTaken
+        ? `the port is in use (${port} of ${host}): choose another with PORT, --port or server.port`
+        : `the proxy cannot listen on port ${port} of ${host} (${reason}): see HOST, --host or server.host, and the port`,
+      { cause },
+    );
+  }
+}
+
+/** Throws `ListenError`. */
+export async function serve(options: ServeOptions): Promise<Listening> {
+  try {
+    return await ("Bun" in globalThis ? serveOnBun(options) : serveOnDeno(options));
+  } catch (error) {
+    throw new ListenError(options, error);
+  }
+}
 
 async function serveOnBun(options: ServeOptions): Promise<Listening> {
   const idleTimeout = Math.ceil(options.idleTimeoutMs / 1_000);

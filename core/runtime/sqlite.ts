@@ -68,6 +68,11 @@ export async function openNode(path: string, readonly: boolean): Promise<SqliteC
   };
 }
 
+/** Somebody else holds the lock that was asked for. */
+export const isLocked = (error: unknown): boolean =>
+  error instanceof Error &&
+  (("code" in error && String(error.code).startsWith("SQLITE_BUSY")) || error.message.includes("database is locked"));
+
 /** node:sqlite refuses booleans and undefined, which bun:sqlite binds as 0/1 and NULL. */
 const bindable = (values: readonly unknown[]): never[] =>
   // A lone array is all the values.

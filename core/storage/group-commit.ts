@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { GatewayError } from "../chat/error.ts";
-import type { SqliteClient } from "../runtime/sqlite.ts";
+import { isLocked, type SqliteClient } from "../runtime/sqlite.ts";
 import { type WriteGate, writeGate } from "./write-gate.ts";
 import { atTurnEnd } from "../runtime/turn.ts";
 
@@ -132,6 +132,7 @@ export function groupCommit(
         else job?.resolve((job.committed === null ? value : job.committed(value as never)) as never);
       }
     } catch (error) {
+      // Only ever at the start of a transaction: in WAL mode nothing but the write lock is waited for.
       if (isLocked(error) && mayWait()) {
         putBack(jobs);
         return;
@@ -206,11 +207,6 @@ export function groupCommit(
       }),
   };
 }
-
-/** Only ever at the start of a transaction: in WAL mode nothing but the write lock is waited for. */
-const isLocked = (error: unknown): boolean =>
-  error instanceof Error &&
-  (("code" in error && String(error.code).startsWith("SQLITE_BUSY")) || error.message.includes("database is locked"));
 
 /** Told apart from a mistake in one work (a constraint, say), which does not mean that nothing can be written. */
 const isStorageFailure = (error: unknown): boolean => {

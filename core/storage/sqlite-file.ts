@@ -1,7 +1,17 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
-import { takeLock } from "../runtime/lock.ts";
+import { LockedError, takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { intactness } from "./intactness.ts";
@@ -20,20 +30,36 @@ export async function lockFolder(path: string): Promise<() => void> {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     return await takeLock(lockOf(path));
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (code === "ENOENT") throw new StorageError(`a link at or above ${path} leads to a folder that is not there`);
-    if (!["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(code)) throw error;
-    throw new StorageError(
-      `the data folder cannot be written (${code}): give it space and to the user that runs the proxy, or choose another (LLM_PROXY_DATA)`,
-    );
+    if (error instanceof LockedError) throw error;
+    throw new StorageError(whyNotHeld(path, error));
   }
 }
+
+function whyNotHeld(path: string, error: unknown): string {
+  const code = codeOf(error);
+  const folder = dirname(path);
+  if (code === "ENOENT") return `a link at or above ${path} leads to a folder that is not there`;
+  if (code === "EEXIST" || code === "ENOTDIR")
+    return `${folder} is no folder: a file is in its way, or a link that leads nowhere; choose another (LLM_PROXY_DATA)`;
+  if (["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(code))
+    return (
+      `the data folder cannot be written (${code}, ${folder}): ` +
+      "give it space and to the user that runs the proxy, or choose another (LLM_PROXY_DATA)"
+    );
+  return (
+    `the lock ${path}.lock cannot be taken (${messageOf(error)}): it must be an empty file, ` +
+    "on a file system that can lock files; it may be deleted while no process uses the folder"
+  );
+}
+
+const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "unknown reason");
 
 /**
  * Beside the file itself, whatever links lead to it, there or not yet: two processes that come by two ways must meet there.
  * Throws where a folder on the way is missing.
  */
-export const lockOf = (path: string): string => `${fileOf(path)}.lock`;
+const lockOf = (path: string): string => `${fileOf(path)}.lock`;
 
 function fileOf(path: string): string {
   let file = path;
@@ -48,8 +74,17 @@ const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: fals
 /** For what works with a database that is there; opening would make an empty one, and take such a one for it. */
 export function mustBeThere(path: string): void {
   if (existsSync(path)) mustNotBeLost(path);
-  if (bytesOf(path) === 0) throw new StorageError(`there is no database at ${path}`);
+  if (bytesOf(path) === 0) throw new StorageError(`there is no database at ${path}: the first start makes one`);
+  if (statSync(path).isDirectory()) throw new StorageError(`${path} is a folder, no database`);
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw unusable(path, error);
+  }
 }
+
+const unusable = (path: string, error: unknown): StorageError =>
+  new StorageError(`the database ${path} cannot be opened: ${messageOf(error)}`);
 
 /**
  * A copy that failed and a file system that broke leave an empty file, or a log alone. To SQLite either is a new database:
@@ -68,7 +103,14 @@ function mustNotBeLost(path: string): void {
   );
 }
 
-const bytesOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+function bytesOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return 0;
+    throw unusable(path, error);
+  }
+}
 
 /** Opens, checks and migrates the file. Throws `StorageError` with a message for the operator. */
 export async function openFile({
@@ -80,9 +122,7 @@ export async function openFile({
   driver = openSqlite,
 }: SqliteOptions): Promise<SqliteClient> {
   mustNotBeLost(path);
-  // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
-  writeFileSync(path, "", { mode: 0o600, flag: "a" });
-  const client = await driver(path);
+  const client = await made(path, driver);
   try {
     client.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     // First, so that a file it refuses is left as it is: the journal mode is written into the file.
@@ -109,10 +149,17 @@ export async function openFile({
     return client;
   } catch (error) {
     client.close();
-    if (error instanceof StorageError) throw error;
-    throw new StorageError(
-      `the database cannot be opened: ${error instanceof Error ? error.message : "unknown reason"}`,
-    );
+    throw error instanceof StorageError ? error : unusable(path, error);
+  }
+}
+
+async function made(path: string, driver: typeof openSqlite): Promise<SqliteClient> {
+  try {
+    // Made before SQLite does, which gives the files beside it the mode of this one. An existing file keeps its own.
+    writeFileSync(path, "", { mode: 0o600, flag: "a" });
+    return await driver(path);
+  } catch (error) {
+    throw unusable(path, error);
   }
 }
 

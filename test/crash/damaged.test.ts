@@ -59,7 +59,9 @@ describe("a damaged database", () => {
         what === "the header" ? 0 : firstPage("budgets"),
         what === "the header" ? 100 : 500,
       );
-      expect(await refusedStart()).toMatch(/the database (file is damaged|cannot be opened: file is not a database)/);
+      expect(await refusedStart()).toMatch(
+        /the database (file is damaged|.*llm-proxy\.db cannot be opened: file is not a database)/,
+      );
       expect(readFileSync(path).equals(damaged)).toBe(true);
       const { code, stdout } = await runCommand(setup.gateway, ["doctor", "--json"]);
       expect([code, JSON.parse(stdout).checks[0].code]).toEqual([1, "file-damaged"]);

@@ -1,0 +1,75 @@
+import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runtimeVariables } from "../support/runtime-variables.ts";
+import { temporaryFolder } from "../storage/folder.ts";
+
+/** What an operator mistook for another place: each command names it, and says what is wrong with it. */
+const folder = temporaryFolder();
+const main = join(import.meta.dir, "../../core/main.ts");
+
+const run = (data: string, words: string, env: Readonly<Record<string, string>> = {}) => {
+  const { status, stderr } = spawnSync(process.execPath, [main, ...words.split(" ")], {
+    cwd: folder.path,
+    env: { PATH: process.env.PATH, HOME: folder.path, ...runtimeVariables, PORT: "0", LLM_PROXY_DATA: data, ...env },
+    encoding: "utf8",
+    // One that takes the place for a right one serves.
+    timeout: 15_000,
+  });
+  return { status, said: stderr };
+};
+const refused = (...parts: readonly string[]) => ({
+  status: 1,
+  // The matcher stands for a text that matches.
+  said: expect.stringMatching(new RegExp(parts.join(".*"))) as unknown as string,
+});
+
+test.each(["serve", "migrate"])("a data folder that is none: %s", (words) => {
+  const [file, link] = [folder.file(), folder.file()];
+  writeFileSync(file, "");
+  symlinkSync(folder.file(), link);
+  expect(run(file, words)).toEqual(refused(file, "is no folder"));
+  expect(run(join(file, "below"), words)).toEqual(refused(join(file, "below"), "is no folder"));
+  expect(run(link, words)).toEqual(refused(link, "is no folder"));
+});
+
+test.each(["doctor", "audit verify", "backup copy.db", "admin-token --new", "doctor --repair"])(
+  "no database where one is asked for: %s",
+  (words) => {
+    const file = folder.file();
+    writeFileSync(file, "");
+    expect(run(file, words)).toEqual(refused("there is no database at", file));
+    const data = folder.file();
+    const database = join(data, "llm-proxy.db");
+    mkdirSync(database, { recursive: true });
+    expect(run(data, words)).toEqual(refused(database, "is a folder"));
+  },
+);
+
+test("a folder in the place of a file that a start needs", () => {
+  for (const [name, ...said] of [
+    ["llm-proxy.db", "cannot be opened"],
+    ["llm-proxy.db.lock", "cannot be taken"],
+    ["secret", "cannot be read"],
+  ] as const) {
+    const data = folder.file();
+    mkdirSync(join(data, name), { recursive: true });
+    expect(run(data, "serve")).toEqual(refused(join(data, name), ...said));
+  }
+});
+
+test("a lock that is no lock: no process is said to hold it", () => {
+  const data = folder.file();
+  const lock = join(data, "llm-proxy.db.lock");
+  mkdirSync(data);
+  writeFileSync(lock, "this is no database, and nothing that SQLite could lock".repeat(100));
+  writeFileSync(`${lock}.pid`, "1");
+  const tried = run(data, "serve");
+  expect(tried).toEqual(refused(lock, "cannot be taken", "file is not a database"));
+  expect(tried.said).not.toContain("in use");
+});
+
+test.each(["256.1.1.1", "192.0.2.1"])("an address that is none of this machine's: %s", (host) => {
+  expect(run(folder.file(), "serve", { HOST: host })).toEqual(refused(`cannot listen on port 0 of ${host}`));
+});
