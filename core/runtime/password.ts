@@ -32,6 +32,8 @@ export async function hashElsewhere(password: string): Promise<string> {
 }
 
 export async function verifyElsewhere(password: string, hash: string): Promise<boolean> {
+  // There it is no password to compare, and an error.
+  if (password === "") return false;
   const { argon2Verify } = await import("hash-wasm");
   return argon2Verify({ password, hash });
 }

@@ -13,6 +13,8 @@ describe("a password", () => {
       expect(await verifyElsewhere(password, hash)).toBe(true);
       expect(await verifyPassword(`${password} `, hash)).toBe(false);
       expect(await verifyElsewhere(`${password} `, hash)).toBe(false);
+      expect(await verifyPassword("", hash)).toBe(false);
+      expect(await verifyElsewhere("", hash)).toBe(false);
     }
     expect(await hashPassword(password)).not.toBe(here);
   }, 20_000);
