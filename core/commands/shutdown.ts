@@ -7,6 +7,8 @@ import type { Listening } from "../runtime/serve.ts";
 const secondSignalAfterMs = 1_000;
 /** How long calls that were cut have, all in all, to write their record and their last event, and their clients to take it. */
 const cutMs = 1_500;
+/** How long those that took nothing have for their record. */
+const leftMs = 500;
 const pollMs = 20;
 /** For the last lines of the log, where they are read. */
 const lastMs = 400;
@@ -57,7 +59,10 @@ export async function untilSignal({
   let closed = false;
   void stopped.then(() => (closed = true));
   await until(() => closed, cutEndMs);
+  // Of an answer that is not taken only the end of its connection is seen, and Deno does not cut it.
+  services.watch.endHeld();
   await listening.stopNow();
+  await until(drained, inMs(leftMs));
   services.watch.stop();
 }
 

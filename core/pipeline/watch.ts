@@ -7,6 +7,8 @@ export interface Watch {
   size(): number;
   /** Those of them whose client had taken nothing for a second when they were last looked at. */
   held(): number;
+  /** Those whose client takes nothing end now as such. */
+  endHeld(): void;
   stop(): void;
 }
 export interface Watched {
@@ -92,6 +94,9 @@ export function watchStreams(now: () => number): Watch {
     stop,
     size: () => streams.size,
     held: () => held,
+    endHeld() {
+      for (const stream of streams.keys()) if (stream.isHeld) stream.onStalled();
+    },
     add(stream) {
       streams.set(stream, { pingedMs: 0, heldMs: 0 });
       timer ??= setInterval(tick, tickMs);

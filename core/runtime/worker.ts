@@ -68,7 +68,11 @@ export function threadPort(): ThreadPort {
     data: workerData,
     post: (message) => port.postMessage(message),
     onMessage: (listen) => void port.on("message", listen),
-    close: () => port.close(),
+    close() {
+      if ("Bun" in globalThis) port.close();
+      // Deno's port has no end: its global has, as in a browser's worker.
+      else (globalThis as unknown as { close(): void }).close();
+    },
   };
 }
 

@@ -91,6 +91,7 @@ function benchOver(database: Database, clock: FakeClock, options: BenchOptions):
       add: (stream) => (watched.add(stream), () => void watched.delete(stream)),
       size: () => watched.size,
       held: () => 0,
+      endHeld: () => {},
       stop: () => {},
     },
     overload: calmOverload(),
