@@ -60,7 +60,7 @@ export function fetchTransport({ egress, connectTimeoutMs, now, env }: Transport
       timeout: false,
       // Asks for no compression; what comes compressed all the same is decoded below, within bounds.
       decompress: false,
-      ...(unpooled && headers["connection"] === "close" && { client: unpooled }),
+      ...(unpooled && { client: unpooled }),
     };
     const response = new FetchedResponse(await egress.send(url, options, pinned));
     guard.answered(place);
@@ -69,7 +69,10 @@ export function fetchTransport({ egress, connectTimeoutMs, now, env }: Transport
   };
 }
 
-/** Bun's fetch closes a connection after a request that says `connection: close`; Deno's says so and uses it again. */
+/**
+ * Deno's fetch sends a request again, unasked, where a connection that was used before breaks: it may be billed twice, and
+ * nobody would know. Nor does it close one after a request that says `connection: close`.
+ */
 function unpooledClient(): object {
   // Only reached when there is no Bun; the global is Deno's then.
   const { Deno } = globalThis as unknown as {

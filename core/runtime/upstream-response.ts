@@ -72,11 +72,14 @@ export class ReadFlow implements Flow {
 /** The body of an answer of the runtime's own. */
 export class ReadBody extends ReadFlow implements Pieces {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** Deno forgets the signal of a request whose response is collected: who aborts it would be read on, and billed. */
+  readonly response: Response | null;
 
-  constructor(body: ReadableStream<Uint8Array>) {
+  constructor(body: ReadableStream<Uint8Array>, response: Response | null = null) {
     const reader = body.getReader();
     super(() => reader.read());
     this.#reader = reader;
+    this.response = response;
   }
   cancel(): Promise<void> {
     return this.#reader.cancel();
@@ -107,6 +110,6 @@ export class FetchedResponse implements UpstreamResponse {
   }
   body(): Pieces | null {
     const { body } = this.#response;
-    return body && new ReadBody(body);
+    return body && new ReadBody(body, "Bun" in globalThis ? null : this.#response);
   }
 }

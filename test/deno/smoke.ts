@@ -1,12 +1,18 @@
+import { Database } from "bun:sqlite";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { chat } from "../support/clients.ts";
+import { answers } from "../support/openai-answers.ts";
 import { until } from "../support/poll.ts";
 import { freePort } from "../support/process.ts";
+import { reset } from "../support/scripts.ts";
+import { flood, stall } from "../support/stalls.ts";
+import { startUpstream } from "../support/upstream.ts";
 
 /**
- * What a newcomer sees, with nothing configured: `bun test/deno/smoke.ts COMMAND…` starts the command in the working
+ * What a newcomer sees, with nothing configured, and what a runtime does with connections on its own: `bun test/deno/smoke.ts COMMAND…` starts the command in the working
  * folder, as `deno run -A core/main.ts` or `bun run start`, and prints one `ok` or `not ok` line per check.
  */
 const command = process.argv.slice(2);
@@ -17,13 +23,15 @@ if (command.length === 0) {
 
 const startMs = 120_000;
 const stopMs = 15_000;
+const adminToken = crypto.randomUUID();
 const keyForm = /sk-llmp-[0-9A-Za-z]{12}-[0-9A-Za-z]{49}/;
 const loginLink = /\/dashboard\/login\S*[?#]\S+/;
 
 const data = mkdtempSync(join(tmpdir(), "llm-proxy-smoke-"));
 let failed = false;
 try {
-  await newcomer();
+  const key = await newcomer();
+  await connections(key);
 } catch (error) {
   failed = true;
   console.log(`not ok - ${command.join(" ")}: ${String(error)}`);
@@ -32,7 +40,8 @@ try {
 }
 process.exit(failed ? 1 : 0);
 
-async function newcomer(): Promise<void> {
+/** Returns the first key. */
+async function newcomer(): Promise<string> {
   const first = await start();
   const key = keyForm.exec(first.output())?.[0] ?? "";
   const messages = [{ role: "user", content: "smoke and mirrors" }];
@@ -74,7 +83,53 @@ async function newcomer(): Promise<void> {
     const models = await fetch(`${second.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
     return models.status === 200 && (await models.text()).includes("echo");
   });
+  await check("refuses an empty password", async () => {
+    const body = new URLSearchParams({ email: "nobody@example.com", password: "" });
+    return (await fetch(`${second.url}/dashboard/login`, { method: "POST", body })).status === 401;
+  });
   await check("stops on SIGTERM again", () => second.stop());
+  await check("tells of no error until it ends", () => !/"level":"error"|\berror\b.*:/i.test(second.output()));
+  return key;
+}
+
+async function connections(key: string): Promise<void> {
+  const upstream = await startUpstream();
+  const file = join(data, "smoke.yaml");
+  writeFileSync(
+    file,
+    `server: { timeouts: { drainMs: 300 } }
+provider: { mock: { use: openai-compatible, baseUrl: "${upstream.baseUrl}", apiKey: sk-of-nobody } }
+prices: [{ target: mock/*, input: 1, output: 1 }]
+`,
+  );
+  const proxy = await start({ LLM_PROXY_CONFIG: file, LLM_PROXY_ADMIN_TOKEN: adminToken });
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const ask = async (model: string) => {
+    const body = JSON.stringify(chat(`mock/${model}`));
+    return (await fetch(`${proxy.url}/v1/chat/completions`, { method: "POST", headers, body })).status;
+  };
+  upstream.on("good", answers());
+  upstream.on("broken", reset);
+  await check("sends a call once though its connection breaks", async () => {
+    const found = [await ask("good"), await ask("broken")];
+    return found.join() === "200,502" && upstream.requestsFor("broken").length === 1;
+  });
+
+  upstream.on("flood", flood(100e6));
+  const { socket } = await stall(proxy.url, key, "mock/flood");
+  await until("the client is seen to take nothing", async () => {
+    const metrics = await fetch(`${proxy.url}/metrics`, { headers: { authorization: `Bearer ${adminToken}` } });
+    return (await metrics.text()).includes("llm_proxy_stalled_streams 1");
+  });
+  await check("stops though a client reads nothing", () => proxy.stop());
+  await check("and its call has its record", () => {
+    const rows = new Database(join(data, "llm-proxy.db")).query("SELECT status FROM v_usage WHERE model = ?");
+    const found = rows.values("mock/flood").flat().join();
+    if (found !== "shutdown") throw new Error(found);
+    return true;
+  });
+  socket.destroy();
+  await upstream.stop();
 }
 
 interface Running {
@@ -84,13 +139,13 @@ interface Running {
   stop(): Promise<boolean>;
 }
 
-async function start(): Promise<Running> {
+async function start(settings: Readonly<Record<string, string>> = {}): Promise<Running> {
   const port = await freePort();
   const [program = "", ...args] = command;
   // A group of its own: between us and the server there may be npx, a package script and a shell.
   const child = spawn(program, args, {
     detached: true,
-    env: { ...process.env, HOST: "127.0.0.1", PORT: String(port), LLM_PROXY_DATA: data },
+    env: { ...process.env, HOST: "127.0.0.1", PORT: String(port), LLM_PROXY_DATA: data, ...settings },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
