@@ -4,8 +4,12 @@ export interface Hangups {
   whenReady(act: () => void): void;
 }
 
-/** Takes them from now on, while the process starts and while it drains too. */
+/**
+ * Takes them from now on, while the process starts and while it drains too. In a container also what ends a start, until it
+ * is ready.
+ */
 export function takeHangups(): Hangups {
+  const startsOn = endedWhileStarting();
   let act: (() => void) | null = null;
   let waits = false;
   process.on("SIGHUP", () => {
@@ -14,8 +18,26 @@ export function takeHangups(): Hangups {
   });
   return {
     whenReady(wanted) {
+      startsOn();
       act = wanted;
       if (waits) wanted();
     },
+  };
+}
+
+const endings = ["SIGTERM", "SIGINT"] as const;
+/** What a shell tells of a process that SIGTERM ended. */
+const endedCode = 143;
+
+/**
+ * The first process of a container gets no signal that it does not take: told to end, it would go on to serve, until it is
+ * killed. Nothing is half done: what is written is written in transactions. Returns what gives the signals back.
+ */
+function endedWhileStarting(): () => void {
+  if (process.pid !== 1) return () => {};
+  const end = () => process.exit(endedCode);
+  for (const signal of endings) process.on(signal, end);
+  return () => {
+    for (const signal of endings) process.off(signal, end);
   };
 }
