@@ -63,6 +63,43 @@ describe("the client's id of its end user", () => {
   });
 });
 
+describe("what the two protocols of OpenAI have in common", () => {
+  const settings = {
+    prompt_cache_retention: "24h",
+    prompt_cache_options: { mode: "explicit", ttl: "30m" },
+    user: "user-1",
+    safety_identifier: "x",
+  };
+  const prompt_cache_breakpoint = { mode: "explicit" };
+  const messages = [
+    { role: "system", content: [{ type: "text", text: "Be brief.", prompt_cache_breakpoint }] },
+    { role: "user", content: [{ type: "text", text: "Hello.", prompt_cache_breakpoint }] },
+  ];
+
+  test("reaches a target of the newer one from a client of the older one", async () => {
+    const { body, warnings } = await sent("openai-chat", "openai-responses", { ...settings, messages });
+    expect(body).toMatchObject({
+      ...settings,
+      input: [
+        { role: "system", content: [{ type: "input_text", text: "Be brief.", prompt_cache_breakpoint }] },
+        { role: "user", content: [{ type: "input_text", text: "Hello.", prompt_cache_breakpoint }] },
+      ],
+    });
+    expect(warnings).toBe("");
+  });
+
+  test("marks the prompt for Anthropic too, which is told of nothing that it has no word for", async () => {
+    const { body, warnings } = await sent("openai-chat", "anthropic-messages", { ...settings, messages });
+    const cache_control = { type: "ephemeral" };
+    expect(body).toMatchObject({
+      system: [{ type: "text", text: "Be brief.", cache_control }],
+      messages: [{ role: "user", content: [{ type: "text", text: "Hello.", cache_control }] }],
+    });
+    expect(body).not.toHaveProperty("prompt_cache_options");
+    expect(warnings).toContain("prompt_cache_options");
+  });
+});
+
 describe("a file by its address", () => {
   const fileOf = (mimeType: string) => ({
     contents: [

@@ -26,7 +26,8 @@ export function encodePart(part: TextPart | MediaPart | OtherPart, warn: (what: 
     warn("a content part of another protocol");
     return null;
   }
-  if (part.cache !== undefined && own["cache_control"] === undefined) warn("cache marks");
+  const isMarked = own["cache_control"] !== undefined || own["prompt_cache_breakpoint"] !== undefined;
+  if (part.cache !== undefined && !isMarked) warn("cache marks");
   if (part.type === "text") return { type: "text", text: part.text, ...own };
   const media = encodeMedia(part, own);
   if (media === null) warn(`${part.kind} by ${part.source.by}`);
@@ -66,10 +67,13 @@ const audioKeys = new Set(["type", "input_audio"]);
 const fileKeys = new Set(["type", "file"]);
 const documentKeys = new Set(["document_url"]);
 
-/** The mark stays among the kept fields, so that it goes back to a target whose client knew that it takes it. */
+/**
+ * The mark stays among the kept fields, so that it goes back to a target whose client knew that it takes it. OpenAI's own
+ * keeps for as long as the request's `prompt_cache_options` say; five minutes is the least.
+ */
 function decodeCache(part: JsonObject): Pick<TextPart, "cache"> {
   const mark = part["cache_control"];
-  if (!isJsonObject(mark)) return {};
+  if (!isJsonObject(mark)) return isJsonObject(part["prompt_cache_breakpoint"]) ? { cache: { ttl: "5m" } } : {};
   return { cache: { ttl: mark["ttl"] === "1h" ? "1h" : "5m" } };
 }
 

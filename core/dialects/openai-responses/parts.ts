@@ -3,6 +3,7 @@ import type { MediaPart, OtherPart, RefusalPart, TextPart } from "../../chat/req
 import { without } from "../extensions.ts";
 import { invalid, readObject, readString } from "../fields.ts";
 import { decodeAnnotations, encodeAnnotations } from "./annotations.ts";
+import { commonFields } from "./common.ts";
 import { keep, kept } from "./kept.ts";
 
 export type ContentPart = TextPart | MediaPart | OtherPart | RefusalPart;
@@ -22,7 +23,9 @@ export function decodeContent(content: Json | undefined, path: string, textType:
 
 /** A part as JSON; a part that another dialect kept whole has none. `warn` is told what cannot be said. */
 export function encodePart(part: ContentPart, textType: TextType, warn: (what: string) => void): JsonObject | null {
-  const { item: _item, ...own } = kept(part);
+  const { item: _item, ...ours } = kept(part);
+  // What the model said has no mark here.
+  const own = textType === "output_text" ? ours : { ...commonFields(part.extensions), ...ours };
   switch (part.type) {
     case "other":
       if (isJsonObject(own["part"])) return own["part"];

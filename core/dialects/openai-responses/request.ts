@@ -4,6 +4,7 @@ import { customNames } from "../../chat/tools.ts";
 import type { Encoded } from "../dialect.ts";
 import { foreignFields, without } from "../extensions.ts";
 import { readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
+import { commonFields } from "./common.ts";
 import { outputCapField } from "./edit-request.ts";
 import { maxTools, readEnvelope } from "./envelope.ts";
 import { decodeInput, encodeInput } from "./items.ts";
@@ -79,7 +80,10 @@ export function decodeRequest(body: JsonObject): ChatRequest {
 export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warnings = new Set<string>();
   const warn = (what: string) => warnings.add(`openai-responses cannot say ${what}; left out`);
-  for (const field of foreignFields(dialectName, request.extensions)) if (!needless.has(field)) warn(`'${field}'`);
+  const common = commonFields(request.extensions);
+  for (const field of foreignFields(dialectName, request.extensions)) {
+    if (!needless.has(field) && common[field] === undefined) warn(`'${field}'`);
+  }
   const spelling = spellingOf(request);
   const isForeign = spelling === null;
   if (isForeign) for (const what of unsayable(request)) warn(what);
@@ -94,6 +98,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const custom = customNames(request.tools);
   const tools = encodeTools(request.tools, isForeign, warn);
   const body: JsonObject = {
+    ...common,
     ...own,
     model,
     ...given("instructions", instructions),
