@@ -100,6 +100,73 @@ describe("what the two protocols of OpenAI have in common", () => {
   });
 });
 
+describe("a document of Anthropic that is texts and images", () => {
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "aW1n" } };
+  const text = (said: string) => ({ type: "text", text: said });
+  const document = {
+    type: "document",
+    title: "Plan",
+    source: { type: "content", content: [text("Before."), text("Above."), image, text("Below.")] },
+  };
+  const url = "data:image/png;base64,aW1n";
+
+  test.each([
+    [
+      "openai-chat",
+      { messages: [{ content: [text("Plan\nBefore.\nAbove."), { image_url: { url } }, text("Below."), text("So?")] }] },
+    ],
+    [
+      "openai-responses",
+      {
+        input: [
+          { content: [{ text: "Plan\nBefore.\nAbove." }, { image_url: url }, { text: "Below." }, { text: "So?" }] },
+        ],
+      },
+    ],
+    [
+      "gemini",
+      {
+        contents: [
+          {
+            parts: [
+              { text: "Plan\nBefore.\nAbove." },
+              { inlineData: { mimeType: "image/png", data: "aW1n" } },
+              { text: "Below." },
+              { text: "So?" },
+            ],
+          },
+        ],
+      },
+    ],
+    ["anthropic-messages", { messages: [{ role: "user", content: [document, text("So?")] }] }],
+  ] as const)("reaches %s whole", async (to, words) => {
+    const messages = [{ role: "user", content: [document, text("So?")] }];
+    const { body, warnings } = await sent("anthropic-messages", to, { messages });
+    expect(body).toMatchObject(words);
+    expect(warnings).toBe("");
+  });
+
+  test("reaches a chat target in the result of a tool, whole", async () => {
+    const messages = [
+      { role: "user", content: "Look." },
+      { role: "assistant", content: [{ type: "tool_use", id: "t1", name: "look", input: {} }] },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "t1", content: [document] }] },
+    ];
+    const tools = [{ name: "look", input_schema: { type: "object" } }];
+    const { body } = await sent("anthropic-messages", "openai-chat", { messages, tools });
+    expect(JSON.stringify(body)).toContain(url);
+    for (const said of ["Plan", "Above.", "Below."]) expect(JSON.stringify(body)).toContain(said);
+  });
+
+  test("is told as far as others have words for what is in it", async () => {
+    const source = { type: "content", content: [text("Above."), { type: "hologram" }] };
+    const messages = [{ role: "user", content: [{ type: "document", source }] }];
+    const { body, warnings } = await sent("anthropic-messages", "openai-chat", { messages });
+    expect(body).toMatchObject({ messages: [{ content: [text("Above.")] }] });
+    expect(warnings).toContain("a content part of another protocol");
+  });
+});
+
 describe("a file by its address", () => {
   const fileOf = (mimeType: string) => ({
     contents: [

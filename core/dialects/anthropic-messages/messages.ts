@@ -24,12 +24,13 @@ export function decodeMessage(message: JsonObject, path: string): Message {
 export function decodeBlocks(blocks: readonly JsonObject[], path: string): readonly Part[] {
   const parts: Part[] = [];
   for (const [i, block] of blocks.entries()) {
-    const part = decodeBlock(block, `${path}[${i}]`);
+    const decoded = decodeBlock(block, `${path}[${i}]`);
+    const [part] = decoded;
     const before = parts.at(-1);
     // What we wrote as two blocks for want of one that has both.
     if (block["type"] === "redacted_thinking" && before?.type === "reasoning" && isUnsigned(before)) {
-      parts[parts.length - 1] = { ...before, encrypted: part.type === "reasoning" ? (part.encrypted ?? "") : "" };
-    } else parts.push(part);
+      parts[parts.length - 1] = { ...before, encrypted: part?.type === "reasoning" ? (part.encrypted ?? "") : "" };
+    } else parts.push(...decoded);
   }
   return parts;
 }
@@ -79,19 +80,19 @@ export function plainContent(blocks: readonly JsonObject[]): Json {
   return isPlain ? (only["text"] ?? "") : blocks;
 }
 
-function decodeBlock(block: JsonObject, path: string): Part {
+function decodeBlock(block: JsonObject, path: string): readonly Part[] {
   switch (block["type"]) {
     case "thinking":
-      return decodeThinking(block);
+      return [decodeThinking(block)];
     case "redacted_thinking": {
       const { data } = block;
       const encrypted = typeof data === "string" ? data : "";
-      return { type: "reasoning", text: "", encrypted, ...keep(without(block, redactedKeys)) };
+      return [{ type: "reasoning", text: "", encrypted, ...keep(without(block, redactedKeys)) }];
     }
     case "tool_use":
-      return decodeToolCall(block, readInput(block["input"], `${path}.input`));
+      return [decodeToolCall(block, readInput(block["input"], `${path}.input`))];
     case "tool_result":
-      return decodeResult(block, path);
+      return [decodeResult(block, path)];
     default:
       return decodePart(block, path);
   }
@@ -113,7 +114,7 @@ function decodeResult(block: JsonObject, path: string): ToolResultPart {
   return {
     type: "tool-result",
     id: readString(block["tool_use_id"], `${path}.tool_use_id`) ?? "",
-    parts: readBlocks(block["content"], `${path}.content`).map((inner, i) =>
+    parts: readBlocks(block["content"], `${path}.content`).flatMap((inner, i) =>
       decodePart(inner, `${path}.content[${i}]`),
     ),
     isError: readBoolean(block["is_error"], `${path}.is_error`) ?? false,

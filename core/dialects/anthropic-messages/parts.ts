@@ -4,8 +4,9 @@ import { without } from "../extensions.ts";
 import { invalid, readObject, readString } from "../fields.ts";
 import { decodeCache, encodeCache } from "./cache.ts";
 import { decodeCitations, encodeOwnCitations } from "./citations.ts";
-import { keep, kept } from "./kept.ts";
+import { keep, kept, withinKey } from "./kept.ts";
 import { decodeMedia, encodeMedia } from "./media.ts";
+import { decodeReadable } from "./readable.ts";
 
 export type ContentPart = TextPart | MediaPart | OtherPart;
 export type Warn = (what: string) => void;
@@ -21,30 +22,33 @@ export function readBlocks(content: Json | undefined, path: string): readonly Js
   });
 }
 
-/** A block that may stand in any content: text, media, or one that only this dialect has a word for. */
-export function decodePart(block: JsonObject, path: string): ContentPart {
+/** A block that may stand in any content: text, media, a document of both, or one that only this dialect has a word for. */
+export function decodePart(block: JsonObject, path: string): readonly ContentPart[] {
   switch (block["type"]) {
     case "text":
-      return decodeText(block, path);
+      return [decodeText(block, path)];
     case "image":
-    case "document":
-      return decodeMedia(block) ?? decodeReadable(block) ?? decodeOther(block);
+    case "document": {
+      const media = decodeMedia(block);
+      return media === null ? (decodeReadable(block) ?? [decodeOther(block)]) : [media];
+    }
     case "search_result":
-      return decodeReadable(block) ?? decodeOther(block);
+      return decodeReadable(block) ?? [decodeOther(block)];
     default:
-      return decodeOther(block);
+      return [decodeOther(block)];
   }
 }
 
-/** `null`: it cannot be said, and `warn` was told. */
+/** `null`: it cannot be said, and `warn` was told; or it stands in the block of a part before it. */
 export function encodePart(part: ContentPart, warn: Warn): JsonObject | null {
+  if (part.extensions?.[withinKey] === true) return null;
   const own = kept(part);
   if (part.type === "other") {
     if (own["type"] === undefined) warn("a content part of another protocol");
     return own["type"] === undefined ? null : own;
   }
-  if (part.type === "media") return encodeMedia(part, warn);
   if (own["type"] !== undefined) return own;
+  if (part.type === "media") return encodeMedia(part, warn);
   if (part.signature !== undefined) warn("thought signatures");
   const citations = encodeOwnCitations(part.citations ?? []);
   return {
@@ -73,34 +77,6 @@ function decodeText(block: JsonObject, path: string): TextPart {
     ...(citations.length === 0 ? {} : { citations }),
     ...keep({ ...without(block, textKeys), ...rest }),
   };
-}
-
-/**
- * A document or a search result that is text: other vendors can read it, so it is text with its title. This dialect writes
- * the block back, whole.
- */
-function decodeReadable(block: JsonObject): TextPart | null {
-  const source = block["source"];
-  const body =
-    block["type"] === "search_result"
-      ? textOf(block["content"])
-      : isJsonObject(source) && source["type"] === "text"
-        ? textOf(source["data"])
-        : isJsonObject(source) && source["type"] === "content"
-          ? textOf(source["content"])
-          : null;
-  if (body === null) return null;
-  const head = [block["title"], block["type"] === "search_result" ? source : null, block["context"]];
-  const text = [...head.flatMap((line) => (typeof line === "string" && line !== "" ? line : [])), body].join("\n");
-  return { type: "text", text, ...decodeCache(block).mark, ...keep(block) };
-}
-
-/** `null`: there is something else than text in it. */
-function textOf(content: Json | undefined): string | null {
-  if (typeof content === "string") return content;
-  if (!isJsonArray(content)) return null;
-  const texts = content.map((block) => (isJsonObject(block) && block["type"] === "text" ? block["text"] : null));
-  return texts.every((text) => typeof text === "string") ? texts.join("\n") : null;
 }
 
 /** The input of a tool that a call or its result stands for. */

@@ -68,6 +68,24 @@ describe("the conversation", () => {
     expect(body["tools"]).toEqual([{ name: "f", input_schema: { type: "object", properties: {} } }]);
   });
 
+  test("a document of texts and images is written back as the one block that it was", () => {
+    const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "aW1n" } };
+    const documentOf = (...content: readonly JsonObject[]) => ({
+      type: "document",
+      source: { type: "content", content },
+      cache_control: { type: "ephemeral" },
+    });
+    const text = { type: "text", text: "A" };
+    const content = [documentOf(text, image, text), documentOf(image, text), documentOf(image), text];
+    const documents = [{ role: "user", content }];
+    const decoded = anthropicMessages.decodeRequest({ model: newModel, max_tokens: 9, messages: documents });
+    const types = ["text", "media", "text", "media", "text", "media", "text"];
+    expect(decoded.messages[0]?.parts).toMatchObject(types.map((type) => ({ type })));
+    const { body, warnings } = anthropicMessages.encodeRequest(decoded, newModel);
+    expect(body["messages"]).toEqual(documents);
+    expect(warnings).toEqual([]);
+  });
+
   test("empty text, and messages of nothing else, are left out", () => {
     const conversation = [
       { role: "user", content: "Hi" },
