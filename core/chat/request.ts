@@ -84,7 +84,10 @@ export interface Citation extends Extensible {
   readonly title: string | null;
   /** The words cited. */
   readonly quote: string | null;
-  /** What of the text it supports, as UTF-16 offsets; `null` where the vendor does not say. */
+  /**
+   * What of the text it supports, as UTF-16 offsets; `null` where the vendor does not say. Below 0: of the texts before it
+   * in the answer, which had ended when the vendor said so.
+   */
   readonly start: number | null;
   readonly end: number | null;
 }

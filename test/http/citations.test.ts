@@ -1,4 +1,4 @@
-import { afterAll, afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { dialects } from "../../core/dialects/index.ts";
 import { ask, eventsOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
@@ -141,4 +141,43 @@ test("in a text of a Responses client, where a block is what they support", asyn
     ["I look. ", []],
     ["Found it.", [page("https://two.example", 0, 9)]],
   ]);
+});
+
+describe("of a text that a stream of Gemini signs before it tells its sources", () => {
+  const said = (parts: readonly object[], more: object = {}) =>
+    `data: ${JSON.stringify({
+      candidates: [{ content: { role: "model", parts }, index: 0, ...more }],
+      usageMetadata: { promptTokenCount: 3, candidatesTokenCount: 4, totalTokenCount: 7 },
+      responseId: "r",
+    })}\n\n`;
+  const groundingMetadata = {
+    groundingChunks: [{ web: { uri: "https://one.example", title: "1" } }, { web: { uri: "https://two.example" } }],
+    groundingSupports: [
+      { segment: { startIndex: 2, endIndex: 6 }, groundingChunkIndices: [0] },
+      { segment: { startIndex: 8, endIndex: 13 }, groundingChunkIndices: [1] },
+    ],
+  };
+  const stream = sse(
+    [
+      said([{ text: "I look" }]),
+      said([{ text: ". ", thoughtSignature: "c2ln" }]),
+      said([{ text: "Found it." }]),
+      said([{ text: "" }], { finishReason: "STOP", groundingMetadata }),
+    ].join(""),
+  );
+
+  test("a chat client gets each by its place, as every source is told", async () => {
+    expect(await citedInChat("gemini", stream, true)).toEqual([
+      ["https://one.example", "look"],
+      ["https://two.example", "Found"],
+    ]);
+  });
+
+  test.each(["openai-responses", "anthropic-messages"] as const)("a client of %s gets each", async (dialect) => {
+    upstream.on(`late-${dialect}`, stream);
+    const model = `mock-gemini/late-${dialect}`;
+    const reply = await ask(gateway, key.key, dialect, { model, stream: true });
+    for (const url of ["https://one.example", "https://two.example"]) expect(reply.text).toContain(url);
+    expect(reply.text).not.toMatch(/"(start|end)_index":-/);
+  });
 });

@@ -1,6 +1,6 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { Part } from "../../chat/request.ts";
+import type { Citation, Part } from "../../chat/request.ts";
 import { keepRest, without } from "../extensions.ts";
 import { answerIds, type CallIds } from "./call-ids.ts";
 import { citationsOf } from "./citations.ts";
@@ -23,6 +23,8 @@ export interface CandidateState {
   readonly hasCalls: boolean;
   /** All text so far: sources are cited by their place in it. */
   readonly text: string;
+  /** What texts that have ended cite, by its place in all text: sources may come later than the end. */
+  readonly told: readonly Citation[];
   /** The finish word; `null`: none has come. */
   readonly finish: string | null;
   /** Its own fields, the last of each. */
@@ -45,6 +47,7 @@ export const newCandidate = (candidate: number, responseId: string): CandidateSt
   call: null,
   hasCalls: false,
   text: "",
+  told: [],
   finish: null,
   kept: {},
 });
@@ -161,13 +164,33 @@ function closed(state: CandidateState, events: ChatEvent[], isLast: boolean): Ca
     events.push({ type: "reasoning-end", ...at, ...open.end });
   } else {
     const { encrypted: _encrypted, ...end } = open.end;
-    const isCited = citedFields.some((field) => state.kept[field] !== undefined);
-    const block = { text: isCited ? state.text.slice(open.start) : "", start: open.start };
-    const citations = isCited ? citationsOf(state.kept, state.text, block, isLast) : [];
-    events.push({ type: "text-end", ...at, ...end, ...(citations.length > 0 ? { citations } : {}) });
+    const block = { text: state.text.slice(open.start), start: open.start };
+    const citations = isCited(state) ? citationsOf(state.kept, state.text, block, isLast) : [];
+    const all = isLast ? [...lateCitations(state, open.start), ...citations] : citations;
+    events.push({ type: "text-end", ...at, ...end, ...(all.length > 0 ? { citations: all } : {}) });
+    if (citations.length === 0) return { ...state, open: null };
+    return { ...state, open: null, told: [...state.told, ...citations.map((citation) => moved(citation, open.start))] };
   }
   return { ...state, open: null };
 }
+
+/** Of the texts before the last one, which had ended when their sources came; offsets from its `start`. */
+function lateCitations(state: CandidateState, start: number): readonly Citation[] {
+  if (start === 0 || !isCited(state)) return [];
+  const told = new Set(state.told.map(placeOf));
+  return citationsOf(state.kept, state.text, { text: state.text.slice(0, start), start: 0 }, false)
+    .filter((late) => !told.has(placeOf(late)))
+    .map((late) => moved(late, -start));
+}
+
+const placeOf = ({ url, title, start }: Citation): string => JSON.stringify([url, title, start]);
+const isCited = ({ kept }: CandidateState): boolean => citedFields.some((field) => kept[field] !== undefined);
+
+const moved = ({ start, end, ...citation }: Citation, by: number): Citation => ({
+  ...citation,
+  start: start === null ? null : start + by,
+  end: end === null ? null : end + by,
+});
 
 function withPartialCall(
   state: CandidateState,

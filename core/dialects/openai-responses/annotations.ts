@@ -16,7 +16,8 @@ export const encodeAnnotations = (citations: readonly Citation[], text: string):
     if (own["type"] !== undefined) return [own];
     const { url, title, start, end } = citation;
     if (url === null) return [];
-    const indices = { start_index: start ?? 0, end_index: end ?? text.length };
+    // What supports a text before this one has no place in that any more: it is named at the start.
+    const indices = { start_index: Math.max(start ?? 0, 0), end_index: Math.max(end ?? text.length, 0) };
     return [{ type: "url_citation", ...indices, url, title: title ?? "" }];
   });
 
