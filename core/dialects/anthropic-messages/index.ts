@@ -18,6 +18,7 @@ export const anthropicMessages: Dialect = {
   traits: {
     customTools: false,
     takes: takenMedia,
+    shows: () => false,
     keepsSignatures: true,
     // The patterns that its 400s name for tools[].name and tool_use.id.
     toolName: /^[a-zA-Z0-9_-]{1,128}$/,

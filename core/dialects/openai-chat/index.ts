@@ -4,6 +4,8 @@ import { readEnvelope } from "./envelope.ts";
 import { decodeError } from "../vendor-error.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
 import { takenMedia } from "./foreign-media.ts";
+import { encodeShown } from "./images.ts";
+import { isAudio } from "./messages.ts";
 import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
@@ -23,6 +25,7 @@ export const openaiChat: Dialect = {
     toolCallId: /^.{1,40}$/s,
     objectFormats: true,
     takes: takenMedia,
+    shows: (part) => isAudio(part) || encodeShown(part) !== null,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

@@ -34,7 +34,8 @@ export function encodePart(part: TextPart | MediaPart | OtherPart, warn: (what: 
   return media;
 }
 
-function decodePart(part: JsonObject, path: string): ContentPart {
+/** Of a message or an answer. */
+export function decodePart(part: JsonObject, path: string): ContentPart {
   switch (part["type"]) {
     case "text":
       return decodeText(part, path);

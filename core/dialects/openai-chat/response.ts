@@ -7,6 +7,7 @@ import { sameJson, without } from "../extensions.ts";
 import { annotationsOf } from "./citations.ts";
 import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
+import { decodeImages, encodeShown } from "./images.ts";
 import { decodeAnswer, encodeAudio, isAudio } from "./messages.ts";
 import { encodeReasoning, inDefaultPlace } from "./reasoning.ts";
 import { isLegacyRequest } from "./request.ts";
@@ -65,10 +66,12 @@ const notAnAnswer = () =>
 function decodeChoice(choice: Json, position: number): { index: number; candidate: Candidate } {
   if (!isJsonObject(choice)) throw notAnAnswer();
   const message = isJsonObject(choice["message"]) ? choice["message"] : {};
-  const { parts, rest } = decodeUpstreamAnswer(message);
+  const { parts: said, rest } = decodeUpstreamAnswer(message);
+  const images = decodeImages(message["images"]);
+  const parts = [...said, ...images];
   const hasCalls = parts.some((part) => part.type === "tool-call");
   const { logprobs, index } = choice;
-  const more = without(rest, nameKeys);
+  const more = without(rest, images.length > 0 ? nameAndImages : nameKeys);
   return {
     index: typeof index === "number" ? index : position,
     candidate: {
@@ -109,15 +112,18 @@ function encodeParts(parts: readonly Part[]): JsonObject {
   const texts = parts.filter((part) => part.type === "text");
   const refusal = parts.flatMap((part) => (part.type === "refusal" ? part.text : [])).join("");
   const audio = parts.find(isAudio);
+  const images = parts.map((part) => (part.type === "media" ? encodeShown(part) : null)).filter((one) => one !== null);
   return {
     content: texts.length === 0 ? null : texts.map((part) => part.text).join(""),
     refusal: refusal === "" ? null : refusal,
     ...encodeReasoning(parts.filter((part) => part.type === "reasoning").map(inDefaultPlace)),
     annotations: annotationsOf(texts),
     ...(audio === undefined ? {} : { audio: encodeAudio(audio) }),
+    ...(images.length === 0 ? {} : { images }),
   };
 }
 
 const responseKeys = new Set(["id", "object", "created", "model", "choices"]);
 const choiceKeys = new Set(["index", "message", "finish_reason", "logprobs"]);
 const nameKeys = new Set(["name"]);
+const nameAndImages = new Set(["name", "images"]);

@@ -4,6 +4,7 @@ import type { Citation } from "../../chat/request.ts";
 import { isEmpty, keepRest } from "../extensions.ts";
 import { decodeAnnotations } from "./citations.ts";
 import { decodeFinish } from "./finish.ts";
+import { decodeImages } from "./images.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeAudio } from "./messages.ts";
 import { closeProse, noReasoning, type Prose, proseDeltas, type ReasoningState, say } from "./stream-prose.ts";
@@ -59,6 +60,11 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
   const citations = decodeAnnotations(annotations);
   if (citations.length > 0) next = { ...next, citations: [...state.citations, ...citations] };
   for (const piece of proseDeltas(delta, choice["logprobs"])) next = say(next, piece, events);
+  for (const part of decodeImages(delta["images"])) {
+    next = closeProse(next, events);
+    events.push({ type: "media", candidate: next.candidate, index: next.nextIndex, part });
+    next = { ...next, nextIndex: next.nextIndex + 1 };
+  }
   const calls = toolDeltas(delta);
   if (calls.length > 0) next = closeProse(next, events);
   for (const call of calls) next = addToTool(next, call, events);

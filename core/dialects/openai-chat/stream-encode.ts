@@ -1,10 +1,12 @@
 import type { ChatEvent } from "../../chat/event.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import type { MediaPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import type { Dialect, StreamEncoder } from "../dialect.ts";
 import { encodeAnnotations, type Span } from "./citations.ts";
 import { encodeFinish } from "./finish.ts";
 import { kept } from "./kept.ts";
+import { encodeShown } from "./images.ts";
 import { encodeAudio, isAudio } from "./messages.ts";
 import { encodeDetail } from "./reasoning.ts";
 import { isLegacyRequest } from "./request.ts";
@@ -26,6 +28,8 @@ interface CandidateState {
   readonly tools: readonly ToolState[];
   /** The last text, as far as it came. */
   readonly text: Span;
+  /** Shown so far. */
+  readonly images: number;
 }
 interface ToolState {
   readonly block: number;
@@ -69,7 +73,7 @@ function step(state: EncodeState, event: ChatEvent): readonly [EncodeState, read
     return [state, [{ ...state.head, ...without(own, new Set(["choices"])), choices: [], usage }]];
   }
   const known = state.candidates.find(({ candidate }) => candidate === event.candidate);
-  const before = known ?? { candidate: event.candidate, isLegacy: state.isLegacy, tools: [], text: noText };
+  const before = known ?? { candidate: event.candidate, isLegacy: state.isLegacy, tools: [], text: noText, images: 0 };
   const [candidate, choices] = encodeEvent(before, event);
   const role = { role: "assistant", content: event.type === "tool-input-start" ? null : "", refusal: null };
   const all = known === undefined ? [{ delta: role }, ...choices] : choices;
@@ -121,14 +125,22 @@ function encodeEvent(state: CandidateState, event: BlockEvent): readonly [Candid
     case "candidate-end":
       return [state, [...extras(event), { finish_reason: encodeFinish(event.finish, isLegacyCall(state)) }]];
     case "media":
-      // No other kind has a place in an answer of this protocol.
-      return [state, isAudio(event.part) ? [{ delta: { audio: encodeAudio(event.part) } }] : []];
+      if (isAudio(event.part)) return [state, [{ delta: { audio: encodeAudio(event.part) } }]];
+      return showImage(state, event.part);
     case "reasoning-start":
     case "refusal-start":
     case "refusal-end":
     case "other":
       return [state, []];
   }
+}
+
+function showImage(state: CandidateState, part: MediaPart): readonly [CandidateState, readonly JsonObject[]] {
+  const image = encodeShown(part);
+  if (image === null) return [state, []];
+  // Clients put the pieces of a list together by it.
+  const index = state.images;
+  return [{ ...state, images: index + 1 }, [{ delta: { images: [{ ...image, index }] } }]];
 }
 
 function startTool(state: CandidateState, event: ChatEvent & { type: "tool-input-start" }) {

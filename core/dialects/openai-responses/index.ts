@@ -3,6 +3,7 @@ import { encodeError } from "../openai-chat/error.ts";
 import { decodeError } from "../vendor-error.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeStreamError } from "./error.ts";
+import { encodeImage } from "./output.ts";
 import { parameters } from "./parameters.ts";
 import { takenMedia } from "./parts.ts";
 import { relay } from "./relay.ts";
@@ -22,6 +23,7 @@ export const openaiResponses: Dialect = {
     toolCallId: /^.{1,64}$/s,
     objectFormats: true,
     takes: takenMedia,
+    shows: (part) => encodeImage(part) !== null,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

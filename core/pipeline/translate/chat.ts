@@ -5,10 +5,13 @@ import type { Dialect } from "../../dialects/dialect.ts";
 import type { UpstreamProvider } from "../../plugin/plugin.ts";
 import type { Message } from "../message.ts";
 import type { Order } from "../order.ts";
+import { addWarnings } from "../warnings.ts";
 import { translatedAnswer } from "./answer.ts";
 import { capFor } from "./cap.ts";
+import { tellLostMedia } from "./fitting-media.ts";
 import { asModelTakes, spokenFor } from "./openai-model.ts";
 import { translateRequest } from "./request.ts";
+import type { Emit } from "./stream.ts";
 import { asUpstreamTakes } from "./upstream.ts";
 
 /** A chat call in the first dialect that the target speaks, or another that its model asks for. */
@@ -28,7 +31,10 @@ export async function translatedChat(
   const fit = asModelTakes(told.request, target.model, first);
   const spoken = spokenFor(fit.request, target.model, [first, ...others]);
   const parties = { client, target: spoken, accountId, vault: services.vault, opening };
-  const { request: carried, warnings: changed, restore } = await translateRequest(fit.request, parties);
+  const { request: carried, warnings: changed, restore: restored } = await translateRequest(fit.request, parties);
+  // In the row of the call where the headers of the answer have gone.
+  const tell = tellLostMedia(client, (sentence) => addWarnings(call.warnings, [sentence]));
+  const restore = (emit: Emit) => restored(tell(emit));
   const taken = asUpstreamTakes(carried, slot, spoken);
   const cap = capFor(order, carried.maxOutputTokens, spoken);
   const capped = { ...taken.request, maxOutputTokens: cap.tokens };

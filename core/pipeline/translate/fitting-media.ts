@@ -2,6 +2,7 @@ import type { ChatRequest, MediaPart, Message, Part, TextPart, ToolResultPart } 
 import { readDataUrl } from "../../dialects/data-url.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import { refuseEmptied } from "./native-only.ts";
+import type { Emit } from "./stream.ts";
 
 /** The request with its media as the target takes them. Throws `not_carried` when nothing of a user's message is left. */
 export function withFittingMedia(
@@ -28,6 +29,16 @@ export function withFittingMedia(
   const warnings = [...lost].map((what) => `${name} cannot say ${what}; left out`);
   return { request: { ...request, messages }, warnings };
 }
+
+/** Tells of what the model made that an answer in the client's dialect has no place for; the codec leaves it out. */
+export const tellLostMedia =
+  ({ name, traits }: Dialect, warn: (sentence: string) => void) =>
+  (emit: Emit): Emit =>
+  (event) => {
+    if (event.type === "media" && !traits.shows(event.part))
+      warn(`${name} has no place in an answer for ${nameOf(event.part)}; left out`);
+    emit(event);
+  };
 
 const mayChange = ({ type }: Part): boolean => type === "media" || type === "tool-result" || type === "other";
 
