@@ -167,6 +167,51 @@ describe("a document of Anthropic that is texts and images", () => {
   });
 });
 
+describe("the cache marks of a chat client", () => {
+  const cache_control = { type: "ephemeral" };
+  const call = { id: "c1", type: "function", function: { name: "f", arguments: "{}" } };
+  const asking = {
+    messages: [
+      { role: "system", content: "Be brief.", cache_control },
+      { role: "user", content: [{ type: "text", text: "Go." }], cache_control },
+      { role: "assistant", content: "I do.", tool_calls: [{ ...call, cache_control }] },
+      { role: "tool", tool_call_id: "c1", content: "Done.", cache_control: { ...cache_control, ttl: "1h" } },
+    ],
+    tools: [
+      { type: "function", function: { name: "f", parameters: { type: "object" } }, cache_control },
+      { type: "function", function: { name: "g", parameters: { type: "object" }, cache_control } },
+    ],
+  };
+
+  test("reach Anthropic from messages, calls and tools too, where @ai-sdk/openai-compatible has them", async () => {
+    const { body, warnings } = await sent("openai-chat", "anthropic-messages", asking);
+    expect(body).toMatchObject({
+      system: [{ type: "text", text: "Be brief.", cache_control }],
+      messages: [
+        { role: "user", content: [{ type: "text", text: "Go.", cache_control }] },
+        { role: "assistant", content: [{ type: "text" }, { type: "tool_use", cache_control }] },
+        { role: "user", content: [{ type: "tool_result", cache_control: { ...cache_control, ttl: "1h" } }] },
+      ],
+      tools: [
+        { name: "f", cache_control },
+        { name: "g", cache_control },
+      ],
+    });
+    expect(warnings).not.toContain("cache");
+  });
+
+  test("are named where there is no word for them", async () => {
+    for (const to of ["openai-responses", "gemini"] as const)
+      expect((await sent("openai-chat", to, asking)).warnings).toContain("cache marks");
+  });
+
+  test("stay where they are before a target of their own protocol", async () => {
+    const { body, warnings } = await sent("openai-chat", "openai-chat", asking);
+    expect(body).toMatchObject(asking);
+    expect(warnings).toBe("");
+  });
+});
+
 describe("a file by its address", () => {
   const fileOf = (mimeType: string) => ({
     contents: [

@@ -2,6 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { Citation, MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
+import { decodeCache, withCache } from "./cache.ts";
 import { annotationsOf, decodeAnnotations } from "./citations.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { type ContentPart, decodeContent, encodePart } from "./parts.ts";
@@ -18,12 +19,12 @@ export function decodeMessage(message: JsonObject, path: string): Message {
     case "system":
     case "developer":
     case "user": {
-      const parts = decodeContent(message["content"], `${path}.content`);
+      const parts = withCache(decodeContent(message["content"], `${path}.content`), decodeCache(message));
       return { role, ...named, parts, ...keep(without(message, plainKeys)) };
     }
     case "assistant": {
       const { parts, rest } = decodeAnswer(message, path);
-      return { role, ...named, parts, ...keep(without(rest, nameKeys)) };
+      return { role, ...named, parts: withCache(parts, decodeCache(message)), ...keep(without(rest, nameKeys)) };
     }
     case "tool":
     case "function": // Before tools had ids; its result belongs to a call without one.
@@ -196,7 +197,10 @@ function decodeResultMessage(message: JsonObject, path: string): Pick<Message, "
   const { extensions } = keep(without(message, resultKeys));
   const hasMedia = result.parts.some(({ type }) => type === "media");
   const all = { ...extensions, ...(hasMedia ? { [mediaInResults]: true } : {}) };
-  return { parts: [result], ...(Object.keys(all).length > 0 ? { extensions: all } : {}) };
+  return {
+    parts: [{ ...result, ...decodeCache(message) }],
+    ...(Object.keys(all).length > 0 ? { extensions: all } : {}),
+  };
 }
 
 function encodeResult(result: ToolResultPart, name: string | undefined, warn: (what: string) => void): JsonObject {

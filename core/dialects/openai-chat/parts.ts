@@ -2,6 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { MediaPart, OtherPart, ReasoningPart, RefusalPart, TextPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObject, readString } from "../fields.ts";
+import { decodeCache, isMarked } from "./cache.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeThinking } from "./reasoning.ts";
 
@@ -26,8 +27,7 @@ export function encodePart(part: TextPart | MediaPart | OtherPart, warn: (what: 
     warn("a content part of another protocol");
     return null;
   }
-  const isMarked = own["cache_control"] !== undefined || own["prompt_cache_breakpoint"] !== undefined;
-  if (part.cache !== undefined && !isMarked) warn("cache marks");
+  if (part.cache !== undefined && !isMarked(part)) warn("cache marks");
   if (part.type === "text") return { type: "text", text: part.text, ...own };
   const media = encodeMedia(part, own);
   if (media === null) warn(`${part.kind} by ${part.source.by}`);
@@ -67,16 +67,6 @@ const imageKeys = new Set(["type", "image_url"]);
 const audioKeys = new Set(["type", "input_audio"]);
 const fileKeys = new Set(["type", "file"]);
 const documentKeys = new Set(["document_url"]);
-
-/**
- * The mark stays among the kept fields, so that it goes back to a target whose client knew that it takes it. OpenAI's own
- * keeps for as long as the request's `prompt_cache_options` say; five minutes is the least.
- */
-function decodeCache(part: JsonObject): Pick<TextPart, "cache"> {
-  const mark = part["cache_control"];
-  if (!isJsonObject(mark)) return isJsonObject(part["prompt_cache_breakpoint"]) ? { cache: { ttl: "5m" } } : {};
-  return { cache: { ttl: mark["ttl"] === "1h" ? "1h" : "5m" } };
-}
 
 /** `image_url` is an object with OpenAI and may be a plain string with Mistral. */
 function decodeImage(part: JsonObject, path: string): MediaPart {

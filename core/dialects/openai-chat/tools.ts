@@ -2,6 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { Tool, ToolCallPart, ToolChoice } from "../../chat/request.ts";
 import { isEmpty, without } from "../extensions.ts";
 import { invalid, readBoolean, readObject, readString } from "../fields.ts";
+import { decodeCache } from "./cache.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 
 /** Tools of type `function` (the type may be left out, as Mistral allows) and `custom`; any other runs at the provider. */
@@ -10,7 +11,8 @@ export function decodeTool(tool: JsonObject, path: string): Tool {
   if (type === "custom") {
     const custom = readObject(tool["custom"], `${path}.custom`) ?? {};
     const format = readObject(custom["format"], `${path}.custom.format`);
-    return { type: "custom", ...named(custom, `${path}.custom`), format, ...keepRest(tool, "custom", customKeys) };
+    const told = { ...named(custom, `${path}.custom`), format, ...cacheOf(tool, custom) };
+    return { type: "custom", ...told, ...keepRest(tool, "custom", customKeys) };
   }
   if (type !== "function" && !(type === undefined && isJsonObject(tool["function"]))) {
     return { type: "server", dialect: dialectName, definition: tool };
@@ -21,6 +23,7 @@ export function decodeTool(tool: JsonObject, path: string): Tool {
     ...named(definition, `${path}.function`),
     parameters: readObject(definition["parameters"], `${path}.function.parameters`),
     strict: readBoolean(definition["strict"], `${path}.function.strict`),
+    ...cacheOf(tool, definition),
     ...keepRest(tool, "function", functionKeys),
   };
 }
@@ -97,6 +100,7 @@ export function decodeToolCall(call: JsonObject): ToolCallPart {
     input: inputText(isCustom ? text : input),
     ...(isCustom ? { custom: true } : {}),
     ...signatureOf(call),
+    ...decodeCache(call),
     ...keep(without(call, callKeys)),
   };
 }
@@ -133,6 +137,9 @@ function encodeToolCall(call: ToolCallPart): JsonObject {
   if (call.custom) return { id: call.id, type: "custom", custom: { name: call.name, input: call.input }, ...own };
   return { id: call.id, type: "function", function: { name: call.name, arguments: call.input || "{}" }, ...own };
 }
+
+/** Clients mark a tool beside its definition or in it. */
+const cacheOf = (tool: JsonObject, definition: JsonObject) => ({ ...decodeCache(definition), ...decodeCache(tool) });
 
 function named(definition: JsonObject, path: string) {
   const name = readString(definition["name"], `${path}.name`);
