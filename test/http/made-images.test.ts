@@ -5,6 +5,7 @@ import { ask, eventsOf } from "../support/dialect-calls.ts";
 import { invariants } from "../support/invariants.ts";
 import { json, sse } from "../support/scripts.ts";
 import { setUp } from "../support/setup.ts";
+import { spokenWhole } from "../support/spoken.ts";
 import type { Script } from "../support/upstream.ts";
 
 /** Images that the model made, as clients of other protocols get them. */
@@ -118,5 +119,109 @@ describe("of OpenRouter", () => {
     const { text } = await answered("gemini", "openai-chat", stream ? ofOpenRouter.stream : ofOpenRouter.whole, stream);
     expect(text).toContain(`{"inlineData":{"mimeType":"image/png","data":"${data}"}}`);
     expect(text).toContain("Here: ");
+  });
+});
+
+describe("in the conversation that goes on", () => {
+  const histories = {
+    "openai-chat": {
+      messages: [
+        { role: "user", content: "Draw." },
+        { role: "assistant", content: "Here: ", images: [{ ...shown, index: 0 }] },
+        { role: "user", content: "In red." },
+      ],
+    },
+    "openai-responses": {
+      input: [
+        { role: "user", content: "Draw." },
+        { role: "assistant", content: "Here: " },
+        { type: "image_generation_call", id: "ig_1", status: "completed", result: data },
+        { role: "user", content: "In red." },
+      ],
+    },
+    gemini: {
+      contents: [
+        { role: "user", parts: [{ text: "Draw." }] },
+        { role: "model", parts: [{ text: "Here: " }, image] },
+        { role: "user", parts: [{ text: "In red." }] },
+      ],
+    },
+  } as const;
+  /** Where the vendor takes an image: OpenAI and Anthropic refuse it in a message of the assistant. */
+  const places = {
+    "openai-chat": {
+      messages: [
+        { role: "user", content: "Draw." },
+        { role: "assistant", content: "Here: " },
+        {
+          role: "user",
+          content: [{ type: "text", text: "You made this:" }, shown, { type: "text", text: "In red." }],
+        },
+      ],
+    },
+    "openai-responses": {
+      input: [
+        { role: "user", content: "Draw." },
+        { role: "assistant", content: "Here: " },
+        {
+          role: "user",
+          content: [{ text: "You made this:" }, { type: "input_image", image_url: url }, { text: "In red." }],
+        },
+      ],
+    },
+    "anthropic-messages": {
+      messages: [
+        { role: "user", content: "Draw." },
+        { role: "assistant", content: "Here: " },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "You made this:" },
+            { type: "image", source: { type: "base64", media_type: "image/png", data } },
+            { type: "text", text: "In red." },
+          ],
+        },
+      ],
+    },
+    gemini: histories.gemini,
+  } as const;
+
+  for (const [from, more] of Object.entries(histories))
+    for (const [to, body] of Object.entries(places).filter(([name]) => name !== from))
+      test(`a ${to} target sees what ${from} has of it`, async () => {
+        const model = `made-${asked++}`;
+        // The names of both are dialects.
+        upstream.on(model, json(200, spokenWhole(to as DialectName, { text: "Red.", usage: { input: 3, output: 2 } })));
+        const reply = await ask(gateway, key.key, from as DialectName, { model: `mock-${to}/${model}`, more });
+        expect(reply.status).toBe(200);
+        expect(upstream.requestsFor(model)[0]?.json).toMatchObject(body);
+        expect(reply.headers.get("x-llm-proxy-warnings") ?? "").not.toContain("image");
+      });
+
+  test("behind the results of its tools, and not at all where the assistant is to go on", async () => {
+    const turns = [
+      { role: "user", parts: [{ text: "Draw." }] },
+      { role: "model", parts: [image, { functionCall: { name: "f", args: {} } }] },
+      { role: "user", parts: [{ functionResponse: { name: "f", response: { output: "done" } } }] },
+    ];
+    for (const [contents, warning] of [
+      [turns, null],
+      [[...turns, { role: "model", parts: [{ text: "So" }, image] }], "what the assistant made in its last message"],
+    ] as const) {
+      const model = `made-${asked++}`;
+      const answer = { text: "Red.", usage: { input: 3, output: 2 } };
+      upstream.on(model, json(200, spokenWhole("openai-chat", answer)));
+      const reply = await ask(gateway, key.key, "gemini", { model: `mock-openai-chat/${model}`, more: { contents } });
+      expect(reply.status).toBe(200);
+      expect(upstream.requestsFor(model)[0]?.json).toMatchObject({
+        messages: [
+          { role: "user" },
+          { role: "assistant", tool_calls: [{ function: { name: "f" } }] },
+          { role: "tool" },
+          warning === null ? { role: "user", content: [{ text: "You made this:" }, shown] } : { role: "assistant" },
+        ],
+      });
+      if (warning !== null) expect(reply.headers.get("x-llm-proxy-warnings")).toContain(warning);
+    }
   });
 });

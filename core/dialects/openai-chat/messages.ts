@@ -4,6 +4,7 @@ import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
 import { decodeCache, withCache } from "./cache.ts";
 import { annotationsOf, decodeAnnotations } from "./citations.ts";
+import { decodeMadeImages, isInImages } from "./images.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { type ContentPart, decodeContent, encodePart } from "./parts.ts";
 import { decodeReasoning, encodeReasoning, encodeThinking, isInContent, reasoningKeys } from "./reasoning.ts";
@@ -24,7 +25,8 @@ export function decodeMessage(message: JsonObject, path: string): Message {
     }
     case "assistant": {
       const { parts, rest } = decodeAnswer(message, path);
-      return { role, ...named, parts: withCache(parts, decodeCache(message)), ...keep(without(rest, nameKeys)) };
+      const all = [...withCache(parts, decodeCache(message)), ...decodeMadeImages(message["images"])];
+      return { role, ...named, parts: all, ...keep(without(rest, nameKeys)) };
     }
     case "tool":
     case "function": // Before tools had ids; its result belongs to a call without one.
@@ -124,7 +126,8 @@ function encodeMessage(message: Message, warn: (what: string) => void): readonly
   const told = results.map((result) => ({ ...encodeResult(result, message.name, warn), ...own }));
   if (others.length === 0 && results.length > 0) return told;
   if (message.role === "assistant") {
-    return [...told, { role: "assistant", ...name, ...encodeAnswer(others, warn), ...own }];
+    const said = others.filter((part) => !isInImages(part));
+    return [...told, { role: "assistant", ...name, ...encodeAnswer(said, warn), ...own }];
   }
   const role = message.role === "tool" ? "user" : message.role;
   return [...told, { role, ...name, content: encodeContent(others, warn) ?? "", ...own }];

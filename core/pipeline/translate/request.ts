@@ -5,6 +5,7 @@ import { withFittingIds } from "./call-ids.ts";
 import { withFunctionsOnly } from "./custom-tools.ts";
 import { withFittingMedia } from "./fitting-media.ts";
 import { keepReasoning, withKeptReasoning } from "./kept-reasoning.ts";
+import { withMadeMedia } from "./made-media.ts";
 import { refuseNativeOnly } from "./native-only.ts";
 import { withResultsBehindCalls } from "./result-order.ts";
 import { markSignatures, withOwnSignatures } from "./signatures.ts";
@@ -35,7 +36,8 @@ export async function translateRequest(asked: ChatRequest, parties: Parties): Pr
   const { client, target, accountId, vault, opening } = parties;
   refuseNativeOnly(asked, client.name);
   const { request: seen, warnings: unseen } = withFittingMedia(asked, client, target);
-  const own = withOwnSignatures(seen, client.name, target);
+  const { request: shown, warnings: unshown } = withMadeMedia(seen, target);
+  const own = withOwnSignatures(shown, client.name, target);
   const signed = await withKeptReasoning(own, vault, accountId, client, target);
   const { request: plainTools, restore: unwrap } = target.traits.customTools
     ? { request: signed, restore: null }
@@ -46,7 +48,7 @@ export async function translateRequest(asked: ChatRequest, parties: Parties): Pr
   const mark = markSignatures(target.name, client);
   return {
     request: withResultsBehindCalls(withFittingIds(formatted, target.traits.toolCallId)),
-    warnings: [...unseen, ...told],
+    warnings: [...unseen, ...unshown, ...told],
     // Read from the inside out, an event goes through them from the last to the first.
     restore: (emit) =>
       [mark, keep, unwrap, rename].reduce((inner, step) => step?.(inner) ?? inner, withOpening(opening, emit)),
