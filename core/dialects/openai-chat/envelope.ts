@@ -103,6 +103,8 @@ function measure(body: JsonObject, bytes: number): InputMeasure {
   for (const message of objectsIn(body["messages"])) {
     if (isJsonObject(message["audio"])) found.unbounded = true; // An earlier answer's audio, by id.
     for (const part of objectsIn(message["content"])) measurePart(part, found);
+    // Of an earlier answer, as OpenRouter has them.
+    for (const image of objectsIn(message["images"])) measurePart(image, found);
   }
   return found;
 }

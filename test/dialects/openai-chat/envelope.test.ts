@@ -130,6 +130,14 @@ describe("the measure of the input", () => {
       unbounded: false,
     });
   });
+  test("images of an earlier answer are images too", () => {
+    const url = `data:image/png;base64,${"A".repeat(400)}`;
+    const images = [{ type: "image_url", image_url: { url } }];
+    expect(measure({ messages: [{ role: "assistant", content: "", images }] }, 2_000)).toMatchObject({
+      images: 1,
+      textBytes: 2_000 - url.length,
+    });
+  });
   test("inline audio is measured in bytes", () => {
     const audio = { type: "input_audio", input_audio: { data: "A".repeat(400), format: "wav" } };
     expect(measure(parts(audio))).toMatchObject({ audioBytes: 300, textBytes: 600, unbounded: false });
