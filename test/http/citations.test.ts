@@ -181,3 +181,61 @@ describe("of a text that a stream of Gemini signs before it tells its sources", 
     expect(reply.text).not.toMatch(/"(start|end)_index":-/);
   });
 });
+
+describe("of an answer of Perplexity's, which names its sources beside the choices", () => {
+  const head = {
+    id: "c",
+    model: "sonar",
+    created: 1_700_000_000,
+    citations: ["https://one.example", "https://two.example"],
+  };
+  const results = { search_results: [{ title: "One", url: "https://one.example", date: null, snippet: "…" }] };
+  const counts = { usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 } };
+  const content = "Found [1], and [2].";
+  const whole = json(200, {
+    ...head,
+    ...results,
+    ...counts,
+    object: "chat.completion",
+    choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }],
+  });
+  const piece = (choice: object, more: object = {}) =>
+    `data: ${JSON.stringify({ ...head, ...more, object: "chat.completion.chunk", choices: [{ index: 0, ...choice }] })}\n\n`;
+  const stream = sse(
+    [
+      piece({ delta: { role: "assistant", content: "Found [1]" } }),
+      piece({ delta: { content: ", and [2]." } }),
+      piece({ delta: { content: "" }, finish_reason: "stop" }, { ...results, ...counts }),
+      "data: [DONE]\n\n",
+    ].join(""),
+  );
+
+  for (const dialect of ["openai-responses", "anthropic-messages", "gemini"] as const)
+    test.each([true, false])(`a client of ${dialect} gets them; streamed: %p`, async (isStream) => {
+      upstream.on(`beside-${dialect}-${isStream}`, isStream ? stream : whole);
+      const model = `mock-openai-chat/beside-${dialect}-${isStream}`;
+      const reply = await ask(gateway, key.key, dialect, { model, stream: isStream });
+      expect(reply.status).toBe(200);
+      for (const url of head.citations) expect(reply.text).toContain(JSON.stringify(url));
+      expect(reply.text).toContain('"title":"One"');
+    });
+
+  test("a Responses client, as those of the whole text", async () => {
+    upstream.on("beside", whole);
+    const reply = await ask(gateway, key.key, "openai-responses", { model: "mock-openai-chat/beside" });
+    expect(JSON.parse(reply.text)).toMatchObject({
+      output: [
+        {
+          content: [
+            {
+              annotations: [
+                { ...page("https://one.example", 0, content.length), title: "One" },
+                page("https://two.example", 0, content.length),
+              ],
+            },
+          ],
+        },
+      ],
+    });
+  });
+});

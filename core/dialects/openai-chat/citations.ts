@@ -1,10 +1,29 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Citation, Part } from "../../chat/request.ts";
-import { keep, kept } from "./kept.ts";
+import { dialectName, keep, kept } from "./kept.ts";
 
 /** `annotations` of a message: `{type: "url_citation", url_citation: {url, title, start_index, end_index}}`. */
 export const decodeAnnotations = (annotations: Json | undefined): readonly Citation[] =>
   isJsonArray(annotations) ? annotations.filter(isJsonObject).map(decodeAnnotation) : [];
+
+/**
+ * What an answer of Perplexity's or xAI's names beside its choices: pages in `search_results`, or in `citations` by their
+ * addresses alone. Which words of the text have them says no offset, so all of it has.
+ */
+export function sourcesOf({ search_results: results, citations: addresses }: JsonObject): readonly Citation[] {
+  const titles = new Map(
+    (isJsonArray(results) ? results.filter(isJsonObject) : []).map(({ url, title }) => [text(url), text(title)]),
+  );
+  const urls = isJsonArray(addresses) && addresses.length > 0 ? addresses.map(text) : [...titles.keys()];
+  return [...new Set(urls)].flatMap((url): readonly Citation[] => {
+    if (url === null) return [];
+    const title = titles.get(url) ?? null;
+    return [{ url, title, quote: null, start: null, end: null, extensions: { [besideChoices]: true } }];
+  });
+}
+
+/** A sign on a citation that this dialect keeps where it stood. */
+const besideChoices = `${dialectName}/beside-choices`;
 
 /** Which piece of its message's text a text is: a message has one text here, whatever blocks it came in. */
 export interface Span {
@@ -31,6 +50,7 @@ export const encodeAnnotations = (citations: readonly Citation[], span: Span): r
   citations.flatMap((citation): readonly JsonObject[] => {
     const own = kept(citation);
     if (own["type"] !== undefined) return [own];
+    if (citation.extensions?.[besideChoices] === true) return [];
     const { url, title, start, end } = citation;
     if (url === null) return [];
     const indices = { start_index: span.start + (start ?? 0), end_index: end === null ? span.end : span.start + end };

@@ -1,10 +1,10 @@
 import { GatewayError } from "../../chat/error.ts";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { ChatRequest, Part } from "../../chat/request.ts";
+import type { ChatRequest, Citation, Part } from "../../chat/request.ts";
 import type { Candidate, ChatResponse } from "../../chat/response.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import { sameJson, without } from "../extensions.ts";
-import { annotationsOf } from "./citations.ts";
+import { annotationsOf, sourcesOf } from "./citations.ts";
 import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeImages, encodeShown } from "./images.ts";
@@ -16,6 +16,7 @@ import { decodeUsage, encodeUsage } from "./usage.ts";
 
 export function decodeResponse(body: JsonObject): ChatResponse {
   const { choices, id, model, created } = body;
+  const sources = sourcesOf(body);
   if (!isJsonArray(choices)) throw notAnAnswer();
   return {
     id: typeof id === "string" ? id : "",
@@ -24,7 +25,7 @@ export function decodeResponse(body: JsonObject): ChatResponse {
     candidates: [...choices]
       .map(decodeChoice)
       .sort((a, b) => a.index - b.index)
-      .map(({ candidate }) => candidate),
+      .map(({ candidate }) => withSources(candidate, sources)),
     usage: decodeUsage(body["usage"], body["service_tier"]),
     extensions: keep(without(body, responseKeys)).extensions ?? {},
   };
@@ -62,6 +63,17 @@ export const encodeCreated = (createdMs: number): number => Math.floor(createdMs
 
 const notAnAnswer = () =>
   new GatewayError("upstream-invalid", "The provider's answer is not a chat completion.", { code: "invalid_answer" });
+
+/** On its last text, where nothing else is cited. */
+function withSources(candidate: Candidate, sources: readonly Citation[]): Candidate {
+  const isCited = candidate.parts.some((part) => part.type === "text" && part.citations !== undefined);
+  if (sources.length === 0 || isCited) return candidate;
+  const last = candidate.parts.findLastIndex(({ type }) => type === "text");
+  const parts = candidate.parts.map((part, at) =>
+    at === last && part.type === "text" ? { ...part, citations: sources } : part,
+  );
+  return { ...candidate, parts };
+}
 
 function decodeChoice(choice: Json, position: number): { index: number; candidate: Candidate } {
   if (!isJsonObject(choice)) throw notAnAnswer();

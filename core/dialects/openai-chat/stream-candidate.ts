@@ -71,10 +71,19 @@ export function decodeChoice(state: CandidateState, choice: JsonObject): Step {
   return [next, events];
 }
 
-/** A candidate without a finish reason stopped if the stream came to its own end, and was cut off if not. */
-export function endCandidate(state: CandidateState, isDone: boolean): readonly ChatEvent[] {
+/**
+ * A candidate without a finish reason stopped if the stream came to its own end, and was cut off if not. `sources`: of the
+ * whole answer, told with the text that is open where nothing else is.
+ */
+export function endCandidate(
+  state: CandidateState,
+  isDone: boolean,
+  sources: readonly Citation[],
+): readonly ChatEvent[] {
   const events: ChatEvent[] = [];
-  const closed = endTools(closeProse(state, events), events);
+  const isUncited = state.prose?.kind === "text" && state.citations.length === 0;
+  const told = isUncited ? { ...state, citations: sources } : state;
+  const closed = endTools(closeProse(told, events), events);
   const audio = isEmpty(closed.audio) ? null : decodeAudio(closed.audio);
   if (audio !== null) events.push({ type: "media", candidate: closed.candidate, index: closed.nextIndex, part: audio });
   const message = {

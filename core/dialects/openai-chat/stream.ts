@@ -5,6 +5,7 @@ import type { StreamDecoder } from "../dialect.ts";
 import { keepRest } from "../extensions.ts";
 import { decodeError } from "../vendor-error.ts";
 import { checkParts, type DecoderStep, readStreamEvent, streamDecoder, streamFault } from "../stream-event.ts";
+import { sourcesOf } from "./citations.ts";
 import { keep } from "./kept.ts";
 import { decodeCreated } from "./response.ts";
 import { type CandidateState, decodeChoice, endCandidate, newCandidate } from "./stream-candidate.ts";
@@ -61,7 +62,8 @@ function finish(state: StreamState, isDone: boolean): Step {
   if (state.ended) return [state, []];
   const ended = { ...state, ended: true };
   if (!state.started) return [ended, []];
-  const events = state.candidates.flatMap((candidate) => endCandidate(candidate, isDone));
+  const sources = sourcesOf(state.kept);
+  const events = state.candidates.flatMap((candidate) => endCandidate(candidate, isDone, sources));
   return [ended, [...events, { type: "response-end", usage: state.usage, ...keep(state.kept) }]];
 }
 
