@@ -212,6 +212,16 @@ describe("the cache marks of a chat client", () => {
   });
 });
 
+describe("how much the model is to say", () => {
+  test.each([
+    ["openai-chat", { verbosity: "low" }],
+    ["openai-responses", { text: { verbosity: "low" } }],
+  ] as const)("of a client of %s is named where there is no word for it", async (from, more) => {
+    for (const to of ["anthropic-messages", "gemini"] as const)
+      expect((await sent(from, to, more)).warnings).toContain(`${to} cannot say 'verbosity'; left out`);
+  });
+});
+
 describe("a file by its address", () => {
   const fileOf = (mimeType: string) => ({
     contents: [

@@ -154,6 +154,7 @@ function* unsaid(request: ChatRequest): Generator<string> {
   if (request.seed !== null) yield "a seed";
   if (request.logprobs !== null) yield "log probabilities";
   if (Object.keys(request.metadata).length > 0) yield "metadata";
+  if (request.verbosity !== undefined) yield "'verbosity'";
 }
 
 /** What others call the default. */
