@@ -212,6 +212,27 @@ describe("the cache marks of a chat client", () => {
   });
 });
 
+describe("a JSON schema of a Messages client", () => {
+  const schema = {
+    type: "object",
+    properties: { n: { type: "number" } },
+    required: ["n"],
+    additionalProperties: false,
+  };
+  const format = { type: "json_schema", schema };
+
+  test.each([
+    ["openai-chat", { response_format: { type: "json_schema", json_schema: { schema } } }],
+    ["openai-responses", { text: { format: { type: "json_schema", schema } } }],
+    ["gemini", { generationConfig: { responseMimeType: "application/json", responseJsonSchema: schema } }],
+    ["anthropic-messages", { output_format: format }],
+  ] as const)("reaches %s under the name that it had in beta too", async (to, words) => {
+    const { body, warnings } = await sent("anthropic-messages", to, { output_format: format });
+    expect(body).toMatchObject(words);
+    expect(warnings).toBe("");
+  });
+});
+
 describe("how much the model is to say", () => {
   test.each([
     ["openai-chat", { verbosity: "low" }],

@@ -20,7 +20,7 @@ export function decodeFormat(config: JsonObject): { readonly format: OutputForma
 }
 
 /** For a client that spoke this dialect. */
-export const encodeOwnFormat = (format: OutputFormat): JsonObject =>
+export const encodeOwnFormat = (format: OutputFormat): { readonly format?: JsonObject } =>
   format.type === "json-schema" ? { format: { type: "json_schema", schema: format.schema } } : {};
 
 /**

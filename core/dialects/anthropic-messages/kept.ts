@@ -17,12 +17,14 @@ export const kept = (owner: { readonly extensions?: JsonObject } | undefined): J
  * - `ownKey`: the client spoke this dialect and knows what its model takes, so nothing is adapted to the model.
  * - `inlineKey`: a system message that stood among the messages.
  * - `withinKey`: a part of a block that the part before it, or one before that, has whole.
+ * - `formatKey`: the format of the answer was said as `output_format`.
  * - `billingKey`: the text of Claude Code's billing pseudo-header. It changes with every call, means nothing to other
  *   vendors and would spoil their prompt caches, so only this dialect sees it.
  */
 export const ownKey = `${dialectName}/own`;
 export const inlineKey = `${dialectName}/inline`;
 export const withinKey = `${dialectName}/within`;
+export const formatKey = `${dialectName}/output-format`;
 export const billingKey = `${dialectName}/billing`;
 
 export const isOwn = (request: ChatRequest): boolean => request.extensions[ownKey] === true;

@@ -6,7 +6,7 @@ import { invalid, readNumber, readObjects, readString } from "../fields.ts";
 import { encodeConversation, splitBilling } from "./conversation.ts";
 import { maxMessages, maxTools, readCountEnvelope, readEnvelope } from "./envelope.ts";
 import { decodeFormat, encodeFormat, encodeOwnFormat } from "./format.ts";
-import { billingKey, dialectName, isOwn, keep, kept, ownKey } from "./kept.ts";
+import { billingKey, formatKey, dialectName, isOwn, keep, kept, ownKey } from "./kept.ts";
 import { decodeBlocks, decodeMessage, plainContent } from "./messages.ts";
 import { type ModelTraits, modelTraits } from "./models.ts";
 import { readBlocks, type Warn } from "./parts.ts";
@@ -25,12 +25,15 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
   const { billing, system } = splitBilling(readBlocks(body["system"], "system"));
   const { choice, parallel, rest: moreChoice } = decodeToolChoice(body["tool_choice"]);
   const { reasoning, rest: moreReasoning } = decodeReasoning(body);
-  const { format, rest: config } = decodeFormat(object(moreReasoning["output_config"]));
+  const { format: said, rest: config } = decodeFormat(object(moreReasoning["output_config"]));
+  // Its name while it was in beta; the SDKs of that time say it so.
+  const { format: before } = decodeFormat({ format: body["output_format"] });
+  const isBefore = said.type === "text" && config["format"] === undefined && before.type !== "text";
   const metadata = object(body["metadata"]);
   const user = typeof metadata["user_id"] === "string" ? metadata["user_id"] : null;
   const moreMetadata = user === null ? metadata : without(metadata, userKeys);
   const rest: JsonObject = {
-    ...without(body, plainFields),
+    ...without(body, isBefore ? fieldsAndFormat : plainFields),
     ...moreChoice,
     ...without(moreReasoning, configKeys),
     ...(Object.keys(config).length === 0 ? {} : { output_config: config }),
@@ -57,7 +60,7 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
     presencePenalty: null,
     seed: null,
     stop: readStop(body["stop_sequences"]),
-    format,
+    format: isBefore ? before : said,
     reasoning,
     logprobs: null,
     nativeOnly: nativeOnlyOf(body),
@@ -67,6 +70,7 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
     extensions: {
       ...keep(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))).extensions,
       [ownKey]: true,
+      ...(isBefore ? { [formatKey]: true } : {}),
       ...(billing === null ? {} : { [billingKey]: billing }),
     },
   };
@@ -89,7 +93,9 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
 function encodeOwn(request: ChatRequest, model: string, warn: Warn): JsonObject {
   const { thinking: _thinking, output_config: _config, metadata, tool_choice: moreChoice, ...own } = kept(request);
   const said = encodeOwnReasoning(request, kept(request));
-  const config = { ...object(said["output_config"]), ...encodeOwnFormat(request.format) };
+  const { format } = encodeOwnFormat(request.format);
+  const isBefore = request.extensions[formatKey] === true;
+  const config = { ...object(said["output_config"]), ...given("format", isBefore ? null : (format ?? null)) };
   const { system, messages } = encodeConversation(request, warn);
   const { tool_choice: choice, ...tools } = encodeTools(request, null, warn);
   const fullChoice = { ...object(choice), ...object(moreChoice) };
@@ -109,6 +115,7 @@ function encodeOwn(request: ChatRequest, model: string, warn: Warn): JsonObject 
     ...(request.stop.length === 0 ? {} : { stop_sequences: request.stop }),
     ...said,
     ...(Object.keys(config).length === 0 ? {} : { output_config: config }),
+    ...given("output_format", isBefore ? (format ?? null) : null),
     ...(Object.keys(named).length === 0 ? {} : { metadata: named }),
     ...given("service_tier", request.serviceTier === "default" ? standardOnly : request.serviceTier),
   };
@@ -221,3 +228,4 @@ const plainFields = new Set([
   "metadata",
   "service_tier",
 ]);
+const fieldsAndFormat = new Set([...plainFields, "output_format"]);

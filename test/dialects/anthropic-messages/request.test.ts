@@ -86,6 +86,16 @@ describe("the conversation", () => {
     expect(warnings).toEqual([]);
   });
 
+  test("a format is written back under the name that it came by", () => {
+    const format = { type: "json_schema", schema: { type: "object" } };
+    for (const said of [{ output_format: format }, { output_config: { format, effort: "low" } }]) {
+      const asking = { model: newModel, max_tokens: 9, messages, ...said };
+      const decoded = anthropicMessages.decodeRequest(asking);
+      expect(decoded.format).toMatchObject({ type: "json-schema" });
+      expect(anthropicMessages.encodeRequest(decoded, newModel).body).toEqual(asking);
+    }
+  });
+
   test("empty text, and messages of nothing else, are left out", () => {
     const conversation = [
       { role: "user", content: "Hi" },
