@@ -14,8 +14,11 @@ export function ownExtensions(dialect: DialectName, extensions: JsonObject | und
 /** The names of fields that other dialects kept and that therefore go nowhere. What is no object is their own note. */
 export const foreignFields = (dialect: DialectName, extensions: JsonObject | undefined): readonly string[] =>
   Object.entries(extensions ?? {}).flatMap(([owner, fields]) =>
-    owner === dialect || !isJsonObject(fields) ? [] : Object.keys(fields),
+    owner === dialect || !isJsonObject(fields) ? [] : Object.keys(fields).filter((field) => !honoured.has(field)),
   );
+
+/** They ask for the usage of a call, of which every client is told that asks for it, whatever the target. */
+const honoured: ReadonlySet<string> = new Set(["stream_options", "usage"]);
 
 /** A copy without `keys`. Built from entries, so that a key `__proto__` stays a key. */
 export const without = (object: JsonObject, keys: ReadonlySet<string>): JsonObject =>

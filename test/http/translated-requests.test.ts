@@ -233,6 +233,12 @@ describe("a JSON schema of a Messages client", () => {
   });
 });
 
+test("a chat client that asks for the usage of its call gets it everywhere, and no warning that it could not", async () => {
+  const more = { stream_options: { include_usage: true }, usage: { include: true }, max_tokens: 9 };
+  for (const to of ["openai-responses", "anthropic-messages", "gemini"] as const)
+    expect((await sent("openai-chat", to, more)).warnings).not.toMatch(/stream_options|usage/);
+});
+
 describe("how much the model is to say", () => {
   test.each([
     ["openai-chat", { verbosity: "low" }],

@@ -80,7 +80,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warnings = new Set<string>();
   const note = (sentence: string) => void warnings.add(sentence);
   const warn: Warn = (what) => note(`${dialectName} cannot say ${what}; left out`);
-  for (const field of foreignFields(dialectName, request.extensions)) if (!isHonoured.has(field)) warn(`'${field}'`);
+  for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
   for (const what of unsaid(request)) warn(what);
   const body = isOwn(request) ? encodeOwn(request, model, warn) : encodeForeign(request, model, warn, note);
   if (request.maxOutputTokens === null) {
@@ -149,9 +149,6 @@ function encodeForeign(request: ChatRequest, model: string, warn: Warn, note: (s
 
 const encodeSystem = (blocks: readonly JsonObject[]): JsonObject =>
   blocks.length === 0 ? {} : { system: plainContent(blocks) };
-
-/** Fields of other dialects that ask for what is done here anyway: usage at the end of a stream. */
-const isHonoured: ReadonlySet<string> = new Set(["stream_options"]);
 
 /** What the protocol has no word for at all. */
 function* unsaid(request: ChatRequest): Generator<string> {

@@ -82,7 +82,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warn = (what: string) => warnings.add(`openai-responses cannot say ${what}; left out`);
   const common = commonFields(request.extensions);
   for (const field of foreignFields(dialectName, request.extensions)) {
-    if (!needless.has(field) && common[field] === undefined) warn(`'${field}'`);
+    if (common[field] === undefined) warn(`'${field}'`);
   }
   const spelling = spellingOf(request);
   const isForeign = spelling === null;
@@ -149,9 +149,6 @@ function essential({ type }: JsonObject): string | null {
   if (typeof type !== "string" || !type.endsWith("_output")) return null;
   return type === "function_call_output" || type === "custom_tool_call_output" ? null : `the item ${type.slice(0, 64)}`;
 }
-
-/** Asked for where usage is not always reported, as it is here. */
-const needless: ReadonlySet<string> = new Set(["stream_options", "usage"]);
 
 /** What of another protocol's settings has no word here. */
 function unsayable(request: ChatRequest): readonly string[] {
