@@ -69,8 +69,6 @@ export interface Traits {
   readonly signsCalls?: true;
   /** A part of another dialect's request as it is taken; `null`: not at all. Its type is in lower case, without parameters. */
   readonly takes: (part: MediaPart) => MediaPart | TextPart | null;
-  /** Messages of the assistant may have what a model made; absent: it goes into those of the user. */
-  readonly assistantMedia?: true;
   /** Whether an answer has a place for what another dialect's model made. */
   readonly shows: (part: MediaPart) => boolean;
   /** A call is served fast only where its request says so, which `readEnvelope` tells; absent: a provider may do so unasked. */

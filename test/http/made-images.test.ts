@@ -147,7 +147,10 @@ describe("in the conversation that goes on", () => {
       ],
     },
   } as const;
-  /** Where the vendor takes an image: OpenAI and Anthropic refuse it in a message of the assistant. */
+  /**
+   * Where the vendor takes an image: in a message of the assistant OpenAI and Anthropic refuse it, and Gemini 3 one that it
+   * did not sign.
+   */
   const places = {
     "openai-chat": {
       messages: [
@@ -183,7 +186,13 @@ describe("in the conversation that goes on", () => {
         },
       ],
     },
-    gemini: histories.gemini,
+    gemini: {
+      contents: [
+        { role: "user", parts: [{ text: "Draw." }] },
+        { role: "model", parts: [{ text: "Here: " }] },
+        { role: "user", parts: [{ text: "You made this:" }, image, { text: "In red." }] },
+      ],
+    },
   } as const;
 
   for (const [from, more] of Object.entries(histories))

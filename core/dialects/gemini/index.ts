@@ -16,7 +16,6 @@ export const gemini: Dialect = {
   traits: {
     customTools: false,
     takes: (part) => (part.source.by === "id" ? null : part),
-    assistantMedia: true,
     shows: (part) => part.source.by !== "id",
     keepsSignatures: true,
     signsCalls: true,

@@ -2,14 +2,14 @@ import type { ChatRequest, MediaPart, Message, Part } from "../../chat/request.t
 import type { Dialect } from "../../dialects/dialect.ts";
 
 /**
- * The request with what models made in the user's messages, where the target refuses it in those of the assistant: in front
- * of what the user says next, or behind the results of tools.
+ * The request with what models made in the user's messages: in front of what the user says next, or behind the results of
+ * tools. In those of the assistant OpenAI and Anthropic refuse it, and Gemini 3 what it did not sign itself.
  */
 export function withMadeMedia(
   request: ChatRequest,
-  { name, traits }: Dialect,
+  { name }: Dialect,
 ): { readonly request: ChatRequest; readonly warnings: readonly string[] } {
-  if (traits.assistantMedia || !request.messages.some(hasMade)) return { request, warnings: [] };
+  if (!request.messages.some(hasMade)) return { request, warnings: [] };
   const messages: Message[] = [];
   let made: MediaPart[] = [];
   for (const message of request.messages) {
