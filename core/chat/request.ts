@@ -38,6 +38,8 @@ export interface ChatRequest {
   readonly cacheKey?: string;
   /** How much the model is to say: `low`, `medium`, `high`. */
   readonly verbosity?: string;
+  /** The answer is to say which words of the request's documents it has its own from. */
+  readonly citesDocuments?: true;
   /**
    * Fields of the client's dialect that have no canonical name, kept for a target that speaks the same dialect. Here and
    * in every other `extensions`: an object per dialect, under the dialect's name, so that no other dialect writes it out.

@@ -239,6 +239,44 @@ test("a chat client that asks for the usage of its call gets it everywhere, and 
     expect((await sent("openai-chat", to, more)).warnings).not.toMatch(/stream_options|usage/);
 });
 
+describe("citations that a Messages client asks for", () => {
+  const citations = { enabled: true };
+  const pdf = { type: "base64", media_type: "application/pdf", data: "JVBERi0=" };
+  const text = { type: "text", media_type: "text/plain", data: "The sky is blue." };
+  const found = {
+    type: "search_result",
+    source: "https://a.example",
+    title: "A",
+    content: [{ type: "text", text: "x" }],
+  };
+  const said = (...content: readonly object[]) => ({ messages: [{ role: "user", content }] });
+  const ofTool = {
+    messages: [
+      { role: "user", content: "Search." },
+      { role: "assistant", content: [{ type: "tool_use", id: "t1", name: "search", input: {} }] },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "t1", content: [{ ...found, citations }] }] },
+    ],
+    tools: [{ name: "search", input_schema: { type: "object" } }],
+  };
+
+  test.each([
+    ["a PDF", said({ type: "document", source: pdf, citations })],
+    ["a text", said({ type: "document", source: text, citations })],
+    ["a result of a search", ofTool],
+  ] as const)("of %s are named where there is no word for them", async (_, more) => {
+    for (const to of ["openai-chat", "openai-responses", "gemini"] as const)
+      expect((await sent("anthropic-messages", to, more)).warnings).toContain(
+        `${to} cannot say citations of documents`,
+      );
+  });
+
+  test("are not named where it asks for none", async () => {
+    const more = said({ type: "document", source: text, citations: { enabled: false } });
+    for (const to of ["openai-chat", "openai-responses", "gemini"] as const)
+      expect((await sent("anthropic-messages", to, more)).warnings).toBe("");
+  });
+});
+
 describe("how much the model is to say", () => {
   test.each([
     ["openai-chat", { verbosity: "low" }],

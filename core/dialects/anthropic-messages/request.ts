@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
-import type { ChatRequest, NativeOnly } from "../../chat/request.ts";
+import type { ChatRequest, Message, NativeOnly, Part } from "../../chat/request.ts";
 import type { Encoded } from "../dialect.ts";
 import { foreignFields, without } from "../extensions.ts";
 import { invalid, readNumber, readObjects, readString } from "../fields.ts";
@@ -39,14 +39,15 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
     ...(Object.keys(config).length === 0 ? {} : { output_config: config }),
     ...(Object.keys(moreMetadata).length === 0 ? {} : { metadata: moreMetadata }),
   };
+  const messages: readonly Message[] = [
+    ...(system.length === 0 ? [] : [{ role: "system" as const, parts: decodeBlocks(system, "system") }]),
+    ...(readObjects(body["messages"], "messages", maxMessages) ?? []).map((message, i) =>
+      decodeMessage(message, `messages[${i}]`),
+    ),
+  ];
   return {
     model,
-    messages: [
-      ...(system.length === 0 ? [] : [{ role: "system" as const, parts: decodeBlocks(system, "system") }]),
-      ...(readObjects(body["messages"], "messages", maxMessages) ?? []).map((message, i) =>
-        decodeMessage(message, `messages[${i}]`),
-      ),
-    ],
+    messages,
     tools: (readObjects(body["tools"], "tools", maxTools) ?? []).map((tool, i) => decodeTool(tool, `tools[${i}]`)),
     toolChoice: choice,
     parallelToolCalls: parallel,
@@ -67,6 +68,7 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
     user,
     metadata: {},
     serviceTier: decodeTier(readString(body["service_tier"], "service_tier")),
+    ...(messages.some(({ parts }) => parts.some(isToCite)) ? { citesDocuments: true } : {}),
     extensions: {
       ...keep(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null))).extensions,
       [ownKey]: true,
@@ -74,6 +76,14 @@ export function decodeAnyRequest(body: JsonObject): ChatRequest {
       ...(billing === null ? {} : { [billingKey]: billing }),
     },
   };
+}
+
+/** A document, or a result of a search. */
+function isToCite(part: Part): boolean {
+  if (part.type === "tool-result") return part.parts.some(isToCite);
+  if (part.type !== "text" && part.type !== "media") return false;
+  const { citations } = kept(part);
+  return isJsonObject(citations) && citations["enabled"] === true;
 }
 
 export function encodeRequest(request: ChatRequest, model: string): Encoded {

@@ -91,6 +91,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
   if (request.user !== null) warn("'user'");
   if (Object.keys(request.metadata).length > 0) warn("'metadata'");
+  if (request.citesDocuments) warn("citations of documents");
   if (request.verbosity !== undefined) warn("'verbosity'");
   if (request.parallelToolCalls === false) warn("that calls must come one by one");
   const own = kept(request);

@@ -104,6 +104,7 @@ export function encodeRequest(
   const warnings = new Set<string>();
   const warn = (what: string) => warnings.add(`openai-chat cannot say ${what}; left out`);
   for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
+  if (request.citesDocuments) warn("citations of documents");
   if (request.tools.some((tool) => tool.type === "server" && tool.dialect !== dialectName)) {
     warn("a tool that another provider runs");
   }

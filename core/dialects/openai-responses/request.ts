@@ -159,6 +159,7 @@ function unsayable(request: ChatRequest): readonly string[] {
     ...(request.presencePenalty === null ? [] : ["a presence penalty"]),
     ...(request.seed === null ? [] : ["a seed"]),
     ...(request.stop.length === 0 ? [] : ["stop sequences"]),
+    ...(request.citesDocuments ? ["citations of documents"] : []),
   ];
 }
 
