@@ -239,6 +239,31 @@ test("a chat client that asks for the usage of its call gets it everywhere, and 
     expect((await sent("openai-chat", to, more)).warnings).not.toMatch(/stream_options|usage/);
 });
 
+describe("a cache mark of a Messages client", () => {
+  const marked = { cache_control: { type: "ephemeral" } };
+  const tool = { name: "f", input_schema: { type: "object" } };
+  const use = { type: "tool_use", id: "t1", name: "f", input: {} };
+  const result = { type: "tool_result", tool_use_id: "t1", content: [{ type: "text", text: "Done." }] };
+  const turns = (called: object, answered: object) => ({
+    messages: [
+      { role: "user", content: "Go." },
+      { role: "assistant", content: [called] },
+      { role: "user", content: [answered] },
+    ],
+    tools: [tool],
+  });
+
+  test.each([
+    ["on a tool", { tools: [{ ...tool, ...marked }] }],
+    ["on a call", turns({ ...use, ...marked }, result)],
+    ["on a result", turns(use, { ...result, ...marked })],
+    ["in a result", turns(use, { ...result, content: [{ type: "text", text: "Done.", ...marked }] })],
+  ] as const)("%s is named where there is no word for it", async (_, more) => {
+    for (const to of ["openai-chat", "openai-responses", "gemini"] as const)
+      expect((await sent("anthropic-messages", to, more)).warnings).toBe(`${to} cannot say cache marks; left out`);
+  });
+});
+
 describe("citations that a Messages client asks for", () => {
   const citations = { enabled: true };
   const pdf = { type: "base64", media_type: "application/pdf", data: "JVBERi0=" };

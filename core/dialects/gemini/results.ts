@@ -55,7 +55,8 @@ export function encodeResult(
   { name, withMedia, warn }: EncodeResultOptions,
 ): { readonly part: JsonObject; readonly behind: readonly JsonObject[] } {
   const { id, name: ownName, wrapper, functionResponse: more, ...own } = kept(result);
-  if (result.cache !== undefined) warn("cache marks");
+  const isMarked = result.parts.some((part) => part.type === "text" && part.cache !== undefined);
+  if (isMarked || result.cache !== undefined) warn("cache marks");
   if (name === null && ownName === undefined) warn("a result of a call that is not there", "called unknown");
   const texts = result.parts.filter((part) => part.type === "text");
   const inside: JsonObject[] = [];

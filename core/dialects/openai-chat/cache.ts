@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from "../../chat/json.ts";
-import type { Part, TextPart } from "../../chat/request.ts";
+import type { Part, TextPart, Tool } from "../../chat/request.ts";
+import { isEmpty } from "../extensions.ts";
 import { dialectName, kept } from "./kept.ts";
 
 type Mark = Pick<TextPart, "cache">;
@@ -24,15 +25,13 @@ export function withCache<P extends Part>(parts: readonly P[], { cache }: Mark):
   );
 }
 
-/** A mark that this dialect writes back where it stood. */
-export const isMarked = (part: Part): boolean => {
-  const own = kept(part);
-  return (
-    own["cache_control"] !== undefined ||
-    own["prompt_cache_breakpoint"] !== undefined ||
-    part.extensions?.[onMessage] === true
-  );
-};
+/** A mark that there is no place for: one of another protocol. What came from here is written back where it stood. */
+export function isLostMark(marked: Part | Tool): boolean {
+  if (!("cache" in marked) || marked.cache === undefined || marked.extensions?.[onMessage] === true) return false;
+  const own = kept(marked);
+  const { function: definition, custom } = own;
+  return [own, definition, custom].every((place) => !isJsonObject(place) || isEmpty(decodeCache(place)));
+}
 
 /** A sign on a part whose message has its mark. */
 const onMessage = `${dialectName}/marked-message`;

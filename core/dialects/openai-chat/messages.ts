@@ -2,7 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { Citation, MediaPart, Message, Part, ToolCallPart, ToolResultPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
-import { decodeCache, withCache } from "./cache.ts";
+import { decodeCache, isLostMark, withCache } from "./cache.ts";
 import { annotationsOf, decodeAnnotations } from "./citations.ts";
 import { decodeMadeImages, isInImages } from "./images.ts";
 import { dialectName, keep, kept } from "./kept.ts";
@@ -144,6 +144,7 @@ function encodeAnswer(parts: readonly Part[], warn: (what: string) => void): Jso
     (part) =>
       part.type === "text" || part.type === "other" || isThinking(part) || (part.type === "media" && !isAudio(part)),
   );
+  if (calls.some(isLostMark)) warn("cache marks");
   if (calls.some((call) => call.signature !== undefined && kept(call)["extra_content"] === undefined)) {
     warn("thought signatures");
   }
@@ -201,13 +202,14 @@ function decodeResultMessage(message: JsonObject, path: string): Pick<Message, "
   const hasMedia = result.parts.some(({ type }) => type === "media");
   const all = { ...extensions, ...(hasMedia ? { [mediaInResults]: true } : {}) };
   return {
-    parts: [{ ...result, ...decodeCache(message) }],
+    parts: withCache([result], decodeCache(message)),
     ...(Object.keys(all).length > 0 ? { extensions: all } : {}),
   };
 }
 
 function encodeResult(result: ToolResultPart, name: string | undefined, warn: (what: string) => void): JsonObject {
   if (result.isError) warn("the mark of a failed tool");
+  if (isLostMark(result)) warn("cache marks");
   const content = encodeContent(result.parts, warn) ?? "";
   const named = name === undefined ? {} : { name };
   if (result.id === "") return { role: "function", ...named, content };

@@ -2,7 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { MediaPart, OtherPart, ReasoningPart, RefusalPart, TextPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObject, readString } from "../fields.ts";
-import { decodeCache, isMarked } from "./cache.ts";
+import { decodeCache, isLostMark } from "./cache.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeThinking } from "./reasoning.ts";
 
@@ -27,7 +27,7 @@ export function encodePart(part: TextPart | MediaPart | OtherPart, warn: (what: 
     warn("a content part of another protocol");
     return null;
   }
-  if (part.cache !== undefined && !isMarked(part)) warn("cache marks");
+  if (isLostMark(part)) warn("cache marks");
   if (part.type === "text") return { type: "text", text: part.text, ...own };
   const media = encodeMedia(part, own);
   if (media === null) warn(`${part.kind} by ${part.source.by}`);

@@ -13,6 +13,7 @@ import {
   readCandidates,
   readEnvelope,
 } from "./envelope.ts";
+import { isLostMark } from "./cache.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { decodeMessage, encodeMessages } from "./messages.ts";
 import { decodeTool, decodeToolChoice, encodeTool, encodeToolChoice } from "./tools.ts";
@@ -183,6 +184,7 @@ const given = (field: string, value: Json): JsonObject => (value === null ? {} :
 const isNothing = (value: Json | undefined) => value === undefined || value === null;
 
 function encodeTools(request: ChatRequest, isLegacy: boolean, warn: (what: string) => void): JsonObject {
+  if (request.tools.some(isLostMark)) warn("cache marks");
   const tools = request.tools.map(encodeTool).filter((tool) => tool !== null);
   if (tools.length < request.tools.length) warn("a tool that another provider runs");
   const choice = request.toolChoice;

@@ -82,6 +82,7 @@ function encodeItem(
     case "reasoning":
       return encodeThought(part);
     case "tool-call":
+      if (part.cache !== undefined) warn("cache marks");
       return encodeToolCall(part);
     case "media": {
       const image = encodeImage(part);
