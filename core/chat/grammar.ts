@@ -42,24 +42,18 @@ function faultIn(blocks: Blocks, event: BlockEvent): string | null {
   if (blocks.isEnded) return "came after its candidate's end";
   switch (event.type) {
     case "text-start":
-      return begin(blocks, event.index, "text-end");
     case "reasoning-start":
-      return begin(blocks, event.index, "reasoning-end");
     case "refusal-start":
-      return begin(blocks, event.index, "refusal-end");
     case "tool-input-start":
-      return begin(blocks, event.index, "tool-input-end");
+      return begin(blocks, event.index, endOf[event.type]);
     case "media":
     case "other":
       return begin(blocks, event.index, null);
     case "text-delta":
-      return goOn(blocks, event.index, "text-end");
     case "reasoning-delta":
-      return goOn(blocks, event.index, "reasoning-end");
     case "refusal-delta":
-      return goOn(blocks, event.index, "refusal-end");
     case "tool-input-delta":
-      return goOn(blocks, event.index, "tool-input-end");
+      return goOn(blocks, event.index, endOf[event.type]);
     case "text-end":
     case "reasoning-end":
     case "refusal-end":
@@ -77,6 +71,18 @@ function faultIn(blocks: Blocks, event: BlockEvent): string | null {
       return "is no event";
   }
 }
+
+/** What ends the block that an event begins or goes on with. */
+const endOf = {
+  "text-start": "text-end",
+  "text-delta": "text-end",
+  "reasoning-start": "reasoning-end",
+  "reasoning-delta": "reasoning-end",
+  "refusal-start": "refusal-end",
+  "refusal-delta": "refusal-end",
+  "tool-input-start": "tool-input-end",
+  "tool-input-delta": "tool-input-end",
+} as const;
 
 /** `end`: `null` of an event that is a whole block. */
 function begin(blocks: Blocks, index: number, end: ChatEvent["type"] | null): string | null {

@@ -66,6 +66,7 @@ export async function askUpstream(order: Order, slot: UpstreamProvider, progress
     throw isKeys ? byAnotherKey(keyed, response, error, nowMs) : error;
   }
   try {
+    // Nothing else is ever streamed, whatever a request for it says.
     const reading = upstreamBody(response, asked.envelope.stream && call.endpoint.operation === "chat");
     const received = reading instanceof Promise ? await reading : reading;
     const answer = message.read(received, secrets);

@@ -3,12 +3,11 @@ import type { JsonObject } from "../chat/json.ts";
 import { codecOf } from "../dialects/codec.ts";
 import type { Envelope } from "../dialects/dialect.ts";
 import { type Member, readJsonBody } from "../dialects/json-text.ts";
-import { readBody } from "../runtime/read-body.ts";
 import type { Call } from "./call.ts";
 import { holdBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
 import { callersTimeouts } from "./timeouts.ts";
-import { bodyFault, within } from "./whole-body.ts";
+import { wholeBody } from "./whole-body.ts";
 
 /** The request as the stages need it: its exact text for the relay, and its parsed form for everything else. */
 export interface Asked {
@@ -26,15 +25,7 @@ export async function decode(request: Request, call: Call, services: Services): 
   const { dialect, operation, inPath } = call.endpoint;
   const codec = codecOf(dialect, operation);
   if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
-  let bytes: Uint8Array;
-  try {
-    bytes = within(
-      maxBodyBytes,
-      await readBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload)),
-    );
-  } catch (cause) {
-    throw bodyFault(cause);
-  }
+  const bytes = await wholeBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload));
   const text = utf8(bytes);
   const { body, members } = readJsonBody(text);
   return { text, body, members, envelope: codec.readEnvelope(body, bytes.byteLength, inPath) };

@@ -7,21 +7,13 @@ export async function wholeBody(
   maxBytes: number,
   hold?: (bytes: number) => void,
 ): Promise<Uint8Array> {
+  let bytes: Uint8Array | null;
   try {
-    return within(maxBytes, await readBody(request, maxBytes, hold));
+    bytes = await readBody(request, maxBytes, hold);
   } catch (cause) {
-    throw bodyFault(cause);
+    if (cause instanceof GatewayError) throw cause;
+    throw new GatewayError("invalid-request", "the body did not arrive whole", { cause });
   }
-}
-
-/** `bytes`: as `readBody` gives them. */
-export function within(maxBytes: number, bytes: Uint8Array | null): Uint8Array {
   if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);
   return bytes;
 }
-
-/** What its sender is told of a body that could not be read. */
-export const bodyFault = (cause: unknown): GatewayError =>
-  cause instanceof GatewayError
-    ? cause
-    : new GatewayError("invalid-request", "the body did not arrive whole", { cause });

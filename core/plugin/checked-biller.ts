@@ -22,6 +22,13 @@ export function checkedBiller(instance: ResolvedPlugin, slot: Biller, logger: Lo
     logger.error({ error }, "a plugin failed; the call is refused");
     return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
   }
+  function orRefused<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (thrown) {
+      throw refusal(toldError(thrown));
+    }
+  }
   function named<T>(hook: string, run: () => T): T {
     try {
       return run();
@@ -48,23 +55,9 @@ export function checkedBiller(instance: ResolvedPlugin, slot: Biller, logger: Lo
         throw refusal(error);
       }
     },
-    ...(facts && {
-      facts(target, atMs) {
-        try {
-          return atOnce("facts", facts.call(slot, target, atMs));
-        } catch (thrown) {
-          throw refusal(toldError(thrown));
-        }
-      },
-    }),
+    ...(facts && { facts: (target, atMs) => orRefused(() => atOnce("facts", facts.call(slot, target, atMs))) }),
     ...(factsAhead && {
-      factsAhead(target, atMs) {
-        try {
-          return listOf("factsAhead", factsAhead.call(slot, target, atMs));
-        } catch (thrown) {
-          throw refusal(toldError(thrown));
-        }
-      },
+      factsAhead: (target, atMs) => orRefused(() => listOf("factsAhead", factsAhead.call(slot, target, atMs))),
     }),
     ...(models && { models: (vendor) => named("models", () => listOf("models", models.call(slot, vendor))) }),
     ...(adopt && { adopt: (entries) => named("adopt", () => atOnce("adopt", adopt.call(slot, [...entries]))) }),

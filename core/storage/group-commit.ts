@@ -11,10 +11,9 @@ import { atTurnEnd } from "../runtime/turn.ts";
 export interface GroupCommit {
   /**
    * Runs `work` inside the next transaction. It is synchronous, and may run again alone if the shared one fails. Throws
-   * `unavailable` when nothing can be written. `committed` makes the result of what is then durable; it must not throw.
+   * `unavailable` when nothing can be written.
    */
   run<T>(work: () => T | Refused): Promise<T>;
-  run<T, Result>(work: () => T | Refused, committed: (value: T) => Result): Promise<Result>;
   /** Commits what is waiting now. */
   flush(): void;
   /** Commits what is waiting and is done: nothing runs from here on. */
@@ -45,8 +44,6 @@ export interface GroupCommitHooks {
 
 interface Job {
   readonly work: () => unknown;
-  /** Of the value of `work`, whose type `run` fixed; `null`: it is the result. */
-  readonly committed: ((value: never) => unknown) | null;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -126,10 +123,10 @@ export function groupCommit(
       trouble = null;
       lockedSinceMs = null;
       for (let at = 0; at < jobs.length; at++) {
-        const [job, value] = [jobs[at], values[at]];
-        if (value instanceof Refused) job?.reject(value.reason);
-        // Both belong to this very job, whose types `run` fixed.
-        else job?.resolve((job.committed === null ? value : job.committed(value as never)) as never);
+        const value = values[at];
+        if (value instanceof Refused) jobs[at]?.reject(value.reason);
+        // `resolve` belongs to the promise of this very job, whose type `run` fixed.
+        else jobs[at]?.resolve(value as never);
       }
     } catch (error) {
       // Only ever at the start of a transaction: in WAL mode nothing but the write lock is waited for.
@@ -200,10 +197,10 @@ export function groupCommit(
     },
     trouble: () => trouble,
     waiting: () => waiting.length,
-    run: <T>(work: () => T, committed: ((value: T) => unknown) | null = null) =>
-      new Promise<never>((resolve, reject) => {
+    run: (work) =>
+      new Promise((resolve, reject) => {
         if (waiting.length === 0) atTurnEnd(flush);
-        waiting.push({ work, committed, resolve, reject });
+        waiting.push({ work, resolve, reject });
       }),
   };
 }

@@ -32,7 +32,7 @@ export function costOf(
   const sum = new Sum(tier);
   for (const item of classes) {
     const quantity = tokens[item];
-    if (quantity === 0) continue;
+    if (!(quantity > 0)) continue;
     const tariff = sheet.tariffs[item];
     if (tariff === null) return null;
     sum.add(item, quantity, priceAt(tariff, usage.inputTokens));

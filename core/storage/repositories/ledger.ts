@@ -160,11 +160,6 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     };
   }
 
-  function admitted({ result, opened }: ReturnType<typeof admit>): AdmitResult {
-    if (opened) open.set(opened.row.id, opened);
-    return result;
-  }
-
   /** The balance without what has expired: nobody spends that any more. */
   function unexpired(balance: Budget, atMs: number): Budget {
     if (!creditBook.isDue(balance, atMs)) return balance;
@@ -224,10 +219,12 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       const heldNano = holds.reduce((most, [, nano]) => Math.max(most, nano), 0);
       return { admitted: true, heldNano, outputTokens: fitted.outputTokens, holds };
     },
-    admit(admission) {
+    async admit(admission) {
       // Outside the transaction, as in `refuse`.
       refs.key(admission.keyId);
-      return writer.run(() => admit(admission), admitted);
+      const { result, opened } = await writer.run(() => admit(admission));
+      if (opened) open.set(admission.callId, opened);
+      return result;
     },
     finish(final) {
       const opened = open.get(final.callId);
