@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import type { AccountRow } from "./database.ts";
 import { accountLines, accounts } from "./schema/sqlite.ts";
@@ -169,19 +169,15 @@ export function accountTree(database: SqliteDatabase): AccountTree {
       for (const line of above.all({ ref: parentRef })) insert(ref, line.ref, line.distance + 1, 0);
     },
     move(ref, parentRef, atMs) {
-      const outside = above.all({ ref }).filter((line) => line.distance > 0);
       const onto = parentRef === null ? [] : above.all({ ref: parentRef });
       // By sets, because thousands may be below: each has its own distance to the account, and these lines stay.
       const moved = sql`${accountLines} where ancestor_ref = ${ref} and until_ms is null`;
-      if (outside.length > 0) {
-        const left = sql`until_ms is null and ${inArray(
-          sql`ancestor_ref`,
-          outside.map((line) => line.ref),
-        )} and account_ref in (select account_ref from ${moved})`;
-        // It counted nothing yet if it would have begun only now.
-        database.run(sql`delete from ${accountLines} where from_ms >= ${atMs} and ${left}`);
-        database.run(sql`update ${accountLines} set until_ms = ${atMs} where ${left}`);
-      }
+      // Those as well that an earlier move ended later, by a clock that was set back since.
+      const left = sql`(until_ms is null or until_ms > ${atMs}) and account_ref in (select account_ref from ${moved})
+        and ancestor_ref not in (select account_ref from ${moved})`;
+      // It counted nothing yet if it would have begun only now.
+      database.run(sql`delete from ${accountLines} where from_ms >= ${atMs} and ${left}`);
+      database.run(sql`update ${accountLines} set until_ms = ${atMs} where ${left}`);
       for (const line of onto)
         database.run(sql`insert into ${accountLines} (account_ref, ancestor_ref, distance, from_ms)
           select account_ref, ${line.ref}, distance + ${1 + line.distance}, ${atMs} from ${moved}`);

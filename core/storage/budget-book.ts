@@ -1,4 +1,4 @@
-import { and, asc, eq, gte, isNull, lt, lte, max, sql } from "drizzle-orm";
+import { and, asc, eq, gt, gte, isNull, lt, lte, max, min, sql } from "drizzle-orm";
 import type { Scope } from "../chat/error.ts";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { BudgetRow, BudgetWindow } from "./budget.ts";
@@ -21,6 +21,10 @@ export interface BudgetBook {
   /** The same, if there is one; `null`: no call was counted in it, or it counts no more and is forgotten. */
   counted(budget: Budget, rowMs: number): Counters | null;
   touch(counters: Counters): void;
+  /** The rows that start then or later: there are some if the clock was set back. Inside a transaction. */
+  rowsFrom(budget: Budget, fromMs: number): readonly Counters[];
+  /** Inside a transaction: as if it had never been. */
+  forget(budget: Budget, counters: Counters): void;
   /** What was touched since the last `write`. */
   touched(): Iterable<Counters>;
   /** Of the fullest window that a call starting then is in. */
@@ -93,6 +97,11 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), lte(budgetWindows.startMs, sql.placeholder("atMs"))),
     )
     .prepare();
+  const nextRow = database
+    .select({ startMs: min(budgetWindows.startMs) })
+    .from(budgetWindows)
+    .where(and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), gt(budgetWindows.startMs, sql.placeholder("atMs"))))
+    .prepare();
   const writeRow = hotStatement(
     client,
     database
@@ -123,6 +132,13 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       ),
     ),
   );
+
+  const deleteRow = database
+    .delete(budgetWindows)
+    .where(
+      and(eq(budgetWindows.budgetRef, sql.placeholder("ref")), eq(budgetWindows.startMs, sql.placeholder("startMs"))),
+    )
+    .prepare();
 
   const live = (ref?: number) =>
     database
@@ -185,27 +201,38 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
   function spanAt(budget: Budget, atMs: number): Span {
     const { span } = budget;
     if (span && atMs >= span.rowMs && atMs < span.untilMs) return span;
-    if (budget.resetMs > atMs) return spanBeforeReset(budget, atMs);
-    return (budget.span = windowAt(budget, atMs));
+    const found = budget.resetMs === 0 ? windowAt(budget, atMs) : spanAmongResets(budget, atMs);
+    return budget.resetMs > atMs ? found : (budget.span = found);
   }
 
-  /** Of a call that started before the last reset: there may have been another one before it, which began a row too. */
-  function spanBeforeReset(budget: Budget, atMs: number): Span {
+  /**
+   * There may have been other resets before the last one, each of which began a row too; by the clock it may even be one
+   * after it, if that was set back.
+   */
+  function spanAmongResets(budget: Budget, atMs: number): Span {
     const span = windowAt(budget, atMs);
-    const stored = Number(lastRow.all({ ref: budget.ref, atMs })[0]?.startMs ?? 0);
-    const read = [...budget.rows.keys()].filter((startMs) => startMs <= atMs);
-    return { ...span, rowMs: Math.max(span.rowMs, stored, ...read) };
+    const { ref } = budget;
+    const read = [...budget.rows.keys()];
+    const stored = [lastRow.all({ ref, atMs })[0]?.startMs, nextRow.all({ ref, atMs })[0]?.startMs];
+    const starts = [...read, ...stored.map((startMs) => Number(startMs ?? 0))];
+    return {
+      ...span,
+      rowMs: Math.max(span.rowMs, ...starts.filter((startMs) => startMs <= atMs)),
+      untilMs: Math.min(span.untilMs, ...starts.filter((startMs) => startMs > atMs)),
+    };
   }
 
   /** With those of an earlier process. */
   function rowsOf(budget: Budget, hours: number, atMs: number): Budget["rows"] {
-    const { ref, rows } = budget;
-    if (budget.whole) return rows;
-    for (const { startMs, spentNano, heldNano } of readRows.all({ ref, startMs: keptFrom(hours, atMs) }))
-      // What is in memory may be newer than what is stored.
-      if (!rows.has(startMs)) rows.set(startMs, { ref, startMs, spentNano, heldNano });
+    if (!budget.whole) readFrom(budget, keptFrom(hours, atMs));
     budget.whole = true;
-    return rows;
+    return budget.rows;
+  }
+
+  function readFrom(budget: Budget, fromMs: number) {
+    for (const { startMs, spentNano, heldNano } of readRows.all({ ref: budget.ref, startMs: fromMs }))
+      // What is in memory may be newer than what is stored.
+      if (!budget.rows.has(startMs)) remembered(budget, startMs, { spentNano, heldNano });
   }
 
   function usedIn(budget: Budget, { startMs, rowMs }: Span, hours: number): Used {
@@ -226,8 +253,8 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     let most = usedIn(budget, span, hours);
     for (const laterMs of budget.rows.keys()) {
       if (laterMs <= span.rowMs || laterMs >= rollsOutMs(hours, span.rowMs)) continue;
-      // As a call that starts then would be asked: of one before the last reset, an earlier reset is not known.
-      const later = laterMs < budget.resetMs ? spanBeforeReset(budget, laterMs) : windowAt(budget, laterMs);
+      // As a call that starts then would be asked.
+      const later = { ...windowAt(budget, laterMs), rowMs: laterMs };
       if (later.startMs > span.rowMs) continue;
       const use = usedIn(budget, later, hours);
       if (use.spentNano + use.heldNano > most.spentNano + most.heldNano) most = use;
@@ -244,6 +271,15 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
     prepaid: () => [...balances],
     touch: (changed) => void touched.add(changed),
     touched: () => touched,
+    rowsFrom(budget, fromMs) {
+      readFrom(budget, fromMs);
+      return [...budget.rows.values()].filter(({ startMs }) => startMs >= fromMs);
+    },
+    forget(budget, row) {
+      budget.rows.delete(row.startMs);
+      touched.delete(row);
+      deleteRow.run({ ref: row.ref, startMs: row.startMs });
+    },
     used,
     rowAt: (budget, atMs) => spanAt(budget, atMs).rowMs,
     freeNano(budget, atMs) {

@@ -16,11 +16,19 @@ export interface CountedCall {
   readonly ahead: readonly number[];
 }
 
-/**
- * The rows that counted the call: of every budget in scope, that of the window the call was admitted in, as `prove` says
- * it in SQL. Rolling hours keep no row that counts no more.
- */
-export function countersOf(call: CountedCall, book: BudgetBook, tree: AccountTree): Counters[] {
+/** A row of `budget_windows`. */
+export type CountedRow = Pick<Counters, "ref" | "startMs">;
+
+/** The rows that counted the call. Rolling hours keep no row that counts no more. */
+export const countersOf = (call: CountedCall, book: BudgetBook, tree: AccountTree): Counters[] =>
+  countedBy(call, book, tree).flatMap((budget) => book.counted(budget, book.rowAt(budget, call.createdMs)) ?? []);
+
+/** The same, whether there is such a row or not. */
+export const rowsOf = (call: CountedCall, book: BudgetBook, tree: AccountTree): CountedRow[] =>
+  countedBy(call, book, tree).map((budget) => ({ ref: budget.ref, startMs: book.rowAt(budget, call.createdMs) }));
+
+/** Every budget in scope, and those that the call names; each in the window that it was admitted in. `prove` says it in SQL. */
+function countedBy(call: CountedCall, book: BudgetBook, tree: AccountTree): Budget[] {
   let balance: Budget | null = null;
   const counted = new Set<Budget>();
   for (const scope of scopesOf(call, tree))
@@ -31,7 +39,11 @@ export function countersOf(call: CountedCall, book: BudgetBook, tree: AccountTre
       else counted.add(budget);
     }
   if (balance) counted.add(balance);
-  return [...counted].flatMap((budget) => book.counted(budget, book.rowAt(budget, call.createdMs)) ?? []);
+  for (const ref of call.ahead) {
+    const budget = book.byRef(ref);
+    if (budget) counted.add(budget);
+  }
+  return [...counted];
 }
 
 /** The notes of a call tell it as a list, in JSON; mostly there is none. */

@@ -1,4 +1,4 @@
-import { eq, max } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { calls, openCalls } from "./schema/sqlite.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
@@ -10,17 +10,4 @@ export function freshMoment(database: SqliteDatabase, nowMs: number): number {
   const startedThen = (table: typeof calls | typeof openCalls) =>
     database.select({ id: table.id }).from(table).where(eq(table.createdMs, nowMs)).limit(1).all().length > 0;
   return startedThen(openCalls) || startedThen(calls) ? nowMs + 1 : nowMs;
-}
-
-/**
- * When what counts calls was made: after every call that was admitted without it, those as well that started later by the
- * clock, which was set back since then. A call that it counts before that moment names it. Inside a transaction.
- */
-export function momentAfterCalls(database: SqliteDatabase, nowMs: number): number {
-  const lastMs = (table: typeof calls | typeof openCalls) =>
-    database
-      .select({ startedMs: max(table.createdMs) })
-      .from(table)
-      .all()[0]?.startedMs ?? 0;
-  return Math.max(nowMs, lastMs(openCalls) + 1, lastMs(calls) + 1);
 }

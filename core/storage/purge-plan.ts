@@ -48,7 +48,10 @@ export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => Pur
     const from = purgeState(database)?.throughSeq ?? 0;
     const kept = [watermarkOf(database, "rollups"), watermarkOf(database, "blocks"), deliveredThrough(database)];
     const held = Math.min(...kept);
-    const found = callRows(database, and(gt(calls.seq, from), lte(calls.seq, held)), most);
+    const found = callRows(database, and(gt(calls.seq, from), lte(calls.seq, held)))
+      .orderBy(asc(calls.seq))
+      .limit(most)
+      .all();
     const young = found.findIndex(({ createdMs }) => createdMs >= beforeMs);
     const old = young < 0 ? found : found.slice(0, young);
     const through = old.at(-1)?.seq;
@@ -62,11 +65,7 @@ export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => Pur
       beforeMs,
       sums: sumsOf(old),
       keys: lastUses(old),
-      charged: old.flatMap(({ chargeNano, provider, upstreamModel, ahead, ...call }) =>
-        chargeNano && provider !== null && upstreamModel !== null
-          ? [{ ...call, provider, upstreamModel, chargeNano, ahead: aheadIn(ahead) }]
-          : [],
-      ),
+      charged: chargedOf(old),
       blocks: blocksOf({ from, through }).filter((row) => !left.has(blockKey(row))),
       adjustmentSeq: newestOf(database, adjustments),
       newestSeq: newestSeq <= blockEnd ? newestSeq : null,
@@ -76,9 +75,18 @@ export function purgePlanner(database: SqliteDatabase): (size: PurgeSize) => Pur
 
 const blockKey = ({ field, ref, block }: BlockRow): string => `${field} ${ref} ${block}`;
 
-type OldCall = ReturnType<typeof callRows>[number];
+type OldCall = ReturnType<ReturnType<typeof callRows>["all"]>[number];
 
-function callRows(database: SqliteDatabase, where: SQL | undefined, limit: number) {
+/** Those that were charged for, as what says where they count takes them. */
+export const chargedOf = (found: readonly OldCall[]): PurgePlan["charged"] =>
+  found.flatMap(({ chargeNano, provider, upstreamModel, ahead, ...call }) =>
+    chargeNano && provider !== null && upstreamModel !== null
+      ? [{ ...call, provider, upstreamModel, chargeNano, ahead: aheadIn(ahead) }]
+      : [],
+  );
+
+/** Ended calls. */
+export function callRows(database: SqliteDatabase, where: SQL | undefined) {
   const { model, provider, upstreamModel } = labelAliases();
   return database
     .select({
@@ -105,10 +113,7 @@ function callRows(database: SqliteDatabase, where: SQL | undefined, limit: numbe
     .innerJoin(model, eq(model.ref, calls.modelRef))
     .leftJoin(provider, eq(provider.ref, calls.providerRef))
     .leftJoin(upstreamModel, eq(upstreamModel.ref, calls.upstreamModelRef))
-    .where(where)
-    .orderBy(asc(calls.seq))
-    .limit(limit)
-    .all();
+    .where(where);
 }
 
 function sumsOf(old: readonly OldCall[]): PurgedRow[] {

@@ -9,8 +9,9 @@ import type { PurgePlan } from "./purge-plan.ts";
 import { purgeState } from "./purge-state.ts";
 import { placeholders } from "./repositories/call-writer.ts";
 import { adjustments } from "./schema/sqlite-book.ts";
-import { purgedCalls, purgedKeys, purgedSpent, purges } from "./schema/sqlite-upkeep.ts";
+import { purgedCalls, purgedKeys, purges } from "./schema/sqlite-upkeep.ts";
 import { attempts, callBlocks, calls } from "./schema/sqlite.ts";
+import type { SpentBesides } from "./spent-besides.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { newestOf } from "./watermarks.ts";
 
@@ -25,9 +26,10 @@ export interface PurgeDependencies {
   readonly database: SqliteDatabase;
   readonly book: BudgetBook;
   readonly tree: AccountTree;
+  readonly addBesides: SpentBesides;
 }
 
-export function purgeWriter({ client, database, book, tree }: PurgeDependencies): PurgeWriter {
+export function purgeWriter({ client, database, book, tree, addBesides }: PurgeDependencies): PurgeWriter {
   const addSums = hotStatement(
     client,
     database
@@ -45,16 +47,6 @@ export function purgeWriter({ client, database, book, tree }: PurgeDependencies)
           costNano: sql`${purgedCalls.costNano} + excluded.cost_nano`,
           chargeNano: sql`${purgedCalls.chargeNano} + excluded.charge_nano`,
         },
-      }),
-  );
-  const addSpent = hotStatement(
-    client,
-    database
-      .insert(purgedSpent)
-      .values(placeholders(purgedSpent))
-      .onConflictDoUpdate({
-        target: [purgedSpent.budgetRef, purgedSpent.startMs],
-        set: { spentNano: sql`${purgedSpent.spentNano} + excluded.spent_nano` },
       }),
   );
   const noteUse = hotStatement(
@@ -101,7 +93,7 @@ export function purgeWriter({ client, database, book, tree }: PurgeDependencies)
       if (newestOf(database, adjustments) !== plan.adjustmentSeq) return false;
       if (newestSeq !== null && newestOf(database, calls) !== newestSeq) return false;
       for (const row of plan.sums) addSums.run(row);
-      for (const row of spent(plan)) addSpent.run(row);
+      for (const row of spent(plan)) addBesides(row);
       for (const row of plan.keys) noteUse.run(row);
       for (const row of plan.blocks) forget.run(row);
       database

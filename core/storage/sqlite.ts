@@ -13,6 +13,7 @@ import { chargesOf } from "./charges.ts";
 import type { Database } from "./database.ts";
 import { creditBook } from "./credit-book.ts";
 import { type GroupCommit, groupCommit } from "./group-commit.ts";
+import { laterCalls } from "./later-calls.ts";
 import { purgeLoop } from "./purge-loop.ts";
 import { oldestCall, purgeState } from "./purge-state.ts";
 import { purgeWriter } from "./purge-writer.ts";
@@ -38,6 +39,7 @@ import { settingRepository } from "./repositories/settings.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { type RollupWriter, rollupWriter } from "./rollup-writer.ts";
 import { lockFolder, openFile } from "./sqlite-file.ts";
+import { spentBesides } from "./spent-besides.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 import { totalChanges } from "./total-changes.ts";
 import { deleteUnnamedLabels } from "./unnamed-labels.ts";
@@ -89,6 +91,8 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   const newId = () => uuidv7(options.now());
   const alerts = alertWriter(database, options.now, newId);
   const thresholds = budgetAlerts(database, book, alerts, options.now);
+  const addBesides = spentBesides(client, database);
+  const later = laterCalls({ database, book, tree, addBesides });
   const gate = writeGate();
   const hooks = {
     beforeCommit() {
@@ -142,7 +146,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     purgeLoop({
       client,
       writer: audited,
-      purges: purgeWriter({ client, database, book, tree }),
+      purges: purgeWriter({ client, database, book, tree, addBesides }),
       next: threads.nextPurge,
       keepMs,
       now: options.now,
@@ -161,6 +165,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     writer,
     book,
     tree,
+    later,
     creditBook: balances,
     labels,
     charges,
@@ -174,19 +179,21 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       database,
       writer: audited,
       tree,
+      later,
       disabledOnes: disabled,
       contents: content,
       terms: accountTerms,
       now: options.now,
     }),
     keys: { ...keyRepository(database, audited, book, content), ...threads?.keys },
-    budgets: budgetRepository(database, audited, book, options.now),
+    budgets: budgetRepository({ database, writer: audited, book, later, addBesides, now: options.now }),
     credits: {
       ...creditRepository({
         database,
         writer,
         audited,
         book,
+        later,
         creditBook: balances,
         now: options.now,
         newId,
@@ -202,6 +209,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       book,
       tree,
       creditBook: balances,
+      addBesides,
       labels,
       rollups,
       now: options.now,

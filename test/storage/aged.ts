@@ -8,6 +8,7 @@ import { purgePlanner } from "../../core/storage/purge-plan.ts";
 import { purgeWriter } from "../../core/storage/purge-writer.ts";
 import { foldReader } from "../../core/storage/rollup-fold.ts";
 import { rollupWriter } from "../../core/storage/rollup-writer.ts";
+import { spentBesides } from "../../core/storage/spent-besides.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
 import { aBudget, aFinal, aKey, anAdmission, anId, aRefusal, startMs } from "../contract/storage-samples.ts";
 import type { Random } from "../support/random.ts";
@@ -110,7 +111,7 @@ export async function purger(path: string, driver = (client: SqliteClient): Sqli
   const fold = foldReader(database);
   const rollups = rollupWriter(client, database);
   const next = purgePlanner(database);
-  const purges = purgeWriter({ client, database, book, tree });
+  const purges = purgeWriter({ client, database, book, tree, addBesides: spentBesides(client, database) });
   return {
     async foldAll() {
       for (let part = fold({ calls: 50, groups: 500 }); part !== null; part = fold({ calls: 50, groups: 500 })) {

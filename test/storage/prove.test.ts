@@ -1,12 +1,11 @@
 import { Database as Client } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { doctor } from "../../core/commands/doctor.ts";
 import { hints } from "../../core/storage/repair-hints.ts";
-import { builtins } from "../../plugins/index.ts";
 import { fakeClock } from "../contract/context.ts";
 import { aBudget, aFinal, aKey, anAdmission, aRefusal, startMs } from "../contract/storage-samples.ts";
 import { dayMs, purger } from "./aged.ts";
+import { examined } from "./examined.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
@@ -262,27 +261,6 @@ test("in words: what holds, what does not, what it means and what to run", async
     /WRONG {2}money held .*\n {7}held-sum: Budgets hold .*\n {7}What to do: .*\n {7}bun core\/main\.ts backup/,
   );
 });
-
-interface Shown {
-  readonly code: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly means: string;
-  readonly action: string;
-  readonly command: string;
-}
-
-/** As the command line does it. */
-async function examined(path: string, { json = true, repair = false } = {}) {
-  const file = folder.file("config.yaml");
-  writeFileSync(file, `storage: { sqlite: { path: "${path}" } }\n`);
-  let text = "";
-  const print = (line: string) => void (text += `${line}\n`);
-  const flags = { config: file, json, repair };
-  const code = await doctor({ flags, words: [], env: {}, builtins, version: "", print, printError: print });
-  const checks: readonly Shown[] = json ? JSON.parse(text).checks : [];
-  return { code, text, wrong: checks.filter(({ ok }) => !ok) };
-}
 
 /** A call that is gone for its age, three that ended, one refused, one in flight; a budget and a balance. */
 async function used(): Promise<string> {

@@ -36,6 +36,7 @@ import { planOf, recording, scannedTables } from "./scans.ts";
  */
 const mayBeScanned = ["open_calls", "disabled_accounts"];
 
+const later = { stay: <T>(_: number, change: () => T) => change(), include: () => false, ended: () => {} };
 const folder = temporaryFolder();
 let client: SqliteClient;
 let statements: Set<string>;
@@ -65,27 +66,23 @@ beforeAll(async () => {
   contents = contentRepository(database, writer, audited);
   calls = callRepository(database);
   keys = keyRepository(database, audited, book, contents);
+  const shared = { database, book, tree: accountTree(database), later, addBesides: () => {}, now: Date.now };
   accounts = accountRepository({
-    database,
+    ...shared,
     writer: audited,
-    tree: accountTree(database),
     disabledOnes: disabledAccounts(database),
     terms: accountTermsRepository(database),
     contents,
-    now: Date.now,
   });
   adjustments = adjustmentRepository({
+    ...shared,
     client,
-    database,
     writer,
-    book,
-    tree: accountTree(database),
     creditBook: creditBook(database, book),
     labels: labelsOf(database),
     rollups: rollupWriter(client, database),
-    now: Date.now,
   });
-  budgets = budgetRepository(database, audited, book, Date.now);
+  budgets = budgetRepository({ ...shared, writer: audited });
 });
 afterAll(() => client.close());
 beforeEach(() => statements.clear());

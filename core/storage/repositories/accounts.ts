@@ -8,6 +8,7 @@ import type { AccountTree } from "../account-tree.ts";
 import type { DisabledAccounts } from "../disabled-accounts.ts";
 import type { AccountRepository, AccountSummary } from "../database.ts";
 import { freshMoment } from "../fresh-moment.ts";
+import type { LaterCalls } from "../later-calls.ts";
 import { ownAccounts } from "../own-accounts.ts";
 import { people } from "../schema/sqlite-people.ts";
 import { accounts, budgets, keys } from "../schema/sqlite.ts";
@@ -28,6 +29,7 @@ export interface AccountDependencies {
   readonly database: SqliteDatabase;
   readonly writer: AuditedWriter;
   readonly tree: AccountTree;
+  readonly later: LaterCalls;
   readonly disabledOnes: DisabledAccounts;
   readonly contents: ContentSettings;
   readonly terms: Pick<StoredAccountTerms, "of" | "put">;
@@ -35,7 +37,7 @@ export interface AccountDependencies {
 }
 
 export function accountRepository(dependencies: AccountDependencies): AccountRepository {
-  const { database, writer, tree, disabledOnes, contents, terms, now } = dependencies;
+  const { database, writer, tree, later, disabledOnes, contents, terms, now } = dependencies;
   const parent = alias(accounts, "parent");
   const child = alias(accounts, "child");
   const select = () =>
@@ -136,7 +138,8 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
             checkPlace(tree.height(row.ref), parentRef);
           }
           database.update(accounts).set({ parentRef }).where(eq(accounts.ref, row.ref)).run();
-          tree.move(row.ref, parentRef, freshMoment(database, now()));
+          const fromMs = freshMoment(database, now());
+          later.stay(fromMs, () => tree.move(row.ref, parentRef, fromMs));
         }
         tree.forget();
         const changed = get(id);

@@ -6,7 +6,7 @@ import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "
 import { adjustedMoney } from "../adjusted.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
-import { aheadIn, aheadJson, countersOf } from "../counting.ts";
+import { aheadIn, aheadJson, rowsOf } from "../counting.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
@@ -16,7 +16,9 @@ import { foldReader, type UsageSumRow } from "../rollup-fold.ts";
 import type { RollupWriter } from "../rollup-writer.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, ledger } from "../schema/sqlite.ts";
+import type { SpentBesides } from "../spent-besides.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { rollsOutMs } from "../windows.ts";
 import { placeholders } from "./call-writer.ts";
 import { labelAliases } from "./label-joins.ts";
 import type { Labels } from "./labels.ts";
@@ -28,6 +30,7 @@ export interface AdjustmentDependencies {
   readonly book: BudgetBook;
   readonly tree: AccountTree;
   readonly creditBook: CreditBook;
+  readonly addBesides: SpentBesides;
   readonly labels: Labels;
   readonly rollups: RollupWriter;
   readonly now: () => number;
@@ -100,15 +103,23 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
 }
 
 function spend(dependencies: AdjustmentDependencies, call: StoredCall, deltaNano: number, atMs: number) {
-  const { book, tree, creditBook } = dependencies;
+  const { book, tree, creditBook, addBesides } = dependencies;
   if (deltaNano === 0) return;
-  for (const counters of countersOf({ ...call, ahead: aheadIn(call.ahead) }, book, tree)) {
-    const budget = book.byRef(counters.ref);
-    if (budget?.prepaid) {
-      creditBook.adjust(budget, deltaNano, atMs);
+  for (const { ref, startMs } of rowsOf({ ...call, ahead: aheadIn(call.ahead) }, book, tree)) {
+    const budget = book.byRef(ref);
+    if (!budget) continue;
+    const counters = book.counted(budget, startMs);
+    // Rolling hours keep no row that counts no more.
+    if (counters === null && budget.hours !== null && rollsOutMs(budget.hours, startMs) <= atMs) continue;
+    // A call that a change found there although it starts after it was counted elsewhere: nothing to give back here.
+    const countedNano = counters === null ? 0 : Math.max(deltaNano, -counters.spentNano);
+    addBesides({ budgetRef: ref, startMs, spentNano: countedNano - deltaNano });
+    if (counters === null) continue;
+    if (budget.prepaid) {
+      creditBook.adjust(budget, countedNano, atMs);
       continue;
     }
-    counters.spentNano += deltaNano;
+    counters.spentNano += countedNano;
     book.touch(counters);
   }
 }

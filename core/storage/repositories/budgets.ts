@@ -4,20 +4,27 @@ import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import { type BudgetRepository, type BudgetRow, maxBudgetsOnScope, type NewBudget } from "../budget.ts";
-import { freshMoment, momentAfterCalls } from "../fresh-moment.ts";
+import { freshMoment } from "../fresh-moment.ts";
+import type { LaterCalls } from "../later-calls.ts";
 import { budgets } from "../schema/sqlite.ts";
+import type { SpentBesides } from "../spent-besides.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import { noteStarts } from "../window-starts.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { accountOf } from "./scope-account.ts";
 import { isScopeUnder } from "./under.ts";
 
-export function budgetRepository(
-  database: SqliteDatabase,
-  writer: AuditedWriter,
-  book: BudgetBook,
-  now: () => number,
-): BudgetRepository {
+export interface BudgetDependencies {
+  readonly database: SqliteDatabase;
+  readonly writer: AuditedWriter;
+  readonly book: BudgetBook;
+  readonly later: LaterCalls;
+  readonly addBesides: SpentBesides;
+  readonly now: () => number;
+}
+
+export function budgetRepository(dependencies: BudgetDependencies): BudgetRepository {
+  const { database, writer, book, later, addBesides, now } = dependencies;
   const refs = (where: SQL | undefined, limit: number) =>
     database
       .select({ ref: budgets.ref })
@@ -31,19 +38,13 @@ export function budgetRepository(
     if (!budget) throw new Error("a live budget is missing in memory");
     return book.row(budget, now());
   };
-  /** What it comes to after the columns are set; `null`: no such budget. */
-  const updated = (
-    id: string,
-    what: "change" | "reset",
-    columns: (ref: number) => Partial<typeof budgets.$inferInsert>,
-  ) =>
+  /** `null`: no such budget. */
+  const updated = (id: string, what: "change" | "reset", apply: (ref: number) => void) =>
     writer.run((tell) => {
       const row = refs(eq(budgets.id, id), 1)[0];
       if (!row) return null;
       const before = shown(row);
-      const set = columns(row.ref);
-      if (Object.keys(set).length > 0) database.update(budgets).set(set).where(eq(budgets.ref, row.ref)).run();
-      book.refresh(row.ref);
+      apply(row.ref);
       touch(row.ref);
       const fieldsOf = (budget: BudgetRow): Fields => ({
         ...budgetFields(budget),
@@ -63,6 +64,27 @@ export function budgetRepository(
     const budget = book.byRef(ref);
     if (budget) book.touch(book.counters(budget, book.rowAt(budget, now())));
   }
+  function set(ref: number, columns: Partial<typeof budgets.$inferInsert>) {
+    if (Object.keys(columns).length > 0) database.update(budgets).set(columns).where(eq(budgets.ref, ref)).run();
+    book.refresh(ref);
+  }
+  function beginAnew(ref: number, resetMs: number) {
+    const before = book.byRef(ref);
+    if (!before) return;
+    const { window, timeZone } = before;
+    if (timeZone !== null) noteStarts(database, window, timeZone, resetMs);
+    // Rows of a clock that was set back since: what they count was there before, too.
+    for (const row of book.rowsFrom(before, resetMs)) {
+      addBesides({ budgetRef: ref, startMs: row.startMs, spentNano: -row.spentNano });
+      row.spentNano = 0;
+      if (row.heldNano === 0) book.forget(before, row);
+      else book.touch(row);
+    }
+    set(ref, { resetMs });
+    const budget = book.byRef(ref);
+    // The row is there from now on, so that what started before is summed up to it, whatever is reset later.
+    if (budget) book.touch(book.counters(budget, resetMs));
+  }
   return {
     inScope(scopes) {
       let found: ReturnType<BudgetRepository["inScope"]> = "none";
@@ -74,9 +96,9 @@ export function budgetRepository(
       writer.run((tell) => {
         if (book.inScope(budget.scope).filter(({ prepaid }) => !prepaid).length >= maxBudgetsOnScope)
           throw new GatewayError("conflict", `there are ${maxBudgetsOnScope} budgets on this scope`);
-        const createdMs = momentAfterCalls(database, budget.createdMs);
+        const createdMs = freshMoment(database, budget.createdMs);
         tell(changeOf("create", budget, { before: null, after: budgetFields(budget) }));
-        return shown({ ref: insertBudget(database, book, { ...budget, createdMs }) });
+        return shown({ ref: later.stay(createdMs, () => insertBudget(database, book, { ...budget, createdMs })) });
       }),
     get(id) {
       const row = refs(eq(budgets.id, id), 1)[0];
@@ -91,20 +113,18 @@ export function budgetRepository(
       return pageOf(rows, limit, (row) => row.ref, shown);
     },
     async change(id, { increase, alertPercents, ...terms }) {
-      const row = await updated(id, "change", () => ({
+      const columns = {
         ...terms,
         ...(alertPercents !== undefined && { alertPercents: JSON.stringify(alertPercents) }),
         ...(increase !== undefined && { extraNano: increase?.nano ?? 0, extraUntilMs: increase?.untilMs ?? 0 }),
-      }));
+      };
+      const row = await updated(id, "change", (ref) => set(ref, columns));
       return row && shown(row);
     },
     async reset(id) {
       const row = await updated(id, "reset", (ref) => {
-        const budget = book.byRef(ref);
         const resetMs = freshMoment(database, now());
-        // The row is there from now on, so that what started before is summed up to it, whatever is reset later.
-        if (budget) book.touch(book.counters(budget, resetMs));
-        return { resetMs };
+        later.stay(resetMs, () => beginAnew(ref, resetMs));
       });
       return row && shown(row);
     },

@@ -4,7 +4,8 @@ import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { Balance, CreditRepository, EntryFilter, LedgerEntry } from "../credit.ts";
 import type { Page, PageQuery } from "../database.ts";
-import { momentAfterCalls } from "../fresh-moment.ts";
+import { freshMoment } from "../fresh-moment.ts";
+import type { LaterCalls } from "../later-calls.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
@@ -19,18 +20,27 @@ export interface CreditDependencies {
   readonly writer: GroupCommit;
   readonly audited: AuditedWriter;
   readonly book: BudgetBook;
+  readonly later: LaterCalls;
   readonly creditBook: CreditBook;
   readonly now: () => number;
   readonly newId: () => string;
 }
 
 export function creditRepository(dependencies: CreditDependencies): CreditRepository {
-  const { database, writer, audited, book, creditBook, now, newId } = dependencies;
+  const { database, writer, audited, book, later, creditBook, now, newId } = dependencies;
   const balanceOf = (accountId: string): Budget | undefined =>
     book.inScope({ kind: "account", id: accountId }).find(({ prepaid }) => prepaid);
 
   /** Inside a transaction. */
   function begin(accountId: string): Budget {
+    const createdMs = freshMoment(database, now());
+    later.stay(createdMs, () => insert(accountId, createdMs));
+    const made = balanceOf(accountId);
+    if (!made) throw new Error("the new balance is missing");
+    return made;
+  }
+
+  function insert(accountId: string, createdMs: number) {
     const row = database
       .insert(budgets)
       .values({
@@ -40,14 +50,11 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
         window: "lifetime",
         limitNano: 0,
         prepaid: true,
-        createdMs: momentAfterCalls(database, now()),
+        createdMs,
       })
       .returning({ ref: budgets.ref })
       .all()[0];
     if (row) book.refresh(row.ref);
-    const made = balanceOf(accountId);
-    if (!made) throw new Error("the new balance is missing");
-    return made;
   }
 
   /** As it is now: another work of this transaction may have changed it. */

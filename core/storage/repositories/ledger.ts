@@ -5,11 +5,13 @@ import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { HeldOn } from "../call-why.ts";
 import type { CallAlerts } from "../call-alerts.ts";
 import type { Charges } from "../charges.ts";
+import type { CountedRow } from "../counting.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository } from "../database.ts";
 import { fit, type Fitted } from "../fit.ts";
 import type { GroupCommit } from "../group-commit.ts";
+import type { LaterCalls } from "../later-calls.ts";
 import { hotStatement } from "../hot-statement.ts";
 import { openSlots } from "../open-slots.ts";
 import { retried } from "../retried.ts";
@@ -29,6 +31,7 @@ export interface LedgerDependencies {
   readonly writer: GroupCommit;
   readonly book: BudgetBook;
   readonly tree: AccountTree;
+  readonly later: LaterCalls;
   readonly creditBook: CreditBook;
   readonly labels: Labels;
   /** Written by whoever commits. */
@@ -64,7 +67,7 @@ interface Opened {
 }
 
 export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
-  const { client, database, writer, book, tree, creditBook, labels, charges, tell, processId } = dependencies;
+  const { client, database, writer, book, tree, later, creditBook, labels, charges, tell, processId } = dependencies;
   const write = callWriter(client, database, labels, charges);
   const refs = ownerRefs(database);
   const finishes = retried(writer);
@@ -183,7 +186,15 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
       if (budget.createdMs > row.createdMs) (ahead ??= []).push(ref);
     }
     write.finished(row, ahead === null ? final : { ...final, notes: { ...final.notes, ahead } });
+    if (later.include(row.createdMs)) later.ended(row.id, countedRows(holds, row, final));
     if (final.notes) tell(row.id, row.heldNano, final);
+  }
+
+  function countedRows(holds: Opened["holds"], row: OpenCall, final: Omit<Final, "callId">): CountedRow[] {
+    return holds.flatMap(([ref, startMs]) => {
+      const budget = book.byRef(ref);
+      return budget && book.counted(budget, startMs) && counts(budget, row, final) ? [{ ref, startMs }] : [];
+    });
   }
 
   /** Inside a transaction. */

@@ -30,7 +30,10 @@ export const purgedCalls = sqliteTable(
   (table) => [primaryKey({ columns: [table.startMs, table.accountRef] })],
 );
 
-/** What deleted calls had spent of a row of `budget_windows`. */
+/**
+ * What a row of `budget_windows` has spent besides the calls that its moments say: that of deleted calls, and that of calls
+ * which a change found there although they start after it, because the clock was set back; less than 0 where they went.
+ */
 export const purgedSpent = sqliteTable(
   "purged_spent",
   {
