@@ -1,5 +1,4 @@
 import { noUsage } from "../chat/usage.ts";
-import { isUnpriced } from "../pipeline/bill.ts";
 import type { Models, NamedAlias, RouteTarget } from "../pipeline/models.ts";
 import type { Biller } from "../plugin/plugin.ts";
 import type { AliasLine, ListedPrice, ModelLine } from "../storage/book.ts";
@@ -42,7 +41,7 @@ export function modelLines(query: ModelsQuery, { models, biller, now, pricesOf }
   function modelLine(target: RouteTarget): ModelLine {
     const { provider, model, vendor } = target;
     const id = `${provider}/${model}`;
-    const facts = biller?.facts?.(target, now()) ?? null;
+    const facts = factsOf(target);
     const version = versionOf(target);
     const listed = version === null ? undefined : pricesOf(id).find((row) => row.version === version);
     return {
@@ -60,13 +59,22 @@ export function modelLines(query: ModelsQuery, { models, biller, now, pricesOf }
     };
   }
 
+  // Of a biller that fails nothing is known, and the log says why.
+
+  function factsOf(target: RouteTarget) {
+    try {
+      return biller?.facts?.(target, now()) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
   /** Of the price in force; `null`: it has none. */
   function versionOf(target: RouteTarget): string | null {
     try {
       return biller?.rate(noUsage, target, now()).priceVersion ?? null;
-    } catch (error) {
-      if (isUnpriced(error)) return null;
-      throw error;
+    } catch {
+      return null;
     }
   }
 }

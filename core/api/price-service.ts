@@ -1,9 +1,8 @@
 import { GatewayError } from "../chat/error.ts";
 import { noUsage } from "../chat/usage.ts";
 import { pricesOf } from "../config/normalise.ts";
-import { isUnpriced } from "../pipeline/bill.ts";
 import type { Models } from "../pipeline/models.ts";
-import type { Biller, BookEntry, ChargeTerms, PriceListing, Provider, Target } from "../plugin/plugin.ts";
+import type { Biller, BookEntry, ChargeTerms, Logger, PriceListing, Provider, Target } from "../plugin/plugin.ts";
 import type { Instance } from "../plugin/slots.ts";
 import type { BookEntryRow, ListedPrice, ModelLine, StandingTerms, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Database, Page } from "../storage/database.ts";
@@ -20,6 +19,7 @@ export interface PriceServiceDependencies {
   readonly billing: Instance<Biller> | null;
   readonly providers: ReadonlyMap<string, Provider>;
   readonly models: Pick<Models, "targets" | "aliases">;
+  readonly logger: Pick<Logger, "error">;
   readonly now: () => number;
   readonly newId: () => string;
 }
@@ -54,7 +54,7 @@ export interface PriceService {
 }
 
 export function priceService(dependencies: PriceServiceDependencies): PriceService {
-  const { database, billing, providers, models, now, newId } = dependencies;
+  const { database, billing, providers, models, logger, now, newId } = dependencies;
   const { book } = database;
   const instances = [...providers].map(([provider, { vendor = provider }]) => ({ provider, vendor }));
   const slot = billing?.slot ?? null;
@@ -75,23 +75,29 @@ export function priceService(dependencies: PriceServiceDependencies): PriceServi
     }
   }
 
+  /** A biller that fails gives no price either: its calls are refused, and the log says why. */
   function isPriced(target: Target): boolean {
     try {
       slot?.rate(noUsage, target, now());
       return slot !== null;
-    } catch (error) {
-      if (isUnpriced(error)) return false;
-      throw error;
+    } catch {
+      return false;
     }
   }
 
   /** What the biller lists, ready to be searched; made anew when that changes. */
   let searched: { readonly of: readonly PriceListing[]; readonly rows: readonly Searched[] } | null = null;
   function billerRows(): readonly Searched[] {
-    const of = slot?.prices?.(instances) ?? none;
-    if (searched?.of !== of)
-      searched = { of, rows: inOrder(of.map((row, at) => searchedOf({ ...row, ...unsigned }, at))) };
-    return searched.rows;
+    try {
+      const of = slot?.prices?.(instances) ?? none;
+      if (searched?.of !== of)
+        searched = { of, rows: inOrder(of.map((row, at) => searchedOf({ ...row, ...unsigned }, at))) };
+      return searched.rows;
+    } catch (error) {
+      // What was set through the API is listed all the same.
+      logger.error({ plugin: `billing/${billing?.name}`, error }, "the prices of a biller cannot be listed");
+      return [];
+    }
   }
 
   const ownRows = () =>

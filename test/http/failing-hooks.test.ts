@@ -6,6 +6,7 @@ import { invariants } from "../support/invariants.ts";
 import { answers } from "../support/openai-answers.ts";
 import { allUsage, usageOf } from "../support/rows.ts";
 import { setUp } from "../support/setup.ts";
+import { operatorSession, page } from "../support/visits.ts";
 
 /** Hooks that throw, reject, hang or return nonsense: what must be checked is refused, what was taken is given back. */
 
@@ -169,4 +170,20 @@ test("what fails after the answer changes nothing of it, and what fails while it
     expect([name, status]).toEqual([name, name.startsWith("settle") ? 200 : 503]);
   }
   await allFree();
+});
+
+test("what a biller cannot tell of its prices and models takes nobody's list or page of them away", async () => {
+  expect((await ask("rate-throws")).status).toBe(503);
+  const listed = async (path: string) =>
+    (await gateway.admin<{ data: { id?: string; model?: string }[] }>("GET", path)).data;
+  expect(await listed("/api/prices")).toEqual([]);
+  expect((await listed("/api/models?search=throws")).map(({ id }) => id)).toEqual([
+    "mock-failing/facts-throws",
+    "mock-failing/rate-throws",
+  ]);
+  expect((await listed("/api/prices/unpriced")).map(({ model }) => model)).toContain("rate-throws");
+  const { cookie } = await operatorSession(gateway);
+  for (const path of ["/dashboard/prices", "/dashboard/prices/models", "/dashboard/prices/unpriced"])
+    expect([path, (await page(gateway, path, cookie)).status]).toEqual([path, 200]);
+  expect(gateway.log()).toMatch(/"failing\W.*prices\(\) failed: inside prices/);
 });

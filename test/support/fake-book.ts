@@ -63,6 +63,7 @@ export function fakePrices(
     billing: { name: "ledger", slot },
     providers,
     models: modelTable({}, providers, slot),
+    logger: { error: () => {} },
     now,
     newId: () => `entry-${(ids += 1)}`,
   });
