@@ -46,7 +46,7 @@ export const accountService = ({ database, now, newId }: AccountServiceDependenc
 
 export const accountRoutes = (
   service: AccountService,
-  { database, now }: Pick<KeyServiceDependencies, "database" | "now">,
+  { database }: Pick<KeyServiceDependencies, "database">,
 ): readonly ApiRoute[] => [
   {
     method: "POST",
@@ -83,7 +83,7 @@ export const accountRoutes = (
     status: 200,
     async answer({ params }) {
       const row = (await database.accounts.get(params.id ?? "")) ?? missing();
-      const line = await database.accounts.lineage(row.id, now());
+      const line = await database.accounts.lineage(row.id);
       const budgets = await database.budgets.list({ scope: { kind: "account", id: row.id }, limit: 200 });
       const balance = await database.credits.balance(row.id);
       return {

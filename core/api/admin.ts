@@ -109,7 +109,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
   const { database } = parts;
   return [
     ...keyRoutes(parts.service, database, now),
-    ...accountRoutes(parts.accounts, { database, now }),
+    ...accountRoutes(parts.accounts, { database }),
     ...budgetRoutes(parts.budgets, database),
     ...limitRoutes(parts.place === null ? dependencies.limits : limitsWithin(dependencies.limits, parts.place), now),
     ...ledgerRoutes(parts.credits, database),
@@ -118,7 +118,7 @@ function routesOver(dependencies: ApiDependencies, parts: TenantParts): readonly
     ...explainRoutes(explainService(parts, dependencies.explains)),
     ...configRoutes(dependencies.config),
     ...pluginRoutes(dependencies.config),
-    ...contentRoutes(dependencies.content, database, now),
+    ...contentRoutes(dependencies.content, database),
     ...estimateRoutes(dependencies.ratios),
     ...providerHealthRoutes(dependencies.health, dependencies.database, now),
     ...exportRoutes(database.exports, dependencies),

@@ -12,11 +12,10 @@ export type ContentAccess = Pick<ContentLog, "read" | "remove">;
 export const contentRoutes = (
   content: ContentAccess,
   { accounts, keys, audit }: Pick<Database, "accounts" | "keys" | "audit">,
-  now: () => number,
 ): readonly ApiRoute[] => {
   /** One body for what is not there and for what is somebody else's. */
   async function reached(actor: Actor, accountId: string): Promise<void> {
-    if (!(await reaches(actor, accountId, accounts, now()))) missing();
+    if (!(await reaches(actor, accountId, accounts))) missing();
   }
   async function readBy({ actor, params }: ApiInput): Promise<KeptContent> {
     const kept = (await content.read(params.id ?? "")) ?? missing();

@@ -44,7 +44,7 @@ export function personService({
   async function isWithin(actor: Actor, accountId: string | null): Promise<boolean> {
     if (actor.accountId === null) return true;
     if (accountId === null) return false;
-    return (await accounts.lineage(accountId, now())).some(({ id }) => id === actor.accountId);
+    return (await accounts.lineage(accountId)).some(({ id }) => id === actor.accountId);
   }
   async function get(actor: Actor, id: string): Promise<PersonRow | null> {
     const person = await people.get(id);

@@ -17,18 +17,18 @@ export interface TenantParts {
 
 /** `accountId` `null`: of the whole. Cheap: the parts hold nothing, so they are made for each request of an account's people. */
 export function tenantParts(dependencies: KeyServiceDependencies, accountId: string | null): TenantParts {
-  const { database, now, fromFile = nothing } = dependencies;
+  const { database, fromFile = nothing } = dependencies;
   const parts =
     accountId === null
       ? dependencies
-      : { ...dependencies, database: within(database, accountId, now, fromFile), home: accountId };
+      : { ...dependencies, database: within(database, accountId, fromFile), home: accountId };
   return {
     database: parts.database,
     service: keyService(parts),
     accounts: accountService(parts),
     budgets: budgetService(parts),
     credits: creditService(parts),
-    place: accountId === null ? null : placeOf(database, accountId, now),
+    place: accountId === null ? null : placeOf(database, accountId),
   };
 }
 

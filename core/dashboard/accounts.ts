@@ -36,7 +36,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
     if (account === null) return errorPage(visit.request, 404, version);
     const { accounts } = await allAccounts(database);
     const [line, usage, budgets, limits, balance] = await Promise.all([
-      database.accounts.lineage(id, now()),
+      database.accounts.lineage(id),
       database.calls.usage({ from: since(), to: now() + 1, groupBy: ["account"], under: id }),
       database.budgets.list({ scope: { kind: "account", id }, limit: 50 }),
       dependencies.limits.list({ scope: { kind: "account", id }, limit: 50 }),

@@ -22,7 +22,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
   ): Promise<(CallContentModel & { readonly accountId: string }) | null> {
     if (!permits(actor, "content.read")) return null;
     const kept = await content.read(callId);
-    if (kept === null || !(await reaches(actor, kept.accountId, database.accounts, now()))) return null;
+    if (kept === null || !(await reaches(actor, kept.accountId, database.accounts))) return null;
     return { ...kept, csrf: permits(actor, "content.write") ? csrf : null };
   }
 

@@ -19,7 +19,6 @@ export interface NamedAccounts {
 export function namedAccounts(
   accounts: Pick<AccountRepository, "idOf" | "lineage">,
   words: () => readonly string[],
-  now: () => number,
 ): NamedAccounts {
   return {
     async checkRemoval(id) {
@@ -33,7 +32,7 @@ export function namedAccounts(
         const named = await accounts.idOf(word);
         // By its id it is found wherever it is.
         if (named === null || named === word) continue;
-        for (const row of await accounts.lineage(named, now())) {
+        for (const row of await accounts.lineage(named)) {
           if (row.id === id)
             throw new GatewayError(
               "forbidden",

@@ -6,9 +6,8 @@ export async function reaches(
   { accountId: own }: Pick<Actor, "accountId">,
   accountId: string,
   { lineage }: Pick<AccountRepository, "lineage">,
-  nowMs: number,
 ): Promise<boolean> {
-  return own === null || (await lineage(accountId, nowMs)).some(({ id }) => id === own);
+  return own === null || (await lineage(accountId)).some(({ id }) => id === own);
 }
 
 /** Whether something is on the actor's own account: it is set from above, and so is what is said of that account itself. */

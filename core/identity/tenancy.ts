@@ -42,13 +42,9 @@ export interface FromFile {
   readonly accountsInFile: () => readonly string[];
 }
 
-export function placeOf(
-  { accounts, keys }: Pick<TenantDatabase, "accounts" | "keys">,
-  accountId: string,
-  now: () => number,
-): Place {
+export function placeOf({ accounts, keys }: Pick<TenantDatabase, "accounts" | "keys">, accountId: string): Place {
   const holds = async (id: string): Promise<boolean> =>
-    (await accounts.lineage(id, now())).some((account) => account.id === accountId);
+    (await accounts.lineage(id)).some((account) => account.id === accountId);
   async function key(id: string) {
     const row = await keys.get(id);
     return row && (await holds(row.accountId)) ? row : null;
@@ -75,13 +71,12 @@ export function placeOf(
 export function within(
   database: TenantDatabase,
   accountId: string,
-  now: () => number,
   { routingTags, accountsInFile }: FromFile,
 ): TenantDatabase {
   const { accounts, accountTerms, audit, budgets, calls, content, credits, exports, keys } = database;
 
-  const { holds, key, inScope, checkBelow } = placeOf(database, accountId, now);
-  const named = namedAccounts(accounts, accountsInFile, now);
+  const { holds, key, inScope, checkBelow } = placeOf(database, accountId);
+  const named = namedAccounts(accounts, accountsInFile);
   const own = { under: accountId };
   /** An account elsewhere is none. */
   const narrowed = async (under: string | undefined): Promise<{ readonly under: string }> =>

@@ -9,8 +9,8 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
  * call started, so that moving an account changes nothing of calls in flight or in the past.
  */
 export interface AccountTree {
-  /** The account and what it is under, nearest first; empty for an unknown or removed one. No query for a known one. */
-  lineage(id: string, atMs: number): readonly AccountRow[];
+  /** As `AccountRepository`'s; empty for a removed one too. No query for a known one. */
+  lineage(id: string, atMs?: number): readonly AccountRow[];
   /** The same of a call that has ended: the account may have been removed since. */
   countedLine(id: string, atMs: number): readonly AccountRow[];
   /** As `AccountRepository`'s. No query for one found before. */
@@ -127,7 +127,7 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     named.clear();
   };
 
-  function lineage(id: string, atMs: number): readonly AccountRow[] {
+  function lineage(id: string, atMs = Number.POSITIVE_INFINITY): readonly AccountRow[] {
     let line = known.get(id);
     if (line === undefined) {
       line = read(lineNow, id, null);

@@ -122,8 +122,11 @@ export interface AccountRepository {
   find(id: string): Awaitable<AccountRow | null>;
   /** `parentId`: only those right below it; `null`: only roots. */
   list(query: PageQuery & { readonly parentId?: string | null } & Under): Awaitable<Page<AccountSummary>>;
-  /** The account and those above it, nearest first, for calls that start at `atMs`; empty for an unknown id. From memory. */
-  lineage(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
+  /**
+   * The account and those above it, nearest first, for calls that start at `atMs`, or else as it is now, whatever the clock
+   * said when it was moved; empty for an unknown id. From memory.
+   */
+  lineage(id: string, atMs?: number): Awaitable<readonly AccountRow[]>;
   /** The same of a call that started at `atMs` and was made: its account may have been removed since. */
   countedLine(id: string, atMs: number): Awaitable<readonly AccountRow[]>;
   /**

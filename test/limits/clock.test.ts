@@ -9,6 +9,7 @@ import { gate, until } from "../support/poll.ts";
 import { json, openStream } from "../support/scripts.ts";
 import { allUsage } from "../support/rows.ts";
 import { type Setup, setUp } from "../support/setup.ts";
+import { api, join as joined } from "../support/visits.ts";
 
 /** Battery 157: the machine's clock is wrong, and steps while calls run. The clock that never steps goes on. */
 const library = libraryIn("/usr/lib") ?? libraryIn("/usr/local/lib");
@@ -166,6 +167,26 @@ function withClock(path: string): void {
     expect(await proven()).toMatchObject({ code: 0 });
     const [budget] = gateway.sql<{ spent_nano: number }>("SELECT spent_nano FROM v_budget WHERE scope_id = ?", id);
     expect(budget?.spent_nano).toBe(60_000);
+  }, 60_000);
+
+  test("an account that was moved before a step back is looked after by the people above it alone", async () => {
+    const { gateway } = setup;
+    step(27 * hour);
+    const account = async (name: string, parentId?: string) =>
+      (await gateway.admin<{ id: string }>("POST", "/api/accounts", { name, ...(parentId && { parentId }) })).id;
+    const [from, to] = [await account("from"), await account("to")];
+    const team = await account("team", from);
+    const { id: keyId } = await gateway.createKey({ accountId: team });
+    const people = [
+      await joined(gateway, "admin", { accountId: from }),
+      await joined(gateway, "admin", { accountId: to }),
+    ];
+    await gateway.admin("PATCH", `/api/accounts/${team}`, { parentId: to });
+    step(26 * hour);
+    const seen = (route: string) =>
+      Promise.all(people.map(async ({ token }) => (await api(gateway, "GET", route, undefined, token)).status));
+    expect(await seen(`/api/accounts/${team}`)).toEqual([404, 200]);
+    expect(await seen(`/api/keys/${keyId}`)).toEqual([404, 200]);
   }, 60_000);
 
   test("a call waits for the first one with its Idempotency-Key in real time", async () => {

@@ -31,7 +31,7 @@ test("whoever belongs to an account has their limits listed page by page, withou
       if (scope.id === "own" || scope.id === keys[0]?.id) made.unshift(id);
     }
   const looked: (string | null)[] = [];
-  const place = placeOf(database, "own", () => startMs);
+  const place = placeOf(database, "own");
   const watched = {
     ...place,
     inScope: (scope: Parameters<typeof place.inScope>[0]) => (looked.push(scope.id), place.inScope(scope)),

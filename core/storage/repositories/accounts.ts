@@ -87,7 +87,7 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
 
   return {
     get,
-    find: (id) => tree.lineage(id, now())[0] ?? null,
+    find: (id) => tree.lineage(id)[0] ?? null,
     lineage: (id, atMs) => tree.lineage(id, atMs),
     countedLine: (id, atMs) => tree.countedLine(id, atMs),
     idOf: (word) => tree.idOf(word),
