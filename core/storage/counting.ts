@@ -3,6 +3,7 @@ import type { Scope } from "../chat/error.ts";
 import type { AccountTree } from "./account-tree.ts";
 import type { Budget, BudgetBook, Counters } from "./budget-book.ts";
 import { calls } from "./schema/sqlite.ts";
+import { rollsOutMs } from "./windows.ts";
 
 /** What says which budgets counted a call that has ended. */
 export interface CountedCall {
@@ -19,11 +20,15 @@ export interface CountedCall {
 /** A row of `budget_windows`. */
 export type CountedRow = Pick<Counters, "ref" | "startMs">;
 
-/** The rows that counted the call. Rolling hours keep no row that counts no more. */
-export const countersOf = (call: CountedCall, book: BudgetBook, tree: AccountTree): Counters[] =>
-  countedBy(call, book, tree).flatMap((budget) => book.counted(budget, book.rowAt(budget, call.createdMs)) ?? []);
+/** Rolling hours keep no row that counts no more. */
+export function isForgotten({ ref, startMs }: CountedRow, book: BudgetBook, nowMs: number): boolean {
+  const budget = book.byRef(ref);
+  if (!budget) return true;
+  const { hours } = budget;
+  return hours !== null && rollsOutMs(hours, startMs) <= nowMs && book.counted(budget, startMs) === null;
+}
 
-/** The same, whether there is such a row or not. */
+/** The rows that count the call, whether there are such rows or not. */
 export const rowsOf = (call: CountedCall, book: BudgetBook, tree: AccountTree): CountedRow[] =>
   countedBy(call, book, tree).map((budget) => ({ ref: budget.ref, startMs: book.rowAt(budget, call.createdMs) }));
 

@@ -3,7 +3,7 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { AccountTree } from "./account-tree.ts";
 import type { Tell } from "./audit-writer.ts";
 import type { BudgetBook } from "./budget-book.ts";
-import { countersOf } from "./counting.ts";
+import { isForgotten, rowsOf } from "./counting.ts";
 import { hotStatement } from "./hot-statement.ts";
 import type { PurgePlan } from "./purge-plan.ts";
 import { purgeState } from "./purge-state.ts";
@@ -73,10 +73,12 @@ export function purgeWriter({ client, database, book, tree, addBesides }: PurgeD
   );
 
   /** The rows of one window as one: fewer to write. */
-  function spent({ charged }: PurgePlan) {
+  function spent({ charged }: PurgePlan, nowMs: number) {
     const found = new Map<string, { readonly budgetRef: number; readonly startMs: number; spentNano: number }>();
     for (const call of charged)
-      for (const { ref, startMs } of countersOf(call, book, tree)) {
+      for (const row of rowsOf(call, book, tree)) {
+        const { ref, startMs } = row;
+        if (isForgotten(row, book, nowMs)) continue;
         const key = `${ref} ${startMs}`;
         const so = found.get(key) ?? { budgetRef: ref, startMs, spentNano: 0 };
         so.spentNano += call.chargeNano;
@@ -93,7 +95,7 @@ export function purgeWriter({ client, database, book, tree, addBesides }: PurgeD
       if (newestOf(database, adjustments) !== plan.adjustmentSeq) return false;
       if (newestSeq !== null && newestOf(database, calls) !== newestSeq) return false;
       for (const row of plan.sums) addSums.run(row);
-      for (const row of spent(plan)) addBesides(row);
+      for (const row of spent(plan, nowMs)) addBesides(row);
       for (const row of plan.keys) noteUse.run(row);
       for (const row of plan.blocks) forget.run(row);
       database

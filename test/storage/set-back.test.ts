@@ -7,7 +7,7 @@ import { laterCalls } from "../../core/storage/later-calls.ts";
 import { sqliteDatabase } from "../../core/storage/sqlite-database.ts";
 import { fakeClock } from "../contract/context.ts";
 import { aBudget, aFinal, anAdmission, anId, startMs } from "../contract/storage-samples.ts";
-import { dayMs } from "./aged.ts";
+import { dayMs, purger } from "./aged.ts";
 import { examined } from "./examined.ts";
 import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 import { recording, scannedTables } from "./scans.ts";
@@ -120,6 +120,30 @@ test("a budget is made now, not when the clock catches up, and no call has to na
   await site.database().close();
 });
 
+test("what a reset took from a later day stays away when its calls are deleted", async () => {
+  const site = await atOddClock();
+  const { clock } = site;
+  const scopes = [
+    { kind: "account", id: "default" },
+    { kind: "global", id: "global" },
+  ] as const;
+  const { id } = await site.database().budgets.create(aBudget({ window: "day", createdMs: clock.now() }));
+  await site.call(scopes);
+  clock.advance(-dayMs);
+  await site.database().budgets.reset(id);
+  await site.database().close();
+  const deleter = await purger(site.path);
+  await deleter.foldAll();
+  expect(await deleter.removeBefore(startMs + dayMs, 64)).toBe(1);
+  deleter.close();
+  await site.open();
+  clock.advance(dayMs);
+  await site.call(scopes);
+  expect(await site.database().budgets.get(id)).toMatchObject({ spentNano: 50 });
+  await site.unchangedByRepair();
+  await site.database().close();
+});
+
 test("of calls it reads those after the change alone, by their index", async () => {
   const site = await atOddClock();
   await site.call([{ kind: "account", id: "default" }]);
@@ -151,9 +175,12 @@ async function atOddClock() {
   }
   const finish = async (callId: string) => database.ledger.finish(aFinal(callId, { finishedMs: clock.now() }));
   const agrees = async () => expect((await database.prove()).filter(({ ok }) => !ok)).toEqual([]);
+  async function open() {
+    database = await openAt(path, clock.now);
+  }
   async function reopen() {
     await database.close();
-    database = await openAt(path, clock.now);
+    await open();
   }
   return {
     path,
@@ -163,6 +190,7 @@ async function atOddClock() {
     finish,
     call: async (...of: Parameters<typeof admitted>) => finish(await admitted(...of)),
     agrees,
+    open,
     reopen,
     async unchangedByRepair() {
       await agrees();
@@ -171,7 +199,7 @@ async function atOddClock() {
       const before = sums();
       expect(await examined(path, { repair: true })).toMatchObject({ code: 0 });
       expect(sums()).toEqual(before);
-      database = await openAt(path, clock.now);
+      await open();
     },
   };
 }

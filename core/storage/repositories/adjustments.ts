@@ -6,7 +6,7 @@ import type { AdjustmentRange, AdjustmentRepository, RatedCall, Reprice } from "
 import { adjustedMoney } from "../adjusted.ts";
 import type { BudgetBook } from "../budget-book.ts";
 import type { CallNotes } from "../call-notes.ts";
-import { aheadIn, aheadJson, rowsOf } from "../counting.ts";
+import { aheadIn, aheadJson, isForgotten, rowsOf } from "../counting.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import { hotStatement } from "../hot-statement.ts";
@@ -18,7 +18,6 @@ import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, ledger } from "../schema/sqlite.ts";
 import type { SpentBesides } from "../spent-besides.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { rollsOutMs } from "../windows.ts";
 import { placeholders } from "./call-writer.ts";
 import { labelAliases } from "./label-joins.ts";
 import type { Labels } from "./labels.ts";
@@ -105,12 +104,11 @@ export function adjustmentRepository(dependencies: AdjustmentDependencies): Adju
 function spend(dependencies: AdjustmentDependencies, call: StoredCall, deltaNano: number, atMs: number) {
   const { book, tree, creditBook, addBesides } = dependencies;
   if (deltaNano === 0) return;
-  for (const { ref, startMs } of rowsOf({ ...call, ahead: aheadIn(call.ahead) }, book, tree)) {
+  for (const row of rowsOf({ ...call, ahead: aheadIn(call.ahead) }, book, tree)) {
+    const { ref, startMs } = row;
     const budget = book.byRef(ref);
-    if (!budget) continue;
+    if (!budget || isForgotten(row, book, atMs)) continue;
     const counters = book.counted(budget, startMs);
-    // Rolling hours keep no row that counts no more.
-    if (counters === null && budget.hours !== null && rollsOutMs(budget.hours, startMs) <= atMs) continue;
     // A call that a change found there although it starts after it was counted elsewhere: nothing to give back here.
     const countedNano = counters === null ? 0 : Math.max(deltaNano, -counters.spentNano);
     addBesides({ budgetRef: ref, startMs, spentNano: countedNano - deltaNano });
