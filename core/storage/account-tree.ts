@@ -11,8 +11,10 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 export interface AccountTree {
   /** As `AccountRepository`'s; empty for a removed one too. No query for a known one. */
   lineage(id: string, atMs?: number): readonly AccountRow[];
-  /** The same of a call that has ended: the account may have been removed since. */
+  /** By its moment alone; also of an account that has been removed since. */
   countedLine(id: string, atMs: number): readonly AccountRow[];
+  /** Whether its line of now began, by the clock, after that. No query for a known one. */
+  isMovedSince(id: string, atMs: number): boolean;
   /** As `AccountRepository`'s. No query for one found before. */
   idOf(word: string): string | null;
   whyNot(word: string): string;
@@ -38,7 +40,7 @@ interface Line {
   readonly rows: readonly AccountRow[];
 }
 
-export function accountTree(database: SqliteDatabase): AccountTree {
+export function accountTree(database: SqliteDatabase, now: () => number): AccountTree {
   const known = new Map<string, Line>();
   const named = new Map<string, string>();
   const current = isNull(accountLines.untilMs);
@@ -127,16 +129,22 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     named.clear();
   };
 
-  function lineage(id: string, atMs = Number.POSITIVE_INFINITY): readonly AccountRow[] {
+  function lineOf(id: string): Line {
     let line = known.get(id);
-    if (line === undefined) {
-      line = read(lineNow, id, null);
-      // An unknown id is not remembered: anyone with a token could fill the memory with them.
-      if (line.rows.length === 0) return line.rows;
-      if (known.size >= maxCached) known.clear();
-      known.set(id, line);
-    }
-    return atMs >= line.sinceMs ? line.rows : read(lineThen, id, atMs).rows;
+    if (line !== undefined) return line;
+    line = read(lineNow, id, null);
+    // An unknown id is not remembered: anyone with a token could fill the memory with them.
+    if (line.rows.length === 0) return line;
+    if (known.size >= maxCached) known.clear();
+    known.set(id, line);
+    return line;
+  }
+
+  function lineage(id: string, atMs = Number.POSITIVE_INFINITY): readonly AccountRow[] {
+    const line = lineOf(id);
+    if (atMs >= line.sinceMs) return line.rows;
+    // A move counts from the next millisecond at the latest: from later on only if the clock was set back since.
+    return now() < line.sinceMs - 1 ? line.rows : read(lineThen, id, atMs).rows;
   }
 
   return {
@@ -158,9 +166,10 @@ export function accountTree(database: SqliteDatabase): AccountTree {
     },
     lineage,
     countedLine(id, atMs) {
-      const line = lineage(id, atMs);
-      return line.length > 0 ? line : read(lineOfRemoved, id, atMs).rows;
+      const { sinceMs, rows } = lineOf(id);
+      return rows.length > 0 && atMs >= sinceMs ? rows : read(lineOfRemoved, id, atMs).rows;
     },
+    isMovedSince: (id, atMs) => lineOf(id).sinceMs > atMs,
     plant(ref, parentRef) {
       // It may have the name of another one, which is then nobody's.
       named.clear();

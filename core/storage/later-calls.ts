@@ -14,7 +14,9 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 export interface LaterCalls {
   /** Inside a transaction. `change` alters which rows of budgets count calls that start at `fromMs` or later. */
   stay<T>(fromMs: number, change: () => T): T;
-  /** Whether a call that starts then may be one of those that were in flight. */
+  /** One that is admitted counts elsewhere than its moment says: on the line that its account has had since a later one. */
+  expect(startedMs: number): void;
+  /** Whether a call that starts then may be one of those, or of those that were in flight. */
   include(startedMs: number): boolean;
   /** Inside the transaction that recorded the end of such a call: `counted` has its charge now. */
   ended(callId: string, counted: readonly CountedRow[]): void;
@@ -55,6 +57,7 @@ export function laterCalls({ database, book, tree, addBesides }: LaterDependenci
       for (const call of found) for (const row of rowsOf(call, book, tree)) spend(row, -call.chargeNano);
       return made;
     },
+    expect: (startedMs) => void (lastOpenMs = Math.max(lastOpenMs, startedMs)),
     include: (startedMs) => startedMs <= lastOpenMs,
     ended(callId, counted) {
       for (const call of charged(eq(calls.id, callId))) {

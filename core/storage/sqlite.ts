@@ -82,7 +82,7 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   // The folder is this process's alone: whoever has a lease is dead.
   client.exec("DELETE FROM processes");
   const book = budgetBook(client, database);
-  const tree = accountTree(database);
+  const tree = accountTree(database, options.now);
   const disabled = disabledAccounts(database);
   const balances = creditBook(database, book);
   const labels = labelsOf(database);

@@ -106,7 +106,7 @@ export async function purger(path: string, driver = (client: SqliteClient): Sqli
   const client = driver(own);
   const database = sqliteDatabase(client);
   const book = budgetBook(client, database);
-  const tree = accountTree(database);
+  const tree = accountTree(database, () => startMs);
   const writer = groupCommit(client, { beforeCommit: () => book.write(), afterRollback: () => book.reload() });
   const fold = foldReader(database);
   const rollups = rollupWriter(client, database);

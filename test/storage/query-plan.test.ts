@@ -36,7 +36,8 @@ import { planOf, recording, scannedTables } from "./scans.ts";
  */
 const mayBeScanned = ["open_calls", "disabled_accounts"];
 
-const later = { stay: <T>(_: number, change: () => T) => change(), include: () => false, ended: () => {} };
+const idle = { expect: () => {}, include: () => false, ended: () => {} };
+const later = { stay: <T>(_: number, change: () => T) => change(), ...idle };
 const folder = temporaryFolder();
 let client: SqliteClient;
 let statements: Set<string>;
@@ -66,7 +67,7 @@ beforeAll(async () => {
   contents = contentRepository(database, writer, audited);
   calls = callRepository(database);
   keys = keyRepository(database, audited, book, contents);
-  const shared = { database, book, tree: accountTree(database), later, addBesides: () => {}, now: Date.now };
+  const shared = { database, book, tree: accountTree(database, Date.now), later, addBesides: () => {}, now: Date.now };
   accounts = accountRepository({
     ...shared,
     writer: audited,

@@ -102,6 +102,39 @@ test("an account that is moved leaves what it spent, and what is in flight, wher
   await site.database().close();
 });
 
+test("the new parent of an account pays for its calls although it was moved, by the clock, after they start", async () => {
+  const site = await atOddClock();
+  const { clock } = site;
+  const account = async (parentId: string | null) =>
+    (await site.database().accounts.create({ id: anId(), parentId, name: "", createdMs: 0 })).id;
+  const [from, to] = [await account(null), await account(null)];
+  const team = await account(from);
+  for (const accountId of [from, to])
+    await site.database().credits.add({ accountId, nano: 1_000, expiresMs: null, note: null });
+  await site.database().accounts.change(team, { parentId: to });
+  clock.advance(-halfHourMs);
+  const callOnce = async () => {
+    const line = await site.database().accounts.lineage(team, clock.now());
+    await site.call(
+      line.map(({ id }) => ({ kind: "account", id }) as const),
+      team,
+    );
+  };
+  const left = () =>
+    Promise.all([from, to].map(async (id) => (await site.database().credits.balance(id))?.balanceNano));
+  await callOnce();
+  expect(await left()).toEqual([1_000, 950]);
+  await site.agrees();
+  await site.reopen();
+  await callOnce();
+  expect(await left()).toEqual([1_000, 900]);
+  clock.advance(2 * halfHourMs);
+  await callOnce();
+  expect(await left()).toEqual([1_000, 850]);
+  await site.unchangedByRepair();
+  await site.database().close();
+});
+
 test("a budget is made now, not when the clock catches up, and no call has to name it", async () => {
   const site = await atOddClock();
   const { clock } = site;
@@ -154,7 +187,7 @@ test("of calls it reads those after the change alone, by their index", async () 
   const later = laterCalls({
     database,
     book: budgetBook(client, database),
-    tree: accountTree(database),
+    tree: accountTree(database, () => startMs),
     addBesides: () => {},
   });
   later.stay(1, () => {});

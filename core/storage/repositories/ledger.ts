@@ -118,6 +118,7 @@ export function ledgerRepository(dependencies: LedgerDependencies): Ledger {
     const weighed = weigh(admission, unexpired);
     if ("refused" in weighed) return { result: weighed.refused, opened: null };
     const { budgets, fitted } = weighed;
+    if (tree.isMovedSince(admission.accountId, startedMs)) later.expect(startedMs);
     const holds: StoredHold[] = [];
     const told: HeldOn[] = [];
     let heldNano = 0;
