@@ -42,8 +42,22 @@ export function laterCalls({ database, book, tree, addBesides }: LaterDependenci
 
   const charged = (where: SQL) => chargedOf(callRows(database, where).all());
 
-  function spend({ ref, startMs }: CountedRow, spentNano: number) {
-    addBesides({ budgetRef: ref, startMs, spentNano });
+  /** What the rows are to have besides: summed up first, because there may be thousands of calls. */
+  function differences() {
+    const sums = new Map<string, { readonly budgetRef: number; readonly startMs: number; spentNano: number }>();
+    return {
+      add(rows: readonly CountedRow[], nano: number) {
+        for (const { ref, startMs } of rows) {
+          const key = `${ref} ${startMs}`;
+          const sum = sums.get(key);
+          if (sum) sum.spentNano += nano;
+          else sums.set(key, { budgetRef: ref, startMs, spentNano: nano });
+        }
+      },
+      write() {
+        for (const sum of sums.values()) addBesides(sum);
+      },
+    };
   }
 
   return {
@@ -52,18 +66,22 @@ export function laterCalls({ database, book, tree, addBesides }: LaterDependenci
       if (openMs >= fromMs) lastOpenMs = Math.max(lastOpenMs, openMs);
       // Nearly always there are none: then no more than an index is asked.
       const found = isAnySince(fromMs) ? charged(gte(calls.createdMs, fromMs)) : [];
-      for (const call of found) for (const row of rowsOf(call, book, tree)) spend(row, call.chargeNano);
+      const besides = differences();
+      for (const call of found) besides.add(rowsOf(call, book, tree), call.chargeNano);
       const made = change();
-      for (const call of found) for (const row of rowsOf(call, book, tree)) spend(row, -call.chargeNano);
+      for (const call of found) besides.add(rowsOf(call, book, tree), -call.chargeNano);
+      besides.write();
       return made;
     },
     expect: (startedMs) => void (lastOpenMs = Math.max(lastOpenMs, startedMs)),
     include: (startedMs) => startedMs <= lastOpenMs,
     ended(callId, counted) {
+      const besides = differences();
       for (const call of charged(eq(calls.id, callId))) {
-        for (const row of counted) spend(row, call.chargeNano);
-        for (const row of rowsOf(call, book, tree)) spend(row, -call.chargeNano);
+        besides.add(counted, call.chargeNano);
+        besides.add(rowsOf(call, book, tree), -call.chargeNano);
       }
+      besides.write();
     },
   };
 }
