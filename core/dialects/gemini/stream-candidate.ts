@@ -23,6 +23,8 @@ export interface CandidateState {
   readonly hasCalls: boolean;
   /** All text so far: sources are cited by their place in it. */
   readonly text: string;
+  /** Where in it the last block that has any starts. */
+  readonly lastText: number;
   /** What texts that have ended cite, by its place in all text: sources may come later than the end. */
   readonly told: readonly Citation[];
   /** The finish word; `null`: none has come. */
@@ -47,6 +49,7 @@ export const newCandidate = (candidate: number, responseId: string): CandidateSt
   call: null,
   hasCalls: false,
   text: "",
+  lastText: 0,
   told: [],
   finish: null,
   kept: {},
@@ -73,7 +76,7 @@ export function decodeChunk(state: CandidateState, chunk: JsonObject, events: Ch
 export function endCandidate(before: CandidateState): readonly ChatEvent[] {
   const events: ChatEvent[] = [];
   const whole = before.call === null ? before : endCall(before, before.call, events);
-  const state = closed(whole, events, true);
+  const state = withLateSources(closed(whole, events, true), whole, events);
   const { own, ...kept } = state.kept;
   return [
     ...events,
@@ -165,22 +168,37 @@ function closed(state: CandidateState, events: ChatEvent[], isLast: boolean): Ca
   } else {
     const { encrypted: _encrypted, ...end } = open.end;
     const block = { text: state.text.slice(open.start), start: open.start };
-    const citations = isCited(state) ? citationsOf(state.kept, state.text, block, isLast) : [];
+    const citations = isCited(state) ? citationsOf(state.kept, state.text, block, isLast && block.text !== "") : [];
     const all = isLast ? [...lateCitations(state, open.start), ...citations] : citations;
     events.push({ type: "text-end", ...at, ...end, ...(all.length > 0 ? { citations: all } : {}) });
-    if (citations.length === 0) return { ...state, open: null };
-    return { ...state, open: null, told: [...state.told, ...citations.map((citation) => moved(citation, open.start))] };
+    const lastText = block.text === "" ? state.lastText : open.start;
+    if (citations.length === 0) return { ...state, open: null, lastText };
+    const told = [...state.told, ...citations.map((citation) => moved(citation, open.start))];
+    return { ...state, open: null, lastText, told };
   }
   return { ...state, open: null };
 }
 
-/** Of the texts before the last one, which had ended when their sources came; offsets from its `start`. */
+/** Where no text is open in the end, one without a word has the sources that came after the last one had ended. */
+function withLateSources(state: CandidateState, { open }: CandidateState, events: ChatEvent[]): CandidateState {
+  const citations = open?.kind === "text" ? [] : lateCitations(state, state.text.length);
+  if (citations.length === 0) return state;
+  const at = { candidate: state.candidate, index: state.next };
+  events.push({ type: "text-start", ...at }, { type: "text-end", ...at, citations });
+  return { ...state, next: state.next + 1 };
+}
+
+/** Of the texts before `start`, which had ended when their sources came; offsets from there. */
 function lateCitations(state: CandidateState, start: number): readonly Citation[] {
   if (start === 0 || !isCited(state)) return [];
   const told = new Set(state.told.map(placeOf));
-  return citationsOf(state.kept, state.text, { text: state.text.slice(0, start), start: 0 }, false)
+  const before = { text: state.text.slice(0, start), start: 0 };
+  return citationsOf(state.kept, state.text, before, start === state.text.length)
     .filter((late) => !told.has(placeOf(late)))
-    .map((late) => moved(late, -start));
+    .map((late) =>
+      // What points at no piece of the text is a source of its last block.
+      late.start === null ? { ...late, start: state.lastText - start, end: 0 } : moved(late, -start),
+    );
 }
 
 const placeOf = ({ url, title, start }: Citation): string => JSON.stringify([url, title, start]);

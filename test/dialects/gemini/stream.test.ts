@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { ChatEvent } from "../../../core/chat/event.ts";
 import type { JsonObject } from "../../../core/chat/json.ts";
 import { gemini } from "../../../core/dialects/gemini/index.ts";
+import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
 import { bytesOf, decodeSse, encodeSse, meterSse } from "../../contract/dialect.ts";
 import { grammarFault } from "../../contract/grammar.ts";
 import { wireFaults } from "../../support/wirecheck.ts";
@@ -52,6 +53,37 @@ describe("the decoder", () => {
       { type: "tool-call", id: "call_r_0" },
       { type: "text", text: "", signature: "YQ==" },
     ]);
+  });
+
+  test("sources that come behind a call are those of the text before it, as in the whole answer", () => {
+    const call = { functionCall: { name: "f", args: {} } };
+    const groundingMetadata = {
+      groundingChunks: [
+        { web: { uri: "https://a.example", title: "A" } },
+        { web: { uri: "https://b.example", title: "B" } },
+      ],
+      groundingSupports: [{ segment: { startIndex: 2, endIndex: 6 }, groundingChunkIndices: [0] }],
+    };
+    const cite = (of: string, start: number, until: number) => ({
+      url: `https://${of}.example`,
+      title: of.toUpperCase(),
+      quote: null,
+      start,
+      end: until,
+    });
+    const signature = { text: "", thoughtSignature: "YQ==" };
+    for (const after of [[call], [call, signature], [{ text: "th", thought: true }]]) {
+      const before = said([{ text: "ab" }, { text: "x", thought: true }, { text: "cdef" }]);
+      const parts = partsOf(before, said(after), said([], { ...end, groundingMetadata }));
+      expect(parts?.at(-1)).toMatchObject({ type: "text", text: "", citations: [cite("a", -4, 0), cite("b", -4, 0)] });
+    }
+    // Nothing said, nothing that could have a source.
+    expect(partsOf(said([call], { ...end, groundingMetadata }))).toHaveLength(1);
+    // In the message of a chat client they stand where the whole answer has them.
+    const { events } = decode(said([{ text: "ab" }, { text: "cdef" }]), said([call], { ...end, groundingMetadata }));
+    expect(encodeSse(openaiChat, events)).toContain(
+      '"url_citation":{"start_index":2,"end_index":6,"url":"https://a.example","title":"A"}',
+    );
   });
 
   test("calls are counted over all chunks", () => {
