@@ -22,6 +22,7 @@ import type { RouteTarget } from "./models.ts";
 import { capOf, type Order } from "./order.ts";
 import type { Services } from "./services.ts";
 import { asTold } from "./translate/chat.ts";
+import { tellLostMedia } from "./translate/fitting-media.ts";
 import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { cutLater, cutOfAttempt } from "./timeouts.ts";
@@ -249,7 +250,8 @@ async function firstOf({ source }: StreamedAnswer, order: Order, attempt: Attemp
 async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Promise<Answer> {
   const { call, asked, target, request } = order;
   const original = request();
-  refuseNativeOnly(original, call.endpoint.dialect.name);
+  const { dialect } = call.endpoint;
+  refuseNativeOnly(original, dialect.name);
   const told = asTold(original, target);
   const maxOutputTokens = capOf(order);
   attempt.warn(told.warnings);
@@ -269,13 +271,14 @@ async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Pr
   }
   try {
     return await fromEvents(events, {
-      dialect: call.endpoint.dialect,
+      dialect,
       framing: call.endpoint.framing ?? "sse",
       asked: original,
       envelope: asked.envelope,
       signal: call.abort.signal,
       provider: target.provider,
       tally,
+      tell: tellLostMedia(dialect, (sentence) => addWarnings(call.warnings, [sentence]))(() => {}),
     });
   } catch (error) {
     throw modelFault(error, order);

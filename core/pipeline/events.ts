@@ -24,15 +24,21 @@ interface EventsOptions {
   readonly provider: string;
   /** Of its `chat`. */
   readonly tally: HookTally;
+  /** Hears each event, before the client does. */
+  readonly tell?: (event: ChatEvent) => void;
 }
 
 /** An answer that comes as canonical events: encoded in the client's dialect, streamed or collected as it asked. */
 export async function fromEvents(
   events: ChatStream,
-  { dialect, framing, asked, envelope, signal, provider, tally }: EventsOptions,
+  { dialect, framing, asked, envelope, signal, provider, tally, tell }: EventsOptions,
 ): Promise<BegunAnswer> {
   const meter = eventMeter();
-  const metered = abortable(events, signal, meter.see, provider, tally);
+  const see = (event: ChatEvent) => {
+    meter.see(event);
+    tell?.(event);
+  };
+  const metered = abortable(events, signal, see, provider, tally);
   if (envelope.stream) {
     const encoder = framed(dialect.encodeStream({ includeUsage: envelope.includeUsage, asked }), dialect, framing);
     return { kind: "stream", framing, source: eventSource(metered, dialect, encoder, meter.result) };

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { DialectName } from "../../core/dialects/dialect.ts";
 import { dialects } from "../../core/dialects/index.ts";
 import { ask, eventsOf } from "../support/dialect-calls.ts";
@@ -10,7 +11,12 @@ import type { Script } from "../support/upstream.ts";
 
 /** Images that the model made, as clients of other protocols get them. */
 
-const setup = await setUp({ dialects: dialects.keys() });
+const painter = join(import.meta.dir, "..", "fixtures", "plugins", "painter.ts");
+const setup = await setUp({
+  dialects: dialects.keys(),
+  providers: `  painter: { use: "${painter}" }`,
+  config: "  - { target: painter/*, input: 0, output: 0 }",
+});
 afterEach(() => invariants(setup));
 afterAll(() => setup.stop());
 const { gateway, upstream, key } = setup;
@@ -119,6 +125,26 @@ describe("of OpenRouter", () => {
     const { text } = await answered("gemini", "openai-chat", stream ? ofOpenRouter.stream : ofOpenRouter.whole, stream);
     expect(text).toContain(`{"inlineData":{"mimeType":"image/png","data":"${data}"}}`);
     expect(text).toContain("Here: ");
+  });
+});
+
+describe("of a plugin", () => {
+  const model = "painter/m";
+  const lost = "anthropic-messages has no place in an answer for image of type image/png; left out";
+
+  test("a Messages client is told that it does not get them", async () => {
+    const whole = await ask(gateway, key.key, "anthropic-messages", { model });
+    expect(JSON.parse(whole.text)).toMatchObject({ content: [{ type: "text", text: "Here: " }] });
+    expect(whole.headers.get("x-llm-proxy-warnings")).toBe(lost);
+    const streamed = await ask(gateway, key.key, "anthropic-messages", { model, stream: true });
+    expect(streamed.text).toContain("message_stop");
+    expect(JSON.stringify(await gateway.admin("GET", `/api/calls/${streamed.callId}`))).toContain(lost);
+  });
+
+  test.each(["openai-chat", "openai-responses", "gemini"] as const)("a client of %s gets them", async (dialect) => {
+    const { text, headers } = await ask(gateway, key.key, dialect, { model });
+    expect(text).toContain(data);
+    expect(headers.get("x-llm-proxy-warnings")).toBeNull();
   });
 });
 
