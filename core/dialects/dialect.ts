@@ -80,10 +80,19 @@ export interface Traits {
   /** What names of tools, and ids of calls in a request, must look like; the translation shortens what does not fit. */
   readonly toolName: RegExp;
   readonly toolCallId: RegExp;
+  /** Of the fields that tools, messages and parts keep for a target of this dialect. */
+  readonly spelling: Spelling;
   /** Headers of the client that belong to the protocol and go to a target that speaks it too. Lower case. */
   readonly requestHeaders: readonly string[];
   /** Where its SDK looks for the id of an answer, beside `x-request-id`. Lower case. */
   readonly requestIdHeader?: string;
+}
+
+export interface Spelling {
+  /** They say in other words what is canonical, or ask for nothing: no loss elsewhere. */
+  readonly ownWords: ReadonlySet<string>;
+  /** Objects that have fields of their own in them. */
+  readonly objects: ReadonlySet<string>;
 }
 
 export interface Operations {

@@ -331,3 +331,48 @@ describe("a file by its address", () => {
     expect(warnings).toContain("file by url; left out");
   });
 });
+
+describe("a field that the target has no word for", () => {
+  test("is named, of a tool, of a part or of a result", async () => {
+    const tool = { name: "f", input_schema: { type: "object" }, defer_loading: true, eager_input_streaming: false };
+    const messages = await sent("anthropic-messages", "openai-chat", { tools: [tool] });
+    expect(messages.warnings).toBe("openai-chat cannot say 'defer_loading'; left out");
+
+    const call = { type: "function_call", call_id: "c", name: "f", arguments: "{}", id: "fc_1", status: "completed" };
+    const output = { type: "function_call_output", call_id: "c", output: "r", id: "x", status: "completed" };
+    const plain = { type: "function", name: "f", parameters: { type: "object" }, strict: false };
+    const tools = [{ ...plain, allowed_callers: ["direct"], output_schema: { type: "string" } }];
+    const responses = await sent("openai-responses", "openai-chat", { input: [call, output], tools });
+    expect(responses.warnings).toBe("openai-chat cannot say 'output_schema'; left out");
+
+    const clip = { inlineData: { mimeType: "image/png", data: "iVBORw0KGgo=" }, videoMetadata: { fps: 1 } };
+    const result = { functionResponse: { name: "f", response: { output: "r" }, scheduling: "SILENT" } };
+    const contents = [
+      { role: "user", parts: [{ text: "u" }, clip] },
+      { role: "model", parts: [{ functionCall: { name: "f", args: {} } }] },
+      { role: "user", parts: [result] },
+    ];
+    expect((await sent("gemini", "openai-chat", { contents })).warnings).toBe(
+      "openai-chat cannot say 'videoMetadata'; left out; openai-chat cannot say 'functionResponse.scheduling'; left out",
+    );
+  });
+
+  test("is not what a client sends back of an answer", async () => {
+    const said = { type: "tool_use", id: "c", name: "f", input: {}, caller: { type: "direct" }, toolset_name: "t" };
+    const messages = [
+      { role: "user", content: "u" },
+      { role: "assistant", content: [said] },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "c", content: "r" }] },
+    ];
+    expect((await sent("anthropic-messages", "openai-chat", { messages })).warnings).toBe("");
+  });
+});
+
+test("the name that a Gemini client gives a file is the file's", async () => {
+  const inlineData = { mimeType: "application/pdf", data: "JVBERi0=", displayName: "plan.pdf" };
+  const contents = [{ role: "user", parts: [{ inlineData }] }];
+  const { body, warnings } = await sent("gemini", "openai-chat", { contents });
+  expect(body).toMatchObject({ messages: [{ content: [{ type: "file", file: { filename: "plan.pdf" } }] }] });
+  expect(warnings).toBe("");
+  expect((await sent("gemini", "gemini", { contents })).body).toMatchObject({ contents });
+});

@@ -3,7 +3,7 @@ import { decodeError } from "../vendor-error.ts";
 import { countTokens } from "./count-tokens.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
-import { dialectName } from "./kept.ts";
+import { dialectName, spelling } from "./kept.ts";
 import { takenMedia } from "./media.ts";
 import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
@@ -25,6 +25,7 @@ export const anthropicMessages: Dialect = {
     toolCallId: /^[a-zA-Z0-9_-]+$/,
     // OpenAI's projects have a setting for it: https://developers.openai.com/api/docs/guides/fast-mode
     fastWhenAsked: true,
+    spelling,
     requestHeaders: ["anthropic-beta", "anthropic-version"],
     requestIdHeader: "request-id",
   },

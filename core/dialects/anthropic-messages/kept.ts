@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, Message } from "../../chat/request.ts";
-import type { DialectName } from "../dialect.ts";
+import type { DialectName, Spelling } from "../dialect.ts";
 import { ownExtensions, withExtensions } from "../extensions.ts";
 
 export const dialectName: DialectName = "anthropic-messages";
@@ -29,3 +29,9 @@ export const billingKey = `${dialectName}/billing`;
 
 export const isOwn = (request: ChatRequest): boolean => request.extensions[ownKey] === true;
 export const isInline = (message: Message): boolean => message.extensions?.[inlineKey] === true;
+
+/** What `keep` kept of tools, messages and parts that is no loss to a target of another dialect. */
+export const spelling: Spelling = {
+  ownWords: new Set(["type", "cache_control", "citations", "caller"]),
+  objects: new Set([]),
+};

@@ -169,6 +169,7 @@ function* unsaid(request: ChatRequest): Generator<string> {
   if (request.logprobs !== null) yield "log probabilities";
   if (Object.keys(request.metadata).length > 0) yield "metadata";
   if (request.verbosity !== undefined) yield "'verbosity'";
+  if (request.cacheKey !== undefined) yield "a cache key";
 }
 
 /** What others call the default. */

@@ -43,6 +43,7 @@ export function encodeMessages(messages: readonly Message[], options: ContentsOp
 }
 
 function encodeSystem(messages: readonly Message[], names: Names, options: ContentsOptions): JsonObject {
+  if (messages.some(({ name }) => name !== undefined)) options.warn("names of speakers");
   const parts = messages.flatMap((message) => encodeParts(message, names, options));
   return Object.fromEntries([["parts", parts], ...messages.flatMap((message) => Object.entries(kept(message)))]);
 }

@@ -3,6 +3,7 @@ import { countTokens } from "./count-tokens.ts";
 import { embeddings } from "./embeddings.ts";
 import { readEnvelope } from "./envelope.ts";
 import { decodeError, encodeError, encodeStreamError } from "./error.ts";
+import { spelling } from "./kept.ts";
 import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
 import { decodeRequest, encodeRequest } from "./request.ts";
@@ -23,6 +24,7 @@ export const gemini: Dialect = {
     // https://ai.google.dev/api/caching#FunctionDeclaration; Vertex has 64 characters, and a letter or underscore first.
     toolName: /^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$/,
     toolCallId: /^[\s\S]+$/,
+    spelling,
     requestHeaders: [],
   },
   readEnvelope,

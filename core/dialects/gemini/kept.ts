@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../chat/json.ts";
 import { isJsonArray, isJsonObject } from "../../chat/json.ts";
-import type { DialectName } from "../dialect.ts";
+import type { DialectName, Spelling } from "../dialect.ts";
 import { ownExtensions, withExtensions } from "../extensions.ts";
 
 export const dialectName: DialectName = "gemini";
@@ -27,3 +27,9 @@ export function noteOf(extensions: JsonObject): JsonObject | null {
   const first = isJsonArray(note) ? note[0] : null;
   return isJsonObject(first) ? first : null;
 }
+
+/** What `keep` kept of tools, messages and parts that is no loss to a target of another dialect. */
+export const spelling: Spelling = {
+  ownWords: new Set(["id", "name", "role", "wrapper", "parameters", "displayName"]),
+  objects: new Set(["functionCall", "functionResponse", "inlineData", "fileData"]),
+};

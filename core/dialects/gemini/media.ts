@@ -19,6 +19,7 @@ export function decodeMedia(part: JsonObject, path: string): MediaPart | null {
     return {
       ...typed(blob["mimeType"], `${path}.inlineData.mimeType`),
       source: { by: "data", base64: standardBase64(data) },
+      ...named(blob),
       ...keep({ ...rest, ...(isEmpty(more) ? {} : { inlineData: more }) }),
     };
   }
@@ -30,6 +31,7 @@ export function decodeMedia(part: JsonObject, path: string): MediaPart | null {
   return {
     ...typed(file["mimeType"], `${path}.fileData.mimeType`),
     source: { by: "url", url },
+    ...named(file),
     ...keep({ ...rest, ...(isEmpty(more) ? {} : { fileData: more }) }),
   };
 }
@@ -40,7 +42,9 @@ export function encodeMedia(part: MediaPart, warn: Warn): JsonObject | null {
   const { source } = part;
   if (part.cache !== undefined) warn("cache marks");
   if (part.detail !== undefined && part.detail !== "auto") warn("how closely to look at an image");
-  if (part.name !== undefined) warn("names of files");
+  // Vertex has a place for it, and the clients of it know.
+  const hasName = [inlineData, fileData].some((own) => isJsonObject(own) && own["displayName"] !== undefined);
+  if (part.name !== undefined && !hasName) warn("names of files");
   const inline = source.by === "url" ? readDataUrl(source.url) : null;
   if (source.by === "id") {
     warn(`${part.kind} by id`);
@@ -65,6 +69,9 @@ function typed(mimeType: Json | undefined, path: string): Pick<MediaPart, "type"
   const kind = mediaType?.startsWith("image/") ? "image" : mediaType?.startsWith("audio/") ? "audio" : "file";
   return { type: "media", kind, mediaType };
 }
+
+const named = ({ displayName }: JsonObject): Pick<MediaPart, "name"> =>
+  typeof displayName === "string" && displayName !== "" ? { name: displayName } : {};
 
 /** Python's clients write the alphabet for addresses, and no padding. */
 function standardBase64(data: string): string {

@@ -93,6 +93,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
   if (Object.keys(request.metadata).length > 0) warn("'metadata'");
   if (request.citesDocuments) warn("citations of documents");
   if (request.verbosity !== undefined) warn("'verbosity'");
+  if (request.cacheKey !== undefined) warn("a cache key");
   if (request.parallelToolCalls === false) warn("that calls must come one by one");
   const own = kept(request);
   const tools = encodeTools(request.tools, warn);

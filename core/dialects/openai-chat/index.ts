@@ -5,6 +5,7 @@ import { decodeError } from "../vendor-error.ts";
 import { encodeError, encodeStreamError } from "./error.ts";
 import { takenMedia } from "./foreign-media.ts";
 import { encodeShown } from "./images.ts";
+import { spelling } from "./kept.ts";
 import { isAudio } from "./messages.ts";
 import { parameters } from "./parameters.ts";
 import { relay } from "./relay.ts";
@@ -26,6 +27,7 @@ export const openaiChat: Dialect = {
     objectFormats: true,
     takes: takenMedia,
     shows: (part) => isAudio(part) || encodeShown(part) !== null,
+    spelling,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

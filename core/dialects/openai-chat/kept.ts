@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../chat/json.ts";
-import type { DialectName } from "../dialect.ts";
+import type { DialectName, Spelling } from "../dialect.ts";
 import { ownExtensions, withExtensions } from "../extensions.ts";
 
 export const dialectName: DialectName = "openai-chat";
@@ -10,3 +10,9 @@ export const keep = (fields: JsonObject) => withExtensions(dialectName, fields);
 /** What `keep` kept there. */
 export const kept = (owner: { readonly extensions?: JsonObject } | undefined): JsonObject =>
   ownExtensions(dialectName, owner?.extensions);
+
+/** What `keep` kept of tools, messages and parts that is no loss to a target of another dialect. */
+export const spelling: Spelling = {
+  ownWords: new Set(["type", "cache_control", "prompt_cache_breakpoint"]),
+  objects: new Set(["function", "custom", "image_url"]),
+};

@@ -3,6 +3,7 @@ import { encodeError } from "../openai-chat/error.ts";
 import { decodeError } from "../vendor-error.ts";
 import { readEnvelope } from "./envelope.ts";
 import { encodeStreamError } from "./error.ts";
+import { spelling } from "./kept.ts";
 import { encodeImage } from "./output.ts";
 import { parameters } from "./parameters.ts";
 import { takenMedia } from "./parts.ts";
@@ -24,6 +25,7 @@ export const openaiResponses: Dialect = {
     objectFormats: true,
     takes: takenMedia,
     shows: (part) => encodeImage(part) !== null,
+    spelling,
     requestHeaders: ["openai-beta"],
   },
   readEnvelope,

@@ -94,6 +94,7 @@ export function encodeRequest(request: ChatRequest, model: string): Encoded {
     ? request.messages.length > 1 && request.format.type !== "json"
     : spelling.has("instructions");
   const [instructions, messages] = splitInstructions(request.messages, isPrompt);
+  if (instructions !== null && request.messages[0]?.name !== undefined) warn("the name of a speaker");
   const choice = request.toolChoice;
   const custom = customNames(request.tools);
   const tools = encodeTools(request.tools, isForeign, warn);

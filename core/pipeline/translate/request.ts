@@ -5,6 +5,7 @@ import { withFittingIds } from "./call-ids.ts";
 import { withFunctionsOnly } from "./custom-tools.ts";
 import { withFittingMedia } from "./fitting-media.ts";
 import { keepReasoning, withKeptReasoning } from "./kept-reasoning.ts";
+import { lostFields } from "./lost-fields.ts";
 import { withMadeMedia } from "./made-media.ts";
 import { refuseNativeOnly } from "./native-only.ts";
 import { withResultsBehindCalls } from "./result-order.ts";
@@ -48,7 +49,7 @@ export async function translateRequest(asked: ChatRequest, parties: Parties): Pr
   const mark = markSignatures(target.name, client);
   return {
     request: withResultsBehindCalls(withFittingIds(formatted, target.traits.toolCallId)),
-    warnings: [...unseen, ...unshown, ...told],
+    warnings: [...unseen, ...unshown, ...told, ...lostFields(asked, client, target)],
     // Read from the inside out, an event goes through them from the last to the first.
     restore: (emit) =>
       [mark, keep, unwrap, rename].reduce((inner, step) => step?.(inner) ?? inner, withOpening(opening, emit)),
