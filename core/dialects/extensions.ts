@@ -14,8 +14,15 @@ export function ownExtensions(dialect: DialectName, extensions: JsonObject | und
 /** The names of fields that other dialects kept and that therefore go nowhere. What is no object is their own note. */
 export const foreignFields = (dialect: DialectName, extensions: JsonObject | undefined): readonly string[] =>
   Object.entries(extensions ?? {}).flatMap(([owner, fields]) =>
-    owner === dialect || !isJsonObject(fields) ? [] : Object.keys(fields).filter((field) => !honoured.has(field)),
+    owner === dialect || !isJsonObject(fields)
+      ? []
+      : Object.entries(fields).flatMap(([field, value]) => (honoured.has(field) ? [] : namesIn(field, value))),
   );
+
+/** Of an object that is carried in part, the rest that is not. */
+const namesIn = (field: string, value: Json | undefined): readonly string[] =>
+  inPart.has(field) && isJsonObject(value) ? Object.keys(value).map((inner) => `${field}.${inner}`) : [field];
+const inPart: ReadonlySet<string> = new Set(["output_config", "thinking", "reasoning", "text", "metadata"]);
 
 /** They ask for the usage of a call, of which every client is told that asks for it, whatever the target. */
 const honoured: ReadonlySet<string> = new Set(["stream_options", "usage"]);

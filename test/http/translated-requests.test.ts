@@ -376,3 +376,17 @@ test("the name that a Gemini client gives a file is the file's", async () => {
   expect(warnings).toBe("");
   expect((await sent("gemini", "gemini", { contents })).body).toMatchObject({ contents });
 });
+
+test("of an object that is carried in part only the rest is named", async () => {
+  const format = { type: "json_schema", schema: { type: "object", properties: {}, additionalProperties: false } };
+  const thinking = { type: "disabled" };
+  const { body, warnings } = await sent("anthropic-messages", "openai-chat", {
+    thinking,
+    output_config: { format, effort: "high" },
+  });
+  expect(body).toMatchObject({ response_format: { type: "json_schema", json_schema: { schema: format.schema } } });
+  expect(warnings).toBe("openai-chat cannot say 'output_config.effort'; left out");
+  const context = { effort: "low", context: "all_turns" };
+  const reasoning = await sent("openai-responses", "openai-chat", { reasoning: context });
+  expect(reasoning.warnings).toBe("openai-chat cannot say 'reasoning.context'; left out");
+});
