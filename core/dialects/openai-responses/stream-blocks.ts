@@ -63,7 +63,7 @@ export function lengthen(
 ): Block {
   const at = { candidate: 0, index: block.index };
   if (block.kind === "text") {
-    const told = isJsonArray(logprobs) && logprobs.length > 0 ? { logprobs: { content: logprobs } } : {};
+    const told = isJsonArray(logprobs) && logprobs.length > 0 ? { logprobs: { content: logprobs, refusal: null } } : {};
     events.push({ type: "text-delta", ...at, text: piece, ...told });
   } else events.push({ type: deltaTypes[block.kind], ...at, text: piece });
   return { ...block, length: block.length + piece.length, part };

@@ -27,6 +27,32 @@ describe("streams", () => {
     details: {},
   } as const;
 
+  test("log probabilities have the form of the whole answer's", () => {
+    const logprobs = [{ token: "hi", logprob: -0.5, bytes: [104, 105], top_logprobs: [] }];
+    const item = { id: "msg_1", type: "message", role: "assistant", status: "completed" };
+    const part = { type: "output_text", text: "hi", annotations: [], logprobs };
+    const whole = { id: "resp_1", object: "response", model: "m", output: [{ ...item, content: [part] }] };
+    const frames = [
+      { type: "response.created", response: { ...whole, status: "in_progress", output: [] } },
+      { type: "response.output_item.added", output_index: 0, item: { ...item, content: [] } },
+      {
+        type: "response.output_text.delta",
+        output_index: 0,
+        content_index: 0,
+        item_id: "msg_1",
+        delta: "hi",
+        logprobs,
+      },
+      { type: "response.output_item.done", output_index: 0, item: { ...item, content: [part] } },
+      { type: "response.completed", response: { ...whole, status: "completed" } },
+    ];
+    const sse = frames.map((frame) => `event: ${frame.type}\ndata: ${JSON.stringify(frame)}\n\n`).join("");
+    const { response } = decodeSse(openaiResponses, [bytesOf(sse)]);
+    const [decoded] = openaiResponses.decodeResponse({ ...whole, status: "completed" }).candidates;
+    expect(response.candidates[0]?.logprobs).toEqual({ content: logprobs, refusal: null });
+    expect(decoded?.logprobs).toEqual({ content: logprobs, refusal: null });
+  });
+
   test("blocks that overlap are written as they come, each to its end", () => {
     const events: readonly ChatEvent[] = [
       start,
