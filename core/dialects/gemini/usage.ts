@@ -69,7 +69,7 @@ export function usageFields(usage: ReportedUsage | null, raw: Json | undefined):
   return { usageMetadata: isSame ? raw : encodeUsage(usage) };
 }
 
-function encodeUsage({ usage }: ReportedUsage): JsonObject {
+function encodeUsage({ usage, serviceTier }: ReportedUsage): JsonObject {
   const { inputTokens, outputTokens, reasoningTokens, cacheReadTokens } = usage;
   const { inputImageTokens = 0, outputImageTokens = 0 } = usage;
   return {
@@ -93,6 +93,7 @@ function encodeUsage({ usage }: ReportedUsage): JsonObject {
         }
       : {}),
     ...(reasoningTokens > 0 ? { thoughtsTokenCount: reasoningTokens } : {}),
+    ...encodeTier(serviceTier),
   };
 }
 
@@ -131,6 +132,11 @@ export const withSearches = (reported: ReportedUsage | null, webSearches: number
 function tierOf({ serviceTier, trafficType }: JsonObject): string | null {
   if (typeof serviceTier === "string" && serviceTier !== "") return serviceTier.toLowerCase();
   return typeof trafficType === "string" ? (tiers.get(trafficType) ?? null) : null;
+}
+
+function encodeTier(tier: string | undefined): JsonObject {
+  if (tier === "default" || tier === "standard") return { serviceTier: "standard" };
+  return tier === "flex" || tier === "priority" ? { serviceTier: tier } : {};
 }
 
 const tiers: ReadonlyMap<string, string> = new Map([

@@ -12,7 +12,7 @@ import { decodeAnswer, encodeAudio, isAudio } from "./messages.ts";
 import { encodeReasoning, inDefaultPlace } from "./reasoning.ts";
 import { isLegacyRequest } from "./request.ts";
 import { encodeToolCalls } from "./tools.ts";
-import { decodeUsage, encodeUsage } from "./usage.ts";
+import { decodeUsage, encodeUsage, tierField } from "./usage.ts";
 
 export function decodeResponse(body: JsonObject): ChatResponse {
   const { choices, id, model, created } = body;
@@ -42,6 +42,7 @@ export function encodeResponse(response: ChatResponse, asked?: ChatRequest): Jso
     model: response.model,
     choices: response.candidates.map((candidate, index) => encodeChoice(candidate, index, isLegacy)),
     ...usageFields(response.usage, rawUsage),
+    ...(rawUsage === undefined ? tierField(response.usage) : {}),
     ...own,
   };
 }

@@ -12,6 +12,7 @@ import { encodeDetail } from "./reasoning.ts";
 import { isLegacyRequest } from "./request.ts";
 import { encodeCreated, usageFields } from "./response.ts";
 import { signatureFields } from "./tools.ts";
+import { tierField } from "./usage.ts";
 
 interface EncodeState {
   readonly includeUsage: boolean;
@@ -70,7 +71,9 @@ function step(state: EncodeState, event: ChatEvent): readonly [EncodeState, read
     const { usage: rawUsage, ...own } = kept(event);
     const { usage } = usageFields(event.usage, rawUsage);
     if (!state.includeUsage || usage === undefined) return [state, []];
-    return [state, [{ ...state.head, ...without(own, new Set(["choices"])), choices: [], usage }]];
+    const tier = rawUsage === undefined ? tierField(event.usage) : {};
+    const told = { ...tier, ...without(own, new Set(["choices"])) };
+    return [state, [{ ...state.head, ...told, choices: [], usage }]];
   }
   const known = state.candidates.find(({ candidate }) => candidate === event.candidate);
   const before = known ?? { candidate: event.candidate, isLegacy: state.isLegacy, tools: [], text: noText, images: 0 };

@@ -108,3 +108,11 @@ function totals(read: Counts, said: Json | undefined, completion: Json | undefin
   if (completion === undefined && total !== null) return { prompt: input, completion: Math.max(total - input, 0) };
   return { prompt: input, completion: read.count(completion) };
 }
+
+/** The tier that served the call, in an answer of either of OpenAI's protocols; nothing where they have no word for it. */
+export function tierField(usage: ReportedUsage | null): JsonObject {
+  const tier = usage?.serviceTier === "standard" ? "default" : usage?.serviceTier;
+  return tier !== undefined && tiers.has(tier) ? { service_tier: tier } : {};
+}
+
+const tiers: ReadonlySet<string> = new Set(["default", "flex", "priority"]);

@@ -4,6 +4,7 @@ import type { ChatRequest, Part } from "../../chat/request.ts";
 import type { Candidate, ChatResponse } from "../../chat/response.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import { sameJson, without } from "../extensions.ts";
+import { tierField } from "../openai-chat/usage.ts";
 import { answerFields, itemId } from "./answer.ts";
 import { decodeFinish, encodeFinish } from "./finish.ts";
 import { keep, kept } from "./kept.ts";
@@ -41,7 +42,7 @@ export function encodeResponse(response: ChatResponse, asked?: ChatRequest): Jso
   const items = candidate === undefined ? [] : encodeCandidate(candidate, response.id, asked);
   const ended = endFields(encodeFinish(finish), own);
   return {
-    ...answerFields(response, asked, own),
+    ...answerFields(response, asked, { ...tierField(response.usage), ...own }),
     ...ended,
     output: items,
     ...(typeof own["output_text"] === "string" ? { output_text: outputText(candidate?.parts ?? []) } : {}),

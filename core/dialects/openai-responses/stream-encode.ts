@@ -2,6 +2,7 @@ import type { ChatEvent } from "../../chat/event.ts";
 import type { JsonObject } from "../../chat/json.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import type { ErrorBody, StreamEncoder } from "../dialect.ts";
+import { tierField } from "../openai-chat/usage.ts";
 import { answerFields } from "./answer.ts";
 import { encodeStreamError, errorEvent, failure } from "./error.ts";
 import { encodeFinish } from "./finish.ts";
@@ -57,7 +58,8 @@ function step(
     const own = kept(event);
     const ended = endFields(state.ended, own);
     const usage = usageField(event.usage, own["usage"]);
-    const response = answer(start, asked, { ...kept(start), ...own }, ended, outputItems(state.output), usage);
+    const told = { ...tierField(event.usage), ...kept(start), ...own };
+    const response = answer(start, asked, told, ended, outputItems(state.output), usage);
     const { status } = ended;
     const type = status === "failed" || status === "incomplete" ? `response.${status}` : "response.completed";
     return [state, [{ type, response }]];
