@@ -43,7 +43,7 @@ export function encodeConversation(request: ChatRequest, warn: Warn): Conversati
     if (message.name !== undefined && message.role !== "tool") warn("names of messages");
     const blocks = encodeBlocks(message.parts, warn).filter((block) => !isBlank(block));
     if (message.role === "system" || message.role === "developer") {
-      if (messages.length > 0 && blocks.length > 0) warn("where a later system message stands");
+      if (messages.length > 0 && blocks.length > 0) warn("where a later system message stands", "put in front");
       system.push(...textBlocks(blocks, warn));
     } else if (blocks.length > 0) {
       add(messages, message.role === "assistant" ? "assistant" : "user", blocks);
@@ -51,7 +51,7 @@ export function encodeConversation(request: ChatRequest, warn: Warn): Conversati
   }
   // A conversation needs a turn of the user.
   if (messages.length === 0 && system.length > 0) {
-    warn("a system prompt without a message");
+    warn("a system prompt without a message", "sent as the user's");
     return { system: [], messages: [encodeTurn({ role: "user", results: [], others: system })] };
   }
   trimBegun(messages.at(-1));

@@ -9,7 +9,8 @@ import { decodeMedia, encodeMedia } from "./media.ts";
 import { decodeReadable } from "./readable.ts";
 
 export type ContentPart = TextPart | MediaPart | OtherPart;
-export type Warn = (what: string) => void;
+/** `instead`: what is asked for in its place. */
+export type Warn = (what: string, instead?: string) => void;
 
 /** `content` of a message, a tool result or the system prompt as blocks; a string is one block of text. */
 export function readBlocks(content: Json | undefined, path: string): readonly JsonObject[] {

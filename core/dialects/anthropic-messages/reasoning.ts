@@ -92,14 +92,15 @@ function withBudget(off: Thought, request: ChatRequest, model: ModelTraits, want
     return off;
   }
   const budget = Math.max(leastBudget, Math.min(wanted, Math.max(leastBudget, maxTokens - answerRoom)));
-  if (request.reasoning?.budgetTokens === wanted && budget !== wanted) warn("the budget of reasoning tokens as it is");
+  if (request.reasoning?.budgetTokens === wanted && budget !== wanted)
+    warn(`${wanted} tokens of reasoning`, `asked for ${budget}`);
   return { fields: { thinking: { type: "enabled", budget_tokens: budget } }, isOn: true, maxTokens };
 }
 
 function turnOff(off: Thought, model: ModelTraits, warn: Warn): Thought {
   if (model.thinking === "none" || model.thinking === "budget") return off; // Off is their default.
   if (!model.alwaysThinks) return { ...off, fields: { thinking: { type: "disabled" } } };
-  warn("no reasoning at all");
+  warn("no reasoning at all", "asked for low");
   return { ...off, fields: { output_config: { effort: "low" } } };
 }
 

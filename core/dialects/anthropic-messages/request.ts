@@ -89,7 +89,7 @@ function isToCite(part: Part): boolean {
 export function encodeRequest(request: ChatRequest, model: string): Encoded {
   const warnings = new Set<string>();
   const note = (sentence: string) => void warnings.add(sentence);
-  const warn: Warn = (what) => note(`${dialectName} cannot say ${what}; left out`);
+  const warn: Warn = (what, instead = "left out") => note(`${dialectName} cannot say ${what}; ${instead}`);
   for (const field of foreignFields(dialectName, request.extensions)) warn(`'${field}'`);
   for (const what of unsaid(request)) warn(what);
   const body = isOwn(request) ? encodeOwn(request, model, warn) : encodeForeign(request, model, warn, note);

@@ -17,7 +17,8 @@ export function encodeSampling(request: ChatRequest, model: ModelTraits, isThink
   const where = isThinking ? "while thinking" : "with this model";
   if (request.temperature !== null) {
     const temperature = Math.min(Math.max(request.temperature, 0), 1);
-    if (temperature !== request.temperature) warn(`a temperature of ${request.temperature}`);
+    const asked = isTaken ? `asked for ${temperature}` : "left out";
+    if (temperature !== request.temperature) warn(`a temperature of ${request.temperature}`, asked);
     // Where it is not taken, the default of 1 holds.
     if (isTaken) fields["temperature"] = temperature;
     else if (temperature !== 1) warn(`a temperature ${where}`);

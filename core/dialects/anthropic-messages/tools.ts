@@ -107,7 +107,7 @@ export function inputObject({ input, custom }: Pick<ToolCallPart, "input" | "cus
   } catch {
     // Told below: what the model wrote is no JSON.
   }
-  warn?.("tool input that is no JSON object as it is");
+  warn?.("tool input that is no JSON object", "put into one");
   return { input };
 }
 
@@ -120,7 +120,7 @@ function encodeTool(tool: Tool, model: ModelTraits | null, warn: Warn): readonly
   const described = tool.description === null ? {} : { description: tool.description };
   const rest = { ...encodeCache(tool), ...kept(tool) };
   if (tool.type === "custom") {
-    warn("a tool that takes free text");
+    warn("a tool that takes free text", "made a function");
     return [{ name: tool.name, ...described, input_schema: freeText, ...rest }];
   }
   if (model === null) {

@@ -15,4 +15,4 @@ export const fromOpenai = (body: JsonObject, model = oldModel) =>
 export const asked = (over: Partial<ChatRequest>, model = oldModel) =>
   anthropicMessages.encodeRequest({ ...openaiChat.decodeRequest({ model: "m", messages }), ...over }, model);
 
-export const cannot = (what: string) => `anthropic-messages cannot say ${what}; left out`;
+export const cannot = (what: string, instead = "left out") => `anthropic-messages cannot say ${what}; ${instead}`;

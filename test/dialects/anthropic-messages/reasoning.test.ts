@@ -51,6 +51,16 @@ describe("reasoning", () => {
     expect(warnings).toEqual([cannot("a budget of reasoning tokens")]);
   });
 
+  test("a warning tells what is asked for in the place of what cannot be", () => {
+    const little = { effort: null, budgetTokens: 100, show: null };
+    const { body, warnings } = asked({ reasoning: little, maxOutputTokens: 9_000 });
+    expect(body["thinking"]).toEqual({ type: "enabled", budget_tokens: 1_024 });
+    expect(warnings).toEqual([cannot("100 tokens of reasoning", "asked for 1024")]);
+    const always = fromOpenai({ reasoning_effort: "none", max_tokens: 9_000 }, "claude-fable-5");
+    expect(always.body).toMatchObject({ output_config: { effort: "low" } });
+    expect(always.warnings).toEqual([cannot("no reasoning at all", "asked for low")]);
+  });
+
   test("the budget stays below the cap and not below 1,024", () => {
     for (const [cap, budget] of [
       [1_025, 1_024],

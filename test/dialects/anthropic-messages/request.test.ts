@@ -16,13 +16,13 @@ describe("the conversation", () => {
     const { body, warnings } = fromOpenai({ messages: conversation, max_tokens: 9 });
     expect(body["system"]).toEqual(["A", "B", "C"].map((text) => ({ type: "text", text })));
     expect(body["messages"]).toEqual([{ role: "user", content: "Hi" }]);
-    expect(warnings).toEqual([cannot("where a later system message stands")]);
+    expect(warnings).toEqual([cannot("where a later system message stands", "put in front")]);
   });
 
   test("of system messages alone a turn of the user is made", () => {
     const { body, warnings } = fromOpenai({ messages: [{ role: "system", content: "A" }], max_tokens: 9 });
     expect(body).toEqual({ model: oldModel, max_tokens: 9, messages: [{ role: "user", content: "A" }] });
-    expect(warnings).toEqual([cannot("a system prompt without a message")]);
+    expect(warnings).toEqual([cannot("a system prompt without a message", "sent as the user's")]);
   });
 
   test("an answer to go on with does not end in white space, which is refused", () => {
@@ -202,7 +202,7 @@ describe("settings that the target's model does not take", () => {
     const hot = fromOpenai({ temperature: 1.5, top_p: 0.5, max_tokens: 9 });
     expect(hot.body["temperature"]).toBe(1);
     expect(hot.body["top_p"]).toBeUndefined();
-    expect(hot.warnings).toEqual([cannot("a temperature of 1.5"), cannot("top_p beside a temperature")]);
+    expect(hot.warnings).toEqual([cannot("a temperature of 1.5", "asked for 1"), cannot("top_p beside a temperature")]);
     const old = fromOpenai({ temperature: 0.5, top_p: 0.5, max_tokens: 9 }, "claude-sonnet-4-20250514");
     expect(old.body).toMatchObject({ temperature: 0.5, top_p: 0.5 });
     const fresh = fromOpenai({ temperature: 0.5, top_p: 0.5, max_tokens: 9 }, newModel);
@@ -242,7 +242,7 @@ describe("settings that the target's model does not take", () => {
         "metadata",
         "a stop sequence of white space",
         "the service tier 'flex'",
-      ].map(cannot),
+      ].map((what) => cannot(what)),
     );
   });
 });
@@ -306,7 +306,7 @@ describe("tools", () => {
     const call = { id: "c", type: "function", function: { name: "f", arguments: "[1]" } };
     const { body, warnings } = fromOpenai({ messages: [{ role: "assistant", tool_calls: [call] }], max_tokens: 9 });
     expect(body["messages"]).toMatchObject([{ content: [{ input: { input: "[1]" } }] }]);
-    expect(warnings).toEqual([cannot("tool input that is no JSON object as it is")]);
+    expect(warnings).toEqual([cannot("tool input that is no JSON object", "put into one")]);
   });
 
   test("what only Anthropic can run is named", () => {
