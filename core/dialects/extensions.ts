@@ -16,7 +16,7 @@ export const foreignFields = (dialect: DialectName, extensions: JsonObject | und
   Object.entries(extensions ?? {}).flatMap(([owner, fields]) =>
     owner === dialect || !isJsonObject(fields)
       ? []
-      : Object.entries(fields).flatMap(([field, value]) => (honoured.has(field) ? [] : namesIn(field, value))),
+      : Object.entries(fields).flatMap(([field, value]) => (isHonoured(field, value) ? [] : namesIn(field, value))),
   );
 
 /** Of an object that is carried in part, the rest that is not. */
@@ -24,8 +24,14 @@ const namesIn = (field: string, value: Json | undefined): readonly string[] =>
   inPart.has(field) && isJsonObject(value) ? Object.keys(value).map((inner) => `${field}.${inner}`) : [field];
 const inPart: ReadonlySet<string> = new Set(["output_config", "thinking", "reasoning", "text", "metadata"]);
 
-/** They ask for the usage of a call, of which every client is told that asks for it, whatever the target. */
-const honoured: ReadonlySet<string> = new Set(["stream_options", "usage"]);
+/**
+ * They ask for the usage of a call, of which every client is told that asks for it, whatever the target; or for a form of
+ * vectors that the answer is given in.
+ */
+const isHonoured = (field: string, value: Json | undefined): boolean =>
+  field === "stream_options" ||
+  field === "usage" ||
+  (field === "encoding_format" && (value === "float" || value === "base64"));
 
 /** A copy without `keys`. Built from entries, so that a key `__proto__` stays a key. */
 export const without = (object: JsonObject, keys: ReadonlySet<string>): JsonObject =>

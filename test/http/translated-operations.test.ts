@@ -39,6 +39,20 @@ describe("embeddings", () => {
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", operation: "embeddings", output_tokens: 0 });
   });
 
+  test.each(["base64", "float"])(
+    "come in the form that the client asked for, and no warning says otherwise: %s",
+    async (form) => {
+      const model = `vectors-${form}`;
+      upstream.on(model, json(200, { embeddings: [{ values: [0.5, -1] }], usageMetadata: { promptTokenCount: 1 } }));
+      const asked = { model: `mock-gemini/${model}`, input: "one", encoding_format: form };
+      const reply = await call(gateway, key.key, asked, { path: "/v1/embeddings" });
+      const bytes = Buffer.from(new Float32Array([0.5, -1]).buffer);
+      const embedding = form === "base64" ? bytes.toString("base64") : [0.5, -1];
+      expect(JSON.parse(reply.text)).toMatchObject({ data: [{ embedding }] });
+      expect(reply.headers.get("x-llm-proxy-warnings")).toBeNull();
+    },
+  );
+
   test("whose usage nobody told are said to be what they are estimated and charged as", async () => {
     upstream.on("untold", json(200, { embeddings: [{ values: [0.5] }] }));
     const asked = { model: "mock-gemini/untold", input: "How many tokens are these?" };

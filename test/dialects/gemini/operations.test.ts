@@ -126,7 +126,7 @@ describe("embedContent and batchEmbedContents", () => {
         task: "CLUSTERING",
         dimensions: 4,
         user: "u",
-        extensions: { "openai-chat": { encoding_format: "base64" } },
+        extensions: { "openai-chat": { encoding_format: "ubinary" } },
       }),
       "models/m",
     );
