@@ -133,7 +133,7 @@ function told(files: readonly string[], options: string, { kind, name, place }: 
     "",
     ...(place.index === null
       ? [
-          `Its test needs this package: \`bun link\` in a checkout of it, \`bun link llm-proxy\` here, then \`bun test ./${place.test}\`.`,
+          `Its test needs this package: \`bun install && bun link\` in a checkout of it, \`bun link llm-proxy\` here, then \`bun test ./${place.test}\`.`,
         ]
       : [
           `Its test: \`bun test ${place.test}\`. Then \`bun plugins/generate.ts\` adds it to the schema and the README.`,
