@@ -39,7 +39,8 @@ export const ContentSchema = t.Object(
       {
         maxItems: 20,
         default: [],
-        description: "What is taken out of content besides credentials, e-mail addresses, cards and IBANs.",
+        description:
+          "`{ name, pattern }`, by RE2's rules: what is taken out of content besides credentials, e-mail addresses, cards and IBANs.",
       },
     ),
   },

@@ -44,7 +44,7 @@ const environment: readonly (readonly [string, string])[] = [
   ],
   [
     "LLM_PROXY_SECRET",
-    "Master secret that keys are hashed with. Default: made at the first start, in the data folder, mode 0600.",
+    "Master secret that keys are hashed with, at least 16 characters. Default: made at the first start, in the data folder, mode 0600.",
   ],
   ["LLM_PROXY_SECRET_PREVIOUS", "The one before it, for the first start after a change."],
   ["HOST", "Overrides `server.host`."],

@@ -275,7 +275,10 @@ const limitScope = t.Object(
   {
     kind: t.Union(
       limitKinds.map((kind) => t.Literal(kind)),
-      { expected: "key, account, model, provider, global or ip" },
+      {
+        expected: "key, account, model, provider, global or ip",
+        description: "`ip`: addresses that show no key that holds; limits on requests only.",
+      },
     ),
     id: t.Optional(
       t.String({

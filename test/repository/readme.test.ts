@@ -59,6 +59,36 @@ describe("README", () => {
     expect(documented).toEqual(read);
   });
 
+  test("names every metric", async () => {
+    const code = await sources("{core,plugins}/**/*.ts");
+    const made = new Set(
+      code.flatMap(({ text }) => withoutComments(text).match(/(?<="llm_proxy_)[a-z0-9_]+(?=")/g) ?? []),
+    );
+    const named = new Set(section("Metrics").match(/(?<=`)[a-z0-9_]+(?=`)/g));
+    expect(made.size).toBeGreaterThan(0);
+    expect([...made].filter((name) => !named.has(name))).toEqual([]);
+  });
+
+  test("names every option of the command line", async () => {
+    const { stdout } = Bun.spawnSync([process.execPath, "core/main.ts", "--help"], { cwd: root });
+    const options = stdout.toString().match(/--[a-z-]+/g) ?? [];
+    expect(options.length).toBeGreaterThan(0);
+    const commands = section("Commands");
+    expect(options.filter((option) => !commands.includes(`\`${option}`))).toEqual([]);
+  });
+
+  test("leads to headings that it has", () => {
+    const anchorOf = (heading: string): string =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-");
+    const headings = new Set([...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)));
+    const led = [...readme.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor = ""]) => anchor);
+    expect(led.length).toBeGreaterThan(0);
+    expect(led.filter((anchor) => !headings.has(anchor))).toEqual([]);
+  });
+
   test("links to files that exist", async () => {
     const documents = await sources("*.md");
     const links = documents.flatMap(({ path, text }) =>
