@@ -1,8 +1,9 @@
 import type { Buffer } from "node:buffer";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { derivedKey, masterSecret } from "../identity/secret.ts";
 import type { Logger } from "../plugin/plugin.ts";
+import { StorageError } from "../storage/migrate.ts";
 import { type ConfigFacts, factsOf, planOf } from "./config-facts.ts";
 import type { Command } from "./command.ts";
 import { type Wanted, wantedConfig } from "./wanted.ts";
@@ -32,7 +33,8 @@ export const plan: Command = async (input) => {
   const wanted = await wantedConfig(input);
   const { dataDir } = wanted.settings;
   const path = join(dataDir, fileName);
-  const applied = existsSync(path) ? appliedIn(readFileSync(path, "utf8")) : null;
+  const text = textOf(path);
+  const applied = text === null ? null : appliedIn(text);
   const key = derivedKey(masterSecret(input.env, dataDir).value, "config-digests");
   const lines = planOf(applied?.facts ?? {}, factsOf(wanted, key));
   if (input.flags.json) {
@@ -51,6 +53,16 @@ export const plan: Command = async (input) => {
   }
   return 0;
 };
+
+/** `null`: there is none. A folder that cannot be looked into may have one. */
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw new StorageError(`what was applied last cannot be read: ${error instanceof Error ? error.message : path}`);
+  }
+}
 
 /** What this program wrote; `null`: what another version did, which compares with nothing. */
 function appliedIn(text: string): Applied | null {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { LoadedConfig } from "../config/config.ts";
+import { GatewayError } from "../chat/error.ts";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
 import { endSessions, newAdminToken } from "../identity/admin.ts";
@@ -13,7 +14,7 @@ import { copyTo, schemaVersion, StorageError } from "../storage/migrate.ts";
 import { sessionRepository } from "../storage/repositories/sessions.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
 import { openSqliteDatabase } from "../storage/sqlite.ts";
-import { latestSchemaVersion, mustBeThere } from "../storage/sqlite-file.ts";
+import { latestSchemaVersion, mustBeThere, unusable } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import { type Command, type CommandInput, pathOfConfig } from "./command.ts";
 import { databaseChange, tellOf } from "./told.ts";
@@ -108,15 +109,33 @@ export const adminToken: Command = async (input) => {
     if (input.env.LLM_PROXY_ADMIN_TOKEN)
       input.printError("LLM_PROXY_ADMIN_TOKEN is set: it holds alone, and this token has no effect until it is unset.");
     return 0;
+  } catch (error) {
+    throw new StorageError(`the database ${path} cannot be written: ${causeOf(error)}`);
   } finally {
     client.close();
   }
 };
 
+/** What SQLite said, where the writer says only that it could not. */
+function causeOf(error: unknown): string {
+  const cause = error instanceof GatewayError ? (error.cause ?? error) : error;
+  return cause instanceof Error ? cause.message : "unknown reason";
+}
+
 export async function openReadonly(input: CommandInput): Promise<SqliteClient> {
   const { path } = await databaseOf(input);
   mustBeThere(path);
-  return openSqlite(path, { readonly: true });
+  const client = await openSqlite(path, { readonly: true });
+  try {
+    // The file is first looked into here: a log that its folder cannot take, say, fails no sooner.
+    schemaVersion(client);
+  } catch (error) {
+    // What is damaged is the command's to tell.
+    if (!String(error).includes("unable to open")) return client;
+    client.close();
+    throw unusable(path, error);
+  }
+  return client;
 }
 
 /** The file that `storage` names, and the config that says so. These commands are about SQLite; another storage has tools of its own. */

@@ -83,7 +83,7 @@ export function mustBeThere(path: string): void {
   }
 }
 
-const unusable = (path: string, error: unknown): StorageError =>
+export const unusable = (path: string, error: unknown): StorageError =>
   new StorageError(`the database ${path} cannot be opened: ${messageOf(error)}`);
 
 /**

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
+import { runCommand } from "../support/command.ts";
 import { answers } from "../support/openai-answers.ts";
 import { setUp } from "../support/setup.ts";
 import { canMount } from "../soak/storage-faults.ts";
@@ -22,6 +24,14 @@ test.skipIf(!canMount())(
       expect(await gateway.exited()).toBe(1);
       const said = gateway.log().trim().split("\n").at(-1) ?? "";
       expect(said).toContain("the data folder cannot be written");
+      for (const words of ["admin-token --new", "doctor", "backup copy.db"]) {
+        const { code, stderr } = await runCommand(gateway, words.split(" "));
+        expect([words, code, stderr]).toEqual([
+          words,
+          1,
+          expect.stringContaining(join(gateway.dataDir, "llm-proxy.db")),
+        ]);
+      }
       expect(readdirSync(gateway.dataDir)).toEqual(before);
     } finally {
       spawnSync("umount", [gateway.dataDir]);

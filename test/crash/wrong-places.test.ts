@@ -34,6 +34,14 @@ test.each(["serve", "migrate"])("a data folder that is none: %s", (words) => {
   expect(run(link, words)).toEqual(refused(link, "is no folder"));
 });
 
+test("a data folder that is none, or that cannot be looked into: a plan does not take it for a new one", () => {
+  const [file, circle] = [folder.file(), folder.file()];
+  writeFileSync(file, "");
+  symlinkSync(circle, circle);
+  expect(run(file, "plan")).toEqual(refused("what was applied last cannot be read", "ENOTDIR", file));
+  expect(run(circle, "plan")).toEqual(refused("what was applied last cannot be read", "ELOOP", circle));
+});
+
 test.each(["doctor", "audit verify", "backup copy.db", "admin-token --new", "doctor --repair"])(
   "no database where one is asked for: %s",
   (words) => {
