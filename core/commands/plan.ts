@@ -3,13 +3,11 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { derivedKey, masterSecret } from "../identity/secret.ts";
 import type { Logger } from "../plugin/plugin.ts";
+import { appliedConfigName } from "../storage/applied-config.ts";
 import { StorageError } from "../storage/migrate.ts";
 import { type ConfigFacts, factsOf, planOf } from "./config-facts.ts";
 import type { Command } from "./command.ts";
 import { type Wanted, wantedConfig } from "./wanted.ts";
-
-/** In the data folder: what the process that serves, or served last, has in use. Secrets are digests in it. */
-const fileName = "applied-config.json";
 
 interface Applied {
   readonly appliedMs: number;
@@ -18,7 +16,7 @@ interface Applied {
 
 /** For `plan`, which runs beside the process. */
 export function keepApplied(wanted: Wanted, key: Buffer, nowMs: number, logger: Logger): void {
-  const path = join(wanted.settings.dataDir, fileName);
+  const path = join(wanted.settings.dataDir, appliedConfigName);
   try {
     const applied: Applied = { appliedMs: nowMs, facts: factsOf(wanted, key) };
     writeFileSync(`${path}.new`, JSON.stringify(applied), { mode: 0o600 });
@@ -32,7 +30,7 @@ export function keepApplied(wanted: Wanted, key: Buffer, nowMs: number, logger: 
 export const plan: Command = async (input) => {
   const wanted = await wantedConfig(input);
   const { dataDir } = wanted.settings;
-  const path = join(dataDir, fileName);
+  const path = join(dataDir, appliedConfigName);
   const text = textOf(path);
   const applied = text === null ? null : appliedIn(text);
   const key = derivedKey(masterSecret(input.env, dataDir).value, "config-digests");

@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
 import { LockedError, takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
+import { appliedConfigName } from "./applied-config.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { intactness } from "./intactness.ts";
 import { defaultAccount } from "./repositories/accounts.ts";
@@ -88,14 +89,15 @@ export const unusable = (path: string, error: unknown): StorageError =>
 
 /**
  * A copy that failed and a file system that broke leave an empty file, or a log alone. To SQLite either is a new database:
- * the log would be deleted, and every client refused as if nobody had ever been here. A secret without a file is none of
- * that: it outlives a database that somebody deletes to begin anew.
+ * the log would be deleted, and every client refused as if nobody had ever been here. What else a process that served
+ * leaves says that of an empty file only: without a file it outlives a database that somebody deletes to begin anew.
  */
 function mustNotBeLost(path: string): void {
   if (bytesOf(path) > 0) return;
   const file = fileOf(path);
   const isThere = existsSync(file);
-  const left = [`${file}-wal`, ...(isThere ? [join(dirname(file), "secret")] : [])].find((one) => bytesOf(one) > 0);
+  const beside = isThere ? ["secret", appliedConfigName].map((name) => join(dirname(file), name)) : [];
+  const left = [`${file}-wal`, ...beside].find((one) => bytesOf(one) > 0);
   if (left === undefined) return;
   throw new StorageError(
     `the database ${path} is ${isThere ? "empty" : "missing"}, but ${left} is there: nothing was changed; ` +

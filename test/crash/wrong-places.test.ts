@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtimeVariables } from "../support/runtime-variables.ts";
 import { temporaryFolder } from "../storage/folder.ts";
@@ -54,6 +54,19 @@ test.each(["doctor", "audit verify", "backup copy.db", "admin-token --new", "doc
     expect(run(data, words)).toEqual(refused(database, "is a folder"));
   },
 );
+
+test("an empty database without a secret beside it: new, unless a process has served with the folder", () => {
+  const data = folder.file();
+  const database = join(data, "llm-proxy.db");
+  const env = { LLM_PROXY_SECRET: "a secret of the environment" };
+  mkdirSync(data);
+  writeFileSync(database, "");
+  writeFileSync(join(data, "applied-config.json"), "{}");
+  expect(run(data, "migrate", env)).toEqual(refused(database, "is empty, but", "applied-config.json is there"));
+  expect(statSync(database).size).toBe(0);
+  rmSync(join(data, "applied-config.json"));
+  expect(run(data, "migrate", env)).toEqual({ status: 0, said: "" });
+});
 
 test("a folder in the place of a file that a start needs", () => {
   for (const [name, ...said] of [
