@@ -6,7 +6,7 @@ import { schemaVersion, StorageError } from "../storage/migrate.ts";
 import { intactness } from "../storage/intactness.ts";
 import { prove } from "../storage/prove.ts";
 import { repair } from "../storage/repair.ts";
-import { latestSchemaVersion, lockFolder, mustBeThere } from "../storage/sqlite-file.ts";
+import { latestSchemaVersion, lockFolder, mustBeThere, unusable } from "../storage/sqlite-file.ts";
 import { sqliteDatabase } from "../storage/sqlite-database.ts";
 import type { Command } from "./command.ts";
 import { databaseOf, openReadonly } from "./storage.ts";
@@ -57,6 +57,8 @@ async function repairedIn(path: string): Promise<readonly ProofCode[]> {
       return repair(client, (mended) =>
         append(authorOf("command", "doctor --repair"), databaseChange("repair", { mended: [...mended] }), Date.now()),
       );
+    } catch (error) {
+      throw error instanceof StorageError ? error : unusable(path, error, "repaired");
     } finally {
       client.close();
     }

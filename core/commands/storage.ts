@@ -110,17 +110,12 @@ export const adminToken: Command = async (input) => {
       input.printError("LLM_PROXY_ADMIN_TOKEN is set: it holds alone, and this token has no effect until it is unset.");
     return 0;
   } catch (error) {
-    throw new StorageError(`the database ${path} cannot be written: ${causeOf(error)}`);
+    // The writer says only that it could not; what SQLite said is the cause.
+    throw unusable(path, error instanceof GatewayError ? error.cause : error, "written");
   } finally {
     client.close();
   }
 };
-
-/** What SQLite said, where the writer says only that it could not. */
-function causeOf(error: unknown): string {
-  const cause = error instanceof GatewayError ? (error.cause ?? error) : error;
-  return cause instanceof Error ? cause.message : "unknown reason";
-}
 
 export async function openReadonly(input: CommandInput): Promise<SqliteClient> {
   const { path } = await databaseOf(input);
@@ -131,7 +126,7 @@ export async function openReadonly(input: CommandInput): Promise<SqliteClient> {
     schemaVersion(client);
   } catch (error) {
     // What is damaged is the command's to tell.
-    if (!String(error).includes("unable to open")) return client;
+    if (!/unable to open|disk I\/O error/.test(String(error))) return client;
     client.close();
     throw unusable(path, error);
   }

@@ -50,7 +50,8 @@ export function copyTo(client: SqliteClient, target: string): void {
     client.prepare("VACUUM INTO ?").run(target);
   } catch (error) {
     rmSync(target);
-    throw error;
+    const reason = error instanceof Error ? error.message : "unknown reason";
+    throw new StorageError(`the database cannot be copied to ${target}: ${reason}`);
   }
 }
 

@@ -54,7 +54,11 @@ function whyNotHeld(path: string, error: unknown): string {
 }
 
 const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "unknown reason");
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : "unknown reason";
+  // SQLite says no more where a file beside the database finds no space.
+  return message === "disk I/O error" ? `${message}: the disk is full or fails` : message;
+}
 
 /**
  * Beside the file itself, whatever links lead to it, there or not yet: two processes that come by two ways must meet there.
@@ -84,8 +88,8 @@ export function mustBeThere(path: string): void {
   }
 }
 
-export const unusable = (path: string, error: unknown): StorageError =>
-  new StorageError(`the database ${path} cannot be opened: ${messageOf(error)}`);
+export const unusable = (path: string, error: unknown, what = "opened"): StorageError =>
+  new StorageError(`the database ${path} cannot be ${what}: ${messageOf(error)}`);
 
 /**
  * A copy that failed and a file system that broke leave an empty file, or a log alone. To SQLite either is a new database:
