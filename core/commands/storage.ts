@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { LoadedConfig } from "../config/config.ts";
 import { GatewayError } from "../chat/error.ts";
@@ -26,7 +25,6 @@ export const backup: Command = async (input) => {
     input.printError("usage: backup FILE");
     return 2;
   }
-  if (existsSync(target)) throw new StorageError(`${target} exists already`);
   const client = await openReadonly(input);
   try {
     copyTo(client, resolve(target));

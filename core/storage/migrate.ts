@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 
 /** A database this version must not touch; the message says what to do. */
@@ -43,15 +43,33 @@ export function migrate(
   return backup;
 }
 
-/** A whole copy, for its owner alone from the first byte on. Throws where `target` exists; of what fails nothing is left. */
+/**
+ * A whole copy, for its owner alone from the first byte on. Until it is whole, and on the disk, it is `target.part`: one
+ * that was killed must not pass for a copy. Throws where either exists; of what fails nothing is left.
+ */
 export function copyTo(client: SqliteClient, target: string): void {
-  closeSync(openSync(target, "wx", 0o600));
+  const part = `${target}.part`;
+  if (existsSync(target)) throw new StorageError(`${target} exists already`);
+  if (existsSync(part))
+    throw new StorageError(`${part} exists: a copy is being made, or was killed; remove it if none is`);
+  closeSync(openSync(part, "wx", 0o600));
   try {
-    client.prepare("VACUUM INTO ?").run(target);
+    client.prepare("VACUUM INTO ?").run(part);
+    syncFile(part);
+    renameSync(part, target);
   } catch (error) {
-    rmSync(target);
+    for (const left of [part, `${part}-journal`]) rmSync(left, { force: true });
     const reason = error instanceof Error ? error.message : "unknown reason";
     throw new StorageError(`the database cannot be copied to ${target}: ${reason}`);
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, "r+");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 

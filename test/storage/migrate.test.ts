@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import { copyTo, migrate, schemaVersion, StorageError } from "../../core/storage/migrate.ts";
@@ -72,11 +73,37 @@ describe("migrate", () => {
     client.exec("BEGIN");
     expect(() => copyTo(client, `${path}.copy`)).toThrow(/VACUUM/);
     client.exec("ROLLBACK");
-    expect(existsSync(`${path}.copy`)).toBe(false);
+    expect(copiesIn(path)).toEqual([]);
     copyTo(client, `${path}.copy`);
     const before = readFileSync(`${path}.copy`);
-    expect(() => copyTo(client, `${path}.copy`)).toThrow(/EEXIST/);
+    expect(() => copyTo(client, `${path}.copy`)).toThrow(/copy exists already/);
     expect(readFileSync(`${path}.copy`)).toEqual(before);
+    expect(copiesIn(path)).toEqual([`${basename(path)}.copy`]);
+  });
+
+  test("a copy has its name when it is whole, and what a killed one left is neither taken for it nor written into", async () => {
+    const { client, path } = await opened();
+    migrate(client, [first], naming([], path));
+    const copy = `${path}.copy`;
+    const seen: string[][] = [];
+    const prepare = client.prepare.bind(client);
+    client.prepare = (text) => {
+      const statement = prepare(text);
+      const run = statement.run.bind(statement);
+      statement.run = (...values) => {
+        run(...values);
+        seen.push(copiesIn(path));
+      };
+      return statement;
+    };
+    copyTo(client, copy);
+    expect(seen).toEqual([[`${basename(path)}.copy.part`]]);
+    expect(copiesIn(path)).toEqual([`${basename(path)}.copy`]);
+
+    rmSync(copy);
+    writeFileSync(`${copy}.part`, "half");
+    expect(() => copyTo(client, copy)).toThrow(/copy\.part exists: a copy is being made, or was killed/);
+    expect(readFileSync(`${copy}.part`, "utf8")).toBe("half");
   });
 
   test("a failure in a new file leaves no table behind", async () => {
@@ -153,3 +180,6 @@ const failure = (work: Promise<unknown>): Promise<unknown> =>
     () => null,
     (error: unknown) => error,
   );
+
+const copiesIn = (path: string): string[] =>
+  readdirSync(dirname(path)).filter((name) => name.startsWith(`${basename(path)}.copy`));
