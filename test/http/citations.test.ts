@@ -238,4 +238,29 @@ describe("of an answer of Perplexity's, which names its sources beside the choic
       ],
     });
   });
+
+  test("a Messages client may send them back to Anthropic, which takes its own alone", async () => {
+    upstream.on("found", whole);
+    upstream.on("asked-next", json(200, answer));
+    const first = await ask(gateway, key.key, "anthropic-messages", { model: "mock-openai-chat/found" });
+    const { content: found } = JSON.parse(first.text);
+    expect(found).toMatchObject([{ type: "text", text: content, citations: [{ encrypted_index: "" }, {}] }]);
+    const said = [
+      { role: "user", content: "hi" },
+      { role: "assistant", content: found },
+      { role: "user", content: "and?" },
+      { role: "assistant", content: blocks.slice(1) },
+      { role: "user", content: "more" },
+    ];
+    const model = "mock-anthropic-messages/asked-next";
+    const reply = await ask(gateway, key.key, "anthropic-messages", { model, more: { messages: said } });
+    expect(reply.status).toBe(200);
+    expect(upstream.requestsFor("asked-next")[0]?.json["messages"]).toMatchObject([
+      {},
+      { role: "assistant", content },
+      {},
+      { role: "assistant", content: blocks.slice(1) },
+      {},
+    ]);
+  });
 });

@@ -17,8 +17,16 @@ const markedOpening = "bGxtcDp";
 export const marked = (dialect: DialectName, value: string): string =>
   Buffer.from(`${opening}${dialect}:${value}`).toString("base64");
 
-/** Whether a request may hold a signature that is not of its own dialect. It looks at the text alone, so it may be wrong. */
-export const mayHoldMarks = (body: string): boolean => body.includes(markedOpening);
+/**
+ * Whether a request may hold a signature that is not of its own dialect, or a citation of another vendor's, which stands
+ * without its proof. It looks at the text alone, so it may be wrong.
+ */
+export const mayHoldMarks = (body: string): boolean =>
+  body.includes(markedOpening) || (body.includes(proof) && unproven.test(body));
+
+/** What Anthropic takes its own citations back by; those of others have it empty. */
+const proof = '"encrypted_index"';
+const unproven = new RegExp(`${proof}\\s*:\\s*""`);
 
 /** `null`: no mark of ours. */
 export function unmarked(value: string): { readonly dialect: string; readonly value: string } | null {
