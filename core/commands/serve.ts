@@ -95,6 +95,7 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     const { models } = first.services;
     const shown = await firstStart({ database, service, models, publicUrl, adminTokenGiven, now });
     ready = true;
+    parts.lag.start();
     current.keep();
     void startClient();
     for (const line of transportWarnings(settings.transport, usedTransport(settings.transport, env)))

@@ -41,8 +41,8 @@ export const loopWatchdog =
   (lagMs) => {
     if (lagMs >= blockedMs) {
       const hooks = [...new Set([...open.keys(), ...ended])];
-      if (isNews(hooks))
-        logger.warn({ lagMs: Math.round(lagMs), hooks }, "the event loop stood still; these hooks were open");
+      const words = hooks.length > 0 ? "these hooks were" : "no hook was";
+      if (isNews(hooks)) logger.warn({ lagMs: Math.round(lagMs), hooks }, `the event loop stood still; ${words} open`);
     }
     if (ended.size > 0) ended.clear();
   };

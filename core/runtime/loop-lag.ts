@@ -1,5 +1,7 @@
 /** How late the event loop runs its timers, in ms: what every call waits beyond its own work. */
 export interface LoopLag {
+  /** When the process serves: until then it loads and reads, and nobody waits for it. Once. */
+  start(): void;
   /** The newest sample, and the worst one of the last half to whole minute. */
   read(): { readonly lastMs: number; readonly maxMs: number };
   stop(): void;
@@ -21,10 +23,11 @@ export function watchLoop({ clock, onSample }: LoopLagOptions): LoopLag {
   /** The worst of this window and of the one before: a reader that comes each 15 s misses no stall. */
   let worst = 0;
   let worstBefore = 0;
-  let windowStart = clock();
-  let sampledAt = windowStart;
+  let windowStart = 0;
+  let sampledAt = 0;
+  let timer: NodeJS.Timeout | undefined;
 
-  const timer = setInterval(() => {
+  function sample() {
     const at = clock();
     lastMs = Math.max(0, at - sampledAt - sampleMs);
     sampledAt = at;
@@ -35,7 +38,14 @@ export function watchLoop({ clock, onSample }: LoopLagOptions): LoopLag {
     }
     worst = Math.max(worst, lastMs);
     onSample?.(lastMs);
-  }, sampleMs);
-  timer.unref();
-  return { read: () => ({ lastMs, maxMs: Math.max(worst, worstBefore) }), stop: () => clearInterval(timer) };
+  }
+
+  return {
+    start() {
+      windowStart = sampledAt = clock();
+      timer = setInterval(sample, sampleMs).unref();
+    },
+    read: () => ({ lastMs, maxMs: Math.max(worst, worstBefore) }),
+    stop: () => clearInterval(timer),
+  };
 }

@@ -23,6 +23,11 @@ describe("the lag of the event loop", () => {
     let nowMs = 0;
     const seen: number[] = [];
     const lag = watchLoop({ clock: () => nowMs, onSample: (ms) => void seen.push(ms) });
+    // What the start takes is not asked.
+    nowMs = 5_000;
+    jest.advanceTimersByTime(5_000);
+    expect(seen).toEqual([]);
+    lag.start();
     const pass = (lateMs: number) => {
       nowMs += sampleMs + lateMs;
       jest.advanceTimersByTime(sampleMs);
