@@ -101,10 +101,16 @@ export async function mine(rest: string, body: object, action: string): Promise<
   const by = await joined(setup.gateway, "viewer");
   return { path: `/dashboard/me${rest}`, body, by, action, object: by.id };
 }
+/** Waits its turn: the process writes too. */
+function besideProcess(): Client {
+  const client = new Client(join(setup.gateway.dataDir, "llm-proxy.db"));
+  client.run("PRAGMA busy_timeout = 5000");
+  return client;
+}
 /** Somebody whom an issuer signs in too: no issuer is asked for that, so it is written beside the process. */
 export async function linked(): Promise<Signed> {
   const one = await joined(setup.gateway, "viewer");
-  const client = new Client(join(setup.gateway.dataDir, "llm-proxy.db"));
+  const client = besideProcess();
   client
     .prepare("INSERT INTO person_logins SELECT ?, ?, ref, 1 FROM people WHERE id = ?")
     .run(issuer, crypto.randomUUID(), one.id);
@@ -116,7 +122,7 @@ export const issuer = "https://login.example.com";
 /** An event that a receiver refused until it was given up: that takes days, so it is written beside the process. */
 export function deadLetter(): string {
   const id = crypto.randomUUID();
-  const client = new Client(join(setup.gateway.dataDir, "llm-proxy.db"));
+  const client = besideProcess();
   client
     .prepare(
       "INSERT INTO deliveries (receiver, event_id, event, state, attempts, since_ms, next_ms, ended_ms) VALUES ('ops', ?, '{}', 'dead', 1, 1, 1, 1)",
