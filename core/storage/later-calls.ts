@@ -4,7 +4,7 @@ import type { BudgetBook } from "./budget-book.ts";
 import { type CountedRow, rowsOf } from "./counting.ts";
 import { callRows, chargedOf } from "./purge-plan.ts";
 import { calls, openCalls } from "./schema/sqlite.ts";
-import type { SpentBesides } from "./spent-besides.ts";
+import { besideSums, type SpentBesides } from "./spent-besides.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
 /**
@@ -42,46 +42,28 @@ export function laterCalls({ database, book, tree, addBesides }: LaterDependenci
 
   const charged = (where: SQL) => chargedOf(callRows(database, where).all());
 
-  /** What the rows are to have besides: summed up first, because there may be thousands of calls. */
-  function differences() {
-    const sums = new Map<string, { readonly budgetRef: number; readonly startMs: number; spentNano: number }>();
-    return {
-      add(rows: readonly CountedRow[], nano: number) {
-        for (const { ref, startMs } of rows) {
-          const key = `${ref} ${startMs}`;
-          const sum = sums.get(key);
-          if (sum) sum.spentNano += nano;
-          else sums.set(key, { budgetRef: ref, startMs, spentNano: nano });
-        }
-      },
-      write() {
-        for (const sum of sums.values()) addBesides(sum);
-      },
-    };
-  }
-
   return {
     stay(fromMs, change) {
       const openMs = lastOpen();
       if (openMs >= fromMs) lastOpenMs = Math.max(lastOpenMs, openMs);
       // Nearly always there are none: then no more than an index is asked.
       const found = isAnySince(fromMs) ? charged(gte(calls.createdMs, fromMs)) : [];
-      const besides = differences();
+      const besides = besideSums();
       for (const call of found) besides.add(rowsOf(call, book, tree), call.chargeNano);
       const made = change();
       for (const call of found) besides.add(rowsOf(call, book, tree), -call.chargeNano);
-      besides.write();
+      besides.write(addBesides);
       return made;
     },
     expect: (startedMs) => void (lastOpenMs = Math.max(lastOpenMs, startedMs)),
     include: (startedMs) => startedMs <= lastOpenMs,
     ended(callId, counted) {
-      const besides = differences();
+      const besides = besideSums();
       for (const call of charged(eq(calls.id, callId))) {
         besides.add(counted, call.chargeNano);
         besides.add(rowsOf(call, book, tree), -call.chargeNano);
       }
-      besides.write();
+      besides.write(addBesides);
     },
   };
 }

@@ -11,7 +11,7 @@ import { placeholders } from "./repositories/call-writer.ts";
 import { adjustments } from "./schema/sqlite-book.ts";
 import { purgedCalls, purgedKeys, purges } from "./schema/sqlite-upkeep.ts";
 import { attempts, callBlocks, calls } from "./schema/sqlite.ts";
-import type { SpentBesides } from "./spent-besides.ts";
+import { besideSums, type SpentBesides } from "./spent-besides.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 import { newestOf } from "./watermarks.ts";
 
@@ -72,19 +72,13 @@ export function purgeWriter({ client, database, book, tree, addBesides }: PurgeD
       ),
   );
 
-  /** The rows of one window as one: fewer to write. */
-  function spent({ charged }: PurgePlan, nowMs: number) {
-    const found = new Map<string, { readonly budgetRef: number; readonly startMs: number; spentNano: number }>();
-    for (const call of charged)
-      for (const row of rowsOf(call, book, tree)) {
-        const { ref, startMs } = row;
-        if (isForgotten(row, book, nowMs)) continue;
-        const key = `${ref} ${startMs}`;
-        const so = found.get(key) ?? { budgetRef: ref, startMs, spentNano: 0 };
-        so.spentNano += call.chargeNano;
-        found.set(key, so);
-      }
-    return found.values();
+  function addSpent({ charged }: PurgePlan, nowMs: number) {
+    const sums = besideSums();
+    for (const call of charged) {
+      const counted = rowsOf(call, book, tree).filter((row) => !isForgotten(row, book, nowMs));
+      sums.add(counted, call.chargeNano);
+    }
+    sums.write(addBesides);
   }
 
   return {
@@ -95,7 +89,7 @@ export function purgeWriter({ client, database, book, tree, addBesides }: PurgeD
       if (newestOf(database, adjustments) !== plan.adjustmentSeq) return false;
       if (newestSeq !== null && newestOf(database, calls) !== newestSeq) return false;
       for (const row of plan.sums) addSums.run(row);
-      for (const row of spent(plan, nowMs)) addBesides(row);
+      addSpent(plan, nowMs);
       for (const row of plan.keys) noteUse.run(row);
       for (const row of plan.blocks) forget.run(row);
       database

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import type { CountedRow } from "./counting.ts";
 import { hotStatement } from "./hot-statement.ts";
 import { placeholders } from "./repositories/call-writer.ts";
 import { purgedSpent } from "./schema/sqlite-upkeep.ts";
@@ -21,5 +22,23 @@ export function spentBesides(client: SqliteClient, database: SqliteDatabase): Sp
   );
   return (row) => {
     if (row.spentNano !== 0) add.run(row);
+  };
+}
+
+/** What many calls make of such rows, a row as one: fewer to write. */
+export function besideSums() {
+  const sums = new Map<string, { readonly budgetRef: number; readonly startMs: number; spentNano: number }>();
+  return {
+    add(rows: readonly CountedRow[], nano: number): void {
+      for (const { ref, startMs } of rows) {
+        const key = `${ref} ${startMs}`;
+        const sum = sums.get(key);
+        if (sum) sum.spentNano += nano;
+        else sums.set(key, { budgetRef: ref, startMs, spentNano: nano });
+      }
+    },
+    write(addBesides: SpentBesides): void {
+      for (const sum of sums.values()) addBesides(sum);
+    },
   };
 }
