@@ -81,7 +81,8 @@ export async function run({ port, requests, calls, concurrency, rate }: Load): P
       const due = Math.min(calls, 1 + Math.floor(((performance.now() - startMs) / 1_000) * rate));
       for (; planned < due; planned++) {
         const plannedMs = startMs + (planned / rate) * 1_000;
-        const socket = idle.pop();
+        // The one that has waited longest: a server closes a connection which has said nothing for some seconds.
+        const socket = idle.shift();
         if (socket) send(socket, plannedMs);
         else late.push(plannedMs);
       }
