@@ -15,13 +15,18 @@ import { uuidv7 } from "../../core/runtime/uuid.ts";
  * The least that does what the target of a JSON call names: a key by its digest, a hold on a budget and a final record, each
  * durable before the call goes on, usage, cost and a line of log. No accounts, limits, routes, timeouts, retries, dialects,
  * plugins or reports: it tells how near to the bare relay anything can come that does them too. Streams are passed on and
- * looked through for their usage, and nothing else. `bun test/bench/least.ts UPSTREAM_PORT DATABASE`.
+ * looked through for their usage, and nothing else. `bun test/bench/least.ts UPSTREAM_PORT DATABASE fetch|sockets`.
  */
-const [upstreamPort, path = ":memory:"] = process.argv.slice(2);
+const [upstreamPort, path = ":memory:", kind] = process.argv.slice(2);
 const url = `http://127.0.0.1:${upstreamPort}/v1/chat/completions`;
 const headers = { "content-type": "application/json", authorization: "Bearer bench-upstream-key" };
 const egress = createEgress({ allow: [], now: Date.now });
-const send = transportOf("sockets", { egress, connectTimeoutMs: 5_000, now: Date.now, env: {} });
+const send = transportOf(kind === "fetch" ? kind : "sockets", {
+  egress,
+  connectTimeoutMs: 5_000,
+  now: Date.now,
+  env: {},
+});
 
 const database = new Database(path, { create: true });
 database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;

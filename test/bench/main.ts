@@ -80,7 +80,8 @@ async function bench(): Promise<void> {
   if (nginx) subjects.push(nginx);
   else print("nginx: skipped, not installed");
   const shared = { upstreamPort: upstream.port, keys: 10 };
-  subjects.push(await startLeast(shared.upstreamPort, shared.keys));
+  for (const transport of ["sockets", "fetch"] as const)
+    subjects.push(await startLeast(shared.upstreamPort, shared.keys, transport));
   for (let at = 0; at < processes; at++) {
     const own = (name: string) => ({ ...shared, name, dataDir: join(scratch, `${name} ${at}`) });
     await addProxy({ ...own("proxy"), billing: true });

@@ -29,12 +29,12 @@ export async function startBare(upstreamPort: number): Promise<Subject> {
 }
 
 /** Keys with a budget each, as the proxy has. */
-export async function startLeast(upstreamPort: number, keys: number): Promise<Subject> {
+export async function startLeast(upstreamPort: number, keys: number, transport: "fetch" | "sockets"): Promise<Subject> {
   const directory = mkdtempSync(join(tmpdir(), "llm-proxy-bench-"));
-  const command = ["bun", "test/bench/least.ts", String(upstreamPort), join(directory, "least.db")];
+  const command = ["bun", "test/bench/least.ts", String(upstreamPort), join(directory, "least.db"), transport];
   const child = start(command, subjectCore, runtimeVariables);
   return {
-    name: "least",
+    name: transport === "fetch" ? "least, fetch" : "least",
     port: Number(await firstLine(child)),
     pid: child.pid,
     requests: (kind) => Array.from({ length: keys }, (_, at) => requestOf(kind, `key ${at}`)),
