@@ -21,8 +21,7 @@ export interface AccountTermsModel {
   readonly open: boolean;
 }
 
-export const accountTermFields = ["models", "providers", "uncappedOutputTokens", "metadata"] as const;
-export type AccountTermField = (typeof accountTermFields)[number];
+type AccountTermField = "models" | "providers" | "uncappedOutputTokens" | "metadata";
 /** What the form brings where it is checked. */
 export const keyRotationChecked = "yes";
 

@@ -3,7 +3,7 @@ import { type BranchLine, branchTable, placeChoice } from "./accounts.ts";
 import { type BudgetLine, budgetTable } from "./budget-table.ts";
 import { contentChoice } from "./content-choice.ts";
 import { count, type Nano } from "./format.ts";
-import { formFields, onceFields, writtenFields } from "./form-fields.ts";
+import { formFields, onceFields, type ShownFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { money, name, time } from "./text.ts";
@@ -30,10 +30,8 @@ export interface AccountModel {
   readonly limits: readonly LimitLine[];
   /** `null`: it is not prepaid. */
   readonly balance: { readonly balanceNano: number; readonly heldNano: number; readonly sinceMs: number } | null;
-  /** Whether prompts and answers are kept; empty: as the account above says. */
-  readonly content: string;
-  /** Of the fields of its name and place as they are written here. */
-  readonly marks: Readonly<Record<string, string>>;
+  /** The form of its name, its place and whether prompts and answers are kept. `open`: it came back with a fault. */
+  readonly place: ShownFields<"name" | "parentId" | "content"> & { readonly open: boolean };
   readonly terms: AccountTermsModel;
   readonly error: string | null;
   /** `null`: whoever looks may not change it. */
@@ -66,16 +64,16 @@ export function accountPage(model: AccountModel): Html {
 const pathOf = (id: string): string => url(`/dashboard/accounts/${segment(id)}`);
 
 const changes = (
-  { account, places, content, marks }: AccountModel,
+  { account, places, place: { values, marks, open } }: AccountModel,
   csrf: string,
-): Html => html`<details class="panel new">
+): Html => html`<details class="panel new"${open && html` open`}>
   <summary>Rename, move, content, disable or remove</summary>
   <form method="post" action="${pathOf(account.id)}">
     ${formFields(csrf)}${writtenFields(marks)}
     <div class="fields">
-      <label>Name<input name="name" value="${account.name}" required maxlength="100" autocomplete="off"></label>
-      <label>Under${placeChoice(places, account.parentId ?? "")}</label>
-      <label>Prompts and answers${contentChoice(content, "as the account above says", true)}</label>
+      <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
+      <label>Under${placeChoice(places, values.parentId)}</label>
+      <label>Prompts and answers${contentChoice(values.content, "as the account above says", true)}</label>
     </div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Calls in flight end where they were admitted.</span></div>
   </form>

@@ -1,13 +1,15 @@
 import { admissions, choice, shortfalls } from "./budget-form.ts";
 import { type BudgetLine, free, gauge, resets, thresholds } from "./budget-table.ts";
 import { usd } from "./format.ts";
-import { formFields, onceFields, writtenFields } from "./form-fields.ts";
+import { formFields, onceFields, type ShownFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { chip, money, name, time } from "./text.ts";
 
 export interface BudgetModel {
   readonly budget: BudgetLine;
-  readonly marks: Readonly<Record<string, string>>;
+  /** What the forms of its terms and of an increase show. */
+  readonly terms: ShownFields<keyof ReturnType<typeof writtenTerms>>;
+  readonly increase: Readonly<Record<"usd" | "until", string>>;
   readonly error: string | null;
   /** `null`: whoever looks may not change it. */
   readonly csrf: string | null;
@@ -21,12 +23,9 @@ export const writtenTerms = ({ limitNano, increase, onShortfall, admission, aler
   alertPercents: alertPercents.join(", "),
 });
 
-export const budgetPage = ({
-  budget,
-  marks,
-  error,
-  csrf,
-}: BudgetModel): Html => html`<p class="crumb"><a href="/dashboard/budgets">Budgets</a></p>
+export function budgetPage(model: BudgetModel): Html {
+  const { budget, error, csrf } = model;
+  return html`<p class="crumb"><a href="/dashboard/budgets">Budgets</a></p>
   <div class="heading"><h1>${chip("quiet", budget.scopeKind)} ${name(budget.scopeName, 60)}</h1></div>
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
   <section class="panel"><dl>
@@ -39,26 +38,28 @@ export const budgetPage = ({
     ${fact("Resets", resets(budget))}
     ${fact("Alerts at", html`${thresholds(budget)} <span class="hint">of the limit, when spent</span>`)}
   </dl></section>
-  ${csrf !== null && changes(budget, marks, csrf)}`;
+  ${csrf !== null && changes(model, csrf)}`;
+}
 
-const changes = (budget: BudgetLine, marks: BudgetModel["marks"], csrf: string): Html => {
-  const written = writtenTerms(budget);
-  return html`<div class="columns">
+const changes = (
+  { budget, terms: { values, marks }, increase }: BudgetModel,
+  csrf: string,
+): Html => html`<div class="columns">
     <section class="panel"><h2>Terms</h2><form method="post" action="${path(budget)}">
       ${formFields(csrf)}${writtenFields(marks)}
       <div class="fields two">
-        <label>Limit in USD<input name="usd" value="${written.usd}" required inputmode="decimal" autocomplete="off"></label>
-        <label>A call that does not fit${choice("onShortfall", shortfalls, written.onShortfall)}</label>
-        <label>A call holds${choice("admission", admissions, written.admission)}</label>
-        <label>Alerts at percents spent<input name="alertPercents" value="${written.alertPercents}" autocomplete="off" placeholder="none"></label>
+        <label>Limit in USD<input name="usd" value="${values.usd}" required inputmode="decimal" autocomplete="off"></label>
+        <label>A call that does not fit${choice("onShortfall", shortfalls, values.onShortfall)}</label>
+        <label>A call holds${choice("admission", admissions, values.admission)}</label>
+        <label>Alerts at percents spent<input name="alertPercents" value="${values.alertPercents}" autocomplete="off" placeholder="none"></label>
       </div>
       <button class="primary">Save</button>
     </form></section>
     <section class="panel"><h2>More for a while</h2><form method="post" action="${path(budget)}/increase">
       ${onceFields(csrf)}
       <div class="fields two">
-        <label>USD on top of the limit<input name="usd" inputmode="decimal" autocomplete="off" placeholder="nothing ends the increase"></label>
-        <label>Through (UTC)<input type="date" name="until"></label>
+        <label>USD on top of the limit<input name="usd" value="${increase.usd}" inputmode="decimal" autocomplete="off" placeholder="nothing ends the increase"></label>
+        <label>Through (UTC)<input type="date" name="until" value="${increase.until}"></label>
       </div>
       <button>Raise</button>
     </form></section>
@@ -67,7 +68,6 @@ const changes = (budget: BudgetLine, marks: BudgetModel["marks"], csrf: string):
     <form method="post" action="${path(budget)}/reset" data-confirm="Start the window anew? What was spent in it until now does not count any more.">${onceFields(csrf)}<button>Start the window anew</button></form>
     <form method="post" action="${path(budget)}/removal" data-confirm="Remove this budget? Nothing holds calls to it from the next one on.">${onceFields(csrf)}<button class="plain danger">Remove this budget</button></form>
   </div>`;
-};
 
 const path = ({ id }: BudgetLine): string => url(`/dashboard/budgets/${segment(id)}`);
 const fact = (term: string, value: Html): Html => html`<div><dt>${term}</dt><dd>${value}</dd></div>`;

@@ -1,6 +1,7 @@
 import { contentChoice } from "./content-choice.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
+import { offered } from "./offered.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
 export interface KeyFormModel {
@@ -34,7 +35,7 @@ export const keyForm = (
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
-      <label>Account<select name="accountId">${accounts.map(({ id, name }) => html`<option value="${id}"${id === values.accountId && html` selected`}>${name}</option>`)}</select></label>
+      <label>Account<select name="accountId">${offered(accounts, values.accountId).map(({ id, name }) => html`<option value="${id}"${id === values.accountId && html` selected`}>${name}</option>`)}</select></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas"></label>
       <label>Budget in USD<input name="usd" value="${values.usd}" inputmode="decimal" autocomplete="off" placeholder="none"></label>
       <label>Budget window<select name="window">${windows.map((window) => html`<option value="${window}"${window === values.window && html` selected`}>${window}</option>`)}</select></label>

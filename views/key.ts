@@ -39,8 +39,7 @@ export interface KeyModel {
   readonly csrf: string;
 }
 
-export const keyTermFields = ["name", "models", "routes", "cidrs", "metadata", "expires", "content"] as const;
-export type KeyTermField = (typeof keyTermFields)[number];
+type KeyTermField = "name" | "models" | "routes" | "cidrs" | "metadata" | "expires" | "content";
 
 export function keyPage(model: KeyModel): Html {
   const { key, account, total, budgets, limits, olderSecrets, secret, error } = model;

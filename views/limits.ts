@@ -1,5 +1,5 @@
 import { choice, scopeChoice } from "./budget-form.ts";
-import { formFields, onceFields, writtenFields } from "./form-fields.ts";
+import { formFields, onceFields, type ShownFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { type LimitLine, limitTable } from "./limit-table.ts";
 import { scrolls } from "./scrolls.ts";
@@ -73,42 +73,41 @@ const amountFields = (values: Readonly<Record<string, string>>, isRequired = tru
       <label>In a${choice("per", periods, values["per"] ?? "minute")}</label>`;
 
 export interface LimitModel {
-  readonly marks: Readonly<Record<string, string>>;
   readonly limit: LimitLine;
+  readonly shown: ShownFields;
+  /** What was typed of one more. */
+  readonly more: Readonly<Record<string, string>>;
   readonly error: string | null;
   /** `null`: whoever looks may not change it. */
   readonly csrf: string | null;
 }
 
 /** What the form of one holds. */
-export const writtenLimit = ({ parts, enforce }: LimitLine) => ({
+export const writtenLimit = ({ parts, enforce }: LimitLine): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(parts.map(({ field, value }) => [field, value])),
   enforce: enforce ? "yes" : "no",
 });
 
-export const limitPage = ({
-  limit,
-  marks,
-  error,
-  csrf,
-}: LimitModel): Html => html`<p class="crumb"><a href="/dashboard/limits">Limits</a></p>
+export function limitPage(model: LimitModel): Html {
+  const { limit, error, csrf } = model;
+  return html`<p class="crumb"><a href="/dashboard/limits">Limits</a></p>
   <div class="heading"><h1>${chip("quiet", limit.scopeKind)} ${limit.scopeName === null ? "each" : name(limit.scopeName, 60)}</h1></div>
   ${error !== null && html`<p class="banner bad" role="alert">${error}</p>`}
   <section class="panel flush">${limitTable([limit])}</section>
-  ${csrf !== null && changes(limit, marks, csrf)}`;
+  ${csrf !== null && changes(model, csrf)}`;
+}
 
 const changes = (
-  limit: LimitLine,
-  marks: LimitModel["marks"],
+  { limit, shown: { values, marks }, more }: LimitModel,
   csrf: string,
 ): Html => html`<section class="panel"><h2>Change</h2><form method="post" action="${pathOf(limit)}">
     ${formFields(csrf)}${writtenFields(marks)}
     <div class="fields">
-      ${limit.parts.map((part) => html`<label>${part.text}<input name="${part.field}" value="${part.value}" inputmode="decimal" autocomplete="off" placeholder="none takes it away"></label>`)}
-      <label>A call beyond it${choice("enforce", enforcing, writtenLimit(limit).enforce)}</label>
+      ${limit.parts.map((part) => html`<label>${part.text}<input name="${part.field}" value="${values[part.field]}" inputmode="decimal" autocomplete="off" placeholder="none takes it away"></label>`)}
+      <label>A call beyond it${choice("enforce", enforcing, values["enforce"])}</label>
     </div>
     <h3>One more</h3>
-    <div class="fields">${amountFields({}, false)}</div>
+    <div class="fields">${amountFields(more, false)}</div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Holds for the next call. What was counted stays counted.</span></div>
   </form></section>
   <div class="actions"><form method="post" action="${pathOf(limit)}/removal" data-confirm="Remove this limit? Nothing holds calls to it from the next one on.">${onceFields(csrf)}<button class="plain danger">Remove</button></form></div>`;

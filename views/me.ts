@@ -2,7 +2,15 @@ import { count, type Nano } from "./format.ts";
 import { onceFields } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { type MadeSecret, secretPanel } from "./people.ts";
-import { issuerList, newToken, type SessionLine, sessionTable, type TokenLine, tokenTable } from "./person.ts";
+import {
+  issuerList,
+  newToken,
+  type SessionLine,
+  sessionTable,
+  type TokenFields,
+  type TokenLine,
+  tokenTable,
+} from "./person.ts";
 import { scrolls } from "./scrolls.ts";
 import { statusChip } from "./status.ts";
 import { chip, money, name, time } from "./text.ts";
@@ -28,6 +36,8 @@ export interface MeModel {
   readonly calls: readonly OwnCall[];
   readonly sessions: readonly SessionLine[];
   readonly tokens: readonly TokenLine[];
+  /** What the form of a new token shows. */
+  readonly token: TokenFields;
   readonly made: MadeSecret | null;
   /** A second factor that was begun: to be scanned and confirmed. */
   readonly totp: TotpModel | null;
@@ -59,6 +69,7 @@ export const mePage = ({
   calls,
   sessions,
   tokens,
+  token,
   made,
   totp,
   recovery,
@@ -74,7 +85,7 @@ export const mePage = ({
   ${person?.email && html`${password(person.email, csrf)}${secondFactor(person.hasTotp, csrf)}`}
   ${person !== null && issuerList(person.issuers, path, csrf)}
   <section class="panel flush"><h2>Sessions</h2>${sessionTable(sessions, path, csrf)}</section>
-  ${person !== null && html`<section class="panel flush"><h2>API tokens</h2>${tokenTable(tokens, path, csrf)}</section>${newToken(`${path}/tokens`, csrf)}`}`;
+  ${person !== null && html`<section class="panel flush"><h2>API tokens</h2>${tokenTable(tokens, path, csrf)}</section>${newToken(`${path}/tokens`, token, csrf)}`}`;
 
 const usagePart = (usage: NonNullable<MeModel["usage"]>, calls: readonly OwnCall[]): Html => html`<div class="tiles">
     ${tile("Charged in 30 days", money(usage.chargeNano), html`your account`)}

@@ -1,5 +1,6 @@
 import { onceFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
+import { offered } from "./offered.ts";
 import { scrolls } from "./scrolls.ts";
 import { chip, name, time } from "./text.ts";
 
@@ -106,7 +107,7 @@ export const choice = (options: readonly string[], chosen: string): Html =>
 
 /** The account whose part of the tree somebody sees. */
 export const placeOf = (accounts: PeopleModel["accounts"], whole: boolean, chosen: string): Html =>
-  html`<select name="accountId">${whole && html`<option value="">everything</option>`}${accounts.map(
+  html`<select name="accountId">${whole && html`<option value="">everything</option>`}${offered(accounts, chosen).map(
     (account) =>
       html`<option value="${account.id}"${account.id === chosen && html` selected`}>${account.name} and below</option>`,
   )}</select>`;

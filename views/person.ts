@@ -1,4 +1,4 @@
-import { onceFields, writtenFields } from "./form-fields.ts";
+import { onceFields, type ShownFields, writtenFields } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { choice, type MadeSecret, type PeopleModel, type PersonLine, placeOf, secretPanel, stateOf } from "./people.ts";
 import { scrolls } from "./scrolls.ts";
@@ -20,12 +20,15 @@ export interface TokenLine {
   readonly createdMs: number;
   readonly expiresMs: number | null;
 }
+export type TokenFields = Readonly<Record<"name" | "expires", string>>;
 export interface PersonModel extends Pick<PeopleModel, "roles" | "accounts" | "whole" | "csrf"> {
   readonly person: PersonLine & { readonly accountId: string | null; readonly issuers: readonly string[] };
   readonly sessions: readonly SessionLine[];
   readonly tokens: readonly TokenLine[];
   readonly made: MadeSecret | null;
-  readonly marks: Readonly<Record<string, string>>;
+  /** What the forms of themselves and of a new token show. */
+  readonly shown: ShownFields<"name" | "email" | "role" | "accountId">;
+  readonly token: TokenFields;
   readonly error: string | null;
 }
 
@@ -40,20 +43,20 @@ export function personPage(model: PersonModel): Html {
   ${issuerList(person.issuers, path, csrf)}
   ${person.kind === "person" && html`<section class="panel flush"><h2>Sessions</h2>${sessionTable(sessions, path, csrf)}</section>`}
   <section class="panel flush"><h2>API tokens</h2>${tokenTable(tokens, path, csrf)}</section>
-  ${person.kind === "service" && newToken(`${path}/tokens`, csrf)}`;
+  ${person.kind === "service" && newToken(`${path}/tokens`, model.token, csrf)}`;
 }
 
 const changes = (
-  { person, roles, accounts, whole, marks, csrf }: PersonModel,
+  { person, roles, accounts, whole, shown: { values, marks }, csrf }: PersonModel,
   path: string,
 ): Html => html`<section class="panel">
   <form method="post" action="${path}">
     ${onceFields(csrf)}${writtenFields(marks)}
     <div class="fields">
-      <label>Name<input name="name" value="${person.name}" required maxlength="100" autocomplete="off"></label>
-      ${person.email !== null && html`<label>E-mail<input type="email" name="email" value="${person.email}" required maxlength="254" autocomplete="off"></label>`}
-      <label>Role<select name="role">${choice(roles, person.role)}</select></label>
-      <label>Sees${placeOf(accounts, whole, person.accountId ?? "")}</label>
+      <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
+      ${person.email !== null && html`<label>E-mail<input type="email" name="email" value="${values.email}" required maxlength="254" autocomplete="off"></label>`}
+      <label>Role<select name="role">${choice(roles, values.role)}</select></label>
+      <label>Sees${placeOf(accounts, whole, values.accountId)}</label>
     </div>
     <div class="actions"><button class="primary">Save</button><span class="hint">Counts from the next request on, also in open sessions. Whoever gets more than before begins anew: with a new link, without password, second factor, sessions, tokens and links to issuers.</span></div>
   </form>
@@ -108,13 +111,17 @@ export const tokenTable = (tokens: readonly TokenLine[], path: string, csrf: str
   </tr>`,
   )}</tbody></table></div>`;
 
-export const newToken = (path: string, csrf: string): Html => html`<details class="panel new">
+export const newToken = (
+  path: string,
+  { name: typedName, expires }: TokenFields,
+  csrf: string,
+): Html => html`<details class="panel new"${typedName + expires !== "" && html` open`}>
   <summary>New API token</summary>
   <form method="post" action="${path}">
     ${onceFields(csrf)}
     <div class="fields">
-      <label>Name<input name="name" required maxlength="100" autocomplete="off"></label>
-      <label>Valid through (UTC)<input type="date" name="expires"></label>
+      <label>Name<input name="name" value="${typedName}" required maxlength="100" autocomplete="off"></label>
+      <label>Valid through (UTC)<input type="date" name="expires" value="${expires}"></label>
     </div>
     <button class="primary">Create token</button>
   </form>

@@ -1,4 +1,4 @@
-import { formFields, onceFields } from "./form-fields.ts";
+import { formFields, onceFields, type ShownFields, writtenFields } from "./form-fields.ts";
 import { html, segment, type Html } from "./html.ts";
 import { type CredentialLine, keyOfFile, type ProviderLine, providerPath } from "./providers.ts";
 import { scrolls } from "./scrolls.ts";
@@ -6,31 +6,40 @@ import { chip, name, time } from "./text.ts";
 
 export interface ProviderKeysModel {
   readonly provider: ProviderLine;
-  /** What is wrong with what was typed; `at`: the key it is about, or `null` for a new one. */
-  readonly error: { readonly at: string | null; readonly text: string } | null;
+  /** The form of a new key, as it was typed; nothing typed as a key is shown again. */
+  readonly making: { readonly values: Readonly<Record<"name" | "weight", string>>; readonly error: string | null };
+  /** The form of each that is stored. */
+  readonly changing: readonly ChangingKey[];
   /** `null`: the visitor may change nothing here. */
   readonly csrf: string | null;
 }
+interface ChangingKey extends ShownFields<keyof ReturnType<typeof writtenCredential>> {
+  readonly credential: CredentialLine;
+  readonly error: string | null;
+}
+
+/** What the form of one holds. */
+export const writtenCredential = ({ name: called, weight, enabled }: CredentialLine) => ({
+  name: called,
+  weight: String(weight),
+  enabled: enabled ? "yes" : "no",
+});
 
 /** Keys of upstream accounts: the file's, and those that are stored. */
 export const providerKeys = ({
   provider,
-  error,
+  making,
+  changing,
   csrf,
 }: ProviderKeysModel): Html => html`<h2 id="keys">Keys ${provider.fileKey !== null && html`<span class="hint">of the file: ${keyOfFile(provider)}</span>`}</h2>
-  ${csrf !== null && provider.takesKeys && newKey(provider, error?.at === null ? error.text : null, csrf)}
+  ${csrf !== null && provider.takesKeys && newKey(provider, making, csrf)}
   ${!provider.takesKeys && html`<p class="banner">The plugin ${name(provider.plugin)} takes no key that could be stored here.</p>`}
   ${
     provider.credentials.length === 0
       ? html`<p class="panel empty">No stored keys${provider.fileKey !== null && html`: the one of the file is used`}.</p>`
       : html`<div class="panel flush">${keyTable(provider.credentials)}</div>`
   }
-  ${
-    csrf !== null &&
-    provider.credentials.map((credential) =>
-      changes(provider, credential, error?.at === credential.id ? error.text : null, csrf),
-    )
-  }`;
+  ${csrf !== null && changing.map((one) => changes(provider, one, csrf))}`;
 
 const keyTable = (
   credentials: readonly CredentialLine[],
@@ -65,7 +74,7 @@ function stateOf({ state, restsUntilMs, refusedWith }: CredentialLine): Html {
 
 const newKey = (
   provider: ProviderLine,
-  error: string | null,
+  { values, error }: ProviderKeysModel["making"],
   csrf: string,
 ): Html => html`<details class="panel new" id="new-key"${error !== null && html` open`}>
   <summary>Store a key</summary>
@@ -74,8 +83,8 @@ const newKey = (
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Key<input type="password" name="apiKey" required maxlength="4096" autocomplete="off" spellcheck="false"></label>
-      <label>Name<input name="name" maxlength="200" autocomplete="off" placeholder="to tell it from others"></label>
-      <label>Weight<input name="weight" value="1" inputmode="numeric" autocomplete="off"></label>
+      <label>Name<input name="name" value="${values.name}" maxlength="200" autocomplete="off" placeholder="to tell it from others"></label>
+      <label>Weight<input name="weight" value="${values.weight}" inputmode="numeric" autocomplete="off"></label>
     </div>
     <div class="actions"><button class="primary">Store</button><span class="hint">Encrypted, and never shown again. Used from the next call on, in the place of the file's.</span></div>
   </form>
@@ -83,23 +92,22 @@ const newKey = (
 
 const changes = (
   provider: ProviderLine,
-  credential: CredentialLine,
-  error: string | null,
+  { credential, values, marks, error }: ChangingKey,
   csrf: string,
 ): Html => html`<details class="panel new"${error !== null && html` open`}>
   <summary>Change ${name(credential.name)} <code>${credential.masked}</code></summary>
   <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}" autocomplete="off">
-    ${formFields(csrf)}
+    ${formFields(csrf)}${writtenFields(marks)}
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
-      <label>Name<input name="name" value="${credential.name}" required maxlength="200" autocomplete="off"></label>
-      <label>Weight<input name="weight" value="${credential.weight}" required inputmode="numeric" autocomplete="off"></label>
+      <label>Name<input name="name" value="${values.name}" required maxlength="200" autocomplete="off"></label>
+      <label>Weight<input name="weight" value="${values.weight}" required inputmode="numeric" autocomplete="off"></label>
       <label>Use<select name="enabled">${[
         ["yes", "is used"],
         ["no", "is kept, and not used"],
       ].map(
         ([value, words]) =>
-          html`<option value="${value}"${(value === "yes") === credential.enabled && html` selected`}>${words}</option>`,
+          html`<option value="${value}"${value === values.enabled && html` selected`}>${words}</option>`,
       )}</select></label>
       <label>Another key<input type="password" name="apiKey" maxlength="4096" autocomplete="off" spellcheck="false" placeholder="nothing keeps it"></label>
     </div>

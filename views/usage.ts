@@ -1,6 +1,7 @@
 import { type Bar, chart } from "./chart.ts";
 import { exportLinks } from "./export-links.ts";
 import { html, url, type Html } from "./html.ts";
+import { offered } from "./offered.ts";
 import { cut, date } from "./text.ts";
 import {
   type Cell,
@@ -98,10 +99,6 @@ const form = ({
   <label>Compare with<select name="compare">${option("", "nothing", fields.compare)}${option("before", "the days before", fields.compare)}</select></label>
   <div class="actions"><button>Show</button><a href="/dashboard/usage">Clear</a></div>
 </form>`;
-
-/** The one that is chosen too, where it is not among the newest. */
-const offered = (accounts: UsageModel["accounts"], chosen: string): UsageModel["accounts"] =>
-  chosen === "" || accounts.some(({ id }) => id === chosen) ? accounts : [...accounts, { id: chosen, name: chosen }];
 
 const option = (value: string, label: string, chosen: string): Html =>
   html`<option value="${value}"${value === chosen && html` selected`}>${cut(label, 60)}</option>`;

@@ -1,10 +1,10 @@
-import { accountTermFields, keyRotationChecked, type AccountTermsModel } from "../../views/account-terms.ts";
+import { keyRotationChecked, type AccountTermsModel } from "../../views/account-terms.ts";
 import { GatewayError } from "../chat/error.ts";
 import { operations } from "../dialects/dialect.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { AccountRow } from "../storage/database.ts";
 import type { DashboardDatabase } from "./route.ts";
-import { isTyped, marksOf } from "./typed-fields.ts";
+import { isTyped, marksOf, shownFields } from "./typed-fields.ts";
 import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
 
 /** `line`: the account and those above it. `form`: what was typed and refused; `null`: nothing was. */
@@ -22,16 +22,15 @@ export function accountTermsModel(
     uncappedOutputTokens: own.uncappedOutputTokens === null ? "" : String(own.uncappedOutputTokens),
     metadata: writtenMetadata(own.metadata),
   };
+  const shown = shownFields(written, form);
   return {
-    values: form
-      ? { ...written, ...Object.fromEntries(accountTermFields.map((field) => [field, form.get(field) ?? ""])) }
-      : written,
+    values: shown.values,
     operations: operations.map((name) => ({ name, chosen: chosen.includes(name) })),
     keyRotation: form ? form.has("keyRotation") : own.keyRotation,
-    marks: marksOf(
-      { ...written, operations: allowed.join(","), keyRotation: own.keyRotation ? keyRotationChecked : "" },
-      form,
-    ),
+    marks: {
+      ...shown.marks,
+      ...marksOf({ operations: allowed.join(","), keyRotation: own.keyRotation ? keyRotationChecked : "" }, form),
+    },
     said: line.flatMap(({ id, name }, at) =>
       said(accountTerms.of(id) ?? openTerms).map((one) => ({ ...one, account: name, own: at === 0 })),
     ),

@@ -12,7 +12,7 @@ import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { treeOf } from "./tree.ts";
-import { isTyped, marksOf } from "./typed-fields.ts";
+import { isTyped, shownFields } from "./typed-fields.ts";
 import { segment } from "../../views/html.ts";
 
 /** More are not shown at once; each has a page of its own. */
@@ -48,6 +48,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
     const content = database.content.setting({ kind: "account", id }) ?? "";
     const placed = places.find((place) => place.id === account.parentId)?.id ?? "";
     const mayChange = permits(visit.actor, "accounts.write") && !isOnOwn(visit.actor, { kind: "account", id });
+    const refused = error === null ? null : visit.form;
     const main = accountPage({
       account,
       path: line.slice(1).toReversed(),
@@ -58,9 +59,11 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
       budgets: await budgetLines(database, budgets.data),
       limits: await limitLines(database, limits.data, now()),
       balance,
-      content,
-      marks: marksOf({ name: account.name, parentId: placed, content }, null),
-      terms: accountTermsModel(line, database, error !== null && isTerms(visit) ? visit.form : null),
+      place: {
+        ...shownFields({ name: account.name, parentId: placed, content }, refused),
+        open: refused?.has("name") ?? false,
+      },
+      terms: accountTermsModel(line, database, isTerms(visit) ? refused : null),
       error,
       csrf: mayChange ? visit.csrf : null,
     });

@@ -11,7 +11,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
-import { isTyped, marksOf } from "./typed-fields.ts";
+import { isTyped, shownFields } from "./typed-fields.ts";
 
 export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, money, now, version } = dependencies;
@@ -39,8 +39,10 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
     const [line] = await budgetLines(database, [budget]);
     if (line === undefined) return errorPage(visit.request, 404, version);
     const mayChange = permits(visit.actor, "budgets.write") && !isOnOwn(visit.actor, budget.scope);
-    const marks = marksOf(writtenTerms(line), null);
-    const main = budgetPage({ budget: line, marks, error, csrf: mayChange ? visit.csrf : null });
+    const refused = error === null ? null : visit.form;
+    const terms = shownFields(writtenTerms(line), refused?.has("onShortfall") ? refused : null);
+    const { values: increase } = shownFields({ usd: "", until: "" }, refused?.has("until") ? refused : null);
+    const main = budgetPage({ budget: line, terms, increase, error, csrf: mayChange ? visit.csrf : null });
     return visit.page("Budget", "budgets", main, {
       status,
       history: { kind: "budget", id: line.id },

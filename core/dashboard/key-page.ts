@@ -1,5 +1,5 @@
 import { segment } from "../../views/html.ts";
-import { type KeyModel, keyPage, keyTermFields } from "../../views/key.ts";
+import { type KeyModel, keyPage } from "../../views/key.ts";
 import { operations } from "../dialects/dialect.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { dayMs } from "../storage/range-parts.ts";
@@ -12,7 +12,7 @@ import { changesOf } from "./change.ts";
 import { errorPage } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
-import { isTyped, marksOf } from "./typed-fields.ts";
+import { isTyped, marksOf, shownFields } from "./typed-fields.ts";
 import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
 
 /** The page of one key, and what is changed there. */
@@ -53,7 +53,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
           ];
     // The other forms of this page come back without these fields.
     const typed = error !== undefined && visit.form.has("name") ? visit.form : null;
-    const written = writtenTerms(row, database.content.setting(scope) ?? "");
+    const shown = shownFields(writtenTerms(row, database.content.setting(scope) ?? ""), typed);
     const allowed = row.operations === "all" ? [] : operations.filter((name) => row.operations.includes(name));
     const chosen: readonly string[] = typed?.getAll("operations") ?? allowed;
     const model: KeyModel = {
@@ -66,11 +66,9 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
         ...own.map((limit) => limitLine(limit, row.name, now())),
         ...(await limitLines(database, limits.data, now())),
       ],
-      values: typed
-        ? { ...written, ...Object.fromEntries(keyTermFields.map((field) => [field, typed.get(field) ?? ""])) }
-        : written,
+      values: shown.values,
       operations: operations.map((name) => ({ name, chosen: chosen.includes(name) })),
-      marks: marksOf({ ...written, operations: allowed.join(",") }, typed),
+      marks: { ...shown.marks, ...marksOf({ operations: allowed.join(",") }, typed) },
       secret: secret ?? null,
       error: error ?? null,
       csrf: visit.csrf,

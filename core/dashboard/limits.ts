@@ -10,7 +10,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
-import { isTyped, marksOf } from "./typed-fields.ts";
+import { isTyped, shownFields } from "./typed-fields.ts";
 
 export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, limits, now, version } = dependencies;
@@ -52,8 +52,10 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     const [line] = await limitLines(database, [limit], now());
     if (line === undefined) return errorPage(visit.request, 404, version);
     const mayChange = permits(visit.actor, "limits.write") && !isOnOwn(visit.actor, limit.scope);
-    const marks = marksOf(writtenLimit(line), null);
-    const main = limitPage({ limit: line, marks, error, csrf: mayChange ? visit.csrf : null });
+    const refused = error === null ? null : visit.form;
+    const shown = shownFields(writtenLimit(line), refused);
+    const more = filled(refused ?? new URLSearchParams(), ["amount", "measure", "per"]);
+    const main = limitPage({ limit: line, shown, more, error, csrf: mayChange ? visit.csrf : null });
     return visit.page("Limit", "limits", main, {
       status,
       history: { kind: "limit", id: line.id },

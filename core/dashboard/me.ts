@@ -1,6 +1,6 @@
 import { encode } from "uqr";
 import { mePage, type MeModel } from "../../views/me.ts";
-import { tokenInput, tokenShown } from "./people.ts";
+import { tokenFields, tokenInput, tokenShown } from "./people.ts";
 import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
@@ -27,6 +27,7 @@ export function meRoutes({ database, own, now, version }: PageDependencies): rea
       tokens: person === null ? [] : await own.tokens(actor),
       usage: actor.accountId === null ? null : await ownUsage(database, actor, { from: since, to: now() + 1 }),
       calls: (await ownCalls(database, actor, { limit: shownCalls })).data,
+      token: tokenFields(extra.error === undefined ? null : visit.form),
       made: null,
       totp: null,
       recovery: null,

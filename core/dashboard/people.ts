@@ -1,5 +1,5 @@
 import { type MadeSecret, peoplePage, type PersonFormModel } from "../../views/people.ts";
-import { personPage } from "../../views/person.ts";
+import { personPage, type TokenFields } from "../../views/person.ts";
 import { segment } from "../../views/html.ts";
 import { isWithinReach } from "../identity/person.ts";
 import { type Actor, roles } from "../identity/policy.ts";
@@ -10,7 +10,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
-import { isTyped, marksOf } from "./typed-fields.ts";
+import { isTyped, shownFields } from "./typed-fields.ts";
 
 export function peopleRoutes({ database, people, now, version }: PageDependencies): readonly PageRoute[] {
   const pathOf = (id: string) => `/dashboard/people/${segment(id)}`;
@@ -47,6 +47,8 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
     // Of very many accounts not all are shown: without their own, saving the form would put them elsewhere.
     const isShown = accountId === null || accounts.some((account) => account.id === accountId);
     const own = isShown ? null : await database.accounts.find(accountId);
+    const refused = error === null ? null : visit.form;
+    const written = { name: person.name, email: email ?? "", role, accountId: accountId ?? "" };
     const sessions = (await people.sessions(visit.actor, person.id)) ?? [];
     const main = personPage({
       ...rest,
@@ -57,7 +59,8 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
       sessions: sessions.map((session) => ({ ...session, current: session.digest === visit.session })),
       tokens: (await people.tokens(visit.actor, person.id)) ?? [],
       made,
-      marks: marksOf({ name: person.name, email: email ?? "", role, accountId: accountId ?? "" }, null),
+      shown: shownFields(written, refused?.has("role") ? refused : null),
+      token: tokenFields(refused),
       error,
       csrf: visit.csrf,
     });
@@ -207,6 +210,10 @@ function typedIn(visit: Visit): object {
     ...(typed("accountId") && { accountId: placeIn(visit) }),
   };
 }
+
+/** What the form of a new token shows. `refused`: a form that came back, this one or another. */
+export const tokenFields = (refused: URLSearchParams | null): TokenFields =>
+  shownFields({ name: "", expires: "" }, refused?.has("expires") ? refused : null).values;
 
 export const tokenInput = (form: URLSearchParams, nowMs: number): object => {
   const { name = "", expires } = filled(form, ["name", "expires"]);

@@ -1,4 +1,5 @@
 import { segment } from "../../views/html.ts";
+import { writtenCredential } from "../../views/provider-keys.ts";
 import { providerNow, providerPage } from "../../views/provider.ts";
 import { type ListedProvider, providerList, providersPage } from "../../views/providers.ts";
 import { GatewayError } from "../chat/error.ts";
@@ -7,6 +8,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, htmlResponse, wantsPart } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
+import { shownFields } from "./typed-fields.ts";
 
 export function providerRoutes({
   credentials,
@@ -36,6 +38,8 @@ export function providerRoutes({
   async function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null) {
     const provider = await found(visit);
     if (!provider) return errorPage(visit.request, 404, version);
+    const formAt = (at: string | null) =>
+      error !== null && error.at === at ? { form: visit.form, error: error.text } : { form: null, error: null };
     const csrf = permits(visit.actor, "credentials.write") ? visit.csrf : null;
     const over = spans.find((span) => span === visit.query.get("over")) ?? "hour";
     const model = visit.query.get("model") || null;
@@ -49,7 +53,12 @@ export function providerRoutes({
       provider,
       attempts: { over, model, report },
       mayCall: permits(visit.actor, "test-calls.write"),
-      error,
+      making: { ...shownFields({ name: "", weight: "1" }, formAt(null).form), error: formAt(null).error },
+      changing: provider.credentials.map((credential) => ({
+        credential,
+        ...shownFields(writtenCredential(credential), formAt(credential.id).form),
+        error: formAt(credential.id).error,
+      })),
       csrf,
       nowMs: now(),
     });

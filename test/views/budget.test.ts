@@ -4,11 +4,12 @@ import { budgetLine } from "./hostile-lines.ts";
 
 test("a budget's page says since when it counts: from its window's start, or its own where that came later", () => {
   const windowStartMs = Date.UTC(2027, 0, 4);
+  const terms = { values: { usd: "", onShortfall: "cap", admission: "bound", alertPercents: "" }, marks: {} };
   const shown = (createdMs: number): string => {
     const budget = { ...budgetLine("b"), window: "week", windowStartMs, createdMs };
     return (
       /Window<\/dt>[\s\S]*?<time[^>]*datetime="([^"]+)"/.exec(
-        String(budgetPage({ budget, marks: {}, error: null, csrf: "c" })),
+        String(budgetPage({ budget, terms, increase: { usd: "", until: "" }, error: null, csrf: "c" })),
       )?.[1] ?? ""
     );
   };

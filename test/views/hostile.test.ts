@@ -198,14 +198,27 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
         csrf: "c",
       },
     }),
-  limit: (text) => limitPage({ limit: limitLine(text), marks: { enforce: text }, error: text, csrf: "c" }),
+  limit: (text) =>
+    limitPage({
+      limit: limitLine(text),
+      shown: { values: { enforce: text }, marks: { enforce: text } },
+      more: { amount: text, measure: text, per: text },
+      error: text,
+      csrf: "c",
+    }),
   providers: (text) => providersPage([providerLine(text)]),
   provider: (text) =>
     providerPage({
       provider: providerLine(text),
       attempts: attempts(text),
       mayCall: true,
-      error: { at: null, text },
+      making: { values: { name: text, weight: text }, error: text },
+      changing: providerLine(text).credentials.map((credential) => ({
+        credential,
+        values: { name: text, weight: text, enabled: text },
+        marks: { name: text },
+        error: text,
+      })),
       csrf: "c",
       nowMs: 7,
     }),
@@ -215,7 +228,17 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
   "test call that answered": (text) => testedCall(tested(text)),
   "test call that failed": (text) => testedCall({ ...tested(text), error: text }),
   alerts: (text) => alertsPage(alertsModel(text)),
-  budget: (text) => budgetPage({ budget: budgetLine(text), marks: { usd: text }, error: text, csrf: "c" }),
+  budget: (text) =>
+    budgetPage({
+      budget: budgetLine(text),
+      terms: {
+        values: { usd: text, onShortfall: text, admission: text, alertPercents: text },
+        marks: { usd: text },
+      },
+      increase: { usd: text, until: text },
+      error: text,
+      csrf: "c",
+    }),
   accounts: (text) =>
     accountsPage({ tree: [branch(text)], more: true, form: { name: text, parentId: text, error: text }, csrf: "c" }),
   account: (text) =>
@@ -230,8 +253,7 @@ const pages: Readonly<Record<string, (text: string) => Html>> = {
       limits: [limitLine(text)],
       balance: { balanceNano: 1, heldNano: 0, sinceMs: 0 },
       terms: accountTerms(text),
-      content: text,
-      marks: { name: text },
+      place: { values: { name: text, parentId: text, content: text }, marks: { name: text }, open: true },
       error: text,
       csrf: "c",
     }),

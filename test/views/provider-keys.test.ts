@@ -27,7 +27,8 @@ const pageOf = (refusedWith: number | null) =>
           },
         ],
       },
-      error: null,
+      making: { values: { name: "", weight: "1" }, error: null },
+      changing: [],
       csrf: null,
     }),
   );
