@@ -8,7 +8,7 @@ import { changesOf } from "./change.ts";
 import { errorPage, htmlResponse, wantsPart } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
-import { shownFields } from "./typed-fields.ts";
+import { isTyped, shownFields } from "./typed-fields.ts";
 
 export function providerRoutes({
   credentials,
@@ -32,12 +32,19 @@ export function providerRoutes({
       lastDay: lastDay.get(provider.name) ?? noAttempts,
     }));
   }
+  const isStored = (visit: Visit, id: string): boolean =>
+    credentials
+      .providers()
+      .some((provider) => provider.name === providerOf(visit) && provider.credentials.some((one) => one.id === id));
   const found = async (visit: Visit) => (await listed((name) => name === providerOf(visit)))[0] ?? null;
 
   /** `error.at`: the key that was to be changed, `null` for a new one. What was typed as a key is not shown again. */
   async function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null) {
     const provider = await found(visit);
     if (!provider) return errorPage(visit.request, 404, version);
+    // It was removed while its form was open.
+    if (error !== null && error.at !== null && !isStored(visit, error.at))
+      return errorPage(visit.request, 404, version);
     const formAt = (at: string | null) =>
       error !== null && error.at === at ? { form: visit.form, error: error.text } : { form: null, error: null };
     const csrf = permits(visit.actor, "credentials.write") ? visit.csrf : null;
@@ -95,18 +102,22 @@ export function providerRoutes({
       method: "POST",
       path: "/dashboard/providers/:name/credentials",
       permission: "credentials.write",
-      answer: changing((visit) => credentials.create(providerOf(visit), fieldsOf(visit.form))),
+      answer: changing((visit) =>
+        credentials.create(providerOf(visit), fieldsOf(visit.form, ["name", "apiKey", "weight"])),
+      ),
     },
     {
       method: "POST",
       path: "/dashboard/providers/:name/credentials/:id",
       permission: "credentials.write",
-      answer: changing((visit, id) => {
-        const enabled = visit.form.get("enabled");
-        return credentials.change(providerOf(visit), id, {
-          ...fieldsOf(visit.form),
+      answer: changing(async (visit, id) => {
+        const { form } = visit;
+        const enabled = isTyped(form, "enabled") ? form.get("enabled") : null;
+        const change = {
+          ...fieldsOf(form, ["name", "weight"].filter((field) => isTyped(form, field)).concat("apiKey")),
           ...(enabled !== null && { enabled: enabled !== "no" }),
-        });
+        };
+        return Object.keys(change).length > 0 ? credentials.change(providerOf(visit), id, change) : isStored(visit, id);
       }),
     },
     {
@@ -122,8 +133,8 @@ const spans = ["hour", "day", "week"] as const;
 const noAttempts = { ok: 0, failed: 0, limited: 0, refused: 0, left: 0, firstByteMs: null };
 
 /** A field of a key that was left empty keeps the one there is. */
-function fieldsOf(form: URLSearchParams): Readonly<Record<string, string | number>> {
-  const { weight, ...fields } = filled(form, ["name", "apiKey", "weight"]);
+function fieldsOf(form: URLSearchParams, names: readonly string[]): Readonly<Record<string, string | number>> {
+  const { weight, ...fields } = filled(form, names);
   if (weight === undefined) return fields;
   if (!/^\d{1,4}$/.test(weight))
     throw new GatewayError("invalid-request", "A weight is a whole number from 1 to 1000.");

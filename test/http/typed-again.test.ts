@@ -107,6 +107,26 @@ describe("those of a provider's keys", () => {
     const change = { name: "other", weight: "0", enabled: "no" };
     showsAgain(await refused(at, "enabled", change, `${at}/credentials/${id}`), change);
   });
+
+  test("changes just what was typed, also of one that stood open", async () => {
+    const { id } = await stored();
+    const stale = await formOf(at, "enabled");
+    await api(gateway, "PATCH", `/api/providers/up/credentials/${id}`, { name: "renamed", enabled: false });
+    stale.set("weight", "3");
+    expect((await send(`${at}/credentials/${id}`, stale)).status).toBe(303);
+    expect(await stored()).toMatchObject({ name: "renamed", enabled: false, weight: 3 });
+    const { changedAt } = await stored();
+    expect((await send(`${at}/credentials/${id}`, await formOf(at, "enabled"))).status).toBe(303);
+    expect((await stored()).changedAt).toBe(changedAt);
+  });
+
+  test("is not found when its key was removed meanwhile, whatever was typed", async () => {
+    const { id } = await stored();
+    const stale = await formOf(at, "enabled");
+    await api(gateway, "DELETE", `/api/providers/up/credentials/${id}`);
+    stale.set("weight", "no number");
+    expect((await send(`${at}/credentials/${id}`, stale)).status).toBe(404);
+  });
 });
 
 test("what was chosen and is gone stays chosen: a new person or key would be placed elsewhere by the next try", async () => {
