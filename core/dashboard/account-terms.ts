@@ -3,6 +3,7 @@ import { GatewayError } from "../chat/error.ts";
 import { operations } from "../dialects/dialect.ts";
 import { type AccountTerms, openTerms } from "../storage/account-terms.ts";
 import type { AccountRow } from "../storage/database.ts";
+import { labelOf } from "./refusal.ts";
 import type { DashboardDatabase } from "./route.ts";
 import { isTyped, marksOf, shownFields } from "./typed-fields.ts";
 import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
@@ -68,12 +69,12 @@ function metadataSaid(what: string, metadata: AccountTerms["metadata"], isMeant:
 /** What was typed, as the API takes it. Throws `invalid-request` with a message for the form. */
 export function parseAccountTerms(form: URLSearchParams): object {
   const list = (field: string) => {
-    const words = wordsOf(form.get(field) ?? "");
+    const words = wordsOf(form.get(field) ?? "", labelOf(field));
     return words.length > 0 ? words : null;
   };
   const tokens = (form.get("uncappedOutputTokens") ?? "").trim();
   if (tokens !== "" && !/^\d{1,8}$/.test(tokens))
-    throw new GatewayError("invalid-request", "The output cap is a whole number of tokens, or nothing.");
+    throw new GatewayError("invalid-request", "Output cap of calls without one: a whole number of tokens, or nothing.");
   const chosen = form.getAll("operations");
   return {
     ...(isTyped(form, "models") && { models: list("models") }),

@@ -3,6 +3,7 @@ import { keyFields, type KeyField, type KeyFormModel } from "../../views/key-for
 import type { BudgetWindow } from "../storage/budget.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { parseLastDay } from "./last-day.ts";
+import { labelOf } from "./refusal.ts";
 import type { NewKeyFields } from "./route.ts";
 import { wordsOf } from "./written-text.ts";
 
@@ -33,8 +34,8 @@ export const emptyForm: KeyFormModel = {
 
 /** Throws `invalid-request` with a message for the form. What the amounts may be is for whoever makes the key. */
 export function parseKeyForm(values: Values, nowMs: number): NewKeyFields {
-  if (values.name === "") throw new GatewayError("invalid-request", "A key needs a name.");
-  const models = wordsOf(values.models);
+  if (values.name === "") throw new GatewayError("invalid-request", "Name: a key needs one.");
+  const models = wordsOf(values.models, labelOf("models"));
   const limits = parseLimits(values);
   return {
     name: values.name,
@@ -51,8 +52,7 @@ const windows: readonly BudgetWindow[] = ["day", "week", "month", "lifetime"];
 
 function parseWindow(text: string): BudgetWindow {
   const window = windows.find((candidate) => candidate === text);
-  if (window === undefined)
-    throw new GatewayError("invalid-request", "The budget's window is a day, week, month or lifetime.");
+  if (window === undefined) throw new GatewayError("invalid-request", "Budget window: day, week, month or lifetime.");
   return window;
 }
 

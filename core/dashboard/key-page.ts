@@ -10,7 +10,7 @@ import { parseLastDay, writtenLastDay } from "./last-day.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { changesOf } from "./change.ts";
 import { errorPage } from "./page.ts";
-import { refusalOf } from "./refusal.ts";
+import { labelOf, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, marksOf, shownFields } from "./typed-fields.ts";
 import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written-text.ts";
@@ -133,7 +133,7 @@ const writtenTerms = (row: KeyRow, content: string): KeyModel["values"] => ({
 function parseTerms(form: URLSearchParams, nowMs: number): object {
   const text = (field: string) => (form.get(field) ?? "").trim();
   const list = (field: string) => {
-    const words = wordsOf(text(field));
+    const words = wordsOf(text(field), labelOf(field));
     return words.length > 0 ? words : null;
   };
   const chosen = form.getAll("operations");

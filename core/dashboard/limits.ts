@@ -8,7 +8,7 @@ import { allAccounts } from "./accounts.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { changesOf } from "./change.ts";
 import { errorPage, redirect } from "./page.ts";
-import { filled, refusalOf } from "./refusal.ts";
+import { filled, labelOf, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, shownFields } from "./typed-fields.ts";
 
@@ -107,7 +107,7 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
         const named = limitFields.flatMap(({ name, measure }) => {
           const text = form.get(name)?.trim();
           if (text === undefined || !isTyped(form, name)) return [];
-          return [[name, text === "" ? null : measure === "spend" ? text : whole(text)] as const];
+          return [[name, text === "" ? null : measure === "spend" ? text : whole(text, labelOf(name))] as const];
         });
         const more = form.get("amount")?.trim() ? amountIn(form) : {};
         const enforce = form.get("enforce");
@@ -133,12 +133,12 @@ function amountIn(form: URLSearchParams): Readonly<Record<string, number | strin
   const { amount = "", measure, per = "minute" } = filled(form, ["amount", "measure", "per"]);
   const field = limitFields.find((one) => one.measure === measure && (one.per ?? per) === per);
   if (!field) throw new GatewayError("invalid-request", "This limit is not known.");
-  return { [field.name]: measure === "spend" ? amount : whole(amount) };
+  return { [field.name]: measure === "spend" ? amount : whole(amount, "At most") };
 }
 
-function whole(text: string): number {
+function whole(text: string, label: string): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : 0;
   if (value < 1)
-    throw new GatewayError("invalid-request", "A limit is a whole number from 1; one in USD may be a decimal.");
+    throw new GatewayError("invalid-request", `${label}: a whole number from 1; only USD may be a decimal.`);
   return value;
 }

@@ -3,7 +3,7 @@ import { mePage, type MeModel } from "../../views/me.ts";
 import { tokenFields, tokenInput, tokenShown } from "./people.ts";
 import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import { errorPage, redirect } from "./page.ts";
-import { filled, refusalOf } from "./refusal.ts";
+import { type FieldLabels, filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { dayMs } from "../storage/range-parts.ts";
 
@@ -37,14 +37,16 @@ export function meRoutes({ database, own, now, version }: PageDependencies): rea
     });
     return visit.page("My account", "me", main, { status });
   }
-  /** What is wrong stands on the page. */
-  const doing = (act: (visit: Visit) => Promise<Response>) => async (visit: Visit) => {
-    try {
-      return await act(visit);
-    } catch (error) {
-      return await show(visit, { error: refusalOf(error) }, 422);
-    }
-  };
+  /** What is wrong stands on the page. `labels`: what the form calls otherwise than the others. */
+  const doing =
+    (act: (visit: Visit) => Promise<Response>, labels: FieldLabels = {}) =>
+    async (visit: Visit) => {
+      try {
+        return await act(visit);
+      } catch (error) {
+        return await show(visit, { error: refusalOf(error, labels) }, 422);
+      }
+    };
 
   return [
     { method: "GET", path, permission: "me.read", answer: (visit) => show(visit) },
@@ -52,10 +54,13 @@ export function meRoutes({ database, own, now, version }: PageDependencies): rea
       method: "POST",
       path: `${path}/password`,
       permission: "me.write",
-      answer: doing(async ({ actor, form, session }) => {
-        await own.setPassword(actor, raw(form, ["current", "password"]), session);
-        return redirect(path);
-      }),
+      answer: doing(
+        async ({ actor, form, session }) => {
+          await own.setPassword(actor, raw(form, ["current", "password"]), session);
+          return redirect(path);
+        },
+        { current: "Current password", password: "New password" },
+      ),
     },
     {
       method: "POST",
@@ -105,8 +110,10 @@ export function meRoutes({ database, own, now, version }: PageDependencies): rea
       method: "POST",
       path: `${path}/totp/confirmation`,
       permission: "me.write",
-      answer: doing(async (visit) =>
-        show(visit, { recovery: await own.confirmTotp(visit.actor, filled(visit.form, ["enrolment", "code"])) }),
+      answer: doing(
+        async (visit) =>
+          show(visit, { recovery: await own.confirmTotp(visit.actor, filled(visit.form, ["enrolment", "code"])) }),
+        { code: "Code that the app shows" },
       ),
     },
     {

@@ -136,7 +136,6 @@ const noAttempts = { ok: 0, failed: 0, limited: 0, refused: 0, left: 0, firstByt
 function fieldsOf(form: URLSearchParams, names: readonly string[]): Readonly<Record<string, string | number>> {
   const { weight, ...fields } = filled(form, names);
   if (weight === undefined) return fields;
-  if (!/^\d{1,4}$/.test(weight))
-    throw new GatewayError("invalid-request", "A weight is a whole number from 1 to 1000.");
+  if (!/^\d{1,4}$/.test(weight)) throw new GatewayError("invalid-request", "Weight: a whole number from 1 to 1000.");
   return { ...fields, weight: Number(weight) };
 }

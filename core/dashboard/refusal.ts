@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { limitFields } from "../plugin/plugin.ts";
 
 /** What forms call the fields of the API that they fill. */
-type FieldLabels = Readonly<Record<string, string>>;
+export type FieldLabels = Readonly<Record<string, string>>;
 
 /**
  * What is wrong with what was typed, for the form to say; anything that is not the visitor's mistake goes on. `own`: what
@@ -15,6 +15,9 @@ export function refusalOf(error: unknown, own: FieldLabels = {}): string {
   const label = own[field] ?? labels[field];
   return label === undefined ? error.message : `${label}: ${error.message.slice(prefix.length)}`;
 }
+
+/** What a form calls a field of the API. */
+export const labelOf = (field: string): string => labels[field] ?? field;
 
 const ofLimits = limitFields.map(({ name, measure, per }) => {
   const what =

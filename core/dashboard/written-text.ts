@@ -4,9 +4,9 @@ import { GatewayError } from "../chat/error.ts";
 export const writtenWords = (words: readonly string[]): string =>
   words.map((word) => (/[\s,]|^"/.test(word) ? JSON.stringify(word) : word)).join(", ");
 
-/** What stands between commas and white space, or in quotes. Throws `invalid-request` with a message for the form. */
-export const wordsOf = (text: string): string[] =>
-  partsOf(text, wordPattern, 'Names with commas between; one with a comma or space in quotes, as "a, b".').map(
+/** What stands between commas and white space, or in quotes. Throws `invalid-request` with a message for the form that begins with `label`. */
+export const wordsOf = (text: string, label: string): string[] =>
+  partsOf(text, wordPattern, `${label}: with commas between; one with a comma or space in quotes, as "a, b".`).map(
     ([, quoted, bare]) => textOf(quoted, bare),
   );
 

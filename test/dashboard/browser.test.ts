@@ -245,7 +245,7 @@ function inBrowser(path: string): void {
       await page.getByText("New price").press("Enter");
       await page.getByLabel("Target").fill("no slash");
       await page.getByLabel("Target").press("Enter");
-      await focused("#prices .error");
+      await focused("#prices [name=target][aria-invalid]");
       await page.getByLabel("Target").fill("lab/keyboard");
       await page.getByLabel("Input", { exact: true }).fill("1");
       await page.getByLabel("Output", { exact: true }).fill("2");

@@ -266,9 +266,9 @@ describe("keys", () => {
   });
 
   test.each([
-    [{ name: " " }, "A key needs a name."],
+    [{ name: " " }, "Name: a key needs one."],
     [{ usd: "-1" }, "A budget must be above 0, not &quot;-1&quot;."],
-    [{ usd: "1", window: "year" }, "The budget&#39;s window is a day, week, month or lifetime."],
+    [{ usd: "1", window: "year" }, "Budget window: day, week, month or lifetime."],
     [{ requestsPerMinute: "0" }, "Requests a minute: a whole number from 1, or nothing."],
     [{ tokensPerMinute: "1e3" }, "Tokens a minute: a whole number from 1, or nothing."],
     [{ concurrency: "9".repeat(16) }, "Calls at once: a whole number from 1, or nothing."],

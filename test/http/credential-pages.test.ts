@@ -76,7 +76,7 @@ test("a key is stored, weighed, disabled, replaced and removed on its page, and 
   await shown();
 
   const typo = await submit(`${at}/credentials`, { apiKey: second, weight: "many" });
-  expect([typo.status, typo.text.includes("A weight is a whole number")]).toEqual([422, true]);
+  expect([typo.status, typo.text.includes("Weight: a whole number")]).toEqual([422, true]);
   texts.push(typo.text);
   expect((await submit("/dashboard/providers/nobody/credentials", { apiKey: second })).status).toBe(404);
   expect((await submit("/dashboard/providers/echo/credentials", { apiKey: second })).status).toBe(422);

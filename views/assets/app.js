@@ -1,4 +1,4 @@
-// The whole of our own script. Pages work without it: it shows where one is, copies, asks before something ends, sends a form once, pauses refreshes in hidden tabs, says when one failed, and keeps the place of the keyboard.
+// The whole of our own script. Pages work without it: it shows where one is, copies, asks before something ends, sends a form once, marks the field that is wrong, pauses refreshes in hidden tabs, says when one failed, and keeps the place of the keyboard.
 (() => {
   const notice = () => document.getElementById("notice");
 
@@ -7,9 +7,32 @@
   reveal(document);
   document.addEventListener("htmx:after:settle", () => reveal(document));
 
+  // What is wrong with a form begins with the label of its field: beside that form it is told, and that field is marked, unfolded and has the keyboard.
+  const mark = (root) => {
+    const told = root.querySelector("[role=alert]");
+    const own = told?.closest("form");
+    // On a page of its own the refused form is the one that leads to where the page is.
+    const isRefused = (form) => (own ? form === own : form.getAttribute("action") === location.pathname);
+    const wrong = told?.textContent.split(": ")[0].toLowerCase();
+    const isWrong = (label) => label.firstChild.textContent.toLowerCase().includes(wrong);
+    const forms = told ? [...root.querySelectorAll("form")].filter(isRefused) : [];
+    const field = forms.flatMap((form) => [...form.querySelectorAll("label")]).find(isWrong)?.control;
+    if (!field) return false;
+    if (!own) field.form.prepend(told);
+    told.id = "wrong";
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", told.id);
+    for (let around = field.closest("details"); around; around = around.parentElement.closest("details"))
+      around.open = true;
+    field.focus();
+    return true;
+  };
+  mark(document);
+
   // A form that is swapped takes the focus with it: it goes on where something is told, else at the form, folded now, or the name of a row.
   document.addEventListener("htmx:after:swap", (event) => {
     if (event.detail.ctx.request.method !== "POST" || document.activeElement !== document.body) return;
+    if (mark(event.target)) return;
     const [told, next] = [".error, .secret", "summary"].map((what) => event.target.querySelector(what));
     if (told) told.tabIndex = -1;
     (told ?? next ?? event.target.querySelector("a"))?.focus();
