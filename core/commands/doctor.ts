@@ -2,7 +2,7 @@ import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { authorOf } from "../storage/audit-author.ts";
 import { auditAppender } from "../storage/audit-writer.ts";
 import type { Proof, ProofCode } from "../storage/condition.ts";
-import { schemaVersion, StorageError } from "../storage/migrate.ts";
+import { StorageError, versionUpTo } from "../storage/migrate.ts";
 import { intactness } from "../storage/intactness.ts";
 import { prove } from "../storage/prove.ts";
 import { repair } from "../storage/repair.ts";
@@ -35,16 +35,20 @@ function proofsOf(client: SqliteClient): readonly Proof[] {
   // First and by itself: in a file that is damaged no transaction may end, and the version may not be read.
   const intact = intactness(client);
   if (!intact.ok) return [intact];
-  const version = schemaVersion(client);
+  mustBeCurrent(client);
+  let proofs: readonly Proof[] = [];
+  // All from one moment, though calls go on.
+  client.transaction(() => void (proofs = prove(client))).deferred();
+  return proofs;
+}
+
+function mustBeCurrent(client: SqliteClient): void {
+  const version = versionUpTo(latestSchemaVersion, client);
   if (version !== latestSchemaVersion)
     throw new StorageError(
       `the database has schema version ${version}, this program proves ${latestSchemaVersion}: ` +
         "bring it up to date with `migrate` first",
     );
-  let proofs: readonly Proof[] = [];
-  // All from one moment, though calls go on.
-  client.transaction(() => void (proofs = prove(client))).deferred();
-  return proofs;
 }
 
 async function repairedIn(path: string): Promise<readonly ProofCode[]> {
@@ -53,6 +57,8 @@ async function repairedIn(path: string): Promise<readonly ProofCode[]> {
   try {
     const client = await openSqlite(path);
     try {
+      // First: proofs and sums of this schema would change what another one means.
+      mustBeCurrent(client);
       const append = auditAppender(client, sqliteDatabase(client));
       return repair(client, (mended) =>
         append(authorOf("command", "doctor --repair"), databaseChange("repair", { mended: [...mended] }), Date.now()),

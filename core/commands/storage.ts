@@ -9,7 +9,7 @@ import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { groupCommit } from "../storage/group-commit.ts";
 import { asAuthor, authorOf } from "../storage/audit-author.ts";
 import { type AuditedWriter, auditedWriter } from "../storage/audit-writer.ts";
-import { copyTo, schemaVersion, StorageError } from "../storage/migrate.ts";
+import { copyTo, schemaVersion, StorageError, versionUpTo } from "../storage/migrate.ts";
 import { sessionRepository } from "../storage/repositories/sessions.ts";
 import { settingRepository } from "../storage/repositories/settings.ts";
 import { openSqliteDatabase } from "../storage/sqlite.ts";
@@ -95,7 +95,7 @@ export const adminToken: Command = async (input) => {
     const writer = groupCommit(client, { beforeCommit: () => {}, afterRollback: () => {} });
     const database = sqliteDatabase(client);
     // One of an earlier version is brought up to date at the next start: it has no log, nor sessions of persons, yet.
-    const isCurrent = schemaVersion(client) === latestSchemaVersion;
+    const isCurrent = versionUpTo(latestSchemaVersion, client) === latestSchemaVersion;
     const untold: AuditedWriter = { run: (work) => writer.run(() => work(() => {})) };
     const audited = isCurrent ? auditedWriter(client, database, writer, Date.now) : untold;
     const token = await asAuthor(authorOf("command", "admin-token --new"), async () => {
@@ -108,6 +108,7 @@ export const adminToken: Command = async (input) => {
       input.printError("LLM_PROXY_ADMIN_TOKEN is set: it holds alone, and this token has no effect until it is unset.");
     return 0;
   } catch (error) {
+    if (error instanceof StorageError) throw error;
     // The writer says only that it could not; what SQLite said is the cause.
     throw unusable(path, error instanceof GatewayError ? error.cause : error, "written");
   } finally {

@@ -16,12 +16,7 @@ export function migrate(
   migrations: readonly string[],
   backupPath: (version: number) => string,
 ): string | null {
-  const version = schemaVersion(client);
-  if (version > migrations.length)
-    throw new StorageError(
-      `the database has schema version ${version}, this program knows up to ${migrations.length}: ` +
-        "start the newer program, or restore the backup made before the upgrade",
-    );
+  const version = versionUpTo(migrations.length, client);
   if (version === migrations.length) return null;
   if (version === 0 && hasTables(client))
     throw new StorageError("the database file holds tables that are not ours: choose another path");
@@ -41,6 +36,16 @@ export function migrate(
     throw error;
   }
   return backup;
+}
+
+/** The version of the schema. Throws where it is above `known`: what a newer program has written is not ours to read or write. */
+export function versionUpTo(known: number, client: SqliteClient): number {
+  const version = schemaVersion(client);
+  if (version <= known) return version;
+  throw new StorageError(
+    `the database has schema version ${version}, this program knows up to ${known}: ` +
+      "start the newer program, or restore the backup made before the upgrade",
+  );
 }
 
 /**
