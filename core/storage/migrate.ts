@@ -9,12 +9,14 @@ export class StorageError extends Error {
 /**
  * Brings the schema up to `migrations.length`, all in one transaction. A database that holds data is copied to
  * `backupPath(version)` first, which goes again where that fails: nothing was changed, and each start would make another.
- * One that a newer version wrote is refused. Returns the backup's path, if one was made.
+ * One that a newer version wrote is refused. Returns the backup's path, if one was made. `tell` is the last of that
+ * transaction where data was upgraded: what is done is written down, whatever fails next.
  */
 export function migrate(
   client: SqliteClient,
   migrations: readonly string[],
   backupPath: (version: number) => string,
+  tell: () => void = () => {},
 ): string | null {
   const version = versionUpTo(migrations.length, client);
   if (version === migrations.length) return null;
@@ -29,6 +31,7 @@ export function migrate(
         for (const migration of migrations.slice(version))
           for (const statement of migration.split("--> statement-breakpoint")) client.exec(statement);
         client.exec(`PRAGMA user_version = ${migrations.length}`);
+        if (version > 0) tell();
       })
       .immediate();
   } catch (error) {

@@ -14,9 +14,12 @@ import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "j
 import { LockedError, takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { appliedConfigName } from "./applied-config.ts";
+import { auditAppender } from "./audit-writer.ts";
+import { currentAsker } from "./audit-author.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { intactness } from "./intactness.ts";
 import { defaultAccount } from "./repositories/accounts.ts";
+import { sqliteDatabase } from "./sqlite-database.ts";
 import type { SqliteOptions } from "./sqlite.ts";
 
 /** Counted where none need be loaded: a start seldom has one to do. */
@@ -139,7 +142,8 @@ export async function openFile({
     if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
     if (from !== latestSchemaVersion) {
       const { sqliteMigrations } = await import("../../migrations/sqlite/index.ts");
-      const backup = migrate(client, sqliteMigrations, (version) => `${path}.v${version}.${now()}.backup`);
+      const backupPath = (version: number) => `${path}.v${version}.${now()}.backup`;
+      const backup = migrate(client, sqliteMigrations, backupPath, () => tellOfUpgrade(client, from, now()));
       if (backup) onBackup(backup);
     }
     client.exec("PRAGMA journal_mode = WAL");
@@ -150,6 +154,8 @@ export async function openFile({
       .run(defaultAccount, "Default", now());
     client.exec(`INSERT INTO account_lines (account_ref, ancestor_ref, distance, from_ms)
       SELECT ref, ref, 0, 0 FROM accounts WHERE id = '${defaultAccount}' ON CONFLICT DO NOTHING`);
+    // The folder is this process's alone: whoever has a lease is dead.
+    client.exec("DELETE FROM processes");
     // From here on whoever writes waits by itself, without holding up the event loop.
     client.exec("PRAGMA busy_timeout = 0");
     return client;
@@ -157,6 +163,21 @@ export async function openFile({
     client.close();
     throw error instanceof StorageError ? error : unusable(path, error);
   }
+}
+
+function tellOfUpgrade(client: SqliteClient, from: number, nowMs: number) {
+  const tell = auditAppender(client, sqliteDatabase(client));
+  tell(
+    currentAsker().author,
+    {
+      action: "database.upgrade",
+      object: { kind: "database", id: null },
+      accountId: null,
+      before: { schemaVersion: from },
+      after: { schemaVersion: latestSchemaVersion },
+    },
+    nowMs,
+  );
 }
 
 async function made(path: string, driver: typeof openSqlite): Promise<SqliteClient> {

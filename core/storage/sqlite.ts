@@ -3,7 +3,6 @@ import { uuidv7 } from "../runtime/uuid.ts";
 import { accountTree } from "./account-tree.ts";
 import { disabledAccounts } from "./disabled-accounts.ts";
 import { answerRoom } from "./answer-room.ts";
-import type { Change } from "./audit.ts";
 import { auditedWriter } from "./audit-writer.ts";
 import { alertWriter } from "./alert-writer.ts";
 import { budgetAlerts } from "./budget-alerts.ts";
@@ -67,20 +66,13 @@ export interface SqliteOptions {
 export async function openSqliteDatabase(options: SqliteOptions): Promise<Database> {
   const release = await lockFolder(options.path);
   let client: SqliteClient;
-  let upgraded: { readonly from: number; readonly to: number } | null = null;
-  const onUpgrade: SqliteOptions["onUpgrade"] = (versions) => {
-    upgraded = versions;
-    options.onUpgrade?.(versions);
-  };
   try {
-    client = await openFile({ ...options, onUpgrade });
+    client = await openFile(options);
   } catch (error) {
     release();
     throw error;
   }
   const database = sqliteDatabase(client);
-  // The folder is this process's alone: whoever has a lease is dead.
-  client.exec("DELETE FROM processes");
   const book = budgetBook(client, database);
   const tree = accountTree(database, options.now);
   const disabled = disabledAccounts(database);
@@ -119,7 +111,6 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
   };
   const writer = groupCommit(client, hooks, { gate });
   const audited = auditedWriter(client, database, writer, options.now);
-  if (upgraded !== null) await audited.run((tell) => tell(upgradeOf(upgraded)));
   let damage: string | null = null;
   const threads =
     options.threads &&
@@ -274,14 +265,6 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
     },
   };
 }
-
-const upgradeOf = (versions: { readonly from: number; readonly to: number } | null): Change => ({
-  action: "database.upgrade",
-  object: { kind: "database", id: null },
-  accountId: null,
-  before: versions && { schemaVersion: versions.from },
-  after: versions && { schemaVersion: versions.to },
-});
 
 function giveLeaseBack(client: SqliteClient, processId: string) {
   try {

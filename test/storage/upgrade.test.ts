@@ -2,7 +2,7 @@ import { Database as Client } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openSqlite } from "../../core/runtime/sqlite.ts";
+import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import { migrate } from "../../core/storage/migrate.ts";
 import { latestSchemaVersion } from "../../core/storage/sqlite-file.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
@@ -78,6 +78,55 @@ describe.each(versions)("version %d", (version) => {
     for (const backup of backups) expect(figuresOf(backup)).toEqual(before);
   });
 });
+
+test("an upgrade that is done is in the audit log, though the disk is full right after it", async () => {
+  const path = load(current - 1);
+  const now = () => startMs + 1_000;
+  const open = (driver: (path: string) => Promise<SqliteClient>) =>
+    openSqliteDatabase({ path, synchronous: "normal", now, onBackup() {}, driver });
+  const failed = await open(fullAfterUpgrade).catch(String);
+  expect(failed).toBe(`StorageError: the database ${path} cannot be opened: database or disk is full`);
+  expect(rowsOf(path, "PRAGMA user_version")).toEqual([{ user_version: current }]);
+  const database = await open(openSqlite);
+  const { data: told } = await database.audit.list({ action: "database.upgrade" }, {});
+  expect(told).toMatchObject([{ before: JSON.stringify({ schemaVersion: current - 1 }) }]);
+  await database.close();
+});
+
+/** Nothing can be written once the transaction of the upgrade is through. */
+async function fullAfterUpgrade(path: string): Promise<SqliteClient> {
+  const client = await openSqlite(path);
+  let isFull = false;
+  const fails = () => {
+    if (isFull) throw new Error("database or disk is full");
+  };
+  return {
+    close: () => client.close(),
+    prepare(text) {
+      const statement = client.prepare(text);
+      const run = statement.run.bind(statement);
+      statement.run = (...values) => {
+        fails();
+        return run(...values);
+      };
+      return statement;
+    },
+    exec(text) {
+      if (!text.startsWith("PRAGMA")) fails();
+      return client.exec(text);
+    },
+    transaction(work) {
+      const modes = client.transaction(work);
+      return {
+        ...modes,
+        immediate() {
+          modes.immediate();
+          isFull = true;
+        },
+      };
+    },
+  };
+}
 
 function load(version: number): string {
   const path = folder.file();
