@@ -53,7 +53,6 @@ export const accountRoutes = (
     path: "/api/accounts",
     permission: "accounts.write",
     summary: "Create an account, alone or under another one, at most 8 levels deep.",
-    query: null,
     body: NewAccountSchema,
     status: 201,
     answer: async ({ body }) => accountAnswer(await service.create(body), database),
@@ -64,8 +63,6 @@ export const accountRoutes = (
     permission: "accounts.read",
     summary: "List accounts, newest first.",
     query: AccountsQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { parentId, ...paging } = checkedQuery(AccountsQuerySchema, query);
       const within = parentId === undefined ? {} : { parentId: parentId === "none" ? null : parentId };
@@ -78,9 +75,6 @@ export const accountRoutes = (
     path: "/api/accounts/:id",
     permission: "accounts.read",
     summary: "One account with its path from the root, the budgets on it, and its balance if it is prepaid.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const row = (await database.accounts.get(params.id ?? "")) ?? missing();
       const line = await database.accounts.lineage(row.id);
@@ -100,9 +94,7 @@ export const accountRoutes = (
     permission: "accounts.write",
     summary:
       "Rename an account, move it with all below it, say whether content is kept, or disable it: then it and all below it take no calls. Those in flight end where they were admitted.",
-    query: null,
     body: AccountChangeSchema,
-    status: 200,
     answer: async ({ params, body }) =>
       accountAnswer((await service.change(params.id ?? "", body)) ?? missing(), database),
   },
@@ -112,9 +104,6 @@ export const accountRoutes = (
     permission: "accounts.write",
     summary:
       "Remove an account that has no keys, accounts or budgets. Its calls and entries stay; `default` stays too.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const id = params.id ?? "";
       if (!(await database.accounts.remove(id))) missing();

@@ -142,10 +142,11 @@ async function answerOf(
 ): Promise<Response> {
   const query = new URL(request.url).searchParams;
   // A route that takes some checks them itself, with their types.
-  if (route.query === null) checkedQuery(NoQuerySchema, query);
-  const body = route.body === null ? null : await jsonOf(request);
+  if (!route.query) checkedQuery(NoQuerySchema, query);
+  const body = route.body ? await jsonOf(request) : null;
   const answer = await route.answer({ actor, params, query, body });
-  if (!(answer instanceof Response)) return Response.json(answer, { status: route.status, headers: headersOfAll });
+  if (!(answer instanceof Response))
+    return Response.json(answer, { status: route.status ?? 200, headers: headersOfAll });
   for (const [name, value] of Object.entries(headersOfAll)) answer.headers.set(name, value);
   return answer;
 }

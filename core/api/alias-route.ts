@@ -9,9 +9,6 @@ export const aliasRouteRoutes = (sources: RouteMapSources): readonly ApiRoute[] 
     permission: "providers.read",
     summary:
       "Where calls of an alias go as things are: its strategy and entries, down to the targets with their breakers, calls in flight and prices. `share`: of short chats on the account `default` in percent, those that would be sent there first now; `refused`: those that no target would take; `unfit`: why an entry takes none.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => aliasRoute(params.name ?? "", sources) ?? missing(),
   },
 ];

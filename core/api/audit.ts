@@ -14,8 +14,6 @@ export const auditRoutes = ({ audit }: Pick<TenantDatabase, "audit">, now: () =>
     summary:
       "List what was changed, by whom, newest first; those of an account see what was done to its objects. In a long log a page may be short or empty: go on with `next`.",
     query: AuditQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { after, limit, ...filter } = checkedQuery(AuditQuerySchema, query);
       const paging = { ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) };
@@ -28,9 +26,6 @@ export const auditRoutes = ({ audit }: Pick<TenantDatabase, "audit">, now: () =>
     path: "/api/audit/head",
     permission: "audit.verify",
     summary: "The newest entry's number and hash, to be kept outside: no one can take entries up to it away unseen.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => audit.head(),
   },
   {
@@ -40,8 +35,6 @@ export const auditRoutes = ({ audit }: Pick<TenantDatabase, "audit">, now: () =>
     summary:
       "Work out every hash anew, from the first entry or behind `after`. `ok: null`: not done yet, go on with `after` = `next`.",
     query: VerifyQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { after } = checkedQuery(VerifyQuerySchema, query);
       const [seq = "0", hash = ""] = after?.split("-") ?? [];
@@ -53,9 +46,6 @@ export const auditRoutes = ({ audit }: Pick<TenantDatabase, "audit">, now: () =>
     path: "/api/audit/:seq",
     permission: "audit.read",
     summary: "One entry of the audit log.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const seq = /^[0-9]{1,15}$/.test(params.seq ?? "") ? Number(params.seq) : 0;
       return auditAnswer((await audit.get(seq)) ?? missing());

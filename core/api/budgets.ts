@@ -12,7 +12,6 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     path: "/api/budgets",
     permission: "budgets.write",
     summary: "Put a budget on a key, account, model, provider or on everything.",
-    query: null,
     body: NewBudgetSchema,
     status: 201,
     answer: async ({ body }) => budgetAnswer(await service.create(body)),
@@ -23,8 +22,6 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     permission: "budgets.read",
     summary: "List budgets with the state of their current window, newest first.",
     query: BudgetsQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { scopeKind, scopeId, ...paging } = checkedQuery(BudgetsQuerySchema, query);
       if (scopeKind === undefined && scopeId !== undefined)
@@ -39,9 +36,6 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     path: "/api/budgets/:id",
     permission: "budgets.read",
     summary: "One budget.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => budgetAnswer((await database.budgets.get(params.id ?? "")) ?? missing()),
   },
   {
@@ -49,9 +43,7 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     path: "/api/budgets/:id",
     permission: "budgets.write",
     summary: "Change a budget, for calls that start from then on. Its scope and window stay as they are.",
-    query: null,
     body: BudgetChangeSchema,
-    status: 200,
     answer: async ({ params, body }) => budgetAnswer((await service.change(params.id ?? "", body)) ?? missing()),
   },
   {
@@ -59,9 +51,6 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     path: "/api/budgets/:id/reset",
     permission: "budgets.write",
     summary: "Start the window anew: calls that have started do not count any more. The ledger keeps them.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => budgetAnswer((await database.budgets.reset(params.id ?? "")) ?? missing()),
   },
   {
@@ -69,9 +58,6 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     path: "/api/budgets/:id",
     permission: "budgets.write",
     summary: "Remove a budget. What it counted stays in the ledger.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const id = params.id ?? "";
       if (!(await database.budgets.remove(id))) missing();

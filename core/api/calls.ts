@@ -12,8 +12,6 @@ export const callRoutes = (database: TenantDatabase, now: () => number): readonl
     permission: "calls.read",
     summary: "List calls, those in flight before all others, then the latest ended first.",
     query: CallsQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { after, limit, ...filter } = checkedQuery(CallsQuerySchema, query);
       const paging = { ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) };
@@ -27,9 +25,6 @@ export const callRoutes = (database: TenantDatabase, now: () => number): readonl
     path: "/api/calls/:id",
     permission: "calls.read",
     summary: "One call with its attempts, price lines and warnings. The id is the `x-request-id` of its answer.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       // Why it went so, in the words of `explain`, is told there.
       const { why: _, ...row } = (await database.calls.get(params.id ?? "")) ?? missing();
@@ -42,8 +37,6 @@ export const callRoutes = (database: TenantDatabase, now: () => number): readonl
     permission: "usage.read",
     summary: "Sums over the calls admitted in [from, to).",
     query: UsageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { from = 0, to = now() + 1, groupBy, under } = checkedQuery(UsageQuerySchema, query);
       // The schema's pattern admits these names only.

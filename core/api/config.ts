@@ -9,9 +9,6 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     permission: "config.read",
     summary:
       "The config that is in use: its file, since when, and what the latest reload came to. Calls that began before a reload go on with the config of then; `callsBefore` counts them.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => shown(config.state()),
   },
   {
@@ -20,9 +17,6 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     permission: "config.read",
     summary:
       "What was set by hand beside the file (stored keys of providers, prices, charges, limits), whether the file says something of the same, and which of the two wins.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => ({ data: config.drift(), next: null }),
   },
   {
@@ -31,9 +25,6 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     permission: "config.write",
     summary:
       "Read the config file, and tell whether it is right, as `check --json`: `ok` with the number of its plugin instances, or with all `problems`. `unchecked` has what only the database knows, such as accounts: a reload may refuse that, and what plugins find when they are set up. Nothing is changed.",
-    query: null,
-    body: null,
-    status: 200,
     answer: () => config.check(),
   },
   {
@@ -41,9 +32,6 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     path: "/api/config/plan",
     permission: "config.write",
     summary: "Read the config file, and tell what a reload would change, without secrets. Nothing is changed.",
-    query: null,
-    body: null,
-    status: 200,
     async answer() {
       const outcome = await config.plan();
       if (outcome.ok) return { data: outcome.lines, next: null };
@@ -56,9 +44,6 @@ export const configRoutes = (config: ConfigService): readonly ApiRoute[] => [
     permission: "config.write",
     summary:
       "Read the config file again, and put it into use at once if all of it is right; else nothing changes, and the answer says what is wrong. `needsRestart` names what only a restart brings.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor }) {
       const outcome = await config.reload(actor.name);
       if (outcome.ok) return outcome;

@@ -31,9 +31,6 @@ export const contentRoutes = (
     path,
     permission: "content.write",
     summary,
-    query: null,
-    body: null,
-    status: 200,
     answer: async (input) => ({ removed: await content.remove(await which(input)) }),
   });
   return [
@@ -42,9 +39,6 @@ export const contentRoutes = (
       path: "/api/calls/:id/content",
       permission: "content.read",
       summary: "Prompt and answer of a call, where they are kept: redacted, without media, and cut where too long.",
-      query: null,
-      body: null,
-      status: 200,
       async answer(input) {
         const kept = await readBy(input);
         await audit.add(readingOf(kept));

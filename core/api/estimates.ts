@@ -11,8 +11,6 @@ export const estimateRoutes = (ratios: Pick<Ratios, "list">): readonly ApiRoute[
     summary:
       "What was learned of each model: the bytes of text in a token, and what calls held and were charged lately. By name.",
     query: EstimatesQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { provider, model, ...paging } = checkedQuery(EstimatesQuerySchema, query);
       const rows = ratios

@@ -42,9 +42,6 @@ export const explainRoutes = (service: ExplainService): readonly ApiRoute[] => [
     permission: "calls.read",
     summary:
       "Why a call went as it did: who asked, the limits and budgets that counted it with what was left of them, the estimate and its hold, the targets in order with why each was asked or not, hooks of plugins, attempts, and the settlement. `unknown` says what was not recorded.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => (await service.recorded(params.id ?? "")) ?? missing(),
   },
   {
@@ -53,9 +50,7 @@ export const explainRoutes = (service: ExplainService): readonly ApiRoute[] => [
     permission: "calls.read",
     summary:
       "The same of a call that is not made, as things stand now. It changes nothing: nothing is held, taken from a limit, sent or recorded.",
-    query: null,
     body: DryRunSchema,
-    status: 200,
     answer: ({ body }) => service.dryRun(body),
   },
 ];

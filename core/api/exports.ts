@@ -28,8 +28,6 @@ export function exportRoutes(exports: ExportRepository, { now, logger }: ExportD
     permission: `${what}.read`,
     summary: `${summary} As a CSV or JSONL file.`,
     query,
-    body: null,
-    status: 200,
     session: true,
     produces: Object.values(mediaTypes),
     async answer(input) {

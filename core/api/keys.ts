@@ -15,7 +15,6 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     permission: "keys.write",
     summary:
       "Create a key. The answer is the only one that holds the key itself; `null` for one that was made elsewhere.",
-    query: null,
     body: NewKeySchema,
     status: 201,
     async answer({ body }) {
@@ -34,8 +33,6 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     permission: "keys.read",
     summary: "List keys, newest first.",
     query: PageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const page = await database.keys.list(checkedQuery(PageQuerySchema, query));
       return { data: page.data.map((row) => keyAnswer(row, database)), next: page.next };
@@ -46,9 +43,6 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     path: "/api/keys/:id",
     permission: "keys.read",
     summary: "One key.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const row = (await database.keys.get(params.id ?? "")) ?? missing();
       return {
@@ -62,9 +56,7 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     path: "/api/keys/:id",
     permission: "keys.write",
     summary: "Change a key. What is not named stays; the next call goes by it.",
-    query: null,
     body: KeyChangeSchema,
-    status: 200,
     answer: async ({ params, body }) => keyAnswer((await service.change(params.id ?? "", body)) ?? missing(), database),
   },
   {
@@ -72,7 +64,6 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     path: "/api/keys/:id/rotation",
     permission: "keys.write",
     summary: "Give a key a new secret, which only this answer holds. The one until now may work on for a while.",
-    query: null,
     body: RotationSchema,
     status: 201,
     async answer({ params, body }) {
@@ -89,9 +80,6 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     path: "/api/keys/:id",
     permission: "keys.write",
     summary: "Revoke a key. Its calls and its budget's history stay.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => keyAnswer((await service.revoke(params.id ?? "")) ?? missing(), database),
   },
 ];

@@ -33,7 +33,6 @@ export const ledgerRoutes = (service: CreditService, database: TenantDatabase): 
     path: "/api/ledger/credits",
     permission: "credits.write",
     summary: "Credit an account. With its first credit it is prepaid: its calls stop when the balance is used.",
-    query: null,
     body: NewCreditSchema,
     status: 201,
     async answer({ body }) {
@@ -47,8 +46,6 @@ export const ledgerRoutes = (service: CreditService, database: TenantDatabase): 
     permission: "ledger.read",
     summary: "List the entries of the ledger, newest first.",
     query: EntriesQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { after, limit, ...filter } = checkedQuery(EntriesQuerySchema, query);
       const paging = { ...(after !== undefined && { after }), ...(limit !== undefined && { limit }) };
@@ -62,8 +59,6 @@ export const ledgerRoutes = (service: CreditService, database: TenantDatabase): 
     permission: "ledger.read",
     summary: "List the balances of prepaid accounts, the one that is prepaid most recently first.",
     query: BalancesQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const page = await database.credits.balances(checkedQuery(BalancesQuerySchema, query));
       return { data: page.data.map(balanceAnswer), next: page.next };

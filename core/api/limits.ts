@@ -25,7 +25,6 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     path: "/api/limits",
     permission: "limits.write",
     summary: "Put limits on a key, account, model, provider, address or on everything, for the next call on.",
-    query: null,
     body: LimitSchema,
     status: 201,
     answer: async ({ body }) => limitAnswer(await service.create(body), now()),
@@ -37,8 +36,6 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     summary:
       "List limits with what is used of them now, newest first, then those of the file and of rate-limit instances.",
     query: QuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { scopeKind, scopeId, ...paging } = checkedQuery(QuerySchema, query);
       if (scopeKind === undefined && scopeId !== undefined)
@@ -53,9 +50,6 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     path: "/api/limits/:id",
     permission: "limits.read",
     summary: "The limits of one entry.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => limitAnswer((await service.get(params.id ?? "")) ?? missing(), now()),
   },
   {
@@ -63,9 +57,7 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     path: "/api/limits/:id",
     permission: "limits.write",
     summary: "Change limits, for the next call on; what was counted stays counted. `null` takes one away.",
-    query: null,
     body: LimitChangeSchema,
-    status: 200,
     answer: async ({ params, body }) => limitAnswer((await service.change(params.id ?? "", body)) ?? missing(), now()),
   },
   {
@@ -73,9 +65,6 @@ export const limitRoutes = (service: LimitService, now: () => number): readonly 
     path: "/api/limits/:id",
     permission: "limits.write",
     summary: "Remove limits. Those of the file are removed there.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const id = params.id ?? "";
       if (!(await service.remove(id))) missing();

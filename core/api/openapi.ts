@@ -44,7 +44,7 @@ const metrics = {
 
 type Described = Pick<ApiRoute, "path" | "summary" | "query" | "body" | "status" | "produces">;
 
-function operation({ path, summary, query, body, status, produces }: Described) {
+function operation({ path, summary, query, body, status = 200, produces }: Described) {
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: "path",

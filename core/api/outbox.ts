@@ -18,8 +18,6 @@ export const outboxRoutes = ({ database, outbox, now }: OutboxRouteDependencies)
     permission: "outbox.read",
     summary: "List alerts with where and when each was delivered, newest first.",
     query: PageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const page = await database.outbox.alerts(checkedQuery(PageQuerySchema, query));
       return { data: page.data.map(alertAnswer), next: page.next };
@@ -30,9 +28,6 @@ export const outboxRoutes = ({ database, outbox, now }: OutboxRouteDependencies)
     path: "/api/outbox",
     permission: "outbox.read",
     summary: "List the receivers of events: what waits for each, what failed, and what was given up.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => ({ data: (await database.outbox.receivers()).map(receiverAnswer), next: null }),
   },
   {
@@ -41,8 +36,6 @@ export const outboxRoutes = ({ database, outbox, now }: OutboxRouteDependencies)
     permission: "outbox.read",
     summary: "List the events that a receiver did not take for three days, the last given up first.",
     query: PageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ params, query }) {
       const page = await database.outbox.deadLetters(params.receiver ?? "", checkedQuery(PageQuerySchema, query));
       return { data: page.data.map(deadAnswer), next: page.next };
@@ -53,9 +46,6 @@ export const outboxRoutes = ({ database, outbox, now }: OutboxRouteDependencies)
     path: "/api/outbox/:receiver/retry",
     permission: "outbox.write",
     summary: "Try at once what failed for a receiver, and again what was given up.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const receiver = params.receiver ?? "";
       if (!(await database.outbox.receivers()).some(({ name }) => name === receiver)) missing();
@@ -67,9 +57,6 @@ export const outboxRoutes = ({ database, outbox, now }: OutboxRouteDependencies)
     path: "/api/outbox/:receiver/dead/:event/retry",
     permission: "outbox.write",
     summary: "Try one event again that was given up.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const receiver = params.receiver ?? "";
       const retried = await database.outbox.retry(receiver, params.event ?? "", now());
@@ -82,9 +69,6 @@ export const outboxRoutes = ({ database, outbox, now }: OutboxRouteDependencies)
     path: "/api/outbox/:receiver/test",
     permission: "outbox.write",
     summary: "Send a test event to a receiver, at once and once; says whether it was taken, or why not.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const receiver = params.receiver ?? "";
       const error = await outbox.test(receiver);

@@ -22,8 +22,6 @@ export const ownRoutes = (
     summary:
       "List the calls of the account one belongs to, without those below it, those in flight before all others, then the latest ended first.",
     query: PageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ actor, query }) {
       const { data, next } = await ownCalls(database, actor, checkedQuery(PageQuerySchema, query));
       return { data: data.map(callAnswer), next };
@@ -35,8 +33,6 @@ export const ownRoutes = (
     permission: "calls.read.own",
     summary: "Sums over the calls of the account one belongs to, admitted in [from, to).",
     query: OwnUsageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ actor, query }) {
       const { from = 0, to = now() + 1 } = checkedQuery(OwnUsageQuerySchema, query);
       return { total: sumsAnswer(await ownUsage(database, actor, { from, to })) };
@@ -47,9 +43,6 @@ export const ownRoutes = (
     path: "/api/me",
     permission: "me.read",
     summary: "Who asks, and with which role.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ actor }) => meAnswer(actor, await service.person(actor)),
   },
   {
@@ -57,9 +50,7 @@ export const ownRoutes = (
     path: "/api/me",
     permission: "me.write",
     summary: "Change one's own name.",
-    query: null,
     body: OwnNameSchema,
-    status: 200,
     answer: async ({ actor, body }) => meAnswer(actor, await service.rename(actor, body)),
   },
   {
@@ -67,9 +58,7 @@ export const ownRoutes = (
     path: "/api/me/password",
     permission: "me.write",
     summary: "Set one's own password. Every session ends.",
-    query: null,
     body: OwnPasswordSchema,
-    status: 200,
     async answer({ actor, body }) {
       await service.setPassword(actor, body, null);
       return { changed: true };
@@ -80,9 +69,6 @@ export const ownRoutes = (
     path: "/api/me/sessions",
     permission: "me.read",
     summary: "Where one is signed in, newest first.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ actor }) => ({ data: (await service.sessions(actor)).map(sessionAnswer), next: null }),
   },
   {
@@ -90,9 +76,6 @@ export const ownRoutes = (
     path: "/api/me/sessions/:id",
     permission: "me.write",
     summary: "End one of one's own sessions.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params: { id = "" } }) {
       if (!(await service.endSession(actor, id))) missing();
       return { id, removed: true };
@@ -103,9 +86,6 @@ export const ownRoutes = (
     path: "/api/me/tokens",
     permission: "me.read",
     summary: "One's own API tokens, newest first. They are made in the dashboard.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ actor }) => ({ data: (await service.tokens(actor)).map(tokenAnswer), next: null }),
   },
   {
@@ -113,9 +93,6 @@ export const ownRoutes = (
     path: "/api/me/tokens/:id",
     permission: "me.write",
     summary: "Revoke one of one's own API tokens.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params: { id = "" } }) {
       if (!(await service.removeToken(actor, id))) missing();
       return { id, removed: true };
@@ -126,9 +103,7 @@ export const ownRoutes = (
     path: "/api/me/issuer-removal",
     permission: "me.write",
     summary: "Take away one's own link to an OpenID issuer, and end the sessions. The last way to sign in stays.",
-    query: null,
     body: IssuerSchema,
-    status: 200,
     answer: async ({ actor, body }) => personAnswer((await service.unlink(actor, body, null)) ?? missing()),
   },
   {
@@ -136,9 +111,7 @@ export const ownRoutes = (
     path: "/api/me/totp",
     permission: "me.write",
     summary: "Begin with a second factor: a secret for an app, which counts from the confirmation on.",
-    query: null,
     body: PasswordAgainSchema,
-    status: 200,
     answer: ({ actor, body }) => service.beginTotp(actor, body),
   },
   {
@@ -146,9 +119,7 @@ export const ownRoutes = (
     path: "/api/me/totp/confirmation",
     permission: "me.write",
     summary: "Confirm the second factor by its first code. The answer is the only one that holds the recovery codes.",
-    query: null,
     body: TotpSchema,
-    status: 200,
     answer: async ({ actor, body }) => ({ recoveryCodes: await service.confirmTotp(actor, body) }),
   },
   {
@@ -156,9 +127,7 @@ export const ownRoutes = (
     path: "/api/me/totp/removal",
     permission: "me.write",
     summary: "Do without the second factor.",
-    query: null,
     body: PasswordAgainSchema,
-    status: 200,
     async answer({ actor, body }) {
       await service.dropTotp(actor, body);
       return { removed: true };

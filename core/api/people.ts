@@ -12,7 +12,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people",
     permission: "people.write",
     summary: "Invite somebody, or make a service. The answer is the only one that holds the invitation's link.",
-    query: null,
     body: NewPersonSchema,
     status: 201,
     answer: async ({ actor, body }) => invitedAnswer(await service.create(actor, body)),
@@ -23,8 +22,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     permission: "people.read",
     summary: "List people and services, newest first.",
     query: PageQuerySchema,
-    body: null,
-    status: 200,
     async answer({ actor, query }) {
       const page = await service.list(actor, checkedQuery(PageQuerySchema, query));
       return { data: page.data.map(personAnswer), next: page.next };
@@ -35,9 +32,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id",
     permission: "people.read",
     summary: "One person or service.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ actor, params }) => personAnswer((await service.get(actor, params.id ?? "")) ?? missing()),
   },
   {
@@ -46,9 +40,7 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     permission: "people.write",
     summary:
       "Change a name, address, role or account. Less counts from the next request on, also in open sessions. Whoever gets more than before begins anew: under another id, with the link in the answer, and nothing of what signed them in.",
-    query: null,
     body: PersonChangeSchema,
-    status: 200,
     answer: async ({ actor, params, body }) =>
       invitedAnswer((await service.change(actor, params.id ?? "", body)) ?? missing()),
   },
@@ -57,9 +49,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id",
     permission: "people.write",
     summary: "Remove a person or service with all sessions and tokens. The last owner stays.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params }) {
       const id = params.id ?? "";
       if (!(await service.remove(actor, id))) missing();
@@ -71,8 +60,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/link",
     permission: "people.write",
     summary: "Make a one-time link to set a password anew, or for the first time. The one before is void.",
-    query: null,
-    body: null,
     status: 201,
     answer: async ({ actor, params }) => linkAnswer((await service.renewLink(actor, params.id ?? "")) ?? missing()),
   },
@@ -82,9 +69,7 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     permission: "people.write",
     summary:
       "Take away a link to an OpenID issuer, and end the sessions. Whoever has no other way to sign in gets the link in the answer.",
-    query: null,
     body: IssuerSchema,
-    status: 200,
     answer: async ({ actor, params, body }) =>
       invitedAnswer((await service.unlink(actor, params.id ?? "", body)) ?? missing()),
   },
@@ -93,9 +78,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/totp",
     permission: "people.write",
     summary: "Take the second factor off somebody who lost it.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ actor, params }) => personAnswer((await service.dropTotp(actor, params.id ?? "")) ?? missing()),
   },
   {
@@ -103,9 +85,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/sessions",
     permission: "people.read",
     summary: "Where somebody is signed in, newest first.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params }) {
       const sessions = (await service.sessions(actor, params.id ?? "")) ?? missing();
       return { data: sessions.map(sessionAnswer), next: null };
@@ -116,9 +95,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/sessions/:session",
     permission: "people.write",
     summary: "End a session.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params: { id = "", session = "" } }) {
       if (!(await service.endSession(actor, id, session))) missing();
       return { id: session, removed: true };
@@ -129,9 +105,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/tokens",
     permission: "people.read",
     summary: "The API tokens of a person or service, newest first.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params }) {
       const tokens = (await service.tokens(actor, params.id ?? "")) ?? missing();
       return { data: tokens.map(tokenAnswer), next: null };
@@ -142,7 +115,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/tokens",
     permission: "people.write",
     summary: "Make an API token of a service. The answer is the only one that holds the token itself.",
-    query: null,
     body: NewTokenSchema,
     status: 201,
     answer: async ({ actor, params, body }) =>
@@ -153,9 +125,6 @@ export const peopleRoutes = (service: PersonService): readonly ApiRoute[] => [
     path: "/api/people/:id/tokens/:token",
     permission: "people.write",
     summary: "Revoke an API token.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ actor, params: { id = "", token = "" } }) {
       if (!(await service.removeToken(actor, id, token))) missing();
       return { id: token, removed: true };

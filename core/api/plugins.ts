@@ -8,9 +8,6 @@ export const pluginRoutes = (config: Pick<ConfigService, "plugins">): readonly A
     permission: "config.read",
     summary:
       "The plugin instances that are in use, with their options (secrets are `***`), the hooks that each fills, and what these came to since the process began, by kind and name, whatever was reloaded. Times are in ms, waits included; `rate` is counted and not timed. A refusal is no failure.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => ({ data: config.plugins(), next: null }),
   },
 ];

@@ -22,9 +22,7 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     permission: "ledger.write",
     summary:
       "Rate calls again by the prices that the book has now for the time they ended, and write what differs as adjustments. Calls that cannot be rated stay as they are: `failed` of them, the first 20 in `failures`. `next` not null: time was up, send it as `after`.",
-    query: null,
     body: RepriceSchema,
-    status: 200,
     async answer({ actor, body }) {
       const { reason = "reprice", author = actor.name, pid = process.pid, ...order } = checked(RepriceSchema, body);
       if (pid !== process.pid)
@@ -41,8 +39,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     summary:
       "List and search prices: those set through the API first, the latest before all, then the file's, then the bundled ones by name.",
     query: PricesQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const page = service.list(checkedQuery(PricesQuerySchema, query));
       return { data: page.data.map(priceAnswer), next: page.next };
@@ -53,7 +49,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     path: "/api/prices",
     permission: "prices.write",
     summary: "Set the price of a target from now or a later time on. Calls that have ended keep theirs.",
-    query: null,
     body: NewPriceSchema,
     status: 201,
     answer: async ({ actor, body }) => entryAnswer(await service.set(body, actor.name)),
@@ -63,9 +58,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     path: "/api/prices/:id",
     permission: "prices.write",
     summary: "Take back a price, or terms, that is not in effect yet.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const id = params.id ?? "";
       await service.remove(id);
@@ -78,8 +70,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     permission: "prices.read",
     summary: "Models without a price that were asked for, with how often, and those that the file or a provider names.",
     query: PagedQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const page = await service.unpriced(checkedQuery(PagedQuerySchema, query));
       return { data: page.data.map(unpricedAnswer), next: page.next };
@@ -92,8 +82,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     summary:
       "List what can be called by name: aliases with their targets and strategy, then the models that the file, a provider or the price book names, with their context window, the most output, and the prices in force.",
     query: ModelsQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { data, next } = service.models(checkedQuery(ModelsQuerySchema, query));
       return { data, next };
@@ -106,8 +94,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     summary:
       "List what accounts are charged beside or below the cost, as set through the API or the dashboard, those of the latest time first. `state`: `later`, `current`, or `past` where another for the same account and target took its place.",
     query: PagedQuerySchema,
-    body: null,
-    status: 200,
     async answer({ query }) {
       const { data, next } = service.terms(checkedQuery(PagedQuerySchema, query));
       return { data: data.map(({ state, ...row }) => ({ ...termsAnswer(row), state })), next };
@@ -118,7 +104,6 @@ export const priceRoutes = (service: PriceService, repriced: RepriceCalls): read
     path: "/api/prices/charges",
     permission: "prices.write",
     summary: "Set margin, discount and fee for an account, a target or everything, from now or a later time on.",
-    query: null,
     body: NewTermsSchema,
     status: 201,
     answer: async ({ actor, body }) => termsAnswer(await service.setTerms(body, actor.name)),

@@ -17,9 +17,6 @@ export const providerHealthRoutes = (
     permission: "providers.read",
     summary:
       "How each provider does now: calls that are with it, requests of these that wait for its answer, calls that wait for a place, and the breakers of its models that failed lately.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => ({
       data: [...trafficOf(sources)].map(([provider, { breakers, ...traffic }]) => ({
         name: provider,
@@ -40,8 +37,6 @@ export const providerHealthRoutes = (
     summary:
       "How the requests that were sent to a provider ended, those of other attempts of a call too: by the minute of the last hour, the hour of the last day, or four hours of the last week, and by its models, the 200 busiest. `limited` had the answer 429, `refused` another for what was asked, `left` a client that went away. `firstByteMs`: bounds for half, 95 % and 99 % of the good calls with one attempt. `since`: calls before it were too many to look at.",
     query: AttemptsQuerySchema,
-    body: null,
-    status: 200,
     async answer({ params, query }) {
       const provider = params.name ?? "";
       if (!sources.providers.has(provider)) missing();

@@ -13,9 +13,6 @@ export const providerRoutes = (service: CredentialService): readonly ApiRoute[] 
     path: "/api/providers",
     permission: "providers.read",
     summary: "List the providers: where they are, what they speak, and their keys, masked.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async () => ({
       data: service.providers().map(({ credentials, ...provider }) => ({
         ...provider,
@@ -29,9 +26,6 @@ export const providerRoutes = (service: CredentialService): readonly ApiRoute[] 
     path: "/api/providers/:name/credentials",
     permission: "credentials.read",
     summary: "List the stored keys of a provider, oldest first, masked, with how they do.",
-    query: null,
-    body: null,
-    status: 200,
     answer: async ({ params }) => ({ data: (service.list(params.name ?? "") ?? missing()).map(answerOf), next: null }),
   },
   {
@@ -40,7 +34,6 @@ export const providerRoutes = (service: CredentialService): readonly ApiRoute[] 
     permission: "credentials.write",
     summary:
       "Store a key of a provider, encrypted. From the next call on the stored keys are used, by weight, in the place of the file's own.",
-    query: null,
     body: NewCredentialSchema,
     status: 201,
     answer: async ({ params, body }) => answerOf((await service.create(params.name ?? "", body)) ?? missing()),
@@ -50,9 +43,7 @@ export const providerRoutes = (service: CredentialService): readonly ApiRoute[] 
     path: "/api/providers/:name/credentials/:id",
     permission: "credentials.write",
     summary: "Change a stored key: its name, weight, whether it is used; another `apiKey` replaces it.",
-    query: null,
     body: CredentialChangeSchema,
-    status: 200,
     answer: async ({ params, body }) =>
       answerOf((await service.change(params.name ?? "", params.id ?? "", body)) ?? missing()),
   },
@@ -61,9 +52,6 @@ export const providerRoutes = (service: CredentialService): readonly ApiRoute[] 
     path: "/api/providers/:name/credentials/:id",
     permission: "credentials.write",
     summary: "Remove a stored key. Calls that are open keep it to their end.",
-    query: null,
-    body: null,
-    status: 200,
     async answer({ params }) {
       const id = params.id ?? "";
       if (!(await service.remove(params.name ?? "", id))) missing();

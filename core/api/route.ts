@@ -13,10 +13,12 @@ export interface ApiRoute {
   /** What it asks of whoever comes; checked before `answer` is asked. */
   readonly permission: Permission;
   readonly summary: string;
-  readonly query: TSchema | null;
-  readonly body: TSchema | null;
-  /** Status of success. */
-  readonly status: 200 | 201;
+  /** Absent: it takes none, and one that is given is refused. */
+  readonly query?: TSchema;
+  /** Absent: none is read. */
+  readonly body?: TSchema;
+  /** Of success; absent: 200. */
+  readonly status?: 200 | 201;
   /** Takes the session of a signed-in person too, because pages link to it: only for what changes nothing. */
   readonly session?: true;
   /** Media types of an answer that is not JSON. */

@@ -10,7 +10,6 @@ export const selfOperations = {
     summary:
       "The key that asks, and every budget and limit that counts all its calls, with what is left and which one binds.",
     query: NoQuerySchema,
-    body: null,
     status: 200,
   },
   usage: {
@@ -19,7 +18,6 @@ export const selfOperations = {
     summary:
       "Sums over the key's own calls admitted in [from, to); without a key of ours, over 31 days at most, and 403 where several issuers are set up.",
     query: OwnGroupedUsageSchema,
-    body: null,
     status: 200,
   },
   calls: {
@@ -28,7 +26,6 @@ export const selfOperations = {
     summary:
       "List the key's own calls, those in flight before all others, then the latest ended first. 403 without a key of ours where several issuers are set up.",
     query: OwnCallsQuerySchema,
-    body: null,
     status: 200,
   },
   rotate: {

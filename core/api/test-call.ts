@@ -21,9 +21,7 @@ export const testCallRoutes = (testCall: TestCall): readonly ApiRoute[] => [
     permission: "test-calls.write",
     summary:
       "Make one small call to a model, in the name of whoever asks, through all that calls go through: it is recorded, limited and billed, to the account `test-calls`, which is made for them. The answer tells how it went, also when it failed.",
-    query: null,
     body: TestCallSchema,
-    status: 200,
     async answer({ actor, body }) {
       const { record, ...told } = await testCall(checked(TestCallSchema, body).model, actor.name);
       return {
