@@ -8,7 +8,7 @@ import { accountTermsModel, parseAccountTerms } from "./account-terms.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { limitLines } from "./limit-lines.ts";
 import { changesOf } from "./change.ts";
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { treeOf } from "./tree.ts";
@@ -19,7 +19,7 @@ import { segment } from "../../views/html.ts";
 const maxShown = 1_000;
 
 export function accountRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, money, now, version } = dependencies;
+  const { database, money, now } = dependencies;
   const since = () => Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
   const pathOf = (id: string) => `/dashboard/accounts/${segment(id)}`;
 
@@ -33,7 +33,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
 
   async function showOne(visit: Visit, id: string, error: string | null, status = 200): Promise<Response> {
     const account = await database.accounts.get(id);
-    if (account === null) return errorPage(visit.request, 404, version);
+    if (account === null) return visit.notFound();
     const { accounts } = await allAccounts(database);
     const [line, usage, budgets, limits, balance] = await Promise.all([
       database.accounts.lineage(id),
@@ -73,7 +73,6 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
   const changing = changesOf({
     pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
     again: (visit, error) => showOne(visit, visit.params["id"] ?? "", error, 422),
-    version,
   });
 
   return [

@@ -1,12 +1,12 @@
 import { alertsPage } from "../../views/alerts.ts";
 import { permits } from "../identity/policy.ts";
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 
 /** Dead letters that are shown of each receiver; the API lists all. */
 const shownDead = 20;
 
-export function alertRoutes({ outbox, version }: PageDependencies): readonly PageRoute[] {
+export function alertRoutes({ outbox }: PageDependencies): readonly PageRoute[] {
   async function show(visit: Visit, tested: { readonly receiver: string; readonly error: string | null } | null) {
     const after = visit.query.get("after") || null;
     const [receivers, { data, next }] = await Promise.all([outbox.receivers(), outbox.alerts({ after, limit: 50 })]);
@@ -34,7 +34,7 @@ export function alertRoutes({ outbox, version }: PageDependencies): readonly Pag
       answer: async (visit) => {
         const receiver = visit.params["receiver"] ?? "";
         const error = await outbox.test(receiver);
-        return error === undefined ? errorPage(visit.request, 404, version) : show(visit, { receiver, error });
+        return error === undefined ? visit.notFound() : show(visit, { receiver, error });
       },
     },
     {

@@ -1,22 +1,21 @@
 import { aliasPage, aliasRoutePart } from "../../views/alias-route.ts";
 import { permits } from "../identity/policy.ts";
-import { errorPage, htmlResponse, wantsPart } from "./page.ts";
+import { htmlResponse, wantsPart } from "./page.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
 
 /** The way of the calls of an alias, as a picture. */
 export const aliasRoutes = ({
   aliasRoute,
   now,
-  version,
-}: Pick<PageDependencies, "aliasRoute" | "now" | "version">): readonly PageRoute[] => [
+}: Pick<PageDependencies, "aliasRoute" | "now">): readonly PageRoute[] => [
   {
     method: "GET",
     path: "/dashboard/models/:name",
     permission: "providers.read",
-    answer: async ({ actor, csrf, page, params, request }) => {
+    answer: async ({ actor, csrf, page, params, request, notFound }) => {
       const name = params["name"] ?? "";
       const route = aliasRoute(name);
-      if (route === null) return errorPage(request, 404, version);
+      if (route === null) return notFound();
       if (wantsPart(request)) return htmlResponse(aliasRoutePart(route, now()));
       const mayCall = permits(actor, "test-calls.write");
       return page(route.name, "prices", aliasPage({ route, nowMs: now(), csrf: mayCall ? csrf : null }));

@@ -3,11 +3,10 @@ import { isJsonObject } from "../chat/json.ts";
 import { momentOf } from "../config/moment.ts";
 import type { AuditFilter, AuditRow } from "../storage/audit.ts";
 import { dayMs } from "../storage/range-parts.ts";
-import { errorPage } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
 
-export const auditRoutes = ({ database, version }: PageDependencies): readonly PageRoute[] => [
+export const auditRoutes = ({ database }: PageDependencies): readonly PageRoute[] => [
   {
     method: "GET",
     path: "/dashboard/audit",
@@ -36,10 +35,10 @@ export const auditRoutes = ({ database, version }: PageDependencies): readonly P
     method: "GET",
     path: "/dashboard/audit/:seq",
     permission: "audit.read",
-    async answer({ params, page, request }) {
+    async answer({ params, page, notFound }) {
       const text = params["seq"] ?? "";
       const row = /^\d{1,15}$/.test(text) ? await database.audit.get(Number(text)) : null;
-      return row ? page(`Audit ${row.seq}`, "audit", auditEntryPage(lineOf(row))) : errorPage(request, 404, version);
+      return row ? page(`Audit ${row.seq}`, "audit", auditEntryPage(lineOf(row))) : notFound();
     },
   },
 ];

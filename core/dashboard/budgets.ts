@@ -8,13 +8,13 @@ import { allAccounts } from "./accounts.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { parseLastDay } from "./last-day.ts";
 import { changesOf } from "./change.ts";
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, shownFields } from "./typed-fields.ts";
 
 export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, money, now, version } = dependencies;
+  const { database, money, now } = dependencies;
   const pathOf = (id: string) => `/dashboard/budgets/${segment(id)}`;
 
   async function showAll(visit: Visit, form: Pick<BudgetFormModel, "values" | "error">, status = 200) {
@@ -35,9 +35,9 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
 
   async function showOne(visit: Visit, error: string | null, status = 200): Promise<Response> {
     const budget = await database.budgets.get(visit.params["id"] ?? "");
-    if (budget === null) return errorPage(visit.request, 404, version);
+    if (budget === null) return visit.notFound();
     const [line] = await budgetLines(database, [budget]);
-    if (line === undefined) return errorPage(visit.request, 404, version);
+    if (line === undefined) return visit.notFound();
     const mayChange = permits(visit.actor, "budgets.write") && !isOnOwn(visit.actor, budget.scope);
     const refused = error === null ? null : visit.form;
     const terms = shownFields(writtenTerms(line), refused?.has("onShortfall") ? refused : null);
@@ -52,7 +52,6 @@ export function budgetRoutes(dependencies: PageDependencies): readonly PageRoute
   const changing = changesOf({
     pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
     again: (visit, error) => showOne(visit, error, 422),
-    version,
   });
 
   return [

@@ -9,11 +9,11 @@ import { readingOf } from "../storage/content.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
 import { dayMs } from "../storage/range-parts.ts";
 import { callLines, keyNames } from "./names.ts";
-import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
+import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
 export function callRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, content, explain, now, version } = dependencies;
+  const { database, content, explain, now } = dependencies;
 
   /** `null`: nothing is kept, or not for this actor. */
   async function contentFor(
@@ -45,9 +45,9 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
       path: "/dashboard/calls/:id",
       permission: "calls.read",
       answer: async (visit) => {
-        const { params, request, page } = visit;
+        const { params, page } = visit;
         const call = await database.calls.get(params["id"] ?? "");
-        if (call === null) return errorPage(request, 404, version);
+        if (call === null) return visit.notFound();
         const names = await keyNames(database, [call.keyId]);
         const {
           warnings = [],
@@ -85,7 +85,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
       permission: "content.read",
       answer: async (visit) => {
         const kept = await contentFor(visit, visit.params["id"] ?? "");
-        if (kept === null) return errorPage(visit.request, 404, version);
+        if (kept === null) return visit.notFound();
         // To be shown: whoever reads it is told of before.
         await database.audit.add(readingOf(kept));
         if (wantsPart(visit.request)) return htmlResponse(callContent(kept));
@@ -98,7 +98,7 @@ export function callRoutes(dependencies: PageDependencies): readonly PageRoute[]
       permission: "content.write",
       answer: async (visit) => {
         const callId = visit.params["id"] ?? "";
-        if ((await contentFor(visit, callId)) === null) return errorPage(visit.request, 404, version);
+        if ((await contentFor(visit, callId)) === null) return visit.notFound();
         await content.remove({ callId });
         return redirect(url(`/dashboard/calls/${segment(callId)}`));
       },

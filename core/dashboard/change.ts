@@ -1,4 +1,4 @@
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Visit } from "./route.ts";
 
@@ -8,7 +8,6 @@ export interface ObjectPages {
   readonly pathOf: (visit: Visit) => string;
   /** That page again, with what is wrong; status 422. */
   readonly again: (visit: Visit, error: string) => Promise<Response>;
-  readonly version: string;
 }
 
 /** Makes the change that a form asks for. `false` or `null`: there is no such object. May throw what is wrong. */
@@ -16,12 +15,12 @@ export type ChangeByForm = (visit: Visit, id: string) => Promise<object | boolea
 
 /** A form that changes an object ends on its page, or where `to` says; and on its page too where something is wrong. */
 export const changesOf =
-  ({ pathOf, again, version }: ObjectPages) =>
+  ({ pathOf, again }: ObjectPages) =>
   (change: ChangeByForm, to?: string) =>
   async (visit: Visit): Promise<Response> => {
     try {
       const done = await change(visit, visit.params["id"] ?? "");
-      return done ? redirect(to ?? pathOf(visit)) : errorPage(visit.request, 404, version);
+      return done ? redirect(to ?? pathOf(visit)) : visit.notFound();
     } catch (error) {
       return await again(visit, refusalOf(error));
     }

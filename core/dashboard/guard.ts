@@ -65,6 +65,7 @@ export function guarded(
         const more = history && permits(actor, "audit.read") ? historyLink(history.kind, history.id) : null;
         return page({ ...frame, title, section }, html`${main}${more}`, options);
       },
+      notFound: () => errorPage(request, 404, version),
     };
     const asked = { permission: route.permission, path: new URL(request.url).pathname };
     return takenForms.once(session.digest, request, form, () =>

@@ -9,7 +9,6 @@ import { parseContent } from "./key-input.ts";
 import { parseLastDay, writtenLastDay } from "./last-day.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { changesOf } from "./change.ts";
-import { errorPage } from "./page.ts";
 import { labelOf, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, marksOf, shownFields } from "./typed-fields.ts";
@@ -17,7 +16,7 @@ import { parseMetadata, wordsOf, writtenMetadata, writtenWords } from "./written
 
 /** The page of one key, and what is changed there. */
 export function keyPageRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, keys, now, version } = dependencies;
+  const { database, keys, now } = dependencies;
   const idOf = ({ params }: Visit) => params["id"] ?? "";
   const pathOf = (id: string) => `/dashboard/keys/${segment(id)}`;
 
@@ -28,7 +27,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
   }
   async function show(visit: Visit, { error, secret, status = 200 }: Shown = {}): Promise<Response> {
     const row = await database.keys.get(idOf(visit));
-    if (row === null) return errorPage(visit.request, 404, version);
+    if (row === null) return visit.notFound();
     const scope = { kind: "key", id: row.id } as const;
     const from = Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
     const [account, usage, budgets, limits, olderSecrets] = await Promise.all([
@@ -79,7 +78,6 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
   const changing = changesOf({
     pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
     again: (visit, error) => show(visit, { error, status: 422 }),
-    version,
   });
 
   return [
@@ -107,9 +105,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
         try {
           const rotated = await keys.rotate(idOf(visit), { graceSeconds: Number(visit.form.get("graceSeconds") ?? 0) });
           // Not a redirect: the secret is on this answer alone.
-          return rotated
-            ? await show(visit, { secret: rotated.secret, status: 201 })
-            : errorPage(visit.request, 404, version);
+          return rotated ? await show(visit, { secret: rotated.secret, status: 201 }) : visit.notFound();
         } catch (error) {
           return await show(visit, { error: refusalOf(error), status: 422 });
         }

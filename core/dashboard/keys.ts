@@ -5,12 +5,12 @@ import { limitsOn } from "../plugin/limit-rules.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
-import { errorPage, htmlResponse, redirect, wantsPart } from "./page.ts";
+import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
 export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, now, version } = dependencies;
+  const { database, now } = dependencies;
 
   const show = async (
     visit: Visit,
@@ -50,9 +50,9 @@ export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] 
       method: "POST",
       path: "/dashboard/keys/:id/revocation",
       permission: "keys.write",
-      answer: async ({ params, request, csrf }) => {
+      answer: async ({ params, request, csrf, notFound }) => {
         const row = await dependencies.keys.revoke(params["id"] ?? "");
-        if (row === null) return errorPage(request, 404, version);
+        if (row === null) return notFound();
         return wantsPart(request)
           ? htmlResponse(keyRow(await keyLine(database, row, now()), csrf))
           : redirect("/dashboard/keys");

@@ -7,13 +7,13 @@ import { limitFields } from "../plugin/plugin.ts";
 import { allAccounts } from "./accounts.ts";
 import { limitLine, limitLines } from "./limit-lines.ts";
 import { changesOf } from "./change.ts";
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import { filled, labelOf, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, shownFields } from "./typed-fields.ts";
 
 export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[] {
-  const { database, limits, now, version } = dependencies;
+  const { database, limits, now } = dependencies;
   const pathOf = (id: string) => `/dashboard/limits/${segment(id)}`;
 
   async function showAll(visit: Visit, form: Pick<LimitFormModel, "values" | "error">, status = 200) {
@@ -48,9 +48,9 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
 
   async function showOne(visit: Visit, error: string | null, status = 200): Promise<Response> {
     const limit = await limits.get(visit.params["id"] ?? "");
-    if (limit?.source !== "api") return errorPage(visit.request, 404, version);
+    if (limit?.source !== "api") return visit.notFound();
     const [line] = await limitLines(database, [limit], now());
-    if (line === undefined) return errorPage(visit.request, 404, version);
+    if (line === undefined) return visit.notFound();
     const mayChange = permits(visit.actor, "limits.write") && !isOnOwn(visit.actor, limit.scope);
     const refused = error === null ? null : visit.form;
     const shown = shownFields(writtenLimit(line), refused);
@@ -65,7 +65,6 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
   const changing = changesOf({
     pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
     again: (visit, error) => showOne(visit, error, 422),
-    version,
   });
 
   return [

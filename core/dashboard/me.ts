@@ -2,7 +2,7 @@ import { encode } from "uqr";
 import { mePage, type MeModel } from "../../views/me.ts";
 import { tokenFields, tokenInput, tokenShown } from "./people.ts";
 import { ownCalls, ownUsage } from "../identity/own-calls.ts";
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import { type FieldLabels, filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { dayMs } from "../storage/range-parts.ts";
@@ -11,7 +11,7 @@ const path = "/dashboard/me";
 const shownCalls = 20;
 
 /** What is one's own: password, second factor, sessions, tokens. */
-export function meRoutes({ database, own, now, version }: PageDependencies): readonly PageRoute[] {
+export function meRoutes({ database, own, now }: PageDependencies): readonly PageRoute[] {
   async function show(
     visit: Visit,
     extra: Partial<Pick<MeModel, "made" | "totp" | "recovery" | "error">> = {},
@@ -75,26 +75,24 @@ export function meRoutes({ database, own, now, version }: PageDependencies): rea
       method: "POST",
       path: `${path}/tokens/:id/removal`,
       permission: "me.write",
-      answer: doing(async ({ actor, params, request }) =>
-        (await own.removeToken(actor, params["id"] ?? "")) ? redirect(path) : errorPage(request, 404, version),
+      answer: doing(async ({ actor, params, notFound }) =>
+        (await own.removeToken(actor, params["id"] ?? "")) ? redirect(path) : notFound(),
       ),
     },
     {
       method: "POST",
       path: `${path}/sessions/:id/removal`,
       permission: "me.write",
-      answer: doing(async ({ actor, params, request }) =>
-        (await own.endSession(actor, params["id"] ?? "")) ? redirect(path) : errorPage(request, 404, version),
+      answer: doing(async ({ actor, params, notFound }) =>
+        (await own.endSession(actor, params["id"] ?? "")) ? redirect(path) : notFound(),
       ),
     },
     {
       method: "POST",
       path: `${path}/issuer-removal`,
       permission: "me.write",
-      answer: doing(async ({ actor, form, session, request }) =>
-        (await own.unlink(actor, { issuer: form.get("issuer") ?? "" }, session)) === null
-          ? errorPage(request, 404, version)
-          : redirect(path),
+      answer: doing(async ({ actor, form, session, notFound }) =>
+        (await own.unlink(actor, { issuer: form.get("issuer") ?? "" }, session)) === null ? notFound() : redirect(path),
       ),
     },
     {

@@ -7,12 +7,12 @@ import type { PersonRow } from "../storage/people.ts";
 import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
 import { changesOf } from "./change.ts";
-import { errorPage, redirect } from "./page.ts";
+import { redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, shownFields } from "./typed-fields.ts";
 
-export function peopleRoutes({ database, people, now, version }: PageDependencies): readonly PageRoute[] {
+export function peopleRoutes({ database, people, now }: PageDependencies): readonly PageRoute[] {
   const pathOf = (id: string) => `/dashboard/people/${segment(id)}`;
   const idOf = ({ params }: Visit) => params["id"] ?? "";
 
@@ -41,7 +41,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
     { status = 200, id = idOf(visit) } = {},
   ): Promise<Response> {
     const person = await people.get(visit.actor, id);
-    if (person === null) return errorPage(visit.request, 404, version);
+    if (person === null) return visit.notFound();
     const { line, accounts, ...rest } = await choices(visit.actor);
     const { email, role, accountId } = person;
     // Of very many accounts not all are shown: without their own, saving the form would put them elsewhere.
@@ -70,13 +70,12 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
   const changing = changesOf({
     pathOf: (visit) => pathOf(idOf(visit)),
     again: (visit, error) => showOne(visit, null, error, { status: 422 }),
-    version,
   });
   /** One that makes something that is shown once. */
   const making = (make: (visit: Visit, id: string) => Promise<MadeSecret | null>) => async (visit: Visit) => {
     try {
       const made = await make(visit, idOf(visit));
-      return made === null ? errorPage(visit.request, 404, version) : await showOne(visit, made, null, { status: 201 });
+      return made === null ? visit.notFound() : await showOne(visit, made, null, { status: 201 });
     } catch (error) {
       return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
     }
@@ -123,7 +122,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
               ? await people.change(visit.actor, idOf(visit), change)
               : { person: await people.get(visit.actor, idOf(visit)), link: null };
           const person = changed?.person;
-          if (!changed || !person) return errorPage(visit.request, 404, version);
+          if (!changed || !person) return visit.notFound();
           const { link } = changed;
           return link === null
             ? redirect(pathOf(person.id))
@@ -176,7 +175,7 @@ export function peopleRoutes({ database, people, now, version }: PageDependencie
       async answer(visit) {
         try {
           const done = await people.unlink(visit.actor, idOf(visit), { issuer: visit.form.get("issuer") ?? "" });
-          if (done === null) return errorPage(visit.request, 404, version);
+          if (done === null) return visit.notFound();
           const { person, link } = done;
           return link === null
             ? redirect(pathOf(person.id))

@@ -5,18 +5,12 @@ import { type ListedProvider, providerList, providersPage } from "../../views/pr
 import { GatewayError } from "../chat/error.ts";
 import { permits } from "../identity/policy.ts";
 import { changesOf } from "./change.ts";
-import { errorPage, htmlResponse, wantsPart } from "./page.ts";
+import { htmlResponse, wantsPart } from "./page.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
 import { isTyped, shownFields } from "./typed-fields.ts";
 
-export function providerRoutes({
-  credentials,
-  traffic,
-  attempts,
-  now,
-  version,
-}: PageDependencies): readonly PageRoute[] {
+export function providerRoutes({ credentials, traffic, attempts, now }: PageDependencies): readonly PageRoute[] {
   const pathOf = (provider: string) => `/dashboard/providers/${segment(provider)}`;
   const providerOf = ({ params }: Visit) => params["name"] ?? "";
   async function listed(wanted: (name: string) => boolean = () => true): Promise<readonly ListedProvider[]> {
@@ -41,10 +35,9 @@ export function providerRoutes({
   /** `error.at`: the key that was to be changed, `null` for a new one. What was typed as a key is not shown again. */
   async function show(visit: Visit, error: { readonly at: string | null; readonly text: string } | null = null) {
     const provider = await found(visit);
-    if (!provider) return errorPage(visit.request, 404, version);
+    if (!provider) return visit.notFound();
     // It was removed while its form was open.
-    if (error !== null && error.at !== null && !isStored(visit, error.at))
-      return errorPage(visit.request, 404, version);
+    if (error !== null && error.at !== null && !isStored(visit, error.at)) return visit.notFound();
     const formAt = (at: string | null) =>
       error !== null && error.at === at ? { form: visit.form, error: error.text } : { form: null, error: null };
     const csrf = permits(visit.actor, "credentials.write") ? visit.csrf : null;
@@ -76,7 +69,6 @@ export function providerRoutes({
   const changing = changesOf({
     pathOf: (visit) => pathOf(providerOf(visit)),
     again: (visit, text) => show(visit, { at: visit.params["id"] ?? null, text }),
-    version,
   });
 
   return [

@@ -189,6 +189,8 @@ export interface Visit {
     main: Html,
     options?: PageOptions,
   ) => Response;
+  /** That there is no such object, or none for the actor. */
+  readonly notFound: () => Response;
 }
 
 /** A page, or what a form on one does, for those who are signed in and have its permission. */
