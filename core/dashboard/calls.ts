@@ -8,7 +8,7 @@ import { reaches } from "../identity/reach.ts";
 import { readingOf } from "../storage/content.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
 import { dayMs } from "../storage/range-parts.ts";
-import { callLines, keyNames } from "./names.ts";
+import { callLines, keyNames, nameOfScope } from "./names.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
@@ -153,7 +153,7 @@ async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs
   ]);
   const options = new Map(keys.data.map((key) => [key.id, `${key.name} (…${key.last4})`]));
   if (shown.key !== "" && !options.has(shown.key))
-    options.set(shown.key, (await database.keys.get(shown.key))?.name ?? shown.key);
+    options.set(shown.key, await nameOfScope(database, { kind: "key", id: shown.key }));
   const values = (field: "model" | "provider"): readonly string[] =>
     [...new Set(used.data.map((group) => group.group[field]))]
       .filter((value) => typeof value === "string" && value.length <= 200)

@@ -5,6 +5,7 @@ import { limitsOn } from "../plugin/limit-rules.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
 import { emptyForm, parseKeyForm, typed } from "./key-input.ts";
+import { nameOfScope } from "./names.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -67,7 +68,7 @@ async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number):
   const said = database.content.setting(owner);
   const content = said === "forbid" ? "off" : said;
   const key = { ...rest, content, limits: limitsOn(owner, written).map(limitText) };
-  const accountName = accountId === "default" ? null : ((await database.accounts.find(accountId))?.name ?? accountId);
+  const accountName = accountId === "default" ? null : await nameOfScope(database, { kind: "account", id: accountId });
   return { ...key, accountName, state: keyState(row, nowMs) };
 }
 

@@ -3,6 +3,7 @@ import { limitText, type LimitUse, quantityText } from "../chat/limit.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import { limitFields } from "../plugin/plugin.ts";
 import type { ShownLimit } from "../identity/limits.ts";
+import { nameOfScope } from "./names.ts";
 import type { DashboardDatabase } from "./route.ts";
 
 /** `key`: written on the key itself. */
@@ -56,8 +57,5 @@ function useOf(use: LimitUse | undefined, nowMs: number): LimitPart["use"] {
 
 async function nameOf(database: DashboardDatabase, { scope: { kind, id } }: PageLimit): Promise<string | null> {
   if (id === null) return null;
-  if (kind === "global") return "everything";
-  if (kind === "key") return (await database.keys.get(id))?.name ?? id;
-  if (kind === "account") return (await database.accounts.find(id))?.name ?? id;
-  return id;
+  return kind === "global" ? "everything" : nameOfScope(database, { kind, id });
 }

@@ -13,6 +13,15 @@ export async function keyNames(
   return new Map(asked.map((id) => [id, known.get(id) ?? id]));
 }
 
+/** The name of a key or an account; what is neither, or is gone, goes by its id. */
+export async function nameOfScope(
+  database: DashboardDatabase,
+  { kind, id }: { readonly kind: string; readonly id: string },
+): Promise<string> {
+  if (kind === "key") return (await database.keys.get(id))?.name ?? id;
+  return kind === "account" ? ((await database.accounts.find(id))?.name ?? id) : id;
+}
+
 /** Calls as rows of a table. */
 export async function callLines(database: DashboardDatabase, calls: readonly CallRow[]): Promise<readonly CallLine[]> {
   const names = await keyNames(

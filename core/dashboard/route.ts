@@ -17,6 +17,7 @@ import type { Actor, Permission } from "../identity/policy.ts";
 import type { RequestAudit } from "../identity/request-audit.ts";
 import type { IssuerLogin } from "../identity/issuer-login.ts";
 import type { SignIn } from "../identity/sign-in.ts";
+import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { Awaitable, PriceListing } from "../plugin/plugin.ts";
 import type { ListedPrice, ModelLine, StandingTerms, UnpricedModel } from "../storage/book.ts";
 import type { AttemptReports } from "../storage/attempts.ts";
@@ -30,10 +31,7 @@ import type { Sessions } from "../identity/sessions.ts";
 import type { Throttles } from "../identity/throttle.ts";
 
 /** What the pages read and write. */
-export type DashboardDatabase = Pick<
-  Database,
-  "accounts" | "audit" | "accountTerms" | "budgets" | "calls" | "content" | "credits" | "keys" | "retention"
->;
+export type DashboardDatabase = Omit<TenantDatabase, "exports">;
 
 export interface DashboardDependencies extends PageDependencies {
   /** The same for the people of an account, who see only what it holds. */

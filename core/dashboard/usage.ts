@@ -6,7 +6,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { UsageGroup } from "../storage/database.ts";
 import { dayMs, hourMs, type Span } from "../storage/range-parts.ts";
 import type { UsageRanking } from "../storage/ranking.ts";
-import { keyNames } from "./names.ts";
+import { keyNames, nameOfScope } from "./names.ts";
 import { refusalOf } from "./refusal.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 import { usageFields, type UsageQuestion, usageQuestion } from "./usage-question.ts";
@@ -129,6 +129,6 @@ async function linesOf(
 async function accountNames(database: DashboardDatabase, ids: Iterable<string>): Promise<ReadonlyMap<string, string>> {
   const known = [...new Set(ids)];
   return new Map(
-    await Promise.all(known.map(async (id) => [id, (await database.accounts.find(id))?.name ?? id] as const)),
+    await Promise.all(known.map(async (id) => [id, await nameOfScope(database, { kind: "account", id })] as const)),
   );
 }
