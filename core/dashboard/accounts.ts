@@ -3,7 +3,7 @@ import { accountsPage } from "../../views/accounts.ts";
 import { permits } from "../identity/policy.ts";
 import { isOnOwn } from "../identity/reach.ts";
 import type { AccountSummary } from "../storage/database.ts";
-import { dayMs } from "../storage/range-parts.ts";
+import { dayMs, startOfDay } from "../storage/range-parts.ts";
 import { accountTermsModel, parseAccountTerms } from "./account-terms.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { limitLines } from "./limit-lines.ts";
@@ -20,7 +20,7 @@ const maxShown = 1_000;
 
 export function accountRoutes(dependencies: PageDependencies): readonly PageRoute[] {
   const { database, money, now } = dependencies;
-  const since = () => Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
+  const since = () => startOfDay(now()) - 29 * dayMs;
   const pathOf = (id: string) => `/dashboard/accounts/${segment(id)}`;
 
   async function showAll(visit: Visit, name: string, error: string | null, status = 200): Promise<Response> {

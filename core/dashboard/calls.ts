@@ -7,7 +7,7 @@ import { permits } from "../identity/policy.ts";
 import { reaches } from "../identity/reach.ts";
 import { readingOf } from "../storage/content.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
-import { dayMs } from "../storage/range-parts.ts";
+import { dayMs, startOfDay } from "../storage/range-parts.ts";
 import { callLines, keyNames, nameOfScope } from "./names.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -145,7 +145,7 @@ async function choices(database: DashboardDatabase, shown: CallListFilter, nowMs
   const [used, keys] = await Promise.all([
     // From the start of a day, which whole days of the rollups answer.
     database.calls.usage({
-      from: Math.floor(nowMs / dayMs) * dayMs - 7 * dayMs,
+      from: startOfDay(nowMs) - 7 * dayMs,
       to: nowMs + 1,
       groupBy: ["provider", "model"],
     }),

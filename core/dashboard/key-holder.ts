@@ -11,7 +11,7 @@ import { isSameOrigin } from "./origin.ts";
 import { answerErrors, errorPage, page, redirect } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { DashboardDependencies, DashboardRoute } from "./route.ts";
-import { dayMs } from "../storage/range-parts.ts";
+import { dayMs, startOfDay } from "../storage/range-parts.ts";
 
 const path = "/dashboard/me/key";
 const shownDays = 30;
@@ -36,7 +36,7 @@ export function keyHolderRoutes(dependencies: DashboardDependencies): readonly D
   async function show(request: Request, { principal, secret, csrf }: KeySession, shown: Shown = {}) {
     const { made = null, error = null, status = 200, headers = {} } = shown;
     const after = new URL(request.url).searchParams.get("after") ?? undefined;
-    const today = Math.floor(now() / dayMs) * dayMs;
+    const today = startOfDay(now());
     const range = { from: today - (shownDays - 1) * dayMs, to: today + dayMs };
     const [view, byModel, byDay, calls] = await Promise.all([
       self.view(principal, secret),

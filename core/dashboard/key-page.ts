@@ -2,7 +2,7 @@ import { segment } from "../../views/html.ts";
 import { type KeyModel, keyPage } from "../../views/key.ts";
 import { operations } from "../dialects/dialect.ts";
 import type { KeyRow } from "../storage/key.ts";
-import { dayMs } from "../storage/range-parts.ts";
+import { dayMs, startOfDay } from "../storage/range-parts.ts";
 import { budgetLines } from "./budget-lines.ts";
 import { keyState } from "./keys.ts";
 import { parseContent } from "./key-input.ts";
@@ -29,7 +29,7 @@ export function keyPageRoutes(dependencies: PageDependencies): readonly PageRout
     const row = await database.keys.get(idOf(visit));
     if (row === null) return visit.notFound();
     const scope = { kind: "key", id: row.id } as const;
-    const from = Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
+    const from = startOfDay(now()) - 29 * dayMs;
     const [account, usage, budgets, limits, olderSecrets] = await Promise.all([
       database.accounts.find(row.accountId),
       database.calls.usage({ from, to: now() + 1, groupBy: [], key: row.id }),

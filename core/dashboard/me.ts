@@ -5,7 +5,7 @@ import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import { redirect } from "./page.ts";
 import { type FieldLabels, filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
-import { dayMs } from "../storage/range-parts.ts";
+import { dayMs, startOfDay } from "../storage/range-parts.ts";
 
 const path = "/dashboard/me";
 const shownCalls = 20;
@@ -20,7 +20,7 @@ export function meRoutes({ database, own, now }: PageDependencies): readonly Pag
     const { actor } = visit;
     const person = await own.person(actor);
     const sessions = await own.sessions(actor);
-    const since = Math.floor(now() / dayMs) * dayMs - 29 * dayMs;
+    const since = startOfDay(now()) - 29 * dayMs;
     const main = mePage({
       person,
       sessions: sessions.map((session) => ({ ...session, current: session.digest === visit.session })),

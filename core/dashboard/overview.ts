@@ -3,7 +3,7 @@ import { clock, count, day, spentNano, usd } from "../../views/format.ts";
 import { type Ends, overview, type Ranked } from "../../views/overview.ts";
 import type { CallStatus, GroupField, UsageGroup } from "../storage/database.ts";
 import { type Nano, plusNano } from "../storage/nano.ts";
-import { dayMs, hourMs } from "../storage/range-parts.ts";
+import { dayMs, hourMs, startOfDay } from "../storage/range-parts.ts";
 import { callLines, keyNames } from "./names.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
 
@@ -17,7 +17,7 @@ export function overviewRoutes(dependencies: PageDependencies): readonly PageRou
       path: "/dashboard",
       permission: "calls.read",
       answer: async (visit) => {
-        const today = Math.floor(now() / dayMs) * dayMs;
+        const today = startOfDay(now());
         const range = { from: today - 29 * dayMs, to: today + dayMs };
         const [hours, days, byModel, byKey, latency, open, recent] = await Promise.all([
           calls.usage({ from: today, to: today + dayMs, groupBy: ["hour", "status"] }),

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { measures } from "../../views/usage-table.ts";
 import { type UsageFields, usageGroups, type UsageGroupName, usageRanges } from "../../views/usage.ts";
-import { dayMs, type Span } from "../storage/range-parts.ts";
+import { dayMs, type Span, startOfDay } from "../storage/range-parts.ts";
 import { parseDay } from "./last-day.ts";
 import { filled } from "./refusal.ts";
 
@@ -56,7 +56,7 @@ export function usageQuestion(fields: UsageFields, nowMs: number): UsageQuestion
 }
 
 function spanOf({ range, from, to }: UsageFields, nowMs: number): Span {
-  const today = Math.floor(nowMs / dayMs) * dayMs;
+  const today = startOfDay(nowMs);
   const tomorrow = today + dayMs;
   if (range === "") {
     const first = parseDay(from, "First day");

@@ -3,7 +3,7 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { AuditedWriter, Tell } from "./audit-writer.ts";
 import type { PurgePlan, PurgeSize } from "./purge-plan.ts";
 import type { PurgeWriter } from "./purge-writer.ts";
-import { dayMs } from "./range-parts.ts";
+import { startOfDay } from "./range-parts.ts";
 
 export interface PurgeLoop {
   /** Nothing is asked for or deleted from here on. */
@@ -63,7 +63,7 @@ export function purgeLoop({ client, writer, purges, next, keepMs, now, ...option
 
   /** How long it held up the process, in ms; `null`: there is nothing to do. */
   async function step(): Promise<number | null> {
-    const beforeMs = Math.floor((now() - keepMs) / dayMs) * dayMs;
+    const beforeMs = startOfDay(now() - keepMs);
     const plan = await next({ beforeMs, calls: callsAtOnce });
     if (stopped) return null;
     if (plan !== null) return timed((tell) => void purges.remove(plan, now(), tell));

@@ -2,7 +2,7 @@ import { and, asc, eq, gt, lte, type SQL } from "drizzle-orm";
 import { adjustedMoney } from "./adjusted.ts";
 import { type BlockRow, blockReader, callsPerBlock } from "./call-blocks.ts";
 import { aheadIn, aheadJson, type CountedCall } from "./counting.ts";
-import { dayMs } from "./range-parts.ts";
+import { startOfDay } from "./range-parts.ts";
 import { labelAliases } from "./repositories/label-joins.ts";
 import { deliveredThrough } from "./repositories/outbox.ts";
 import { adjustments } from "./schema/sqlite-book.ts";
@@ -119,7 +119,7 @@ export function callRows(database: SqliteDatabase, where: SQL | undefined) {
 function sumsOf(old: readonly OldCall[]): PurgedRow[] {
   const found = new Map<string, PurgedRow>();
   for (const call of old) {
-    const startMs = Math.floor(call.createdMs / dayMs) * dayMs;
+    const startMs = startOfDay(call.createdMs);
     const key = `${startMs} ${call.accountRef}`;
     const so = found.get(key);
     found.set(key, {

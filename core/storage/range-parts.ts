@@ -1,6 +1,9 @@
 export const hourMs = 3_600_000;
 export const dayMs = 24 * hourMs;
 
+/** When the day began, in UTC, that a moment is in. */
+export const startOfDay = (atMs: number): number => Math.floor(atMs / dayMs) * dayMs;
+
 /** Half-open, epoch ms. */
 export interface Span {
   readonly from: number;

@@ -5,7 +5,7 @@ import type { SqliteClient } from "../runtime/sqlite.ts";
 import { type HotStatement, hotStatement, type Row } from "./hot-statement.ts";
 import { placeholders } from "./repositories/call-writer.ts";
 import { attemptCounts } from "./attempt-fold.ts";
-import { dayMs } from "./range-parts.ts";
+import { dayMs, startOfDay } from "./range-parts.ts";
 import { attemptsHourly } from "./schema/sqlite-attempts.ts";
 import type { Fold, UsageSumRow } from "./rollup-fold.ts";
 import {
@@ -38,7 +38,7 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
 
   /** By hour, each hour and owner once; the days and the totals are sums of these. */
   function addUsage(hourly: readonly UsageSumRow[]) {
-    const daily = hourly.map((row) => ({ ...row, startMs: Math.floor(row.startMs / dayMs) * dayMs }));
+    const daily = hourly.map((row) => ({ ...row, startMs: startOfDay(row.startMs) }));
     runAll(statements().usageHourly, hourly);
     runAll(statements().usageDaily, merged(daily, usageKey));
     runAll(statements().totalsHourly, merged(hourly, totalsKey));

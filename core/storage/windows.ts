@@ -1,5 +1,5 @@
 import type { BudgetWindow } from "./budget.ts";
-import { dayMs, hourMs } from "./range-parts.ts";
+import { dayMs, hourMs, startOfDay } from "./range-parts.ts";
 
 /** What decides which calls a budget counts together. */
 export interface WindowTerms {
@@ -58,7 +58,7 @@ function calendarSpan(window: BudgetWindow, timeZone: string | null, atMs: numbe
 }
 
 function utcSpan(window: BudgetWindow, atMs: number): { readonly startMs: number; readonly endMs: number } {
-  const day = Math.floor(atMs / dayMs) * dayMs;
+  const day = startOfDay(atMs);
   if (window === "day") return { startMs: day, endMs: day + dayMs };
   if (window === "week") {
     const startMs = day - modulo(day - firstMondayMs, 7 * dayMs);

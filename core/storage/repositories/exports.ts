@@ -5,7 +5,7 @@ import type { UsageRange } from "../database.ts";
 import type { ExportRepository } from "../export.ts";
 import { auditColumns, callColumns, entryColumns, told, usageColumns } from "../export-columns.ts";
 import { encodedRows } from "../export-text.ts";
-import { dayMs } from "../range-parts.ts";
+import { dayMs, startOfDay } from "../range-parts.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, totalsHourly } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
@@ -82,7 +82,7 @@ function sliceAt(
   const byTime = groupBy.some((name) => name === "day" || name === "hour");
   const begin = byTime ? nextDay(database, startMs) : startMs;
   if (begin === null || begin >= to) return null;
-  const end = byTime ? Math.min((Math.floor(begin / dayMs) + 1) * dayMs, to) : to;
+  const end = byTime ? Math.min(startOfDay(begin) + dayMs, to) : to;
   const field = (["key", "account"] as const).find((name) => groupBy.includes(name));
   const isLast = field === undefined || owner + owners > newestOwner(database, field);
   const next = isLast ? (byTime && end < to ? `${end}-0` : null) : `${begin}-${owner + owners}`;
@@ -98,7 +98,7 @@ function nextDay(database: SqliteDatabase, fromMs: number): number | null {
   const folded = database
     .select({ ms: totalsHourly.startMs })
     .from(totalsHourly)
-    .where(gte(totalsHourly.startMs, Math.floor(fromMs / dayMs) * dayMs))
+    .where(gte(totalsHourly.startMs, startOfDay(fromMs)))
     .orderBy(asc(totalsHourly.startMs))
     .limit(1)
     .all()[0];
@@ -110,7 +110,7 @@ function nextDay(database: SqliteDatabase, fromMs: number): number | null {
     .limit(1)
     .all()[0];
   const first = Math.min(folded?.ms ?? Number.POSITIVE_INFINITY, written?.ms ?? Number.POSITIVE_INFINITY);
-  return first === Number.POSITIVE_INFINITY ? null : Math.max(Math.floor(first / dayMs) * dayMs, fromMs);
+  return first === Number.POSITIVE_INFINITY ? null : Math.max(startOfDay(first), fromMs);
 }
 
 function newestOwner(database: SqliteDatabase, field: OwnerSpan["field"]): number {

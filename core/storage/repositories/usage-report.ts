@@ -3,7 +3,7 @@ import type { GroupField, LabelField, UsageGroup, UsageRange, UsageSum } from ".
 import { adjustedMoney } from "../adjusted.ts";
 import { nanoSum } from "../nano.ts";
 import { purgedBefore } from "../purge-state.ts";
-import { dayMs, hourMs, rangeParts, type Span } from "../range-parts.ts";
+import { dayMs, hourMs, rangeParts, type Span, startOfDay } from "../range-parts.ts";
 import { keyOrLabels, orZero, startOf, sum } from "../rollup-fold.ts";
 import {
   accountLines,
@@ -134,8 +134,7 @@ export function widened(database: SqliteDatabase, { from, to }: Span): Span {
   const goneBeforeMs = purgedBefore(database);
   const wholeHour = (atMs: number): number => Math.ceil(atMs / hourMs) * hourMs;
   // Each from its own bound on, which is a search of the index and not a walk from its end.
-  const begin = () =>
-    exists(lt(calls.createdMs, from), desc(calls.createdMs)) ? from : Math.floor(from / dayMs) * dayMs;
+  const begin = () => (exists(lt(calls.createdMs, from), desc(calls.createdMs)) ? from : startOfDay(from));
   const end = () => (exists(gte(calls.createdMs, to), asc(calls.createdMs)) ? to : Math.ceil(to / dayMs) * dayMs);
   return {
     from: from < goneBeforeMs ? wholeHour(from) : begin(),
