@@ -1,6 +1,7 @@
 import { and, between, eq, gt, lte, sql } from "drizzle-orm";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 import type { AccountTree } from "./account-tree.ts";
+import { adding } from "./adding.ts";
 import type { Tell } from "./audit-writer.ts";
 import type { BudgetBook } from "./budget-book.ts";
 import { isForgotten, rowsOf } from "./counting.ts";
@@ -8,6 +9,7 @@ import { hotStatement } from "./hot-statement.ts";
 import type { PurgePlan } from "./purge-plan.ts";
 import { purgeState } from "./purge-state.ts";
 import { placeholders } from "./repositories/call-writer.ts";
+import { sumNames } from "./rollup-writer.ts";
 import { adjustments } from "./schema/sqlite-book.ts";
 import { purgedCalls, purgedKeys, purges } from "./schema/sqlite-upkeep.ts";
 import { attempts, callBlocks, calls } from "./schema/sqlite.ts";
@@ -30,25 +32,7 @@ export interface PurgeDependencies {
 }
 
 export function purgeWriter({ client, database, book, tree, addBesides }: PurgeDependencies): PurgeWriter {
-  const addSums = hotStatement(
-    client,
-    database
-      .insert(purgedCalls)
-      .values(placeholders(purgedCalls))
-      .onConflictDoUpdate({
-        target: [purgedCalls.startMs, purgedCalls.accountRef],
-        set: {
-          calls: sql`${purgedCalls.calls} + excluded.calls`,
-          inputTokens: sql`${purgedCalls.inputTokens} + excluded.input_tokens`,
-          outputTokens: sql`${purgedCalls.outputTokens} + excluded.output_tokens`,
-          cacheReadTokens: sql`${purgedCalls.cacheReadTokens} + excluded.cache_read_tokens`,
-          cacheWriteTokens: sql`${purgedCalls.cacheWriteTokens} + excluded.cache_write_tokens`,
-          reasoningTokens: sql`${purgedCalls.reasoningTokens} + excluded.reasoning_tokens`,
-          costNano: sql`${purgedCalls.costNano} + excluded.cost_nano`,
-          chargeNano: sql`${purgedCalls.chargeNano} + excluded.charge_nano`,
-        },
-      }),
-  );
+  const addSums = adding(client, database, purgedCalls, [purgedCalls.startMs, purgedCalls.accountRef], sumNames);
   const noteUse = hotStatement(
     client,
     database

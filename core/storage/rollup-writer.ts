@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { and, eq, lt, sql } from "drizzle-orm";
-import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import { adding } from "./adding.ts";
 import { type HotStatement, hotStatement, type Row } from "./hot-statement.ts";
 import { placeholders } from "./repositories/call-writer.ts";
 import { attemptCounts } from "./attempt-fold.ts";
@@ -76,22 +76,12 @@ export function rollupWriter(client: SqliteClient, database: SqliteDatabase): Ro
 }
 
 function statementsOf(client: SqliteClient, database: SqliteDatabase) {
-  const adding = <Table extends SQLiteTable>(table: Table, target: SQLiteColumn[], sums: readonly string[]) =>
-    hotStatement(
-      client,
-      database
-        .insert(table)
-        // One placeholder a column, by its own name, which is what the table's insert model asks for.
-        .values(placeholders(table) as never)
-        .onConflictDoUpdate({
-          target,
-          set: Object.fromEntries(sums.map((name) => [name, added(table, name)])) as never,
-        }),
-    );
   const ofTotals = (table: typeof totalsHourly | typeof totalsDaily) =>
-    adding(table, [table.startMs, table.modelRef, table.providerRef, table.status], sumNames);
+    adding(client, database, table, [table.startMs, table.modelRef, table.providerRef, table.status], sumNames);
   const ofUsage = (table: typeof usageHourly | typeof usageDaily) =>
     adding(
+      client,
+      database,
       table,
       [table.startMs, table.accountRef, table.keyRef, table.modelRef, table.providerRef, table.status],
       sumNames,
@@ -122,11 +112,15 @@ function statementsOf(client: SqliteClient, database: SqliteDatabase) {
     usageHourly: ofUsage(usageHourly),
     usageDaily: ofUsage(usageDaily),
     latency: adding(
+      client,
+      database,
       latencyHourly,
       [latencyHourly.startMs, latencyHourly.measure, latencyHourly.providerRef, latencyHourly.upToMs],
       ["calls"],
     ),
     attempts: adding(
+      client,
+      database,
       attemptsHourly,
       [attemptsHourly.providerRef, attemptsHourly.startMs, attemptsHourly.upstreamModelRef],
       attemptCounts,
@@ -140,7 +134,7 @@ function statementsOf(client: SqliteClient, database: SqliteDatabase) {
 /** Charts go back a week. */
 const attemptsKeptMs = 35 * dayMs;
 
-const sumNames = [
+export const sumNames = [
   "calls",
   "inputTokens",
   "outputTokens",
@@ -150,13 +144,6 @@ const sumNames = [
   "costNano",
   "chargeNano",
 ] as const;
-
-function added(table: SQLiteTable, name: string) {
-  // Every name is a column of every table that is summed.
-  const column = (table as unknown as Readonly<Record<string, SQLiteColumn>>)[name];
-  if (column === undefined) throw new Error(`no column ${name}`);
-  return sql`${column} + excluded.${sql.identifier(column.name)}`;
-}
 
 const usageKey = (row: UsageSumRow) =>
   `${row.startMs} ${row.accountRef} ${row.keyRef} ${row.modelRef} ${row.providerRef} ${row.status}`;

@@ -1,8 +1,6 @@
-import { sql } from "drizzle-orm";
 import type { SqliteClient } from "../runtime/sqlite.ts";
+import { adding } from "./adding.ts";
 import type { CountedRow } from "./counting.ts";
-import { hotStatement } from "./hot-statement.ts";
-import { placeholders } from "./repositories/call-writer.ts";
 import { purgedSpent } from "./schema/sqlite-upkeep.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
@@ -10,16 +8,7 @@ import type { SqliteDatabase } from "./sqlite-database.ts";
 export type SpentBesides = (row: typeof purgedSpent.$inferSelect) => void;
 
 export function spentBesides(client: SqliteClient, database: SqliteDatabase): SpentBesides {
-  const add = hotStatement(
-    client,
-    database
-      .insert(purgedSpent)
-      .values(placeholders(purgedSpent))
-      .onConflictDoUpdate({
-        target: [purgedSpent.budgetRef, purgedSpent.startMs],
-        set: { spentNano: sql`${purgedSpent.spentNano} + excluded.spent_nano` },
-      }),
-  );
+  const add = adding(client, database, purgedSpent, [purgedSpent.budgetRef, purgedSpent.startMs], ["spentNano"]);
   return (row) => {
     if (row.spentNano !== 0) add.run(row);
   };
