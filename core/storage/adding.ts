@@ -1,8 +1,7 @@
 import { sql } from "drizzle-orm";
 import type { SQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../runtime/sqlite.ts";
-import { type HotStatement, hotStatement } from "./hot-statement.ts";
-import { placeholders } from "./repositories/call-writer.ts";
+import { type HotStatement, hotStatement, placeholders } from "./hot-statement.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
 
 /** Writes a row; where there is one with the same `key`, adds to its `sums` and leaves the rest of it as it is. */

@@ -1,4 +1,5 @@
-import { is, Param, Placeholder, type Query } from "drizzle-orm";
+import { getTableColumns, is, Param, Placeholder, type Query, sql } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../runtime/sqlite.ts";
 
 /** Values by the names of the query's placeholders. */
@@ -26,13 +27,23 @@ export function hotStatement(client: SqliteClient, query: { toSQL(): Pick<Query,
   };
 }
 
+/** One placeholder a column, by its own name: the statement is built once, and a row is bound as it is. */
+export function placeholders<Table extends SQLiteTable, Left extends string = never>(
+  table: Table,
+  leave: readonly Left[] = [],
+): Record<Exclude<keyof Table["_"]["columns"] & string, Left>, ReturnType<typeof sql.placeholder>> {
+  const names = Object.keys(getTableColumns(table)).filter((name) => !leave.some((left) => left === name));
+  // The record's keys are exactly the table's columns less `leave`, which Object.fromEntries cannot express.
+  return Object.fromEntries(names.map((name) => [name, sql.placeholder(name)])) as never;
+}
+
 function bound(
   client: SqliteClient,
   query: { toSQL(): Pick<Query, "sql" | "params"> },
 ): Pick<HotStatement, "run" | "value"> {
-  const { sql, params } = query.toSQL();
+  const { sql: text, params } = query.toSQL();
   const names = params.map(placeholderName);
-  const statement = client.prepare(sql);
+  const statement = client.prepare(text);
   // One for all runs: a driver is done with it when it returns. Constants stay where they are.
   const values: unknown[] = [...params];
   const bind = (row: Row) => {

@@ -9,7 +9,7 @@ import type { CallNotes } from "../call-notes.ts";
 import { aheadIn, aheadJson, isForgotten, rowsOf } from "../counting.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { GroupCommit } from "../group-commit.ts";
-import { hotStatement } from "../hot-statement.ts";
+import { hotStatement, placeholders } from "../hot-statement.ts";
 import { purgedBefore } from "../purge-state.ts";
 import { hourMs } from "../range-parts.ts";
 import { foldReader, type UsageSumRow } from "../rollup-fold.ts";
@@ -18,7 +18,6 @@ import { adjustments } from "../schema/sqlite-book.ts";
 import { accounts, calls, keys, ledger } from "../schema/sqlite.ts";
 import type { SpentBesides } from "../spent-besides.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { placeholders } from "./call-writer.ts";
 import { labelAliases } from "./label-joins.ts";
 import type { Labels } from "./labels.ts";
 

@@ -1,9 +1,7 @@
-import { getTableColumns, sql } from "drizzle-orm";
-import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { Final, Refusal } from "../database.ts";
 import type { Charges } from "../charges.ts";
-import { hotStatement } from "../hot-statement.ts";
+import { hotStatement, placeholders } from "../hot-statement.ts";
 import { attempts, calls, type openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
 import type { Labels } from "./labels.ts";
@@ -141,13 +139,3 @@ const nothingUsed = {
   upstreamId: null,
   upstreamStatus: null,
 };
-
-/** One placeholder a column, by its own name: the statement is built once, and a row is bound as it is. */
-export function placeholders<Table extends SQLiteTable, Left extends string = never>(
-  table: Table,
-  leave: readonly Left[] = [],
-): Record<Exclude<keyof Table["_"]["columns"] & string, Left>, ReturnType<typeof sql.placeholder>> {
-  const names = Object.keys(getTableColumns(table)).filter((name) => !leave.some((left) => left === name));
-  // The record's keys are exactly the table's columns less `leave`, which Object.fromEntries cannot express.
-  return Object.fromEntries(names.map((name) => [name, sql.placeholder(name)])) as never;
-}

@@ -12,13 +12,13 @@ import type { AdmitResult, Admission, Final, InterruptedPolicy, LedgerRepository
 import { fit, type Fitted } from "../fit.ts";
 import type { GroupCommit } from "../group-commit.ts";
 import type { LaterCalls } from "../later-calls.ts";
-import { hotStatement } from "../hot-statement.ts";
+import { hotStatement, placeholders } from "../hot-statement.ts";
 import { openSlots } from "../open-slots.ts";
 import { retried } from "../retried.ts";
 import { processes } from "../schema/sqlite-upkeep.ts";
 import { openCalls, refusalCounts } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { callWriter, type OpenCall, placeholders } from "./call-writer.ts";
+import { callWriter, type OpenCall } from "./call-writer.ts";
 import type { Labels } from "./labels.ts";
 import { ownerRefs } from "./owner-refs.ts";
 
