@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, gte, inArray, isNotNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import type { SelectedFields } from "drizzle-orm/sqlite-core";
 import { GatewayError } from "../../chat/error.ts";
 import type { SqliteClient } from "../../runtime/sqlite.ts";
 import type { AccountTree } from "../account-tree.ts";
@@ -119,6 +120,23 @@ function spend(dependencies: AdjustmentDependencies, call: StoredCall, deltaNano
     counters.spentNano += countedNano;
     book.touch(counters);
   }
+}
+
+/** Changes of ended calls as they are told, and `more` of their columns. */
+export function adjustmentRows<More extends SelectedFields>(database: SqliteDatabase, more: More) {
+  const { priceVersion } = labelAliases();
+  return database
+    .select({
+      costDeltaNano: adjustments.costDeltaNano,
+      chargeDeltaNano: adjustments.chargeDeltaNano,
+      priceVersion: priceVersion.text,
+      reason: adjustments.reason,
+      author: adjustments.author,
+      createdMs: adjustments.createdMs,
+      ...more,
+    })
+    .from(adjustments)
+    .innerJoin(priceVersion, eq(priceVersion.ref, adjustments.priceVersionRef));
 }
 
 /** As a sum by hour that holds no call: only the money changes. */

@@ -8,6 +8,7 @@ import { adjustments } from "../schema/sqlite-book.ts";
 import { attemptsView, usageView } from "../schema/sqlite-views.ts";
 import { accounts, calls, keys, openCalls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
+import { adjustmentRows } from "./adjustments.ts";
 import { finishedRows, kinds, namesOf } from "./ended-calls.ts";
 import { labelAliases, labelsIn } from "./label-joins.ts";
 import { latencyReport } from "./latency-report.ts";
@@ -186,23 +187,8 @@ const replaysOf = (database: SqliteDatabase, callId: string): number =>
   database.select({ replays: keptAnswers.replays }).from(keptAnswers).where(eq(keptAnswers.callId, callId)).all()[0]
     ?.replays ?? 0;
 
-function adjustmentsOf(database: SqliteDatabase, callSeq: number): Adjustment[] {
-  const { priceVersion } = labelAliases();
-  return database
-    .select({
-      costDeltaNano: adjustments.costDeltaNano,
-      chargeDeltaNano: adjustments.chargeDeltaNano,
-      priceVersion: priceVersion.text,
-      reason: adjustments.reason,
-      author: adjustments.author,
-      createdMs: adjustments.createdMs,
-    })
-    .from(adjustments)
-    .innerJoin(priceVersion, eq(priceVersion.ref, adjustments.priceVersionRef))
-    .where(eq(adjustments.callSeq, callSeq))
-    .orderBy(asc(adjustments.seq))
-    .all();
-}
+const adjustmentsOf = (database: SqliteDatabase, callSeq: number): Adjustment[] =>
+  adjustmentRows(database, {}).where(eq(adjustments.callSeq, callSeq)).orderBy(asc(adjustments.seq)).all();
 
 const attemptRows = (database: SqliteDatabase, callId: string): AttemptRow[] =>
   database

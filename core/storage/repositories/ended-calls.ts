@@ -1,4 +1,5 @@
 import { and, between, desc, eq, gt, gte, inArray, lt, type SQL, sql } from "drizzle-orm";
+import type { SelectedFields } from "drizzle-orm/sqlite-core";
 import { adjustedMoney, type Money } from "../adjusted.ts";
 import { admittedIn, blocksOfHours, callsInBlocks, callsPerBlock, fits, type Sought } from "../call-blocks.ts";
 import type { CallFilter, CallRow } from "../database.ts";
@@ -125,6 +126,21 @@ function soughtIn(database: SqliteDatabase, { key, account, model, provider, cal
 export type FinishedRow = CallRow & { readonly seq: number };
 
 function selected(database: SqliteDatabase, where: SQL | undefined, limit: number, money: Money): FinishedRow[] {
+  return endedCalls(database, { ttftMs: calls.ttftMs, ...money })
+    .where(where)
+    .orderBy(desc(calls.seq))
+    .limit(limit)
+    .all()
+    .map((row) => ({
+      ...row,
+      ...kinds(row),
+      labels: labelsIn(row.labels),
+      durationMs: row.finishedMs - row.createdMs,
+    }));
+}
+
+/** Ended calls with the names that they refer to, and `more` of their columns. */
+export function endedCalls<More extends SelectedFields>(database: SqliteDatabase, more: More) {
   const name = labelAliases();
   return database
     .select({
@@ -142,13 +158,12 @@ function selected(database: SqliteDatabase, where: SQL | undefined, limit: numbe
       cacheWrite1hTokens: calls.cacheWrite1hTokens,
       outputTokens: calls.outputTokens,
       reasoningTokens: calls.reasoningTokens,
-      ...money,
       priceVersion: name.priceVersion.text,
       finishReason: name.finish.text,
       stream: calls.stream,
-      ttftMs: calls.ttftMs,
       createdMs: calls.createdMs,
       finishedMs: calls.finishedMs,
+      ...more,
     })
     .from(calls)
     .innerJoin(accounts, eq(accounts.ref, calls.accountRef))
@@ -161,17 +176,7 @@ function selected(database: SqliteDatabase, where: SQL | undefined, limit: numbe
     .leftJoin(name.upstreamModel, eq(name.upstreamModel.ref, calls.upstreamModelRef))
     .leftJoin(name.priceVersion, eq(name.priceVersion.ref, calls.priceVersionRef))
     .leftJoin(name.finish, eq(name.finish.ref, calls.finishRef))
-    .leftJoin(name.labels, eq(name.labels.ref, calls.labelsRef))
-    .where(where)
-    .orderBy(desc(calls.seq))
-    .limit(limit)
-    .all()
-    .map((row) => ({
-      ...row,
-      ...kinds(row),
-      labels: labelsIn(row.labels),
-      durationMs: row.finishedMs - row.createdMs,
-    }));
+    .leftJoin(name.labels, eq(name.labels.ref, calls.labelsRef));
 }
 
 /** The columns that a finished call and one in flight both take from the labels. */

@@ -1,12 +1,14 @@
-import { asc, eq, gt, inArray } from "drizzle-orm";
+import { asc, gt, inArray, type SQL } from "drizzle-orm";
 import type { ToldEvent } from "../../plugin/events.ts";
 import { usdText } from "../alert-text.ts";
 import type { CallNotes } from "../call-notes.ts";
 import type { Position, UsageEvent, UsagePage } from "../outbox.ts";
 import { adjustments } from "../schema/sqlite-book.ts";
-import { accounts, calls, keys } from "../schema/sqlite.ts";
+import { calls } from "../schema/sqlite.ts";
 import type { SqliteDatabase } from "../sqlite-database.ts";
-import { labelAliases, labelsIn } from "./label-joins.ts";
+import { adjustmentRows } from "./adjustments.ts";
+import { endedCalls } from "./ended-calls.ts";
+import { labelsIn } from "./label-joins.ts";
 
 /**
  * What comes after a position: records of calls in the order they were written, which never change, and between them
@@ -15,7 +17,7 @@ import { labelAliases, labelsIn } from "./label-joins.ts";
 export function usageEvents(database: SqliteDatabase) {
   return (after: Position, limit: number): UsagePage => {
     const found = callRows(database, gt(calls.seq, after.callSeq), limit);
-    const changes = adjustmentRows(database, after.adjustmentSeq, limit);
+    const changes = changedRows(database, after.adjustmentSeq, limit);
     const events: UsageEvent[] = [];
     let { callSeq, adjustmentSeq } = after;
     let at = 0;
@@ -41,58 +43,18 @@ export function usageEvents(database: SqliteDatabase) {
 
 type Row = ReturnType<typeof callRows>[number];
 
-function callRows(database: SqliteDatabase, where: ReturnType<typeof gt>, limit: number) {
-  const { principal, dialect, operation, model, provider, upstreamModel, priceVersion, finish, labels } =
-    labelAliases();
-  return database
-    .select({
-      seq: calls.seq,
-      callId: calls.id,
-      accountId: accounts.id,
-      keyId: keys.id,
-      principal: principal.text,
-      dialect: dialect.text,
-      operation: operation.text,
-      model: model.text,
-      provider: provider.text,
-      upstreamModel: upstreamModel.text,
-      status: calls.status,
-      source: calls.source,
-      inputTokens: calls.inputTokens,
-      cacheReadTokens: calls.cacheReadTokens,
-      cacheWriteTokens: calls.cacheWriteTokens,
-      cacheWrite1hTokens: calls.cacheWrite1hTokens,
-      outputTokens: calls.outputTokens,
-      reasoningTokens: calls.reasoningTokens,
-      costNano: calls.costNano,
-      chargeNano: calls.chargeNano,
-      priceVersion: priceVersion.text,
-      finishReason: finish.text,
-      stream: calls.stream,
-      httpStatus: calls.httpStatus,
-      errorKind: calls.errorKind,
-      labels: labels.text,
-      createdMs: calls.createdMs,
-      finishedMs: calls.finishedMs,
-      notes: calls.notes,
-    })
-    .from(calls)
-    .innerJoin(accounts, eq(accounts.ref, calls.accountRef))
-    .leftJoin(keys, eq(keys.ref, calls.keyRef))
-    .innerJoin(principal, eq(principal.ref, calls.principalRef))
-    .innerJoin(dialect, eq(dialect.ref, calls.dialectRef))
-    .innerJoin(operation, eq(operation.ref, calls.operationRef))
-    .innerJoin(model, eq(model.ref, calls.modelRef))
-    .leftJoin(provider, eq(provider.ref, calls.providerRef))
-    .leftJoin(upstreamModel, eq(upstreamModel.ref, calls.upstreamModelRef))
-    .leftJoin(priceVersion, eq(priceVersion.ref, calls.priceVersionRef))
-    .leftJoin(finish, eq(finish.ref, calls.finishRef))
-    .leftJoin(labels, eq(labels.ref, calls.labelsRef))
+const callRows = (database: SqliteDatabase, where: SQL, limit: number) =>
+  endedCalls(database, {
+    costNano: calls.costNano,
+    chargeNano: calls.chargeNano,
+    httpStatus: calls.httpStatus,
+    errorKind: calls.errorKind,
+    notes: calls.notes,
+  })
     .where(where)
     .orderBy(asc(calls.seq))
     .limit(limit)
     .all();
-}
 
 function callEvent({ seq: _, createdMs, finishedMs, notes, ...row }: Row): ToldEvent {
   // The column is written from a CallNotes only.
@@ -115,21 +77,8 @@ function callEvent({ seq: _, createdMs, finishedMs, notes, ...row }: Row): ToldE
   };
 }
 
-function adjustmentRows(database: SqliteDatabase, after: number, limit: number) {
-  const { priceVersion } = labelAliases();
-  const rows = database
-    .select({
-      seq: adjustments.seq,
-      callSeq: adjustments.callSeq,
-      costDeltaNano: adjustments.costDeltaNano,
-      chargeDeltaNano: adjustments.chargeDeltaNano,
-      priceVersion: priceVersion.text,
-      reason: adjustments.reason,
-      author: adjustments.author,
-      createdMs: adjustments.createdMs,
-    })
-    .from(adjustments)
-    .innerJoin(priceVersion, eq(priceVersion.ref, adjustments.priceVersionRef))
+function changedRows(database: SqliteDatabase, after: number, limit: number) {
+  const rows = adjustmentRows(database, { seq: adjustments.seq, callSeq: adjustments.callSeq })
     .where(gt(adjustments.seq, after))
     .orderBy(asc(adjustments.seq))
     .limit(limit)
@@ -147,7 +96,7 @@ function adjustmentRows(database: SqliteDatabase, after: number, limit: number) 
   return rows.map((row) => ({ ...row, call: callOf.get(row.callSeq) }));
 }
 
-function adjustmentEvent({ seq, call, createdMs, callSeq: _, ...row }: ReturnType<typeof adjustmentRows>[number]) {
+function adjustmentEvent({ seq, call, createdMs, callSeq: _, ...row }: ReturnType<typeof changedRows>[number]) {
   const callId = call?.callId ?? null;
   const event: ToldEvent = {
     id: `adjustment-${seq}-${createdMs}`,
