@@ -1,25 +1,21 @@
 import type { GatewayError } from "../chat/error.ts";
-import { noUsage, type ReportedUsage, type Usage } from "../chat/usage.ts";
+import { noUsage, type Usage } from "../chat/usage.ts";
 import type { Metered } from "../dialects/dialect.ts";
-import { within } from "../plugin/deadline.ts";
-import { countFault, countTime, type HookTally, talliesOf, tallyIn } from "../plugin/hook-tally.ts";
 import { labelText } from "../plugin/labels.ts";
-import type { Awaitable, CallRecord } from "../plugin/plugin.ts";
 import type { Final, UsageSource } from "../storage/database.ts";
 import type { Admitted } from "./admit.ts";
 import type { Call } from "./call.ts";
+import { usedBy } from "./charged-usage.ts";
 import { leaveLists } from "./disconnect.ts";
-import { expectedInput, expectedOutput } from "./estimate.ts";
 import { closedHook } from "./hook.ts";
-import { countUnpriced, isUnbilled, isUnpriced } from "./bill.ts";
+import { countUnpriced, isUnpriced } from "./bill.ts";
 import { writesFreely } from "./limit-claim.ts";
 import type { RouteTarget } from "./models.ts";
 import { notesOf, type Rated } from "./notes.ts";
+import { tellObservers } from "./observers.ts";
 import { rateEnded } from "./rate-ended.ts";
 import type { Ratios } from "./ratios.ts";
 import type { Services } from "./services.ts";
-import { counted, unitsUntold } from "./told-usage.ts";
-import { blockedMs, hookBlocked } from "./watchdog.ts";
 import { whyRefused } from "./why.ts";
 
 /** How a call went, as the stage that saw its end tells it. */
@@ -33,8 +29,6 @@ export interface Outcome {
   readonly drained?: boolean;
   readonly error?: GatewayError;
 }
-
-const observerTimeoutMs = 5_000;
 
 /**
  * The one place where a hold ends. Whatever races (the last byte, a client that leaves, a timeout, a shutdown), the first
@@ -90,7 +84,7 @@ export async function settle(
     const used = isAsked ? { usage: usage ?? noUsage, chargeNano: final.chargeNano ?? 0 } : null;
     await endHolds(call, admitted, used, services);
   }
-  tellObservers(recordOf(call, final), services);
+  tellObservers(call, final, services);
   return { chargeNano: final.chargeNano };
 }
 
@@ -134,75 +128,20 @@ export async function refuse(call: Call, error: GatewayError, services: Services
       services.logger.error({ callId: call.id, error: cause }, "a refusal could not be recorded");
     }
   }
-  tellObservers(
-    recordOf(call, {
-      status: "refused",
-      httpStatus: error.status,
-      errorKind: error.kind,
-      source: "none",
-      provider: null,
-      upstreamModel: null,
-      usage: null,
-      costNano: null,
-      chargeNano: null,
-      finishedMs,
-    }),
-    services,
-  );
+  const end = {
+    status: "refused",
+    httpStatus: error.status,
+    errorKind: error.kind,
+    source: "none",
+    provider: null,
+    upstreamModel: null,
+    usage: null,
+    costNano: null,
+    chargeNano: null,
+    finishedMs,
+  } as const;
+  tellObservers(call, end, services);
 }
-
-/**
- * What is charged for: the provider's word when there is one, an explicit 0 included. Without it, a call that failed
- * upstream used nothing; one that was served, in part or whole, or that we cut is estimated, never above the hold. Of a
- * provider that tells its input first (Anthropic's `message_start`), that is its word: with what it told of the output if
- * it then failed, with an estimate of the output, and marked so, if it was cut. Of a report whose input could not be read
- * the input is estimated.
- */
-function usedBy(
-  call: Call,
-  { status, metered, drained, target }: Outcome,
-  admitted: Admitted,
-  finishedMs: number,
-  { ratios, billing }: Pick<Services, "ratios" | "billing">,
-): { readonly usage: Usage | null; readonly source: UsageSource } {
-  if (isUnbilled(call.endpoint.operation)) return { usage: null, source: "none" };
-  // Of who served it: at admission the first target of the route was asked about.
-  const ratio = ratios.of(target);
-  if (metered.usage && isCredible(metered.usage)) {
-    const usage = counted(metered.usage.usage, call, target, billing, finishedMs);
-    if (lacksInput(metered.usage))
-      return { usage: { ...usage, inputTokens: likelyInput(call, admitted, ratio) }, source: "estimated" };
-    return { usage, source: drained ? "drained" : "provider" };
-  }
-  const tellsOpening = metered.begun && isCredible(metered.begun) && !lacksInput(metered.begun);
-  const opening = tellsOpening ? metered.begun.usage : null;
-  const begun = opening && counted(opening, call, target, billing, finishedMs);
-  const failed = status === "upstream_error" && call.stopped === null;
-  if (failed && begun) return { usage: begun, source: "provider" };
-  const isCut = call.stopped !== null && call.isSent;
-  const served = status === "ok" || metered.complete || metered.contentBytes > 0 || isCut;
-  if (failed || call.attempts.length === 0 || !served) return { usage: null, source: "none" };
-  const outputTokens = Math.min(
-    expectedOutput(metered.contentBytes, ratio.output),
-    admitted.outputBoundTokens ?? Number.POSITIVE_INFINITY,
-  );
-  if (begun) {
-    const usage = { ...begun, outputTokens: Math.max(begun.outputTokens, outputTokens) };
-    return { usage, source: "estimated" };
-  }
-  return {
-    usage: {
-      ...noUsage,
-      inputTokens: likelyInput(call, admitted, ratio),
-      outputTokens,
-      ...unitsUntold(call, target, billing, finishedMs),
-    },
-    source: "estimated",
-  };
-}
-
-const likelyInput = ({ envelope }: Call, admitted: Admitted, ratio: ReturnType<Ratios["of"]>): number =>
-  envelope ? expectedInput(envelope.input, ratio.input, admitted.inputBoundTokens) : admitted.expectedInputTokens;
 
 /** The machine's clock may have stepped back meanwhile: a call does not end before it began. */
 const endOf = ({ startedMs }: Call, { now }: Pick<Services, "now">): number => Math.max(now(), startedMs);
@@ -214,19 +153,6 @@ function learn({ envelope }: Call, outcome: Outcome, { heldNano }: Admitted, fin
   if (!envelope || !usage || source !== "provider" || status !== "ok" || reported?.anomalous) return;
   ratios.learn(outcome.target, { input: envelope.input, usage, contentBytes, heldNano, chargeNano });
 }
-
-/** No call uses this many tokens: such a report says nothing, and charging for it would only overflow. */
-const maxCredibleTokens = 1_000_000_000;
-/** A 0 that was said counts; one that stands for what could not be read does not make a call free. */
-const isCredible = ({ usage, anomalous }: ReportedUsage): boolean => {
-  const { inputTokens, outputTokens, images = 0, seconds = 0, characters = 0 } = usage;
-  const sum = inputTokens + outputTokens + images + seconds + characters;
-  return Math.max(inputTokens, outputTokens) <= maxCredibleTokens && !(anomalous && sum === 0);
-};
-
-/** Nothing is written without having read something: its count was missing, or could not be read. */
-const lacksInput = ({ usage, anomalous }: ReportedUsage): boolean =>
-  anomalous && usage.inputTokens === 0 && usage.outputTokens > 0;
 
 const free = { costNano: 0, chargeNano: 0, priceVersion: null, lines: [] };
 
@@ -281,98 +207,4 @@ async function endHolds(
       // Logged by the hook. The call is served; the plugin's own counters are its own to mend.
     }
   }
-}
-
-type RecordedEnd = Pick<
-  CallRecord,
-  "status" | "httpStatus" | "errorKind" | "source" | "provider" | "upstreamModel" | "usage" | "costNano" | "chargeNano"
-> & { readonly finishedMs: number };
-
-function recordOf(call: Call, end: RecordedEnd): CallRecord {
-  const record: CallRecord = {
-    callId: call.id,
-    principal: call.principal?.name ?? null,
-    keyId: call.principal?.keyId ?? null,
-    accountId: call.principal?.accountId ?? null,
-    labels: call.principal?.labels ?? null,
-    dialect: call.endpoint.dialect.name,
-    operation: call.endpoint.operation,
-    model: call.envelope?.model ?? "",
-    provider: end.provider,
-    upstreamModel: end.upstreamModel,
-    status: end.status,
-    httpStatus: end.httpStatus,
-    errorKind: end.errorKind,
-    usage: end.usage,
-    source: end.source,
-    costNano: end.costNano,
-    chargeNano: end.chargeNano,
-    attempts: call.attempts.length,
-    tries: call.attempts,
-    stream: call.envelope?.stream ?? false,
-    startedMs: call.startedMs,
-    firstByteMs: call.firstByteMs,
-    durationMs: end.finishedMs - call.startedMs,
-    warnings: call.warnings,
-    timings: call.timings,
-  };
-  return call.shadow ? { ...record, shadowOf: call.shadow.callId } : record;
-}
-
-/** Observers fail open: what they throw, or that they hang, is logged and changes nothing. The last that a call does. */
-function tellObservers(record: CallRecord, services: Services) {
-  for (const observer of services.observers) tell(observer, record, services);
-  services.inUse.leave();
-}
-
-function tell({ name, slot, isBuiltIn }: Services["observers"][number], record: CallRecord, services: Services) {
-  if (!slot.callEnded) return;
-  const tally = tallyIn(talliesOf("observer", name), "callEnded");
-  tally.calls += 1;
-  const startedMs = performance.now();
-  let told: Awaitable<void>;
-  try {
-    // What code from elsewhere writes there must not reach the others, nor what the process goes on with.
-    told = slot.callEnded(isBuiltIn ? record : copyOf(record));
-  } catch (error) {
-    countTime(tally, performance.now() - startedMs);
-    return observerFailed(error, name, tally, services);
-  }
-  const tookMs = performance.now() - startedMs;
-  if (tookMs > blockedMs) hookBlocked(services.logger, "observer", name, tookMs);
-  if (told instanceof Promise) void heard(told, name, { tally, startedMs }, services);
-  else countTime(tally, tookMs);
-}
-
-/** By hand: `structuredClone` takes a hundred times as long. */
-const copyOf = (record: CallRecord): CallRecord => ({
-  ...record,
-  labels: record.labels && { ...record.labels },
-  usage: record.usage && { ...record.usage },
-  tries: record.tries.map((one) => ({ ...one })),
-  warnings: [...record.warnings],
-  timings: { ...record.timings },
-});
-
-/** Until then the observer is in use. */
-async function heard(
-  told: Promise<void>,
-  name: string,
-  { tally, startedMs }: { readonly tally: HookTally; readonly startedMs: number },
-  services: Services,
-): Promise<void> {
-  services.inUse.enter();
-  try {
-    await within(observerTimeoutMs, () => told);
-  } catch (error) {
-    observerFailed(error, name, tally, services);
-  } finally {
-    countTime(tally, performance.now() - startedMs);
-    services.inUse.leave();
-  }
-}
-
-function observerFailed(error: unknown, name: string, tally: HookTally, { logger }: Services): void {
-  countFault(tally, error);
-  logger.warn({ plugin: `observer/${name}`, error }, "an observer failed");
 }
