@@ -1,29 +1,24 @@
 import { GatewayError } from "../chat/error.ts";
-import type { ChatStream } from "../chat/event.ts";
 import { isJsonObject, type JsonObject } from "../chat/json.ts";
 import type { ChatRequest } from "../chat/request.ts";
 import { mayLose, parseBody } from "../dialects/exact-json.ts";
-import { countFault, talliesOf, tallyIn } from "../plugin/hook-tally.ts";
-import type { Awaitable, ModelProvider } from "../plugin/plugin.ts";
+import type { Awaitable } from "../plugin/plugin.ts";
 import { Abort } from "../runtime/abort.ts";
 import { nextOf } from "../runtime/upstream-response.ts";
-import type { AttemptRow } from "../storage/attempt-row.ts";
 import type { Admitted } from "./admit.ts";
 import type { Answer, BegunAnswer, FailedAnswer, StreamedAnswer, WholeAnswer } from "./answer.ts";
+import { askModel } from "./ask-model.ts";
 import { askUpstream } from "./ask-upstream.ts";
+import { Attempt } from "./attempt.ts";
 import { isPassedOver, verdictOf } from "./breaker.ts";
 import type { Call } from "./call.ts";
-import type { KeyedRequest } from "./credentials.ts";
 import type { Asked } from "./decode.ts";
-import { fromEvents, modelFault } from "./events.ts";
+import { modelFault } from "./events.ts";
 import { endLoad, leaveUnsent } from "./disconnect.ts";
 import type { Loads } from "./loads.ts";
 import type { RouteTarget } from "./models.ts";
-import { capOf, type Order } from "./order.ts";
+import type { Order } from "./order.ts";
 import type { Services } from "./services.ts";
-import { asTold } from "./translate/chat.ts";
-import { tellLostMedia } from "./translate/fitting-media.ts";
-import { refuseNativeOnly } from "./translate/native-only.ts";
 import { countIsEstimated, offers, unasked } from "./translate/operation.ts";
 import { cutLater, cutOfAttempt } from "./timeouts.ts";
 import { Tries } from "./tries.ts";
@@ -152,60 +147,6 @@ function exactBody({ text, body }: Asked): JsonObject {
   return isJsonObject(exact) ? exact : body;
 }
 
-class Attempt {
-  /** Undecided until an answer has failed: an error inside a 200 answer is the client's to see when nothing comes after it. */
-  readonly tries: Tries;
-  warnings: readonly string[] = [];
-  /** What it was sent with; `null`: no stored key. */
-  key: KeyedRequest | null = null;
-  readonly #row: { -readonly [Field in keyof AttemptRow]: AttemptRow[Field] };
-  readonly #call: Call;
-  readonly #now: () => number;
-
-  constructor({ provider, model }: RouteTarget, call: Call, tries: Tries, now: () => number) {
-    this.#row = { provider, upstreamModel: model, upstreamId: null, status: null, billed: false, tookMs: null };
-    this.#call = call;
-    this.#now = now;
-    this.tries = tries;
-  }
-
-  sent(key: KeyedRequest | null): void {
-    this.key = key;
-    this.#row.sentMs = Math.max(this.#now() - this.#call.startedMs, 0);
-    this.#call.attempts.push(this.#row);
-    this.#call.isSent = true;
-  }
-  began(): void {
-    this.#row.tookMs = this.#tookMs();
-  }
-  /** Of one that was never sent, its target was passed over. */
-  failed(reason: unknown): void {
-    const code = codeOf(reason);
-    if (this.#row.sentMs === undefined) {
-      (this.#call.passed ??= []).push([`${this.#row.provider}/${this.#row.upstreamModel}`, code]);
-      return;
-    }
-    this.#row.tookMs = this.#tookMs();
-    this.#row.fault = code;
-  }
-  status(status: number): void {
-    this.#row.status = status;
-  }
-  warn(warnings: readonly string[]): void {
-    this.warnings = warnings;
-  }
-  answered(upstreamId: string | null): void {
-    this.#row.upstreamId = upstreamId;
-  }
-
-  #tookMs(): number {
-    return Math.max(this.#now() - this.#call.startedMs - (this.#row.sentMs ?? 0), 0);
-  }
-}
-
-const codeOf = (reason: unknown): string =>
-  reason instanceof GatewayError ? (reason.details.code ?? reason.kind).slice(0, 64) : "internal";
-
 function ask(order: Order, attempt: Attempt): Awaitable<Answer> {
   const { slot } = order.target;
   if (offers(slot, order.call.endpoint.operation))
@@ -244,43 +185,5 @@ async function firstOf({ source }: StreamedAnswer, order: Order, attempt: Attemp
     throw modelFault(error, order);
   } finally {
     attempt.answered(source.metered().upstreamId);
-  }
-}
-
-async function askModel(order: Order, slot: ModelProvider, attempt: Attempt): Promise<Answer> {
-  const { call, asked, target, request } = order;
-  const original = request();
-  const { dialect } = call.endpoint;
-  refuseNativeOnly(original, dialect.name);
-  const told = asTold(original, target);
-  const maxOutputTokens = capOf(order);
-  attempt.warn(told.warnings);
-  attempt.sent(null);
-  const tally = tallyIn(talliesOf("provider", target.provider), "chat");
-  tally.calls += 1;
-  let events: ChatStream;
-  try {
-    events = slot.chat(maxOutputTokens === null ? told.request : { ...told.request, maxOutputTokens }, {
-      callId: call.id,
-      model: target.model,
-      signal: call.abort.signal,
-    });
-  } catch (error) {
-    countFault(tally, error);
-    throw modelFault(error, order);
-  }
-  try {
-    return await fromEvents(events, {
-      dialect,
-      framing: call.endpoint.framing ?? "sse",
-      asked: original,
-      envelope: asked.envelope,
-      signal: call.abort.signal,
-      provider: target.provider,
-      tally,
-      tell: tellLostMedia(dialect, (sentence) => addWarnings(call.warnings, [sentence]))(() => {}),
-    });
-  } catch (error) {
-    throw modelFault(error, order);
   }
 }
