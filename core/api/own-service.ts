@@ -22,7 +22,7 @@ export interface OwnServiceDependencies {
   readonly database: Pick<Database, "people">;
   readonly sessions: Pick<Sessions, "list" | "end">;
   readonly signIn: Pick<SignIn, "isPassword" | "hashed">;
-  readonly secondFactor: Pick<SecondFactor, "begin" | "confirm">;
+  readonly secondFactor: Pick<SecondFactor, "begin" | "begun" | "confirm">;
   readonly throttles: Throttles;
   readonly now: () => number;
   readonly newId: () => string;
@@ -81,6 +81,9 @@ export function ownService(dependencies: OwnServiceDependencies): OwnService {
       const person = await signingIn(actor);
       await checkAgain(person.id, password, "password");
       return secondFactor.begin(person);
+    },
+    async begunTotp(actor, enrolment) {
+      return secondFactor.begun(await signingIn(actor), enrolment);
     },
     async confirmTotp(actor, given) {
       const { enrolment, code } = checked(TotpSchema, given);

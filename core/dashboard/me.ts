@@ -1,5 +1,6 @@
 import { encode } from "uqr";
-import { mePage, type MeModel } from "../../views/me.ts";
+import { mePage, type MeModel, type TotpModel } from "../../views/me.ts";
+import type { Enrolment } from "../identity/totp.ts";
 import { tokenFields, tokenInput, tokenShown } from "./people.ts";
 import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import { redirect } from "./page.ts";
@@ -100,19 +101,25 @@ export function meRoutes({ database, own, now }: PageDependencies): readonly Pag
       path: `${path}/totp`,
       permission: "me.write",
       answer: doing(async (visit) => {
-        const begun = await own.beginTotp(visit.actor, raw(visit.form, ["password"]));
-        return show(visit, { totp: { ...begun, modules: encode(begun.uri, { border: 4 }).data } });
+        return show(visit, { totp: drawn(await own.beginTotp(visit.actor, raw(visit.form, ["password"]))) });
       }),
     },
     {
       method: "POST",
       path: `${path}/totp/confirmation`,
       permission: "me.write",
-      answer: doing(
-        async (visit) =>
-          show(visit, { recovery: await own.confirmTotp(visit.actor, filled(visit.form, ["enrolment", "code"])) }),
-        { code: "Code that the app shows" },
-      ),
+      async answer(visit) {
+        try {
+          return await show(visit, {
+            recovery: await own.confirmTotp(visit.actor, filled(visit.form, ["enrolment", "code"])),
+          });
+        } catch (cause) {
+          const error = refusalOf(cause, { code: "Code that the app shows" });
+          // Their app has the secret by now: a code that was wrong is typed again.
+          const begun = await own.begunTotp(visit.actor, visit.form.get("enrolment") ?? "");
+          return show(visit, { error, totp: begun && drawn(begun) }, 422);
+        }
+      },
     },
     {
       method: "POST",
@@ -125,6 +132,8 @@ export function meRoutes({ database, own, now }: PageDependencies): readonly Pag
     },
   ];
 }
+
+const drawn = (begun: Enrolment): TotpModel => ({ ...begun, modules: encode(begun.uri, { border: 4 }).data });
 
 /** Passwords as they were typed, with the space around them. */
 const raw = (form: URLSearchParams, names: readonly string[]): Readonly<Record<string, string>> =>

@@ -67,6 +67,8 @@ export interface OwnService {
   removeToken(actor: Actor, id: string): Promise<boolean>;
   /** Asks for the password. */
   beginTotp(actor: Actor, input: unknown): Promise<Enrolment>;
+  /** What was begun, once more; `null`: it is over or another's. */
+  begunTotp(actor: Actor, enrolment: string): Promise<Enrolment | null>;
   /** The recovery codes. */
   confirmTotp(actor: Actor, input: unknown): Promise<readonly string[]>;
   /** Asks for the password. */

@@ -23,6 +23,8 @@ export interface Enrolment {
 /** The second factor of people: six digits every 30 seconds (RFC 6238), or a recovery code, each taken once. */
 export interface SecondFactor {
   begin(person: { readonly id: string; readonly email: string }): Promise<Enrolment>;
+  /** What was begun, once more; `null`: it is over or another's. */
+  begun(person: { readonly id: string; readonly email: string }, enrolment: string): Promise<Enrolment | null>;
   /** The recovery codes, shown once; `null`: the code is wrong, or the enrolment is over or another's. */
   confirm(personId: string, enrolment: string, code: string): Promise<readonly string[] | null>;
   take(personId: string, kept: Uint8Array, code: string): Promise<boolean>;
@@ -43,25 +45,35 @@ export function secondFactor({ people, key, now }: SecondFactorDependencies): Se
     const delta = (await totpOf(secret)).validate({ token: code, timestamp, window: 1 });
     return delta === null ? null : Math.floor(timestamp / stepMs) + delta;
   }
+  /** `null`: it is over or another's. */
+  function secretIn(personId: string, enrolment: string): string | null {
+    const plain = opened(key, ["totp-enrolment", personId], Buffer.from(enrolment, "base64url"));
+    if (plain === null) return null;
+    // Only we could seal it.
+    const { secret, untilMs } = JSON.parse(plain.toString()) as { readonly secret: string; readonly untilMs: number };
+    return untilMs > now() ? secret : null;
+  }
+  const shown = async (secret: string, email: string, enrolment: string): Promise<Enrolment> => ({
+    secret,
+    uri: (await totpOf(secret, email)).toString(),
+    enrolment,
+  });
   return {
     async begin({ id, email }) {
       const { Secret } = await library();
       const secret = new Secret({ size: 20 }).base32;
       const untilMs = now() + enrolmentMs;
       const kept = sealed(key, ["totp-enrolment", id], JSON.stringify({ secret, untilMs }));
-      return {
-        secret,
-        uri: (await totpOf(secret, email)).toString(),
-        enrolment: kept.toString("base64url"),
-      };
+      return shown(secret, email, kept.toString("base64url"));
+    },
+    async begun({ id, email }, enrolment) {
+      const secret = secretIn(id, enrolment);
+      return secret === null ? null : shown(secret, email, enrolment);
     },
     async confirm(personId, enrolment, code) {
-      const plain = opened(key, ["totp-enrolment", personId], Buffer.from(enrolment, "base64url"));
-      if (plain === null) return null;
-      // Only we could seal it.
-      const { secret, untilMs } = JSON.parse(plain.toString()) as { readonly secret: string; readonly untilMs: number };
-      const step = untilMs > now() ? await stepOf(secret, plainCode(code)) : null;
-      if (step === null || !(await people.takeStep(personId, step))) return null;
+      const secret = secretIn(personId, enrolment);
+      const step = secret === null ? null : await stepOf(secret, plainCode(code));
+      if (secret === null || step === null || !(await people.takeStep(personId, step))) return null;
       const codes = Array.from({ length: recoveryCodes }, () => `${randomText(5)}-${randomText(5)}`);
       await people.setTotp(personId, {
         secret: sealed(key, ["totp", personId], secret),

@@ -29,7 +29,11 @@ test("a new password is made in turn with those of the sign-ins, and stays as it
         return `hash of ${password}`;
       },
     },
-    secondFactor: { begin: () => Promise.reject(new Error("not reached")), confirm: async () => null },
+    secondFactor: {
+      begin: () => Promise.reject(new Error("not reached")),
+      begun: async () => null,
+      confirm: async () => null,
+    },
     throttles: throttlesOf(() => 0),
     now: () => 0,
     newId: () => "id",

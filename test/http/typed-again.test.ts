@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Secret, TOTP } from "otpauth";
 import { formWith } from "../dashboard/visitor.ts";
 import { type Gateway, startGateway } from "../support/process.ts";
 import { api, form, join, operatorSession, page, type Signed } from "../support/visits.ts";
@@ -89,6 +90,31 @@ test("those of a person and of a service, and of tokens", async () => {
   const own = await form(gateway, "/dashboard/me/tokens", token, somebody);
   expect(own.status).toBe(422);
   showsAgain(formWith("expires", own.text), token);
+});
+
+test("that of a second factor, with the secret that an app has by then", async () => {
+  const somebody = await join(gateway, "viewer");
+  const begun = await form(gateway, "/dashboard/me/totp", { password: "correct horse battery" }, somebody);
+  const secret = /type the secret: <code>(\w+)</.exec(begun.text)?.[1] ?? "";
+  gateway.secrets.add(secret);
+  const confirm = (code: string, from: string) =>
+    form(
+      gateway,
+      "/dashboard/me/totp/confirmation",
+      { ...Object.fromEntries(formWith("enrolment", from)), code },
+      somebody,
+    );
+  const wrong = await confirm("12345", begun.text);
+  expect(wrong.status).toBe(422);
+  expect(wrong.text).toContain("Code that the app shows: not the code of now");
+  expect(wrong.text).toContain(`<code>${secret}</code>`);
+  const right = await confirm(new TOTP({ secret: Secret.fromBase32(secret) }).generate(), wrong.text);
+  expect([right.status, right.text]).toEqual([200, expect.stringContaining("The second factor is on")]);
+  const forged = await confirm(
+    "12345",
+    wrong.text.replaceAll(/name="enrolment" value="..../g, 'name="enrolment" value="AAAA'),
+  );
+  expect([forged.status, forged.text.includes("otpauth")]).toEqual([422, false]);
 });
 
 describe("those of a provider's keys", () => {

@@ -30,6 +30,7 @@ export const fakePeople = (): FakePeople => ({
     addToken: unreached,
     removeToken: unreached,
     beginTotp: unreached,
+    begunTotp: unreached,
     confirmTotp: unreached,
     dropTotp: unreached,
   },
