@@ -5,7 +5,7 @@ import type { Answer } from "./answer.ts";
 import type { Attempt } from "./attempt.ts";
 import { fromEvents, modelFault } from "./events.ts";
 import { capOf, type Order } from "./order.ts";
-import { asTold } from "./translate/chat.ts";
+import { asTold } from "./translate/carried.ts";
 import { tellLostMedia } from "./translate/fitting-media.ts";
 import { refuseNativeOnly } from "./translate/native-only.ts";
 import { addWarnings } from "./warnings.ts";

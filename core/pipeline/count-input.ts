@@ -11,6 +11,8 @@ import { parseAnswer } from "./relay.ts";
 import type { Services } from "./services.ts";
 import { type Encoding, encodingOf } from "./tokenizer/encoding.ts";
 import { requestTexts } from "./tokenizer/request-texts.ts";
+import { carriedTo } from "./translate/carried.ts";
+import { withOwnSignatures } from "./translate/signatures.ts";
 import { isAnswer, upstreamBody } from "./upstream-body.ts";
 import { isOfKey, requestOf } from "./upstream-request.ts";
 
@@ -113,21 +115,25 @@ function tokenizerOf(target: RouteTarget, { input }: Envelope): Encoding | null 
 }
 
 async function countHere(
-  { endpoint }: Call,
+  call: Call,
   { body, envelope }: Asked,
-  { slot, model }: RouteTarget,
+  target: RouteTarget,
   encoding: Encoding,
-  { tokenizer }: Services,
+  services: Services,
 ): Promise<number | null> {
+  const { slot, model } = target;
   if ("chat" in slot) return null;
-  const { dialect, inPath } = endpoint;
-  const spoken = slot.dialects.includes(dialect.name)
-    ? dialect
-    : slot.dialects.flatMap((name) => dialects.get(name) ?? [])[0];
-  if (!spoken) return null;
-  const sent = spoken === dialect ? body : spoken.encodeRequest(dialect.decodeRequest(body, inPath), model).body;
+  const { dialect, inPath } = call.endpoint;
+  const [first, ...others] = slot.dialects.flatMap((name) => dialects.get(name) ?? []);
+  if (!first) return null;
+  let sent = body;
+  if (!slot.dialects.includes(dialect.name)) {
+    const original = dialect.decodeRequest(body, inPath);
+    const carried = await carriedTo(slot, [first, ...others], original, { call, target, services });
+    sent = carried.spoken.encodeRequest(carried.request, model).body;
+  }
   const { texts, sealedBytes, objects } = requestTexts(sent);
-  const tokens = await tokenizer.count(encoding, texts);
+  const tokens = await services.tokenizer.count(encoding, texts);
   return (
     Math.ceil(tokens * slack) +
     sealedBytes +
@@ -140,14 +146,20 @@ async function countHere(
 async function count(
   call: Call,
   { body }: Asked,
-  { slot, provider, model }: RouteTarget,
+  target: RouteTarget,
   counter: Dialect,
   services: Services,
 ): Promise<number> {
+  const { slot, provider, model } = target;
   const codec = counter.operations["count-tokens"];
   if (codec === undefined || "chat" in slot) throw new Error("nobody to ask");
   const { dialect, inPath } = call.endpoint;
-  const encoded = codec.encodeRequest(dialect.decodeRequest(body, inPath), model);
+  const original = dialect.decodeRequest(body, inPath);
+  const request =
+    counter === dialect
+      ? withOwnSignatures(original, dialect.name, dialect)
+      : (await carriedTo(slot, [counter], original, { call, target, services })).request;
+  const encoded = codec.encodeRequest(request, model);
   const attempt = {
     callId: call.id,
     operation: "count-tokens",
@@ -158,10 +170,10 @@ async function count(
     framing: "sse",
     clientHeaders: counter === dialect ? protocolHeaders(call) : {},
   } as const;
-  const request = await requestOf({ slot, provider }, attempt, call, services);
-  const key = request instanceof KeyedRequest ? request : null;
+  const made = await requestOf({ slot, provider }, attempt, call, services);
+  const key = made instanceof KeyedRequest ? made : null;
   try {
-    const response = await services.transport(request, AbortSignal.timeout(timeoutMs));
+    const response = await services.transport(made, AbortSignal.timeout(timeoutMs));
     const { status } = response;
     if (!isAnswer(status) && isOfKey("count-tokens", status)) key?.refused(status, null);
     const answer = await upstreamBody(response, false);

@@ -37,7 +37,7 @@ export function messageFor(order: Order, slot: UpstreamProvider): Awaitable<Mess
   const codec = codecOf(dialect, operation);
   if (codec !== null && slot.dialects.includes(dialect.name)) return relayed(order, slot, codec);
   const spoken = slot.dialects.flatMap((name) => dialects.get(name) ?? []);
-  return operation === "chat" ? translatedChat(order, slot, spoken) : translatedOperation(order, spoken);
+  return operation === "chat" ? translatedChat(order, slot, spoken) : translatedOperation(order, slot, spoken);
 }
 
 function relayed(order: Order, slot: UpstreamProvider, codec: WireCodec): Message {
@@ -93,9 +93,11 @@ export const defaultCapField = "max_completion_tokens";
 
 /** A turn before this one was answered by a target of another dialect, whose signatures this one would refuse. */
 function withoutMarks({ call, asked, target, request }: Order): string {
-  const { dialect, operation } = call.endpoint;
-  if (operation !== "chat") return asked.text;
-  return JSON.stringify(dialect.encodeRequest(withOwnSignatures(request(), dialect.name, dialect), target.model).body);
+  const { dialect, operation, inPath } = call.endpoint;
+  const codec = operation === "chat" ? dialect : operation === "count-tokens" ? dialect.operations[operation] : null;
+  if (!codec) return asked.text;
+  const original = operation === "chat" ? request() : codec.decodeRequest(asked.body, inPath);
+  return JSON.stringify(codec.encodeRequest(withOwnSignatures(original, dialect.name, dialect), target.model).body);
 }
 
 /** What the client says of the protocol, which its provider is told too. Throws `invalid-request` where it cannot be. */

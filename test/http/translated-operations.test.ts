@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { dialects } from "../../core/dialects/index.ts";
+import { marked } from "../../core/pipeline/translate/signatures.ts";
 import { call, errorOf } from "../support/clients.ts";
 import { invariants } from "../support/invariants.ts";
 import { usageOf } from "../support/rows.ts";
@@ -129,6 +130,58 @@ describe("counts of tokens", () => {
     expect(JSON.parse(reply.text)).toMatchObject({ totalTokens: 17 });
     expect(sent("claude-counts").path).toEndWith("/messages/count_tokens");
     expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "ok", cost_nano: 0 });
+  });
+
+  test("a Gemini client's, of what Anthropic takes of the call itself, with the same words for what it does not", async () => {
+    const signed = { thoughtSignature: "QUJD" };
+    const asked = {
+      contents: [
+        { role: "user", parts: [{ text: "Look twice." }] },
+        {
+          role: "model",
+          parts: [
+            { text: "Hm.", thought: true, ...signed },
+            { functionCall: { name: "shop.items:find", args: {} }, ...signed },
+          ],
+        },
+        { role: "user", parts: [{ functionResponse: { name: "shop.items:find", response: { output: "none" } } }] },
+      ],
+      tools: [{ functionDeclarations: [{ name: "shop.items:find", response: { type: "STRING" } }] }],
+    };
+    const usage = { input_tokens: 17, output_tokens: 1 };
+    const answer = { id: "m", type: "message", role: "assistant", content: [], stop_reason: "end_turn", usage };
+    upstream.on("as-counted", json(200, { input_tokens: 17 }));
+    upstream.on("as-called", json(200, answer));
+    const at = (model: string) => ({ path: `/v1beta/models/mock-anthropic-messages/${model}` });
+    const counted = await call(gateway, key.key, asked, at("as-counted:countTokens"));
+    const called = await call(gateway, key.key, asked, at("as-called:generateContent"));
+    const { model: _model, ...body } = Object(sent("as-counted").body);
+    expect(sent("as-called").body).toMatchObject(body);
+    expect(JSON.stringify(body)).not.toContain("shop.items:find");
+    expect(JSON.stringify(body)).not.toContain("QUJD");
+    const lost = "anthropic-messages cannot say 'response'; left out";
+    expect(counted.headers.get("x-llm-proxy-warnings")).toBe(lost);
+    expect(called.headers.get("x-llm-proxy-warnings")).toContain(lost);
+  });
+
+  test("what only the client's own provider runs is not counted, and is named", async () => {
+    upstream.on("no-search", json(200, { input_tokens: 17 }));
+    const path = "/v1beta/models/mock-anthropic-messages/no-search:countTokens";
+    const contents = [{ role: "user", parts: [{ text: "How many?" }] }];
+    const reply = await call(gateway, key.key, { contents, tools: [{ googleSearch: {} }] }, { path });
+    expect(JSON.parse(reply.text)).toMatchObject({ totalTokens: 17 });
+    expect(reply.headers.get("x-llm-proxy-warnings")).toContain("a tool that another provider runs");
+  });
+
+  test("another vendor's signatures are not sent to be counted either where nothing else is translated", async () => {
+    const thinking = { type: "thinking", thinking: "Hm.", signature: marked("gemini", "QUJD") };
+    const said = { role: "assistant", content: [thinking, { type: "text", text: "Two." }] };
+    upstream.on("own-counts", json(200, { input_tokens: 17 }));
+    const asked = { model: "mock-anthropic-messages/own-counts", system, messages: [...messages, said, ...messages] };
+    const reply = await call(gateway, key.key, asked, { path: "/v1/messages/count_tokens" });
+    expect(JSON.parse(reply.text)).toEqual({ input_tokens: 17 });
+    expect(JSON.stringify(sent("own-counts").body)).not.toContain("signature");
+    expect(JSON.stringify(sent("own-counts").body)).toContain("Two.");
   });
 
   test("an error that comes as an answer is one, also where nothing is translated", async () => {

@@ -14,6 +14,7 @@ const probeMs = 1_000;
 async function world(counted: () => Response) {
   const made: string[] = [];
   const sent: string[] = [];
+  const bodies: string[] = [];
   const rests: string[] = [];
   const clock = { nowMs: 0 };
   const slotOf = (key: string) => ({
@@ -33,8 +34,9 @@ async function world(counted: () => Response) {
   pool.use(["a", "b"].map((id) => ({ id, weight: 1, slot: slotOf(id) })));
   const bench = await newBench({
     providers: { mock: pool.provider },
-    transport: async ({ url }) => {
+    transport: async ({ url, body }) => {
       sent.push(new URL(url).host + new URL(url).pathname);
+      bodies.push(String(body));
       if (url.endsWith("/count-tokens")) return new FetchedResponse(counted());
       const usage = { input_tokens: 10, output_tokens: 20 };
       const content = [{ type: "text", text: "hi" }];
@@ -52,7 +54,7 @@ async function world(counted: () => Response) {
     const response = await handle(chatRequest({ max_tokens: 100, ...body }), chat, through(bench.services));
     return response.status;
   };
-  return { rests, made, sent, pool, ask };
+  return { rests, made, sent, bodies, pool, ask };
 }
 
 test.each([200, 201])(
@@ -64,6 +66,16 @@ test.each([200, 201])(
     expect(pool.useOf("a")).toMatchObject({ isDoubted: false });
   },
 );
+
+test("a tool of free text is counted as the function that it is sent as", async () => {
+  const { ask, sent, bodies } = await world(() => Response.json({ input_tokens: 10 }));
+  const custom = { name: "patch", description: "Edits a file.", format: { type: "text" } };
+  expect(await ask({ tools: [{ type: "custom", custom }] })).toBe(200);
+  expect(sent).toEqual(["a/count-tokens", "a/chat"]);
+  const [counted, called] = bodies.map((body) => JSON.parse(body).tools);
+  expect(called).toEqual([expect.objectContaining({ name: "patch" })]);
+  expect(counted).toEqual(called);
+});
 
 test.each([
   [401, ["a 429", "a 401"], "b/chat"],

@@ -1,5 +1,4 @@
 import { GatewayError } from "../../chat/error.ts";
-import { withParameters } from "../../chat/parameters.ts";
 import type { ChatRequest } from "../../chat/request.ts";
 import type { Dialect } from "../../dialects/dialect.ts";
 import type { UpstreamProvider } from "../../plugin/plugin.ts";
@@ -8,11 +7,9 @@ import type { Order } from "../order.ts";
 import { addWarnings } from "../warnings.ts";
 import { translatedAnswer } from "./answer.ts";
 import { capFor } from "./cap.ts";
+import { carriedTo } from "./carried.ts";
 import { tellLostMedia } from "./fitting-media.ts";
-import { asModelTakes, spokenFor } from "./openai-model.ts";
-import { translateRequest } from "./request.ts";
 import type { Emit } from "./stream.ts";
-import { asUpstreamTakes } from "./upstream.ts";
 
 /** A chat call in the first dialect that the target speaks, or another that its model asks for. */
 export async function translatedChat(
@@ -20,31 +17,25 @@ export async function translatedChat(
   slot: UpstreamProvider,
   [first, ...others]: readonly Dialect[],
 ): Promise<Message> {
-  const { call, asked, target, services, request } = order;
+  const { call, asked, target, request } = order;
   if (first === undefined) throw new GatewayError("internal", "a provider of no dialect that is known");
   const { dialect: client, framing = "sse" } = call.endpoint;
   const { stream, includeUsage } = asked.envelope;
   const original = request();
-  const accountId = call.principal?.accountId ?? "";
-  const opening = { id: call.id, createdMs: services.now() };
-  const told = asTold(original, target);
-  const fit = asModelTakes(told.request, target.model, first);
-  const spoken = spokenFor(fit.request, target.model, [first, ...others]);
-  const parties = { client, target: spoken, accountId, vault: services.vault, opening };
-  const { request: carried, warnings: changed, restore: restored } = await translateRequest(fit.request, parties);
+  const carried = await carriedTo(slot, [first, ...others], original, order);
+  const { spoken } = carried;
   // In the row of the call where the headers of the answer have gone.
   const tell = tellLostMedia(client, (sentence) => addWarnings(call.warnings, [sentence]));
-  const restore = (emit: Emit) => restored(tell(emit));
-  const taken = asUpstreamTakes(carried, slot, spoken);
-  const cap = capFor(order, carried.maxOutputTokens, spoken);
-  const capped = { ...taken.request, maxOutputTokens: cap.tokens };
+  const restore = (emit: Emit) => carried.restore(tell(emit));
+  const cap = capFor(order, carried.request.maxOutputTokens, spoken);
+  const capped = { ...carried.request, maxOutputTokens: cap.tokens };
   const { body, warnings } = encoded(capped, spoken, target.model, slot);
   return {
     dialect: spoken,
     body,
     framing: "sse",
     clientHeaders: {},
-    warnings: [...told.warnings, ...fit.warnings, ...changed, ...taken.warnings, ...cap.warnings, ...warnings],
+    warnings: [...carried.warnings, ...cap.warnings, ...warnings],
     read: (received, secrets) =>
       translatedAnswer(received, stream, {
         client,
@@ -57,11 +48,6 @@ export async function translatedChat(
       }),
   };
 }
-
-/** With what the operator drops and sets for the target. */
-export const asTold = (request: ChatRequest, { parameters }: Order["target"]) =>
-  parameters ? withParameters(request, parameters) : { request, warnings: nothing };
-const nothing: readonly string[] = [];
 
 /** With what belongs to the upstream and not to its dialect: its name of the cap, and whether it can be asked for usage. */
 function encoded(request: ChatRequest, spoken: Dialect, model: string, slot: UpstreamProvider) {

@@ -5,7 +5,7 @@ import { noUsage } from "../../chat/usage.ts";
 import { codecOf } from "../../dialects/codec.ts";
 import type { Dialect, Operation, OperationCodec } from "../../dialects/dialect.ts";
 import { dialects } from "../../dialects/index.ts";
-import type { Provider } from "../../plugin/plugin.ts";
+import type { Provider, UpstreamProvider } from "../../plugin/plugin.ts";
 import { type Answer, nothingMetered, type WholeAnswer } from "../answer.ts";
 import { expectedInput } from "../estimate.ts";
 import type { Message } from "../message.ts";
@@ -14,16 +14,24 @@ import { type Needles, redacted } from "../redact.ts";
 import { parseAnswer } from "../relay.ts";
 import type { UpstreamBody } from "../upstream-body.ts";
 import { faultOf } from "../upstream-error.ts";
+import { carriedTo } from "./carried.ts";
 
 /** A call that is answered in one piece, in the first of the target's dialects that has its operation. */
-export function translatedOperation(order: Order, spoken: readonly Dialect[]): Message {
+export async function translatedOperation(
+  order: Order,
+  slot: UpstreamProvider,
+  spoken: readonly Dialect[],
+): Promise<Message> {
   const { dialect: client, operation } = order.call.endpoint;
   for (const dialect of spoken) {
     const message =
       operation === "embeddings"
-        ? between(order, dialect, counting(order, client.operations.embeddings), dialect.operations.embeddings)
+        ? await between(order, dialect, counting(order, client.operations.embeddings), dialect.operations.embeddings)
         : operation === "count-tokens"
-          ? between(order, dialect, client.operations["count-tokens"], dialect.operations["count-tokens"])
+          ? await between(order, dialect, client.operations[operation], dialect.operations[operation], (asked) =>
+              // Nothing runs: what only the client's own provider has is left out of the count, and named.
+              carriedTo(slot, [dialect], { ...asked, nativeOnly: [] }, order),
+            )
           : null;
     if (message !== null) return message;
   }
@@ -72,21 +80,24 @@ function counting(
   };
 }
 
-function between<Asked, Answered>(
+/** `carry`: makes what the target takes of what was asked; absent: that is as it was asked. */
+async function between<Asked, Answered>(
   { call, asked: { body }, target }: Order,
   dialect: Dialect,
   client: OperationCodec<Asked, Answered> | undefined,
   spoken: OperationCodec<Asked, Answered> | undefined,
-): Message | null {
+  carry?: (asked: Asked) => Promise<{ readonly request: Asked; readonly warnings: readonly string[] }>,
+): Promise<Message | null> {
   if (client === undefined || spoken === undefined) return null;
   const asked = client.decodeRequest(body, call.endpoint.inPath);
-  const encoded = spoken.encodeRequest(asked, target.model);
+  const carried = carry ? await carry(asked) : { request: asked, warnings: [] };
+  const encoded = spoken.encodeRequest(carried.request, target.model);
   return {
     dialect,
     body: JSON.stringify(encoded.body),
     framing: "sse",
     clientHeaders: {},
-    warnings: encoded.warnings,
+    warnings: [...carried.warnings, ...encoded.warnings],
     read: (received, secrets) =>
       answerOf(received, secrets, spoken, (answered) => client.encodeResponse(answered, asked)),
   };
