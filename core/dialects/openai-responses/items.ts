@@ -126,12 +126,19 @@ function encodeSaid(parts: readonly Part[], warn: (what: string) => void): reado
   if (parts.some((part) => (part.type === "tool-call" || part.type === "text") && part.signature !== undefined)) {
     warn("thought signatures");
   }
-  return encodeOutput(parts, warn, (part) => {
+  const saysMore = parts.some((part) => part.type !== "reasoning" && !isNothing(part));
+  return encodeOutput(saysMore ? parts.filter((part) => !isNothing(part)) : parts, warn, (part) => {
     const item = encodeReplayed(part);
     if (item === null) warn("reasoning without its encrypted content");
     return item;
   }).map(plainMessage);
 }
+
+/**
+ * What others leave of a text beside calls, or of one that had only its signature: as a message of its own it would stand
+ * between a call and its result.
+ */
+const isNothing = (part: Part): boolean => part.type === "text" && part.text === "" && kept(part)["item"] === undefined;
 
 /** Text alone is said in a string, which every server takes. An item that came with its id is as it was. */
 function plainMessage(item: JsonObject): JsonObject {
