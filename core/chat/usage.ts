@@ -33,7 +33,8 @@ export interface Usage {
   readonly characters?: number;
 }
 
-export const noUsage: Usage = {
+/** One for all calls, so nobody can write into it. */
+export const noUsage: Usage = Object.freeze({
   inputTokens: 0,
   outputTokens: 0,
   cacheReadTokens: 0,
@@ -43,7 +44,7 @@ export const noUsage: Usage = {
   inputAudioTokens: 0,
   cacheReadAudioTokens: 0,
   outputAudioTokens: 0,
-};
+});
 
 /** Usage as a provider reported it. */
 export interface ReportedUsage {

@@ -8,6 +8,7 @@ import { type Cleanups, createCleanups } from "./cleanups.ts";
 import { type Host, pluginContext, storageContext } from "./context.ts";
 import { within } from "./deadline.ts";
 import type { Origin } from "./find.ts";
+import { guardedBiller } from "./guarded-biller.ts";
 import { guardedLimiter } from "./guarded-limiter.ts";
 import { describeInstance, maskOptions, optionProblem, type ResolvedPlugin } from "./load.ts";
 import type { Awaitable, Contexts, Kind, Logger, PriceRow, Provider } from "./plugin.ts";
@@ -178,11 +179,12 @@ export async function setupPlugins(
   }
 }
 
-/** As core uses it. A built-in limiter leaves what it is given as it is. */
+/** As core uses it. Built-in ones leave what they are given as it is, and keep nothing of what they tell. */
 function guarded(plugin: ResolvedPlugin, slot: unknown, logger: Logger): unknown {
-  if (plugin.kind === "billing" && isBiller(slot)) return checkedBiller(plugin, slot, logger);
-  const isOthers = plugin.kind === "rate-limit" && plugin.origin !== "built-in";
-  return isOthers && isRateLimiter(slot) ? guardedLimiter(slot) : slot;
+  const isOthers = plugin.origin !== "built-in";
+  if (plugin.kind === "billing" && isBiller(slot))
+    return checkedBiller(plugin, isOthers ? guardedBiller(slot) : slot, logger);
+  return isOthers && plugin.kind === "rate-limit" && isRateLimiter(slot) ? guardedLimiter(slot) : slot;
 }
 
 /** What one plugin is set up with, and cleaned up by. */
