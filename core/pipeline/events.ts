@@ -125,8 +125,13 @@ async function* abortable(
     hookEnded();
     countTime(tally, performance.now() - startedMs);
     signal.removeEventListener("abort", stop);
-    if (!done) void iterator?.return?.()?.then(undefined, () => {});
+    if (iterator && !done) letGo(iterator);
   }
+}
+
+/** Whatever comes of that: the answer is told, or was not to be had. A plugin in plain JavaScript may return no promise. */
+function letGo(iterator: AsyncIterator<ChatEvent>): void {
+  Promise.try(() => iterator.return?.()).catch(() => {});
 }
 
 function iteratorOf(events: ChatStream): AsyncIterator<ChatEvent> {

@@ -192,7 +192,7 @@ test("what a provider does to its request is not what the next one is asked", as
   expect(text).toContain('"content":"as it was"');
 });
 
-test.each(["goes-on", "ends-then-throws", "ends-then-hangs"])(
+test.each(["goes-on", "ends-then-throws", "ends-then-hangs", "return-throws", "return-at-once"])(
   "what a plugin does after the end of its answer (%s) is nobody's business",
   async (model) => {
     for (const stream of [false, true]) {
