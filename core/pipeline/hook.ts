@@ -44,10 +44,10 @@ export function closedHook<T>(
     value = run();
   } catch (error) {
     countTime(tally, returned(context, kind, name, instance, startedMs));
-    throw closed(context.logger, instance, tally, error);
+    throw closed(context.logger, instance, tally, hook, error);
   }
   const tookMs = returned(context, kind, name, instance, startedMs);
-  if (value instanceof Promise) return inTime(context, kind, name, { instance, tally, tookMs }, value, onLate);
+  if (value instanceof Promise) return inTime(context, kind, name, { instance, tally, hook, tookMs }, value, onLate);
   countTime(tally, tookMs);
   return value;
 }
@@ -55,6 +55,7 @@ export function closedHook<T>(
 interface Begun {
   readonly instance: InstanceTallies;
   readonly tally: HookTally;
+  readonly hook: CountedHook;
   /** Until it returned its promise. */
   readonly tookMs: number;
 }
@@ -64,7 +65,7 @@ function inTime<T>(
   context: HookContext,
   kind: Kind,
   name: string,
-  { instance, tally, tookMs }: Begun,
+  { instance, tally, hook, tookMs }: Begun,
   promise: Promise<T>,
   onLate: (value: T) => void = () => {},
 ): Promise<T> {
@@ -73,7 +74,7 @@ function inTime<T>(
   return within(hookTimeoutMs, () => promise)
     .catch((error: unknown) => {
       promise.then(onLate, () => {});
-      throw closed(context.logger, instance, tally, error);
+      throw closed(context.logger, instance, tally, hook, error);
     })
     .finally(() => {
       ended();
@@ -101,10 +102,22 @@ function count({ timings }: HookContext, { label }: InstanceTallies, tookMs: num
   timings[label] = (timings[label] ?? 0) + tookMs;
 }
 
-function closed(logger: Logger, { label }: InstanceTallies, tally: HookTally, thrown: unknown): GatewayError {
+function closed(
+  logger: Logger,
+  { label }: InstanceTallies,
+  tally: HookTally,
+  hook: CountedHook,
+  thrown: unknown,
+): GatewayError {
   const error = toldError(thrown);
-  countFault(tally, error);
-  if (error instanceof GatewayError) return error;
-  logger.error({ plugin: label, error }, "a plugin failed; the call is refused");
+  // The end of a hold comes when there is nothing left to refuse: whatever is thrown there is a failure.
+  const endsHold = hook === "settle" || hook === "release";
+  if (endsHold && error instanceof GatewayError) tally.failures += 1;
+  else countFault(tally, error);
+  if (error instanceof GatewayError && !endsHold) return error;
+  logger.error(
+    { plugin: label, error },
+    endsHold ? "a plugin could not end its hold; what it counts may be wrong" : "a plugin failed; the call is refused",
+  );
   return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
 }

@@ -2,6 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { call, chat } from "../support/clients.ts";
 import { configFileOf } from "../support/config-file.ts";
+import { answers } from "../support/openai-answers.ts";
+import { until } from "../support/poll.ts";
 import { setUp } from "../support/setup.ts";
 
 const file = join(import.meta.dir, "..", "fixtures", "plugins", "unsettled.ts");
@@ -29,3 +31,20 @@ test("one that never tells where limits stand hides none of them", async () => {
   expect(me).toMatchObject({ limits: [{ limit: 3 }] });
   expect(await gateway.admin("GET", `/api/limits/${made.id}`)).toMatchObject({ requestsPerHour: 5, use: null });
 }, 20_000);
+
+test("one that refuses what is over already is named in the log, and is said to refuse nothing", async () => {
+  const { gateway, upstream } = setup;
+  upstream.on("refused", answers());
+  const key = await gateway.createKey({ limits: { requestsPerMinute: 3 } });
+  expect((await call(gateway, key.key, chat("mock/refused"))).status).toBe(200);
+  const line = () =>
+    gateway
+      .log()
+      .split("\n")
+      .find((each) => each.includes("the store is gone"));
+  expect(await until("the line", line)).toMatch(
+    /"plugin":"rate-limit\/unsettled".*"msg":"a plugin could not end its hold/,
+  );
+  const { data } = await gateway.admin<{ data: readonly { name: string }[] }>("GET", "/api/plugins");
+  expect(data.find(({ name }) => name === "unsettled")).toMatchObject({ timings: { settle: { failures: 1 } } });
+});
