@@ -1,4 +1,4 @@
-import type { LoadedConfig } from "../config/config.ts";
+import { GatewayError } from "../chat/error.ts";
 import { momentOf } from "../config/moment.ts";
 import type { Settings } from "../config/settings.ts";
 import { mostFailures, reprice as repriceCalls, type Repriced, type RepriceOrder } from "../pipeline/reprice.ts";
@@ -8,7 +8,7 @@ import type { Logger } from "../plugin/plugin.ts";
 import { createEgress } from "../runtime/egress.ts";
 import { LockedError } from "../runtime/lock.ts";
 import { StorageError } from "../storage/migrate.ts";
-import { lockFolder, mustBeThere } from "../storage/sqlite-file.ts";
+import { lockFolder, mustBeThere, unusable } from "../storage/sqlite-file.ts";
 import { databaseOf } from "./storage.ts";
 import type { Command, CommandInput, ExitCode } from "./command.ts";
 
@@ -33,7 +33,7 @@ export const reprice: Command = async (input) => {
   const lock = await lockFolder(path).catch(asHeld);
   if (typeof lock === "function") {
     lock();
-    return report(input, order, await onDatabase(input, loaded, settings, order));
+    return report(input, order, await onDatabase(input, { path, loaded, settings }, order));
   }
   const url = urlOf(settings);
   if (!(await isServing(url)))
@@ -106,14 +106,13 @@ const throughServer =
 
 async function onDatabase(
   { builtins }: CommandInput,
-  loaded: LoadedConfig,
-  { dataDir }: Settings,
+  { path, loaded, settings }: Awaited<ReturnType<typeof databaseOf>>,
   order: Order,
 ): Promise<Repriced> {
   const needed = new Set(["storage", "provider", "billing"]);
   const resolved = (await resolvePlugins(loaded, builtins)).filter(({ kind }) => needed.has(kind));
   const plugins = await setupPlugins(loaded, resolved, {
-    dataDir,
+    dataDir: settings.dataDir,
     logger: () => silent,
     egress,
     now: Date.now,
@@ -125,6 +124,8 @@ async function onDatabase(
     const { database, billing, providers } = plugins;
     billing?.slot.adopt?.(database.book.entries());
     return await inSteps(order, (step) => repriceCalls(step, { database, billing, providers, now: Date.now }));
+  } catch (error) {
+    throw error instanceof GatewayError ? unusable(path, error, "written") : error;
   } finally {
     await plugins.dispose();
   }

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import type { LoadedConfig } from "../config/config.ts";
-import { GatewayError } from "../chat/error.ts";
 import { readConfig } from "../config/read.ts";
 import { type Settings, settingsFrom } from "../config/settings.ts";
 import { endSessions, newAdminToken } from "../identity/admin.ts";
@@ -61,6 +60,8 @@ export const migrate: Command = async (input) => {
       const freed = await database.compact();
       await database.audit.add(databaseChange("compact", { freedBytes: freed }));
       return freed;
+    } catch (error) {
+      throw unusable(path, error, "written anew");
     } finally {
       await database.close();
     }
@@ -109,8 +110,7 @@ export const adminToken: Command = async (input) => {
     return 0;
   } catch (error) {
     if (error instanceof StorageError) throw error;
-    // The writer says only that it could not; what SQLite said is the cause.
-    throw unusable(path, error instanceof GatewayError ? error.cause : error, "written");
+    throw unusable(path, error, "written");
   } finally {
     client.close();
   }

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
+import { GatewayError } from "../chat/error.ts";
 import { LockedError, takeLock } from "../runtime/lock.ts";
 import { openSqlite, type SqliteClient } from "../runtime/sqlite.ts";
 import { appliedConfigName } from "./applied-config.ts";
@@ -58,7 +59,9 @@ function whyNotHeld(path: string, error: unknown): string {
 
 const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
 function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : "unknown reason";
+  // The writer says only that it could not; what SQLite said is the cause.
+  const reason = error instanceof GatewayError ? (error.cause ?? error) : error;
+  const message = reason instanceof Error ? reason.message : "unknown reason";
   // SQLite says no more where a file beside the database finds no space.
   return message === "disk I/O error" ? `${message}: the disk is full or fails` : message;
 }

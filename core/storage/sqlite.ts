@@ -37,7 +37,7 @@ import { sessionRepository } from "./repositories/sessions.ts";
 import { settingRepository } from "./repositories/settings.ts";
 import { type RollupLoop, rollupLoop } from "./rollup-loop.ts";
 import { type RollupWriter, rollupWriter } from "./rollup-writer.ts";
-import { lockFolder, openFile } from "./sqlite-file.ts";
+import { lockFolder, openFile, unusable } from "./sqlite-file.ts";
 import { spentBesides } from "./spent-besides.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 import { totalChanges } from "./total-changes.ts";
@@ -258,10 +258,15 @@ export async function openSqliteDatabase(options: SqliteOptions): Promise<Databa
       writer.close();
       giveLeaseBack(client, processId);
       await threads?.stop();
-      // Everything into the one file, so that a copy of it is a whole copy.
-      client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-      client.close();
-      release();
+      try {
+        // Everything into the one file, so that a copy of it is a whole copy.
+        client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch (error) {
+        throw unusable(options.path, error, `brought into one file, and needs ${options.path}-wal still`);
+      } finally {
+        client.close();
+        release();
+      }
     },
   };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { canMount } from "../soak/storage-faults.ts";
 import { temporaryFolder } from "../storage/folder.ts";
@@ -52,6 +52,13 @@ test.skipIf(!canMount())(
         status: 1,
         stdout: "",
         stderr: `the database cannot be copied to ${copy}: database or disk is full\n`,
+      });
+      // Room to open it, not to write it a second time.
+      truncateSync(ballast, statSync(ballast).size - 131_072);
+      expect(run(data, ["migrate", "--compact"])).toEqual({
+        status: 1,
+        stdout: "",
+        stderr: `the database ${database} cannot be written anew: database or disk is full\n`,
       });
       rmSync(ballast);
       expect(run(data, ["doctor"]).status).toBe(0);

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -75,6 +76,12 @@ describe("reprice", () => {
   test("works on the database when no process serves", async () => {
     await gateway.stop();
     await corrected(1, 2);
+    const file = join(gateway.dataDir, "llm-proxy.db");
+    const full = "BEFORE INSERT ON adjustments BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    change(file, `CREATE TRIGGER full ${full}`);
+    const problems = [`the database ${file} cannot be written: database or disk is full`];
+    expect(await reprice()).toMatchObject({ code: 1, ok: false, problems });
+    change(file, "DROP TRIGGER full");
     expect(await reprice("--model", "mock/m")).toMatchObject({ ok: true, changed: 1, chargeDeltaNano: -1_200_000 });
     expect(await reprice()).toMatchObject({ changed: 0 });
     expect(await doctor()).toBe(true);
@@ -178,6 +185,12 @@ describe("reprice", () => {
     expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining(`is meant (${process.pid}) is not`) });
   });
 });
+
+function change(file: string, sql: string): void {
+  const client = new Database(file);
+  client.exec(sql);
+  client.close();
+}
 
 /** The config file with other prices of `mock/*`, and those of `mock/huge`, as an operator corrects a mistake. */
 async function corrected(input: number, output: number, huge = ""): Promise<{ readonly config: string }> {

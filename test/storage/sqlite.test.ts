@@ -71,3 +71,22 @@ describe.each(drivers)("through %s", (_, driver, more) => {
     client.close();
   });
 });
+
+test("one whose log does not fit into it any more says so when it is closed, and is let go", async () => {
+  const path = folder.file();
+  const open = (driver: (file: string) => Promise<SqliteClient>) =>
+    openSqliteDatabase({ path, synchronous: "normal", now: Date.now, onBackup: () => {}, driver });
+  const database = await open(async (file) => {
+    const client = await openSqlite(file);
+    const exec = client.exec.bind(client);
+    client.exec = (text) => {
+      if (text.includes("wal_checkpoint")) throw new Error("database or disk is full");
+      return exec(text);
+    };
+    return client;
+  });
+  expect(await Promise.resolve(database.close()).catch(String)).toBe(
+    `StorageError: the database ${path} cannot be brought into one file, and needs ${path}-wal still: database or disk is full`,
+  );
+  await (await open(openSqlite)).close();
+});
