@@ -20,6 +20,7 @@ import {
   encodeConfig,
   encodeTier,
   encodeToolConfig,
+  formatPath,
   thinkingPath,
   toolPath,
 } from "./settings.ts";
@@ -37,8 +38,7 @@ export function decodeRequest(body: JsonObject, path?: InPath): ChatRequest {
   const tier = readString(request["serviceTier"], "serviceTier")?.toLowerCase() ?? null;
   const messages = decodeMessages(request);
 
-  const consumed = new Set([...configKeys, ...(format.schema === null ? [] : format.consumed)]);
-  if (format.format.type !== "text" || config["responseMimeType"] === "text/plain") consumed.add("responseMimeType");
+  const consumed = new Set([...configKeys, ...format.consumed]);
   const logprobs = config["responseLogprobs"] === true;
   if (logprobs) consumed.add("logprobs");
   // What goes without saying elsewhere is no loss.
@@ -71,12 +71,13 @@ export function decodeRequest(body: JsonObject, path?: InPath): ChatRequest {
       ...keep({
         ...without(request, requestKeys),
         ...atPath(configPath, without(config, consumed)),
+        ...atPath(formatPath, format.otherFormats),
         ...atPath(thinkingPath, without(thinking, thinkingKeys)),
         ...atPath(toolPath, without(toolConfig, callingKey)),
         ...atPath(callingPath, choice === null ? calling : without(calling, choiceKeys)),
       }).extensions,
       ...withNote({
-        ...(format.schema === null ? {} : { responseSchema: format.schema }),
+        ...(format.asSent === null ? {} : { format: format.asSent }),
         ...(choice?.validated ? { validated: true } : {}),
         ...(saysText ? { responseModalities: config["responseModalities"] } : {}),
       }),

@@ -12,6 +12,7 @@ import type { Warn } from "./warn.ts";
  * names them.
  */
 export const configPath = "generationConfig.";
+export const formatPath = "generationConfig.responseFormat.";
 export const thinkingPath = "generationConfig.thinkingConfig.";
 export const toolPath = "toolConfig.";
 export const callingPath = "toolConfig.functionCallingConfig.";
@@ -28,7 +29,9 @@ export function encodeConfig(request: ChatRequest, model: string, note: JsonObje
         : encodeThinkingAsSent(reasoning)),
     ...fromPath(thinkingPath, own),
   };
-  const moreConfig = Object.entries(fromPath(configPath, own)).filter(([key]) => !key.startsWith("thinkingConfig."));
+  const moreConfig = Object.entries(fromPath(configPath, own)).filter(
+    ([key]) => !/^(thinkingConfig|responseFormat)\./.test(key),
+  );
   return {
     ...(request.candidates === 1 ? {} : { candidateCount: request.candidates }),
     ...given("maxOutputTokens", request.maxOutputTokens),

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import type { JsonObject } from "../../../core/chat/json.ts";
+import type { Json, JsonObject } from "../../../core/chat/json.ts";
 import type { ToolChoice } from "../../../core/chat/request.ts";
+import { anthropicMessages } from "../../../core/dialects/anthropic-messages/index.ts";
 import { gemini } from "../../../core/dialects/gemini/index.ts";
+import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
+import { openaiResponses } from "../../../core/dialects/openai-responses/index.ts";
 
 /** What requests mean in canonical words; that they come back as they were is in the contract. */
 
@@ -139,6 +142,45 @@ describe("requests", () => {
     expect(decode({ generationConfig: { responseMimeType: "text/x.enum", responseSchema: {} } }).format).toEqual({
       type: "text",
     });
+  });
+
+  const schema = {
+    type: "object",
+    properties: { a: { type: "string" } },
+    required: ["a"],
+    additionalProperties: false,
+  };
+  test.each<readonly [string, Json]>([
+    ["the API", { text: { mimeType: "APPLICATION_JSON", schema } }],
+    ["the API in snake case", { text: { mime_type: "APPLICATION_JSON", schema } }],
+    ["the SDKs", [{ text: { mimeType: "application/json", schema } }]],
+  ])("the newer word for the format of answers is one, as %s has it", (_, responseFormat) => {
+    const request = decode({ generationConfig: { responseFormat } });
+    const format = { type: "json_schema", schema };
+    const chat = { type: "json_schema", json_schema: { name: "response", schema, strict: true } };
+    expect(openaiChat.encodeRequest(request, "m")).toMatchObject({ body: { response_format: chat }, warnings: [] });
+    expect(openaiResponses.encodeRequest(request, "m").body).toMatchObject({ text: { format } });
+    expect(anthropicMessages.encodeRequest(request, "claude-opus-4-6").body).toMatchObject({
+      output_config: { format },
+    });
+    expect(gemini.encodeRequest(request, "m").body["generationConfig"]).toEqual({ responseFormat });
+  });
+
+  test("the newer word for the format of answers may ask for JSON, for text, and for what others cannot give", () => {
+    const formatOf = (responseFormat: Json) => decode({ generationConfig: { responseFormat } }).format.type;
+    expect([{ text: { mimeType: "APPLICATION_JSON" } }, [{ text: { mimeType: 1 } }]].map(formatOf)).toEqual([
+      "json",
+      "json",
+    ]);
+    const plain = [{ text: { mimeType: "TEXT_PLAIN", schema } }, { image: {} }, [1, null, "x"], [], null, "x"];
+    expect(plain.map(formatOf)).toEqual(plain.map(() => "text"));
+    const responseFormat = [{ text: { mimeType: "application/json" } }, { image: { aspectRatio: "1:1" } }];
+    const request = decode({ generationConfig: { responseFormat } });
+    expect(openaiChat.encodeRequest(request, "m")).toMatchObject({
+      body: { response_format: { type: "json_object" } },
+      warnings: ["openai-chat cannot say 'generationConfig.responseFormat.image'; left out"],
+    });
+    expect(gemini.encodeRequest(request, "m").body["generationConfig"]).toEqual({ responseFormat });
   });
 
   test("the envelope bounds what bytes bound", () => {
