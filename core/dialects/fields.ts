@@ -48,6 +48,10 @@ export function readObjects(value: Json | undefined, path: string, most: number)
   return missing(`${path}[${at}]`);
 }
 
+/** Neither absent, `null` nor an empty list. */
+export const isGiven = (value: Json | undefined): boolean =>
+  value !== undefined && value !== null && !(isJsonArray(value) && value.length === 0);
+
 export const invalid = (path: string, rule: string): GatewayError =>
   new GatewayError("invalid-request", `'${path}' ${rule}.`, { param: path });
 

@@ -1,5 +1,5 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject, objectsIn } from "../chat/json.ts";
-import { invalid } from "./fields.ts";
+import { invalid, isGiven } from "./fields.ts";
 import { otherCaseOf } from "./json-text.ts";
 
 /** A model that a request has its provider run beside, or instead of, the one that it asks for. */
@@ -75,6 +75,3 @@ function modelOf({ model, parameters }: JsonObject): string | null {
   const named = isJsonObject(parameters) ? parameters["model"] : null;
   return typeof named === "string" ? named : null;
 }
-
-const isGiven = (value: Json | undefined): boolean =>
-  value !== undefined && value !== null && !(isJsonArray(value) && value.length === 0);

@@ -1,18 +1,11 @@
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
-import { invalid, missing, readBoolean, readInteger, readObjects, readString } from "../fields.ts";
+import { invalid, isGiven, missing, readBoolean, readInteger, readObjects, readString } from "../fields.ts";
 import { otherModels } from "../other-models.ts";
+import { checkEntries, checkToolName, maxMessages, maxOutputTokens, maxTools, readModel } from "../request-caps.ts";
 import { dialectName } from "./kept.ts";
 import { isPlainTool } from "./tools.ts";
 import { pricedApart } from "./usage.ts";
-
-/** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
-export const maxMessages = 20_000;
-export const maxTools = 2_000;
-const maxEntries = 10_000;
-const maxModelLength = 256;
-const maxToolNameLength = 1_024;
-const maxOutputTokens = 2 ** 31;
 
 /** Checks what the gateway acts on and leaves everything else to the provider. The protocol asks for a cap. */
 export function readEnvelope(body: JsonObject, bytes: number): Envelope {
@@ -49,49 +42,32 @@ export function readCountEnvelope(body: JsonObject, bytes: number): Envelope {
   };
 }
 
-function readModel(value: Json | undefined): string {
-  const model = readString(value, "model") ?? missing("model");
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
-  if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
-    throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
-  }
-  return model;
-}
-
 function checkCounts(body: JsonObject): void {
   const messages = readObjects(body["messages"], "messages", maxMessages) ?? missing("messages");
   if (messages.length === 0) throw invalid("messages", "must not be empty");
-  readObjects(body["tools"], "tools", maxTools)?.forEach(({ name }, i) => {
-    if (typeof name === "string" && name.length > maxToolNameLength) {
-      throw invalid(`tools[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
-    }
-  });
-  for (const field of ["stop_sequences", "metadata"]) {
-    const value = body[field];
-    if (typeof value !== "object" || value === null) continue;
-    if (Object.keys(value).length > maxEntries) throw invalid(field, `must have at most ${maxEntries} entries`);
-  }
+  readObjects(body["tools"], "tools", maxTools)?.forEach(({ name }, i) => checkToolName(name, "tools", i));
+  for (const field of ["stop_sequences", "metadata"]) checkEntries(body[field], field);
 }
 
 type Measured = { -readonly [K in keyof InputMeasure]: InputMeasure[K] };
 
 function measure(body: JsonObject, bytes: number): InputMeasure {
   const found: Measured = { textBytes: bytes, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
-  for (const tool of objects(body["tools"])) {
+  for (const tool of objectsIn(body["tools"])) {
     if (isPlainTool(tool)) found.functionTools++;
     else found.unbounded = true;
   }
   if (isGiven(body["container"]) || isGiven(body["thread"]) || isGiven(body["mcp_servers"]) || compacts(body))
     found.unbounded = true;
   measureBlocks(body["system"], found);
-  for (const message of objects(body["messages"])) measureBlocks(message["content"], found);
+  for (const message of objectsIn(body["messages"])) measureBlocks(message["content"], found);
   return found;
 }
 
 /** A compaction is a second answer within the first, over the whole input. */
 function compacts(body: JsonObject): boolean {
   const management = body["context_management"];
-  const edits = isJsonObject(management) ? objects(management["edits"]) : [];
+  const edits = isJsonObject(management) ? objectsIn(management["edits"]) : [];
   return edits.some(({ type }) => typeof type === "string" && type.startsWith("compact"));
 }
 
@@ -106,7 +82,7 @@ const textBlocks: ReadonlySet<Json | undefined> = new Set([
 ]);
 
 function measureBlocks(content: Json | undefined, found: Measured): void {
-  for (const block of objects(content)) {
+  for (const block of objectsIn(content)) {
     const { type } = block;
     if (textBlocks.has(type)) continue;
     if (type === "tool_result") measureBlocks(block["content"], found);
@@ -123,8 +99,3 @@ function measureImage(source: Json | undefined, found: Measured): void {
 }
 
 const isPlainText = (source: Json | undefined): boolean => isJsonObject(source) && source["type"] === "text";
-
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  isJsonArray(value) ? value.filter(isJsonObject) : [];
-const isGiven = (value: Json | undefined): boolean =>
-  value !== undefined && value !== null && !(isJsonArray(value) && value.length === 0);

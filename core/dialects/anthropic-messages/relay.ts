@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
+import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { decodeError } from "../vendor-error.ts";
 import { DeltaScan } from "./delta-scan.ts";
@@ -156,7 +156,7 @@ function parsed(data: string): Json | undefined {
 }
 
 const contentBytesOf = (content: Json | undefined): number =>
-  objects(content).reduce((sum, block) => sum + blockBytes(block), 0);
+  objectsIn(content).reduce((sum, block) => sum + blockBytes(block), 0);
 
 /** UTF-8 bytes of the texts a block is made of. */
 function blockBytes(block: JsonObject): number {
@@ -168,7 +168,5 @@ function blockBytes(block: JsonObject): number {
 const inputBytes = (input: Json | undefined): number =>
   isJsonObject(input) && Object.keys(input).length > 0 ? Buffer.byteLength(JSON.stringify(input)) : 0;
 const bytesOf = (value: Json | undefined): number => (typeof value === "string" ? Buffer.byteLength(value) : 0);
-const objects = (value: Json | undefined): readonly JsonObject[] =>
-  isJsonArray(value) ? value.filter(isJsonObject) : [];
 const object = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 const text = (value: Json | undefined): string | null => (typeof value === "string" && value !== "" ? value : null);

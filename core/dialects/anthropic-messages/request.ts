@@ -2,9 +2,10 @@ import { isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ChatRequest, Message, NativeOnly, Part } from "../../chat/request.ts";
 import type { Encoded } from "../dialect.ts";
 import { foreignFields, without } from "../extensions.ts";
-import { invalid, readNumber, readObjects, readString } from "../fields.ts";
+import { invalid, isGiven, readNumber, readObjects, readString } from "../fields.ts";
 import { encodeConversation, splitBilling } from "./conversation.ts";
-import { maxMessages, maxTools, readCountEnvelope, readEnvelope } from "./envelope.ts";
+import { maxMessages, maxTools } from "../request-caps.ts";
+import { readCountEnvelope, readEnvelope } from "./envelope.ts";
 import { decodeFormat, encodeFormat, encodeOwnFormat } from "./format.ts";
 import { billingKey, formatKey, dialectName, isOwn, keep, kept, ownKey } from "./kept.ts";
 import { decodeBlocks, decodeMessage, plainContent } from "./messages.ts";
@@ -213,8 +214,6 @@ function readStop(value: Json | undefined): readonly string[] {
 }
 
 const given = (field: string, value: Json): JsonObject => (value === null ? {} : { [field]: value });
-const isGiven = (value: Json | undefined): boolean =>
-  value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0);
 const object = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 const userKeys = new Set(["user_id"]);

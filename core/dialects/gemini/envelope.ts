@@ -1,17 +1,19 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { Envelope, InPath, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readInteger, readObject } from "../fields.ts";
+import {
+  checkModel,
+  maxCandidates,
+  maxEntries,
+  maxMessages,
+  maxOutputTokens,
+  maxToolNameLength,
+  maxTools,
+} from "../request-caps.ts";
 import { camelObject, inCamel, listOf } from "./spelling.ts";
 
-/** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
-const maxContents = 20_000;
+/** As the other caps on what a request may count. */
 export const maxParts = 100_000;
-const maxTools = 2_000;
-const maxEntries = 10_000;
-const maxModelLength = 256;
-const maxToolNameLength = 1_024;
-const maxCandidates = 128;
-const maxOutputTokens = 2 ** 31;
 
 /** Checks what the gateway acts on and leaves everything else to the provider. */
 export function readEnvelope(body: JsonObject, bytes: number, path?: InPath): Envelope {
@@ -33,14 +35,6 @@ export function readEnvelope(body: JsonObject, bytes: number, path?: InPath): En
 export function pathOf(path: InPath | undefined): InPath {
   if (path === undefined) throw new Error("a request of this dialect cannot be read without its path");
   return path;
-}
-
-export function checkModel(model: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
-  if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
-    throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
-  }
-  return model;
 }
 
 /** The settings, whichever way their name is spelled; never none. */
@@ -77,7 +71,7 @@ const readCandidates = (config: JsonObject): number =>
 
 /** The messages, each an object: one alone needs no list, and a string is the text of a user's. */
 export const readContents = (value: Json | undefined): readonly JsonObject[] =>
-  listOf(value, "contents", maxContents, (text) => ({ parts: [{ text }] }));
+  listOf(value, "contents", maxMessages, (text) => ({ parts: [{ text }] }));
 
 /** The parts of a content, or of a system instruction, which may be a plain text. */
 export const readParts = (value: Json | undefined, path: string): readonly JsonObject[] =>

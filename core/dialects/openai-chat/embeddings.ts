@@ -7,7 +7,7 @@ import { foreignFields, without } from "../extensions.ts";
 import { invalid, missing, readInteger, readString } from "../fields.ts";
 import { decodeError } from "../vendor-error.ts";
 import { editRequest } from "./edit-request.ts";
-import { readModel } from "./envelope.ts";
+import { readModel } from "../request-caps.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { decodeUsage } from "./usage.ts";
 

@@ -1,17 +1,17 @@
 import { isJsonArray, isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Envelope, InputMeasure } from "../dialect.ts";
-import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
+import { invalid, missing, readBoolean, readInteger, readObject, readObjects } from "../fields.ts";
 import { otherModels } from "../other-models.ts";
+import {
+  checkEntries,
+  checkToolName,
+  maxCandidates,
+  maxMessages,
+  maxOutputTokens,
+  maxTools,
+  readModel,
+} from "../request-caps.ts";
 import { dialectName } from "./kept.ts";
-
-/** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
-export const maxMessages = 20_000;
-export const maxTools = 2_000;
-export const maxEntries = 10_000;
-const maxModelLength = 256;
-const maxToolNameLength = 1_024;
-const maxCandidates = 128;
-const maxOutputTokens = 2 ** 31;
 
 /** Checks what the gateway acts on and leaves everything else to the provider. */
 export function readEnvelope(body: JsonObject, bytes: number): Envelope {
@@ -32,15 +32,6 @@ export function readEnvelope(body: JsonObject, bytes: number): Envelope {
   };
 }
 
-export function readModel(value: Json | undefined): string {
-  const model = readString(value, "model") ?? missing("model");
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
-  if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
-    throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
-  }
-  return model;
-}
-
 /** With both caps given the larger one bounds the call: providers differ in which they obey. */
 function readCap(body: JsonObject): number | null {
   let most = 0;
@@ -59,11 +50,7 @@ function checkCounts(body: JsonObject): void {
   if (messages.length === 0) throw invalid("messages", "must not be empty");
   checkTools(body["tools"], "tools");
   checkTools(body["functions"], "functions");
-  for (const field of boundedFields) {
-    const value = body[field];
-    if (typeof value !== "object" || value === null) continue;
-    if (Object.keys(value).length > maxEntries) throw invalid(field, `must have at most ${maxEntries} entries`);
-  }
+  for (const field of boundedFields) checkEntries(body[field], field);
 }
 
 const boundedFields = ["stop", "metadata", "logit_bias"];
@@ -73,9 +60,7 @@ function checkTools(value: Json | undefined, path: string): void {
   if (tools === null) return;
   for (const [i, tool] of tools.entries()) {
     const { name } = isJsonObject(tool["function"]) ? tool["function"] : tool;
-    if (typeof name === "string" && name.length > maxToolNameLength) {
-      throw invalid(`${path}[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
-    }
+    checkToolName(name, path, i);
   }
 }
 

@@ -4,15 +4,8 @@ import { effortOf } from "../../chat/reasoning.ts";
 import { customNames } from "../../chat/tools.ts";
 import { foreignFields, isEmpty, without } from "../extensions.ts";
 import { invalid, readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
-import {
-  maxEntries,
-  maxMessages,
-  maxTools,
-  isPlainTool,
-  outputCapFields,
-  readCandidates,
-  readEnvelope,
-} from "./envelope.ts";
+import { maxEntries, maxMessages, maxTools } from "../request-caps.ts";
+import { isPlainTool, outputCapFields, readCandidates, readEnvelope } from "./envelope.ts";
 import { isLostMark } from "./cache.ts";
 import { dialectName, keep, kept } from "./kept.ts";
 import { decodeMessage, encodeMessages } from "./messages.ts";

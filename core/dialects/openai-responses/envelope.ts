@@ -2,24 +2,13 @@ import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/
 import type { Envelope, InputMeasure } from "../dialect.ts";
 import { invalid, missing, readBoolean, readInteger, readObject, readObjects, readString } from "../fields.ts";
 import { otherModels } from "../other-models.ts";
+import { checkEntries, checkToolName, maxMessages, maxOutputTokens, maxTools, readModel } from "../request-caps.ts";
 import { outputCapField } from "./edit-request.ts";
 import { dialectName } from "./kept.ts";
 
-/** Caps on what a request may count, far above what real clients send; the body's size is capped elsewhere. */
-export const maxItems = 20_000;
-export const maxTools = 2_000;
-const maxEntries = 10_000;
-const maxModelLength = 256;
-const maxToolNameLength = 1_024;
-const maxOutputTokens = 2 ** 31;
-
 /** Checks what the gateway acts on and leaves everything else to the provider. */
 export function readEnvelope(body: JsonObject, bytes: number): Envelope {
-  const model = readString(body["model"], "model") ?? missing("model");
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for.
-  if (model === "" || model.length > maxModelLength || /[\u0000-\u001f\u007f]/.test(model)) {
-    throw invalid("model", `must have 1 to ${maxModelLength} characters, none of them a control character`);
-  }
+  const model = readModel(body["model"]);
   checkCounts(body);
   const stream = readBoolean(body["stream"], "stream") ?? false;
   const isBackground = readBoolean(body["background"], "background") === true;
@@ -46,19 +35,12 @@ function checkCounts(body: JsonObject): void {
   const isStored = storedFields.some((field) => isGiven(body[field]));
   if ((input === undefined || input === null) && !isStored) missing("input");
   if (typeof input !== "string") {
-    const items = readObjects(input, "input", maxItems);
+    const items = readObjects(input, "input", maxMessages);
     if (items?.length === 0 && !isStored) throw invalid("input", "must not be empty");
   }
   readString(body["instructions"], "instructions");
-  readObjects(body["tools"], "tools", maxTools)?.forEach(({ name }, i) => {
-    if (typeof name === "string" && name.length > maxToolNameLength) {
-      throw invalid(`tools[${i}]`, `must have a name of at most ${maxToolNameLength} characters`);
-    }
-  });
-  const metadata = readObject(body["metadata"], "metadata");
-  if (Object.keys(metadata ?? {}).length > maxEntries) {
-    throw invalid("metadata", `must have at most ${maxEntries} entries`);
-  }
+  readObjects(body["tools"], "tools", maxTools)?.forEach(({ name }, i) => checkToolName(name, "tools", i));
+  checkEntries(readObject(body["metadata"], "metadata"), "metadata");
 }
 
 type Found = { -readonly [K in keyof InputMeasure]: InputMeasure[K] };

@@ -2,7 +2,7 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../cha
 import type { Message, Part, ToolResultPart } from "../../chat/request.ts";
 import { without } from "../extensions.ts";
 import { invalid, readObjects, readString } from "../fields.ts";
-import { maxItems } from "./envelope.ts";
+import { maxMessages } from "../request-caps.ts";
 import { keep, kept } from "./kept.ts";
 import { decodeOutputItem, encodeOutput } from "./output.ts";
 import { decodeContent, encodePart } from "./parts.ts";
@@ -15,7 +15,7 @@ export function decodeInput(input: Json | undefined): readonly Message[] {
   const messages: Message[] = [];
   // Of the message that is open; added to and never copied, for there may be thousands of items in a row.
   let said: Part[] | null = null;
-  for (const [i, item] of (readObjects(input, "input", maxItems) ?? []).entries()) {
+  for (const [i, item] of (readObjects(input, "input", maxMessages) ?? []).entries()) {
     const message = decodeItem(item, `input[${i}]`);
     if (message !== null) {
       messages.push(message);

@@ -6,7 +6,8 @@ import { foreignFields, without } from "../extensions.ts";
 import { readBoolean, readNumber, readObject, readObjects, readString } from "../fields.ts";
 import { commonFields } from "./common.ts";
 import { outputCapField } from "./edit-request.ts";
-import { maxTools, readEnvelope } from "./envelope.ts";
+import { maxTools } from "../request-caps.ts";
+import { readEnvelope } from "./envelope.ts";
 import { decodeInput, encodeInput } from "./items.ts";
 import { dialectName } from "./kept.ts";
 import {
