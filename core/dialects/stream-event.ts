@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import type { ChatEvent } from "../chat/event.ts";
-import { isJsonObject, type JsonObject } from "../chat/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../chat/json.ts";
 import type { StreamDecoder, VendorError } from "./dialect.ts";
 
 /** The state after a step, and what it said. */
@@ -28,6 +28,16 @@ export function streamDecoder<State>(
       return { events: last[1], complete };
     },
   };
+}
+
+/** The `data` of an event that is passed on as it came, to be metered. `undefined`: it is not JSON, and says nothing. */
+export function parsedData(data: string): Json | undefined {
+  try {
+    // JSON.parse returns JSON values.
+    return JSON.parse(data) as Json;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The `data` of an event as an object. Throws `upstream-invalid`; `rule` says what the event is not: "is none of a message". */

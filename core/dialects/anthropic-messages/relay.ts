@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/json.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { decodeError } from "../vendor-error.ts";
+import { parsedData } from "../stream-event.ts";
 import { DeltaScan } from "./delta-scan.ts";
 import { editRequest } from "./edit-request.ts";
 import { tellsOutput } from "./stream.ts";
@@ -44,7 +45,7 @@ class EventMeter implements StreamMeter {
     }
     const { data, event } = frame;
     if (data === null || data === "") return true;
-    const said = parsed(data);
+    const said = parsedData(data);
     if (event === "error") this.#fault ??= decodeError(said ?? null);
     else if (isJsonObject(said)) this.#read(said, said["type"] ?? event, frame);
     return true;
@@ -145,15 +146,6 @@ const pieceFields: ReadonlyMap<Json | undefined, string> = new Map([
   ["thinking_delta", "thinking"],
   ["input_json_delta", "partial_json"],
 ]);
-
-function parsed(data: string): Json | undefined {
-  try {
-    // JSON.parse returns JSON values.
-    return JSON.parse(data) as Json;
-  } catch {
-    return undefined; // It is passed on as it came, and says nothing.
-  }
-}
 
 const contentBytesOf = (content: Json | undefined): number =>
   objectsIn(content).reduce((sum, block) => sum + blockBytes(block), 0);

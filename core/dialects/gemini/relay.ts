@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from "../../chat/json.ts";
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
+import { parsedData } from "../stream-event.ts";
 import { decodeError } from "./error.ts";
 import { editRequest } from "./edit-request.ts";
 import { finishWord } from "./finish.ts";
@@ -47,7 +48,7 @@ class ChunkMeter implements StreamMeter {
     }
     const { data } = frame;
     if (data === null || data === "") return true;
-    const parsed = parse(data);
+    const parsed = parsedData(data);
     const chunk = isJsonArray(parsed) ? parsed[0] : parsed;
     if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
     if (!isJsonObject(chunk)) return true;
@@ -104,7 +105,7 @@ class ChunkMeter implements StreamMeter {
 
   #readPending(): void {
     if (this.#pending === null) return;
-    this.#usage = decodeUsage(parse(`{${this.#pending}}`)) ?? this.#usage;
+    this.#usage = decodeUsage(parsedData(`{${this.#pending}}`)) ?? this.#usage;
     this.#pending = null;
   }
 
@@ -117,15 +118,6 @@ class ChunkMeter implements StreamMeter {
     if (finish === null) return;
     this.#ended.add(index);
     if (index === 0) this.#finish ??= finish;
-  }
-}
-
-function parse(data: string): Json | undefined {
-  try {
-    // JSON.parse returns JSON values.
-    return JSON.parse(data) as Json;
-  } catch {
-    return undefined; // It is passed on as it came, and says nothing.
   }
 }
 

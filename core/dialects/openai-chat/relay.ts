@@ -5,6 +5,7 @@ import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dial
 import { FrameTemplate } from "./frame-template.ts";
 import { editRequest } from "./edit-request.ts";
 import { decodeError } from "../vendor-error.ts";
+import { parsedData } from "../stream-event.ts";
 import { type FrameScan, scanDelta } from "./frame-scan.ts";
 import { isGiven, readUsage } from "./stream.ts";
 import { decodeUsage, isInterimUsage } from "./usage.ts";
@@ -78,7 +79,7 @@ class ChunkMeter implements StreamMeter {
       const isRead = worthParsing || this.#isSeveral;
       if (!isRead && (this.#upstreamId !== null || this.#triesForId-- <= 0)) return true;
     }
-    const chunk = parsed(data);
+    const chunk = parsedData(data);
     if (frame.event === "error") this.#fault ??= decodeError(chunk ?? null);
     return isJsonObject(chunk) ? this.#read(chunk) : true;
   }
@@ -147,15 +148,6 @@ const notableFields = ['"usage"', '"error"', '"finish_reason"'];
 
 /** Whether the field whose key stands at `at` has a value other than `null`. */
 const tells = (data: string, at: number): boolean => at >= 0 && !/^"\w+"\s*:\s*null/.test(data.slice(at, at + 40));
-
-function parsed(data: string): Json | undefined {
-  try {
-    // JSON.parse returns JSON values.
-    return JSON.parse(data) as Json;
-  } catch {
-    return undefined; // It is passed on as it came, and says nothing.
-  }
-}
 
 function faultOf(body: JsonObject, choices: readonly JsonObject[]): VendorError | null {
   if (isGiven(body["error"])) return decodeError(body);

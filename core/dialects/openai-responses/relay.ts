@@ -3,6 +3,7 @@ import { isJsonObject, type Json, type JsonObject, objectsIn } from "../../chat/
 import type { ReportedUsage } from "../../chat/usage.ts";
 import type { Metered, Relay, SseFrame, StreamMeter, VendorError } from "../dialect.ts";
 import { decodeError } from "../vendor-error.ts";
+import { parsedData } from "../stream-event.ts";
 import { editRequest } from "./edit-request.ts";
 import { deltaBytes, findType, isDelta, isNotable } from "./event-scan.ts";
 import { finishWord } from "./finish.ts";
@@ -48,7 +49,7 @@ class EventMeter implements StreamMeter {
     }
     const { data, event } = frame;
     if (data === null || data === "") return true;
-    const told = parsed(data);
+    const told = parsedData(data);
     if (isJsonObject(told)) this.#read(told, word(told["type"]) ?? event ?? "");
     else if (event === "error") this.#fault ??= decodeError(told ?? null);
     return true;
@@ -86,15 +87,6 @@ class EventMeter implements StreamMeter {
 }
 
 const ends = new Set(["response.completed", "response.incomplete", "response.failed", "response.cancelled"]);
-
-function parsed(data: string): Json | undefined {
-  try {
-    // JSON.parse returns JSON values.
-    return JSON.parse(data) as Json;
-  } catch {
-    return undefined; // It is passed on as it came, and says nothing.
-  }
-}
 
 function faultOf(body: JsonObject): VendorError | null {
   if (isJsonObject(body["error"])) return decodeError(body);
