@@ -1,6 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { parseJsonBody } from "../dialects/json-text.ts";
-import { wholeBody } from "../pipeline/whole-body.ts";
+import { textOf, wholeBody } from "../pipeline/whole-body.ts";
 
 /** What the admin API takes in one body. */
 const maxBodyBytes = 1024 * 1024;
@@ -10,14 +10,4 @@ export async function jsonOf(request: Request): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(request.headers.get("content-type") ?? ""))
     throw new GatewayError("unsupported-media-type", "content-type must be application/json");
   return parseJsonBody(textOf(await wholeBody(request, maxBodyBytes)));
-}
-
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function textOf(bytes: Uint8Array): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
-  }
 }

@@ -7,7 +7,7 @@ import type { Call } from "./call.ts";
 import { holdBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
 import { callersTimeouts } from "./timeouts.ts";
-import { wholeBody } from "./whole-body.ts";
+import { textOf, wholeBody } from "./whole-body.ts";
 
 /** The request as the stages need it: its exact text for the relay, and its parsed form for everything else. */
 export interface Asked {
@@ -26,7 +26,7 @@ export async function decode(request: Request, call: Call, services: Services): 
   const codec = codecOf(dialect, operation);
   if (codec === null) throw new GatewayError("internal", "a route of an operation that its dialect does not have");
   const bytes = await wholeBody(request, maxBodyBytes, (more) => holdBodyOf(call, more, services.overload));
-  const text = utf8(bytes);
+  const text = textOf(bytes);
   const { body, members } = readJsonBody(text);
   return { text, body, members, envelope: codec.readEnvelope(body, bytes.byteLength, inPath) };
 }
@@ -43,15 +43,4 @@ function refuseByHeaders(headers: Headers) {
   const charset = /charset\s*=\s*"?([\w-]+)/i.exec(type[1] ?? "")?.[1];
   if (charset !== undefined && charset.toLowerCase() !== "utf-8" && charset.toLowerCase() !== "utf8")
     throw new GatewayError("unsupported-media-type", "the charset must be utf-8");
-}
-
-// A byte order mark is not JSON (RFC 8259 §8.1): kept, so that the parser refuses it.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function utf8(bytes: Uint8Array): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
-  }
 }

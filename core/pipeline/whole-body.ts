@@ -17,3 +17,15 @@ export async function wholeBody(
   if (bytes === null) throw new GatewayError("request-too-large", `the body is larger than ${maxBytes} bytes`);
   return bytes;
 }
+
+// A byte order mark is not JSON (RFC 8259 §8.1): kept, so that the parser refuses it.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Of a body that is to be JSON. Throws `invalid-request`. */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    throw new GatewayError("invalid-request", "the body is not valid UTF-8");
+  }
+}
