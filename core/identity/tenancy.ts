@@ -4,7 +4,7 @@ import { GatewayError } from "../chat/error.ts";
 import { type AccountTerms, type AccountTermsChange, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
-import type { AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
+import type { AccountChange, AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { UsagePair } from "../storage/ranking.ts";
 import { namedAccounts } from "./named-accounts.ts";
@@ -99,6 +99,18 @@ export function within(
       if (before[name] !== after[name])
         throw forbidden(`metadata.${name}: calls are routed by it, so it is set above your account`);
   }
+  /** What the form of one's own account says again is no change; all else is set from above. */
+  async function checkOwn({ name, parentId = null, disabled, content: kept, terms }: AccountChange): Promise<void> {
+    if (kept !== undefined && kept !== content.setting({ kind: "account", id: accountId }))
+      throw forbidden("what is kept of your own account is said above it");
+    // Credentials find it by its name: it could take that of a tenant to come.
+    if (name !== undefined && name !== (await accounts.get(accountId))?.name)
+      throw forbidden("your own account is named above it");
+    if (terms && changesTerms(accountTerms.of(accountId) ?? openTerms, terms))
+      throw forbidden("what binds your own account is set above it");
+    if (parentId !== null) throw forbidden("your own account stays");
+    if (disabled !== undefined) throw forbidden("your own account is disabled from above");
+  }
   async function budget(id: string) {
     const row = await budgets.get(id);
     return row && (await inScope(row.scope)) ? row : null;
@@ -158,31 +170,18 @@ export function within(
         await named.checkPlace({ ...account, parentId }, null);
         return rooted(await accounts.create({ ...account, parentId }, { ...said, fromBelow: true }));
       },
-      async change(id, { parentId, ...change }) {
+      async change(id, change) {
         if (!(await holds(id))) return null;
-        const place = parentId === null ? accountId : parentId;
-        // The form of the page says again where it is.
-        if (
-          id === accountId &&
-          change.content !== undefined &&
-          change.content !== content.setting({ kind: "account", id })
-        )
-          throw forbidden("what is kept of your own account is said above it");
-        // Credentials find it by its name: it could take that of a tenant to come.
-        if (id === accountId && change.name !== undefined && change.name !== (await accounts.get(id))?.name)
-          throw forbidden("your own account is named above it");
-        if (id === accountId && change.terms && changesTerms(accountTerms.of(id) ?? openTerms, change.terms))
-          throw forbidden("what binds your own account is set above it");
+        if (id === accountId) await checkOwn(change);
         checkTags(accountTerms.of(id)?.metadata ?? {}, change.terms?.metadata);
+        const { parentId, ...others } = change;
+        const place = parentId === null ? accountId : parentId;
         const moves = place !== undefined && id !== accountId;
-        if (id === accountId && parentId !== undefined && parentId !== null) throw forbidden("your own account stays");
-        if (id === accountId && change.disabled !== undefined)
-          throw forbidden("your own account is disabled from above");
         if (moves && !(await holds(place))) return missing();
         const before = await accounts.get(id);
         const { name = before?.name ?? "" } = change;
         if (before) await named.checkPlace({ id, name, parentId: moves ? place : before.parentId }, before);
-        const row = await accounts.change(id, { ...change, ...(moves && { parentId: place }), fromBelow: true });
+        const row = await accounts.change(id, { ...others, ...(moves && { parentId: place }), fromBelow: true });
         return row && rooted(row);
       },
       async remove(id) {
