@@ -110,12 +110,18 @@ const adjustments = (
 
 function attempts(call: CallModel): Html {
   if (call.attempts.length === 0)
-    return html`<p class="hint">${call.provider === null || call.status === "refused" ? "The call was not sent to a provider." : "One attempt."}</p>`;
+    return html`<p class="hint">${withoutAttempts[call.status] ?? "The call was not sent to a provider."}</p>`;
   return html`<div class="scroll"${scrolls("Attempts")}><table>
     <thead><tr><th scope="col" class="num">#</th><th scope="col">Target</th><th scope="col">Status</th><th scope="col">Sent</th><th scope="col">Answer began</th><th scope="col">Billed</th><th scope="col">Upstream id</th></tr></thead>
     <tbody>${call.attempts.map(attempt)}</tbody>
   </table></div>`;
 }
+
+/** They are recorded when a call ends. */
+const withoutAttempts: Readonly<Record<string, string>> = {
+  open: "Told when the call has ended.",
+  interrupted: "Not known: the proxy ended before the call.",
+};
 
 const attempt = (entry: AttemptLine, index: number): Html => html`<tr>
   <td class="num">${index + 1}</td><td>${target(entry.provider, entry.upstreamModel)}</td>

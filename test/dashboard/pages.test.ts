@@ -199,6 +199,17 @@ describe("calls", () => {
     ]);
   });
 
+  test.each([
+    ["upstream_error", "The call was not sent to a provider."],
+    ["client_aborted", "The call was not sent to a provider."],
+    ["open", "Told when the call has ended."],
+    ["interrupted", "Not known: the proxy ended before the call."],
+  ] as const)("one call that is %s without an attempt says so", async (status, said) => {
+    const call = callRow(0, { status, attempts: [] });
+    const browser = await signedIn(site({ seed: { calls: [call] } }));
+    expect(text(await (await browser.get(`/dashboard/calls/${call.callId}`)).text())).toContain(`Attempts ${said}`);
+  });
+
   test("one call names its account and those above it, whose budgets and limits held it", async () => {
     const accounts = [
       { id: "above", parentId: null, name: "Above", createdMs: 0 },
