@@ -1,8 +1,8 @@
 import { type AuditChange, auditEntryPage, auditFilters, type AuditLine, auditPage } from "../../views/audit.ts";
 import { isJsonObject } from "../chat/json.ts";
-import { momentOf } from "../config/moment.ts";
 import type { AuditFilter, AuditRow } from "../storage/audit.ts";
 import { dayMs } from "../storage/range-parts.ts";
+import { parseDay } from "./last-day.ts";
 import { filled } from "./refusal.ts";
 import type { PageDependencies, PageRoute } from "./route.ts";
 
@@ -13,12 +13,11 @@ export const auditRoutes = ({ database }: PageDependencies): readonly PageRoute[
     permission: "audit.read",
     async answer({ query, page }) {
       const { from, to, ...filter } = filled(query, auditFilters);
-      const [fromMs, toMs] = [dayIn(from), dayIn(to)];
       const asked: AuditFilter = {
         ...filter,
-        ...(fromMs !== null && { from: fromMs }),
+        ...(from !== undefined && { from: parseDay(from, "From") }),
         // The day that was typed is a part of it.
-        ...(toMs !== null && { to: toMs + dayMs }),
+        ...(to !== undefined && { to: parseDay(to, "Through") + dayMs }),
       };
       const after = query.get("after") || null;
       const { data, next } = await database.audit.list(asked, { after, limit: 50 });
@@ -42,9 +41,6 @@ export const auditRoutes = ({ database }: PageDependencies): readonly PageRoute[
     },
   },
 ];
-
-/** `null`: none was typed. */
-const dayIn = (text = ""): number | null => (/^\d{4}-\d{2}-\d{2}$/.test(text) ? momentOf(text) : null);
 
 const lineOf = ({ before, after, ...row }: AuditRow): AuditLine => ({ ...row, changes: changesIn(before, after) });
 

@@ -1,4 +1,3 @@
-import { GatewayError } from "../chat/error.ts";
 import { callPage } from "../../views/call.ts";
 import { callContent, type CallContentModel, callContentPage } from "../../views/call-content.ts";
 import { callList, callsPage, type CallChoices, type CallListFilter } from "../../views/calls.ts";
@@ -9,6 +8,7 @@ import { readingOf } from "../storage/content.ts";
 import type { CallFilter, CallStatus } from "../storage/database.ts";
 import { dayMs, startOfDay } from "../storage/range-parts.ts";
 import { callLines, keyNames, nameOfScope } from "./names.ts";
+import { oneOf } from "./one-of.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import type { DashboardDatabase, PageDependencies, PageRoute, Visit } from "./route.ts";
 
@@ -128,9 +128,7 @@ function filterOf(query: URLSearchParams): CallListFilter {
 }
 
 function toCallFilter({ model, provider, status, key, account }: CallListFilter): CallFilter {
-  const known = callStatuses.find((candidate) => candidate === status);
-  if (status !== "" && known === undefined)
-    throw new GatewayError("invalid-request", "There is no such status of a call.");
+  const known = oneOf(status, callStatuses, "Status");
   return {
     ...(model && { model }),
     ...(provider && { provider }),

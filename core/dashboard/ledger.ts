@@ -4,6 +4,7 @@ import type { EntryFilter } from "../storage/credit.ts";
 import { dayMs } from "../storage/range-parts.ts";
 import { allAccounts } from "./accounts.ts";
 import { parseLastDay } from "./last-day.ts";
+import { oneOf } from "./one-of.ts";
 import { redirect } from "./page.ts";
 import { filled, refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -15,8 +16,8 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
     const { account = "", kind = "" } = filled(visit.query, ["account", "kind"]);
     const after = visit.query.get("after") || null;
     const balancesAfter = visit.query.get("balances") || null;
-    const chosen = kinds.find((one) => one === kind);
-    const filter: EntryFilter = { ...(account !== "" && { account }), ...(chosen !== undefined && { kind: chosen }) };
+    const chosen = oneOf(kind, kinds, "Kind");
+    const filter: EntryFilter = { ...(account !== "" && { account }), ...(chosen !== null && { kind: chosen }) };
     const [{ data, next }, balances, { accounts }, { keepMs, ...retention }] = await Promise.all([
       database.credits.entries(filter, { after, limit: 50 }),
       database.credits.balances({ after: balancesAfter, limit: 50 }),

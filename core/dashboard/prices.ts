@@ -4,6 +4,7 @@ import { modelsPage } from "../../views/models.ts";
 import { pricesPage } from "../../views/prices.ts";
 import { unpricedPage } from "../../views/unpriced.ts";
 import { effectiveFrom } from "./effective-from.ts";
+import { oneOf } from "./one-of.ts";
 import { htmlResponse, redirect, wantsPart } from "./page.ts";
 import { refusalOf } from "./refusal.ts";
 import type { PageDependencies, PageRoute, Visit } from "./route.ts";
@@ -20,7 +21,7 @@ export function priceRoutes(dependencies: PageDependencies): readonly PageRoute[
     search = visit.query.get("search") ?? "",
     status = 200,
   ): Response => {
-    const source = sources.find((known) => known === visit.query.get("source"));
+    const source = oneOf(visit.query.get("source"), sources, "Source");
     const after = visit.query.get("after");
     const { data, next } = prices.list({ search, limit: 50, ...(source && { source }), ...(after && { after }) });
     const filter = { search, source: source ?? "" };

@@ -325,6 +325,13 @@ test("budgets show limit, spent, held and free, and say when more was spent than
   expect(shown).toContain("$5.00 $5.000000123 $0.00 over $0.00 never");
 });
 
+test.each(["audit?from=12345-01-01", "audit?to=2025-02-30", "ledger?kind=gift", "prices?source=hearsay"])(
+  "%s is an error, not everything",
+  async (asked) => {
+    expect((await (await signedIn(site())).get(`/dashboard/${asked}`)).status).toBe(400);
+  },
+);
+
 test("figures that are ends of buckets, or of a sample, say so", async () => {
   const browser = await signedIn(
     site({
