@@ -151,6 +151,8 @@ export type Tool =
       readonly description: string | null;
       /** JSON Schema of the arguments. */
       readonly parameters: JsonObject | null;
+      /** JSON Schema of what it returns. */
+      readonly returns?: JsonObject;
       readonly strict: boolean | null;
     } & Cacheable)
   /** Takes free text, perhaps held to a grammar. */

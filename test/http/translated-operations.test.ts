@@ -159,7 +159,7 @@ describe("counts of tokens", () => {
     expect(sent("as-called").body).toMatchObject(body);
     expect(JSON.stringify(body)).not.toContain("shop.items:find");
     expect(JSON.stringify(body)).not.toContain("QUJD");
-    const lost = "anthropic-messages cannot say 'response'; left out";
+    const lost = "anthropic-messages cannot say what a tool returns; left out";
     expect(counted.headers.get("x-llm-proxy-warnings")).toBe(lost);
     expect(called.headers.get("x-llm-proxy-warnings")).toContain(lost);
   });

@@ -343,7 +343,7 @@ describe("a field that the target has no word for", () => {
     const plain = { type: "function", name: "f", parameters: { type: "object" }, strict: false };
     const tools = [{ ...plain, allowed_callers: ["direct"], output_schema: { type: "string" } }];
     const responses = await sent("openai-responses", "openai-chat", { input: [call, output], tools });
-    expect(responses.warnings).toBe("openai-chat cannot say 'output_schema'; left out");
+    expect(responses.warnings).toBe("openai-chat cannot say what a tool returns; left out");
 
     const clip = { inlineData: { mimeType: "image/png", data: "iVBORw0KGgo=" }, videoMetadata: { fps: 1 } };
     const result = { functionResponse: { name: "f", response: { output: "r" }, scheduling: "SILENT" } };

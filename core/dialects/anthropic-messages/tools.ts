@@ -128,6 +128,7 @@ function encodeTool(tool: Tool, model: ModelTraits | null, warn: Warn): readonly
     const schema = tool.parameters === null ? {} : { input_schema: tool.parameters };
     return [{ name: tool.name, ...described, ...schema, ...strict, ...rest }];
   }
+  if (tool.returns !== undefined) warn("what a tool returns");
   const schema = objectSchema(tool.parameters);
   const isStrict = tool.strict === true && model.structured && isConstrainable(schema);
   if (tool.strict === true && !isStrict) warn("that a tool is strict");

@@ -30,6 +30,6 @@ export function noteOf(extensions: JsonObject): JsonObject | null {
 
 /** What `keep` kept of tools, messages and parts that is no loss to a target of another dialect. */
 export const spelling: Spelling = {
-  ownWords: new Set(["id", "name", "role", "wrapper", "parameters", "displayName"]),
+  ownWords: new Set(["id", "name", "role", "wrapper", "parameters", "response", "displayName"]),
   objects: new Set(["functionCall", "functionResponse", "inlineData", "fileData"]),
 };

@@ -89,23 +89,30 @@ const modes = ["MODE_UNSPECIFIED", "AUTO", "ANY", "NONE"];
 function decodeFunction(declared: JsonObject, path: string): Tool {
   const name = readString(declared["name"], `${path}.name`);
   if (name === null || name === "") throw invalid(`${path}.name`, "is required");
-  const { parameters, parametersJsonSchema: schema } = declared;
+  const { parameters, parametersJsonSchema: schema, response, responseJsonSchema } = declared;
   const consumed = new Set(functionKeys);
   // Google's own form is kept, and written again as long as it says the same.
   if (isJsonObject(schema)) consumed.add("parametersJsonSchema");
+  const returns = isJsonObject(responseJsonSchema)
+    ? responseJsonSchema
+    : isJsonObject(response)
+      ? toJsonSchema(response)
+      : null;
+  if (returns === responseJsonSchema) consumed.add("responseJsonSchema");
   return {
     type: "function",
     name,
     description: readString(declared["description"], `${path}.description`),
     parameters: isJsonObject(schema) ? schema : isJsonObject(parameters) ? toJsonSchema(parameters) : null,
     strict: null,
+    ...(returns === null ? {} : { returns }),
     ...keep(without(declared, consumed)),
   };
 }
 
 /** Every version of the API takes plain JSON Schema (https://ai.google.dev/api/caching#FunctionDeclaration). */
 function encodeFunction(tool: Tool & { type: "function" }, warn: Warn): JsonObject {
-  const { parameters: own, ...more } = kept(tool);
+  const { parameters: own, response, ...more } = kept(tool);
   if (tool.cache !== undefined) warn("cache marks");
   const description = tool.description === null ? {} : { description: tool.description };
   const isOwn = isJsonObject(own) && sameJson(toJsonSchema(own), tool.parameters ?? undefined);
@@ -114,7 +121,13 @@ function encodeFunction(tool: Tool & { type: "function" }, warn: Warn): JsonObje
     : tool.parameters === null
       ? {}
       : { parametersJsonSchema: asObject(tool.parameters) };
-  return { name: tool.name, ...description, ...parameters, ...more };
+  return { name: tool.name, ...description, ...parameters, ...encodeReturns(tool.returns, response), ...more };
+}
+
+function encodeReturns(returns: JsonObject | undefined, own: Json | undefined): JsonObject {
+  const isOwn = isJsonObject(own) && sameJson(toJsonSchema(own), returns);
+  if (isOwn || returns === undefined) return own === undefined ? {} : { response: own };
+  return { responseJsonSchema: returns };
 }
 
 /** "The schema must describe an object": others let its type go without saying. */

@@ -178,6 +178,7 @@ const isNothing = (value: Json | undefined) => value === undefined || value === 
 
 function encodeTools(request: ChatRequest, isLegacy: boolean, warn: (what: string) => void): JsonObject {
   if (request.tools.some(isLostMark)) warn("cache marks");
+  if (request.tools.some((tool) => tool.type === "function" && tool.returns !== undefined)) warn("what a tool returns");
   const tools = request.tools.map(encodeTool).filter((tool) => tool !== null);
   if (tools.length < request.tools.length) warn("a tool that another provider runs");
   const choice = request.toolChoice;

@@ -144,13 +144,15 @@ function decodePlainTool(tool: JsonObject, path: string): PlainTool {
       ...keep(without(tool, customKeys)),
     };
   }
+  const { output_schema: returns } = tool;
   return {
     type: "function",
     name,
     description,
     parameters: readObject(tool["parameters"], `${path}.parameters`),
     strict: readBoolean(tool["strict"], `${path}.strict`),
-    ...keep(without(tool, functionKeys)),
+    ...(isJsonObject(returns) ? { returns } : {}),
+    ...keep(without(tool, isJsonObject(returns) ? functionKeys : plainKeys)),
   };
 }
 
@@ -169,6 +171,7 @@ function encodePlainTool(tool: PlainTool, name: string, own: JsonObject, isForei
     ...description,
     ...(parameters === null ? {} : { parameters }),
     ...(strict === null ? {} : { strict }),
+    ...(tool.returns === undefined ? {} : { output_schema: tool.returns }),
     ...own,
   };
 }
@@ -193,7 +196,8 @@ function decodeAllowed({ mode, tools }: JsonObject): ToolChoice | null {
 }
 
 const toolsKey = new Set(["tools"]);
-const functionKeys = new Set(["type", "name", "description", "parameters", "strict"]);
+const plainKeys = new Set(["type", "name", "description", "parameters", "strict"]);
+const functionKeys = new Set([...plainKeys, "output_schema"]);
 const customKeys = new Set(["type", "name", "description", "format"]);
 const callKeys = new Set(["type", "call_id", "name", "arguments"]);
 const customCallKeys = new Set(["type", "call_id", "name", "input"]);

@@ -183,6 +183,26 @@ describe("requests", () => {
     expect(gemini.encodeRequest(request, "m").body["generationConfig"]).toEqual({ responseFormat });
   });
 
+  test.each<readonly [string, JsonObject, JsonObject]>([
+    ["in JSON Schema", { responseJsonSchema: schema }, schema],
+    ["in Google's own form", { response: { type: "STRING", nullable: true } }, { type: ["string", "null"] }],
+  ])("what a function returns, %s, is told where there is a word for it, and named elsewhere", (_, told, returns) => {
+    const request = decode({ tools: [{ functionDeclarations: [{ name: "f", ...told }] }] });
+    const { body, warnings } = openaiResponses.encodeRequest(request, "m");
+    expect([body["tools"], warnings]).toMatchObject([[{ name: "f", output_schema: returns }], []]);
+    expect(gemini.encodeRequest(request, "m").body["tools"]).toEqual([
+      { functionDeclarations: [{ name: "f", ...told }] },
+    ]);
+    const again = openaiResponses.decodeRequest({ ...body, input: "hi" });
+    expect(gemini.encodeRequest(again, "m").body).toMatchObject({
+      tools: [{ functionDeclarations: [{ name: "f", responseJsonSchema: returns }] }],
+    });
+    for (const dialect of [openaiChat, anthropicMessages])
+      expect(dialect.encodeRequest({ ...request, maxOutputTokens: 9 }, "m").warnings).toEqual([
+        `${dialect.name} cannot say what a tool returns; left out`,
+      ]);
+  });
+
   test("the envelope bounds what bytes bound", () => {
     const inputOf = (more: JsonObject) => gemini.readEnvelope({ contents, ...more }, 10_000, path).input;
     const parts = (...list: readonly JsonObject[]) => ({ contents: [{ role: "user", parts: list }] });
