@@ -17,8 +17,10 @@ export interface Front {
 const sbin = "/usr/sbin:/usr/local/sbin";
 const nginx = Bun.which("nginx") ?? Bun.which("nginx", { PATH: sbin });
 const haproxy = Bun.which("haproxy") ?? Bun.which("haproxy", { PATH: sbin });
+const caddy = Bun.which("caddy");
 export const hasNginx = nginx !== null;
 export const hasHaproxy = haproxy !== null;
+export const hasCaddy = caddy !== null;
 
 const readme = readFileSync(join(import.meta.dir, "..", "..", "README.md"), "utf8");
 
@@ -67,6 +69,18 @@ export async function startHaproxy(gateway: Gateway): Promise<Front> {
   const config = join(directory, "haproxy.cfg");
   writeFileSync(config, `${text}\n`);
   return started([haproxy ?? "haproxy", "-db", "-f", config], { port, directory });
+}
+
+export async function startCaddy(gateway: Gateway): Promise<Front> {
+  const port = await freePort();
+  const directory = mkdtempSync(join(tmpdir(), "llm-proxy-caddy-"));
+  const site = documented("caddyfile", [
+    [/^llm\.example\.com /g, `http://127.0.0.1:${port} `],
+    [/127\.0\.0\.1:8787/g, gateway.url.slice("http://".length)],
+  ]);
+  const config = join(directory, "Caddyfile");
+  writeFileSync(config, `{\n  admin off\n}\n${site}\n`);
+  return started([caddy ?? "caddy", "run", "--config", config, "--adapter", "caddyfile"], { port, directory });
 }
 
 async function started(
