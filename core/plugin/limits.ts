@@ -86,13 +86,17 @@ const whole = (amount: number): number => Math.max(0, Math.ceil(amount));
 /** Whose calls an instance's own limits count together. */
 export type OwnScope = Exclude<LimitScope["kind"], "ip">;
 
+/**
+ * The first instance in the file keeps the limits of keys, accounts, the file and the API beside its own, any other its own
+ * alone. It is asked only for calls that one of them counts: a rule that is not in `own` is not a limit, and holds for nobody.
+ */
 export interface RateLimiter {
   /** The rules of the instance's own options, applied for every principal beside all others. */
   readonly own?: { readonly scope: OwnScope; readonly limits: Limits; readonly enforce?: boolean };
   /**
-   * Takes from all the limits or from none. Throws `rate-limited` with `retryAfterSeconds`, `details.limit` (of the one
-   * that binds longest) and `details.use`. A limit with `enforce: false` never refuses: where it would, nothing is taken
-   * from it, and the hold names it in `spared`.
+   * Takes from all the limits, of which there is one at least, or from none. Throws `rate-limited` with
+   * `retryAfterSeconds`, `details.limit` (of the one that binds longest) and `details.use`. A limit with `enforce: false`
+   * never refuses: where it would, nothing is taken from it, and the hold names it in `spared`.
    */
   acquire(claim: Claim, limits: readonly Limit[]): Awaitable<Hold>;
   /**

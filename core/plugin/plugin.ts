@@ -123,6 +123,7 @@ export interface Contexts {
 /** Who names this model of a provider: the operator's file, the provider's own list or the price book; `null`: nobody. */
 export type NamedModels = (provider: string, model: string) => "file" | "book" | null;
 
+/** Of lines with the same message 20 a second are written, and how many were not; all that have none are written. */
 export interface Logger {
   debug(fields: object, message?: string): void;
   info(fields: object, message?: string): void;

@@ -13,6 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withBuiltin } from "../../core/commands/new-plugin.ts";
 import { pluginTemplates } from "../../core/commands/plugin-templates.ts";
+import { call, chat } from "../support/clients.ts";
+import { until } from "../support/poll.ts";
 import { Gateway, freePort } from "../support/process.ts";
 import { json } from "../support/scripts.ts";
 import { startUpstream } from "../support/upstream.ts";
@@ -145,6 +147,22 @@ describe("elsewhere", () => {
     } finally {
       await gateway.dispose();
       await upstream.stop();
+    }
+  }, 30_000);
+
+  test("an observer beside the config file logs each call, however many end at once", async () => {
+    const gateway = new Gateway(await freePort(), {
+      config: "provider: { echo: {} }\nobserver: { acme: { use: ./acme.ts } }\n",
+    });
+    try {
+      expect(product(gateway.directory, "new-plugin", "observer", "acme").exitCode).toBe(0);
+      await gateway.start();
+      const { key } = await gateway.createKey();
+      const replies = await Promise.all(Array.from({ length: 60 }, () => call(gateway, key, chat("echo/echo"))));
+      const unlogged = () => replies.filter(({ callId }) => !gateway.log().includes(`"callId":"${callId}"`));
+      await until("a line for each", () => unlogged().length === 0);
+    } finally {
+      await gateway.dispose();
     }
   }, 30_000);
 
