@@ -56,7 +56,16 @@ function askInstance({ name, slot }: Instance<Authenticator>, shown: Shown): Awa
 }
 
 async function later(told: Promise<Principal | null>, name: string, shown: Shown, at: number): Promise<Principal> {
-  return believed(name, await told, shown.services) ?? (await askInstances(shown, at + 1));
+  const principal = believed(name, await told, shown.services);
+  // Only who has waited for it can have read it. It would be told to the client as its own fault.
+  if (shown.request.bodyUsed) throw bodyTaken(name, shown.services);
+  return principal ?? (await askInstances(shown, at + 1));
+}
+
+function bodyTaken(auth: string, { logger }: Pick<Services, "logger">): GatewayError {
+  const why = "authenticate() read the body, which is still to be read: it may read that of a clone()";
+  logger.error({ plugin: `auth/${auth}`, why }, "a plugin failed; the call is refused");
+  return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5 });
 }
 
 /** What an instance told; `null`: it does not know the credential. Whatever cannot be read as a principal is a refusal. */

@@ -83,4 +83,15 @@ test("a caller who cannot be read is none", async () => {
   );
 });
 
+test("one that reads the body is named in the log, and the client is not told that its body was short", async () => {
+  const { status, text } = await ask("badge.default.reads");
+  expect([status, errorOf(text).message]).toEqual([503, "the call could not be checked"]);
+  await until("the log names the plugin", () =>
+    setup.gateway
+      .log()
+      .split("\n")
+      .some((line) => line.includes("auth/badge") && line.includes("that of a clone()")),
+  );
+});
+
 test("all of it leaves the books in order", () => invariants(setup));
