@@ -8,7 +8,8 @@ const seriesPerTurn = 100;
 
 /**
  * Renders metrics and adds their names to `taken`. One whose name is taken, or which is not of the format, is left out, and
- * so is a value that is none, with a comment that says so: one plugin must not make the whole page unreadable.
+ * so is a value that is none or a second one of the same labels, with a comment that says so: one plugin must not make the
+ * whole page unreadable.
  */
 export async function exposition(metrics: Iterable<Metric>, taken: Set<string>): Promise<string> {
   const parts: string[] = [];
@@ -24,12 +25,22 @@ export async function exposition(metrics: Iterable<Metric>, taken: Set<string>):
     }
     for (const each of namesOf(name, type)) taken.add(each);
     parts.push(`# HELP ${name} ${escapedHelp(help)}\n# TYPE ${name} ${type}\n`);
+    const told = new Set<string>();
     for (const one of series) {
-      parts.push(isValue(type, one.value) ? textOf(name, one) : leftOut("a value of it is none", name));
+      parts.push(lineOf(name, type, one, told));
       if (++sinceTurn % seriesPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
   return parts.join("");
+}
+
+/** `told`: the labels of those before it. */
+function lineOf(name: string, type: Metric["type"], one: MetricSeries, told: Set<string>): string {
+  if (!isValue(type, one.value)) return leftOut("a value of it is none", name);
+  const pairs = pairsOf(one.labels);
+  if (told.has(pairs)) return leftOut("two values of it have the same labels", name);
+  told.add(pairs);
+  return textOf(name, pairs, one.value);
 }
 
 /** A histogram takes the names of its parts too. */
@@ -54,8 +65,7 @@ function isValue(type: Metric["type"], value: unknown): boolean {
 const areNumbers = (value: unknown): boolean =>
   Array.isArray(value) ? value.every((number) => typeof number === "number") : ArrayBuffer.isView(value);
 
-function textOf(name: string, { labels, value }: MetricSeries): string {
-  const pairs = pairsOf(labels);
+function textOf(name: string, pairs: string, value: MetricSeries["value"]): string {
   if (typeof value !== "object") return `${name}${braced(pairs)} ${numberText(value)}\n`;
   return histogramText(name, pairs, value);
 }
@@ -74,14 +84,19 @@ function histogramText(name: string, pairs: string, { bounds, counts, sum }: Buc
 
 const braced = (pairs: string): string => (pairs === "" ? "" : `{${pairs}}`);
 
-/** A label's text is the dearest part of its line, and the same at every scrape. */
+/**
+ * A label's text is the dearest part of its line, and the same at every scrape. Names that begin with two underscores are
+ * the reader's own: one of `__name__` fails the whole page.
+ */
 const known = new WeakMap<MetricSeries["labels"], string>();
 
 function pairsOf(labels: MetricSeries["labels"]): string {
   let pairs = known.get(labels);
   if (pairs === undefined) {
     pairs = Object.entries(labels)
-      .filter(([name]) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && name !== "le")
+      .filter(([name]) => /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && name !== "le")
+      // In one order, by which those that say the same are known.
+      .toSorted(([left], [right]) => (left < right ? -1 : 1))
       .map(([name, value]) => `${name}="${escapedLabel(value)}"`)
       .join(",");
     known.set(labels, pairs);

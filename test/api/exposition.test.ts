@@ -113,10 +113,19 @@ took_seconds_count{model="a"} 5
   });
 
   test("leaves out labels whose names the format does not know", async () => {
-    const labels = { 'a"b': "1", le: "2", good: "3" };
+    const labels = { 'a"b': "1", le: "2", __name__: "other", good: "3" };
     expect(parseExposition(await render(one({ series: [{ labels, value: 1 }] }))).samples[0]?.labels).toEqual({
       good: "3",
     });
+  });
+
+  test("leaves out a value whose labels another has, in whatever order, and says so", async () => {
+    const series = [{ a: "1", b: "2" }, { a: "1" }, { b: "2", a: "1" }, { a: "1", "b-c": "2" }];
+    const text = await render(one({ series: series.map((labels, value) => ({ labels, value })) }));
+    const { samples, comments } = parseExposition(text);
+    expect(samples.map(({ value }) => value)).toEqual(["0", "1"]);
+    const line = '# left out, two values of it have the same labels: "calls_total"';
+    expect(comments).toEqual([line, line]);
   });
 
   test("of many series lets the loop turn between them", async () => {
