@@ -1,8 +1,10 @@
 import type { Static } from "@sinclair/typebox";
+import { missing } from "../chat/error.ts";
 import { type AccountTerms, type AccountTermsChange, openTerms } from "../storage/account-terms.ts";
 import type { AccountSummary, Database } from "../storage/database.ts";
+import { budgetAnswer } from "./budgets.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { budgetAnswer, listOrNull, missing } from "./keys.ts";
+import { listOrNull } from "./keys.ts";
 import { balanceAnswer } from "./ledger.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
 import { AccountChangeSchema, AccountsQuerySchema, NewAccountSchema } from "./schemas.ts";

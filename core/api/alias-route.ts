@@ -1,5 +1,5 @@
+import { missing } from "../chat/error.ts";
 import { aliasRoute, type RouteMapSources } from "../pipeline/route-map.ts";
-import { missing } from "./keys.ts";
 import type { ApiRoute } from "./route.ts";
 
 export const aliasRouteRoutes = (sources: RouteMapSources): readonly ApiRoute[] => [

@@ -1,9 +1,9 @@
+import { missing } from "../chat/error.ts";
 import { isJsonObject } from "../chat/json.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { AuditHead, AuditRepository, AuditRow } from "../storage/audit.ts";
 import { emptyHead } from "../storage/audit-chain.ts";
 import { AuditQuerySchema, VerifyQuerySchema } from "./audit-schemas.ts";
-import { missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 
 export const auditRoutes = ({ audit }: Pick<TenantDatabase, "audit">, now: () => number): readonly ApiRoute[] => [

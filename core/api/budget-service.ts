@@ -2,9 +2,8 @@ import { GatewayError, type Scope } from "../chat/error.ts";
 import type { BudgetRow } from "../storage/budget.ts";
 import type { Database } from "../storage/database.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
-import { checked } from "./route.ts";
+import { checked, notEnforced } from "./route.ts";
 import { mustExist, scopeOf } from "./scope.ts";
 import { BudgetChangeSchema, NewBudgetSchema } from "./schemas.ts";
 

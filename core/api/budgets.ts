@@ -1,7 +1,7 @@
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
+import type { BudgetRow } from "../storage/budget.ts";
 import type { BudgetService } from "./budget-service.ts";
-import { budgetAnswer, missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { BudgetChangeSchema, BudgetsQuerySchema, NewBudgetSchema } from "./schemas.ts";
 import { scopeOf } from "./scope.ts";
@@ -65,3 +65,11 @@ export const budgetRoutes = (service: BudgetService, database: TenantDatabase): 
     },
   },
 ];
+
+export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, increase, ...row }: BudgetRow) => ({
+  ...row,
+  increase: increase && { nano: increase.nano, until: increase.untilMs },
+  createdAt: createdMs,
+  windowStartsAt: windowStartMs,
+  resetsAt: resetsAtMs,
+});

@@ -1,7 +1,7 @@
+import { missing } from "../chat/error.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { CallFilter, CallRow, GroupField, UsageSum } from "../storage/database.ts";
 import { nanoInJson } from "../storage/nano.ts";
-import { missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { CallsQuerySchema, UsageQuerySchema } from "./schemas.ts";
 

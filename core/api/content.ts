@@ -1,9 +1,9 @@
+import { missing } from "../chat/error.ts";
 import type { Actor } from "../identity/policy.ts";
 import { reaches } from "../identity/reach.ts";
 import type { ContentLog, KeptContent } from "../pipeline/content/log.ts";
 import { readingOf } from "../storage/content.ts";
 import type { Database } from "../storage/database.ts";
-import { missing } from "./keys.ts";
 import type { ApiInput, ApiRoute } from "./route.ts";
 
 /** What of it the API and the pages ask. */

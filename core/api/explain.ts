@@ -1,9 +1,9 @@
+import { missing } from "../chat/error.ts";
 import type { Explanation } from "../pipeline/explain/explanation.ts";
 import { explainDryRun } from "../pipeline/explain/dry-run.ts";
 import { explainRecorded } from "../pipeline/explain/recorded.ts";
 import type { Services } from "../pipeline/services.ts";
 import { DryRunSchema, hypothetical } from "./hypothetical-call.ts";
-import { missing } from "./keys.ts";
 import { type ApiRoute, checked } from "./route.ts";
 import type { TenantParts } from "./tenant-parts.ts";
 

@@ -1,5 +1,5 @@
 import { type Static, Type as t } from "@sinclair/typebox";
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import type { JsonObject } from "../chat/json.ts";
 import { codecOf } from "../dialects/codec.ts";
 import { isOver, principalOf } from "../identity/keys.ts";
@@ -7,7 +7,6 @@ import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { HypotheticalCall } from "../pipeline/explain/dry-run.ts";
 import type { Endpoint, Services } from "../pipeline/services.ts";
 import { callPaths, geminiEndpoint } from "./endpoints.ts";
-import { missing } from "./keys.ts";
 import { closed } from "./schemas.ts";
 
 const tokens = (description: string) => t.Optional(t.Integer({ minimum: 1, maximum: 10_000_000, description }));

@@ -1,5 +1,5 @@
 import type { Static } from "@sinclair/typebox";
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import { isCidr } from "../config/network.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
@@ -7,9 +7,8 @@ import type { FromFile, TenantDatabase } from "../identity/tenancy.ts";
 import type { NewBudget } from "../storage/budget.ts";
 import type { KeyChange, KeyRow, StoredSecret } from "../storage/key.ts";
 import { KeyChangeSchema, NewKeySchema, RotationSchema } from "./key-schemas.ts";
-import { missing, notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
-import { checked } from "./route.ts";
+import { checked, notEnforced } from "./route.ts";
 
 export interface KeyServiceDependencies {
   readonly database: TenantDatabase;

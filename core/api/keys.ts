@@ -1,8 +1,8 @@
-import { GatewayError } from "../chat/error.ts";
+import { missing } from "../chat/error.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
-import type { BudgetRow } from "../storage/budget.ts";
 import type { Database } from "../storage/database.ts";
 import type { KeyRow, OlderSecret } from "../storage/key.ts";
+import { budgetAnswer } from "./budgets.ts";
 import { KeyChangeSchema, NewKeySchema, RotationSchema } from "./key-schemas.ts";
 import type { KeyService } from "./key-service.ts";
 import { type ApiRoute, checked, checkedQuery } from "./route.ts";
@@ -83,22 +83,6 @@ export const keyRoutes = (service: KeyService, database: TenantDatabase, now: ()
     answer: async ({ params }) => keyAnswer((await service.revoke(params.id ?? "")) ?? missing(), database),
   },
 ];
-
-/** One body for every unknown object, whatever its kind. */
-export function missing(): never {
-  throw new GatewayError("not-found", "no such object");
-}
-
-export const notEnforced = (what: "limit" | "budget" | "balance" | "price", section: string): GatewayError =>
-  new GatewayError("conflict", `no ${section} plugin is configured: a ${what} would have no effect`);
-
-export const budgetAnswer = ({ createdMs, windowStartMs, resetsAtMs, increase, ...row }: BudgetRow) => ({
-  ...row,
-  increase: increase && { nano: increase.nano, until: increase.untilMs },
-  createdAt: createdMs,
-  windowStartsAt: windowStartMs,
-  resetsAt: resetsAtMs,
-});
 
 const keyAnswer = (
   { models, operations, routes, expiresMs, disabledMs, revokedMs, createdMs, lastUsedMs, ...row }: KeyRow,

@@ -3,9 +3,8 @@ import type { Balance, CreditRepository, LedgerEntry } from "../storage/credit.t
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import type { Database } from "../storage/database.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { notEnforced } from "./keys.ts";
 import { nanoOf } from "./money.ts";
-import { type ApiRoute, checked, checkedQuery } from "./route.ts";
+import { type ApiRoute, checked, checkedQuery, notEnforced } from "./route.ts";
 import { BalancesQuerySchema, EntriesQuerySchema, NewCreditSchema } from "./schemas.ts";
 
 /** What credits go through, whoever gives them: the API or the dashboard. */

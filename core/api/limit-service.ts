@@ -13,8 +13,7 @@ import type { Instance } from "../plugin/slots.ts";
 import type { Database } from "../storage/database.ts";
 import type { LimitQuery, LimitRow } from "../storage/limit.ts";
 import type { KeyServiceDependencies } from "./key-service.ts";
-import { notEnforced } from "./keys.ts";
-import { checked } from "./route.ts";
+import { checked, notEnforced } from "./route.ts";
 import { mustExist } from "./scope.ts";
 
 /** A change of limits: those that are named; `null` takes one away. */

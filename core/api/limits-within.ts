@@ -1,7 +1,6 @@
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import { LimitSchema } from "../config/schema.ts";
 import type { Place } from "../identity/tenancy.ts";
-import { missing } from "./keys.ts";
 import type { LimitService, ShownLimit } from "../identity/limits.ts";
 import { checked } from "./route.ts";
 

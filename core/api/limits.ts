@@ -1,7 +1,6 @@
 import { Type as t } from "@sinclair/typebox";
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import { LimitSchema } from "../config/schema.ts";
-import { missing } from "./keys.ts";
 import type { LimitService } from "../identity/limits.ts";
 import { limitAnswer, LimitChangeSchema } from "./limit-service.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";

@@ -1,7 +1,7 @@
+import { missing } from "../chat/error.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import type { Database } from "../storage/database.ts";
 import type { AlertRow, DeadLetter, DeliveryRow, ReceiverState } from "../storage/outbox.ts";
-import { missing } from "./keys.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { PageQuerySchema } from "./schemas.ts";
 

@@ -1,4 +1,4 @@
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import type { OwnService } from "../identity/people.ts";
 import type { Actor } from "../identity/policy.ts";
 import type { Sessions } from "../identity/sessions.ts";
@@ -6,7 +6,6 @@ import { checkPassword, type SignIn } from "../identity/sign-in.ts";
 import type { Throttles } from "../identity/throttle.ts";
 import type { SecondFactor } from "../identity/totp.ts";
 import type { Database } from "../storage/database.ts";
-import { missing } from "./keys.ts";
 import {
   IssuerSchema,
   NewTokenSchema,

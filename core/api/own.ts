@@ -1,9 +1,9 @@
+import { missing } from "../chat/error.ts";
 import type { OwnService } from "../identity/people.ts";
 import { ownCalls, ownUsage } from "../identity/own-calls.ts";
 import type { Actor } from "../identity/policy.ts";
 import type { TenantDatabase } from "../identity/tenancy.ts";
 import { callAnswer, sumsAnswer } from "./calls.ts";
-import { missing } from "./keys.ts";
 import { personAnswer, sessionAnswer, tokenAnswer } from "./people.ts";
 import { IssuerSchema, OwnNameSchema, OwnPasswordSchema, PasswordAgainSchema, TotpSchema } from "./people-schemas.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";

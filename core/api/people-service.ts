@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import type { MadeLink, PersonService } from "../identity/people.ts";
 import { digestOf, isWithinReach } from "../identity/person.ts";
 import type { Actor, Role } from "../identity/policy.ts";
@@ -8,7 +8,6 @@ import { plainAddress } from "../identity/sign-in.ts";
 import type { Database } from "../storage/database.ts";
 import type { NewLink, PersonRow } from "../storage/people.ts";
 import { dayMs } from "../storage/range-parts.ts";
-import { missing } from "./keys.ts";
 import { IssuerSchema, NewPersonSchema, PersonChangeSchema } from "./people-schemas.ts";
 import { newToken } from "./person-tokens.ts";
 import { checked } from "./route.ts";

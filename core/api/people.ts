@@ -1,7 +1,7 @@
+import { missing } from "../chat/error.ts";
 import type { InvitedPerson, MadeLink, MadeToken, PersonService } from "../identity/people.ts";
 import type { ListedSession } from "../identity/sessions.ts";
 import type { PersonRow, TokenRow } from "../storage/people.ts";
-import { missing } from "./keys.ts";
 import { IssuerSchema, NewPersonSchema, NewTokenSchema, PersonChangeSchema } from "./people-schemas.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";
 import { PageQuerySchema } from "./schemas.ts";

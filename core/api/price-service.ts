@@ -1,4 +1,4 @@
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import { noUsage } from "../chat/usage.ts";
 import { pricesOf } from "../config/normalise.ts";
 import type { Models } from "../pipeline/models.ts";
@@ -6,11 +6,10 @@ import type { Biller, BookEntry, ChargeTerms, Logger, PriceListing, Provider, Ta
 import type { Instance } from "../plugin/slots.ts";
 import type { BookEntryRow, ListedPrice, ModelLine, StandingTerms, TermsRow, UnpricedModel } from "../storage/book.ts";
 import type { Database, Page } from "../storage/database.ts";
-import { missing, notEnforced } from "./keys.ts";
 import { newestFirst, pageOfRows, pageOfSorted } from "./keyset.ts";
 import { modelLines, type ModelsQuery } from "./model-lines.ts";
 import { NewPriceSchema, NewTermsSchema } from "./price-schemas.ts";
-import { checked } from "./route.ts";
+import { checked, notEnforced } from "./route.ts";
 import { priceFault } from "../plugin/price-fault.ts";
 import { decimalText } from "./price-input.ts";
 

@@ -1,6 +1,6 @@
+import { missing } from "../chat/error.ts";
 import { Type as t } from "@sinclair/typebox";
 import type { Database } from "../storage/database.ts";
-import { missing } from "./keys.ts";
 import { closed, name } from "./schemas.ts";
 import { type TrafficSources, trafficOf } from "../pipeline/traffic.ts";
 import { type ApiRoute, checkedQuery } from "./route.ts";

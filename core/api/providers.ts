@@ -1,10 +1,10 @@
+import { missing } from "../chat/error.ts";
 import {
   CredentialChangeSchema,
   type CredentialService,
   NewCredentialSchema,
   type ShownCredential,
 } from "./credential-service.ts";
-import { missing } from "./keys.ts";
 import type { ApiRoute } from "./route.ts";
 
 export const providerRoutes = (service: CredentialService): readonly ApiRoute[] => [

@@ -35,6 +35,10 @@ export interface ApiInput {
   readonly body: unknown;
 }
 
+/** For what would count nothing, because the config has no plugin that counts it. */
+export const notEnforced = (what: "limit" | "budget" | "balance" | "price", section: string): GatewayError =>
+  new GatewayError("conflict", `no ${section} plugin is configured: a ${what} would have no effect`);
+
 /** The checked body. Throws `invalid-request` that names the field and never echoes its value. */
 export const checked = <Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> =>
   checkedAs("field", schema, value);

@@ -1,4 +1,4 @@
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import { remainingOf } from "../chat/limit.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { Bound, SelfService, StandingLimit } from "../identity/self.ts";
@@ -18,7 +18,6 @@ import type { FoundKey } from "../storage/key.ts";
 import { dayMs, hourMs } from "../storage/range-parts.ts";
 import type { KeyService } from "./key-service.ts";
 import { RotationSchema } from "./key-schemas.ts";
-import { missing } from "./keys.ts";
 import { checked } from "./route.ts";
 
 export interface SelfServiceDependencies extends Pick<Services, "rateLimit" | "limits" | "now" | "logger"> {

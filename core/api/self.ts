@@ -6,11 +6,12 @@ import type { Services } from "../pipeline/services.ts";
 import type { Principal } from "../plugin/plugin.ts";
 import type { AccountTerms } from "../storage/account-terms.ts";
 import type { CallRow, UsageSum } from "../storage/database.ts";
+import { budgetAnswer } from "./budgets.ts";
 import { dialectOf } from "./caller.ts";
 import { sumsAnswer } from "./calls.ts";
 import { answered } from "./caller-answer.ts";
 import { jsonOf } from "./json-body.ts";
-import { budgetAnswer, listOrNull, secretAnswer } from "./keys.ts";
+import { listOrNull, secretAnswer } from "./keys.ts";
 import { checked, checkedQuery } from "./route.ts";
 import { selfOperations } from "./self-operations.ts";
 

@@ -114,3 +114,8 @@ export class GatewayError extends Error {
     return this.details.status ?? statusOf[this.kind];
   }
 }
+
+/** One answer for every unknown object, whatever its kind, and for one that whoever asks may not see. */
+export function missing(): never {
+  throw new GatewayError("not-found", "no such object");
+}

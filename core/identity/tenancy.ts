@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { aboveText } from "../chat/above.ts";
-import { GatewayError } from "../chat/error.ts";
+import { GatewayError, missing } from "../chat/error.ts";
 import { type AccountTerms, type AccountTermsChange, openTerms } from "../storage/account-terms.ts";
 import type { EndedFilter } from "../storage/export.ts";
 import type { EntryFilter } from "../storage/credit.ts";
@@ -328,8 +328,3 @@ const forbidden = (message: string) => new GatewayError("forbidden", message);
 /** Whether it says anything else than before; the form of the page says all of it again. Aliases route by the metadata. */
 const changesTerms = (before: AccountTerms, change: AccountTermsChange): boolean =>
   !isDeepStrictEqual({ ...before, ...change }, before);
-
-/** As an object that does not exist. */
-function missing(): never {
-  throw new GatewayError("not-found", "no such object");
-}

@@ -1,6 +1,6 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
-import { GatewayError } from "../../chat/error.ts";
+import { GatewayError, missing } from "../../chat/error.ts";
 import { openTerms } from "../account-terms.ts";
 import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
@@ -59,7 +59,7 @@ export function accountRepository(dependencies: AccountDependencies): AccountRep
     select()
       .where(and(eq(accounts.id, id), isNull(accounts.removedMs)))
       .all()[0];
-  const parentOf = (id: string) => one(id) ?? refuse("not-found", "no such object");
+  const parentOf = (id: string) => one(id) ?? missing();
   const budgetsOn = (id: string): boolean =>
     database
       .select({ ref: budgets.ref })

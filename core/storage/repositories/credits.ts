@@ -1,5 +1,5 @@
 import { and, desc, eq, inArray, isNull, lt, type SQL, sql } from "drizzle-orm";
-import { GatewayError } from "../../chat/error.ts";
+import { GatewayError, missing } from "../../chat/error.ts";
 import type { Budget, BudgetBook } from "../budget-book.ts";
 import type { CreditBook } from "../credit-book.ts";
 import type { Balance, CreditRepository, EntryFilter, LedgerEntry } from "../credit.ts";
@@ -86,7 +86,7 @@ export function creditRepository(dependencies: CreditDependencies): CreditReposi
           .from(accounts)
           .where(and(eq(accounts.id, accountId), isNull(accounts.removedMs)))
           .all()[0];
-        if (!account) throw new GatewayError("not-found", "no such object");
+        if (!account) return missing();
         const createdMs = now();
         const balance = balanceOf(accountId) ?? begin(accountId);
         creditBook.expire(balance, createdMs);

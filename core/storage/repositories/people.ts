@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { and, desc, eq, exists, gt, inArray, isNotNull, isNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
-import { GatewayError } from "../../chat/error.ts";
+import { GatewayError, missing } from "../../chat/error.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
 import type { BegunAnew, NewLink, PeopleRepository, PersonChange, PersonRow } from "../people.ts";
 import { personLogins } from "../schema/sqlite-logins.ts";
@@ -247,8 +247,4 @@ const never: BegunAnew = {
 const isOwner = and(eq(people.role, "owner"), eq(people.kind, "person"), isNull(people.accountRef));
 function columnsOf({ accountId, ...change }: PersonChange, accountRef: (id: string | null) => number | null) {
   return { ...change, ...(accountId !== undefined && { accountRef: accountRef(accountId) }) };
-}
-
-function missing(): never {
-  throw new GatewayError("not-found", "no such object");
 }

@@ -1,5 +1,5 @@
 import { and, desc, eq, gt, isNull, lt } from "drizzle-orm";
-import { GatewayError } from "../../chat/error.ts";
+import { missing } from "../../chat/error.ts";
 import type { Author, Change } from "../audit.ts";
 import { currentAsker } from "../audit-author.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
@@ -91,6 +91,5 @@ const holder = (person: PersonRow | null, role: string): Omit<Author, "address" 
 
 function refOf(database: SqliteDatabase, personId: string): number {
   const found = database.select({ ref: people.ref }).from(people).where(eq(people.id, personId)).all()[0];
-  if (!found) throw new GatewayError("not-found", "no such object");
-  return found.ref;
+  return found?.ref ?? missing();
 }
