@@ -3,6 +3,7 @@ import type { Explanation } from "../pipeline/explain/explanation.ts";
 import { explainDryRun } from "../pipeline/explain/dry-run.ts";
 import { explainRecorded } from "../pipeline/explain/recorded.ts";
 import type { Services } from "../pipeline/services.ts";
+import { defaultAccount } from "../plugin/default-account.ts";
 import { DryRunSchema, hypothetical } from "./hypothetical-call.ts";
 import { type ApiRoute, checked } from "./route.ts";
 import type { TenantParts } from "./tenant-parts.ts";
@@ -29,7 +30,7 @@ export const explainService = (
   async dryRun(input) {
     // People of an account see it as the only root there is.
     const [own] = place === null ? [] : (await database.accounts.list({ parentId: null })).data;
-    const home = own?.id ?? "default";
+    const home = own?.id ?? defaultAccount;
     const call = await hypothetical(checked(DryRunSchema, input), { database, services, home });
     return explainDryRun(call, { services, seen: database, whole: place === null });
   },

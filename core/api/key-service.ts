@@ -4,6 +4,7 @@ import { isCidr } from "../config/network.ts";
 import { makeKey } from "../identity/key-format.ts";
 import type { Keys } from "../identity/keys.ts";
 import type { FromFile, TenantDatabase } from "../identity/tenancy.ts";
+import { defaultAccount } from "../plugin/default-account.ts";
 import type { NewBudget } from "../storage/budget.ts";
 import type { KeyChange, KeyRow, StoredSecret } from "../storage/key.ts";
 import { KeyChangeSchema, NewKeySchema, RotationSchema } from "./key-schemas.ts";
@@ -40,7 +41,7 @@ export interface KeyService {
 }
 
 export function keyService(dependencies: KeyServiceDependencies): KeyService {
-  const { database, keys, now, newId, home = "default", enforces } = dependencies;
+  const { database, keys, now, newId, home = defaultAccount, enforces } = dependencies;
 
   async function changeable(id: string): Promise<KeyRow | null> {
     const row = await database.keys.get(id);

@@ -1,6 +1,6 @@
 import type { CheckOutcome } from "../api/config-service.ts";
 import type { Config, FileLimit } from "../config/config.ts";
-import { defaultAccount } from "../config/normalise.ts";
+import { defaultAccount } from "../plugin/default-account.ts";
 import type { Wanted } from "./wanted.ts";
 
 /** What there is to tell of a config that is right, as far as the file alone says. */

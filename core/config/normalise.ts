@@ -1,4 +1,5 @@
 import { Value } from "@sinclair/typebox/value";
+import { defaultAccount } from "../plugin/default-account.ts";
 import type { PriceRow, PriceSet } from "../plugin/plugin.ts";
 import { aliasOf } from "./alias.ts";
 import type { Config, DeclaredKey, FileLimit, Instances } from "./config.ts";
@@ -35,9 +36,6 @@ export function normalise(file: ConfigFile): Config {
     keys: Object.entries(file.keys ?? {}).map(([name, key]) => keyOf(name, key)),
   };
 }
-
-/** Where keys are that name none. It is always there. */
-export const defaultAccount = "default";
 
 const keyOf = (
   name: string,

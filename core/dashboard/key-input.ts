@@ -1,5 +1,6 @@
 import { GatewayError } from "../chat/error.ts";
 import { keyFields, type KeyField, type KeyFormModel } from "../../views/key-form.ts";
+import { defaultAccount } from "../plugin/default-account.ts";
 import type { BudgetWindow } from "../storage/budget.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { parseLastDay } from "./last-day.ts";
@@ -14,7 +15,7 @@ export function typed(form: URLSearchParams): Values {
   const field = (name: KeyField): string => (form.get(name) ?? "").trim();
   return {
     name: field("name"),
-    accountId: field("accountId") || "default",
+    accountId: field("accountId") || defaultAccount,
     models: field("models"),
     usd: field("usd"),
     window: field("window") || "month",

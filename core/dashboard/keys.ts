@@ -1,6 +1,7 @@
 import type { KeyFormModel } from "../../views/key-form.ts";
 import { keyRow, keysPage, type KeyLine, type KeyListModel, type KeyState } from "../../views/keys.ts";
 import { limitText } from "../chat/limit.ts";
+import { defaultAccount } from "../plugin/default-account.ts";
 import { limitsOn } from "../plugin/limit-rules.ts";
 import type { KeyRow } from "../storage/key.ts";
 import { allAccounts } from "./accounts.ts";
@@ -68,7 +69,8 @@ async function keyLine(database: DashboardDatabase, row: KeyRow, nowMs: number):
   const said = database.content.setting(owner);
   const content = said === "forbid" ? "off" : said;
   const key = { ...rest, content, limits: limitsOn(owner, written).map(limitText) };
-  const accountName = accountId === "default" ? null : await nameOfScope(database, { kind: "account", id: accountId });
+  const accountName =
+    accountId === defaultAccount ? null : await nameOfScope(database, { kind: "account", id: accountId });
   return { ...key, accountName, state: keyState(row, nowMs) };
 }
 

@@ -2,6 +2,7 @@ import type { JsonObject } from "../chat/json.ts";
 import type { ParameterDefaults, ParameterName } from "../chat/parameters.ts";
 import { noUsage, type Usage } from "../chat/usage.ts";
 import { openaiChat } from "../dialects/openai-chat/index.ts";
+import { defaultAccount } from "../plugin/default-account.ts";
 import type { Biller, Principal, Target } from "../plugin/plugin.ts";
 import { noTerms } from "./account-terms.ts";
 import type { BreakerState } from "./breaker.ts";
@@ -256,7 +257,7 @@ function tableOf(
 const callerOf = (at: number): Principal => ({
   name: `caller ${at}`,
   keyId: `sample-${at}`,
-  accountId: "default",
+  accountId: defaultAccount,
   models: "all",
   limits: {},
 });
@@ -265,7 +266,7 @@ function choiceOf(at: number): Choice {
   const body: JsonObject = { model: "sample", messages: [{ role: "user", content: `Question ${at}` }] };
   return {
     endpoint: { dialect: openaiChat, operation: "chat" },
-    accountId: "default",
+    accountId: defaultAccount,
     envelope: openaiChat.readEnvelope(body, JSON.stringify(body).length),
     body,
     headers: null,

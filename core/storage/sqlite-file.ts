@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { defaultAccount } from "../plugin/default-account.ts";
 import journal from "../../migrations/sqlite/meta/_journal.json" with { type: "json" };
 import { GatewayError } from "../chat/error.ts";
 import { LockedError, takeLock } from "../runtime/lock.ts";
@@ -19,7 +20,6 @@ import { auditAppender } from "./audit-writer.ts";
 import { currentAsker } from "./audit-author.ts";
 import { migrate, schemaVersion, StorageError } from "./migrate.ts";
 import { intactness } from "./intactness.ts";
-import { defaultAccount } from "./repositories/accounts.ts";
 import { sqliteDatabase } from "./sqlite-database.ts";
 import type { SqliteOptions } from "./sqlite.ts";
 

@@ -1,6 +1,7 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { GatewayError, missing } from "../../chat/error.ts";
+import { defaultAccount } from "../../plugin/default-account.ts";
 import { openTerms } from "../account-terms.ts";
 import type { Change, Fields } from "../audit.ts";
 import type { AuditedWriter } from "../audit-writer.ts";
@@ -18,8 +19,7 @@ import type { ContentSettings } from "./content.ts";
 import { cursorOf, pageOf, pageSize } from "./page.ts";
 import { refsUnder } from "./under.ts";
 
-/** The account every key without another belongs to. */
-export const defaultAccount = "default";
+/** Never removed. */
 const lasting: ReadonlySet<string> = new Set([defaultAccount, ...Object.values(ownAccounts).map(({ id }) => id)]);
 
 /** Levels of the tree, the root's and the lowest one's included. */
