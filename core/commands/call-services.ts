@@ -21,7 +21,7 @@ import { attemptParts, gatewaySettings } from "./attempt-parts.ts";
 import type { LiveSettings } from "./live-settings.ts";
 
 /** What the boot has before there are services for calls. */
-export interface LastingParts extends Pick<
+interface ServiceParts extends Pick<
   Services,
   "watch" | "overload" | "logger" | "now" | "newId" | "keepOpen" | "closeIdle"
 > {
@@ -35,7 +35,7 @@ export interface LastingParts extends Pick<
 }
 
 /** What calls go through that is the same whatever the config: all that is counted, learned or kept of them. */
-export async function lastingServices({ database, live, elapsed, keyFor, addressOf, ...given }: LastingParts) {
+export async function lastingServices({ database, live, elapsed, keyFor, addressOf, ...given }: ServiceParts) {
   const { logger, now } = given;
   const limits = limitBook();
   // Here and not with the admin API, which is loaded when calls are served already.
