@@ -73,6 +73,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
   const changing = changesOf({
     pathOf: (visit) => pathOf(visit.params["id"] ?? ""),
     again: (visit, error) => showOne(visit, visit.params["id"] ?? "", error, 422),
+    labels,
   });
 
   return [
@@ -91,7 +92,7 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
         try {
           return redirect(pathOf((await money.accounts.create(typed)).id));
         } catch (error) {
-          return await showAll(visit, typed["name"] ?? "", refusalOf(error), 422);
+          return await showAll(visit, typed["name"] ?? "", refusalOf(error, labels), 422);
         }
       },
     },
@@ -124,6 +125,8 @@ export function accountRoutes(dependencies: PageDependencies): readonly PageRout
     },
   ];
 }
+
+const labels = { object: "Under" };
 
 /** Which of the two forms came. */
 const isTerms = ({ form }: Visit): boolean => form.get("part") === "terms";

@@ -44,7 +44,7 @@ export function keyRoutes(dependencies: PageDependencies): readonly PageRoute[] 
           const { row, secret } = await dependencies.keys.create(parseKeyForm(values, now()));
           return await show(visit, emptyForm, { name: row.name, secret }, 201);
         } catch (error) {
-          return await show(visit, { values, error: refusalOf(error) }, null, 422);
+          return await show(visit, { values, error: refusalOf(error, { object: "Account" }) }, null, 422);
         }
       },
     },

@@ -66,7 +66,7 @@ export function ledgerRoutes(dependencies: PageDependencies): readonly PageRoute
         } catch (error) {
           return await show(
             visit,
-            { values, error: refusalOf(error, { usd: "USD", expiresAt: "Expires after" }) },
+            { values, error: refusalOf(error, { usd: "USD", expiresAt: "Expires after", object: "Account" }) },
             422,
           );
         }

@@ -88,7 +88,7 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
           const made = await limits.create({ scope, enforce: enforce !== "no", ...amountIn(visit.form) });
           return redirect(pathOf(made.id));
         } catch (error) {
-          return await showAll(visit, { values, error: refusalOf(error) }, 422);
+          return await showAll(visit, { values, error: refusalOf(error, amountLabels) }, 422);
         }
       },
     },
@@ -126,6 +126,9 @@ export function limitRoutes(dependencies: PageDependencies): readonly PageRoute[
     },
   ];
 }
+
+/** Whichever it is, it is typed into one field. */
+const amountLabels = Object.fromEntries(limitFields.map(({ name }) => [name, "At most"]));
 
 /** `amount`, `measure` and `per` as the one limit that they say. */
 function amountIn(form: URLSearchParams): Readonly<Record<string, number | string>> {

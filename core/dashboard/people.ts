@@ -70,6 +70,7 @@ export function peopleRoutes({ database, people, now }: PageDependencies): reado
   const changing = changesOf({
     pathOf: (visit) => pathOf(idOf(visit)),
     again: (visit, error) => showOne(visit, null, error, { status: 422 }),
+    labels,
   });
   /** One that makes something that is shown once. */
   const making = (make: (visit: Visit, id: string) => Promise<MadeSecret | null>) => async (visit: Visit) => {
@@ -77,7 +78,7 @@ export function peopleRoutes({ database, people, now }: PageDependencies): reado
       const made = await make(visit, idOf(visit));
       return made === null ? visit.notFound() : await showOne(visit, made, null, { status: 201 });
     } catch (error) {
-      return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
+      return await showOne(visit, null, refusalOf(error, labels), { status: 422 });
     }
   };
 
@@ -100,7 +101,7 @@ export function peopleRoutes({ database, people, now }: PageDependencies): reado
             ? redirect(pathOf(person.id))
             : await showAll(visit, { values: {}, error: null }, linkShown(person.email, link.url), 201);
         } catch (error) {
-          return await showAll(visit, { values, error: refusalOf(error, { accountId: "Sees" }) }, null, 422);
+          return await showAll(visit, { values, error: refusalOf(error, labels) }, null, 422);
         }
       },
     },
@@ -128,7 +129,7 @@ export function peopleRoutes({ database, people, now }: PageDependencies): reado
             ? redirect(pathOf(person.id))
             : await showOne(visit, linkShown(person.email, link.url), null, { status: 201, id: person.id });
         } catch (error) {
-          return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
+          return await showOne(visit, null, refusalOf(error, labels), { status: 422 });
         }
       },
     },
@@ -181,7 +182,7 @@ export function peopleRoutes({ database, people, now }: PageDependencies): reado
             ? redirect(pathOf(person.id))
             : await showOne(visit, linkShown(person.email, link.url), null, { status: 201 });
         } catch (error) {
-          return await showOne(visit, null, refusalOf(error, { accountId: "Sees" }), { status: 422 });
+          return await showOne(visit, null, refusalOf(error, labels), { status: 422 });
         }
       },
     },
@@ -193,6 +194,8 @@ export function peopleRoutes({ database, people, now }: PageDependencies): reado
     },
   ];
 }
+
+const labels = { accountId: "Sees", object: "Sees" };
 
 /** Nothing chosen is everything, which the service refuses to those who do not see it. */
 const placeIn = ({ form }: Visit): string | null => form.get("accountId") || null;

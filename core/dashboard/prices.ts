@@ -135,7 +135,7 @@ const refusalOfPrice = (error: unknown): string =>
 
 /** By the names of the API. */
 const labels: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(priceLabels).map(([field, label]) => {
+  Object.entries({ ...priceLabels, withdraw: "Instead of prices" }).map(([field, label]) => {
     const [group = "", item] = field.split(".");
     if (item === undefined || group === "most") return [field, label];
     return [group === "long" ? `contextTiers.0.${item}` : `serviceTiers.${field}`, label];

@@ -1,7 +1,7 @@
 import { GatewayError } from "../chat/error.ts";
 import { limitFields } from "../plugin/plugin.ts";
 
-/** What forms call the fields of the API that they fill. */
+/** What forms call the fields of the API that they fill. `object`: the one that names another object. */
 export type FieldLabels = Readonly<Record<string, string>>;
 
 /**
@@ -11,7 +11,8 @@ export type FieldLabels = Readonly<Record<string, string>>;
 export function refusalOf(error: unknown, own: FieldLabels = {}): string {
   if (!(error instanceof GatewayError) || error.status >= 500) throw error;
   // Of a list that is typed into one field, which entry it is does not matter.
-  const [prefix = "", field = ""] = /^([A-Za-z][\w.]*?)(?:\.\d+)?: /.exec(error.message) ?? [];
+  const [prefix = "", field = error.kind === "not-found" ? "object" : ""] =
+    /^([A-Za-z][\w.]*?)(?:\.\d+)?: /.exec(error.message) ?? [];
   const label = own[field] ?? labels[field];
   return label === undefined ? error.message : `${label}: ${error.message.slice(prefix.length)}`;
 }
@@ -42,6 +43,7 @@ const labels: FieldLabels = {
   content: "Prompts and answers",
   uncappedOutputTokens: "Output cap of calls without one",
   expiresAt: "Valid through",
+  withdraw: "Instead of terms",
   "budget.usd": "Budget in USD",
   "budget.window": "Budget window",
   "scope.kind": "On",

@@ -68,8 +68,8 @@ describe("limits", () => {
       { kind: "key", id: "nobody", amount: "5", measure: "requests", per: "day" },
       "Which one: no key has this id",
     ],
-    ["free money", { kind: "global", amount: "0", measure: "spend", per: "day" }, "USD a day: expected an amount"],
-    ["no money", { kind: "global", amount: "x", measure: "spend", per: "hour" }, "USD an hour: expected an amount"],
+    ["free money", { kind: "global", amount: "0", measure: "spend", per: "day" }, "At most: expected an amount"],
+    ["no money", { kind: "global", amount: "x", measure: "spend", per: "hour" }, "At most: expected an amount"],
     ["tokens of strangers", { kind: "ip", amount: "5", measure: "tokens", per: "day" }, "not for ip"],
   ])("%s is refused beside what was typed", async (_, form, says) => {
     const { visitor } = await open();

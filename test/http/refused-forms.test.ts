@@ -23,6 +23,10 @@ test.each([
     { target, input: "1", output: "1", image: "1" },
     "USD per image: has a price, and Most images a call does not say how many a call can use",
   ],
+  ["prices", { target, withdraw: "yes", input: "1" }, "Instead of prices: the entry sets prices"],
+  ["accounts", { name: "a", parentId: "gone" }, "Under: no such object"],
+  ["ledger/credits", { accountId: "gone", usd: "1" }, "Account: no such object"],
+  ["limits", { kind: "global", measure: "requests", amount: "9999999999" }, "At most: expected"],
 ])("of %s with %j", async (page, fields, message) => {
   const refused = await form(gateway, `/dashboard/${page}`, fields, await operatorSession(gateway));
   expect([refused.status, refused.text]).toEqual([422, expect.stringContaining(message)]);

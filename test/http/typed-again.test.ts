@@ -156,9 +156,9 @@ describe("those of a provider's keys", () => {
 });
 
 test("what was chosen and is gone stays chosen: a new person or key would be placed elsewhere by the next try", async () => {
-  for (const [at, field] of [
-    ["/dashboard/people", "kind"],
-    ["/dashboard/keys", "window"],
+  for (const [at, field, label] of [
+    ["/dashboard/people", "kind", "Sees"],
+    ["/dashboard/keys", "window", "Account"],
   ] as const) {
     const gone = await made("accounts", { name: "short-lived" });
     const sent = await formOf(at, field);
@@ -172,6 +172,7 @@ test("what was chosen and is gone stays chosen: a new person or key would be pla
       sent.set(name, text);
     const answer = await send(at, sent);
     expect(answer.status).toBe(422);
+    expect(answer.text).toContain(`>${label}: no such object<`);
     expect(formWith(field, answer.text).get("accountId")).toBe(gone);
   }
 });
