@@ -71,7 +71,7 @@ const receiverTable = ({
   receivers,
   csrf,
 }: AlertsModel): Html => html`<div class="scroll"${scrolls("Receivers")}><table class="cards">
-  <thead><tr><th scope="col">Receiver</th><th scope="col">State</th><th scope="col" class="num">Waiting</th><th scope="col" class="num">Given up</th><th scope="col">Last delivered</th><th scope="col">Last failure</th><th scope="col"></th></tr></thead>
+  <thead><tr><th scope="col">Receiver</th><th scope="col">State</th><th scope="col" class="num">Waiting</th><th scope="col" class="num">Given up</th><th scope="col">Last delivered</th><th scope="col">Last failure</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
   <tbody>${receivers.map(
     (line) => html`<tr>
   <td><span>${name(line.name)}${(line.events.length === 0 ? ["not in the config"] : line.events).map((event) => html`<span class="sub">${event}</span>`)}</span></td>

@@ -384,6 +384,10 @@ for (const [page, render] of Object.entries(pages)) {
     expect(sources.filter((source) => !source.startsWith("/"))).toEqual([]);
   });
 
+  test(`${page}: each column has a name`, () => {
+    expect(render("x").value).not.toMatch(/<th[^>]*>\s*<\/th>/);
+  });
+
   test(`${page}: whatever scrolls is reached by the keyboard, under a name`, () => {
     const boxes = render("x").value.match(/<[^>]*class="scroll\b[^>]*>/g) ?? [];
     expect(boxes.filter((box) => !/tabindex="0" role="region" aria-label="[^"]+"/.test(box))).toEqual([]);
