@@ -95,7 +95,9 @@ function ownPart(part: Part, reader: Reader): Part[] {
   if (part.type !== "text" && part.type !== "tool-call") return [part];
   const { signature, ...plain } = part;
   const kept = own(signature, reader);
-  return [kept === undefined ? plain : { ...plain, signature: kept }];
+  if (kept !== undefined) return [{ ...plain, signature: kept }];
+  // Google signs a text by a part of its own, which says nothing else.
+  return plain.type === "text" && plain.text === "" ? [] : [plain];
 }
 
 function ownReasoning(part: ReasoningPart, reader: Reader): Part[] {

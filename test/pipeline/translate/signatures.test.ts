@@ -88,6 +88,15 @@ describe("signatures", () => {
     expect((await translate(next, gemini, anthropic)).request.messages).toEqual([{ role: "user", parts: [] }]);
   });
 
+  test("a text that was there for its signature alone goes with it", async () => {
+    const hello = assistant({ type: "text", text: "hello" });
+    const nothing = assistant({ type: "text", text: "" });
+    const carrier = assistant({ type: "text", text: "", signature: "sig" });
+    const asked = withMessages(hello, carrier, result("c1"), nothing);
+    expect((await translate(asked, gemini, chat)).request.messages).toEqual([hello, result("c1"), nothing]);
+    expect(withOwnSignatures(asked, "gemini", gemini).messages).toEqual(asked.messages);
+  });
+
   test("to a target of the client's own dialect only the marked ones are taken out", () => {
     const own: Part[] = [
       { type: "reasoning", text: "own", signature: "sig" },
