@@ -102,6 +102,14 @@ function count({ timings }: HookContext, { label }: InstanceTallies, tookMs: num
   timings[label] = (timings[label] ?? 0) + tookMs;
 }
 
+const noLongerRefused = "a plugin could not end its hold; what it counts may be wrong";
+/** Where the call is not refused for it. */
+const failedText: Partial<Record<CountedHook, string>> = {
+  request: "a plugin failed; its target was not asked",
+  settle: noLongerRefused,
+  release: noLongerRefused,
+};
+
 function closed(
   logger: Logger,
   { label }: InstanceTallies,
@@ -115,9 +123,6 @@ function closed(
   if (endsHold && error instanceof GatewayError) tally.failures += 1;
   else countFault(tally, error);
   if (error instanceof GatewayError && !endsHold) return error;
-  logger.error(
-    { plugin: label, error },
-    endsHold ? "a plugin could not end its hold; what it counts may be wrong" : "a plugin failed; the call is refused",
-  );
+  logger.error({ plugin: label, error }, failedText[hook] ?? "a plugin failed; the call is refused");
   return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
 }

@@ -27,6 +27,11 @@ export const isOfKey = (operation: Operation, status: number): boolean =>
 function checkedRequest(made: Awaitable<UpstreamRequest>): Awaitable<UpstreamRequest> {
   if (made instanceof Promise) return made.then(checkedRequest);
   const found: Partial<UpstreamRequest> | null | undefined = made;
-  if (typeof found?.url === "string" && typeof found.body === "string" && areHeaders(found.headers)) return made;
-  throw new TypeError("request() returned no request: it needs url, headers as plain texts by name, and body");
+  if (isOfHttp(found?.url) && typeof found?.body === "string" && areHeaders(found.headers)) return made;
+  throw new TypeError(
+    "request() returned no request: it needs a url of http or https, headers as plain texts by name, and body",
+  );
 }
+
+/** Bun's fetch answers `file:` and `data:` too, with what stands on this machine. */
+const isOfHttp = (url: unknown): boolean => typeof url === "string" && /^https?:\/\//i.test(url);

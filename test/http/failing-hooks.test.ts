@@ -51,7 +51,7 @@ describe("closed", () => {
   const hooks = ["acquire", "authorize", "request"].flatMap((hook) =>
     ["throws", "rejects", "nothing", "null", "text", "number"].map((how) => `${hook}-${how}`),
   );
-  const unsendable = ["headers-are-null", "headers-are-class", "headers-are-list", "headers-are-unset"];
+  const unsendable = ["headers-are-null", "headers-are-class", "headers-are-list", "headers-are-unset", "url-is-file"];
   test("a limit, a credit or a provider that fails refuses the call, and gives back what was taken", async () => {
     for (const name of [...hooks, "rate-throws", "rate-nothing", "rate-nan", ...unsendable]) {
       const before = upstream.log.length;

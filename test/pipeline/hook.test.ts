@@ -67,6 +67,18 @@ describe("a hook that fails closed", () => {
     expect(seen.errors).toEqual([]);
   });
 
+  test.each([
+    ["acquire", "the call is refused"],
+    // Another target of the model may answer it.
+    ["request", "its target was not asked"],
+    ["settle", "could not end its hold"],
+    ["release", "could not end its hold"],
+  ] as const)("one of %s is logged as what comes of it: %s", async (hook, text) => {
+    const seen = context();
+    await failure(() => closedHook(seen, "provider", "one", hook, bad));
+    expect(seen.errors).toEqual([expect.stringContaining(text)]);
+  });
+
   test("a refusal of a kind that is none is a failure, and is logged", async () => {
     const seen = context();
     const refuses = () => raise(new GatewayError("too-many" as never, "slow down"));
