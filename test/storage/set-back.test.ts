@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import type { Scope } from "../../core/chat/error.ts";
 import { openSqlite } from "../../core/runtime/sqlite.ts";
 import { accountTree } from "../../core/storage/account-tree.ts";
@@ -177,12 +178,89 @@ test("what a reset took from a later day stays away when its calls are deleted",
   await site.database().close();
 });
 
-test("of calls it reads those after the change alone, by their index", async () => {
+test("whatever begins or ends in the minute of calls that are ahead of the clock, each stays counted where it was", async () => {
+  const moment = fc.oneof(
+    { weight: 6, arbitrary: fc.integer({ min: 1, max: 15_000 }) },
+    { weight: 2, arbitrary: fc.integer({ min: -60_000, max: -1 }) },
+    { weight: 1, arbitrary: fc.constantFrom(-halfHourMs, halfHourMs, -dayMs, dayMs) },
+  );
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant("call"), pick: fc.nat() }) },
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant("clock"), pick: moment }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({ kind: fc.constantFrom("budget", "reset", "reset", "move", "credit"), pick: fc.nat() }),
+    },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 40, maxLength: 40 }), async (steps) => {
+      const site = await atOddClock();
+      const { clock } = site;
+      const { accounts, budgets, credits } = site.database();
+      const made = async (parentId: string | null) =>
+        (await accounts.create({ id: anId(), parentId, name: "", createdMs: 0 })).id;
+      const [one, other] = [await made(null), await made(null)];
+      const team = await made(one);
+      const scopesOf = async (): Promise<readonly Scope[]> => [
+        ...(await accounts.lineage(team, clock.now())).map(({ id }) => ({ kind: "account", id }) as const),
+        { kind: "global", id: "global" },
+      ];
+      const does: Readonly<Record<string, (pick: number) => Promise<unknown>>> = {
+        call: async () => site.call(await scopesOf(), team),
+        async clock(pick) {
+          clock.advance(pick);
+        },
+        async budget(pick) {
+          const scope = ([team, one, other] as const)[pick % 4];
+          const terms = [{}, { window: "1h" }, { window: "day", timeZone: "Asia/Kathmandu" }] as const;
+          return budgets.create(
+            aBudget({
+              ...(scope !== undefined && { scope: { kind: "account", id: scope } }),
+              limitNano: 1_000_000,
+              createdMs: clock.now(),
+              ...terms[pick % terms.length],
+            }),
+          );
+        },
+        async reset(pick) {
+          const { data } = await budgets.list({});
+          const budget = data[pick % Math.max(data.length, 1)];
+          if (budget) await budgets.reset(budget.id);
+        },
+        move: (pick) => Promise.resolve(accounts.change(team, { parentId: [null, one, other][pick % 3] ?? null })),
+        credit: (pick) =>
+          Promise.resolve(
+            credits.add({ accountId: [team, one, other][pick % 3] ?? team, nano: 1e6, expiresMs: null, note: null }),
+          ),
+      };
+      for (const { kind, pick } of steps) {
+        await does[kind]?.(pick);
+        await site.agrees();
+      }
+      await site.database().close();
+    }),
+    { numRuns: 12, endOnFailure: true },
+  );
+}, 60_000);
+
+test("of calls it reads those after the change alone, by their index, and those that count alike as one", async () => {
   const site = await atOddClock();
-  await site.call([{ kind: "account", id: "default" }]);
+  for (let calls = 0; calls < 20; calls++) await site.call([{ kind: "account", id: "default" }]);
   await site.database().close();
   const own = await openSqlite(site.path);
   const { client, statements } = recording(own);
+  const rows: number[] = [];
+  const prepare = client.prepare.bind(client);
+  client.prepare = (text) => {
+    const statement = prepare(text);
+    const values = statement.values.bind(statement);
+    statement.values = (...bound) => {
+      const found = values(...bound);
+      if (text.includes('from "calls"')) rows.push(found.length);
+      return found;
+    };
+    return statement;
+  };
   const database = sqliteDatabase(client);
   const later = laterCalls({
     database,
@@ -191,6 +269,8 @@ test("of calls it reads those after the change alone, by their index", async () 
     addBesides: () => {},
   });
   later.stay(1, () => {});
+  // Whether there is any, and those there are.
+  expect(rows).toEqual([1, 1]);
   later.ended("id", []);
   expect([...statements].filter((sql) => scannedTables(own, sql).includes("calls"))).toEqual([]);
   expect([...statements].filter((sql) => sql.includes('from "calls"')).length).toBeGreaterThan(1);
