@@ -1,5 +1,5 @@
 import { count, type Nano } from "./format.ts";
-import { onceFields } from "./form-fields.ts";
+import { onceFields, option } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { offered } from "./offered.ts";
 import { scrolls } from "./scrolls.ts";
@@ -57,6 +57,5 @@ const row = (branch: BranchLine): Html => html`<tr>
 /** Where an account may stand: no-break spaces show the depth. */
 export const placeChoice = (places: readonly Pick<BranchLine, "id" | "name" | "depth">[], chosen: string): Html =>
   html`<select name="parentId"><option value="">none</option>${offered(places, chosen).map(
-    ({ id, name: label, depth = 0 }) =>
-      html`<option value="${id}"${id === chosen && html` selected`}>${"\u00a0\u00a0".repeat(depth)}${label}</option>`,
+    ({ id, name: label, depth = 0 }) => option(id, `${"\u00a0\u00a0".repeat(depth)}${label}`, chosen),
   )}</select>`;

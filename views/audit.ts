@@ -1,5 +1,6 @@
 import { exportLinks } from "./export-links.ts";
 import { count } from "./format.ts";
+import { option } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { scrolls } from "./scrolls.ts";
 import { chip, cut, name, time } from "./text.ts";
@@ -50,7 +51,7 @@ export const auditPage = (model: AuditModel): Html => html`<h1>Audit</h1>
 const filterForm = (filter: AuditModel["filter"]): Html => html`<form class="filter" method="get" action="${path}">
   <label>Who<input name="actor" value="${filter.actor}" placeholder="id, or as admin-token" autocomplete="off"></label>
   <label>Action<input name="action" value="${filter.action}" placeholder="as key.rotate" autocomplete="off"></label>
-  <label>Kind of object<select name="objectKind"><option value="">any</option>${kinds.map((kind) => html`<option value="${kind}"${kind === filter.objectKind && html` selected`}>${kind}</option>`)}</select></label>
+  <label>Kind of object<select name="objectKind"><option value="">any</option>${kinds.map((kind) => option(kind, kind, filter.objectKind))}</select></label>
   <label>Object<input name="objectId" value="${filter.objectId}" placeholder="id" autocomplete="off"></label>
   <label>From (UTC)<input type="date" name="from" value="${filter.from}"></label>
   <label>Through (UTC)<input type="date" name="to" value="${filter.to}"></label>

@@ -1,4 +1,4 @@
-import { onceFields } from "./form-fields.ts";
+import { onceFields, option } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 
 /** What was typed, as it was typed, and what is wrong with it. */
@@ -52,7 +52,7 @@ export const budgetForm = ({
 type Choice = readonly (readonly [value: string, label: string])[];
 
 export const choice = (field: string, options: Choice, chosen: string | undefined): Html =>
-  html`<select name="${field}">${options.map(([value, label]) => html`<option value="${value}"${value === chosen && html` selected`}>${label}</option>`)}</select>`;
+  html`<select name="${field}">${options.map(([value, label]) => option(value, label, chosen))}</select>`;
 
 /** What something may be set on; by people of an account, on what is theirs. */
 export const scopeChoice = (kinds: Choice, chosen: string | undefined, ofAccount: boolean): Html =>

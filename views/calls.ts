@@ -1,5 +1,6 @@
 import { callTable, type CallLine } from "./call-table.ts";
 import { exportLinks } from "./export-links.ts";
+import { option } from "./form-fields.ts";
 import { html, url, type Html } from "./html.ts";
 import { statuses, statusWord } from "./status.ts";
 import { cut } from "./text.ts";
@@ -72,12 +73,9 @@ const filterForm = (
   <label>Model (whole name)<input name="model" value="${filter.model}" list="models" autocomplete="off" spellcheck="false" placeholder="any"></label>
   <label>Provider (whole name)<input name="provider" value="${filter.provider}" list="providers" autocomplete="off" spellcheck="false" placeholder="any"></label>
   <label>Status<select name="status">${option("", "any", filter.status)}${statuses.map((status) => option(status, statusWord(status), filter.status))}</select></label>
-  <label>Key<select name="key">${option("", "any", filter.key)}${keys.map(({ id, label }) => option(id, label, filter.key))}</select></label>
+  <label>Key<select name="key">${option("", "any", filter.key)}${keys.map(({ id, label }) => option(id, cut(label, 60), filter.key))}</select></label>
   ${filter.account !== "" && html`<label>Account<input name="account" value="${filter.account}" readonly></label>`}
   <div class="actions"><button>Filter</button><a href="/dashboard/calls">Clear</a></div>
   <datalist id="models">${models.map((model) => html`<option value="${model}"></option>`)}</datalist>
   <datalist id="providers">${providers.map((provider) => html`<option value="${provider}"></option>`)}</datalist>
 </form>`;
-
-const option = (value: string, label: string, chosen: string): Html =>
-  html`<option value="${value}"${value === chosen && html` selected`}>${cut(label, 60)}</option>`;

@@ -1,4 +1,5 @@
 import { type ExplainModel, explainPanels, type Names } from "./explain.ts";
+import { option } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { cut, name, time } from "./text.ts";
 
@@ -50,8 +51,8 @@ const form = ({
   ${error !== null && html`<p class="error" role="alert">${cut(error, 300)}</p>`}
   <div class="fields">
     <label>Model<input name="model" value="${fields.model}" required maxlength="256" list="asked-models" spellcheck="false" placeholder="as a client names it"></label>
-    <label>Key<select name="key">${option("", "none", fields.key)}${keys.map(({ id, label }) => option(id, label, fields.key))}</select></label>
-    <label>Account, without a key<select name="account">${option("", "none", fields.account)}${accounts.map(({ id, label }) => option(id, label, fields.account))}</select></label>
+    <label>Key<select name="key">${option("", "none", fields.key)}${keys.map(({ id, label }) => option(id, cut(label, 60), fields.key))}</select></label>
+    <label>Account, without a key<select name="account">${option("", "none", fields.account)}${accounts.map(({ id, label }) => option(id, cut(label, 60), fields.account))}</select></label>
     <label>Input tokens<input name="input" value="${fields.input}" inputmode="numeric" maxlength="8" placeholder="1000"></label>
     <label>Cap on the output<input name="output" value="${fields.output}" inputmode="numeric" maxlength="8" placeholder="none"></label>
     <label>Answer<select name="stream">${option("", "in one piece", fields.stream ? "yes" : "")}${option("yes", "as a stream", fields.stream ? "yes" : "")}</select></label>
@@ -59,9 +60,6 @@ const form = ({
   <div class="actions"><button class="primary">Ask</button></div>
   <datalist id="asked-models">${models.map((one) => html`<option value="${one}"></option>`)}</datalist>
 </form>`;
-
-const option = (value: string, label: string, chosen: string): Html =>
-  html`<option value="${value}"${value === chosen && html` selected`}>${cut(label, 60)}</option>`;
 
 function answer(told: DryRunModel, names: Names): Html {
   const { status, httpStatus, message } = told.outcome;

@@ -9,6 +9,10 @@ export interface ShownFields<Field extends string = string> {
   readonly marks: Readonly<Record<string, string>>;
 }
 
+/** One of those that a field lets choose from; of a `label` from outside the caller cuts what is too long. */
+export const option = (value: string, label: string, chosen: string | undefined): Html =>
+  html`<option value="${value}"${value === chosen && html` selected`}>${label}</option>`;
+
 /** How each field was written with the form: what differs from it was typed since, and is all that changes. */
 export const writtenFields = (marks: Readonly<Record<string, string>>): Html =>
   html`${Object.entries(marks).map(([field, mark]) => html`<input type="hidden" name="was.${field}" value="${mark}" autocomplete="off">`)}`;

@@ -1,5 +1,5 @@
 import { contentChoice } from "./content-choice.ts";
-import { onceFields } from "./form-fields.ts";
+import { onceFields, option } from "./form-fields.ts";
 import { html, type Html } from "./html.ts";
 import { offered } from "./offered.ts";
 
@@ -35,10 +35,10 @@ export const keyForm = (
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
-      <label>Account<select name="accountId">${offered(accounts, values.accountId).map(({ id, name }) => html`<option value="${id}"${id === values.accountId && html` selected`}>${name}</option>`)}</select></label>
+      <label>Account<select name="accountId">${offered(accounts, values.accountId).map(({ id, name }) => option(id, name, values.accountId))}</select></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas"></label>
       <label>Budget in USD<input name="usd" value="${values.usd}" inputmode="decimal" autocomplete="off" placeholder="none"></label>
-      <label>Budget window<select name="window">${windows.map((window) => html`<option value="${window}"${window === values.window && html` selected`}>${window}</option>`)}</select></label>
+      <label>Budget window<select name="window">${windows.map((window) => option(window, window, values.window))}</select></label>
       <label>Requests a minute${whole("requestsPerMinute", values)}</label>
       <label>Tokens a minute${whole("tokensPerMinute", values)}</label>
       <label>USD a day<input name="usdPerDay" value="${values.usdPerDay}" inputmode="decimal" autocomplete="off" placeholder="no limit"></label>

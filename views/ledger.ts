@@ -1,6 +1,6 @@
 import { exportLinks } from "./export-links.ts";
 import { count } from "./format.ts";
-import { onceFields } from "./form-fields.ts";
+import { onceFields, option } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { scrolls } from "./scrolls.ts";
 import { chip, date, money, name, time } from "./text.ts";
@@ -112,7 +112,7 @@ const accountChoice = (
   required = false,
 ): Html =>
   html`<select name="${field}"${required && html` required`}><option value="">${none}</option>${accounts.map(
-    ({ id, name: label }) => html`<option value="${id}"${id === chosen && html` selected`}>${label}</option>`,
+    ({ id, name: label }) => option(id, label, chosen),
   )}</select>`;
 
 const filterForm = ({
@@ -120,7 +120,7 @@ const filterForm = ({
   accounts,
 }: LedgerModel): Html => html`<form class="filter" method="get" action="/dashboard/ledger">
   <label>Account${accountChoice("account", accounts, filter.account, "any")}</label>
-  <label>Kind<select name="kind"><option value="">any</option>${["charge", "adjustment", "credit", "expiry"].map((kind) => html`<option value="${kind}"${kind === filter.kind && html` selected`}>${kind}</option>`)}</select></label>
+  <label>Kind<select name="kind"><option value="">any</option>${["charge", "adjustment", "credit", "expiry"].map((kind) => option(kind, kind, filter.kind))}</select></label>
   <div class="actions"><button>Filter</button><a href="/dashboard/ledger">Clear</a></div>
 </form>`;
 

@@ -1,4 +1,4 @@
-import { onceFields } from "./form-fields.ts";
+import { onceFields, option } from "./form-fields.ts";
 import { html, segment, url, type Html } from "./html.ts";
 import { offered } from "./offered.ts";
 import { scrolls } from "./scrolls.ts";
@@ -103,11 +103,10 @@ const newPerson = ({
 </details>`;
 
 export const choice = (options: readonly string[], chosen: string): Html =>
-  html`${options.map((option) => html`<option value="${option}"${option === chosen && html` selected`}>${option}</option>`)}`;
+  html`${options.map((word) => option(word, word, chosen))}`;
 
 /** The account whose part of the tree somebody sees. */
 export const placeOf = (accounts: PeopleModel["accounts"], whole: boolean, chosen: string): Html =>
   html`<select name="accountId">${whole && html`<option value="">everything</option>`}${offered(accounts, chosen).map(
-    (account) =>
-      html`<option value="${account.id}"${account.id === chosen && html` selected`}>${account.name} and below</option>`,
+    (account) => option(account.id, `${account.name} and below`, chosen),
   )}</select>`;

@@ -1,5 +1,5 @@
 import { count } from "./format.ts";
-import { onceFields } from "./form-fields.ts";
+import { onceFields, option } from "./form-fields.ts";
 import { html, segment, url, type Html, type Value } from "./html.ts";
 import { priceForm, type PriceFormModel } from "./price-form.ts";
 import { scrolls } from "./scrolls.ts";
@@ -81,7 +81,7 @@ const filterForm = ({
   source,
 }: PriceListModel["filter"]): Html => html`<form class="filter" method="get" action="/dashboard/prices" role="search">
   <label>Search<input type="search" name="search" value="${search}" autocomplete="off" spellcheck="false" placeholder="part of a model's name"></label>
-  <label>Source<select name="source">${["", "database", "config", "bundled"].map((value) => html`<option value="${value}"${value === source && html` selected`}>${sourceWords[value] ?? value}</option>`)}</select></label>
+  <label>Source<select name="source">${["", "database", "config", "bundled"].map((value) => option(value, sourceWords[value] ?? value, source))}</select></label>
   <div class="actions"><button>Search</button><a href="/dashboard/prices">Clear</a></div>
 </form>`;
 

@@ -1,5 +1,6 @@
 import { type Bar, chart } from "./chart.ts";
 import { exportLinks } from "./export-links.ts";
+import { option } from "./form-fields.ts";
 import { html, url, type Html } from "./html.ts";
 import { offered } from "./offered.ts";
 import { cut, date } from "./text.ts";
@@ -94,14 +95,11 @@ const form = ({
   <label>Last day (UTC)<input type="date" name="to" value="${fields.to}"></label>
   <label>Group by<select name="by">${usageGroups.map(({ id, label }) => option(id, label, fields.by))}</select></label>
   <label>And by<select name="and">${option("", "nothing else", fields.and)}${usageGroups.map(({ id, label }) => option(id, label, fields.and))}</select></label>
-  <label>Account, with all below it<select name="under">${option("", "all", fields.under)}${offered(accounts, fields.under).map(({ id, name }) => option(id, name, fields.under))}</select></label>
+  <label>Account, with all below it<select name="under">${option("", "all", fields.under)}${offered(accounts, fields.under).map(({ id, name }) => option(id, cut(name, 60), fields.under))}</select></label>
   <label>Chart of<select name="measure">${measuresFor(costIsHidden).map(({ id, label }) => option(id, label, fields.measure))}</select></label>
   <label>Compare with<select name="compare">${option("", "nothing", fields.compare)}${option("before", "the days before", fields.compare)}</select></label>
   <div class="actions"><button>Show</button><a href="/dashboard/usage">Clear</a></div>
 </form>`;
-
-const option = (value: string, label: string, chosen: string): Html =>
-  html`<option value="${value}"${value === chosen && html` selected`}>${cut(label, 60)}</option>`;
 
 function report(model: UsageReportModel): Html {
   const { span, before, measure, unit, bars, total } = model;
