@@ -2,9 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { aboveText } from "../chat/above.ts";
 import { GatewayError, missing } from "../chat/error.ts";
 import { type AccountTerms, type AccountTermsChange, openTerms } from "../storage/account-terms.ts";
-import type { EndedFilter } from "../storage/export.ts";
-import type { EntryFilter } from "../storage/credit.ts";
-import type { AccountChange, AccountRow, CallDetail, CallFilter, Database, UsageRange } from "../storage/database.ts";
+import type { AccountChange, AccountRow, CallDetail, Database, Under } from "../storage/database.ts";
 import type { KeyRow } from "../storage/key.ts";
 import type { UsagePair } from "../storage/ranking.ts";
 import { namedAccounts } from "./named-accounts.ts";
@@ -77,16 +75,11 @@ export function within(
 
   const { holds, key, inScope, checkBelow } = placeOf(database, accountId);
   const named = namedAccounts(accounts, accountsInFile);
-  const own = { under: accountId };
-  /** An account elsewhere is none. */
-  const narrowed = async (under: string | undefined): Promise<{ readonly under: string }> =>
-    under === undefined ? own : { under: (await holds(under)) ? under : "" };
-  const narrowedFilter = async <Filter extends CallFilter & EndedFilter>(filter: Filter) => ({
-    ...filter,
-    ...(await narrowed(filter.under)),
-  });
-  const narrowedEntries = async (filter: EntryFilter) => ({ ...filter, ...(await narrowed(filter.under)) });
-  const narrowedRange = async (range: UsageRange) => ({ ...range, ...(await narrowed(range.under)) });
+  /** What is asked for, of the own account and those below it. An account elsewhere is none. */
+  async function narrowed<Asked extends Under>(asked: Asked): Promise<Asked & { readonly under: string }> {
+    if (asked.under === undefined) return { ...asked, under: accountId };
+    return { ...asked, under: (await holds(asked.under)) ? asked.under : "" };
+  }
   const rooted = <Row extends { readonly id: string; readonly parentId: string | null }>(row: Row): Row =>
     row.id === accountId ? { ...row, parentId: null } : row;
   /** What is above one's own account is nobody's business below it. */
@@ -149,11 +142,7 @@ export function within(
           return { data: row && !query.after ? [rooted(row)] : [], next: null };
         }
         if (parentId !== undefined && !(await holds(parentId))) return { data: [], next: null };
-        const page = await accounts.list({
-          ...query,
-          ...(await narrowed(query.under)),
-          ...(parentId !== undefined && { parentId }),
-        });
+        const page = await accounts.list({ ...(await narrowed(query)), ...(parentId !== undefined && { parentId }) });
         return { ...page, data: page.data.map(rooted) };
       },
       lineage: async (id, atMs) => upToOwn(await accounts.lineage(id, atMs)),
@@ -212,7 +201,7 @@ export function within(
       change: async (id, change) => ((await key(id)) ? keys.change(id, change) : null),
       rotate: async (id, secret, atMs, untilMs) => ((await key(id)) ? keys.rotate(id, secret, atMs, untilMs) : null),
       olderSecrets: async (id, atMs) => ((await key(id)) ? keys.olderSecrets(id, atMs) : []),
-      list: async (query) => keys.list({ ...query, ...(await narrowed(query.under)) }),
+      list: async (query) => keys.list(await narrowed(query)),
       revoke: async (id, atMs) => ((await key(id)) ? keys.revoke(id, atMs) : null),
     },
     budgets: {
@@ -226,7 +215,7 @@ export function within(
       get: budget,
       async list(query) {
         if (query.scope && !(await inScope(query.scope))) return { data: [], next: null };
-        return budgets.list({ ...query, ...(await narrowed(query.under)) });
+        return budgets.list(await narrowed(query));
       },
       change: async (id, change) => ((await changeable(id)) ? budgets.change(id, change) : null),
       reset: async (id) => ((await changeable(id)) ? budgets.reset(id) : null),
@@ -238,13 +227,13 @@ export function within(
         throw forbidden("credit is given from above");
       },
       balance: async (id) => ((await holds(id)) ? credits.balance(id) : null),
-      balances: async (query) => credits.balances({ ...query, ...(await narrowed(query.under)) }),
+      balances: async (query) => credits.balances(await narrowed(query)),
       expire: () => 0,
-      entries: async (filter, query) => credits.entries(await narrowedEntries(filter), query),
+      entries: async (filter, query) => credits.entries(await narrowed(filter), query),
     },
     calls: {
       async list(filter, query) {
-        const { data, next } = await calls.list({ ...filter, ...(await narrowed(filter.under)) }, query);
+        const { data, next } = await calls.list(await narrowed(filter), query);
         return { data: data.map(withoutCost), next };
       },
       async get(id) {
@@ -256,13 +245,12 @@ export function within(
         return refusedAbove(charged(isTold ? row : { ...row, notes }));
       },
       async usage(range) {
-        const { data, total } = await calls.usage(await narrowedRange(range));
+        const { data, total } = await calls.usage(await narrowed(range));
         return { data: data.map(withoutCost), total: withoutCost(total) };
       },
       async ranking(query) {
-        const { under } = await narrowed(query.under);
         // By their cost, their order would tell of it.
-        const { rows, others, total } = await calls.ranking({ ...query, under, by: "chargeNano" });
+        const { rows, others, total } = await calls.ranking({ ...(await narrowed(query)), by: "chargeNano" });
         return {
           rows: rows.map(withoutCosts),
           others: others && withoutCosts(others),
@@ -271,13 +259,13 @@ export function within(
       },
       // Kept for all accounts together.
       latency: () => ({ durationMs: null, ttftMs: null }),
-      openCount: async (query) => calls.openCount(await narrowed(query?.under)),
+      openCount: async (query) => calls.openCount(await narrowed(query ?? {})),
     },
     exports: {
-      calls: async (filter, query) => exports.calls(await narrowedFilter(filter), { ...query, withoutCost: true }),
-      entries: async (filter, query) => exports.entries(await narrowedEntries(filter), query),
-      audit: async (filter, query) => exports.audit({ ...filter, ...(await narrowed(filter.under)) }, query),
-      usage: async (range, query) => exports.usage(await narrowedRange(range), { ...query, withoutCost: true }),
+      calls: async (filter, query) => exports.calls(await narrowed(filter), { ...query, withoutCost: true }),
+      entries: async (filter, query) => exports.entries(await narrowed(filter), query),
+      audit: async (filter, query) => exports.audit(await narrowed(filter), query),
+      usage: async (range, query) => exports.usage(await narrowed(range), { ...query, withoutCost: true }),
     },
     content: {
       setting: (owner) => content.setting(owner),
@@ -288,8 +276,8 @@ export function within(
       size: () => content.size(),
     },
     audit: {
-      list: async (filter, query) => audit.list({ ...filter, ...(await narrowed(filter.under)) }, query),
-      get: async (seq, query) => audit.get(seq, await narrowed(query?.under)),
+      list: async (filter, query) => audit.list(await narrowed(filter), query),
+      get: async (seq, query) => audit.get(seq, await narrowed(query ?? {})),
       // The chain goes through the entries of all.
       head: () => {
         throw forbidden("the log as a whole is for those above");
