@@ -1,4 +1,4 @@
-import { type Static, Type as t } from "@sinclair/typebox";
+import type { Static } from "@sinclair/typebox";
 import { GatewayError } from "../chat/error.ts";
 import type { BreakerSettings } from "../pipeline/breaker.ts";
 import { ofProvider } from "../pipeline/of-provider.ts";
@@ -8,36 +8,8 @@ import { SetupError, type UpstreamAccount } from "../plugin/setup.ts";
 import { epochOf } from "../runtime/epoch.ts";
 import type { KeyRing } from "../runtime/seal.ts";
 import type { CredentialRepository, CredentialRow } from "../storage/credential.ts";
+import { CredentialChangeSchema, NewCredentialSchema } from "./credential-schemas.ts";
 import { checked } from "./route.ts";
-
-const fields = {
-  apiKey: t.String({
-    minLength: 1,
-    maxLength: 4_096,
-    // RFC 9110 §5.5, without spaces: no vendor's key has one, and a pasted line may.
-    pattern: "^[\\x21-\\x7e]+$",
-    expected: "a key without spaces",
-    writeOnly: true,
-    description: "As the vendor gave it. It is stored encrypted, and never shown again.",
-  }),
-  name: t.String({ minLength: 1, maxLength: 200, description: "To tell it from others." }),
-  weight: t.Integer({
-    minimum: 1,
-    maximum: 1_000,
-    description: "How often it is used, against the others of its provider.",
-  }),
-};
-export const NewCredentialSchema = t.Object(
-  { apiKey: fields.apiKey, name: t.Optional(fields.name), weight: t.Optional(fields.weight) },
-  { additionalProperties: false },
-);
-export const CredentialChangeSchema = t.Object(
-  {
-    ...t.Partial(t.Object(fields)).properties,
-    enabled: t.Optional(t.Boolean({ description: "`false`: kept, and not used." })),
-  },
-  { additionalProperties: false, minProperties: 1 },
-);
 
 /** A stored key as it is shown: never the key. */
 export interface ShownCredential {

@@ -1,10 +1,6 @@
 import { missing } from "../chat/error.ts";
-import {
-  CredentialChangeSchema,
-  type CredentialService,
-  NewCredentialSchema,
-  type ShownCredential,
-} from "./credential-service.ts";
+import { CredentialChangeSchema, NewCredentialSchema } from "./credential-schemas.ts";
+import type { CredentialService, ShownCredential } from "./credential-service.ts";
 import type { ApiRoute } from "./route.ts";
 
 export const providerRoutes = (service: CredentialService): readonly ApiRoute[] => [
