@@ -9,7 +9,7 @@ import { type Flow, nextOf } from "../../runtime/upstream-response.ts";
 import { type Answer, type FailedAnswer, nothingMetered } from "../answer.ts";
 import { parseAnswer } from "../relay.ts";
 import { type Needles, redacted } from "../redact.ts";
-import { faultOf } from "../upstream-error.ts";
+import { brokenOff, faultOf } from "../upstream-error.ts";
 import { startsLikeSse, type UpstreamBody, type UpstreamEvents } from "../upstream-body.ts";
 import { eventsOf } from "./replay.ts";
 import { type Translation, TranslatedSource } from "./stream.ts";
@@ -89,7 +89,8 @@ async function collected(events: UpstreamEvents, translation: Translation): Prom
     while ((await nextOf(source)) !== null);
     return { kind: "decoded", response: collector.response(), metered: source.metered() };
   } catch (error) {
-    return failed(error, source.metered());
+    // The connection's own end is one of the answer's too: what it told until then is known.
+    return failed(error instanceof GatewayError ? error : brokenOff(error), source.metered());
   }
 }
 

@@ -222,6 +222,17 @@ for (const client of dialects.values()) {
       expect(textOf(await ask(client, responseOf([body], type), false))).toBe("one two three");
     });
 
+    test("events that nobody asked for and that break off have used what they told", async () => {
+      // Some vendors tell the usage so far with each event.
+      const first = frame({ ...chunk("chatcmpl-1", []), ...content, usage });
+      for (const end of [[], [new Error("ECONNRESET")]])
+        expect(await ask(client, events([first, ...end]), false)).toMatchObject({
+          kind: "failed",
+          error: { message: "the provider's answer broke off", details: { code: "provider_broke_off" } },
+          metered: { complete: false, usage: { usage: { inputTokens: 11 } } },
+        });
+    });
+
     test("an error in a 200 is one, in the vendor's words; what it used counts", async () => {
       const answer = await ask(
         client,
