@@ -1,7 +1,7 @@
 import { collect } from "../chat/collect.ts";
 import { GatewayError } from "../chat/error.ts";
-import type { ChatEvent, ChatStream } from "../chat/event.ts";
-import type { ChatRequest, MediaPart } from "../chat/request.ts";
+import type { ChatEvent, ChatStream, Finish } from "../chat/event.ts";
+import type { ChatRequest, Citation, MediaPart } from "../chat/request.ts";
 import type { Dialect, Envelope, Metered, StreamEncoder } from "../dialects/dialect.ts";
 import { framed, type Framing } from "../dialects/framing.ts";
 import { Grammar } from "../chat/grammar.ts";
@@ -152,6 +152,10 @@ function toldEvent(event: ChatEvent): ChatEvent {
     case "response-start":
       if (typeof event.id !== "string") throw noEvent(event, "id");
       if (typeof event.model !== "string") throw noEvent(event, "model");
+      if (!Number.isFinite(event.createdMs)) throw noEvent(event, "createdMs");
+      return event;
+    case "text-end":
+      if (event.citations?.every(isCitation) === false) throw noEvent(event, "citations");
       return event;
     case "text-delta":
     case "reasoning-delta":
@@ -199,12 +203,23 @@ function isMedia(part: Partial<MediaPart> | null | undefined): boolean {
   }
 }
 
-const isFinish = (value: unknown): boolean =>
-  typeof value === "object" &&
-  value !== null &&
-  "reason" in value &&
-  typeof value.reason === "string" &&
-  (!("raw" in value) || value.raw === undefined || value.raw === null || typeof value.raw === "string");
+const isCitation = ({ url, title, quote, start, end }: Citation): boolean =>
+  [url, title, quote].every((text) => typeof (text ?? "") === "string") &&
+  [start, end].every((offset) => Number.isFinite(offset ?? 0));
+
+const reasons: ReadonlySet<unknown> = new Set<Finish["reason"]>([
+  "stop",
+  "length",
+  "tool-calls",
+  "content-filter",
+  "error",
+  "other",
+]);
+
+function isFinish(finish: Partial<Finish> | null | undefined): boolean {
+  const { reason, raw = null, stopSequence = "" } = finish ?? {};
+  return reasons.has(reason) && (raw === null || typeof raw === "string") && typeof stopSequence === "string";
+}
 
 function eventMeter() {
   const encoder = new TextEncoder();

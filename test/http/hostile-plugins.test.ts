@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { call, chat, errorOf } from "../support/clients.ts";
+import { call, chat, dataOf, errorOf } from "../support/clients.ts";
 import { runCommand } from "../support/command.ts";
 import { invariants } from "../support/invariants.ts";
 import { gate, until } from "../support/poll.ts";
@@ -126,17 +126,31 @@ describe("a provider that answers nonsense", () => {
     });
 });
 
-test.each(["id-object", "finish-text", "finish-raw", "text-number"])(
-  "an answer with an event that is none (%s) is no answer, and has its record",
-  async (model) => {
-    const whole = await ask(model, false);
-    expect([whole.status, errorOf(whole.text).message]).toEqual([502, "the provider failed"]);
-    const streamed = await ask(model);
-    expect(streamed.text).not.toContain("[DONE]");
-    for (const { callId } of [whole, streamed])
-      expect(usageOf(gateway, callId)).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
-  },
-);
+test.each([
+  "id-object",
+  "created-text",
+  "finish-text",
+  "finish-raw",
+  "finish-word",
+  "finish-stop",
+  "citation-number",
+  "text-number",
+])("an answer with an event that is none (%s) is no answer, and has its record", async (model) => {
+  const whole = await ask(model, false);
+  expect([whole.status, errorOf(whole.text).message]).toEqual([502, "the provider failed"]);
+  const streamed = await ask(model);
+  expect(streamed.text).not.toContain("[DONE]");
+  for (const { callId } of [whole, streamed])
+    expect(usageOf(gateway, callId)).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
+});
+
+test("a citation that is none ends a Responses stream with an error, and does not cut it", async () => {
+  const body = { model: "hostile/citation-number", input: "hi", stream: true };
+  const reply = await call(gateway, key.key, body, { path: "/v1/responses" });
+  expect(reply).toMatchObject({ status: 200, complete: true });
+  expect(dataOf(reply.text).at(-1)).toContain("the provider's answer broke off");
+  expect(usageOf(gateway, reply.callId)).toMatchObject({ status: "upstream_error", source: "none", cost_nano: 0 });
+});
 
 test.each([
   "no-start",
