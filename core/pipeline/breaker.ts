@@ -2,7 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import type { Target } from "../plugin/plugin.ts";
 import { counted, type FailureRules, type Failures, noFailures } from "./failures.ts";
 import { ofProvider, type WithOwn } from "./of-provider.ts";
-import { attemptsOver, callersOwn } from "./timeouts.ts";
+import { attemptsOver, callersOwn, clientLeft } from "./timeouts.ts";
 import { isNotCarried } from "./translate/native-only.ts";
 import { targetName } from "./target-name.ts";
 import { providerRefused } from "./upstream-error.ts";
@@ -196,7 +196,7 @@ const notItsFault: ReadonlySet<string> = new Set([
   "provider_credential",
   providerRefused,
   "egress_refused",
-  "client_left",
+  clientLeft,
   attemptsOver,
   callersOwn,
 ]);

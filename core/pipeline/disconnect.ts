@@ -2,6 +2,7 @@ import { GatewayError } from "../chat/error.ts";
 import { type Call, stopCall } from "./call.ts";
 import { releaseBodyOf } from "./overload.ts";
 import type { Services } from "./services.ts";
+import { clientLeft } from "./timeouts.ts";
 
 /**
  * What happens when the client leaves: the upstream is still read for a while, because its usage is what it will bill,
@@ -22,7 +23,7 @@ export function watchClients(services: () => Services): () => void {
 }
 
 function lookForLeavers(services: Services): void {
-  for (const call of services.open) if (call.client?.signal.aborted === true) clientLeft(call, services);
+  for (const call of services.open) if (call.client?.signal.aborted === true) leave(call, services);
 }
 
 /** From here on the answer is on its way, or has been refused. */
@@ -31,7 +32,7 @@ export function stopWaiting(call: Call, services: Services): void {
   releaseBodyOf(call, services.overload);
 }
 
-function clientLeft(call: Call, services: Services): void {
+function leave(call: Call, services: Services): void {
   if (call.ended || call.clientGone) return;
   if (!call.admitted || call.waits) return leaveUnsent(call);
   call.clientGone = true;
@@ -74,4 +75,4 @@ export function endLoad(call: Call, loads: Services["loads"]): void {
 }
 
 const cut = (call: Call) =>
-  stopCall(call, new GatewayError("upstream-invalid", "the client left", { code: "client_left" }));
+  stopCall(call, new GatewayError("upstream-invalid", "the client left", { code: clientLeft }));

@@ -106,12 +106,17 @@ export const callersOwn = "caller_timeout";
 const callersEnd = (ms: number): GatewayError =>
   new GatewayError("upstream-timeout", `the caller allows no more than ${ms} ms`, { code: callersOwn });
 
+/** What a call is ended with whose client has left, when nothing more is waited for. */
+export const clientLeft = "client_left";
+
 /**
  * What the record says of a call that was stopped on this side. A caller that waits no longer counts as one that left:
  * else whoever asks for 1 ms would get for nothing what the provider bills.
  */
-export const stoppedStatus = ({ kind, details }: GatewayError): "client_aborted" | "upstream_error" | "shutdown" =>
-  details.code === callersOwn ? "client_aborted" : kind === "upstream-timeout" ? "upstream_error" : "shutdown";
+export function stoppedStatus({ kind, details }: GatewayError): "client_aborted" | "upstream_error" | "shutdown" {
+  if (details.code === callersOwn || details.code === clientLeft) return "client_aborted";
+  return kind === "upstream-timeout" ? "upstream_error" : "shutdown";
+}
 
 // ── what is cut ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { leaveUnsent } from "../../core/pipeline/disconnect.ts";
 import { until } from "../support/poll.ts";
 import { type Bench, type BenchOptions, benches } from "./bench.ts";
 import { startStream, turns } from "./stream-bench.ts";
@@ -88,6 +89,14 @@ describe("a client that leaves", () => {
     await until("the drain is cut", () => world.finishes.length > 0);
     await cancelled;
     expect(await stream.row()).toMatchObject({ status: "client_aborted", source: "estimated", outputTokens: 10 });
+  });
+
+  test("has left although its provider was cut before the answer that came all the same was read", async () => {
+    const world = await bench();
+    const stream = await startStream(world);
+    leaveUnsent(stream.call);
+    await stream.reader.cancel();
+    expect(await stream.row()).toMatchObject({ status: "client_aborted" });
   });
 
   test("beyond the number of drains that may run at once the provider is cut at once", async () => {
