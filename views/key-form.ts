@@ -35,7 +35,7 @@ export const keyForm = (
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="100" autocomplete="off"></label>
-      <label>Account<select name="accountId">${offered(accounts, values.accountId).map(({ id, name }) => option(id, name, values.accountId))}</select></label>
+      <label>Account<select name="accountId">${(error === null ? accounts : offered(accounts, values.accountId)).map(({ id, name }) => option(id, name, values.accountId))}</select></label>
       <label>Models<input name="models" value="${values.models}" autocomplete="off" spellcheck="false" placeholder="all, or names with commas"></label>
       <label>Budget in USD<input name="usd" value="${values.usd}" inputmode="decimal" autocomplete="off" placeholder="none"></label>
       <label>Budget window<select name="window">${windows.map((window) => option(window, window, values.window))}</select></label>

@@ -155,6 +155,15 @@ describe("those of a provider's keys", () => {
   });
 });
 
+test("nobody is offered an account that is none of theirs for a new key", async () => {
+  const accountId = await made("accounts", { name: "tenant" });
+  const admin = await join(gateway, "admin", { accountId });
+  const { text } = await page(gateway, "/dashboard/keys", admin.cookie);
+  expect(text.match(/<select name="accountId">.*?<\/select>/)?.[0]).toBe(
+    `<select name="accountId"><option value="${accountId}">tenant</option></select>`,
+  );
+});
+
 test("what was chosen and is gone stays chosen: a new person or key would be placed elsewhere by the next try", async () => {
   for (const [at, field, label] of [
     ["/dashboard/people", "kind", "Sees"],
