@@ -130,7 +130,7 @@ function withProse(
   const tells = signature !== undefined || encrypted !== undefined || extensions !== undefined;
   if (text === "" && !tells && logprobs === undefined) return state;
   const { open: before } = state;
-  const fits = before?.kind === kind && (text === "" || before.end === unsigned);
+  const fits = before?.kind === kind && (before.end === unsigned || (text === "" && !isNextThought(before.end, part)));
   let next = fits ? state : closed(state, events, false);
   const at = { candidate: state.candidate };
   if (next.open === null) {
@@ -153,6 +153,15 @@ function withProse(
     ...(extensions === undefined ? {} : { extensions }),
   };
   return { ...next, open: { ...open, end }, text: said };
+}
+
+/** Thoughts that only their vendor can read come one after the other, each without a word. One with both has its signature first. */
+function isNextThought(end: OpenBlock["end"], part: Part & { type: "text" | "reasoning" }): boolean {
+  if (part.type !== "reasoning") return false;
+  const { signature, encrypted } = part;
+  if (encrypted !== undefined) return end.encrypted !== undefined && end.encrypted !== encrypted;
+  if (signature === undefined) return false;
+  return end.encrypted !== undefined || (end.signature !== undefined && end.signature !== signature);
 }
 
 /** Nothing has come yet that would end the block. */

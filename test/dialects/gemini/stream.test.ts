@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ChatEvent } from "../../../core/chat/event.ts";
 import type { JsonObject } from "../../../core/chat/json.ts";
+import type { ReasoningPart } from "../../../core/chat/request.ts";
 import { gemini } from "../../../core/dialects/gemini/index.ts";
 import { openaiChat } from "../../../core/dialects/openai-chat/index.ts";
 import { bytesOf, decodeSse, encodeSse, meterSse } from "../../contract/dialect.ts";
@@ -44,6 +45,20 @@ describe("the decoder", () => {
       { type: "text", text: "ab", signature: "Yg==" },
       { type: "text", text: "c", signature: "Yw==" },
     ]);
+  });
+
+  test("thoughts without a word stay apart, as in the whole answer", () => {
+    const thought = (more: Pick<ReasoningPart, "signature" | "encrypted">) => ({
+      type: "reasoning" as const,
+      text: "",
+      ...more,
+    });
+    const parts = [thought({ signature: "YQ==" }), thought({ encrypted: "b" }), thought({ encrypted: "c" })];
+    const told = [...parts, thought({ signature: "ZA==" })];
+    const candidates = [{ parts: told, finish: { reason: "stop" as const, raw: "STOP" } }];
+    const body = gemini.encodeResponse({ ...decode(said([], end)).response, candidates });
+    // A signature and what is encrypted behind it are one.
+    expect(partsOf(body)).toEqual([thought({ signature: "YQ==", encrypted: "b" }), ...told.slice(2)]);
   });
 
   test("a signature on an empty text behind calls is a block of its own", () => {
