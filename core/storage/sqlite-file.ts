@@ -4,8 +4,10 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readlinkSync,
   realpathSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -145,6 +147,7 @@ export async function openFile({
     if (from > 0 && from < latestSchemaVersion) onUpgrade?.({ from, to: latestSchemaVersion });
     if (from !== latestSchemaVersion) {
       const { sqliteMigrations } = await import("../../migrations/sqlite/index.ts");
+      removeHalfCopies(path);
       const backupPath = (version: number) => `${path}.v${version}.${now()}.backup`;
       const backup = migrate(client, sqliteMigrations, backupPath, () => tellOfUpgrade(client, from, now()));
       if (backup) onBackup(backup);
@@ -166,6 +169,14 @@ export async function openFile({
     client.close();
     throw error instanceof StorageError ? error : unusable(path, error);
   }
+}
+
+/** What starts left that were killed over their copy: nobody else makes one now, and each further one would fill the disk. */
+function removeHalfCopies(path: string) {
+  const [folder, name] = [dirname(path), basename(path)];
+  for (const file of readdirSync(folder))
+    if (file.startsWith(name) && /^\.v\d+\.\d+\.backup\.part(-journal)?$/.test(file.slice(name.length)))
+      rmSync(join(folder, file));
 }
 
 function tellOfUpgrade(client: SqliteClient, from: number, nowMs: number) {

@@ -1,6 +1,6 @@
 import { Database as Client } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSqlite, type SqliteClient } from "../../core/runtime/sqlite.ts";
 import { migrate } from "../../core/storage/migrate.ts";
@@ -8,7 +8,7 @@ import { latestSchemaVersion } from "../../core/storage/sqlite-file.ts";
 import { openSqliteDatabase } from "../../core/storage/sqlite.ts";
 import { sqliteMigrations } from "../../migrations/sqlite/index.ts";
 import { startMs } from "../contract/storage-samples.ts";
-import { rowsOf, temporaryFolder } from "./folder.ts";
+import { openAt, rowsOf, temporaryFolder } from "./folder.ts";
 
 const folder = temporaryFolder();
 const fixtures = join(import.meta.dir, "..", "fixtures", "storage");
@@ -91,6 +91,22 @@ test("an upgrade that is done is in the audit log, though the disk is full right
   const { data: told } = await database.audit.list({ action: "database.upgrade" }, {});
   expect(told).toMatchObject([{ before: JSON.stringify({ schemaVersion: current - 1 }) }]);
   await database.close();
+});
+
+test("copies that killed upgrades left half go with the next one; whole ones, and what is not its own, stay", async () => {
+  const path = load(current - 1);
+  const [half, kept] = [
+    [`${path}.v${current - 1}.1.backup.part`, `${path}.v${current - 1}.1.backup.part-journal`],
+    [
+      `${path}.v${current - 1}.2.backup`,
+      `${path}.copy.part`,
+      `${path}.v1.copy.backup.part`,
+      folder.file("v1.1.backup.part"),
+    ],
+  ];
+  for (const file of [...half, ...kept]) writeFileSync(file, "as it was");
+  await (await openAt(path)).close();
+  expect([...half, ...kept].filter((file) => existsSync(file))).toEqual(kept);
 });
 
 /** Nothing can be written once the transaction of the upgrade is through. */
