@@ -313,11 +313,15 @@ export function budgetBook(client: SqliteClient, database: SqliteDatabase): Budg
       return sum;
     },
     write() {
-      for (const { ref, startMs, spentNano, heldNano } of touched) writeRow.run({ ref, startMs, spentNano, heldNano });
+      const oldestMs = new Map<number, number>();
+      for (const { ref, startMs, spentNano, heldNano } of touched) {
+        writeRow.run({ ref, startMs, spentNano, heldNano });
+        oldestMs.set(ref, Math.min(oldestMs.get(ref) ?? startMs, startMs));
+      }
       // Only now: what is not written yet must not be forgotten. Older rows are read again when a call ends in one.
-      for (const { ref } of touched) {
+      for (const [ref, startMs] of oldestMs) {
         const budget = byRef.get(ref);
-        const fromMs = prune(budget);
+        const fromMs = prune(budget, startMs);
         if (fromMs !== null) deleteRows.run({ ref, startMs: fromMs, partMs: (budget?.hours ?? 0) * 60_000 });
       }
       touched.clear();
@@ -354,16 +358,19 @@ const maxWindows = 4;
 /** Twice the hours, because a call may have started as long before it is admitted; with the part that it began in. */
 const keptFrom = (hours: number, atMs: number): number => atMs - 2 * hours * 3_600_000 - hours * 60_000;
 
-/** Returns what rows no call will count in any more start before; `null`: nothing is over. */
-function prune(budget: Budget | undefined): number | null {
+/**
+ * Returns what rows no call will count in any more start before; `null`: nothing is over. `atMs`: the oldest row that was
+ * counted in just now. The newest one there is may be of a clock that was set back since.
+ */
+function prune(budget: Budget | undefined, atMs: number): number | null {
   if (budget === undefined || budget.rows.size <= maxWindows) return null;
   const { hours, rows } = budget;
-  const [firstMs, lastMs] = [Math.min(...rows.keys()), Math.max(...rows.keys())];
+  const firstMs = Math.min(...rows.keys());
   if (hours === null) {
     rows.delete(firstMs);
     return null;
   }
-  const fromMs = keptFrom(hours, lastMs);
+  const fromMs = keptFrom(hours, atMs);
   if (firstMs >= fromMs) return null;
   for (const startMs of rows.keys()) if (startMs < fromMs) rows.delete(startMs);
   return fromMs;

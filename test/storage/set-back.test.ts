@@ -178,6 +178,32 @@ test("what a reset took from a later day stays away when its calls are deleted",
   await site.database().close();
 });
 
+test("rolling hours count on behind what a clock that ran ahead has left", async () => {
+  const site = await atOddClock();
+  const { clock } = site;
+  const scopes = [
+    { kind: "account", id: "default" },
+    { kind: "global", id: "global" },
+  ] as const;
+  const { id } = await site.database().budgets.create(aBudget({ window: "1h", createdMs: clock.now() }));
+  clock.advance(40 * dayMs);
+  for (let minute = 0; minute < 6; minute++) {
+    await site.call(scopes);
+    clock.advance(60_000);
+  }
+  clock.advance(-40 * dayMs);
+  const spent = async () => (await site.database().budgets.get(id))?.spentNano;
+  await site.call(scopes);
+  await site.call(scopes);
+  expect(await spent()).toBe(100);
+  await site.agrees();
+  await site.reopen();
+  await site.call(scopes);
+  expect(await spent()).toBe(150);
+  await site.unchangedByRepair();
+  await site.database().close();
+});
+
 test("whatever begins or ends in the minute of calls that are ahead of the clock, each stays counted where it was", async () => {
   const moment = fc.oneof(
     { weight: 6, arbitrary: fc.integer({ min: 1, max: 15_000 }) },
