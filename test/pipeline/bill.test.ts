@@ -17,7 +17,10 @@ test("the hold covers every target, also when its cap is lowered", async () => {
   const { services } = await newBench();
   fc.assert(
     fc.property(fc.array(target, { minLength: 1, maxLength: 4 }), fc.nat(1_000), (prices, permille) => {
-      const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+      const slot = {
+        dialects: ["openai-chat"],
+        request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+      } as const;
       const [first, ...rest] = prices.map((_, at): RouteTarget => ({
         provider: "mock",
         vendor: "mock",
@@ -60,7 +63,10 @@ test("the hold covers every target, also when its cap is lowered", async () => {
 
 test("the hold covers a context window that comes to hold before the call has ended", async () => {
   const { services, clock } = await newBench();
-  const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+  const slot = {
+    dialects: ["openai-chat"],
+    request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+  } as const;
   const biller = makeLedger([{ target: "lab/*", input: "1", output: "0" }]);
   const window = (contextWindow: number, fromMs: number) => ({
     id: String(contextWindow),
@@ -97,7 +103,10 @@ test("the hold covers a context window that comes to hold before the call has en
 
 test("what bytes do not bound is held for with the searches that a provider may run", async () => {
   const { services } = await newBench();
-  const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+  const slot = {
+    dialects: ["openai-chat"],
+    request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+  } as const;
   const biller = makeLedger([
     {
       target: "lab/*",
@@ -128,7 +137,10 @@ test.each([
   [String.raw`{"cache_control":{"type":"ephemeral","ttl":"\u0031\u0068"}}`, 8],
 ])("a cache for an hour is held for where it is asked for, however it is written: %s", async (text, dearest) => {
   const { services } = await newBench();
-  const slot = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+  const slot = {
+    dialects: ["openai-chat"],
+    request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+  } as const;
   const biller = makeLedger([{ target: "lab/*", input: "4", cacheWrite: "5", cacheWrite1h: "8", output: "0" }]);
   const input = { textBytes: 976, functionTools: 0, images: 0, audioBytes: 0, unbounded: false };
   const envelope = { model: "any", stream: false, includeUsage: false, maxOutputTokens: 5, candidates: 1, input };

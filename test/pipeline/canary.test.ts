@@ -9,7 +9,10 @@ import { aPrincipal } from "../contract/samples.ts";
 
 /** Who gets a canary: always the same ones, and more of them when its share grows. */
 
-const provider: Provider = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) };
+const provider: Provider = {
+  dialects: ["openai-chat"],
+  request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+};
 const providers = new Map([["mock", provider]]);
 const choiceOf = (session: string): Choice => ({
   endpoint: { dialect: openaiChat, operation: "chat" },

@@ -5,7 +5,9 @@ import { type Bench, type BenchOptions, benches } from "./bench.ts";
 import { startStream, turns } from "./stream-bench.ts";
 
 const newBench = benches();
-const mock = { mock: { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } } as const;
+const mock = {
+  mock: { dialects: ["openai-chat"], request: () => ({ url: "https://example.com/", headers: {}, body: "" }) },
+} as const;
 const bench = (options: BenchOptions = {}): Promise<Bench> => newBench({ providers: mock, ...options });
 
 describe("a client that leaves", () => {

@@ -7,7 +7,7 @@ import { priceOf } from "./bench.ts";
 
 const provider = (models?: readonly string[], vendor?: string): Provider => ({
   dialects: ["openai-chat"],
-  request: () => ({ url: "", headers: {}, body: "" }),
+  request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
   ...(models && { models }),
   ...(vendor && { vendor }),
 });

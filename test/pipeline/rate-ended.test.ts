@@ -6,7 +6,10 @@ import { benches, priceOf } from "./bench.ts";
 import { startStream } from "./stream-bench.ts";
 
 const newBench = benches();
-const mock = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+const mock = {
+  dialects: ["openai-chat"],
+  request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+} as const;
 const noPrice = () => new GatewayError("invalid-request", "no price", { code: "unpriced_model" });
 
 test("the prices of the end count, and those of the start where the end has none", () => {

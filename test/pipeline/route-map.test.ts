@@ -7,7 +7,11 @@ import { noShadows } from "../../core/pipeline/shadow.ts";
 import type { Provider } from "../../core/plugin/plugin.ts";
 
 /** The picture of an alias against what its strategy and the state of its targets make of calls. */
-const slot: Provider = { dialects: ["openai-chat"], models: [], request: () => ({ url: "", headers: {}, body: "" }) };
+const slot: Provider = {
+  dialects: ["openai-chat"],
+  models: [],
+  request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+};
 const providers = new Map([
   ["a", slot],
   ["b", slot],

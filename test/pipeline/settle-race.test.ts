@@ -9,7 +9,10 @@ import { benches } from "./bench.ts";
 import { startStream, type StartedStream, turns } from "./stream-bench.ts";
 
 const newBench = benches();
-const mock = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } as const;
+const mock = {
+  dialects: ["openai-chat"],
+  request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+} as const;
 
 /** Everything that can happen to a stream, from either side and from within. */
 const happenings = {

@@ -18,7 +18,9 @@ import { benches, chat, chatRequest } from "./bench.ts";
 import { FetchedResponse } from "../../core/runtime/upstream-response.ts";
 
 const newBench = benches();
-const providers = { mock: { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) } } as const;
+const providers = {
+  mock: { dialects: ["openai-chat"], request: () => ({ url: "https://example.com/", headers: {}, body: "" }) },
+} as const;
 const all = { connectMs: 100, firstByteMs: 1_000, idleMs: 500 };
 const target = { provider: "p", model: "m1" };
 

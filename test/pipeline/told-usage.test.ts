@@ -9,7 +9,10 @@ const model: Provider = {
     throw new Error("no calls in this test");
   },
 };
-const upstream: Provider = { dialects: ["openai-chat"], request: () => ({ url: "", headers: {}, body: "" }) };
+const upstream: Provider = {
+  dialects: ["openai-chat"],
+  request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
+};
 const target = (slot: Provider) => ({ provider: "lab", vendor: "lab", model: "m", slot });
 
 test("nobody told the units: the most of a plugin's call, none of an upstream that has no tools for them", () => {

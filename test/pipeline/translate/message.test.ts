@@ -29,7 +29,7 @@ async function messageTo(
   const { services } = await newBench({ biller: { facts: () => facts } });
   const provider: UpstreamProvider = {
     dialects: ["openai-chat"],
-    request: () => ({ url: "", headers: {}, body: "" }),
+    request: () => ({ url: "https://example.com/", headers: {}, body: "" }),
     ...slot,
   };
   const headers = { "anthropic-beta": "some-beta", "openai-beta": "other" };
