@@ -37,9 +37,9 @@ export async function exposition(metrics: Iterable<Metric>, taken: Set<string>):
 /** `told`: the labels of those before it. */
 function lineOf(name: string, type: Metric["type"], one: MetricSeries, told: Set<string>): string {
   if (!isValue(type, one.value)) return leftOut("a value of it is none", name);
-  const pairs = pairsOf(one.labels);
-  if (told.has(pairs)) return leftOut("two values of it have the same labels", name);
-  told.add(pairs);
+  const { pairs, anyOrder } = writtenLabels(one.labels);
+  if (told.has(anyOrder)) return leftOut("two values of it have the same labels", name);
+  told.add(anyOrder);
   return textOf(name, pairs, one.value);
 }
 
@@ -88,20 +88,24 @@ const braced = (pairs: string): string => (pairs === "" ? "" : `{${pairs}}`);
  * A label's text is the dearest part of its line, and the same at every scrape. Names that begin with two underscores are
  * the reader's own: one of `__name__` fails the whole page.
  */
-const known = new WeakMap<MetricSeries["labels"], string>();
+const known = new WeakMap<MetricSeries["labels"], WrittenLabels>();
 
-function pairsOf(labels: MetricSeries["labels"]): string {
-  let pairs = known.get(labels);
-  if (pairs === undefined) {
-    pairs = Object.entries(labels)
-      .filter(([name]) => /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && name !== "le")
-      // In one order, by which those that say the same are known.
-      .toSorted(([left], [right]) => (left < right ? -1 : 1))
-      .map(([name, value]) => `${name}="${escapedLabel(value)}"`)
-      .join(",");
-    known.set(labels, pairs);
-  }
-  return pairs;
+interface WrittenLabels {
+  /** In the order that they were given in. */
+  readonly pairs: string;
+  /** The same for all that say the same. */
+  readonly anyOrder: string;
+}
+
+function writtenLabels(labels: MetricSeries["labels"]): WrittenLabels {
+  const written = known.get(labels);
+  if (written !== undefined) return written;
+  const each = Object.entries(labels)
+    .filter(([name]) => /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && name !== "le")
+    .map(([name, value]) => `${name}="${escapedLabel(value)}"`);
+  const made = { pairs: each.join(","), anyOrder: each.toSorted().join(",") };
+  known.set(labels, made);
+  return made;
 }
 
 const escapedHelp = (text: string): string => wellFormed(text).replace(/\\/g, "\\\\").replace(/\n/g, "\\n");
