@@ -80,7 +80,7 @@ export function selfService(dependencies: SelfServiceDependencies): SelfService 
     async begin(principal, path) {
       brake(asks.take(callerScope(principal).id));
       permitRoute(principal, `http://self${path}`);
-      openAccounts(await lineOf(principal), principal.name, dependencies);
+      openAccounts(await lineOf(principal), principal, dependencies);
     },
     async secretOf(credential) {
       for (const stored of keys.digestsIn(credential)) {

@@ -100,6 +100,10 @@ export async function serve(input: CommandInput, hangups: Hangups): Promise<Exit
     void startClient();
     for (const line of transportWarnings(settings.transport, usedTransport(settings.transport, env)))
       input.printError(line);
+    if (!isHeaderToken(env.LLM_PROXY_ADMIN_TOKEN?.trim() ?? ""))
+      input.printError(
+        "LLM_PROXY_ADMIN_TOKEN opens the dashboard alone: a header takes no white space, nor letters beyond ASCII.",
+      );
     for (const line of shown.length > 0 ? [`LLM Proxy ${version} is ready at ${publicUrl}`, ...shown] : [])
       input.printError(line);
     logger.info(
@@ -166,3 +170,6 @@ function transportWarnings(asked: UsedTransport["kind"], { kind, cap }: UsedTran
     );
   return warnings;
 }
+
+/** Whether clients of the API can send it. */
+const isHeaderToken = (token: string): boolean => /^[\x21-\x7e]*$/.test(token);

@@ -28,22 +28,27 @@ export function scopesOf({ accounts }: Call, principal: Principal, asked: Asked,
 }
 
 /** The caller's accounts, as they are now. Throws as `openAccounts`. */
-export function openLine(call: Call, { accountId }: Principal, services: Services): Awaitable<string[]> {
-  const lineage = services.database.accounts.lineage(accountId, call.startedMs);
-  return lineage instanceof Promise ? onceRead(lineage, call, services) : openAccounts(lineage, call.id, services);
+export function openLine(call: Call, principal: Principal, services: Services): Awaitable<string[]> {
+  const lineage = services.database.accounts.lineage(principal.accountId, call.startedMs);
+  return lineage instanceof Promise
+    ? onceRead(lineage, principal, services)
+    : openAccounts(lineage, principal, services);
 }
 
-const onceRead = async (lineage: Promise<readonly AccountRow[]>, call: Call, services: Services): Promise<string[]> =>
-  openAccounts(await lineage, call.id, services);
+const onceRead = async (
+  lineage: Promise<readonly AccountRow[]>,
+  principal: Principal,
+  services: Services,
+): Promise<string[]> => openAccounts(await lineage, principal, services);
 
 /** Their ids, nearest first. Throws `forbidden` where there is none, or one that takes no calls. */
 export function openAccounts(
   lineage: readonly AccountRow[],
-  callId: string,
+  { name, accountId }: Principal,
   services: Pick<Services, "logger"> & { readonly database: Pick<Services["database"], "accounts"> },
 ): string[] {
   if (lineage.length === 0) {
-    services.logger.error({ callId }, "an auth plugin named an account that does not exist");
+    services.logger.error({ principal: name, accountId }, "an auth plugin named an account that does not exist");
     throw new GatewayError("forbidden", "the account does not exist");
   }
   const { accounts } = services.database;

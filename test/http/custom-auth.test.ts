@@ -51,8 +51,9 @@ test("its models alone may be called", async () => {
   expect((await ask("badge.default.kim", "echo")).status).toBe(403);
 });
 
-test("an account that does not exist is refused and not made", async () => {
+test("an account that does not exist is refused and not made, and the log says which and of whom", async () => {
   expect((await ask("badge.nobody.kim")).status).toBe(403);
+  expect(setup.gateway.log()).toMatch(/"principal":"kim","accountId":"nobody",.*"an auth plugin named an account/);
   const { data } = await setup.gateway.admin<{ data: { name: string }[] }>("GET", "/api/accounts");
   expect(data.map(({ name }) => name)).not.toContain("nobody");
 });

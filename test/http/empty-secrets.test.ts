@@ -40,6 +40,19 @@ test("an empty admin token, or an empty master secret, is as none: one is made, 
   }
 });
 
+test.each([
+  ["two words", true],
+  ["clé-secrète", true],
+  ["one-word\n", false],
+])("an admin token of %j is told at the start where no header can carry it: %j", async (token, isTold) => {
+  const gateway = await startGateway({ env: { LLM_PROXY_ADMIN_TOKEN: token } });
+  try {
+    expect(gateway.log().includes("LLM_PROXY_ADMIN_TOKEN opens the dashboard alone")).toBe(isTold);
+  } finally {
+    await gateway.dispose();
+  }
+});
+
 function jwt(secret: string): string {
   return `auth: { staff: { use: jwt, issuer: "https://login.example.com", audience: llm-proxy, secret: "${secret}" } }\n`;
 }
