@@ -58,7 +58,7 @@ const limitForm = ({
     ${error !== null && html`<p class="error" role="alert">${error}</p>`}
     <div class="fields">
       <label>On${scopeChoice(kinds, values["kind"], ofAccount)}</label>
-      <label>Which one<input name="id" value="${values["id"]}" list="scopes" autocomplete="off" spellcheck="false" placeholder="id or name; none for each of them"></label>
+      <label>Which one<input name="id" value="${values["id"]}" list="scopes" autocomplete="off" spellcheck="false"${ofAccount ? html` required placeholder="id"` : html` placeholder="id or name; none for each of them"`}></label>
       ${amountFields(values)}
       <label>A call beyond it${choice("enforce", enforcing, values["enforce"])}</label>
     </div>

@@ -155,6 +155,17 @@ describe("those of a provider's keys", () => {
   });
 });
 
+test("people of an account must say what a new limit is on, as theirs is never on each of them", async () => {
+  const accountId = await made("accounts", { name: "limited" });
+  const admin = await join(gateway, "admin", { accountId });
+  const fieldFor = async (cookie: string) =>
+    /<input name="id"[^>]*>/.exec((await page(gateway, "/dashboard/limits", cookie)).text)?.[0];
+  expect(await fieldFor(admin.cookie)).toContain('required placeholder="id"');
+  const ofOperator = await fieldFor(operator.cookie);
+  expect(ofOperator).toContain("none for each of them");
+  expect(ofOperator).not.toContain("required");
+});
+
 test("nobody is offered an account that is none of theirs for a new key", async () => {
   const accountId = await made("accounts", { name: "tenant" });
   const admin = await join(gateway, "admin", { accountId });
