@@ -25,7 +25,7 @@ export async function answered(
     const principal = await authenticate(request, call, services);
     permitRoute(principal, request.url);
     const line = await services.database.accounts.lineage(principal.accountId, call.startedMs);
-    openAccounts(line, principal, services);
+    openAccounts(line, principal, services, call.id);
     return Response.json(await body(principal, lineTerms(line, services.database.accountTerms)), {
       status,
       headers: {

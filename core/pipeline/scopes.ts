@@ -31,24 +31,29 @@ export function scopesOf({ accounts }: Call, principal: Principal, asked: Asked,
 export function openLine(call: Call, principal: Principal, services: Services): Awaitable<string[]> {
   const lineage = services.database.accounts.lineage(principal.accountId, call.startedMs);
   return lineage instanceof Promise
-    ? onceRead(lineage, principal, services)
-    : openAccounts(lineage, principal, services);
+    ? onceRead(lineage, principal, call, services)
+    : openAccounts(lineage, principal, services, call.id);
 }
 
 const onceRead = async (
   lineage: Promise<readonly AccountRow[]>,
   principal: Principal,
+  { id }: Call,
   services: Services,
-): Promise<string[]> => openAccounts(await lineage, principal, services);
+): Promise<string[]> => openAccounts(await lineage, principal, services, id);
 
 /** Their ids, nearest first. Throws `forbidden` where there is none, or one that takes no calls. */
 export function openAccounts(
   lineage: readonly AccountRow[],
   { name, accountId }: Principal,
   services: Pick<Services, "logger"> & { readonly database: Pick<Services["database"], "accounts"> },
+  callId?: string,
 ): string[] {
   if (lineage.length === 0) {
-    services.logger.error({ principal: name, accountId }, "an auth plugin named an account that does not exist");
+    services.logger.error(
+      { callId, principal: name, accountId },
+      "an auth plugin named an account that does not exist",
+    );
     throw new GatewayError("forbidden", "the account does not exist");
   }
   const { accounts } = services.database;

@@ -53,7 +53,9 @@ test("its models alone may be called", async () => {
 
 test("an account that does not exist is refused and not made, and the log says which and of whom", async () => {
   expect((await ask("badge.nobody.kim")).status).toBe(403);
-  expect(setup.gateway.log()).toMatch(/"principal":"kim","accountId":"nobody",.*"an auth plugin named an account/);
+  expect(setup.gateway.log()).toMatch(
+    /"callId":"[^"]+","principal":"kim","accountId":"nobody",.*"an auth plugin named an account/,
+  );
   const { data } = await setup.gateway.admin<{ data: { name: string }[] }>("GET", "/api/accounts");
   expect(data.map(({ name }) => name)).not.toContain("nobody");
 });
