@@ -1,3 +1,4 @@
+import { choice } from "./budget-form.ts";
 import { formFields, onceFields, type ShownFields, writtenFields } from "./form-fields.ts";
 import { html, segment, type Html } from "./html.ts";
 import { type CredentialLine, keyOfFile, type ProviderLine, providerPath } from "./providers.ts";
@@ -102,16 +103,15 @@ const changes = (
     <div class="fields">
       <label>Name<input name="name" value="${values.name}" required maxlength="200" autocomplete="off"></label>
       <label>Weight<input name="weight" value="${values.weight}" required inputmode="numeric" autocomplete="off"></label>
-      <label>Use<select name="enabled">${[
-        ["yes", "is used"],
-        ["no", "is kept, and not used"],
-      ].map(
-        ([value, words]) =>
-          html`<option value="${value}"${value === values.enabled && html` selected`}>${words}</option>`,
-      )}</select></label>
+      <label>Use${choice("enabled", uses, values.enabled)}</label>
       <label>Another key<input type="password" name="apiKey" maxlength="4096" autocomplete="off" spellcheck="false" placeholder="nothing keeps it"></label>
     </div>
     <div class="actions"><button class="primary">Save</button></div>
   </form>
   <form method="post" action="${providerPath(provider.name)}/credentials/${segment(credential.id)}/removal" data-confirm="Remove this key? It cannot be undone: to use it again it must be entered again.">${onceFields(csrf)}<button class="plain danger">Remove</button></form>
 </details>`;
+
+const uses = [
+  ["yes", "is used"],
+  ["no", "is kept, and not used"],
+] as const;

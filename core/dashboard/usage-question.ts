@@ -3,6 +3,7 @@ import { measures } from "../../views/usage-table.ts";
 import { type UsageFields, usageGroups, type UsageGroupName, usageRanges } from "../../views/usage.ts";
 import { dayMs, type Span, startOfDay } from "../storage/range-parts.ts";
 import { parseDay } from "./last-day.ts";
+import { noneOf } from "./one-of.ts";
 import { filled } from "./refusal.ts";
 
 /** What is asked of the usage, by the address of its page. */
@@ -88,6 +89,8 @@ function monthOf(nowMs: number, more: number): number {
 const groupOf = (name: string): UsageGroupName =>
   usageGroups.find(({ id }) => id === name)?.id ?? refuse("Group by", usageGroups);
 
-function refuse(label: string, known: readonly { readonly id: string }[]): never {
-  throw new GatewayError("invalid-request", `${label}: one of ${known.map(({ id }) => id).join(", ")}.`);
-}
+const refuse = (label: string, known: readonly { readonly id: string }[]): never =>
+  noneOf(
+    known.map(({ id }) => id),
+    label,
+  );

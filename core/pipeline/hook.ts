@@ -102,13 +102,13 @@ function count({ timings }: HookContext, { label }: InstanceTallies, tookMs: num
   timings[label] = (timings[label] ?? 0) + tookMs;
 }
 
-const noLongerRefused = "a plugin could not end its hold; what it counts may be wrong";
-/** Where the call is not refused for it. */
-const failedText: Partial<Record<CountedHook, string>> = {
-  request: "a plugin failed; its target was not asked",
-  settle: noLongerRefused,
-  release: noLongerRefused,
-};
+function failedText(hook: CountedHook): string {
+  if (endsHold(hook)) return "a plugin could not end its hold; what it counts may be wrong";
+  return hook === "request" ? "a plugin failed; its target was not asked" : "a plugin failed; the call is refused";
+}
+
+/** It comes when there is nothing left to refuse: whatever is thrown there is a failure. */
+const endsHold = (hook: CountedHook): boolean => hook === "settle" || hook === "release";
 
 function closed(
   logger: Logger,
@@ -118,11 +118,9 @@ function closed(
   thrown: unknown,
 ): GatewayError {
   const error = toldError(thrown);
-  // The end of a hold comes when there is nothing left to refuse: whatever is thrown there is a failure.
-  const endsHold = hook === "settle" || hook === "release";
-  if (endsHold && error instanceof GatewayError) tally.failures += 1;
+  if (endsHold(hook) && error instanceof GatewayError) tally.failures += 1;
   else countFault(tally, error);
-  if (error instanceof GatewayError && !endsHold) return error;
-  logger.error({ plugin: label, error }, failedText[hook] ?? "a plugin failed; the call is refused");
+  if (error instanceof GatewayError && !endsHold(hook)) return error;
+  logger.error({ plugin: label, error }, failedText(hook));
   return new GatewayError("unavailable", "the call could not be checked", { retryAfterSeconds: 5, cause: error });
 }
