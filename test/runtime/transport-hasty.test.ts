@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import type { Peer } from "../support/peer.ts";
 import { gate, until } from "../support/poll.ts";
 import { askerOf, clock, failure, peersThat, stopPeers, whole } from "../support/transports.ts";
@@ -10,7 +10,9 @@ import { askerOf, clock, failure, peersThat, stopPeers, whole } from "../support
 
 afterEach(stopPeers);
 
-const { ask, text } = askerOf("sockets");
+let { ask, text } = askerOf("sockets");
+// Ports are given out again: what was learned of a peer must not hold for that of another test.
+beforeEach(() => void ({ ask, text } = askerOf("sockets")));
 /** Asks on a connection that was used before, which then ends instead of an answer. */
 const lose = async (url: string) =>
   expect(await failure(ask({ url }, { headers: { "x-lost": "1" } }))).toBe("ECONNRESET");
